@@ -1,0 +1,42 @@
+"""HyperHerd for Hydra: sweeps that can be trusted.
+
+Importing this package costs next to nothing: every name below is loaded when it is first used, because Hydra imports
+our plugins, and so this module, at the start of every Hydra app in the environment.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from hyperherd.errors import HyperherdError as HyperherdError
+    from hyperherd.results.load import load as load
+    from hyperherd.results.trials import Trial as Trial
+    from hyperherd.results.trials import Trials as Trials
+    from hyperherd.trial.log import log_metrics as log_metrics
+    from hyperherd.trial.log import log_result as log_result
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "HyperherdError": "hyperherd.errors",
+    "load": "hyperherd.results.load",
+    "Trial": "hyperherd.results.trials",
+    "Trials": "hyperherd.results.trials",
+    "log_metrics": "hyperherd.trial.log",
+    "log_result": "hyperherd.trial.log",
+}
+__all__ = ["HyperherdError", "Trial", "Trials", "load", "log_metrics", "log_result"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

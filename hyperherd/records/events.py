@@ -1,0 +1,86 @@
+"""`events/`: what a sweep did to its trials, append only, one file per writer, so that nothing is ever rewritten."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+
+from hyperherd.paths import SweepPaths
+from hyperherd.records.files import dumps, read_lines
+from hyperherd.records.states import FailureCause, TrialState
+
+SUBMITTING = "submitting"
+SUBMITTED = "submitted"
+VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
+
+
+@dataclass(frozen=True)
+class Event:
+    """One line: something done to, or found out about, one attempt of a trial."""
+
+    event: str
+    number: int
+    attempt: int
+    time: float = field(default_factory=time.time)
+    job_id: str | None = None
+    job_name: str | None = None
+    message: str | None = None
+
+    @property
+    def verdict(self) -> tuple[TrialState, FailureCause | None] | None:
+        """What it says about an attempt that could not speak for itself; None if it is no verdict."""
+        if self.event not in VERDICTS:
+            return None
+        if self.event in ("lost", "cancelled"):
+            return TrialState(self.event), None
+        return TrialState.FAILED, FailureCause(self.event)
+
+
+class EventLog:
+    """Appends events of one process; the file is made at the first one."""
+
+    def __init__(self, sweep_dir: Path) -> None:
+        host = socket.gethostname().split(".")[0]
+        self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{secrets.token_hex(3)}.jsonl"
+
+    def write(self, events: Iterable[Event]) -> None:
+        """Append events, durably: they are on the disk when this returns."""
+        lines = "".join(
+            dumps({key: value for key, value in asdict(event).items() if value is not None}) + "\n" for event in events
+        )
+        if not lines:
+            return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+        try:
+            os.write(descriptor, lines.encode("utf-8", "surrogatepass"))
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def read_events(sweep_dir: Path) -> list[Event]:
+    """Return the events of all writers in the order of their time; lines that are no events are skipped."""
+    return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: event.time)
+
+
+def _events(folder: Path) -> Iterator[Event]:
+    known = {item.name for item in fields(Event)}
+    for path in sorted(folder.glob("*.jsonl")):
+        for raw in read_lines(path):
+            try:
+                event = Event(**{key: value for key, value in raw.items() if key in known})
+            except TypeError:
+                continue
+            if _typed(event):
+                yield event
+
+
+def _typed(event: Event) -> bool:
+    numbers = isinstance(event.time, int | float) and isinstance(event.number, int) and isinstance(event.attempt, int)
+    return numbers and isinstance(event.event, str) and isinstance(event.message, str | None)

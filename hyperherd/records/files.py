@@ -1,0 +1,118 @@
+"""Small files that are read while they are written: replaced whole, or claimed by whoever creates them first."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hyperherd.errors import FormatError
+from hyperherd.paths import FORMAT
+
+_TOKENS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
+
+
+def strict(value: Any) -> Any:
+    """Return `value` with floats that JSON cannot hold as the strings NaN, Infinity and -Infinity."""
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return value
+        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    if isinstance(value, dict):
+        return {str(key): strict(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [strict(item) for item in value]
+    return value
+
+
+def number(value: Any) -> float | None:
+    """Return a number read from JSON, its three tokens included, as a float; None for anything else."""
+    if isinstance(value, str):
+        return _TOKENS.get(value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value)
+
+
+def dumps(value: Any, *, indent: int | None = None) -> str:
+    """Return `value` as strict JSON; what JSON has no word for is written as its ``str``."""
+    return json.dumps(strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+
+
+def replace_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replace `path` by `data` so that a reader sees the old content or the new, and nothing between.
+
+    Args:
+        path: the file; its folder is made if it is missing.
+        data: the whole new content.
+        durable: whether to wait until the disk has it (``fsync``); a heartbeat need not.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with open(temporary, "wb") as stream:
+            stream.write(data)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Replace `path` by `value` as indented strict JSON (see :func:`replace_bytes`)."""
+    replace_bytes(path, (dumps(value, indent=1) + "\n").encode("utf-8", "surrogatepass"), durable=durable)
+
+
+def create(path: Path, value: Any) -> bool:
+    """Create `path` with `value` as JSON if nobody has; return whether it was us."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+    except FileExistsError:
+        return False
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(dumps(value) + "\n")
+    return True
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Return the JSON object in `path`.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        FormatError: it is not a JSON object, or of a newer format than ours.
+    """
+    try:
+        value = json.loads(path.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path} is not valid JSON: {error}") from None
+    if not isinstance(value, dict):
+        raise FormatError(f"{path} holds no JSON object")
+    check_format(path, value.get("format", FORMAT))
+    return value
+
+
+def check_format(path: Path, found: Any) -> None:
+    """Raise FormatError if `found`, the format `path` says it has, is newer than ours or no number."""
+    if not isinstance(found, int) or found > FORMAT:
+        raise FormatError(
+            f"{path} is in format {found!r}; this version of hydra-hyperherd reads up to {FORMAT}. Upgrade it."
+        )
+
+
+def read_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a JSONL file in order, skipping lines that are none (a torn last one, say)."""
+    for line in path.read_bytes().splitlines():
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(value, dict):
+            yield value

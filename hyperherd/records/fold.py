@@ -1,0 +1,100 @@
+"""The state of a trial: a pure function of what it says of itself, what was done to it, and the clock.
+
+Nothing here is ever stored, so no two files can disagree about a state.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hyperherd.records.events import SUBMITTED, SUBMITTING, Event
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.trial import TrialRecord
+
+SILENCE = 180.0
+"""Seconds without a heartbeat after which a running trial is stalled."""
+
+
+@dataclass(frozen=True)
+class Observer:
+    """Who is looking: a trial's process can be checked on its own host only."""
+
+    now: float = field(default_factory=time.time)
+    host: str = field(default_factory=socket.gethostname)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a trial stands, and on whose word."""
+
+    state: TrialState
+    attempt: int = 0
+    cause: FailureCause | None = None
+    reason: str = ""
+
+
+def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer) -> Standing:
+    """Return where a trial stands.
+
+    Args:
+        record: its `trial.json`, or None if no attempt has written one.
+        events: all events about it, in the order of their time.
+        observer: who asks, when, and on which host.
+    """
+    history = list(events)
+    attempt = max((event.attempt for event in history), default=0)
+    if record is not None and record.attempt >= attempt:
+        if record.state is not TrialState.RUNNING:
+            return Standing(record.state, record.attempt, record.cause, _reason(record))
+        attempt = record.attempt
+    else:
+        record = None
+    own = [event for event in history if event.attempt == attempt]
+    for event in reversed(own):
+        if event.verdict is not None:
+            state, cause = event.verdict
+            return Standing(state, attempt, cause, event.message or "")
+    if record is not None:
+        return _alive(record, observer)
+    submitted = any(event.event in (SUBMITTING, SUBMITTED) for event in own)
+    return Standing(TrialState.SUBMITTED if submitted else TrialState.WAITING, attempt)
+
+
+def _reason(record: TrialRecord) -> str:
+    if record.error is None:
+        return ""
+    return f"{record.error.type}: {record.error.message}".strip(": ")
+
+
+def _alive(record: TrialRecord, observer: Observer) -> Standing:
+    if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
+        return Standing(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
+    silent = observer.now - (record.heartbeat or record.started or observer.now)
+    if silent > SILENCE:
+        return Standing(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s")
+    return Standing(TrialState.RUNNING, record.attempt)
+
+
+def same_process(pid: int, started: float | None) -> bool:
+    """Return whether process `pid` of this host lives and is the one that started then, not a later namesake."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        pass
+    now = process_started(pid)
+    return started is None or now is None or now == started
+
+
+def process_started(pid: int) -> float | None:
+    """Return when process `pid` started, in clock ticks since boot; None where there is no ``/proc``."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as stream:
+            return float(stream.read().rpartition(b")")[2].split()[19])
+    except (OSError, IndexError, ValueError):
+        return None

@@ -1,0 +1,72 @@
+"""Where a result comes from: code version, command line, environment. Never a reason for a trial to fail."""
+
+from __future__ import annotations
+
+import functools
+import platform
+import socket
+import subprocess
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import hyperherd
+
+_PACKAGES = (
+    "hydra-hyperherd",
+    "hydra-core",
+    "omegaconf",
+    "numpy",
+    "torch",
+    "pytorch-lightning",
+    "lightning",
+    "transformers",
+    "accelerate",
+)
+_GIT_SECONDS = 5.0
+
+
+def provenance() -> dict[str, Any]:
+    """Return the content of `provenance.json` for this process."""
+    return {
+        "argv": sys.argv,
+        "cwd": str(Path.cwd()),
+        "host": socket.gethostname(),
+        "platform": platform.platform(),
+        "python": platform.python_version(),
+        "executable": sys.executable,
+        "hyperherd": hyperherd.__version__,
+        "packages": _versions(),
+        "git": git_version(str(Path(sys.argv[0]).absolute().parent)),
+    }
+
+
+@functools.lru_cache(maxsize=1)
+def _versions() -> dict[str, str]:
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+@functools.lru_cache(maxsize=8)
+def git_version(folder: str) -> dict[str, Any] | None:
+    """Return ``{"commit", "dirty"}`` of the checkout that holds `folder`; None without git or a commit."""
+    commit = _git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": None if changes is None else bool(changes)}
+
+
+def _git(folder: str, *arguments: str) -> str | None:
+    command = ["git", "-C", folder, *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_GIT_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

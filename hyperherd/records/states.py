@@ -1,0 +1,60 @@
+"""The states of a trial and the causes of its failure: the only words for them, in code, on disk and on screen."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+
+class TrialState(str, Enum):
+    """Where a trial stands. The first five are written by the trial itself; the others are found by looking."""
+
+    RUNNING = "running"
+    """An attempt has started and speaks."""
+    COMPLETED = "completed"
+    """The task function returned."""
+    FAILED = "failed"
+    """An attempt ended in an error; the cause says which."""
+    PRUNED = "pruned"
+    """Stopped early by a pruning rule; its values stand, its end is none."""
+    CANCELLED = "cancelled"
+    """Stopped by a person: Ctrl-C, SIGTERM, or a cancelled job."""
+    WAITING = "waiting"
+    """Planned, and handed to nobody yet."""
+    SUBMITTED = "submitted"
+    """Handed to a launcher; no attempt has started."""
+    STALLED = "stalled"
+    """Running by its own word, but silent for too long."""
+    LOST = "lost"
+    """Running by its own word, but its process or its job is gone."""
+    UNREADABLE = "unreadable"
+    """Its directory cannot be read."""
+    UNKNOWN = "unknown"
+    """Written by Hydra without HyperHerd: nobody noted how it ended."""
+
+    def __str__(self) -> str:
+        return self.value
+
+    @property
+    def finished(self) -> bool:
+        """Whether its values may be ranked: it ran to its end, or nobody can say that it did not."""
+        return self in (TrialState.COMPLETED, TrialState.UNKNOWN)
+
+    @property
+    def problem(self) -> bool:
+        """Whether someone should look at it."""
+        return self in (TrialState.FAILED, TrialState.STALLED, TrialState.LOST, TrialState.UNREADABLE)
+
+
+class FailureCause(str, Enum):
+    """Why an attempt failed."""
+
+    EXCEPTION = "exception"
+    OOM = "oom"
+    TIMEOUT = "timeout"
+    NODE_FAILURE = "node_failure"
+    PREEMPTED = "preempted"
+    SIGNAL = "signal"
+    EXIT = "exit"
+
+    def __str__(self) -> str:
+        return self.value

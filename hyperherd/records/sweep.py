@@ -1,0 +1,124 @@
+"""`sweep.json` and `trials.jsonl`: what was asked for, and the trials that follow from it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from hyperherd.errors import FormatError, SweepError
+from hyperherd.paths import FORMAT, SweepPaths
+from hyperherd.records.files import dumps, read_json, read_lines, replace_bytes, replace_json
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One line of `trials.jsonl`: a trial as planned, whether it has run or not."""
+
+    number: int
+    key: str
+    name: str
+    overrides: tuple[str, ...]
+    params: dict[str, Any]
+    dir: str | None = None
+    orphan: bool = False
+
+    @classmethod
+    def from_json(cls, raw: dict[str, Any]) -> PlannedTrial:
+        """Make a planned trial from one line, ignoring keys this version does not know."""
+        known = {item.name for item in fields(cls)}
+        values = {key: value for key, value in raw.items() if key in known}
+        return cls(**{**values, "overrides": tuple(values["overrides"])})
+
+
+@dataclass(frozen=True)
+class SweepRecord:
+    """The content of `sweep.json`; docs/format.md says what each field means."""
+
+    name: str
+    created: float
+    script: str
+    job_name: str
+    space: dict[str, Any]
+    base: dict[str, Any]
+    objective: dict[str, str] | None = None
+    seed_key: str | None = None
+    invocations: list[dict[str, Any]] = field(default_factory=list)
+
+    def write(self, sweep_dir: Path) -> None:
+        """Replace the `sweep.json` of `sweep_dir`."""
+        replace_json(SweepPaths(sweep_dir).sweep, {"format": FORMAT, **asdict(self)})
+
+    @classmethod
+    def read(cls, sweep_dir: Path) -> SweepRecord:
+        """Read the `sweep.json` of `sweep_dir`.
+
+        Raises:
+            FileNotFoundError: there is none.
+            FormatError: it is broken, or of a newer format; the message names the file.
+        """
+        path = SweepPaths(sweep_dir).sweep
+        raw = read_json(path)
+        known = {item.name for item in fields(cls)}
+        try:
+            return cls(**{key: value for key, value in raw.items() if key in known})
+        except TypeError as error:
+            raise FormatError(f"{path} is no sweep record: {error}") from None
+
+
+def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
+    """Replace the `trials.jsonl` of `sweep_dir`."""
+    text = "".join(dumps(asdict(trial)) + "\n" for trial in trials)
+    replace_bytes(SweepPaths(sweep_dir).trials, text.encode("utf-8", "surrogatepass"))
+
+
+def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
+    """Return the planned trials of `sweep_dir` in the order of their numbers; empty if none are recorded.
+
+    Raises:
+        FormatError: a line is no planned trial; the message names the file.
+    """
+    path = SweepPaths(sweep_dir).trials
+    if not path.exists():
+        return []
+    try:
+        return [PlannedTrial.from_json(raw) for raw in read_lines(path)]
+    except (KeyError, TypeError) as error:
+        raise FormatError(f"{path} is no list of trials: {error}") from None
+
+
+def find_planned(sweep_dir: Path, overrides: list[str]) -> PlannedTrial:
+    """Return the planned trial with these overrides.
+
+    Raises:
+        SweepError: the sweep has no such trial.
+    """
+    needle = f'"overrides": {dumps(overrides)}'
+    found = _find_line(sweep_dir, needle, lambda trial: trial.overrides == tuple(overrides))
+    if found is None:
+        raise SweepError(f"{sweep_dir} plans no trial with the overrides {' '.join(overrides) or '(none)'}")
+    return found
+
+
+def find_planned_number(sweep_dir: Path, number: int) -> PlannedTrial:
+    """Return the planned trial with this number.
+
+    Raises:
+        SweepError: the sweep has no such trial.
+    """
+    found = _find_line(sweep_dir, f'"number": {number},', lambda trial: trial.number == number)
+    if found is None:
+        raise SweepError(f"{sweep_dir} plans no trial {number}")
+    return found
+
+
+def _find_line(sweep_dir: Path, needle: str, wanted: Callable[[PlannedTrial], bool]) -> PlannedTrial | None:
+    """Return the first wanted trial, parsing only lines that hold `needle`: a job looks for one line of thousands."""
+    encoded = needle.encode("utf-8", "surrogatepass")
+    with open(SweepPaths(sweep_dir).trials, "rb") as stream:
+        for line in stream:
+            if encoded in line and wanted(trial := PlannedTrial.from_json(json.loads(line))):
+                return trial
+    return None

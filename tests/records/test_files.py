@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from hyperherd.errors import FormatError, SweepError
+from hyperherd.records.events import Event, EventLog, read_events
+from hyperherd.records.files import create, number, read_json, replace_json
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.sweep import PlannedTrial, find_planned, find_planned_number, read_planned, write_planned
+from hyperherd.records.trial import TrialError, TrialRecord
+
+
+def test_what_is_not_finite_survives_strict_json(tmp_path: Path) -> None:
+    replace_json(tmp_path / "a.json", {"x": [math.nan, math.inf, -math.inf, 1.5]})
+    text = (tmp_path / "a.json").read_text()
+    json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    read = [number(item) for item in read_json(tmp_path / "a.json")["x"]]
+    assert math.isnan(read[0] or 0)
+    assert read[1:] == [math.inf, -math.inf, 1.5]
+
+
+def test_nothing_is_left_beside_a_file_that_was_replaced(tmp_path: Path) -> None:
+    for value in range(3):
+        replace_json(tmp_path / "a.json", {"x": value})
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]
+
+
+def test_only_the_first_creates(tmp_path: Path) -> None:
+    assert create(tmp_path / "sub" / "claim", {"pid": 1})
+    assert not create(tmp_path / "sub" / "claim", {"pid": 2})
+    assert read_json(tmp_path / "sub" / "claim") == {"pid": 1}
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "not valid JSON"), ("[]", "no JSON object"), ('{"format": 2}', "format 2; .* reads up to 1")],
+)
+def test_a_broken_or_newer_file_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "a.json").write_text(text)
+    with pytest.raises(FormatError, match=rf"a\.json.*{message}"):
+        read_json(tmp_path / "a.json")
+
+
+def test_a_trial_record_reads_back_as_written(tmp_path: Path) -> None:
+    written = TrialRecord(
+        3, "k", "n", ("lr=1",), {"lr": 1}, 2, TrialState.FAILED, FailureCause.EXIT, error=TrialError("E", "m", "t")
+    )
+    written.write(tmp_path)
+    assert TrialRecord.read(tmp_path) == written
+
+
+def test_keys_of_later_versions_are_ignored_and_missing_ones_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "trial.json"
+    raw = {"number": 0, "key": "", "name": "", "overrides": [], "params": {}, "attempt": 0, "state": "running"}
+    assert TrialRecord.from_json({**raw, "later": 1}, path).state is TrialState.RUNNING
+    with pytest.raises(FormatError, match=r"trial\.json.*attempt"):
+        TrialRecord.from_json({key: raw[key] for key in raw if key != "attempt"}, path)
+    with pytest.raises(FormatError, match="'dancing'"):
+        TrialRecord.from_json({**raw, "state": "dancing"}, path)
+
+
+def test_a_trial_is_found_by_its_overrides_and_by_its_number(tmp_path: Path) -> None:
+    trials = [PlannedTrial(index, f"k{index}", "n", (f"text='{index}, é'",), {}) for index in range(12)]
+    write_planned(tmp_path, trials)
+    assert read_planned(tmp_path) == trials
+    assert find_planned(tmp_path, ["text='11, é'"]) == trials[11]
+    assert find_planned_number(tmp_path, 1) == trials[1]
+    with pytest.raises(SweepError, match="no trial with the overrides lr=1"):
+        find_planned(tmp_path, ["lr=1"])
+
+
+def test_events_of_several_writers_come_in_the_order_of_their_time(tmp_path: Path) -> None:
+    EventLog(tmp_path).write([Event("submitted", 1, 0, time=2.0)])
+    EventLog(tmp_path).write([Event("submitting", 1, 0, time=1.0), Event("lost", 1, 0, time=3.0, message="gone")])
+    (torn,) = list((tmp_path / ".hyperherd" / "events").glob("*"))[:1]
+    with open(torn, "a") as stream:
+        stream.write('{"event": "los')
+    assert [event.event for event in read_events(tmp_path)] == ["submitting", "submitted", "lost"]

@@ -1,0 +1,73 @@
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from hyperherd.records.events import Event
+from hyperherd.records.fold import SILENCE, Observer, fold, process_started, same_process
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.trial import TrialError, TrialRecord
+
+NOW = 1_000_000.0
+HERE = Observer(NOW, socket.gethostname())
+
+
+def record(attempt: int = 0, state: TrialState = TrialState.RUNNING, **fields: object) -> TrialRecord:
+    base = TrialRecord(0, "key", "name", (), {}, attempt, state, started=NOW, heartbeat=NOW, host="elsewhere", pid=1)
+    return base.with_(**fields)
+
+
+def event(name: str, attempt: int = 0, time: float = NOW) -> Event:
+    return Event(name, 0, attempt, time)
+
+
+@pytest.mark.parametrize(
+    ("written", "events", "expected"),
+    [
+        (None, [], TrialState.WAITING),
+        (None, [event("submitting")], TrialState.SUBMITTED),
+        (None, [event("submitted"), event("lost")], TrialState.LOST),
+        (None, [event("submitted"), event("oom")], TrialState.FAILED),
+        (record(), [event("submitted")], TrialState.RUNNING),
+        (record(), [event("cancelled")], TrialState.CANCELLED),
+        (record(state=TrialState.COMPLETED), [event("lost")], TrialState.COMPLETED),
+        (record(state=TrialState.FAILED), [event("submitted", attempt=1)], TrialState.SUBMITTED),
+        (record(attempt=1), [event("timeout", attempt=0)], TrialState.RUNNING),
+        (record(attempt=0), [event("submitted", attempt=1), event("timeout", attempt=1)], TrialState.FAILED),
+        (record(heartbeat=NOW - SILENCE - 1), [], TrialState.STALLED),
+    ],
+)
+def test_the_newest_attempt_decides_and_the_trials_own_word_stands(
+    written: TrialRecord | None, events: list[Event], expected: TrialState
+) -> None:
+    assert fold(written, events, HERE).state is expected
+
+
+def test_a_verdict_carries_its_cause() -> None:
+    assert fold(None, [event("submitted"), event("oom")], HERE).cause is FailureCause.OOM
+
+
+def test_a_failure_carries_its_reason() -> None:
+    failed = record(state=TrialState.FAILED, error=TrialError("ValueError", "boom"))
+    assert fold(failed, [], HERE).reason == "ValueError: boom"
+
+
+def test_a_process_is_judged_on_its_own_host_alone() -> None:
+    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    started = process_started(child.pid)
+    local = record(host=HERE.host, pid=child.pid, pid_started=started)
+    assert fold(local, [], HERE).state is TrialState.RUNNING
+    child.communicate()
+    assert fold(local, [], HERE).state is TrialState.LOST
+    assert fold(local.with_(host="elsewhere"), [], HERE).state is TrialState.RUNNING
+
+
+def test_a_later_process_with_the_same_id_is_another_one() -> None:
+    started = process_started(os.getpid())
+    assert started is not None
+    assert same_process(os.getpid(), started)
+    assert not same_process(os.getpid(), started - 1)
