@@ -1,0 +1,79 @@
+"""Matchers: what a condition asks of one value. A scalar, a list (any of), or a map of comparisons."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hyperherd.errors import SpaceError, nearest
+from hyperherd.space.values import Value, equal, is_number
+
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    "gt": operator.gt,
+    "ge": operator.ge,
+    "lt": operator.lt,
+    "le": operator.le,
+}
+_OPERATORS = ("eq", "ne", *_ORDER, "in", "not_in")
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """Comparisons that must all hold of one value; read from what the user wrote by :func:`read_matcher`."""
+
+    tests: tuple[tuple[str, Value], ...]
+
+    def matches(self, value: Value) -> bool:
+        """Return whether every comparison holds of `value`.
+
+        Raises:
+            SpaceError: an order comparison of something that is no number.
+        """
+        return all(_holds(name, value, operand) for name, operand in self.tests)
+
+
+def read_matcher(written: Any) -> Matcher:
+    """Read a matcher: ``adam``, ``[adam, sgd]``, ``{gt: 0.05}``, or ``{eq: [1, 2]}`` for a value that is a list.
+
+    Raises:
+        SpaceError: an unknown comparison, or an operand that it cannot take.
+    """
+    if isinstance(written, list):
+        return Matcher((("in", written),))
+    if not isinstance(written, dict):
+        return Matcher((("eq", written),))
+    if not written:
+        raise SpaceError("an empty map matches nothing; write a value, a list, or e.g. {gt: 0.05}")
+    return Matcher(tuple((_operator(name), _operand(name, operand)) for name, operand in written.items()))
+
+
+def _operator(name: Any) -> str:
+    if name not in _OPERATORS:
+        raise SpaceError(
+            f"{name!r} is no comparison{nearest(str(name), _OPERATORS)}; there are {', '.join(_OPERATORS)}"
+        )
+    return str(name)
+
+
+def _operand(name: str, operand: Any) -> Value:
+    if name in ("in", "not_in") and not isinstance(operand, list):
+        raise SpaceError(f"{name} takes a list, not {operand!r}")
+    if name in _ORDER and not is_number(operand):
+        raise SpaceError(f"{name} compares numbers; {operand!r} is none")
+    return operand
+
+
+def _holds(name: str, value: Value, operand: Value) -> bool:
+    if name == "eq":
+        return equal(value, operand)
+    if name == "ne":
+        return not equal(value, operand)
+    if name == "in":
+        return any(equal(value, item) for item in operand)
+    if name == "not_in":
+        return not any(equal(value, item) for item in operand)
+    if not is_number(value):
+        raise SpaceError(f"{name} {operand!r} compares numbers; the value is {value!r}")
+    return _ORDER[name](value, operand)

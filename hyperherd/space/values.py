@@ -1,0 +1,28 @@
+"""When two values are the same: typed, so that `true` is not 1, while 1 and 1.0 are one number."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+Value = Any
+"""None, bool, int, float, str, or lists and dicts (with string keys) of them."""
+
+_TOLERANCE = 1e-9
+"""Relative; as in the first HyperHerd, so that 0.1 + 0.2 matches 0.3."""
+
+
+def is_number(value: Value) -> bool:
+    """Return whether `value` is a number; a bool is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def equal(left: Value, right: Value) -> bool:
+    """Return whether two values are the same, at any depth."""
+    if is_number(left) and is_number(right):
+        return left == right or math.isclose(left, right, rel_tol=_TOLERANCE)
+    if isinstance(left, list) and isinstance(right, list):
+        return len(left) == len(right) and all(map(equal, left, right))
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
+    return type(left) is type(right) and bool(left == right)
