@@ -1,0 +1,1 @@
+"""What Hydra discovers: thin modules, light to import, with no logic of their own."""

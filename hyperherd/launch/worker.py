@@ -1,0 +1,85 @@
+"""What runs inside a job: the user's task function in its trial context, and a distributed rank that joins a trial."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.hydra_config import HydraConfig
+
+from hyperherd.records.sweep import SweepRecord, find_planned_number
+from hyperherd.trial import log as trial_log
+from hyperherd.trial.context import find_place, run_in_context
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+
+
+class TrialTask:
+    """The task function as a launcher gets it. Picklable if the task function is; carries no table of trials."""
+
+    def __init__(self, task_function: TaskFunction, sweep_dir: Path) -> None:
+        self._task_function = task_function
+        self._sweep_dir = sweep_dir
+
+    def __call__(self, config: DictConfig) -> Any:
+        """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
+        hydra = HydraConfig.get()
+        place = find_place(self._sweep_dir, list(hydra.overrides.task), Path(hydra.runtime.output_dir))
+        return run_in_context(place, lambda: self._task_function(config))
+
+
+def trial_to_join(script: str) -> Path | None:
+    """Return the directory of the trial that this process is a further rank of, or None if it is nobody's.
+
+    Lightning starts the other ranks of a distributed fit by running the whole command line again, ``-m`` and all. Such
+    a process inherits its trial's variables and has a rank above 0. A script that a trial starts for another purpose
+    has no rank, or is another script.
+
+    Args:
+        script: absolute path of the script this process runs.
+    """
+    trial_dir = os.environ.get(trial_log.TRIAL_DIR)
+    workspace = os.environ.get(trial_log.WORKSPACE)
+    ranks = (os.environ.get(name, "0") for name in ("LOCAL_RANK", "RANK"))
+    if not (trial_dir and workspace) or all(rank in ("", "0") for rank in ranks):
+        return None
+    return Path(trial_dir) if SweepRecord.read(Path(workspace)).script == script else None
+
+
+def join_trial(
+    trial_dir: Path, *, hydra_context: HydraContext, config: DictConfig, task_function: TaskFunction
+) -> JobReturn:
+    """Run the task function as a further rank of the trial in `trial_dir`.
+
+    It gets the trial's config and output directory. It writes no Hydra files, claims no attempt, and the user's Hydra
+    callbacks stay with rank 0.
+    """
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.utils import run_job
+    from hydra.types import HydraContext
+    from omegaconf import open_dict
+
+    from hyperherd.overrides import override
+
+    sweep_dir = Path(os.environ[trial_log.WORKSPACE])
+    trial = find_planned_number(sweep_dir, int(os.environ[trial_log.TRIAL_ID]))
+    place = [
+        override("hydra.sweep.dir", str(sweep_dir)),
+        override("hydra.sweep.subdir", os.path.relpath(trial_dir, sweep_dir)),
+    ]
+    job = hydra_context.config_loader.load_sweep_config(config, [*trial.overrides, *place])
+    with open_dict(job):
+        job.hydra.job.num = trial.number
+        job.hydra.job.id = str(trial.number)
+        job.hydra.output_subdir = None
+    return run_job(
+        hydra_context=HydraContext(config_loader=hydra_context.config_loader, callbacks=Callbacks()),
+        task_function=task_function,
+        config=job,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )

@@ -1,0 +1,79 @@
+"""Collecting: what became of each trial, read from its own directory, with a verdict for those that left no word."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.base import JobEnd, JobHandle
+from hyperherd.records.events import SUBMITTING, Event, EventLog
+from hyperherd.records.fold import Standing
+from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.sweep.reconcile import standing_of
+
+_UNENDED = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED, TrialState.LOST)
+
+
+class Collector:
+    """Keeps the books of one launch: intent before, verdicts after.
+
+    Invariant: of every trial that was handed over, the directory or the events say how it ended once :meth:`close` has
+    been called, however the launch ended.
+    """
+
+    def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:
+        self._sweep_dir = sweep_dir
+        self._trials = {trial.number: trial for trial in trials}
+        self._events = EventLog(sweep_dir)
+        self._open: dict[int, JobHandle] = {}
+        self.standings: dict[int, Standing] = {}
+        """How each trial ended, by number."""
+
+    def handing_over(self, handles: Sequence[JobHandle]) -> None:
+        """Note the intent to run these trials, before the launcher may start them."""
+        self._events.write(_event(SUBMITTING, handle) for handle in handles)
+        self._open.update({handle.job.number: handle for handle in handles})
+
+    def ended(self, end: JobEnd) -> JobReturn:
+        """Note the end of a trial that the launcher has let go of, and return what Hydra is to get for it."""
+        job = end.handle.job
+        standing = self._standing(end.handle, end.returned)
+        if standing.state in _UNENDED:
+            reason = end.reason or standing.reason or "its launcher let go of it before it ended"
+            self._events.write([_event("lost", end.handle, reason)])
+            standing = Standing(TrialState.LOST, job.attempt, reason=reason)
+        self._open.pop(job.number, None)
+        self.standings[job.number] = standing
+        return end.returned or _made_up(end, standing)
+
+    def close(self, reason: str) -> None:
+        """Note that the trials still open are cancelled, because the sweep ends before them."""
+        unended = [handle for handle in self._open.values() if self._standing(handle, None).state in _UNENDED]
+        self._events.write(_event("cancelled", handle, reason) for handle in unended)
+        self._open.clear()
+
+    def _standing(self, handle: JobHandle, returned: JobReturn | None) -> Standing:
+        trial = self._trials[handle.job.number]
+        if trial.dir is None and returned is not None and returned.hydra_cfg is not None:
+            trial = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
+        return standing_of(self._sweep_dir, trial, [_event(SUBMITTING, handle)])
+
+
+def _event(event: str, handle: JobHandle, message: str | None = None) -> Event:
+    return Event(event, handle.job.number, handle.job.attempt, job_id=handle.job_id, message=message)
+
+
+def _made_up(end: JobEnd, standing: Standing) -> JobReturn:
+    """Return the JobReturn of a trial that left none: completed without its value, or failed with what is known."""
+    made_up = JobReturn(overrides=list(end.handle.job.overrides))
+    if standing.state.finished:
+        made_up.status, made_up.return_value = JobStatus.COMPLETED, None
+    else:
+        made_up.status = JobStatus.FAILED
+        made_up.return_value = SweepError(f"trial {end.handle.job.number} {standing.state}: {standing.reason}")
+    return made_up

@@ -1,0 +1,171 @@
+"""The story of a sweep: plan, claim, reconcile, validate, record, launch, collect, tell."""
+
+from __future__ import annotations
+
+import os
+import platform
+import signal
+import socket
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from hydra.core.utils import JobReturn
+from hydra.errors import CompactHydraException
+from omegaconf import OmegaConf
+
+import hyperherd
+from hyperherd.errors import HyperherdError
+from hyperherd.launch.base import TrialJob
+from hyperherd.launch.hydra import HydraLauncher
+from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
+from hyperherd.paths import SweepPaths
+from hyperherd.records.identity import base_hash
+from hyperherd.records.provenance import git_version
+from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
+from hyperherd.results.load import load
+from hyperherd.sweep.app import HydraApp
+from hyperherd.sweep.collect import Collector
+from hyperherd.sweep.directory import claimed
+from hyperherd.sweep.plan import Plan, make_plan
+from hyperherd.sweep.reconcile import Agenda, check_base, reconcile
+from hyperherd.sweep.settings import SweepSettings, read_settings
+from hyperherd.sweep.tell import tell_end, tell_start
+from hyperherd.sweep.validate import directory_override, validate
+from hyperherd.trial.attempts import next_attempt
+from hyperherd.trial.signals import EXIT_CODES, Terminated, noted_signals
+
+Batches = list[Sequence[JobReturn]]
+
+
+def run_sweep(app: HydraApp, arguments: Sequence[str], settings: Mapping[str, Any]) -> Batches:
+    """Run a sweep, or join a trial of one that runs.
+
+    Args:
+        app: the Hydra app that sweeps.
+        arguments: the overrides of its command line, sweeps and fixed ones, without those of `hydra.*`.
+        settings: `hydra.sweeper` as Hydra instantiates it.
+
+    Returns:
+        What Hydra made of each trial that was run, in batches as they were launched.
+
+    Raises:
+        CompactHydraException: the sweep cannot start as asked; the message is for the user.
+        SystemExit: 1 if a trial failed, after the users' `on_multirun_end` callbacks; 130 or 143 if it was interrupted.
+    """
+    try:
+        trial_dir = trial_to_join(app.script)
+        if trial_dir is not None:
+            return _join(app, trial_dir)
+        with noted_signals():
+            read = read_settings(settings)
+            return _sweep(app, make_plan(app, arguments, read), read)
+    except HyperherdError as error:
+        raise CompactHydraException(str(error)) from None
+    except KeyboardInterrupt:
+        raise SystemExit(EXIT_CODES[signal.SIGINT]) from None
+
+
+def _join(app: HydraApp, trial_dir: Path) -> Batches:
+    returned = join_trial(trial_dir, hydra_context=app.context, config=app.config, task_function=app.task_function)
+    _ = returned.return_value  # raises what the rank raised
+    return [[returned]]
+
+
+def _sweep(app: HydraApp, plan: Plan, settings: SweepSettings) -> Batches:
+    with claimed(app.sweep_dir, timestamped=app.sweep_dir_is_timestamped) as directory:
+        sweep_dir = directory.path
+        base: dict[str, Any] = {
+            "script": app.script,
+            "overrides": list(plan.fixed),
+            "hash": base_hash(app.script, plan.fixed),
+        }
+        before = check_base(sweep_dir, base)
+        agenda = reconcile(sweep_dir, plan.drafts)
+        agenda = _placed(agenda, validate(app, agenda.to_run, sweep_dir))
+        _record(app, plan, settings, before, base, sweep_dir, agenda)
+        tell_start(sweep_dir, plan, agenda)
+        collector = Collector(sweep_dir, agenda.to_run)
+        try:
+            batches = _launch(app, settings, sweep_dir, agenda, collector)
+        except (KeyboardInterrupt, Terminated):
+            app.restore_logging()
+            collector.close("the sweep was interrupted")
+            tell_end(load(sweep_dir), sweep_dir)
+            raise
+        tell_end(load(sweep_dir), sweep_dir)
+        if any(not standing.state.finished for standing in collector.standings.values()):
+            app.end_multirun()
+            raise SystemExit(1)
+        return batches
+
+
+def _placed(agenda: Agenda, placed: Sequence[PlannedTrial]) -> Agenda:
+    """Return `agenda` with the directories that validation found."""
+    found = {trial.number: trial for trial in placed}
+    trials = tuple(found.get(trial.number, trial) for trial in agenda.trials)
+    return replace(agenda, trials=trials, to_run=tuple(placed))
+
+
+def _record(
+    app: HydraApp,
+    plan: Plan,
+    settings: SweepSettings,
+    before: SweepRecord | None,
+    base: dict[str, Any],
+    sweep_dir: Path,
+    agenda: Agenda,
+) -> None:
+    """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
+    record = before or SweepRecord(
+        name=settings.name or sweep_dir.name,
+        created=time.time(),
+        script=app.script,
+        job_name=str(app.config.hydra.job.name),
+        space=plan.written,
+        base=base,
+    )
+    replace(
+        record,
+        space=plan.written,
+        objective=settings.objective,
+        seed_key=settings.seed_key,
+        invocations=[*record.invocations, _invocation(app)],
+    ).write(sweep_dir)
+    write_planned(sweep_dir, list(agenda.trials))
+    if not SweepPaths(sweep_dir).multirun.exists():
+        OmegaConf.save(app.config, SweepPaths(sweep_dir).multirun)
+
+
+def _invocation(app: HydraApp) -> dict[str, Any]:
+    return {
+        "time": time.time(),
+        "argv": sys.argv,
+        "cwd": str(Path.cwd()),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "python": platform.python_version(),
+        "hyperherd": hyperherd.__version__,
+        "git": git_version(str(Path(app.script).parent)),
+    }
+
+
+def _launch(app: HydraApp, settings: SweepSettings, sweep_dir: Path, agenda: Agenda, collector: Collector) -> Batches:
+    """Hand the trials to the launcher and collect them as they end."""
+    if not agenda.to_run:
+        return []
+    task = TrialTask(app.task_function, sweep_dir)
+    launcher = HydraLauncher(app.launcher(task, sweep_dir), settings.max_batch_size)
+    where = directory_override(sweep_dir)
+    collector.handing_over(launcher.submit([_job(trial, sweep_dir, where) for trial in agenda.to_run]))
+    returned = [collector.ended(end) for end in launcher.events()]
+    size = settings.max_batch_size or len(returned)
+    return [returned[start : start + size] for start in range(0, len(returned), size)]
+
+
+def _job(trial: PlannedTrial, sweep_dir: Path, where: str) -> TrialJob:
+    attempt = next_attempt(sweep_dir / trial.dir) if trial.dir is not None else 0
+    return TrialJob(trial.number, attempt, (*trial.overrides, where))

@@ -1,0 +1,57 @@
+"""Which execution of a trial this is: attempts are claimed by creating a file, so no two processes run the same one."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+from hyperherd.errors import AttemptTaken
+from hyperherd.paths import TrialPaths
+from hyperherd.records.files import create
+from hyperherd.records.fold import Observer, fold, process_started
+from hyperherd.records.states import TrialState
+from hyperherd.records.trial import TrialRecord
+
+
+def next_attempt(trial_dir: Path) -> int:
+    """Return the number the next attempt of the trial in `trial_dir` will have."""
+    claimed = [int(path.name) for path in TrialPaths(trial_dir).attempts.glob("*") if path.name.isdigit()]
+    return max(claimed, default=-1) + 1
+
+
+def claim_attempt(trial_dir: Path) -> int:
+    """Claim the next attempt for this process and return its number.
+
+    Raises:
+        AttemptTaken: an attempt is running, or someone claimed this one first; nothing was touched.
+    """
+    attempt = next_attempt(trial_dir)
+    if attempt and TrialPaths(trial_dir).trial.exists():
+        standing = fold(TrialRecord.read(trial_dir), (), Observer())
+        if standing.state is TrialState.RUNNING:
+            raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is running")
+    claim = {
+        "time": time.time(),
+        "host": socket.gethostname(),
+        "pid": os.getpid(),
+        "pid_started": process_started(os.getpid()),
+        "job_id": scheduler_job(),
+    }
+    if not create(TrialPaths(trial_dir).attempts / str(attempt), claim):
+        raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} has been claimed by another process")
+    return attempt
+
+
+def scheduler_job() -> str | None:
+    """Return the id of the Slurm or LSF job this process runs in (``123_4`` for an array's task), or None."""
+    env = os.environ
+    if array := env.get("SLURM_ARRAY_JOB_ID"):
+        return f"{array}_{env.get('SLURM_ARRAY_TASK_ID', '0')}"
+    if job := env.get("SLURM_JOB_ID"):
+        return job
+    if job := env.get("LSB_JOBID"):
+        index = env.get("LSB_JOBINDEX", "0")
+        return job if index == "0" else f"{job}_{index}"
+    return None

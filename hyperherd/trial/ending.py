@@ -1,0 +1,71 @@
+"""How an attempt ended, judged from the exception that left the task function and the signals that were noted."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from hyperherd.errors import HyperherdError
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.trial import TrialError
+
+
+class TrialExited(HyperherdError):
+    """The task function called ``sys.exit`` with a code that says failure; it must not end the sweep."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The last words of an attempt."""
+
+    state: TrialState
+    cause: FailureCause | None = None
+    exit_code: int | None = None
+    error: TrialError | None = None
+
+
+def ending_of(error: BaseException | None, signals: Sequence[int]) -> Ending:
+    """Return how the attempt ended.
+
+    Args:
+        error: what the task function raised; None if it returned.
+        signals: numbers of the signals noted meanwhile. One of them makes it cancelled whatever followed, because a
+            framework that was interrupted may return as if it had finished.
+    """
+    if signals or isinstance(error, KeyboardInterrupt):
+        return Ending(TrialState.CANCELLED)
+    if error is None:
+        return Ending(TrialState.COMPLETED)
+    if isinstance(error, SystemExit):
+        return _exit(error)
+    return Ending(TrialState.FAILED, FailureCause.EXCEPTION, error=describe(error))
+
+
+def _exit(error: SystemExit) -> Ending:
+    if error.code in (None, 0):
+        return Ending(TrialState.COMPLETED, exit_code=0)
+    code = error.code if isinstance(error.code, int) else 1
+    message = f"the script called sys.exit({error.code!r})"
+    described = TrialError("SystemExit", message, describe(error).traceback)
+    return Ending(TrialState.FAILED, FailureCause.EXIT, exit_code=code, error=described)
+
+
+def describe(error: BaseException) -> TrialError:
+    """Return `error` as text, without the frames of this package above the user's own code."""
+    frames = error.__traceback__
+    while frames is not None and frames.tb_next is not None and _ours(frames.tb_frame.f_globals.get("__name__")):
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames))
+    return TrialError(type(error).__name__, _message(error), text)
+
+
+def _ours(module: object) -> bool:
+    return isinstance(module, str) and module.split(".")[0] == "hyperherd"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception as second:  # noqa: BLE001 - user code: __str__ may raise anything
+        return f"<its text cannot be had: {type(second).__name__}>"

@@ -1,0 +1,136 @@
+"""What training code calls: `log_result` and `log_metrics`, and the question which trial they belong to.
+
+A value is on its way to the disk when the call returns: it has been handed to the operating system in one ``write``, so
+the death of this process cannot lose it.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperherd.errors import NoTrialError
+from hyperherd.metrics.writer import MetricWriter
+from hyperherd.paths import TrialPaths
+
+WORKSPACE = "HYPERHERD_WORKSPACE"
+SWEEP_NAME = "HYPERHERD_SWEEP_NAME"
+TRIAL_ID = "HYPERHERD_TRIAL_ID"
+TRIAL_NAME = "HYPERHERD_TRIAL_NAME"
+TRIAL_DIR = "HYPERHERD_TRIAL_DIR"
+ATTEMPT = "HYPERHERD_ATTEMPT"
+
+
+@dataclass(frozen=True)
+class CurrentTrial:
+    """The trial this process logs to."""
+
+    trial_dir: Path
+    attempt: int
+    writer: MetricWriter
+
+
+_current: CurrentTrial | None = None
+"""Set by the trial context, or found on the first log call; of the process and its forked children."""
+
+_hydra_job: tuple[object, CurrentTrial] | None = None
+"""The Hydra config in force when a job outside of any sweep first logged, and where it logs."""
+
+
+def log_result(name: str, value: Any, step: int | None = None) -> None:
+    """Log one value of the running trial.
+
+    Args:
+        name: name of the metric; any text, ``/`` included.
+        value: with `step`, a number, or any JSON value; without, any JSON value. NumPy and torch scalars are taken.
+        step: a counter that never falls (global step, epoch): the value streams into the trial's history. Without it
+            the value is the trial's final one under this name, and the last call wins.
+
+    Raises:
+        NoTrialError: there is neither a trial nor a Hydra job to log to.
+        TypeError: the value is none that JSON can hold, or the step is no integer.
+    """
+    log_metrics({name: value}, step)
+
+
+def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
+    """Log several values of the running trial as one record; see :func:`log_result`."""
+    writer = (_current or _find()).writer
+    if step is None:
+        writer.log_final(metrics)
+    else:
+        writer.log(metrics, step)
+
+
+def log_returned(value: Any) -> None:
+    """Keep the number a task function returned as the final value ``return_value``, if the trial logged nothing else.
+
+    Scripts written for a sweeper that optimises return their objective and log nothing; those that log have it already.
+    """
+    trial = _current
+    if trial is None or TrialPaths(trial.trial_dir).metrics.exists():
+        return
+    if isinstance(value, int | float) or hasattr(value, "item"):
+        with suppress(TypeError, ValueError, RuntimeError):  # an array, or a tensor, of several values
+            trial.writer.log_final({"return_value": value})
+
+
+def current_trial() -> CurrentTrial | None:
+    """Return the trial this process logs to, or None outside of any; callbacks ask this and then do nothing."""
+    try:
+        return _current or _find()
+    except NoTrialError:
+        return None
+
+
+def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
+    """Make `trial_dir` the trial this process logs to, until :func:`leave`."""
+    global _current
+    _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt))
+    return _current
+
+
+def leave() -> None:
+    """Close the writer of the current trial; later log calls look for a trial anew."""
+    global _current
+    if _current is not None:
+        _current.writer.close()
+        _current = None
+
+
+def _find() -> CurrentTrial:
+    """Return the trial named by the environment, else the Hydra job we are in."""
+    if trial_dir := os.environ.get(TRIAL_DIR):
+        trial = enter(Path(trial_dir), int(os.environ.get(ATTEMPT) or 0))
+        atexit.register(leave)
+        return trial
+    job = _hydra_job_dir()
+    if job is None:
+        raise NoTrialError(
+            "nothing is running that could keep this value. Start the script with Hydra: decorate its main function "
+            "with @hydra.main and run `python script.py`, or sweep it with "
+            "`python script.py -m key=a,b hydra/sweeper=herd`."
+        )
+    return job
+
+
+def _hydra_job_dir() -> CurrentTrial | None:
+    """Return where a Hydra job outside of a sweep of ours logs: its output directory, attempt 0."""
+    global _hydra_job
+    if "hydra.core.hydra_config" not in sys.modules:
+        return None
+    from hydra.core.hydra_config import HydraConfig
+
+    config = HydraConfig.instance().cfg
+    if config is None:
+        return None
+    if _hydra_job is None or _hydra_job[0] is not config:
+        trial_dir = Path(str(HydraConfig.get().runtime.output_dir))
+        _hydra_job = (config, CurrentTrial(trial_dir, 0, MetricWriter(trial_dir, 0)))
+    return _hydra_job[1]

@@ -1,0 +1,59 @@
+"""A copy of everything a trial prints, whoever prints it: Python, a C library, a child process.
+
+The copy is made by a process of its own (``tee``). A thread could not do it: a library that prints while it holds the
+interpreter's lock would wait for ever on a full pipe that only the thread can empty.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+_DRAIN_SECONDS = 2.0
+"""How long to wait for the last output; a process that the trial left behind may hold the pipe open for ever."""
+
+
+@contextmanager
+def copied_output(out: Path, err: Path) -> Iterator[None]:
+    """Append what is written to descriptors 1 and 2 while the block runs to two files, and still show it."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_teed(1, out))
+        stack.enter_context(_teed(2, err))
+        yield
+
+
+@contextmanager
+def _teed(descriptor: int, path: Path) -> Iterator[None]:
+    try:
+        shown = os.dup(descriptor)
+    except OSError:  # closed, as some daemons do: nothing can be shown, so nothing is copied
+        yield
+        return
+    _flush()
+    # A session of its own keeps the terminal's Ctrl-C from it: it has to outlive the trial's last words.
+    copier = subprocess.Popen(
+        ["tee", "-a", str(path)], stdin=subprocess.PIPE, stdout=shown, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+    assert copier.stdin is not None
+    os.dup2(copier.stdin.fileno(), descriptor)
+    copier.stdin.close()
+    try:
+        yield
+    finally:
+        _flush()
+        os.dup2(shown, descriptor)
+        os.close(shown)
+        with suppress(subprocess.TimeoutExpired):
+            copier.wait(_DRAIN_SECONDS)
+
+
+def _flush() -> None:
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            with suppress(OSError, ValueError):  # a broken pipe, or a stream that user code has closed
+                stream.flush()

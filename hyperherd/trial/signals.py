@@ -1,0 +1,59 @@
+"""Noting the signals that end a trial, because frameworks hide them.
+
+Lightning turns Ctrl-C into ``SystemExit(1)`` and SIGTERM into ``SystemExit()``, which by itself reads as success.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import Any
+
+_ours: set[Any] = set()
+"""The handlers of all blocks that are running: of a sweep, and of the trial in the same process."""
+
+EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+
+
+class Terminated(SystemExit):
+    """SIGTERM has asked this process to end; nobody who means to go on should catch it. Exit code 143."""
+
+    def __init__(self) -> None:
+        super().__init__(EXIT_CODES[signal.SIGTERM])
+
+
+@contextmanager
+def noted_signals() -> Iterator[list[int]]:
+    """Note SIGINT and SIGTERM while the block runs; yields the list they are added to.
+
+    A handler that stood before is still called; where there was none SIGTERM raises :class:`Terminated`, so that the
+    block can clean up. A framework that puts its own handler on top and calls ours ends the block in its own way.
+    Outside of the main thread, where Python allows no handlers, nothing is noted.
+    """
+    notes: list[int] = []
+    previous: dict[int, Any] = {}
+
+    def note(number: int, frame: FrameType | None) -> None:
+        notes.append(number)
+        if signal.getsignal(number) not in _ours:
+            return
+        if callable(previous[number]):
+            previous[number](number, frame)
+        else:
+            raise Terminated
+
+    _ours.add(note)
+    if threading.current_thread() is threading.main_thread():
+        for number in EXIT_CODES:
+            if signal.getsignal(number) not in (signal.SIG_IGN, None):
+                previous[number] = signal.getsignal(number)
+                signal.signal(number, note)
+    try:
+        yield notes
+    finally:
+        for signal_number, handler in previous.items():
+            signal.signal(signal_number, handler)
+        _ours.discard(note)

@@ -1,0 +1,116 @@
+"""What tests share: a Hydra app in an empty folder, run as a user runs it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from hyperherd.records.sweep import PlannedTrial, read_planned
+from hyperherd.records.trial import TrialRecord
+
+DEFAULT_BODY = """
+    print("config", OmegaConf.to_yaml(cfg))
+"""
+
+
+@dataclass
+class Sweep:
+    """What a run of the app left behind."""
+
+    done: subprocess.CompletedProcess[str]
+    dir: Path
+
+    @property
+    def planned(self) -> list[PlannedTrial]:
+        return read_planned(self.dir)
+
+    @property
+    def records(self) -> dict[int, TrialRecord]:
+        found = [self.dir / str(trial.dir) for trial in self.planned]
+        records = [TrialRecord.read(path) for path in found if (path / ".hyperherd" / "trial.json").exists()]
+        return {record.number: record for record in records}
+
+    @property
+    def states(self) -> dict[int, str]:
+        return {number: str(record.state) for number, record in self.records.items()}
+
+
+class App:
+    """A Hydra app in a folder of its own."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.script = folder / "app.py"
+        self.write(DEFAULT_BODY)
+
+    def write(self, body: str, config: str = "lr: 0.1\nmodel: cnn\nwidth: 8\nflag: false\n") -> App:
+        """Give the app the body of its task function, and its config."""
+        (self.folder / "conf").mkdir(exist_ok=True)
+        (self.folder / "conf" / "config.yaml").write_text(config)
+        self.script.write_text(
+            "import json, os, sys, time\n"
+            "import hydra\n"
+            "from hydra.core.hydra_config import HydraConfig\n"
+            "from omegaconf import OmegaConf\n"
+            "@hydra.main(version_base=None, config_path='conf', config_name='config')\n"
+            "def main(cfg):\n" + textwrap.indent(textwrap.dedent(body), "    ") + "\n"
+            "if __name__ == '__main__':\n"
+            "    main()\n"
+        )
+        return self
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(self.script), *arguments]
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
+        """Start the app without waiting, in a session of its own."""
+        return subprocess.Popen(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run the app to its end, whatever that is."""
+        return subprocess.run(
+            self.command(*arguments),
+            cwd=self.folder,
+            env={**os.environ, **environment},
+            text=True,
+            capture_output=True,
+            timeout=120,
+        )
+
+    def sweep(self, *arguments: str, code: int = 0, to: str = "multirun/s", **environment: str) -> Sweep:
+        """Sweep with ours into the folder `to`; the exit code must be `code`."""
+        done = self.run("-m", "hydra/sweeper=herd", f"hydra.sweep.dir={to}", *arguments, **environment)
+        assert done.returncode == code, done.stdout + done.stderr
+        return Sweep(done, self.folder / to)
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read what the process prints until a line holds `text`."""
+    assert process.stdout is not None
+    told = []
+    for line in process.stdout:
+        told.append(line)
+        if text in line:
+            return
+    pytest.fail(f"the process ended without saying {text!r}:\n{''.join(told)}")
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> App:
+    folder = tmp_path / "it's a folder"
+    folder.mkdir()
+    return App(folder)

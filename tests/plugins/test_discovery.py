@@ -1,0 +1,62 @@
+"""Hydra executes our plugin modules at every start of every app in the environment: they must be light and harmless."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+from conftest import App
+
+ROOT = Path(__file__).resolve().parents[2]
+
+SCAN = """
+import json, sys
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from hydra.plugins.sweeper import Sweeper
+found = [plugin.__name__ for kind in (Sweeper, SearchPathPlugin) for plugin in Plugins.instance().discover(kind)]
+print(json.dumps({"found": found, "modules": sorted(sys.modules)}))
+"""
+HEAVY = {"submitit", "pyarrow", "numpy", "pandas", "torch", "lightning", "pytorch_lightning", "transformers", "orjson"}
+
+
+def test_discovery_finds_us_and_loads_nothing_heavy() -> None:
+    done = subprocess.run(
+        # joblib's and submitit's own plugin modules are found by the same scan; what they load is not ours to judge.
+        [sys.executable, "-W", "error", "-c", SCAN],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    told = json.loads(done.stdout)
+    assert {"HerdSweeper", "HerdSearchPathPlugin"} <= set(told["found"])
+    assert not HEAVY & set(told["modules"])
+    ours = {name for name in told["modules"] if name.split(".")[0] == "hyperherd"}
+    assert ours == {"hyperherd", "hyperherd.paths", "hyperherd.schemas"}
+
+
+def test_an_app_that_does_not_use_us_sees_nothing_of_us(app: App) -> None:
+    assert "herd" not in app.run("--help").stdout
+    assert "herd" in app.run("--hydra-help").stdout
+
+
+def test_the_sweeper_is_configured_by_a_typed_schema(app: App) -> None:
+    done = app.run("-m", "hydra/sweeper=herd", "hydra.sweeper.max_batch_size=many")
+    assert done.returncode == 1
+    assert "could not be converted to Integer" in done.stderr
+
+
+def test_the_wheel_holds_all_that_belongs_in_it_and_nothing_else(tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
+    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = set(zipfile.ZipFile(wheel).namelist())
+    packed = {name for name in names if ".dist-info/" not in name}
+    assert {name.split("/")[0] for name in packed} == {"hyperherd", "hyperherd_callbacks", "hydra_plugins"}
+    configs = {f"hyperherd/{path.relative_to(ROOT)}" for path in (ROOT / "conf").rglob("*.yaml")}
+    assert configs == {name for name in packed if name.startswith("hyperherd/conf/")}
+    assert {"hyperherd/py.typed", "hyperherd_callbacks/py.typed"} <= packed
+    assert "hydra_plugins/__init__.py" not in packed
