@@ -156,10 +156,10 @@ class BaseConfig(Mapping[str, Any]):
     """The values every trial starts from, by dotted name: chosen config groups first, then the composed config."""
 
     def __init__(self, config: DictConfig) -> None:
+        choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)
+        # A group that has to be chosen by the sweep is "???" here.
         self._choices = {
-            str(group): choice
-            for group, choice in config.hydra.runtime.choices.items()
-            if not str(group).startswith("hydra/")
+            group: choice for group, choice in choices.items() if choice != "???" and not group.startswith("hydra/")
         }
         self._config = config
 

@@ -1,0 +1,28 @@
+"""Hydra's own contract suites for plugin authors, run on our sweeper with the launchers a user may choose."""
+
+from __future__ import annotations
+
+import pytest
+from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+
+pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:hydra", "ignore::pytest.PytestWarning")
+
+HERD = ["hydra/sweeper=herd"]
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", HERD)])
+class TestLauncherSuiteUnderHerd(LauncherTestSuite):
+    """What Hydra expects of a launcher holds when our sweeper drives Hydra's."""
+
+
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", [*HERD, "hydra.sweeper.max_batch_size=2"])])
+class TestBatches(BatchedSweeperTestSuite):
+    """`max_batch_size` means what it means in Hydra."""
+
+
+@pytest.mark.parametrize(("task_launcher_cfg", "extra_flags"), [({}, ["-m", *HERD])])
+class TestIntegration(IntegrationTestSuite):
+    """Whole apps, started as commands."""
+
+    # It runs one command twice in one directory and expects two runs; here the second has nothing left to do.
+    test_to_absolute_path_multirun = None
