@@ -1,0 +1,58 @@
+"""A Lightning training as a Hydra app: it knows nothing of sweeps, and any of its keys can be swept.
+
+One run, and a sweep:
+
+    python train.py
+    python train.py -m lr=0.01,0.1 hydra/sweeper=herd
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import data
+import hydra
+import pytorch_lightning as pl
+import torch
+from hydra.utils import instantiate
+from model import Classifier
+from omegaconf import DictConfig
+from torch.utils.data import DataLoader, TensorDataset
+
+from hyperherd import log_result
+
+# Loading images that are in memory already needs no further processes.
+warnings.filterwarnings("ignore", ".*does not have many workers")
+
+
+@hydra.main(version_base=None, config_path="conf", config_name="config")
+def main(cfg: DictConfig) -> float:
+    """Train, test, and return the accuracy on the validation images."""
+    torch.set_num_threads(cfg.threads)
+    pl.seed_everything(cfg.seed)
+    images = data.load(**cfg.data)
+    train, val, test = (
+        DataLoader(TensorDataset(*part), cfg.batch_size, shuffle=part is images.train)
+        for part in (images.train, images.val, images.test)
+    )
+    model = Classifier(instantiate(cfg.model, size=images.size), instantiate(cfg.optimizer))
+    trainer = pl.Trainer(**cfg.trainer, callbacks=list(instantiate(cfg.callbacks).values()))
+    trainer.fit(model, train, val, ckpt_path=last_checkpoint(cfg.trainer.default_root_dir))
+    # Not what fit() left: after a resumed attempt that had no epoch left to do, that is nothing.
+    [validated] = trainer.validate(model, val, verbose=False)
+    [tested] = trainer.test(model, test, verbose=False)
+    log_result("data", images.name)
+    for name, value in tested.items():
+        log_result(name, value)
+    return validated["val/acc"]
+
+
+def last_checkpoint(folder: str) -> Path | None:
+    """Return the checkpoint that an earlier attempt of this trial left in its directory, if there is one."""
+    path = Path(folder, "checkpoints", "last.ckpt")
+    return path if path.exists() else None
+
+
+if __name__ == "__main__":
+    main()

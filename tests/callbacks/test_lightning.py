@@ -1,0 +1,367 @@
+"""The Lightning callback under a real trainer: the trial keeps what the loggers see, once, however training ends."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.callbacks import LearningRateFinder
+from pytorch_lightning.loggers.logger import DummyLogger
+from pytorch_lightning.tuner import Tuner
+from torch.utils.data import DataLoader
+
+from hyperherd.metrics.reader import read_metrics
+from hyperherd.trial import log as trial_log
+from hyperherd_callbacks import lightning
+from hyperherd_callbacks.lightning import HyperHerdStreamCallback
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
+    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*:FutureWarning"),
+    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
+    pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`"),
+]
+
+Kept = dict[str, list[tuple[int, float]]]
+BATCHES = 6
+
+
+class Module(pl.LightningModule):
+    """Logs one value of each kind; `at(batch)` runs in every training step, batches counted over all epochs."""
+
+    def __init__(self, at: Callable[[int], object] = lambda batch: None) -> None:
+        super().__init__()
+        self.layer = torch.nn.Linear(2, 1)
+        self.at = at
+        self.batches = 0
+        self.lr = 0.1
+
+    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+        loss = self.layer(batch).square().mean()
+        self.log("loss", loss, on_step=True, on_epoch=True)
+        self.log("batch", float(self.batches), prog_bar=True)
+        self.at(self.batches)
+        self.batches += 1
+        return loss
+
+    def on_train_epoch_end(self) -> None:
+        self.log("train/own", float(self.current_epoch))
+
+    def validation_step(self, batch: torch.Tensor, batch_idx: int, dataloader_idx: int = 0) -> None:
+        self.log("val/loss", self.layer(batch).square().mean())
+
+    def on_validation_epoch_end(self) -> None:
+        self.log("val/own", 7.0)
+
+    def test_step(self, batch: torch.Tensor, batch_idx: int) -> None:
+        self.log("test/loss", self.layer(batch).square().mean())
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+
+class Spy(DummyLogger):
+    """Keeps what loggers are given, under our steps: theirs count from 0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: Kept = {}
+
+    def log_metrics(self, metrics: Mapping[str, float], step: int) -> None:
+        for name, value in metrics.items():
+            if name != "epoch":
+                self.seen.setdefault(name, []).append((step + 1, value))
+
+
+def batches() -> DataLoader[torch.Tensor]:
+    return DataLoader(torch.linspace(-1, 1, 4 * BATCHES).reshape(-1, 2), batch_size=2)
+
+
+def make_trainer(folder: Path, *callbacks: pl.Callback, epochs: int = 1, **options: Any) -> pl.Trainer:
+    settings = {
+        "logger": False,
+        "enable_checkpointing": False,
+        "enable_progress_bar": False,
+        "enable_model_summary": False,
+        "accelerator": "cpu",
+        "default_root_dir": folder,
+        "max_epochs": epochs,
+    }
+    return pl.Trainer(callbacks=list(callbacks), **{**settings, **options})
+
+
+def fit(folder: Path, module: Module | None = None, every: int = 1, **options: Any) -> pl.Trainer:
+    """Train on six batches an epoch, without validation."""
+    trainer = make_trainer(folder, HyperHerdStreamCallback(every), **options)
+    trainer.fit(module or Module(), batches())
+    return trainer
+
+
+def steps(rows: list[tuple[int, float]]) -> list[int]:
+    return [step for step, _ in rows]
+
+
+@pytest.fixture(params=["private", "public"])
+def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read Lightning's gathered metrics, or do without that private attribute."""
+    if request.param == "public":
+        monkeypatch.setattr(lightning, "_gathered", lambda trainer: None)
+
+
+@pytest.fixture
+def interrupts() -> Iterator[None]:
+    """Put back the handler of Ctrl-C, which Lightning turns off for good at the first one."""
+    handler = signal.getsignal(signal.SIGINT)
+    yield
+    signal.signal(signal.SIGINT, handler)
+
+
+@pytest.mark.usefixtures("source")
+def test_the_trial_keeps_what_the_loggers_see(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    spy = Spy()
+    trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), epochs=2, logger=spy, log_every_n_steps=1)
+    trainer.fit(Module(), batches(), batches())
+    assert kept() == spy.seen
+    assert set(spy.seen) == {"loss_step", "loss_epoch", "batch", "train/own", "val/loss", "val/own"}
+    assert steps(spy.seen["val/loss"]) == [6, 12]  # Not 0, where the sanity check was.
+
+
+def test_test_values_come_at_the_step_training_ended(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    trainer = fit(tmp_path)
+    [result] = trainer.test(trainer.model, batches(), verbose=False)
+    assert kept()["test/loss"] == [(6, result["test/loss"])]
+
+
+@pytest.mark.usefixtures("source")
+def test_every_validation_loader_arrives(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    trainer = make_trainer(tmp_path, HyperHerdStreamCallback())
+    trainer.fit(Module(), batches(), [batches(), batches()])
+    assert steps(kept()["val/loss/dataloader_idx_0"]) == steps(kept()["val/loss/dataloader_idx_1"]) == [6]
+
+
+@pytest.mark.usefixtures("source")
+def test_a_value_is_kept_when_it_is_logged_and_not_again(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    module = Module(at=lambda batch: batch % 3 == 0 and module.log("rare", float(batch)))
+    fit(tmp_path, module, epochs=2)
+    assert kept()["rare"] == [(1, 0.0), (4, 3.0), (7, 6.0), (10, 9.0)]
+    assert steps(kept()["loss_epoch"]) == [6, 12]
+
+
+@pytest.mark.parametrize("validate_every", [6, 3])
+def test_of_accumulated_batches_the_one_that_steps_counts(
+    tmp_path: Path, kept: Callable[[], Kept], validate_every: int
+) -> None:
+    trainer = make_trainer(
+        tmp_path, HyperHerdStreamCallback(), accumulate_grad_batches=2, val_check_interval=validate_every
+    )
+    trainer.fit(Module(), batches(), batches())
+    assert kept()["batch"] == [(1, 1.0), (2, 3.0), (3, 5.0)]
+
+
+def test_every_n_steps_and_the_last_of_an_epoch(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    fit(tmp_path, every=4, epochs=2)
+    assert kept()["batch"] == [(4, 3.0), (6, 5.0), (8, 7.0), (12, 11.0)]
+
+
+def test_values_in_memory_are_on_disk_before_the_next_step(tmp_path: Path, trial_dir: Path) -> None:
+    seen = []
+    fit(tmp_path, Module(at=lambda batch: seen.append(read_metrics(trial_dir, ["batch"]).num_rows)))
+    assert seen == [0, 1, 2, 3, 4, 5]
+
+
+def test_values_on_a_device_are_fetched_together(
+    tmp_path: Path, kept: Callable[[], Kept], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fetched = []
+    fetch = lightning._fetch
+    monkeypatch.setattr(torch.Tensor, "is_cpu", False, raising=False)
+    monkeypatch.setattr(lightning, "_fetch", lambda values: fetched.append(len(values)) or fetch(values))
+    monkeypatch.setattr(lightning, "_FLUSH_SECONDS", float("inf"))
+    fit(tmp_path, epochs=2)
+    assert fetched == [2 * BATCHES, 2, 2 * BATCHES, 2]  # Two values a step; at the end of an epoch two more.
+    assert len(kept()["batch"]) == 2 * BATCHES
+
+
+def end_by_error(batch: int) -> None:
+    raise RuntimeError("diverged")
+
+
+def end_by_exit(batch: int) -> None:
+    sys.exit(5)
+
+
+def end_by_interrupt(batch: int) -> None:
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def end_by_sigterm(batch: int) -> None:
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@pytest.mark.usefixtures("interrupts")
+@pytest.mark.parametrize("on_device", [False, True])
+@pytest.mark.parametrize("end", [end_by_error, end_by_exit, end_by_interrupt, end_by_sigterm])
+def test_a_violent_end_loses_nothing(
+    tmp_path: Path,
+    kept: Callable[[], Kept],
+    monkeypatch: pytest.MonkeyPatch,
+    end: Callable[[int], None],
+    on_device: bool,
+) -> None:
+    if on_device:
+        monkeypatch.setattr(torch.Tensor, "is_cpu", False, raising=False)
+    with pytest.raises((RuntimeError, SystemExit)):
+        fit(tmp_path, Module(at=lambda batch: batch == 3 and end(batch)))
+    # SIGTERM waits until the batch is done.
+    assert steps(kept()["batch"]) == ([1, 2, 3, 4] if end is end_by_sigterm else [1, 2, 3])
+
+
+def test_sigterm_at_the_end_of_an_epoch_keeps_its_means(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    with pytest.raises(SystemExit):
+        fit(tmp_path, Module(at=lambda batch: batch == BATCHES - 1 and end_by_sigterm(batch)), epochs=2)
+    assert steps(kept()["loss_epoch"]) == steps(kept()["train/own"]) == [6]
+
+
+def test_early_stopping_loses_nothing(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    module = Module(at=lambda batch: setattr(module.trainer, "should_stop", True))
+    fit(tmp_path, module, epochs=2)
+    assert kept()["batch"] == [(1, 0.0)]
+    assert steps(kept()["loss_epoch"]) == [1]
+
+
+def test_a_failure_of_ours_is_said_once_and_training_goes_on(
+    tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(metrics: object, step: int) -> None:
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(lightning, "log_metrics", fail)
+    with caplog.at_level(logging.WARNING, "hyperherd"):
+        trainer = fit(tmp_path)
+    assert trainer.global_step == BATCHES
+    [record] = [record for record in caplog.records if record.name == "hyperherd"]
+    assert "the disk is gone" in str(record.exc_info)
+
+
+def test_outside_of_a_trial_it_does_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    assert "hyperherd" not in {record.name for record in caplog.records}
+
+
+@pytest.mark.filterwarnings("ignore:Running in `fast_dev_run` mode")
+def test_a_dev_run_is_not_kept(tmp_path: Path, trial_dir: Path) -> None:
+    fit(tmp_path, fast_dev_run=True)
+    assert not trial_dir.exists()
+
+
+def test_a_search_for_a_learning_rate_is_not_kept(tmp_path: Path, trial_dir: Path) -> None:
+    trainer = make_trainer(tmp_path, HyperHerdStreamCallback())
+    Tuner(trainer).lr_find(Module(), batches(), num_training=5)
+    assert not trial_dir.exists()
+
+
+def test_what_a_learning_rate_finder_logged_is_not_kept(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    trainer = make_trainer(tmp_path, LearningRateFinder(num_training_steps=5), HyperHerdStreamCallback())
+    trainer.fit(Module(), batches())
+    assert steps(kept()["batch"]) == [1, 2, 3, 4, 5, 6]
+    assert steps(kept()["loss_epoch"]) == [6]
+
+
+def test_a_resumed_training_goes_on_after_its_checkpoint(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    fit(tmp_path).save_checkpoint(tmp_path / "last.ckpt")
+    trial_log.enter(tmp_path / "trial", 1)
+    trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), epochs=2)
+    trainer.fit(Module(), batches(), ckpt_path=tmp_path / "last.ckpt")
+    assert steps(kept()["batch"]) == list(range(1, 13))
+
+
+def test_it_is_pickled_by_name() -> None:
+    copy = pickle.loads(pickle.dumps(HyperHerdStreamCallback(3)))
+    assert type(copy) is HyperHerdStreamCallback
+    assert copy.every_n_steps == 3
+
+
+def test_every_n_steps_is_checked() -> None:
+    with pytest.raises(ValueError, match="at least 1"):
+        HyperHerdStreamCallback(0)
+
+
+def test_it_stands_on_the_lightning_that_is_in_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert lightning._base() is pl.Callback
+    monkeypatch.setitem(sys.modules, "lightning.pytorch", SimpleNamespace(Callback=dict))
+    assert lightning._base() is dict
+
+
+def test_without_lightning_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for package in ("lightning.pytorch", "pytorch_lightning"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(ImportError, match=r"hydra-hyperherd\[lightning\]"):
+        lightning._base()
+
+
+def test_importing_the_modules_imports_no_framework() -> None:
+    code = """
+        import sys
+        import hyperherd_callbacks.lightning, hyperherd_callbacks.transformers
+        heavy = {"torch", "lightning", "pytorch_lightning", "transformers", "pyarrow", "numpy"}
+        print(sorted(heavy & set(sys.modules)))
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+DDP = """
+    import sys, torch, pytorch_lightning as pl
+    from torch.utils.data import DataLoader
+    from hyperherd_callbacks.lightning import HyperHerdStreamCallback
+
+    class Module(pl.LightningModule):
+        def __init__(self):
+            super().__init__()
+            self.layer = torch.nn.Linear(2, 1)
+        def training_step(self, batch, batch_idx):
+            loss = self.layer(batch).square().mean()
+            self.log("loss", loss)
+            self.log("rank", float(self.global_rank), sync_dist=True, on_step=False, on_epoch=True)
+            return loss
+        def on_train_epoch_end(self):
+            self.log("ranks", self.all_gather(torch.tensor(1.0)).sum())
+        def configure_optimizers(self):
+            return torch.optim.SGD(self.parameters(), lr=0.1)
+
+    trainer = pl.Trainer(
+        accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, logger=False, enable_checkpointing=False,
+        enable_progress_bar=False, enable_model_summary=False, default_root_dir=sys.argv[1],
+        callbacks=[HyperHerdStreamCallback()],
+    )
+    trainer.fit(Module(), DataLoader(torch.randn(16, 2), batch_size=2))
+"""
+
+
+@pytest.mark.slow
+def test_of_two_processes_one_writes(tmp_path: Path) -> None:
+    script, trial_dir = tmp_path / "train.py", tmp_path / "trial"
+    script.write_text(textwrap.dedent(DDP))
+    environment = {**os.environ, "HYPERHERD_TRIAL_DIR": str(trial_dir), "HYPERHERD_ATTEMPT": "0"}
+    subprocess.run([sys.executable, script, tmp_path], env=environment, check=True, capture_output=True, timeout=240)
+    rows = read_metrics(trial_dir, raw=True).to_pylist()
+    assert len(list((trial_dir / ".hyperherd" / "metrics").iterdir())) == 1
+    assert [row["step"] for row in rows if row["metric"] == "loss"] == list(range(1, 9))
+    assert [row["value"] for row in rows if row["metric"] == "rank"] == [0.5, 0.5]
+    assert [row["value"] for row in rows if row["metric"] == "ranks"] == [2.0, 2.0]

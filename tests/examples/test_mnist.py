@@ -1,0 +1,124 @@
+"""The example, run as its README says, for an epoch; and its data."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import re
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from hyperherd.metrics.reader import read_final, read_metrics
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "mnist"
+
+
+def run(folder: Path, script: str, *overrides: str) -> subprocess.CompletedProcess[str]:
+    """Run a script of the example on the bundled digits, its outputs below `folder`."""
+    places = [f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep", f"data.root={folder}/none"]
+    done = subprocess.run(
+        [sys.executable, script, *overrides, *places],
+        cwd=EXAMPLE,
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def steps(trial_dir: Path, metric: str) -> list[int]:
+    return read_metrics(trial_dir, [metric])["step"].to_pylist()
+
+
+def test_train(tmp_path: Path) -> None:
+    done = run(tmp_path, "train.py", "epochs=2")
+    assert "data: digits, 1197 training images of 8x8" in done.stdout
+    assert steps(tmp_path / "run", "train/loss") == list(range(1, 39))
+    assert steps(tmp_path / "run", "val/acc") == [19, 38]
+    final = read_final(tmp_path / "run")
+    assert set(final) == {"data", "test/acc", "test/loss"}
+    assert final["test/acc"] > 0.6
+
+
+@pytest.mark.slow
+def test_train_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    for epochs in (1, 2, 2):
+        run(tmp_path, "train.py", f"epochs={epochs}")
+    assert read_metrics(tmp_path / "run", ["train/loss"], raw=True)["step"].to_pylist() == list(range(1, 39))
+
+
+@pytest.mark.slow
+def test_train_swept_over_every_choice(tmp_path: Path) -> None:
+    run(tmp_path, "train.py", "-m", "epochs=1", "model=cnn,mlp", "optimizer=sgd,adam")
+    assert [steps(tmp_path / "sweep" / str(number), "val/acc") for number in range(4)] == [[19]] * 4
+
+
+@pytest.mark.slow
+def test_finetune(tmp_path: Path) -> None:
+    run(tmp_path, "finetune.py", "epochs=1")
+    assert steps(tmp_path / "run", "loss") == [5, 10, 15, 20, 25, 30, 35]
+    assert steps(tmp_path / "run", "eval_acc") == [38]
+    assert set(read_final(tmp_path / "run")) == {"data", "test_acc"}
+
+
+def test_every_key_of_the_configs_has_a_comment() -> None:
+    for path in EXAMPLE.glob("conf/**/*.yaml"):
+        first, *lines = path.read_text().splitlines()
+        assert first.startswith("# python "), path
+        bare = [line for line in lines if re.match(r"\s*[\w-]+:", line) and not line.rstrip().endswith(":")]
+        assert [line for line in bare if "#" not in line] == [], path
+
+
+@pytest.fixture
+def data() -> SimpleNamespace:
+    return SimpleNamespace(**runpy.run_path(str(EXAMPLE / "data.py")))
+
+
+def write_idx(path: Path, array: np.ndarray) -> None:
+    shape = b"".join(length.to_bytes(4, "big") for length in array.shape)
+    path.write_bytes(gzip.compress(bytes([0, 0, 8, array.ndim]) + shape + array.tobytes()))
+
+
+@pytest.fixture
+def mirror(tmp_path: Path, data: SimpleNamespace) -> Path:
+    """A folder with files of MNIST's names, sizes and format, of small images that hold their own number."""
+    folder = tmp_path / "mirror"
+    folder.mkdir()
+    for name in data.FILES:
+        count = 60000 if name.startswith("train") else 10000
+        numbers = (np.arange(count) % 10).astype(np.uint8)
+        write_idx(
+            folder / name, numbers if "labels" in name else np.broadcast_to(numbers[:, None, None], (count, 2, 2))
+        )
+    return folder
+
+
+def test_mnist_is_fetched_whole(
+    tmp_path: Path, data: SimpleNamespace, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(data.fetch.__globals__, "MIRROR", mirror.as_uri() + "/")
+    images = data.load(str(tmp_path / "data"), download=True)
+    assert sorted(path.name for path in (tmp_path / "data").iterdir()) == sorted(data.FILES)
+    assert (images.name, images.size) == ("mnist", 2)
+    assert [len(labels) for _, labels in (images.train, images.val, images.test)] == [55000, 5000, 10000]
+    for pixels, labels in (images.train, images.val, images.test):
+        assert (pixels[:, 0, 0, 0] * 255).round().long().equal(labels)
+
+
+def test_a_broken_download_leaves_nothing(
+    tmp_path: Path, data: SimpleNamespace, mirror: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = mirror / data.FILES[0]
+    broken.write_bytes(broken.read_bytes()[:-20])
+    monkeypatch.setitem(data.fetch.__globals__, "MIRROR", mirror.as_uri() + "/")
+    with pytest.raises((OSError, EOFError)):
+        data.load(str(tmp_path / "data"), download=True)
+    assert list((tmp_path / "data").iterdir()) == []
