@@ -7,6 +7,7 @@ the death of this process cannot lose it.
 from __future__ import annotations
 
 import atexit
+import logging
 import os
 import sys
 from collections.abc import Mapping
@@ -15,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from hyperherd.errors import NoTrialError
+from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -25,6 +26,8 @@ TRIAL_ID = "HYPERHERD_TRIAL_ID"
 TRIAL_NAME = "HYPERHERD_TRIAL_NAME"
 TRIAL_DIR = "HYPERHERD_TRIAL_DIR"
 ATTEMPT = "HYPERHERD_ATTEMPT"
+
+log = logging.getLogger("hyperherd")
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,7 @@ def _find() -> CurrentTrial:
         trial = enter(Path(trial_dir), int(os.environ.get(ATTEMPT) or 0))
         atexit.register(leave)
         return trial
-    job = _hydra_job_dir()
+    job = _find_hydra_job()
     if job is None:
         raise NoTrialError(
             "nothing is running that could keep this value. Start the script with Hydra: decorate its main function "
@@ -120,8 +123,11 @@ def _find() -> CurrentTrial:
     return job
 
 
-def _hydra_job_dir() -> CurrentTrial | None:
-    """Return where a Hydra job outside of a sweep of ours logs: its output directory, attempt 0."""
+def _find_hydra_job() -> CurrentTrial | None:
+    """Return where a Hydra job outside of a sweep of ours logs: its output directory, attempt 0.
+
+    Another sweeper may run several jobs in this process; each has a config object of its own.
+    """
     global _hydra_job
     if "hydra.core.hydra_config" not in sys.modules:
         return None
@@ -130,7 +136,25 @@ def _hydra_job_dir() -> CurrentTrial | None:
     config = HydraConfig.instance().cfg
     if config is None:
         return None
+    if _hydra_job is None:
+        atexit.register(_end_hydra_job)
     if _hydra_job is None or _hydra_job[0] is not config:
+        _end_hydra_job()
         trial_dir = Path(str(HydraConfig.get().runtime.output_dir))
         _hydra_job = (config, CurrentTrial(trial_dir, 0, MetricWriter(trial_dir, 0)))
     return _hydra_job[1]
+
+
+def _end_hydra_job() -> None:
+    """Close the writer of the last Hydra job outside of a sweep, and merge what it wrote; nobody else will."""
+    global _hydra_job
+    if _hydra_job is None:
+        return
+    from hyperherd.metrics.merge import merge
+
+    (_, job), _hydra_job = _hydra_job, None
+    job.writer.close()
+    try:
+        merge(job.trial_dir)
+    except (OSError, ImportError, FormatError) as error:
+        log.warning("the metrics of %s stay in their journals: %s", job.trial_dir, error)

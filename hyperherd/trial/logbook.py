@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hyperherd.errors import FormatError
 from hyperherd.metrics.merge import merge
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.paths import TrialPaths
@@ -100,7 +101,7 @@ class Logbook:
         # The journals stay as they are when this fails, and are read in their place.
         try:
             merge(self._trial_dir, self._objective)
-        except (OSError, ImportError) as error:
+        except (OSError, ImportError, FormatError) as error:
             self._warn(error)
 
     def _warn(self, error: Exception) -> None:
