@@ -1,0 +1,255 @@
+"""Journals: their names, their lines, and who may still write to them (docs/format.md, Journals).
+
+Invariant: a line that is not a whole record (torn by a kill or a full disk) costs itself and no other; it is counted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import socket
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from itertools import chain, repeat
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from hyperherd.metrics import values
+from hyperherd.records.files import number
+
+BLOCK = 1 << 17
+"""Bytes read at a time: a journal of any size is parsed in little memory, what a block becomes in the CPU's cache."""
+
+_NAME = re.compile(r"journal-(\d+)-(.+)-(\d+)-([0-9A-Za-z]+)\.jsonl")
+_LAST_TIME = 4e9
+"""Seconds since 1970 beyond which a number is no time (2096): milliseconds, say."""
+
+
+class JournalName(NamedTuple):
+    """What the name of a journal says about its writer."""
+
+    attempt: int
+    host: str
+    pid: int
+    nonce: str
+
+    @classmethod
+    def parse(cls, name: str) -> JournalName | None:
+        """Return what `name` says, or None if it is no journal's."""
+        found = _NAME.fullmatch(name)
+        if found is None:
+            return None
+        attempt, host, pid, nonce = found.groups()
+        return cls(int(attempt), host, int(pid), nonce)
+
+    def __str__(self) -> str:
+        return f"journal-{self.attempt}-{self.host}-{self.pid}-{self.nonce}.jsonl"
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its writer ran on this host."""
+        return self.host == this_host()
+
+    @property
+    def may_be_alive(self) -> bool:
+        """Whether somebody may still write to it; of other hosts nothing is known, so there somebody always may."""
+        if not self.is_local:
+            return True
+        if self.pid == os.getpid():
+            return str(self) in open_here
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return False
+        except (PermissionError, OverflowError):
+            pass
+        return True
+
+
+open_here: set[str] = set()
+"""Names of the journals that this process may still write to; `writer` keeps it."""
+
+
+def this_host() -> str:
+    """Return the name of this host as it stands in journals' names."""
+    return socket.gethostname().split(".")[0] or "localhost"
+
+
+def list_journals(folder: Path) -> dict[str, JournalName]:
+    """Return the journals in a trial's metrics folder by name, in the order of attempts; none without a folder."""
+    try:
+        found = {path.name: JournalName.parse(path.name) for path in folder.iterdir()}
+    except FileNotFoundError:
+        return {}
+    known = {name: parsed for name, parsed in found.items() if parsed is not None}
+    return dict(sorted(known.items(), key=lambda item: item[1]))
+
+
+def blocks(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the rest of a journal in blocks that end with a newline; what follows the last newline comes last."""
+    rest = b""
+    while data := stream.read(BLOCK):
+        whole, newline, tail = data.rpartition(b"\n")
+        if newline:
+            yield rest + whole + newline
+            rest = tail
+        else:
+            rest += data
+    if rest:
+        yield rest
+
+
+class Final(NamedTuple):
+    """A value logged without a step; of several under one name the greatest attempt, then time, wins."""
+
+    attempt: int
+    time: float
+    value: Any
+
+
+@dataclass
+class Rows:
+    """Rows as columns of equal length, and what stood between them."""
+
+    step: list[int] = field(default_factory=list)
+    metric: list[str] = field(default_factory=list)
+    value: list[float | None] = field(default_factory=list)
+    time: list[float | None] = field(default_factory=list)
+    json: dict[int, str] = field(default_factory=dict)
+    """Index of a row to its exact JSON; few rows have one."""
+    final: dict[str, tuple[float, Any]] = field(default_factory=dict)
+    """Name to time and final value, the last one logged."""
+    skipped: int = 0
+    """Lines and values that could not be read."""
+
+    def add(self, step: int, metric: str, value: float | None, time: float | None, text: str | None = None) -> None:
+        """Append one row."""
+        if text is not None:
+            self.json[len(self.step)] = text
+        self.step.append(step)
+        self.metric.append(metric)
+        self.value.append(value)
+        self.time.append(time)
+
+
+def parse(block: bytes) -> Rows:
+    """Return the rows and final values in some lines of a journal."""
+    if (rows := _parse_plain(block)) is not None:
+        return rows
+    rows = Rows()
+    for line in block.split(b"\n"):
+        if line and not _add(rows, load(line)):
+            rows.skipped += 1
+    return rows
+
+
+def _parse_plain(block: bytes) -> Rows | None:
+    """Parse lines of the usual form, a time, a step and numbers, all at once: three times as fast as one by one.
+
+    Returns None if one of them is of any other form.
+    """
+    if not block.endswith(b"\n"):
+        return None
+    try:
+        records = orjson.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
+        metrics = [record["metrics"] for record in records]
+        steps = [record["step"] for record in records]
+        times = [record["ts"] for record in records]
+        numbers = list(chain.from_iterable(map(dict.values, metrics)))
+    except (ValueError, TypeError, KeyError, IndexError):
+        return None
+    # As many records as lines, so that no two torn lines have been taken for one whole; and nothing but numbers.
+    if len(records) != block.count(b"\n") or set(map(len, records)) != {3}:
+        return None
+    kinds = set(map(type, numbers))
+    if set(map(type, steps)) != {int} or set(map(type, times)) != {float} or not kinds <= {float, int}:
+        return None
+    if not (min(steps) >= -values.INT64 and max(steps) < values.INT64 and min(times) >= 0 and max(times) <= _LAST_TIME):
+        return None
+    if len(numbers) != len(records) or set(map(len, metrics)) != {1}:
+        widths = list(map(len, metrics))
+        steps = list(chain.from_iterable(map(repeat, steps, widths)))
+        times = list(chain.from_iterable(map(repeat, times, widths)))
+    names = list(chain.from_iterable(metrics))
+    return Rows(steps, names, list(map(float, numbers)) if int in kinds else numbers, times)
+
+
+def load(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON object in one line, its integers exact; None if it is none."""
+    try:
+        record = orjson.loads(line)
+        if isinstance(record, dict) and _is_exact(record):
+            return record
+    except ValueError:
+        pass  # The standard library reads a lone surrogate, and other programs' NaN.
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _is_exact(record: dict[str, Any]) -> bool:
+    """Return whether orjson, which makes floats of integers beyond 64 bits, has lost no digit of exact JSON."""
+    if "final" in record:
+        return False
+    exact = record.get("json")
+    return not isinstance(exact, dict) or all(isinstance(item, str | bool | None) for item in exact.values())
+
+
+def _add(rows: Rows, record: dict[str, Any] | None) -> bool:
+    """Add one record of a journal; return whether it is one."""
+    if record is None:
+        return False
+    time = as_time(record.get("ts"))
+    if isinstance(final := record.get("final"), dict):
+        for name, value in final.items():
+            rows.final[values.as_name(name)] = (time or 0.0, value)
+        return True
+    return add_record(rows, record)
+
+
+def add_record(rows: Rows, record: dict[str, Any]) -> bool:
+    """Add ``{"ts", "step", "metrics": {...}, "json": {...}}``; return whether it is of that form."""
+    numeric, exact = record.get("metrics", {}), record.get("json", {})
+    if not isinstance(numeric, dict) or not isinstance(exact, dict) or not record.keys() & {"metrics", "json"}:
+        return False
+    try:
+        step = values.as_step(record.get("step"))
+    except TypeError:
+        return False
+    time = as_time(record.get("ts"))
+    for name in chain(numeric, exact.keys() - numeric.keys()):
+        value = as_number(numeric.get(name))
+        text = values.dumps(exact[name]).decode() if name in exact else None
+        if value is None and text is None:
+            rows.skipped += 1
+        else:
+            rows.add(step, values.as_name(name), value, time, text)
+    return True
+
+
+def as_number(value: Any) -> float | None:
+    """Return a number read from JSON as a float; None for what is none, or is greater than any."""
+    try:
+        return number(value)
+    except OverflowError:
+        return None
+
+
+def as_time(value: Any) -> float | None:
+    """Return seconds since 1970 read from JSON; None for what is no such time."""
+    seconds = as_number(value)
+    return seconds if seconds is not None and 0 <= seconds <= _LAST_TIME else None
+
+
+def latest(finals: Iterable[tuple[str, Final]]) -> dict[str, Final]:
+    """Return the final value that wins under each name; of equals, the one that comes last."""
+    winners: dict[str, Final] = {}
+    for name, final in finals:
+        if name not in winners or final[:2] >= winners[name][:2]:
+            winners[name] = final
+    return winners

@@ -1,0 +1,175 @@
+"""A logged value and its forms on disk (docs/format.md, Journals): a number, exact JSON, or both.
+
+Invariant: what was logged can be told from what is stored, to the bit of a float and the last digit of an integer; what
+could not be is refused with a TypeError before anything is written.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import numbers
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import orjson
+
+from hyperherd.records.files import number, strict
+
+EXACT = 2**53
+"""The greatest integer up to which a float64 holds every one."""
+
+INT64 = 2**63
+
+NOT_FINITE = "$number"
+"""Key of the object that stands for a number that is not finite inside exact JSON: ``{"$number": "NaN"}``."""
+
+
+def as_step(step: Any) -> int:
+    """Return `step` as an int; integral floats and NumPy or torch integers are taken.
+
+    Raises:
+        TypeError: it is no whole number of 64 bits; a bool is none.
+    """
+    value = step.item() if _is_scalar(step) else step
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not -INT64 < value < INT64:
+        raise TypeError(f"a step is a whole number of at most 64 bits, not {step!r} ({type(step).__name__})")
+    return int(value)
+
+
+def as_name(name: Any) -> str:
+    """Return a metric's name as text that every file can hold: lone surrogates become their escapes.
+
+    Raises:
+        TypeError: it is no string.
+    """
+    if not isinstance(name, str):
+        raise TypeError(f"the name of a metric is a string, not {name!r} ({type(name).__name__})")
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def split(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what belongs under ``metrics`` and under ``json`` in a journal's line.
+
+    Raises:
+        TypeError: JSON cannot hold a value.
+    """
+    numeric: dict[str, Any] = {}
+    exact: dict[str, Any] = {}
+    for key, value in metrics.items():
+        name = as_name(key)
+        item = plain(value, name)
+        if isinstance(item, float):
+            numeric[name] = strict(item)
+            continue
+        if isinstance(item, int):  # bool included: 0 or 1
+            _add_integer(numeric, name, int(item))
+        if not isinstance(item, int) or isinstance(item, bool) or abs(item) > EXACT:
+            exact[name] = wrap(item)
+    return numeric, exact
+
+
+def _add_integer(numeric: dict[str, Any], name: str, value: int) -> None:
+    try:
+        numeric[name] = value if abs(value) <= EXACT else float(value)
+    except OverflowError:
+        return  # Greater than any float: its JSON alone tells it.
+
+
+def final(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return final values as they stand under ``final`` in a journal's line.
+
+    Raises:
+        TypeError: JSON cannot hold a value.
+    """
+    named = {as_name(key): value for key, value in values.items()}
+    return {name: wrap(plain(value, name)) for name, value in named.items()}
+
+
+def plain(value: Any, name: str) -> Any:
+    """Return `value` in Python's own types that JSON knows; `name` is what the error calls it.
+
+    Raises:
+        TypeError: JSON has no word for it.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    for kind in (int, float):
+        if isinstance(value, kind):
+            return kind(value)
+    if isinstance(value, Mapping):
+        return {_key(key, name): plain(item, name) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [plain(item, name) for item in value]
+    return _scalar(value, name)
+
+
+def _key(key: Any, name: str) -> str:
+    if isinstance(key, str):
+        return str.__str__(key)
+    if isinstance(key, int) and not isinstance(key, bool):
+        return str(int(key))
+    raise TypeError(f"{name!r} holds a dict with the key {key!r}; JSON's keys are strings")
+
+
+def _scalar(value: Any, name: str) -> Any:
+    item = value.item() if _is_scalar(value) else value
+    if isinstance(item, bool | int | float | str):
+        return plain(item, name)
+    if isinstance(item, numbers.Real):  # NumPy's longdouble: its item() is itself.
+        return float(item)
+    kind, shape = type(value).__name__, getattr(value, "shape", None)
+    what = f"{kind} of shape {tuple(shape)}" if shape else kind
+    raise TypeError(f"{name!r} is a {what}, which JSON cannot hold; log a number, text, or a list or dict of them")
+
+
+def _is_scalar(value: Any) -> bool:
+    """Return whether `value` is a NumPy or torch scalar, or an array of one element, without importing either."""
+    return hasattr(value, "item") and math.prod(getattr(value, "shape", ())) == 1
+
+
+def wrap(value: Any) -> Any:
+    """Return `value` with every number that is not finite as ``{"$number": ...}``."""
+    if isinstance(value, float) and not math.isfinite(value):
+        return {NOT_FINITE: strict(value)}
+    if isinstance(value, dict):
+        return {key: wrap(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [wrap(item) for item in value]
+    return value
+
+
+def unwrap(value: Any) -> Any:
+    """Return what :func:`wrap` was given."""
+    if isinstance(value, list):
+        return [unwrap(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1 and isinstance(token := value.get(NOT_FINITE), str):
+        return number(token)
+    return {key: unwrap(item) for key, item in value.items()}
+
+
+def logged(value: float | None, text: str | None) -> Any:
+    """Return the value that was logged, given what the columns ``value`` and ``json`` hold of it."""
+    return value if text is None else unwrap(json.loads(text))
+
+
+def dumps(value: Any) -> bytes:
+    """Return JSON of `value`, whose numbers are finite, on one line.
+
+    Raises:
+        TypeError: an integer has more digits than Python turns into text.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # An integer beyond 64 bits, a lone surrogate, deep nesting: the standard library writes them.
+        pass
+    try:
+        return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+    except ValueError as error:
+        raise TypeError(f"JSON cannot hold the value: {error}") from None

@@ -1,0 +1,253 @@
+"""Whatever is logged, closed, killed, resumed and merged reads back as logged; every summary says what the rows say."""
+
+import math
+import tempfile
+from collections import defaultdict
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyperherd.metrics.merge import merge
+from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
+from hyperherd.metrics.summary import RunningSummary
+from hyperherd.metrics.values import EXACT, logged
+from hyperherd.metrics.writer import MetricWriter
+from hyperherd.paths import TrialPaths
+
+OBJECTIVE = {"metric": "loss", "direction": "minimize"}
+
+
+def same(one: object, other: object) -> bool:
+    return repr(one) == repr(other)
+
+
+@dataclass
+class Logged:
+    """One row, as a list of everything that was logged would have it."""
+
+    metric: str
+    step: int
+    attempt: int
+    order: int
+    value: object
+
+    def key(self) -> tuple:
+        return self.metric, self.step, self.attempt, self.order
+
+
+@dataclass
+class Trial:
+    """A trial and the plainest possible memory of what was logged to it."""
+
+    folder: Path
+    writer: MetricWriter = None
+    attempt: int = 0
+    rows: list[Logged] = field(default_factory=list)
+    final: dict = field(default_factory=dict)
+    torn: int = 0
+
+    def __post_init__(self):
+        self.writer = MetricWriter(self.folder, 0)
+
+    def log(self, metrics: dict, step: int) -> None:
+        self.writer.log(metrics, step)
+        self.rows += [Logged(name, step, self.attempt, len(self.rows), value) for name, value in metrics.items()]
+
+    def log_final(self, values: dict) -> None:
+        self.writer.log_final(values)
+        self.final.update(values)
+
+    def close(self) -> None:
+        self.writer.close()
+
+    def next_attempt(self) -> None:
+        self.writer.close()
+        self.attempt += 1
+        self.writer = MetricWriter(self.folder, self.attempt)
+
+    def tear(self, text: bytes) -> None:
+        """End a journal as a kill in the middle of a write does."""
+        self.writer.close()
+        journals = list(TrialPaths(self.folder).metrics.glob(f"journal-{self.attempt}-*.jsonl"))
+        if journals and journals[-1].read_bytes().endswith(b"\n"):
+            with journals[-1].open("ab") as stream:
+                stream.write(text)
+            self.torn += 1
+
+    def merge(self) -> None:
+        self.writer.close()
+        merge(self.folder, OBJECTIVE)
+
+    def raw(self) -> list[Logged]:
+        return sorted(self.rows, key=Logged.key)
+
+    def standing(self) -> list[Logged]:
+        first = {}
+        for row in self.rows:
+            first[row.metric, row.attempt] = min(first.get((row.metric, row.attempt), row.step), row.step)
+        stands = {}
+        for row in self.raw():
+            newer = [
+                step for (metric, attempt), step in first.items() if metric == row.metric and attempt > row.attempt
+            ]
+            if row.step < min(newer, default=math.inf):
+                stands[row.metric, row.step, row.attempt] = row
+        return list(stands.values())
+
+
+def as_column(value: object) -> object:
+    """What is told from the columns: small integers come back as floats, everything else as it was."""
+    return float(value) if type(value) is int and abs(value) <= EXACT else value
+
+
+def told(trial: Trial, **options) -> list[tuple]:
+    table = read_metrics(trial.folder, **options)
+    assert skipped(table) == trial.torn
+    names = ("metric", "step", "attempt", "value", "json")
+    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
+    return [(metric, step, attempt, logged(value, text)) for metric, step, attempt, value, text in rows]
+
+
+def expected(rows: list[Logged]) -> list[tuple]:
+    return [(row.metric, row.step, row.attempt, as_column(row.value)) for row in rows]
+
+
+def number_of(value: object) -> float | None:
+    try:
+        return float(value) if isinstance(value, bool | int | float) else None
+    except OverflowError:
+        return None
+
+
+def stats_of(rows: list[Logged]) -> dict:
+    series = defaultdict(list)
+    for row in rows:
+        if number_of(row.value) is not None:
+            series[row.metric].append((row.step, number_of(row.value)))
+    stats = {}
+    for metric, points in series.items():
+        numbers = [(value, step) for step, value in points if not math.isnan(value)]
+        low = min(numbers, default=(None, None))
+        high = min(numbers, key=lambda item: (-item[0], item[1]), default=(None, None))
+        stats[metric] = {
+            "count": len(points),
+            "last": points[-1][1],
+            "last_step": points[-1][0],
+            "min": low[0],
+            "min_step": low[1],
+            "max": high[0],
+            "max_step": high[1],
+            "nan": len(points) - len(numbers),
+        }
+    return stats
+
+
+def check_objective(objective: dict | None, rows: list[Logged], complete: bool) -> None:
+    """Compare an objective with the rows; one that is not complete may lack a metric that passed the best step."""
+    stats = stats_of(rows)
+    if "loss" not in stats:
+        assert objective is None
+        return
+    assert (objective["metric"], objective["direction"]) == ("loss", "minimize")
+    assert (objective["best"], objective["best_step"]) == (stats["loss"]["min"], stats["loss"]["min_step"])
+    others = {}
+    for row in rows:
+        value = number_of(row.value)
+        if row.metric != "loss" and value is not None and objective["best_step"] is not None:
+            others |= {row.metric: value} if row.step <= objective["best_step"] else {}
+    if not complete:
+        others = {name: value for name, value in others.items() if name in objective["at_best"]}
+    assert same(sorted(objective["at_best"].items()), sorted(others.items()))
+    points = [
+        [row.step, number_of(row.value)] for row in rows if row.metric == "loss" and number_of(row.value) is not None
+    ]
+    assert len(objective["curve"]) <= 32
+    assert all(repr(point) in map(repr, points) for point in objective["curve"])
+    assert [step for step, _ in objective["curve"]] == sorted(step for step, _ in objective["curve"])
+    assert same(objective["curve"][-1], points[-1])
+    if len(points) <= 32:
+        assert same(objective["curve"], points)
+
+
+values = st.one_of(
+    st.floats(),
+    st.integers(-9, 9),
+    st.booleans(),
+    st.integers(2**52, 2**80),
+    st.text(max_size=3),
+    st.lists(st.floats(), max_size=2),
+    st.none(),
+)
+names = st.sampled_from(["loss", "acc", "größe/λ 🐑", "with space"])
+steps = st.integers(0, 6) | st.sampled_from([-(2**63) + 1, 2**63 - 1])
+operations = st.lists(
+    st.one_of(
+        st.tuples(st.just("log"), st.dictionaries(names, values, max_size=3), steps),
+        st.tuples(st.just("log"), st.dictionaries(names, st.floats(-5, 5), min_size=1, max_size=3), steps),
+        st.tuples(st.just("log_final"), st.dictionaries(names, values, max_size=2)),
+        st.tuples(
+            st.just("tear"), st.sampled_from([b'{"ts": 1.5, "st', b'{"ts":1.5,"step":1,"metrics":{"a":1}', b"\x00\n"])
+        ),
+        st.tuples(st.sampled_from(["close", "next_attempt", "merge"])),
+    ),
+    max_size=25,
+)
+
+
+@settings(max_examples=120, deadline=None)
+@given(operations)
+def test_everything_logged_reads_back(operations):
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial(Path(folder) / "it's a trial\n")
+        for operation, *arguments in operations:
+            getattr(trial, operation)(*arguments)
+        trial.close()
+        for _ in range(2):  # As it was left, and all merged.
+            assert same(told(trial, raw=True), expected(trial.raw()))
+            assert same(told(trial), expected(trial.standing()))
+            assert same(told(trial, metrics=["acc"]), [row for row in expected(trial.standing()) if row[0] == "acc"])
+            final = read_final(trial.folder)
+            assert same(sorted(final.items()), sorted(trial.final.items()))
+            summary = read_summary(trial.folder, OBJECTIVE)
+            stats = stats_of(trial.standing())
+            assert same(sorted(summary["metrics"].items()), sorted(stats.items()))
+            assert (summary["rows"], summary["skipped"]) == (len(trial.rows), trial.torn)
+            check_objective(summary["objective"], trial.standing(), complete=True)
+            trial.merge()
+        assert not list(TrialPaths(trial.folder).metrics.glob("*"))
+
+
+@st.composite
+def training(draw) -> list[tuple]:
+    """A few attempts whose steps do not fall, with heartbeats in between, merged at an attempt's end or never."""
+    operations = []
+    for _ in range(draw(st.integers(1, 3))):
+        step = draw(st.integers(0, 5))
+        for _ in range(draw(st.integers(0, 8))):
+            step += draw(st.integers(0, 2))
+            number = st.floats(-5, 5) | st.sampled_from([math.nan, math.inf, -math.inf])
+            operations.append(("log", draw(st.dictionaries(names, number, max_size=3)), step))
+            operations += [("refresh",)] * draw(st.integers(0, 1)) + [("close",)] * draw(st.integers(0, 1))
+        operations += [("merge",)] * draw(st.integers(0, 1)) + [("next_attempt",)]
+    return operations
+
+
+@settings(max_examples=200, deadline=None)
+@given(training())
+def test_the_running_summary_says_what_the_rows_say(operations):
+    with tempfile.TemporaryDirectory() as folder:
+        trial = Trial(Path(folder))
+        running = RunningSummary(trial.folder, OBJECTIVE)
+        for operation, *arguments in operations:
+            if operation == "refresh":
+                running.refresh()
+            else:
+                getattr(trial, operation)(*arguments)
+        for summary in (running, RunningSummary(trial.folder, OBJECTIVE)):
+            summary.refresh()
+            rows = trial.standing()
+            assert same(sorted(summary.metrics.items()), sorted(stats_of(rows).items()))
+            assert summary.step == max((row.step for row in rows), default=None)
+            check_objective(summary.objective, rows, complete=False)

@@ -1,0 +1,262 @@
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from hyperherd.metrics.journal import JournalName, open_here, this_host
+from hyperherd.metrics.reader import read_metrics, skipped
+from hyperherd.metrics.writer import MetricWriter
+from hyperherd.paths import TrialPaths
+
+
+def journals(trial_dir: Path) -> list[Path]:
+    return sorted(TrialPaths(trial_dir).metrics.glob("journal-*.jsonl"))
+
+
+def values(trial_dir: Path, metric: str = "m") -> list[float]:
+    return read_metrics(trial_dir, [metric])["value"].to_pylist()
+
+
+def run(code: str, *arguments: object, **options: object) -> subprocess.CompletedProcess:
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True, timeout=60, **options)
+
+
+def test_nothing_is_on_disk_before_the_first_record(tmp_path):
+    writer = MetricWriter(tmp_path / "trial", 0)
+    writer.close()
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_record_is_a_line_when_the_call_returns(tmp_path):
+    writer = MetricWriter(tmp_path, 3)
+    writer.log({"train/loss": 0.25, "lr": 1}, 12)
+    (path,) = journals(tmp_path)
+    name = JournalName.parse(path.name)
+    assert (name.attempt, name.host, name.pid) == (3, this_host(), os.getpid())
+    record = json.loads(path.read_bytes())
+    assert isinstance(record.pop("ts"), float)
+    assert record == {"step": 12, "metrics": {"train/loss": 0.25, "lr": 1}}
+    writer.log({"ok": True, "big": 2**70, "text": "a\nb", "bad": float("nan")}, 13.0)
+    writer.log_final({"acc": float("inf"), "table": [1, 2]})
+    _, second, third = (json.loads(line) for line in path.read_bytes().splitlines())
+    assert second["metrics"] == {"ok": 1, "big": float(2**70), "bad": "NaN"}
+    assert second["json"] == {"ok": True, "big": 2**70, "text": "a\nb"}
+    assert second["step"] == 13
+    assert third["final"] == {"acc": {"$number": "Infinity"}, "table": [1, 2]}
+
+
+def test_what_is_refused_writes_nothing(tmp_path):
+    writer = MetricWriter(tmp_path, 0)
+    for metrics, step in [({"m": object()}, 1), ({"m": 1.0}, True), ({3: 1.0}, 1), ({"m": 1.0}, 1.5)]:
+        with pytest.raises(TypeError):
+            writer.log(metrics, step)
+    with pytest.raises(TypeError):
+        writer.log_final({"m": object()})
+    assert not list(tmp_path.iterdir())
+
+
+def test_logging_after_close_opens_a_new_journal(tmp_path):
+    writer = MetricWriter(tmp_path, 0)
+    writer.log({"m": 1.0}, 1)
+    (first,) = journals(tmp_path)
+    assert first.name in open_here
+    writer.close()
+    writer.close()
+    assert first.name not in open_here
+    writer.log({"m": 2.0}, 2)
+    assert len(journals(tmp_path)) == 2
+    assert values(tmp_path) == [1.0, 2.0]
+
+
+def test_threads_share_a_journal(tmp_path):
+    writer = MetricWriter(tmp_path, 0)
+
+    def log(thread: int) -> None:
+        for step in range(500):
+            writer.log({f"m{thread}": float(step)}, step)
+            if step == 250:
+                writer.close()
+
+    threads = [threading.Thread(target=log, args=(thread,)) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    writer.close()
+    table = read_metrics(tmp_path, raw=True)
+    assert table.num_rows == 2000
+    assert skipped(table) == 0
+    assert not any(path.name in open_here for path in journals(tmp_path))
+
+
+def test_a_forked_child_has_a_journal_of_its_own(tmp_path):
+    run(
+        """if True:
+        import os, sys
+        from pathlib import Path
+        from hyperherd.metrics.journal import open_here
+        from hyperherd.metrics.writer import MetricWriter
+        writer = MetricWriter(Path(sys.argv[1]), 0)
+        writer.log({"m": 0.0}, 0)
+        child = os.fork()
+        if not child:
+            assert not open_here
+            writer.log({"m": 1.0}, 1)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        writer.log({"m": 2.0}, 2)
+        """,
+        tmp_path,
+    )
+    assert sorted(len(path.read_bytes().splitlines()) for path in journals(tmp_path)) == [1, 2]
+    assert len({JournalName.parse(path.name).pid for path in journals(tmp_path)}) == 2
+    assert values(tmp_path) == [0.0, 1.0, 2.0]
+
+
+def test_a_writer_left_open_ends_silently_with_the_process(tmp_path):
+    (tmp_path / "holder.py").write_text("writer = None\n")
+    code = """if True:
+        import sys
+        from pathlib import Path
+        sys.path.insert(0, ".")
+        import holder
+        from hyperherd.metrics.writer import MetricWriter
+        holder.writer = MetricWriter(Path("trial"), 0)
+        holder.itself = holder
+        holder.writer.log({"m": 1.0}, 1)
+        """
+    assert run(code, cwd=tmp_path, stderr=subprocess.PIPE).stderr == b""
+    assert values(tmp_path / "trial") == [1.0]
+
+
+def test_a_relative_folder_stays_where_it_was(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    writer = MetricWriter(Path("trial"), 0)
+    monkeypatch.chdir("/")
+    writer.log({"m": 1.0}, 1)
+    assert values(tmp_path / "trial") == [1.0]
+
+
+def test_a_folder_that_cannot_be_written_costs_values_and_nothing_else(tmp_path, caplog):
+    trial = tmp_path / "trial"
+    trial.write_text("a file where the folder should be")
+    writer = MetricWriter(trial, 0)
+    writer.log({"m": 1.0}, 1)
+    writer.log({"m": 2.0}, 2)
+    assert writer.lost == 2
+    assert len(caplog.records) == 1
+    assert "metrics are being lost" in caplog.text
+    trial.unlink()
+    writer.log({"m": 3.0}, 3)
+    assert values(trial) == [3.0]
+    writer.close()
+    assert "2 records of metrics could not be written" in caplog.text
+
+
+def test_a_descriptor_closed_by_others_costs_one_record(tmp_path, caplog):
+    writer = MetricWriter(tmp_path, 0)
+    writer.log({"m": 1.0}, 1)
+    os.close(writer._journal.descriptor)
+    writer.log({"m": 2.0}, 2)
+    writer.log({"m": 3.0}, 3)
+    assert values(tmp_path) == [1.0, 3.0]
+    assert writer.lost == 1
+
+
+def test_a_full_disk_costs_the_records_that_do_not_fit(tmp_path):
+    # A limit on the size of files makes the kernel write a part of a record, as a full disk does.
+    run(
+        """if True:
+        import os, resource, sys
+        from pathlib import Path
+        from hyperherd.metrics.writer import MetricWriter
+        writer = MetricWriter(Path(sys.argv[1]), 0)
+        writer.log({"m": 0.0}, 0)
+        (path,) = Path(sys.argv[1]).rglob("*.jsonl")
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (path.stat().st_size + 20, hard))
+        writer.log({"m": 1.0}, 1)
+        assert writer.lost == 1 and path.stat().st_size > 20 and not path.read_bytes().endswith(b"\\n")
+        writer.log({"m": 2.0}, 2)
+        assert writer.lost == 2
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        writer.log({"m": 3.0}, 3)
+        writer.log({"m": 4.0}, 4)
+        """,
+        tmp_path,
+    )
+    table = read_metrics(tmp_path)
+    assert table["value"].to_pylist() == [0.0, 3.0, 4.0]
+    assert skipped(table) == 1
+    assert resource.getrlimit(resource.RLIMIT_FSIZE)[0] == resource.RLIM_INFINITY
+
+
+def test_a_signal_handler_may_log(tmp_path):
+    writer = MetricWriter(tmp_path, 0)
+    before = signal.signal(signal.SIGALRM, lambda *_: writer.log({"signal": 1.0}, 0))
+    signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0005)
+    try:
+        for step in range(3000):
+            writer.log({"m": float(step)}, step)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    table = read_metrics(tmp_path, raw=True)
+    assert skipped(table) == 0
+    assert table["metric"].to_pylist().count("m") == 3000
+    assert "signal" in table["metric"].to_pylist()
+
+
+def test_logging_imports_nothing_heavy(tmp_path):
+    run(
+        """if True:
+        import sys
+        from pathlib import Path
+        from hyperherd.metrics import merge, reader, summary
+        from hyperherd.metrics.writer import MetricWriter
+        MetricWriter(Path(sys.argv[1]), 0).log({"m": 1.0, "n": True}, 0)
+        running = summary.RunningSummary(Path(sys.argv[1]), {"metric": "m", "direction": "maximize"})
+        running.refresh()
+        assert running.objective["best"] == 1.0
+        heavy = {"pyarrow", "numpy", "pandas", "hydra", "omegaconf", "torch"} & set(sys.modules)
+        assert not heavy, heavy
+        """,
+        tmp_path,
+    )
+
+
+def test_merging_and_reading_do_not_import_pandas(tmp_path):
+    # pyarrow imports it, half a second, as soon as it is handed Python values.
+    run(
+        """if True:
+        import sys
+        from pathlib import Path
+        from hyperherd.metrics.merge import merge
+        from hyperherd.metrics.reader import read_final, read_metrics, read_summary
+        from hyperherd.metrics.summary import RunningSummary
+        from hyperherd.metrics.writer import MetricWriter
+        trial = Path(sys.argv[1])
+        objective = {"metric": "m", "direction": "maximize"}
+        for attempt in range(3):
+            writer = MetricWriter(trial, attempt)
+            for step in range(2 * attempt, 100):
+                writer.log({"m": 1.0, "n": float("nan"), "text": "a", "flag": True}, step)
+                writer.log({"m": 1.0}, step)
+            writer.log_final({"x": 1})
+            writer.close()
+            RunningSummary(trial, objective).refresh()
+            if attempt < 2:
+                merge(trial, objective)
+            assert read_metrics(trial, ["m"]).num_rows == 100
+            read_summary(trial)
+            read_final(trial)
+        assert "pandas" not in sys.modules
+        """,
+        tmp_path,
+    )
