@@ -1,0 +1,67 @@
+"""Trials as Arrow tables; pyarrow is imported here alone in this room, and only once a table is asked for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from hyperherd.errors import FormatError
+from hyperherd.metrics.parquet import SCHEMA
+from hyperherd.metrics.reader import read_metrics
+from hyperherd.results.cells import Gap, exact, is_number
+from hyperherd.results.columns import exact_columns, sweep_labels
+from hyperherd.results.trial import Trial
+from hyperherd.results.trials import Trials
+
+_LEAD = (pa.field("sweep", pa.string()), pa.field("number", pa.int64()))
+
+
+def trial_table(trials: Trials) -> pa.Table:
+    """Return one row per trial with all its parameters; a column of mixed types holds their exact text."""
+    columns = exact_columns(trials, params=trials.params, sweep=True)
+    return pa.Table.from_arrays([_array(column.values) for column in columns], names=[item.name for item in columns])
+
+
+def metric_table(trials: Trials, names: list[str] | None) -> pa.Table:
+    """Return the metric rows of all trials, led by the columns ``sweep`` and ``number``.
+
+    A trial whose metrics cannot be read is left out, with a warning that names it.
+    """
+    labels = sweep_labels(trials.sweeps)
+    found = ((trial, _rows(trial, names)) for trial in trials)
+    tables = [_led(rows, labels[trial.sweep], trial.number) for trial, rows in found if rows is not None]
+    if not tables:
+        return pa.schema([*_LEAD, *SCHEMA]).empty_table()
+    return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+
+
+def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
+    if trial.dir is None:
+        return None
+    try:
+        return read_metrics(trial.dir, names)
+    except (OSError, FormatError) as error:
+        warnings.warn(f"the metrics of trial {trial.label} are left out: {error}", stacklevel=4)
+        return None
+
+
+def _led(rows: pa.Table, sweep: str, number: int | None) -> pa.Table:
+    lead = [
+        pa.repeat(pa.scalar(value, field.type), len(rows)) for value, field in zip((sweep, number), _LEAD, strict=True)
+    ]
+    return pa.Table.from_arrays([*lead, *rows.columns], schema=pa.schema([*_LEAD, *rows.schema]))
+
+
+def _array(values: Sequence[Any]) -> pa.Array:
+    cells = [None if isinstance(value, Gap) else value for value in values]
+    known = [cell for cell in cells if cell is not None]
+    if all(isinstance(cell, int) and is_number(cell) and abs(cell) < 2**63 for cell in known):
+        return pa.array(cells, pa.int64())
+    if all(isinstance(cell, float) or (is_number(cell) and abs(cell) <= 2**53) for cell in known):
+        return pa.array(cells, pa.float64())
+    if all(isinstance(cell, bool) for cell in known):
+        return pa.array(cells, pa.bool_())
+    return pa.array([None if cell is None else exact(cell) for cell in cells], pa.string())

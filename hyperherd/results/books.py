@@ -1,0 +1,63 @@
+"""What a sweep directory says about its trials: who it is, what it planned, what it did to them.
+
+A book that cannot be read is a problem of the sweep to be shown, and costs no trial its row.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from hyperherd.errors import FormatError
+from hyperherd.paths import SweepPaths
+from hyperherd.records.events import Event, read_events
+from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
+from hyperherd.results.checks import check_planned
+from hyperherd.results.objective import saved_objective
+from hyperherd.results.plain import read_origin
+from hyperherd.results.trial import Sweep
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Books:
+    """The sweep's own files, read once for all its trials."""
+
+    sweep: Sweep
+    planned: list[PlannedTrial] = field(default_factory=list)
+    events: dict[int, list[Event]] = field(default_factory=dict)
+    """Trial number -> its events in the order of their time."""
+
+
+def read_books(sweep_dir: Path) -> Books:
+    """Read what there is of `sweep.json`, `trials.jsonl` and the events, or of Hydra's `multirun.yaml`."""
+    problems: list[str] = []
+    record = _tried(lambda: SweepRecord.read(sweep_dir), None, problems)
+    planned: list[PlannedTrial] = _tried(lambda: check_planned(read_planned(sweep_dir), sweep_dir), [], problems)
+    history: list[Event] = _tried(lambda: read_events(sweep_dir), [], problems)
+    events: dict[int, list[Event]] = defaultdict(list)
+    for event in history:
+        events[event.number].append(event)
+    script = record.script if record else read_origin(SweepPaths(sweep_dir).multirun).script
+    sweep = Sweep(
+        name=str(record.name) if record else sweep_dir.name,
+        dir=sweep_dir,
+        script=str(script),
+        objective=saved_objective(record.objective) if record else None,
+        problem="; ".join(problems),
+    )
+    return Books(sweep, planned, events)
+
+
+def _tried(read: Callable[[], T], otherwise: T, problems: list[str]) -> T:
+    try:
+        return read()
+    except FileNotFoundError:
+        return otherwise
+    except (OSError, FormatError) as error:
+        problems.append(str(error))
+        return otherwise

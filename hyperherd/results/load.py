@@ -1,0 +1,57 @@
+"""`load`: the trials under any paths, each a row whatever state its files are in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from hyperherd.errors import ResultsError
+from hyperherd.records.fold import Observer
+from hyperherd.results.books import read_books
+from hyperherd.results.discover import Found, Place, absolute, discover
+from hyperherd.results.reading import TrialReader
+from hyperherd.results.trial import Trial
+from hyperherd.results.trials import Trials
+
+DEFAULT = "multirun"
+
+
+def load(*paths: str | os.PathLike[str]) -> Trials:
+    """Return the trials under `paths`: sweeps, folders above them, or single trials; ``./multirun`` without any.
+
+    Everything is read from files: sweeps of HyperHerd with the trials that have not started yet, and what Hydra wrote
+    without it. A trial that cannot be read is one in state ``unreadable`` with its reason.
+
+    Raises:
+        ResultsError: a path does not exist, or there is no trial under any of them.
+    """
+    found = discover(Path(path) for path in paths or (DEFAULT,))
+    observer = Observer()
+    trials: list[Trial] = []
+    for sweep_dir, places in _by_sweep(found).items():
+        reader = TrialReader(read_books(sweep_dir), observer)
+        trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
+    if not trials:
+        raise ResultsError(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
+    return Trials(trials)
+
+
+def _by_sweep(found: Found) -> dict[Path, list[Place]]:
+    """Return the places of each sweep; jobs outside of any are kept together by the folder they lie in."""
+    groups: dict[Path, list[Place]] = {sweep_dir: [] for sweep_dir in found.sweeps}
+    for place in found.places:
+        groups.setdefault(place.sweep or absolute(place.dir).parent, []).append(place)
+    return groups
+
+
+def _trials(reader: TrialReader, places: Iterable[Place], whole: Path | None) -> Iterator[Trial]:
+    """Yield the trials of one sweep; those that have no directory yet only if the sweep was asked for as a whole."""
+    for place in places:
+        yield reader.read(place)
+    if whole is not None:
+        yield from reader.not_started(whole)
+
+
+def _order(trial: Trial) -> tuple[bool, int, str]:
+    return trial.number is None, trial.number or 0, str(trial.dir)

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import pty
+import struct
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+from results.builder import SweepBuilder, every_state
+
+import hyperherd
+from hyperherd.cli.main import main
+
+HERD_RESULTS = [sys.executable, "-m", "hyperherd.cli"]
+ESCAPE = "\x1b["
+
+
+def environment(**changes: str) -> dict[str, str]:
+    inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    return {**inherited, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", **changes}
+
+
+def pipe(*arguments: object, cwd: Path | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
+    command = [*HERD_RESULTS, *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(**changes), timeout=60)
+
+
+def terminal(columns: int, *arguments: object, lines: int = 50, **changes: str) -> str:
+    """Run `herd-results` on a terminal of that size and return what appears there."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    process = subprocess.Popen(
+        [*HERD_RESULTS, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**changes)
+    )
+    os.close(theirs)
+    output = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            output += chunk
+    except OSError:  # Linux says so when the other end is closed.
+        pass
+    os.close(ours)
+    assert process.wait(timeout=60) == 0, output
+    return output.decode().replace("\r\n", "\n")
+
+
+@pytest.fixture
+def states(tmp_path: Path) -> Path:
+    return every_state(tmp_path / "multirun" / "s").dir.parent
+
+
+def test_a_terminal_gets_a_table_in_colour(states: Path) -> None:
+    page = terminal(200, states)
+    assert f"{ESCAPE}32m✓{ESCAPE}0m     1  0.01     1    0.9871     0.01288      –  1m00s" in page
+    assert "not shown" not in page
+
+
+def test_a_narrow_terminal(states: Path) -> None:
+    wide = SweepBuilder(states / "wide")
+    wide.trial({"val/acc": 0.5, **{f"a_long_metric_{index}": 0.123456 for index in range(6)}}, params={"lr": 1})
+    page = terminal(80, wide.dir, NO_COLOR="1")
+    table = page.split("\n\n")[1].split("\n")
+    assert max(map(len, table)) <= 80
+    assert "a_long_metric_3" not in table[0]
+    assert "(-a shows all)" in " ".join(table[2:])
+    assert "a_long_metric_5" in terminal(80, wide.dir, "-a").split("\n\n")[1].split("\n")[0]
+
+
+@pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_no_colour(states: Path, changes: dict[str, str]) -> None:
+    page = terminal(80, states, **changes)
+    assert ESCAPE not in page
+    assert "✓     1  0.01" in page
+
+
+def test_a_terminal_without_unicode(states: Path) -> None:
+    page = terminal(80, states, PYTHONIOENCODING="ascii", NO_COLOR="1")
+    assert page.isascii()
+    assert "+     1  0.01" in page
+    assert "x 4  lr=0.3 seed=4  ValueError" in page
+
+
+def test_a_short_terminal_shows_the_best(states: Path) -> None:
+    many = SweepBuilder(states / "many")
+    for number in range(40):
+        many.trial({"val/acc": number / 100}, params={"lr": number})
+    page = terminal(80, many.dir, lines=30, NO_COLOR="1")
+    assert "... 22 more (-n 0 shows all)" in page
+    assert page.index("✓    39") < page.index("✓    22")
+    assert "best: trial 39" in page
+    assert "more" not in terminal(80, many.dir, "-n", 0, lines=30)
+    assert "... 37 more" in terminal(80, many.dir, "-n", 3, lines=30)
+
+
+def test_a_pipe_gets_tsv(states: Path) -> None:
+    done = pipe(cwd=states.parent)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].split("\t") == ["number", "state", "lr", "seed", "train/loss", "val/acc", "dir"]
+    assert lines[1].split("\t") == ["1", "completed", "0.01", "1", "0.012876600000000016", "0.9871234", "multirun/s/1"]
+    assert len(lines) == 14
+
+
+def test_a_pipe_without_unicode(tmp_path: Path) -> None:
+    SweepBuilder(tmp_path / "s").trial({"précision": 0.5}, params={"é": "数"})
+    done = pipe(tmp_path, "-a", PYTHONIOENCODING="ascii")
+    assert done.stdout.splitlines()[0] == r"number	state	\xe9	pr\xe9cision	dir"
+    assert json.loads(pipe(tmp_path, "-f", "json", PYTHONIOENCODING="ascii").stdout)["constant"] == {"é": "数"}
+
+
+def test_formats_are_what_was_asked_for(states: Path) -> None:
+    assert "same in all: epochs=50" in pipe(states, "-f", "table").stdout
+    assert terminal(80, states, "-f", "tsv", "-n", 1).count("\n") == 2
+    record = json.loads(pipe(states, "-f", "json", "-n", 2).stdout)
+    assert [trial["number"] for trial in record["trials"]] == [1, 2]
+
+
+def test_metric_and_direction(states: Path) -> None:
+    assert pipe(states, "-m", "train/loss").stdout.splitlines()[1].startswith("1\t")
+    assert pipe(states, "-m", "train/loss", "--direction", "max").stdout.splitlines()[1].startswith("0\t")
+    assert pipe(states, "--direction", "min").stdout.splitlines()[1].startswith("0\t")
+    assert "val/acc:max" in pipe(states, "-m", "val/acc:max").stdout.splitlines()[0]
+
+
+def test_a_guess_is_said_on_stderr(plain: Path) -> None:
+    done = pipe(plain / "multirun")
+    note = "herd-results: ranked by val/acc, higher is better (guessed from its name; -m METRIC to change)\n"
+    assert done.stderr == note
+    assert len(done.stdout.splitlines()) == 7
+    assert pipe(plain / "multirun", "-m", "val/acc").stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["nowhere"], 3, "error: nowhere does not exist"),
+        (["."], 3, "error: no sweep or trial found under .: no folder there has"),
+        ([], 3, "error: multirun does not exist; give the folder of a sweep"),
+        (["s", "-m", "val/ac"], 2, "error: no trial has a metric 'val/ac' (did you mean 'val/acc'?)"),
+        (["s", "-m", "speed"], 2, "error: whether a high or a low 'speed' is better is not known"),
+        (["s", "-m", "\x1b[2J"], 2, r"error: no trial has a metric '\x1b[2J'"),
+        (["s", "-n", "few"], 2, "argument -n: 'few' is no count of trials"),
+        (["s", "-f", "csv"], 2, "argument -f/--format: invalid choice: 'csv'"),
+    ],
+)
+def test_errors(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:
+    if "s" in arguments:
+        SweepBuilder(tmp_path / "s").trial({"val/acc": 0.5, "speed": 1.0})
+    done = pipe(*arguments, cwd=tmp_path)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert message in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    if "argument" not in message:
+        assert done.stderr.count("\n") == 1
+
+
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    for number in range(4):
+        sweep.trial({"val/acc": 0.5}, {"text": "x" * 100_000}, params={"lr": number})
+    process = subprocess.Popen(
+        [*HERD_RESULTS, tmp_path], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment()
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    with process.stdout, process.stderr:
+        assert process.stdout.read(6) == "number"
+        process.stdout.close()
+        assert process.stderr.read() == ""
+    assert process.wait(timeout=60) == 0
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert capsys.readouterr().out == f"herd-results {hyperherd.__version__}\n"
+
+
+def test_help_is_light() -> None:
+    program = "import sys; from hyperherd.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert "herd-results -m val/acc:max" in done.stdout
+    heavy = {"pyarrow", "hydra", "omegaconf", "numpy", "pandas", "yaml", "orjson", "antlr4", "submitit"}
+    assert heavy.isdisjoint(done.stderr.split())
+
+
+def test_a_table_of_our_own_trials_needs_no_arrow(states: Path) -> None:
+    program = "import sys; from hyperherd.cli.main import main; main(sys.argv[1:])\n"
+    program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
+    done = subprocess.run([sys.executable, "-c", program, states], capture_output=True, text=True, timeout=60)
+    assert {"pyarrow", "hydra", "omegaconf", "numpy"}.isdisjoint(done.stderr.split())
+
+
+def test_the_command_is_installed() -> None:
+    from importlib.metadata import entry_points
+
+    (entry,) = entry_points(group="console_scripts", name="herd-results")
+    assert entry.load() is main

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hyperherd.results.cells import (
+    Gap,
+    align,
+    display_width,
+    duration,
+    exact,
+    inert,
+    measure,
+    one_line,
+    pad,
+    setting,
+    tsv,
+)
+
+ESCAPES = "\x1b[31mred\x1b[0m\x07\r\n\t\u202eabc\x9b2J\x7f\udc80"
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0003, "3e-4"),
+        (1e-05, "1e-5"),
+        (1.5e-4, "1.5e-4"),
+        (0.001, "0.001"),
+        (0.1, "0.1"),
+        (1.0, "1.0"),
+        (-3e-4, "-3e-4"),
+        (0.0, "0.0"),
+        (1e22, "1e22"),
+        (123456.789, "123456.789"),
+        (0.00012345678, "1.2345678e-4"),
+        (2, "2"),
+        (True, "true"),
+        (None, "null"),
+        ("", "''"),
+        ("cnn", "cnn"),
+        ([1, "a", {"b": None}], '[1,"a",{"b":null}]'),
+        (math.nan, "nan"),
+        (-math.inf, "-inf"),
+        ("/data/sets/imagenet-2012/train/shards", "/data/sets/image…12/train/shards"),
+    ],
+)
+def test_settings(value: Any, text: str) -> None:
+    assert setting(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.9871234, "0.9871"),
+        (0.012536990153529961, "0.01254"),
+        (0.00041234, "4.123e-4"),
+        (0.0003, "3e-4"),
+        (0.0009999999, "0.001000"),
+        (0.99999, "1.000"),
+        (99999.6, "100000"),
+        (12.345678, "12.35"),
+        (1234.5678, "1235"),
+        (1234567.8, "1.235e6"),
+        (-0.5, "-0.5"),
+        (0.0, "0"),
+        (math.nan, "nan"),
+        (math.inf, "inf"),
+        (12345678, "12345678"),
+        (2**60, str(2**60)),
+    ],
+)
+def test_measures(value: Any, text: str) -> None:
+    assert measure(value) == text
+
+
+@given(st.floats(-1e300, 1e300))
+def test_a_measure_is_the_value_to_four_digits(value: float) -> None:
+    assert math.isclose(float(measure(value)), value, rel_tol=5.1e-4)
+
+
+@given(st.floats())
+def test_tsv_floats_come_back(value: float) -> None:
+    assert repr(float(tsv(value))) == repr(value)
+
+
+@given(st.text())
+def test_tsv_texts_come_back(text: str) -> None:
+    cell = tsv(text)
+    assert cell.isprintable()
+    if text.isascii() and text:
+        assert cell.encode().decode("unicode_escape") == text
+
+
+def test_nothing_steers_the_terminal() -> None:
+    for text in (inert(ESCAPES), tsv(ESCAPES), setting(ESCAPES), one_line(ESCAPES), setting([ESCAPES])):
+        assert text.isprintable()
+        assert "red" in text or "…" in text
+    assert inert(ESCAPES).startswith(r"\x1b[31mred\x1b[0m\x07\r\n\t\u202eabc\x9b2J\x7f\udc80")
+    assert inert("größe 数 ✓") == "größe 数 ✓"
+
+
+def test_gaps() -> None:
+    assert tsv(Gap.MISSING) == tsv(Gap.NOT_APPLICABLE) == ""
+    assert exact("") == "''"
+
+
+def test_decimal_points_stand_under_each_other() -> None:
+    cells = align(["0.9871", "12.35", "3e-4", "nan", "–", "100"])
+    assert cells == ["  0.9871", " 12.35  ", "  3e-4  ", "nan     ", "  –     ", "100     "]
+
+
+def test_widths() -> None:
+    assert [display_width(text) for text in ("abc", "数据", "e\u0301", "✓")] == [3, 4, 1, 1]
+    assert pad("数", 4) == "数  "
+    assert pad("a", 3, right=True) == "  a"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0s"), (42, "42s"), (59.6, "1m00s"), (365, "6m05s"), (3600, "1h00m"), (360000, "100h00m")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
