@@ -7,6 +7,7 @@ our plugins, and so this module, at the start of every Hydra app in the environm
 from __future__ import annotations
 
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,6 +29,13 @@ _HOMES = {
     "log_result": "hyperherd.trial.log",
 }
 __all__ = ["HyperherdError", "Trial", "Trials", "load", "log_metrics", "log_result"]
+
+
+if (Path(__file__).parent / "manifest.py").exists():  # a module of the first HyperHerd, and never one of ours
+    raise ImportError(
+        "the distributions `hyperherd` and `hydra-hyperherd` are both installed, and each has overwritten files of the "
+        "other: pip uninstall -y hyperherd hydra-hyperherd; pip install hydra-hyperherd"
+    )
 
 
 def __getattr__(name: str) -> Any:

@@ -46,7 +46,7 @@ def test_interpolations_survive() -> None:
 
 @pytest.mark.parametrize("value", [{"a'b": 1}, {"é": 1}, object()])
 def test_what_hydra_cannot_write_is_refused_by_name(value: object) -> None:
-    with pytest.raises(SpaceError, match="model.width"):
+    with pytest.raises(SpaceError, match=r"model\.width"):
         override("model.width", value)
 
 

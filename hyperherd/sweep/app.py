@@ -10,14 +10,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log
-from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
     from hydra.plugins.launcher import Launcher
     from hydra.types import HydraContext, TaskFunction
+
+_HYDRA_ALWAYS_ENDS_MULTIRUN = tuple(int(part) for part in hydra.__version__.split(".")[:2]) >= (1, 4)
+"""Hydra 1.3 calls `on_multirun_end` only after a sweep that returned."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class HydraApp:
         from hydra.core.plugins import Plugins
 
         config = copy.deepcopy(self.config)
-        with open_dict(config):
+        with read_write(config.hydra):
             config.hydra.sweep.dir = str(sweep_dir)
         return Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=task_function, config=config
@@ -73,6 +77,8 @@ class HydraApp:
 
     def end_multirun(self) -> None:
         """Call the users' `on_multirun_end` callbacks, for a sweep that will not return to Hydra."""
+        if _HYDRA_ALWAYS_ENDS_MULTIRUN:
+            return
         self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
 
 

@@ -26,7 +26,6 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.identity import base_hash
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
-from hyperherd.results.load import load
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
@@ -94,9 +93,9 @@ def _sweep(app: HydraApp, plan: Plan, settings: SweepSettings) -> Batches:
         except (KeyboardInterrupt, Terminated):
             app.restore_logging()
             collector.close("the sweep was interrupted")
-            tell_end(load(sweep_dir), sweep_dir)
+            tell_end(sweep_dir)
             raise
-        tell_end(load(sweep_dir), sweep_dir)
+        tell_end(sweep_dir)
         if any(not standing.state.finished for standing in collector.standings.values()):
             app.end_multirun()
             raise SystemExit(1)

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from hydra.core.plugins import Plugins
 from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, IntegrationTestSuite, LauncherTestSuite
+
+# Hydra's fixtures put its registries back to what they were before each test: the plugins have to be in them.
+Plugins.instance()
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:hydra", "ignore::pytest.PytestWarning")
 
@@ -13,6 +17,9 @@ HERD = ["hydra/sweeper=herd"]
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", HERD)])
 class TestLauncherSuiteUnderHerd(LauncherTestSuite):
     """What Hydra expects of a launcher holds when our sweeper drives Hydra's."""
+
+    # Since 1.4: it expects the exception of a failed job; our sweep reports it and exits with 1.
+    test_failure_preserves_task_traceback = None
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("basic", [*HERD, "hydra.sweeper.max_batch_size=2"])])
