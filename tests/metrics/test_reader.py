@@ -61,6 +61,7 @@ def test_lines_that_are_no_records_cost_themselves_alone(tmp_path):
         b"\xff\xfe",
         b"[" * 5000,
         b"[1]",
+        b'{"ts":1.5,"step":8,"metrics":{"m":1}},{"ts":1.5,"step":9,"metrics":{"m":1}}',
         b'{"ts":1.5,"step":1}',
         b'{"ts":1.5,"metrics":{"m":1}}',
         b'{"ts":1.5,"step":1.5,"metrics":{"m":1}}',
