@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from hyperherd.results.load import load as load
     from hyperherd.results.trials import Trial as Trial
     from hyperherd.results.trials import Trials as Trials
+    from hyperherd.sweep.preview import plan as plan
     from hyperherd.trial.log import log_metrics as log_metrics
     from hyperherd.trial.log import log_result as log_result
 
@@ -23,12 +24,13 @@ __version__ = "0.1.0"
 _HOMES = {
     "HyperherdError": "hyperherd.errors",
     "load": "hyperherd.results.load",
+    "plan": "hyperherd.sweep.preview",
     "Trial": "hyperherd.results.trials",
     "Trials": "hyperherd.results.trials",
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",
 }
-__all__ = ["HyperherdError", "Trial", "Trials", "load", "log_metrics", "log_result"]
+__all__ = ["HyperherdError", "Trial", "Trials", "load", "log_metrics", "log_result", "plan"]
 
 
 if (Path(__file__).parent / "manifest.py").exists():  # a module of the first HyperHerd, and never one of ours

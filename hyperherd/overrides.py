@@ -5,17 +5,22 @@ Hydra's own parser decides what a string means; `encode` only writes what that p
 
 from __future__ import annotations
 
+import copy
+import dataclasses
+import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra._internal.grammar.utils import escape_special_characters
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, Quote, QuotedString
+from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from hyperherd.errors import SpaceError
+from hyperherd.space.parameters import Interval, Values
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -32,37 +37,38 @@ class Argument:
     Attributes:
         name: the key without prefix: ``lr``, ``db@backup``.
         prefix: ``""``, ``"+"``, ``"++"`` or ``"~"``.
-        values: the values it sweeps over, typed; None if it is a fixed override.
+        values: the values it sweeps over, typed, or the interval; None if it is a fixed override.
+        value: the typed value of a fixed override; None if it sweeps.
         text: as written.
     """
 
     name: str
     prefix: str
-    values: tuple[Any, ...] | None
+    values: Values | None
     text: str
+    value: Any = None
 
 
-def parse(texts: Sequence[str], loader: ConfigLoader | None = None) -> list[Argument]:
+def parse(texts: Sequence[str], loader: ConfigLoader | None = None, seed: int = 0) -> list[Argument]:
     """Take override strings apart.
 
     Args:
         texts: overrides as on a command line, sweeps included.
         loader: finds the options of a config group; needed for ``group=glob(...)`` only.
+        seed: of ``shuffle(...)``, so that it gives the same order each time.
 
     Raises:
-        SpaceError: a sweep that cannot be enumerated.
+        SpaceError: a sweep that means nothing.
         hydra.errors.OverrideParseException: Hydra cannot read one of them.
     """
-    return [
-        _argument(override) for override in OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
-    ]
+    parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
+    return [_argument(override, seed) for override in parsed]
 
 
-def parse_values(key: str, text: str, loader: ConfigLoader | None = None) -> tuple[Any, ...]:
-    """Return the typed values that Hydra's sweep syntax `text` stands for; a single value gives one."""
-    (override,) = OverridesParser.create(config_loader=loader).parse_overrides([f"{key}={text}"])
-    values = _argument(override).values
-    return (_plain(override.value()),) if values is None else values
+def parse_values(key: str, text: str, loader: ConfigLoader | None = None, seed: int = 0) -> Values:
+    """Return what Hydra's sweep syntax `text` stands for: typed values, one for a single value, or an interval."""
+    (argument,) = parse([f"{key}={text}"], loader, seed)
+    return (argument.value,) if argument.values is None else argument.values
 
 
 def split_key(key: str) -> tuple[str, str]:
@@ -74,6 +80,17 @@ def split_key(key: str) -> tuple[str, str]:
 def override(key: str, value: Any) -> str:
     """Return the override that gives `key` (prefix included) the typed `value`."""
     return f"{key}={encode(value, key)}"
+
+
+def place_overrides(sweep_dir: Path, subdir: str | None) -> tuple[str, ...]:
+    """Return the overrides that put a job where it was planned to be, wherever its config is composed.
+
+    Args:
+        sweep_dir: absolute.
+        subdir: of the trial; None where only the launcher can tell.
+    """
+    place = {"hydra.sweep.dir": str(sweep_dir)} | ({} if subdir is None else {"hydra.sweep.subdir": subdir})
+    return tuple(override(key, path) for key, path in place.items())
 
 
 def encode(value: Any, key: str = "") -> str:
@@ -115,20 +132,31 @@ def _encode_key(name: Any, key: str) -> str:
     raise SpaceError(f"{key}: Hydra's overrides cannot hold a dict with the key {name!r}")
 
 
-def _argument(override: Override) -> Argument:
+def _argument(override: Override, seed: int) -> Argument:
     prefix, name = split_key(override.get_key_element())
-    values: tuple[Any, ...] | None = None
-    if override.is_sweep_override():
-        if not override.is_discrete_sweep():
-            raise SpaceError(
-                f"{override.input_line}: an interval has no end of values; name them, e.g. {name}=0.1,0.2, or use "
-                f"{name}=range(...)"
-            )
-        try:
-            values = tuple(_plain(Override._convert_value(value)) for value in override.sweep_iterator())
-        except HydraException as error:
-            raise SpaceError(f"{override.input_line}: {error}") from None
-    return Argument(name, prefix, values, override.input_line or "")
+    text = override.input_line or ""
+    if not override.is_sweep_override():
+        return Argument(name, prefix, None, text, _plain(override.value()))
+    try:
+        return Argument(name, prefix, _swept(override, seed), text)
+    except (HydraException, SpaceError) as error:
+        raise SpaceError(f"{text}: {error}") from None
+
+
+def _swept(override: Override, seed: int) -> Values:
+    sweep = override.value()
+    if isinstance(sweep, IntervalSweep):
+        assert sweep.start is not None
+        assert sweep.end is not None
+        whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
+        return Interval(sweep.start, sweep.end, log="log" in sweep.tags, integer=whole)
+    if not getattr(sweep, "shuffle", False):
+        return tuple(_plain(value) for value in override.sweep_iterator())
+    unshuffled = copy.copy(override)
+    unshuffled._value = dataclasses.replace(sweep, shuffle=False)  # type: ignore[type-var]
+    values = [_plain(value) for value in unshuffled.sweep_iterator()]
+    random.Random(seed).shuffle(values)
+    return tuple(values)
 
 
 def _plain(value: Any) -> Any:

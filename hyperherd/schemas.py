@@ -12,15 +12,34 @@ from typing import Any, List, Optional  # noqa: UP035 - read by OmegaConf
 
 @dataclass
 class HerdSweeperConf:
-    """`hydra/sweeper=herd`.
+    """`hydra/sweeper=herd`; conf/hydra/sweeper/herd.yaml says what each field means.
 
-    `params` and `objective` are untyped because a typed map is closed: nobody could add to it on the command line.
+    Maps are untyped because a typed one is closed: nobody could add to it on the command line.
     """
 
     _target_: str = "hydra_plugins.hyperherd.sweeper.HerdSweeper"
+    _recursive_: bool = False  # a value with a `_target_` is a value like any other
     params: Any = None
     conditions: List[Any] = field(default_factory=list)  # noqa: UP006
-    objective: Any = None
+    grid: Any = None
+    zip: List[Any] = field(default_factory=list)  # noqa: UP006
+    grids: List[Any] = field(default_factory=list)  # noqa: UP006
+    sample: Optional[int] = None  # noqa: UP045
+    order: str = "grid"
+    max_trials: Optional[int] = None  # noqa: UP045
+    seeds: Optional[int] = None  # noqa: UP045
     seed_key: str = "seed"
+    seed: int = 0
+    strict: bool = True
+    objective: Any = None
     max_batch_size: Optional[int] = None  # noqa: UP045
+    dry_run: bool = False
+    validate: str = "auto"
     name: Optional[str] = None  # noqa: UP045
+    note: Optional[str] = None  # noqa: UP045
+    name_key: Optional[str] = None  # noqa: UP045
+    # As the first HyperHerd writes them.
+    parameters: Any = None
+    constraints: List[Any] = field(default_factory=list)  # noqa: UP006
+    static_overrides: List[str] = field(default_factory=list)  # noqa: UP006
+    hydra: Any = None

@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from conftest import App
+
+import hyperherd
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -46,11 +49,39 @@ def test_the_config_of_the_readme_plans_what_it_says(app: App) -> None:
     done = app.run("-m", "hydra.sweep.dir=s")
     assert done.returncode == 0, done.stderr
     assert "4 trials, 4 to run" in done.stdout
-    assert "merged 2 equal trials" in done.stdout
+    assert "merged 2 trials into equal ones" in done.stdout
+
+
+SPACE = (ROOT / "docs/search_space.md").read_text()
+BASE, *_ = re.findall(r"```yaml\n(.*?)```", SPACE, re.S)
+EXAMPLES = re.findall(r"```yaml\n((?:(?!```).)*)```\n```\n(.*?)```", SPACE, re.S)
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example[0].splitlines()[0])
+def test_every_example_of_a_search_space_gives_the_trials_below_it(app: App, example: tuple[str, str]) -> None:
+    written, trials = example
+    config = yaml.safe_load(BASE)
+    config["defaults"] = ["_self_", {"override hydra/sweeper": "herd"}]
+    config["hydra"] = {"sweeper": yaml.safe_load(written)}
+    app.write("pass", yaml.safe_dump(config, sort_keys=False))
+    preview = hyperherd.plan([], config_dir=app.folder / "conf")
+    assert [" ".join(trial.overrides) for trial in preview.trials] == trials.splitlines()
+
+
+def test_there_are_examples() -> None:
+    assert len(EXAMPLES) == 10
 
 
 @pytest.mark.parametrize(
-    "page", ["README.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/format.md", "examples/mnist/README.md"]
+    "page",
+    [
+        "README.md",
+        "CONTRIBUTING.md",
+        "CHANGELOG.md",
+        "docs/format.md",
+        "docs/search_space.md",
+        "examples/mnist/README.md",
+    ],
 )
 def test_every_link_and_every_file_named_exists(page: str) -> None:
     text = (ROOT / page).read_text()

@@ -6,6 +6,7 @@ from strategies import same, values
 
 from hyperherd.errors import SpaceError
 from hyperherd.overrides import encode, override, parse, parse_values
+from hyperherd.space.parameters import Interval
 
 
 @settings(max_examples=400, deadline=None)
@@ -50,6 +51,20 @@ def test_what_hydra_cannot_write_is_refused_by_name(value: object) -> None:
         override("model.width", value)
 
 
-def test_an_interval_is_refused_with_the_likely_fix() -> None:
-    with pytest.raises(SpaceError, match=r"interval\(0,1\).*range"):
-        parse(["lr=interval(0,1)"])
+def test_intervals_keep_their_scale_and_kind() -> None:
+    assert parse_values("lr", "interval(0.1,1)") == Interval(0.1, 1)
+    assert parse_values("lr", "tag(log,int(interval(1,10)))") == Interval(1, 10, log=True, integer=True)
+
+
+def test_a_shuffle_is_the_same_each_time_and_depends_on_the_seed() -> None:
+    first = parse_values("lr", "shuffle(range(1,50))")
+    assert first == parse_values("lr", "shuffle(range(1,50))")
+    assert first != parse_values("lr", "shuffle(range(1,50))", seed=1)
+    assert sorted(first) == list(range(1, 50))
+    assert parse_values("lr", "shuffle(a,b,c,d)") == parse_values("lr", "shuffle(a,b,c,d)")
+    assert parse_values("lr", "sort(3,1,2)") == (1, 2, 3)
+
+
+def test_a_sweep_that_means_nothing_is_refused_by_name() -> None:
+    with pytest.raises(SpaceError, match=r"lr=interval\(1,0\): an interval goes from"):
+        parse(["lr=interval(1,0)"])

@@ -18,7 +18,7 @@ class HerdSweeper(Sweeper):
     """A conditional grid whose trials are isolated, recorded and resumable."""
 
     def __init__(self, **settings: Any) -> None:
-        self._settings = settings
+        # What Hydra made of the settings is not used: it has resolved their interpolations, which belong to the trials.
         self._hydra_context: HydraContext | None = None
         self._task_function: TaskFunction | None = None
         self.config: DictConfig | None = None
@@ -37,4 +37,4 @@ class HerdSweeper(Sweeper):
         assert self._hydra_context is not None
         assert self._task_function is not None
         assert self.config is not None
-        return run_sweep(HydraApp(self._hydra_context, self._task_function, self.config), arguments, self._settings)
+        return run_sweep(HydraApp(self._hydra_context, self._task_function, self.config), arguments)

@@ -1,31 +1,51 @@
 """Any Hydra launcher behind our seam: basic, joblib, submitit, or one we have never heard of.
 
-Such a launcher numbers the jobs of one call in a row, so it gets contiguous blocks of trial numbers: then
-`hydra.job.num` is the trial's number.
+Such a launcher numbers the jobs of one call in a row. `hydra.job.num` is the trial's number if it gets numbers in a row,
+which it does in a new sweep, and in every sweep whose config uses that number.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 
 if TYPE_CHECKING:
-    from hydra.core.utils import JobReturn
     from hydra.plugins.launcher import Launcher
 
 log = logging.getLogger("hyperherd")
 
 
 class HydraLauncher(TrialLauncher):
-    """Runs trials through a Hydra launcher's ``launch``, which blocks until a whole block has ended."""
+    """Runs trials through a Hydra launcher's ``launch``, which blocks until a whole block has ended.
 
-    def __init__(self, launcher: Launcher, max_block: int | None = None) -> None:
+    Args:
+        launcher: Hydra's.
+        has_started: whether a job was ever begun; when a launcher gives up, those that were not are handed over again.
+        max_block: how many jobs are handed over at once; None for all.
+        contiguous: whether a block may only hold numbers in a row, because the config uses Hydra's count of jobs.
+    """
+
+    def __init__(
+        self,
+        launcher: Launcher,
+        has_started: Callable[[TrialJob], bool],
+        *,
+        max_block: int | None = None,
+        contiguous: bool = False,
+    ) -> None:
         self._launcher = launcher
+        self._has_started = has_started
         self._max_block = max_block
+        self._contiguous = contiguous
         self._waiting: list[JobHandle] = []
+
+    @property
+    def name(self) -> str:
+        """What people know the launcher by."""
+        return type(self._launcher).__name__
 
     def submit(self, jobs: Sequence[TrialJob]) -> list[JobHandle]:
         """Queue `jobs`; they start when :meth:`events` is iterated."""
@@ -36,8 +56,7 @@ class HydraLauncher(TrialLauncher):
     def events(self) -> Iterator[JobEnd]:
         """Launch block after block, yielding the jobs of each when it has ended."""
         while self._waiting:
-            block = self._next_block()
-            yield from self._launch(block)
+            yield from self._launch(self._next_block())
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """Forget jobs that have not started; a block that runs cannot be reached."""
@@ -46,7 +65,9 @@ class HydraLauncher(TrialLauncher):
     def _next_block(self) -> list[JobHandle]:
         first = self._waiting[0].job.number
         size = 1
-        while size < len(self._waiting) and self._waiting[size].job.number == first + size and size != self._max_block:
+        while size < len(self._waiting) and size != self._max_block:
+            if self._contiguous and self._waiting[size].job.number != first + size:
+                break
             size += 1
         block, self._waiting = self._waiting[:size], self._waiting[size:]
         return block
@@ -56,14 +77,17 @@ class HydraLauncher(TrialLauncher):
         try:
             returned = self._launcher.launch(overrides, initial_job_idx=block[0].job.number)
         except Exception as error:  # noqa: BLE001 - a foreign plugin's boundary: the truth lies in the trials
-            reason = f"{type(self._launcher).__name__} gave up: {type(error).__name__}: {error}"
-            log.warning(reason)
-            for handle in block:
-                yield JobEnd(handle, reason=reason)
+            yield from self._given_up(block, error)
             return
-        for handle, job_return in zip(block, self._padded(returned, len(block)), strict=True):
+        padded = [*returned, *[None] * (len(block) - len(returned))]
+        for handle, job_return in zip(block, padded, strict=True):
             yield JobEnd(handle, job_return, reason="" if job_return else "the launcher returned nothing for it")
 
-    @staticmethod
-    def _padded(returned: Sequence[JobReturn], size: int) -> list[JobReturn | None]:
-        return [*returned, *[None] * (size - len(returned))]
+    def _given_up(self, block: list[JobHandle], error: Exception) -> Iterator[JobEnd]:
+        """Yield the jobs that had started, and queue the others again; all end if none had, or it would never end."""
+        reason = f"{self.name} gave up: {type(error).__name__}: {error}"
+        log.warning(reason)
+        started = [handle for handle in block if self._has_started(handle.job)] or block
+        self._waiting = [handle for handle in block if handle not in started] + self._waiting
+        for handle in started:
+            yield JobEnd(handle, reason=reason)

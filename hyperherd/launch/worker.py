@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import cloudpickle
 from hydra.core.hydra_config import HydraConfig
+from omegaconf import OmegaConf
 
+from hyperherd.overrides import place_overrides
 from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.context import find_place, run_in_context
+from hyperherd.trial.ending import TrialFailed, describe
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -22,14 +27,39 @@ class TrialTask:
     """The task function as a launcher gets it. Picklable if the task function is; carries no table of trials."""
 
     def __init__(self, task_function: TaskFunction, sweep_dir: Path) -> None:
+        functools.update_wrapper(self, task_function)  # for callbacks that look at what is run
         self._task_function = task_function
         self._sweep_dir = sweep_dir
+        self._sweep_pid = os.getpid()
 
     def __call__(self, config: DictConfig) -> Any:
         """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
         hydra = HydraConfig.get()
-        place = find_place(self._sweep_dir, list(hydra.overrides.task), Path(hydra.runtime.output_dir))
-        return run_in_context(place, lambda: self._task_function(config))
+        # Unresolved: an override may be an interpolation, and is looked up as it was written.
+        overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir))
+        try:
+            value = run_in_context(place, lambda: self._task_function(config))
+        except Exception as error:
+            if self._is_elsewhere and not _can_travel(error):
+                described = describe(error)
+                raise TrialFailed(f"{described.type}: {described.message}") from None
+            raise
+        return value if not self._is_elsewhere or _can_travel(value) else None
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether what it returns or raises has to be pickled on its way to the sweep."""
+        return os.getpid() != self._sweep_pid
+
+
+def _can_travel(value: Any) -> bool:
+    """Return whether `value` survives pickling; a launcher may lose a whole batch over one that does not."""
+    try:
+        cloudpickle.loads(cloudpickle.dumps(value))
+    except Exception:  # noqa: BLE001 - user code: pickling runs methods of their classes, which may raise anything
+        return False
+    return True
 
 
 def trial_to_join(script: str) -> Path | None:
@@ -63,14 +93,9 @@ def join_trial(
     from hydra.types import HydraContext
     from omegaconf import open_dict
 
-    from hyperherd.overrides import override
-
     sweep_dir = Path(os.environ[trial_log.WORKSPACE])
     trial = find_planned_number(sweep_dir, int(os.environ[trial_log.TRIAL_ID]))
-    place = [
-        override("hydra.sweep.dir", str(sweep_dir)),
-        override("hydra.sweep.subdir", os.path.relpath(trial_dir, sweep_dir)),
-    ]
+    place = place_overrides(sweep_dir, os.path.relpath(trial_dir, sweep_dir))
     job = hydra_context.config_loader.load_sweep_config(config, [*trial.overrides, *place])
     with open_dict(job):
         job.hydra.job.num = trial.number

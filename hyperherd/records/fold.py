@@ -1,4 +1,4 @@
-"""The state of a trial: a pure function of what it says of itself, what was done to it, and the clock.
+"""The state of a trial: what follows from what it says of itself, what was done to it, the clock and the process table.
 
 Nothing here is ever stored, so no two files can disagree about a state.
 """
@@ -35,6 +35,8 @@ class Standing:
     attempt: int = 0
     cause: FailureCause | None = None
     reason: str = ""
+    silent: float = 0.0
+    """Seconds since a stalled trial last gave a sign of life."""
 
 
 def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer) -> Standing:
@@ -47,6 +49,8 @@ def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer
     """
     history = list(events)
     attempt = max((event.attempt for event in history), default=0)
+    if record is not None and record.state.done:
+        return Standing(record.state, record.attempt, record.cause, _reason(record))
     if record is not None and record.attempt >= attempt:
         if record.state is not TrialState.RUNNING:
             return Standing(record.state, record.attempt, record.cause, _reason(record))
@@ -55,7 +59,8 @@ def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer
         record = None
     own = [event for event in history if event.attempt == attempt]
     for event in reversed(own):
-        if event.verdict is not None:
+        # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
+        if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
             state, cause = event.verdict
             return Standing(state, attempt, cause, event.message or "")
     if record is not None:
@@ -75,7 +80,7 @@ def _alive(record: TrialRecord, observer: Observer) -> Standing:
         return Standing(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
     silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:
-        return Standing(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s")
+        return Standing(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)
     return Standing(TrialState.RUNNING, record.attempt)
 
 

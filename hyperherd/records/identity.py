@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+from hyperherd.space.values import identity
 
 
 def trial_key(params: Mapping[str, Any]) -> str:
@@ -14,14 +15,13 @@ def trial_key(params: Mapping[str, Any]) -> str:
     ``1e-2`` and ``0.01`` are one value, ``1`` and ``1.0`` and ``true`` are three; the order of names and the prefix an
     override is written with do not matter.
     """
-    return _digest(dict(params))
+    return _digest(params)
 
 
-def base_hash(script: str, overrides: Sequence[str]) -> str:
-    """Return the hash of what all trials of a sweep share: the script and the fixed overrides."""
-    return _digest({"script": script, "overrides": sorted(overrides)})
+def base_hash(command: Sequence[str], overrides: Sequence[str]) -> str:
+    """Return the hash of what all trials of a sweep share: the script with its config, and the fixed overrides."""
+    return _digest({"command": list(command), "overrides": sorted(overrides)})
 
 
-def _digest(value: Any) -> str:
-    text = json.dumps(value, sort_keys=True, ensure_ascii=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _digest(value: Mapping[str, Any]) -> str:
+    return hashlib.sha256(identity(value).encode()).hexdigest()[:16]

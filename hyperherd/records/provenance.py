@@ -27,8 +27,12 @@ _PACKAGES = (
 _GIT_SECONDS = 5.0
 
 
-def provenance() -> dict[str, Any]:
-    """Return the content of `provenance.json` for this process."""
+def provenance(script: str) -> dict[str, Any]:
+    """Return the content of `provenance.json` for this process.
+
+    Args:
+        script: absolute path of the script it runs; `sys.argv` may name a launcher's worker instead.
+    """
     return {
         "argv": sys.argv,
         "cwd": str(Path.cwd()),
@@ -38,7 +42,7 @@ def provenance() -> dict[str, Any]:
         "executable": sys.executable,
         "hyperherd": hyperherd.__version__,
         "packages": _versions(),
-        "git": git_version(str(Path(sys.argv[0]).absolute().parent)),
+        "git": git_version(str(Path(script).parent)),
     }
 
 

@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class TrialState(str, Enum):
-    """Where a trial stands. The first five are written by the trial itself; the others are found by looking."""
+    """Where a trial stands. A trial itself writes the first five; the others are found by looking."""
 
     RUNNING = "running"
     """An attempt has started and speaks."""
@@ -40,9 +40,19 @@ class TrialState(str, Enum):
         return self in (TrialState.COMPLETED, TrialState.UNKNOWN)
 
     @property
+    def ended(self) -> bool:
+        """Whether an attempt has said how it ended."""
+        return self in (TrialState.COMPLETED, TrialState.FAILED, TrialState.PRUNED, TrialState.CANCELLED)
+
+    @property
     def problem(self) -> bool:
         """Whether someone should look at it."""
         return self in (TrialState.FAILED, TrialState.STALLED, TrialState.LOST, TrialState.UNREADABLE)
+
+    @property
+    def done(self) -> bool:
+        """Whether nothing is left to be run: it completed, or was pruned."""
+        return self in (TrialState.COMPLETED, TrialState.PRUNED)
 
 
 class FailureCause(str, Enum):

@@ -24,6 +24,7 @@ class PlannedTrial:
     params: dict[str, Any]
     dir: str | None = None
     orphan: bool = False
+    resources: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> PlannedTrial:
@@ -43,8 +44,10 @@ class SweepRecord:
     job_name: str
     space: dict[str, Any]
     base: dict[str, Any]
+    command: list[str] = field(default_factory=list)
     objective: dict[str, str] | None = None
     seed_key: str | None = None
+    note: str | None = None
     invocations: list[dict[str, Any]] = field(default_factory=list)
 
     def write(self, sweep_dir: Path) -> None:

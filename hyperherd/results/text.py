@@ -249,15 +249,18 @@ def _best(trials: Trials, screen: Screen) -> Iterator[str]:
         screen,
     )
     if best.command:
-        python, script, *overrides = best.command
-        yield "  " + inert(shlex.join([python, from_here(script), *overrides]))
+        command = [from_here(part) if part == best.script else part for part in best.command]
+        yield "  " + inert(shlex.join(command))
     elif best.overrides:
         yield "  " + inert(shlex.join(best.overrides))
 
 
 def from_here(path: str) -> str:
     """Return `path` as one would type it here; the absolute one if it is not below."""
-    near = os.path.relpath(path)
+    try:
+        near = os.path.relpath(path)
+    except OSError:  # the folder we are in has been deleted
+        return path
     return path if near.startswith("..") else near
 
 

@@ -21,6 +21,8 @@ class Sweep:
     dir: Path
     """Absolute."""
     script: str = ""
+    command: tuple[str, ...] = ()
+    """What to type to run its script alone, before the overrides; empty if it is not recorded."""
     objective: Objective | None = None
     """What the sweep itself says it is judged by."""
     problem: str = ""
@@ -63,10 +65,11 @@ class Trial:
     @property
     def command(self) -> list[str]:
         """The command that runs this trial alone, outside of the sweep; empty if its script is not known."""
-        if not self.script:
+        if not self.script and not self.sweep.command:
             return []
+        start = self.sweep.command or ("python", self.script)
         # Where the sweep put its results is no part of what the trial is.
-        return ["python", self.script, *(item for item in self.overrides if not item.startswith("hydra.sweep."))]
+        return [*start, *(item for item in self.overrides if not item.startswith("hydra.sweep."))]
 
     @property
     def label(self) -> str:

@@ -1,127 +1,160 @@
-"""Conditions: rules that exclude points of the grid or force values in them, read once and applied in order."""
+"""Conditions: what each rule asks of a point, and what it does to those it speaks of. Read once, applied in order."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+import itertools
+from dataclasses import dataclass, field
 
-from hyperherd.errors import SpaceError, nearest
-from hyperherd.space.matchers import Matcher, read_matcher
-from hyperherd.space.values import Value
+from hyperherd.errors import SpaceError
+from hyperherd.space.expressions import Absent, Expression
+from hyperherd.space.matchers import Matcher
+from hyperherd.space.point import Point
+from hyperherd.space.values import Value, identical
 
-Assignment = dict[str, Value]
-"""Parameter → value: one point of the space."""
-
-_KEYS = ("name", "when", "exclude", "force")
+NamedMatchers = tuple[tuple[str, Matcher], ...]
 
 
 @dataclass(frozen=True)
 class Condition:
-    """One rule: when every matcher of `when` holds of an assignment, do something about it.
+    """One rule. When all of `when` holds of a point, its actions are done in the order of the attributes.
 
     Attributes:
-        label: how messages and plans call it: its name, else its place.
-        when: name → matcher; all must hold. A name that the assignment lacks makes the condition not apply.
-        exclude: True drops the assignment; a map drops it if any named parameter matches.
-        force: parameter → the value it gets instead.
+        label: how messages and plans call it: its place, its name, and where it was written.
+        when: name → matcher; all must hold. A name that is absent from the point makes the rule not apply.
+        expression: must be true too.
+        exclude: True drops the point; matchers drop it if any of them holds.
+        force: parameter → the value it gets.
+        replace: key → the values searched instead: their product takes the point's place.
+        drop: parameters for which nothing is emitted, so that the config's own value stands.
+        set: key → the value of an override added after all others, or an expression that gives it.
+        resources: what the launcher is asked for.
+        prefixes: how the keys of `replace` are to be spelled, where it is not plainly.
     """
 
     label: str
-    when: tuple[tuple[str, Matcher], ...]
-    exclude: bool | tuple[tuple[str, Matcher], ...] = False
+    when: NamedMatchers = ()
+    expression: Expression | None = None
+    exclude: bool | NamedMatchers = False
     force: tuple[tuple[str, Value], ...] = ()
+    replace: tuple[tuple[str, tuple[Value, ...]], ...] = ()
+    drop: tuple[str, ...] = ()
+    set: tuple[tuple[str, Value | Expression], ...] = ()
+    resources: tuple[tuple[str, Value], ...] = ()
+    prefixes: tuple[tuple[str, str], ...] = ()
 
-    def applies(self, assignment: Assignment, context: Mapping[str, Value]) -> bool:
-        """Return whether `assignment` is one the condition speaks of.
+    @property
+    def asks(self) -> frozenset[str]:
+        """Every name whose value it needs."""
+        names = {name for name, _ in self.when} | {name for name, _ in self._excluded}
+        for expression in (self.expression, *(value for _, value in self.set)):
+            if isinstance(expression, Expression):
+                names |= expression.names
+        return frozenset(names)
 
-        Args:
-            assignment: as earlier conditions left it.
-            context: values that are the same in every assignment: the composed config, fixed overrides.
-        """
-        return all(self._matches(name, matcher, assignment, context) for name, matcher in self.when)
+    @property
+    def adds(self) -> frozenset[str]:
+        """Every name it can bring in that need not be a parameter."""
+        return frozenset(name for name, _ in (*self.replace, *self.set))
 
-    def excludes(self, assignment: Assignment) -> bool:
-        """Return whether an assignment that it applies to is dropped."""
-        if isinstance(self.exclude, bool):
-            return self.exclude
-        return any(self._matches(name, matcher, assignment, {}) for name, matcher in self.exclude)
+    @property
+    def _excluded(self) -> NamedMatchers:
+        return () if isinstance(self.exclude, bool) else self.exclude
 
-    def _matches(self, name: str, matcher: Matcher, assignment: Assignment, context: Mapping[str, Value]) -> bool:
-        if name in assignment:
-            value = assignment[name]
-        elif name in context:
-            value = context[name]
-        else:
-            return False
+    def applies(self, point: Point) -> bool:
+        """Return whether `point`, as earlier conditions left it, is one the rule speaks of."""
         try:
-            return matcher.matches(value)
+            if not all(self._matches(point, name, matcher) for name, matcher in self.when):
+                return False
+            return self.expression is None or bool(self.expression.evaluate(point.lookup))
+        except Absent:
+            return False
         except SpaceError as error:
-            raise SpaceError(f"{self.label}: {name}: {error}") from None
+            raise SpaceError(f"{self.label}: {error}") from None
+
+    def apply(self, point: Point, effect: Effect) -> list[Point]:
+        """Return what becomes of a point it applies to: nothing, the point itself, or several in its place."""
+        effect.matched += 1
+        if self.exclude is True or any(self._matches_here(point, *pair) for pair in self._excluded):
+            effect.excluded += 1
+            return []
+        effect.forced += self._force(point)
+        points = self._replaced(point)
+        effect.replaced += bool(self.replace)
+        for each in points:
+            self._finish(each, effect)
+        return points
+
+    def _force(self, point: Point) -> bool:
+        changed = [(name, value) for name, value in self.force if not identical(point.values.get(name, point), value)]
+        for name, value in changed:
+            point.force(name, value)
+        return bool(changed)
+
+    def _replaced(self, point: Point) -> list[Point]:
+        if not self.replace:
+            return [point]
+        names = [name for name, _ in self.replace]
+        points = []
+        for values in itertools.product(*(values for _, values in self.replace)):
+            points.append(point.copy())
+            for name, value in zip(names, values, strict=True):
+                points[-1].force(name, value)
+        return points
+
+    def _finish(self, point: Point, effect: Effect) -> None:
+        effect.dropped += any(name in point.values for name in self.drop)
+        for name in self.drop:
+            point.drop(name)
+        for name, value in [(name, self._computed(point, name, value)) for name, value in self.set]:
+            point.add(name, value)
+        effect.set += bool(self.set)
+        point.resources.update(self.resources)
+
+    def _computed(self, point: Point, name: str, value: Value | Expression) -> Value:
+        if not isinstance(value, Expression):
+            return value
+        try:
+            return value.evaluate(point.lookup)
+        except Absent as absent:
+            raise SpaceError(f"{self.label}: set {name}: {absent} has no value in this trial") from None
+        except SpaceError as error:
+            raise SpaceError(f"{self.label}: set {name}: {error}") from None
+
+    def _matches(self, point: Point, name: str, matcher: Matcher) -> bool:
+        try:
+            return matcher.matches(point.lookup(name))
+        except SpaceError as error:
+            raise SpaceError(f"{name}: {error}") from None
+
+    def _matches_here(self, point: Point, name: str, matcher: Matcher) -> bool:
+        try:
+            return self._matches(point, name, matcher)
+        except Absent:
+            return False
+        except SpaceError as error:
+            raise SpaceError(f"{self.label}: exclude: {error}") from None
 
 
-def read_conditions(written: Sequence[Any]) -> tuple[Condition, ...]:
-    """Read the conditions of a search space from plain lists and dicts.
+@dataclass
+class Effect:
+    """What one condition did, in numbers of points."""
 
-    Raises:
-        SpaceError: one that cannot be meant as written; the message names it.
-    """
-    return tuple(_read(raw, index) for index, raw in enumerate(written))
+    label: str
+    matched: int = 0
+    excluded: int = 0
+    forced: int = 0
+    replaced: int = 0
+    dropped: int = 0
+    set: int = 0
+    resources: dict[str, Value] = field(default_factory=dict)
 
-
-def check_names(conditions: Iterable[Condition], parameters: Iterable[str], context: Mapping[str, Value]) -> None:
-    """Raise SpaceError for a name that no parameter and no config value bears, naming the nearest one."""
-    swept = list(parameters)
-    for condition in conditions:
-        for name, _ in condition.when:
-            if name not in swept and name not in context:
-                known = nearest(name, [*swept, *context])
-                raise SpaceError(f"{condition.label}: there is no parameter or config value {name!r}{known}")
-        excluded = condition.exclude if isinstance(condition.exclude, tuple) else ()
-        for action, pairs in (("exclude", excluded), ("force", condition.force)):
-            for name, _ in pairs:
-                if name not in swept:
-                    raise SpaceError(
-                        f"{condition.label}: {action} names {name!r}, which is not swept{nearest(name, swept)}"
-                    )
-
-
-def _read(raw: Any, index: int) -> Condition:
-    label = f"condition {index}"
-    if not isinstance(raw, dict):
-        raise SpaceError(f"{label}: a condition is a map with `when` and an action, not {raw!r}")
-    if raw.get("name"):
-        label = f"condition {index} ({raw['name']})"
-    for key in raw:
-        if key not in _KEYS:
-            raise SpaceError(f"{label}: unknown key {key!r}{nearest(str(key), _KEYS)}; there are {', '.join(_KEYS)}")
-    try:
-        when = _matchers("when", raw.get("when"))
-        exclude = _exclude(raw.get("exclude", False))
-        force = _pairs("force", raw.get("force", {}))
-    except SpaceError as error:
-        raise SpaceError(f"{label}: {error}") from None
-    if not (exclude or force):
-        raise SpaceError(f"{label}: it does nothing; give it `exclude` or `force`")
-    return Condition(label, when, exclude, force)
-
-
-def _exclude(written: Any) -> bool | tuple[tuple[str, Matcher], ...]:
-    return written if isinstance(written, bool) else _matchers("exclude", written)
-
-
-def _matchers(key: str, written: Any) -> tuple[tuple[str, Matcher], ...]:
-    return tuple((name, _named(f"{key}.{name}", value)) for name, value in _pairs(key, written))
-
-
-def _named(place: str, written: Any) -> Matcher:
-    try:
-        return read_matcher(written)
-    except SpaceError as error:
-        raise SpaceError(f"{place}: {error}") from None
-
-
-def _pairs(key: str, written: Any) -> tuple[tuple[str, Value], ...]:
-    if not isinstance(written, dict) or not (written or key == "force"):
-        raise SpaceError(f"`{key}` is a map from parameters to values, not {written!r}")
-    return tuple((str(name).lstrip("+"), value) for name, value in written.items())
+    @property
+    def summary(self) -> str:
+        """What it did, e.g. ``matched 4: excluded 2, forced 2``; empty-handed rules say so."""
+        done = {name: getattr(self, name) for name in ("excluded", "forced", "replaced", "dropped", "set")}
+        parts = [f"{name} {count}" for name, count in done.items() if count]
+        if self.resources and self.matched:
+            parts.append(f"asked for {', '.join(f'{name}={value}' for name, value in self.resources.items())}")
+        if not self.matched:
+            return "matched nothing"
+        return f"matched {self.matched}: {', '.join(parts) or 'changed nothing'}"

@@ -1,67 +1,253 @@
-"""Expansion: from a search space to its assignments, lazily and in an order that depends on nothing else.
+"""Expansion: from a search space to its assignments, a pure function of the space, the context and the seed.
 
-The product runs over the parameters in their order, the last one fastest; conditions are applied once, in order, each
-seeing what earlier ones did.
+In this order: the grids one after the other, each with its own conditions; the conditions of the whole space; equal
+assignments merged, the first staying; a sample drawn, or the order shuffled; cut to a greatest number; every one
+repeated for each seed. Assignments come in the order of their blocks and values, so conditions that lead to the same
+set lead to the same order, however they are arranged.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+import random
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
-from hyperherd.space.conditions import Assignment, Condition, check_names
-from hyperherd.space.parameters import SearchSpace
-from hyperherd.space.values import Value
+from hyperherd.errors import SpaceError
+from hyperherd.space.conditions import Condition, Effect
+from hyperherd.space.grids import Grid
+from hyperherd.space.parameters import Interval, Parameter
+from hyperherd.space.point import Assignment, Point
+from hyperherd.space.reading import check_names
+from hyperherd.space.values import Value, identity, is_number
+
+MOST_POINTS = 1_000_000
+"""A larger space is taken for a mistake unless it is sampled or cut."""
+
+_DRAWS_PER_TRIAL = 100
+_Place = tuple[Any, ...]
 
 
-@dataclass
-class Effect:
-    """What one condition did, in numbers of assignments."""
-
-    label: str
-    excluded: int = 0
-    forced: int = 0
-
-
-@dataclass
-class Expansion:
-    """The assignments of a space, to be iterated once, and what the conditions did so far.
+@dataclass(frozen=True)
+class SearchSpace:
+    """Parameters + conditions as written.
 
     Attributes:
-        space: what is expanded.
-        context: values that are the same for all assignments, which `when` may ask about.
-        effects: one per condition, counted while iterating.
+        grids: parts that are put one after the other; at least one.
+        conditions: rules for all points, after those of the grids.
+        sample: how many assignments to draw without replacement; None for all.
+        order: ``grid``, or ``random`` for a shuffled order.
+        max_trials: how many assignments are kept at most, before seeds.
+        seeds: how often every assignment is repeated.
+        seed_key: the parameter that tells repeats apart: 0, 1, ...
+        seed: of everything random.
+        strict: whether an unknown name in a condition is an error.
     """
 
-    space: SearchSpace
-    context: Mapping[str, Value] = field(default_factory=dict)
-    effects: list[Effect] = field(default_factory=list)
+    grids: tuple[Grid, ...]
+    conditions: tuple[Condition, ...] = ()
+    sample: int | None = None
+    order: Literal["grid", "random"] = "grid"
+    max_trials: int | None = None
+    seeds: int | None = None
+    seed_key: str = "seed"
+    seed: int = 0
+    strict: bool = True
 
-    def __post_init__(self) -> None:
-        check_names(self.space.conditions, [parameter.name for parameter in self.space.parameters], self.context)
-        self.effects = [Effect(condition.label) for condition in self.space.conditions]
+    @property
+    def parameters(self) -> dict[str, Parameter]:
+        """The parameters of all grids by name; of one that several grids have, the first."""
+        found: dict[str, Parameter] = {}
+        for parameter in (parameter for grid in self.grids for parameter in grid.parameters):
+            found.setdefault(parameter.name, parameter)
+        return found
 
-    def __iter__(self) -> Iterator[Assignment]:
-        names = [parameter.name for parameter in self.space.parameters]
-        for values in itertools.product(*(parameter.values for parameter in self.space.parameters)):
-            assignment = self._conditioned(dict(zip(names, values, strict=True)))
-            if assignment is not None:
-                yield assignment
+    @property
+    def rules(self) -> tuple[Condition, ...]:
+        """All conditions: those of the grids, then those of the whole space."""
+        return (*(rule for grid in self.grids for rule in grid.conditions), *self.conditions)
 
-    def _conditioned(self, assignment: Assignment) -> Assignment | None:
-        for condition, effect in zip(self.space.conditions, self.effects, strict=True):
-            if not condition.applies(assignment, self.context):
-                continue
-            if condition.excludes(assignment):
-                effect.excluded += 1
-                return None
-            self._force(assignment, condition, effect)
-        return assignment
 
-    @staticmethod
-    def _force(assignment: Assignment, condition: Condition, effect: Effect) -> None:
-        # By their repr, because for Python True == 1 == 1.0, and to a trial these are three values.
-        changed = {name: value for name, value in condition.force if repr(assignment[name]) != repr(value)}
-        assignment.update(changed)
-        effect.forced += bool(changed)
+@dataclass
+class Report:
+    """What the expansion did on the way.
+
+    Attributes:
+        size: number of points before conditions; an interval counts as one.
+        effects: one per condition, in the order they run.
+        merged: pairs of points that became equal to an earlier one: how many.
+        left_out: assignments that `sample` or `max_trials` did not keep; None if they were never counted.
+        warnings: names that nothing bears, when the space is not strict.
+    """
+
+    size: int
+    effects: list[Effect]
+    merged: int = 0
+    left_out: int | None = 0
+    warnings: list[str] = field(default_factory=list)
+
+
+def expand(space: SearchSpace, context: Mapping[str, Value] | None = None) -> tuple[list[Assignment], Report]:
+    """Return the assignments of `space` in their order, and what was done to get there.
+
+    Args:
+        space: the search space.
+        context: values that all points share and conditions may ask about: the composed config.
+
+    Raises:
+        SpaceError: a name that nothing bears, a space too large to be meant, or one in which nothing is left.
+    """
+    context = {} if context is None else context
+    effects = {id(rule): Effect(rule.label, resources=dict(rule.resources)) for rule in space.rules}
+    expander = _Expander(space, context, effects)
+    report = Report(sum(grid.size(context) for grid in space.grids), list(effects.values()))
+    report.warnings = check_names(space.rules, space.parameters, context, strict=space.strict)
+    placed = _kept(expander, report)
+    if not placed:
+        raise SpaceError(_nothing_left(report))
+    return _repeated(space, placed), report
+
+
+def _kept(expander: _Expander, report: Report) -> list[Assignment]:
+    """Return the assignments before they are repeated for seeds."""
+    space = expander.space
+    if _must_draw(space, report.size):
+        kept = expander.drawn(space.sample or 0)
+        report.left_out = None
+    else:
+        limit = space.max_trials if space.sample is None and space.order == "grid" else None
+        kept = expander.enumerated(limit, report)
+    ordered = expander.in_order(kept)
+    everything = len(ordered)
+    rng = random.Random(space.seed)
+    if space.sample is not None and space.sample < everything:
+        ordered = [ordered[index] for index in sorted(rng.sample(range(everything), space.sample))]
+    if space.order == "random":
+        rng.shuffle(ordered)
+    ordered = ordered[: space.max_trials]
+    if report.left_out is not None:
+        report.left_out += everything - len(ordered)
+    return ordered
+
+
+def _must_draw(space: SearchSpace, size: int) -> bool:
+    """Return whether points have to be drawn one by one, because there is no end of them or there are too many."""
+    if space.sample is None:
+        if size > MOST_POINTS and space.max_trials is None:
+            raise SpaceError(
+                f"the grid has {size:,} points, which can hardly be meant; draw some with hydra.sweeper.sample=N, or "
+                f"allow so many with hydra.sweeper.max_trials=N"
+            )
+        return False
+    intervals = (isinstance(parameter.values, Interval) for grid in space.grids for parameter in grid.parameters)
+    return size > MOST_POINTS or any(intervals)
+
+
+class _Expander:
+    """Takes points of a space through its conditions and keeps one assignment of each kind."""
+
+    def __init__(self, space: SearchSpace, context: Mapping[str, Value], effects: dict[int, Effect]) -> None:
+        self.space = space
+        self.effects = effects
+        self._context = context
+        self._positions = {name: _positions(parameter) for name, parameter in space.parameters.items()}
+
+    def enumerated(self, limit: int | None, report: Report) -> dict[str, tuple[_Place, Assignment]]:
+        """Return all assignments by identity, or the first `limit` of them."""
+        kept: dict[str, tuple[_Place, Assignment]] = {}
+        for number, grid in enumerate(self.space.grids):
+            for block, values in grid.points(self._context):
+                for assignment in self._conditioned(grid, values):
+                    report.merged += not self._keep(kept, (number, block), assignment)
+                if limit is not None and len(kept) >= limit:
+                    report.left_out = None
+                    return dict(list(kept.items())[:limit])
+                if limit is None and len(kept) > MOST_POINTS:
+                    raise SpaceError(
+                        f"more than {MOST_POINTS:,} trials are left; limit them with hydra.sweeper.max_trials"
+                    )
+        return kept
+
+    def drawn(self, sample: int) -> dict[str, tuple[_Place, Assignment]]:
+        """Return up to `sample` assignments from points drawn at random; fewer if new ones become hard to find."""
+        rng = random.Random(self.space.seed)
+        sizes = [grid.size(self._context) for grid in self.space.grids]
+        kept: dict[str, tuple[_Place, Assignment]] = {}
+        for _ in range(sample * _DRAWS_PER_TRIAL):
+            if len(kept) >= sample:
+                break
+            (number,) = rng.choices(range(len(sizes)), sizes)
+            grid = self.space.grids[number]
+            block, values = grid.draw(self._context, rng)
+            left = self._conditioned(grid, values)
+            if left:
+                self._keep(kept, (number, block), rng.choice(left))
+        return kept
+
+    def in_order(self, kept: Mapping[str, tuple[_Place, Assignment]]) -> list[Assignment]:
+        """Return assignments in the order of their places."""
+        return [assignment for _, assignment in sorted(kept.values(), key=lambda item: item[0])]
+
+    def _conditioned(self, grid: Grid, values: Mapping[str, Value]) -> list[Assignment]:
+        points = [Point(values, self._context)]
+        for condition in (*grid.conditions, *self.space.conditions):
+            effect = self.effects[id(condition)]
+            points = [
+                after
+                for point in points
+                for after in (condition.apply(point, effect) if condition.applies(point) else [point])
+            ]
+        return [point.assignment() for point in points]
+
+    def _keep(self, kept: dict[str, tuple[_Place, Assignment]], block: tuple[int, int], assignment: Assignment) -> bool:
+        """Keep an assignment unless there is an equal one; return whether it was new."""
+        key = identity(assignment.values)
+        if key in kept:
+            return False
+        kept[key] = ((*block, *self._ranks(assignment)), assignment)
+        return True
+
+    def _ranks(self, assignment: Assignment) -> _Place:
+        """Return where an assignment stands among others of its block: by its values, in the order of the axes."""
+        values = assignment.values
+        ranks = [_rank(positions, name, values) for name, positions in self._positions.items()]
+        others = [
+            (name in assignment.added, name, repr(value))
+            for name, value in values.items()
+            if name not in self._positions
+        ]
+        return (*ranks, tuple(sorted(others)))
+
+
+def _positions(parameter: Parameter) -> dict[str, int]:
+    own = parameter.values if isinstance(parameter.values, tuple) else ()
+    return {repr(value): index for index, value in reversed(list(enumerate(own)))}
+
+
+def _rank(positions: Mapping[str, int], name: str, values: Mapping[str, Value]) -> tuple[int, float, str]:
+    """Return a sort key: absent first, then the parameter's own values in their order, then others by size."""
+    if name not in values:
+        return (0, 0.0, "")
+    value = values[name]
+    position = positions.get(repr(value))
+    if position is not None:
+        return (1, float(position), "")
+    return (2, float(value) if is_number(value) else 0.0, repr(value))
+
+
+def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignment]:
+    """Return every assignment once for each seed, the repeats of one beside each other."""
+    if space.seeds is None:
+        return assignments
+    if any(space.seed_key in assignment.values for assignment in assignments):
+        raise SpaceError(f"seeds: {space.seed_key!r} is searched already; drop it there, or name another seed_key")
+    return [
+        replace(assignment, values={**assignment.values, space.seed_key: seed})
+        for assignment in assignments
+        for seed in range(space.seeds)
+    ]
+
+
+def _nothing_left(report: Report) -> str:
+    blame = "; ".join(f"{effect.label} excluded {effect.excluded}" for effect in report.effects if effect.excluded)
+    return f"no trial is left of {report.size:,}" + (f": {blame}" if blame else "")

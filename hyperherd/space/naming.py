@@ -6,21 +6,31 @@ import hashlib
 import re
 from collections.abc import Mapping
 
+from hyperherd.space.parameters import Parameter
 from hyperherd.space.values import Value
 
 MAX_BYTES = 100
 _UNSAFE = re.compile(r"[^A-Za-z0-9._+-]+")
 
 
-def trial_name(assignment: Mapping[str, Value]) -> str:
+def trial_name(values: Mapping[str, Value], parameters: Mapping[str, Parameter] | None = None) -> str:
     """Return e.g. ``lr-0.01_optimizer-adam`` for an assignment; at most 100 bytes of ``[A-Za-z0-9._+-]``.
 
-    Parameters go by the last part of their key, or by the whole key where that is not unique. What is cut, or cannot be
-    written, is replaced by a hash, so that different assignments seldom share a name; their keys tell them apart.
+    Parameters go by their abbreviation, else by the last part of their key, or by the whole key where that is not
+    unique; values by their label if they have one. What is cut, or cannot be written, is replaced by a hash, so that
+    different assignments seldom share a name; their keys tell them apart.
+
+    Args:
+        values: the assignment.
+        parameters: those that have an abbreviation or labels, by name.
     """
-    tokens = [
-        f"{short}-{_text(value)}" for short, value in zip(_short(list(assignment)), assignment.values(), strict=True)
-    ]
+    known = parameters or {}
+    tokens = []
+    for name, short in zip(values, _short(list(values)), strict=True):
+        parameter = known.get(name)
+        label = parameter.label(values[name]) if parameter else None
+        abbreviation = (parameter.abbrev if parameter else "") or short
+        tokens.append(f"{abbreviation}-{_text(values[name]) if label is None else label}")
     written = "_".join(tokens) or "default"
     safe = _UNSAFE.sub("-", written)
     if len(safe) <= MAX_BYTES and safe == written:

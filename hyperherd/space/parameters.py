@@ -1,15 +1,74 @@
-"""Parameters and the search space they span, as the user wrote them."""
+"""Parameters: named axes of the search space, each with the values it takes or the interval it is drawn from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+import math
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
-from hyperherd.errors import SpaceError
-from hyperherd.space.values import Value
+from hyperherd.errors import SpaceError, nearest
+from hyperherd.space.values import Value, equal, is_number
 
-if TYPE_CHECKING:
-    from hyperherd.space.conditions import Condition
+TextReader = Callable[[str, str], "Values"]
+"""Reads the text of a parameter, given its key, in the sweep syntax of whoever uses the space (Hydra's)."""
+
+DEFAULT_STEPS = 5
+"""Of a continuous parameter of the first HyperHerd."""
+
+_DIGITS = 12
+"""Significant digits of computed points: 0.3, and not 0.30000000000000004."""
+_KEYS = ("values", "low", "high", "scale", "steps", "default", "abbrev", "labels", "type")
+_SCALES = ("linear", "log")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Numbers between two ends, both included, to be cut into steps or drawn from.
+
+    Attributes:
+        low: the lower end.
+        high: the upper end.
+        log: whether the exponents are evenly spread, instead of the numbers.
+        integer: whether only whole numbers are meant.
+    """
+
+    low: float
+    high: float
+    log: bool = False
+    integer: bool = False
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low > self.high:
+            raise SpaceError(f"an interval goes from its lower to its upper end, not from {self.low} to {self.high}")
+        if self.log and self.low <= 0:
+            raise SpaceError(f"scale: log needs low > 0, not {self.low}")
+
+    def cut(self, steps: int) -> tuple[Value, ...]:
+        """Return `steps` evenly spaced points, the ends exact; fewer than 2 give the lower end alone."""
+        if steps < 2:
+            return (self.low,)
+        inner = (self._at(step / (steps - 1)) for step in range(1, steps - 1))
+        points = (self.low, *(float(f"{point:.{_DIGITS}g}") for point in inner), self.high)
+        if all(isinstance(end, int) for end in (self.low, self.high)) and all(float(p).is_integer() for p in points):
+            return tuple(int(point) for point in points)
+        return tuple(float(point) for point in points)
+
+    def draw(self, rng: random.Random) -> Value:
+        """Return a point drawn evenly from the interval, on its scale."""
+        point = self._at(rng.random())
+        if self.integer:
+            return min(int(self.high), max(int(self.low), round(point)))
+        return min(float(self.high), max(float(self.low), point))
+
+    def _at(self, share: float) -> float:
+        if self.log:
+            return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
+        return self.low + share * (self.high - self.low)
+
+
+Values = tuple[Value, ...] | Interval
 
 
 @dataclass(frozen=True)
@@ -18,36 +77,95 @@ class Parameter:
 
     Attributes:
         name: a Hydra override key without its prefix: ``lr``, ``trainer.max_epochs``, ``model``, ``db@backup``.
-        values: the values it takes, in the order they are tried; never empty.
+        values: the values it takes, in the order they are tried, never none; or an interval to draw from.
         prefix: ``""``, ``"+"`` or ``"++"``: how the override is to be spelled.
+        default: what it is where it is not varied; empty if the composed config has to say.
+        abbrev: its token in the names of trials; empty for the last part of its name.
+        labels: tokens for its values, in their order; empty for the values themselves.
     """
 
     name: str
-    values: tuple[Value, ...]
+    values: Values
     prefix: str = ""
+    default: tuple[Value, ...] = ()
+    abbrev: str = ""
+    labels: tuple[str, ...] = field(default=())
 
     def __post_init__(self) -> None:
-        if not self.values:
+        if self.values == ():
             raise SpaceError(f"parameter {self.name!r} has no values")
-
-
-@dataclass(frozen=True)
-class SearchSpace:
-    """Parameters + conditions as written."""
-
-    parameters: tuple[Parameter, ...]
-    conditions: tuple[Condition, ...] = ()
-
-    def __post_init__(self) -> None:
-        names = [parameter.name for parameter in self.parameters]
-        for name in names:
-            if names.count(name) > 1:
-                raise SpaceError(f"parameter {name!r} is given twice")
+        if self.labels and len(self.labels) != len(self.points):
+            raise SpaceError(f"parameter {self.name!r} has {len(self.points)} values and {len(self.labels)} labels")
 
     @property
-    def size(self) -> int:
-        """Number of points in the grid, before conditions."""
-        size = 1
-        for parameter in self.parameters:
-            size *= len(parameter.values)
-        return size
+    def points(self) -> tuple[Value, ...]:
+        """Its values.
+
+        Raises:
+            SpaceError: it is an interval, which has no end of values.
+        """
+        if isinstance(self.values, Interval):
+            raise SpaceError(
+                f"parameter {self.name!r} is an interval, which has no end of values: give it `steps`, or draw from it "
+                f"with hydra.sweeper.sample=N"
+            )
+        return self.values
+
+    def label(self, value: Value) -> str | None:
+        """Return the token of `value` in names of trials, if it was given one."""
+        for label, own in zip(self.labels, self.points if self.labels else (), strict=False):
+            if equal(own, value):
+                return label
+        return None
+
+
+def read_parameter(key: str, written: Any, read_text: TextReader) -> Parameter:
+    """Read one parameter as it stands in a config.
+
+    Args:
+        key: its name, with prefix if it has one.
+        written: a text in sweep syntax, a list of values, a single value, or a map: ``{values: [...]}`` or
+            ``{low, high, scale, steps}``, each with ``default``, ``abbrev`` and ``labels`` if wanted.
+        read_text: reads texts.
+
+    Raises:
+        SpaceError: it cannot be meant as written; the message names the parameter.
+    """
+    name = key.lstrip("+")
+    prefix = key[: len(key) - len(name)]
+    if not isinstance(written, dict):
+        return Parameter(name, read_values(key, written, read_text), prefix)
+    for option in written:
+        if option not in _KEYS:
+            raise SpaceError(f"parameter {key!r}: unknown key {option!r}{nearest(str(option), _KEYS)}")
+    values = read_values(key, written["values"], read_text) if "values" in written else _read_range(key, written)
+    default = (written["default"],) if written.get("default") is not None else ()
+    labels = tuple(map(str, written.get("labels") or ()))
+    return Parameter(name, values, prefix, default, str(written.get("abbrev") or ""), labels)
+
+
+def read_values(key: str, written: Any, read_text: TextReader) -> Values:
+    """Read what a parameter takes: a list, a text in sweep syntax, a range to be cut, or a single value."""
+    if isinstance(written, list):
+        return tuple(written)
+    if isinstance(written, dict):
+        return _read_range(key, written)
+    return read_text(key, written) if isinstance(written, str) else (written,)
+
+
+def _read_range(key: str, written: Mapping[str, Any]) -> Values:
+    low, high, scale = written.get("low"), written.get("high"), written.get("scale", "linear")
+    if not (is_number(low) and is_number(high)):
+        raise SpaceError(
+            f"parameter {key!r}: a map needs `values`, or the numbers `low` and `high`, not {dict(written)!r}"
+        )
+    if scale not in _SCALES:
+        raise SpaceError(f"parameter {key!r}: scale is {scale!r}{nearest(str(scale), _SCALES)}; it is linear or log")
+    steps = written.get("steps", DEFAULT_STEPS if written.get("type") == "continuous" else None)
+    if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
+        raise SpaceError(f"parameter {key!r}: steps is {steps!r}; it takes a positive whole number")
+    try:
+        interval = Interval(low, high, scale == "log", isinstance(low, int) and isinstance(high, int))  # type: ignore[arg-type]
+    except SpaceError as error:
+        raise SpaceError(f"parameter {key!r}: {error}") from None
+    return interval if steps is None else interval.cut(steps)

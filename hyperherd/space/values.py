@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from typing import Any
 
 Value = Any
@@ -26,3 +28,16 @@ def equal(left: Value, right: Value) -> bool:
     if isinstance(left, dict) and isinstance(right, dict):
         return left.keys() == right.keys() and all(equal(left[key], right[key]) for key in left)
     return type(left) is type(right) and bool(left == right)
+
+
+def identical(left: Value, right: Value) -> bool:
+    """Return whether two values are the same in type too: to a trial 1, 1.0 and true are three values."""
+    return repr(left) == repr(right)
+
+
+def identity(values: Mapping[str, Value]) -> str:
+    """Return one text for all mappings of the same names to identical values, in whatever order."""
+    try:
+        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+    except TypeError:  # a value with keys that cannot be sorted: numbers beside texts
+        return json.dumps({name: repr(value) for name, value in values.items()}, sort_keys=True)

@@ -8,12 +8,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
+from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+
+from hyperherd.records.identity import base_hash
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -50,7 +53,27 @@ class HydraApp:
     @property
     def sweep_dir_is_timestamped(self) -> bool:
         """Whether `hydra.sweep.dir` is made from the time: then a directory that exists already is a clash."""
-        return "${now:" in str(OmegaConf.to_container(self.config.hydra.sweep, resolve=False))
+        written: Any = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
+        return "${now:" in written["dir"]
+
+    @property
+    def uses_job_number(self) -> bool:
+        """Whether the app's config refers to Hydra's number or id of the job."""
+        text = OmegaConf.to_yaml(OmegaConf.masked_copy(self.config, [key for key in self.config if key != "hydra"]))
+        return any(name in text for name in ("hydra:job.num", "hydra:job.id", "hydra.job.num", "hydra.job.id"))
+
+    @property
+    def command(self) -> list[str]:
+        """What to type to run the app alone, before its overrides: the script or module, and which config it reads."""
+        spec = getattr(sys.modules.get("__main__"), "__spec__", None)
+        started = ["-m", str(spec.name).removesuffix(".__main__")] if spec is not None else [self.script]
+        flags, _ = get_args_parser().parse_known_args(sys.argv[1:])
+        chosen = {name: getattr(flags, name, None) for name in ("config_name", "config_path", "config_dir")}
+        return ["python", *started, *(f"--{name.replace('_', '-')}={value}" for name, value in chosen.items() if value)]
+
+    def is_group(self, name: str) -> bool:
+        """Return whether the app has a config group of this name."""
+        return "." not in name and bool(self.loader.get_group_options(name))
 
     def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
         """Compose the config of one job, exactly as a launcher would."""
@@ -59,6 +82,11 @@ class HydraApp:
             config.hydra.job.num = number
             config.hydra.job.id = job_id
         return config
+
+    def base(self, fixed: Sequence[str]) -> dict[str, Any]:
+        """Return what all trials share, as it is recorded: the command and the fixed overrides."""
+        command = self.command
+        return {"command": command, "overrides": list(fixed), "hash": base_hash(command, fixed)}
 
     def launcher(self, task_function: TaskFunction, sweep_dir: Path) -> Launcher:
         """Return the launcher the config asks for, set up to run `task_function` below `sweep_dir`."""
@@ -80,6 +108,25 @@ class HydraApp:
         if _HYDRA_ALWAYS_ENDS_MULTIRUN:
             return
         self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
+
+
+def composed_app(config_dir: Path, config_name: str, overrides: Sequence[str]) -> HydraApp:
+    """Return the app that `hydra.main` with these configs would be, about to sweep with ours; it has no task."""
+    from hydra import initialize_config_dir
+    from hydra._internal.callbacks import Callbacks
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.types import HydraContext, RunMode
+
+    def no_task(config: DictConfig) -> None:
+        raise AssertionError("a preview runs nothing")
+
+    with initialize_config_dir(str(config_dir), version_base=None):
+        hydra = GlobalHydra.instance().hydra
+        assert hydra is not None
+        config = hydra.compose_config(
+            config_name, ["hydra/sweeper=herd", *overrides], RunMode.MULTIRUN, with_log_configuration=False
+        )
+        return HydraApp(HydraContext(hydra.config_loader, Callbacks()), no_task, config)
 
 
 @contextmanager

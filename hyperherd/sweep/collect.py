@@ -16,8 +16,6 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.reconcile import standing_of
 
-_UNENDED = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED, TrialState.LOST)
-
 
 class Collector:
     """Keeps the books of one launch: intent before, verdicts after.
@@ -43,8 +41,8 @@ class Collector:
         """Note the end of a trial that the launcher has let go of, and return what Hydra is to get for it."""
         job = end.handle.job
         standing = self._standing(end.handle, end.returned)
-        if standing.state in _UNENDED:
-            reason = end.reason or standing.reason or "its launcher let go of it before it ended"
+        if not standing.state.ended:
+            reason = end.reason or _raised(end.returned) or standing.reason or "its launcher let go before it ended"
             self._events.write([_event("lost", end.handle, reason)])
             standing = Standing(TrialState.LOST, job.attempt, reason=reason)
         self._open.pop(job.number, None)
@@ -52,8 +50,13 @@ class Collector:
         return end.returned or _made_up(end, standing)
 
     def close(self, reason: str) -> None:
-        """Note that the trials still open are cancelled, because the sweep ends before them."""
-        unended = [handle for handle in self._open.values() if self._standing(handle, None).state in _UNENDED]
+        """Note that the trials still open are cancelled, because the sweep ends before them.
+
+        Of one that a launcher may still run nothing is noted; a sign of life of one that starts later refutes it.
+        """
+        standings = [(handle, self._standing(handle, None)) for handle in self._open.values()]
+        alive = (TrialState.RUNNING, TrialState.STALLED)
+        unended = [handle for handle, standing in standings if not standing.state.ended and standing.state not in alive]
         self._events.write(_event("cancelled", handle, reason) for handle in unended)
         self._open.clear()
 
@@ -68,10 +71,16 @@ def _event(event: str, handle: JobHandle, message: str | None = None) -> Event:
     return Event(event, handle.job.number, handle.job.attempt, job_id=handle.job_id, message=message)
 
 
+def _raised(returned: JobReturn | None) -> str:
+    """Return what a job raised before or around its trial, which so could not note it."""
+    error = returned._return_value if returned is not None and returned.status is JobStatus.FAILED else None
+    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else ""
+
+
 def _made_up(end: JobEnd, standing: Standing) -> JobReturn:
     """Return the JobReturn of a trial that left none: completed without its value, or failed with what is known."""
     made_up = JobReturn(overrides=list(end.handle.job.overrides))
-    if standing.state.finished:
+    if standing.state.done:
         made_up.status, made_up.return_value = JobStatus.COMPLETED, None
     else:
         made_up.status = JobStatus.FAILED

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
 from hyperherd.errors import SpaceError
-from hyperherd.overrides import Argument, override, parse, parse_values, split_key
+from hyperherd.overrides import Argument, override
 from hyperherd.records.identity import trial_key
-from hyperherd.space.conditions import Condition, read_conditions
-from hyperherd.space.expansion import Effect, Expansion
+from hyperherd.space.expansion import Report, expand
 from hyperherd.space.naming import trial_name
-from hyperherd.space.parameters import Parameter, SearchSpace
+from hyperherd.space.point import Assignment
+from hyperherd.space.values import equal
 from hyperherd.sweep.app import HydraApp
+from hyperherd.sweep.base import BaseConfig, group_choices
 from hyperherd.sweep.settings import SweepSettings
+from hyperherd.sweep.space import SpaceAsGiven, read_space
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,7 @@ class Draft:
     name: str
     overrides: tuple[str, ...]
     params: dict[str, Any]
+    resources: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,15 @@ class Plan:
     Attributes:
         written: the search space as the user wrote it, for `sweep.json`.
         fixed: overrides that all trials share, as written.
-        drafts: the trials, in the order of the grid, equal ones merged.
-        effects: what each condition did.
-        merged: number of points that became equal to an earlier one.
+        drafts: the trials, in their order.
+        report: what became of the grid on the way.
         notes: what the user should know about how the command line and the config were put together.
     """
 
     written: dict[str, Any]
     fixed: tuple[str, ...]
     drafts: tuple[Draft, ...]
-    effects: tuple[Effect, ...]
-    merged: int
+    report: Report
     notes: tuple[str, ...]
 
 
@@ -62,131 +60,94 @@ def make_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     Raises:
         SpaceError: the space cannot be read, or holds no trial.
     """
-    given = {argument.name: argument for argument in parse(arguments, app.loader)}
-    fixed = {name: argument for name, argument in given.items() if argument.values is None}
-    axes, notes = _axes(given, settings, app)
-    parameters = tuple(axis for axis in axes.values() if isinstance(axis, Parameter))
-    conditions, ignored = _without_fixed(read_conditions(settings.conditions), fixed)
-    expansion = Expansion(SearchSpace(parameters, conditions), BaseConfig(app.config))
-    drafts, merged = _drafts(expansion, axes)
-    if not drafts:
-        raise SpaceError(_nothing_left(expansion))
+    given = read_space(app, arguments, settings)
+    static = {name: argument.value for name, argument in given.static.items()}
+    assignments, report = expand(given.space, BaseConfig(app.config, static))
+    emitter = _Emitter(app, given, settings.name_key)
     return Plan(
-        written={"params": settings.params, "conditions": settings.conditions, "overrides": list(arguments)},
-        fixed=tuple(argument.text for argument in fixed.values()),
-        drafts=tuple(drafts.values()),
-        effects=tuple(expansion.effects),
-        merged=merged,
-        notes=(*notes, *ignored),
+        written=_written(settings, arguments),
+        fixed=tuple(argument.text for argument in (*given.fixed.values(), *given.static.values())),
+        drafts=tuple(emitter.draft(assignment) for assignment in assignments),
+        report=report,
+        notes=(*given.notes, *report.warnings),
     )
 
 
-def _axes(
-    given: Mapping[str, Argument], settings: SweepSettings, app: HydraApp
-) -> tuple[dict[str, Parameter | Argument], list[str]]:
-    """Return all that trials are made of, swept and fixed, in the order of their overrides."""
-    axes: dict[str, Parameter | Argument] = {}
-    notes = []
-    for key, written in settings.params.items():
-        parameter = _parameter(str(key), written, app)
-        axes[parameter.name] = parameter
-    for name, argument in given.items():
-        if argument.values is not None:
-            axes[name] = Parameter(name, argument.values, argument.prefix)
-        else:
-            if name in axes:
-                notes.append(f"{argument.text} on the command line fixes the parameter {name} of hydra.sweeper.params")
-            axes[name] = argument
-    return axes, notes
+def _written(settings: SweepSettings, arguments: Sequence[str]) -> dict[str, Any]:
+    defaults = SweepSettings()
+    names = ("params", "conditions", "grid", "zip", "grids", "sample", "order", "max_trials", "seeds", "seed", "strict")
+    changed = {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(defaults, name)}
+    return {"params": {}, "conditions": [], **changed, "overrides": list(arguments)}
 
 
-def _parameter(key: str, written: Any, app: HydraApp) -> Parameter:
-    prefix, name = split_key(key)
-    if name.startswith(("hydra.", "hydra/")):
-        raise SpaceError(f"hydra.sweeper.params: {key} is Hydra's own configuration, which cannot be swept")
-    if isinstance(written, dict):
-        raise SpaceError(f"hydra.sweeper.params.{key}: a parameter takes a list or Hydra's sweep syntax, not a map")
-    if isinstance(written, list):
-        return Parameter(name, tuple(written), prefix)
-    values = parse_values(key, written, app.loader) if isinstance(written, str) else (written,)
-    return Parameter(name, values, prefix)
+class _Emitter:
+    """Writes assignments as Hydra overrides: one per key; fixed ones and parameters in their order, `set` at the end."""
 
+    def __init__(self, app: HydraApp, given: SpaceAsGiven, name_key: str | None) -> None:
+        self._app = app
+        self._given = given
+        self._name_key = name_key
+        self._parameters = given.space.parameters
+        self._choices = group_choices(app.config)
+        self._replaced = {name: prefix for rule in given.space.rules for name, prefix in rule.prefixes}
+        self._groups: dict[str, bool] = {}
+        self._texts: dict[tuple[str, str], str] = {}
 
-def _without_fixed(
-    conditions: tuple[Condition, ...], fixed: Mapping[str, Argument]
-) -> tuple[tuple[Condition, ...], list[str]]:
-    """Return the conditions without the values they would force on what the command line fixes."""
-    kept, notes = [], []
-    for condition in conditions:
-        beaten = [name for name, _ in condition.force if name in fixed]
-        notes += [
-            f"{condition.label}: force {name} gives way to {fixed[name].text} on the command line" for name in beaten
-        ]
-        force = tuple(pair for pair in condition.force if pair[0] not in fixed)
-        if force or condition.exclude:
-            kept.append(replace(condition, force=force))
-    return tuple(kept), notes
+    def draft(self, assignment: Assignment) -> Draft:
+        """Return the trial that an assignment is."""
+        values = assignment.values
+        name = trial_name(values, self._parameters)
+        overrides = tuple(self._overrides(assignment))
+        if self._name_key:
+            overrides = (override(self._name_key, name), *overrides)
+        return Draft(trial_key(values), name, overrides, values, assignment.resources)
 
+    def _overrides(self, assignment: Assignment) -> Iterator[str]:
+        values, added = assignment.values, assignment.added
+        for name in self._given.names:
+            fixed = self._fixed(name, assignment)
+            if fixed is not None:
+                yield fixed.text
+            elif name in values and name not in added:
+                yield self._text(name, values[name])
+        for name, value in values.items():
+            if name not in self._given.names and name not in added:
+                yield self._text(name, value)
+        for name in values:
+            if name in added and name not in self._given.fixed:
+                yield self._text(name, values[name], added=True)
 
-def _drafts(expansion: Expansion, axes: Mapping[str, Parameter | Argument]) -> tuple[dict[str, Draft], int]:
-    drafts: dict[str, Draft] = {}
-    points = 0
-    for assignment in expansion:
-        points += 1
-        key = trial_key(assignment)
-        if key not in drafts:
-            drafts[key] = Draft(key, trial_name(assignment), tuple(_overrides(assignment, axes)), assignment)
-    return drafts, points - len(drafts)
+    def _fixed(self, name: str, assignment: Assignment) -> Argument | None:
+        """Return the fixed override of `name` that stands in this trial."""
+        argument = self._given.fixed.get(name)
+        if argument is None:
+            return None if name in assignment.added else self._given.static.get(name)
+        if name in assignment.added and not equal(assignment.values[name], argument.value):
+            raise SpaceError(
+                f"{self._setters(name)}: set {name} to {assignment.values[name]!r} contradicts {argument.text} on the "
+                f"command line; take one of them away"
+            )
+        return argument
 
+    def _setters(self, name: str) -> str:
+        return " and ".join(rule.label for rule in self._given.space.rules if name in dict(rule.set))
 
-def _overrides(assignment: Mapping[str, Any], axes: Mapping[str, Parameter | Argument]) -> Iterator[str]:
-    for name, axis in axes.items():
-        if isinstance(axis, Argument):
-            yield axis.text
-        else:
-            yield override(f"{axis.prefix}{name}", assignment[name])
+    def _text(self, name: str, value: Any, *, added: bool = False) -> str:
+        prefix = self._prefix(name, added=added)
+        key = f"{prefix}{name}", repr(value)
+        if key not in self._texts:
+            self._texts[key] = override(key[0], value)
+        return self._texts[key]
 
-
-def _nothing_left(expansion: Expansion) -> str:
-    blame = "; ".join(f"{effect.label} excluded {effect.excluded}" for effect in expansion.effects if effect.excluded)
-    return f"no trial is left of {expansion.space.size}: {blame}"
-
-
-class BaseConfig(Mapping[str, Any]):
-    """The values every trial starts from, by dotted name: chosen config groups first, then the composed config."""
-
-    def __init__(self, config: DictConfig) -> None:
-        choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)
-        # A group that has to be chosen by the sweep is "???" here.
-        self._choices = {
-            group: choice for group, choice in choices.items() if choice != "???" and not group.startswith("hydra/")
-        }
-        self._config = config
-
-    def __getitem__(self, name: str) -> Any:
+    def _prefix(self, name: str, *, added: bool) -> str:
+        """Return how an override is spelled: as written; a group that is not in the defaults list needs a ``+``."""
+        parameter = self._parameters.get(name)
+        if parameter is not None and parameter.prefix and not added:
+            return parameter.prefix
         if name in self._choices:
-            return self._choices[name]
-        missing = object()
-        try:
-            value = OmegaConf.select(self._config, name, default=missing)
-        except OmegaConfBaseException:
-            raise KeyError(name) from None
-        if value is missing or name.split(".")[0] == "hydra":
-            raise KeyError(name)
-        return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
-
-    def __iter__(self) -> Iterator[str]:
-        yield from self._choices
-        plain = OmegaConf.to_container(self._config)
-        assert isinstance(plain, dict)
-        yield from _dotted({key: value for key, value in plain.items() if key != "hydra"})
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-
-def _dotted(node: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in node.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _dotted(value, f"{prefix}{key}.")
+            return ""
+        if name not in self._groups:
+            self._groups[name] = self._app.is_group(name.split("@")[0])
+        if self._groups[name]:
+            return "+"
+        return "++" if added else self._replaced.get(name, "")

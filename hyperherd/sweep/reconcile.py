@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -15,10 +16,11 @@ from hyperherd.records.fold import Observer, Standing, fold
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
+from hyperherd.results.load import load
 from hyperherd.sweep.plan import Draft
 
-_LEFT_ALONE = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.RUNNING, TrialState.STALLED)
-"""Done, or perhaps still at it; everything else is run again as the next attempt."""
+GIVEN_UP = 900.0
+"""Seconds of silence after which a stalled trial of another host is taken for dead, and run again."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Agenda:
 
 def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
     """Number `drafts`: a trial the directory knows keeps its number, others get the next ones in their order."""
-    known = read_planned(sweep_dir)
+    known = _with_directories(sweep_dir, read_planned(sweep_dir))
     numbered = {trial.key: trial for trial in known}
     following = max((trial.number for trial in known), default=-1) + 1
     planned = set()
@@ -48,7 +50,13 @@ def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
         following += before is None
         planned.add(draft.key)
         numbered[draft.key] = PlannedTrial(
-            number, draft.key, draft.name, draft.overrides, draft.params, before.dir if before else None
+            number,
+            draft.key,
+            draft.name,
+            draft.overrides,
+            draft.params,
+            dir=before.dir if before else None,
+            resources=draft.resources,
         )
     trials = sorted(
         (replace(trial, orphan=trial.key not in planned) for trial in numbered.values()), key=lambda trial: trial.number
@@ -63,9 +71,29 @@ def _agenda(sweep_dir: Path, trials: list[PlannedTrial], known: list[int]) -> Ag
     for event in read_events(sweep_dir):
         events[event.number].append(event)
     standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in trials}
-    to_run = [trial for trial in trials if not trial.orphan and standings[trial.number].state not in _LEFT_ALONE]
+    to_run = [trial for trial in trials if not trial.orphan and _is_to_run(standings[trial.number])]
     before = Counter(standings[number].state for number in known)
     return Agenda(tuple(trials), tuple(to_run), before)
+
+
+def _is_to_run(standing: Standing) -> bool:
+    """Return whether a trial is to be run: it is not done, and not still at it either."""
+    if standing.state is TrialState.STALLED:
+        return standing.silent > GIVEN_UP
+    return not standing.state.done and standing.state is not TrialState.RUNNING
+
+
+def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[PlannedTrial]:
+    """Return trials whose directory only their launcher named with the one that was found to hold them."""
+    if all(trial.dir is not None for trial in trials):
+        return trials
+    found = {trial.key: trial.dir for trial in load(sweep_dir) if trial.dir is not None}
+    return [
+        replace(trial, dir=os.path.relpath(found[trial.key], sweep_dir))
+        if trial.dir is None and trial.key in found
+        else trial
+        for trial in trials
+    ]
 
 
 def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> Standing:
@@ -99,4 +127,4 @@ def check_base(sweep_dir: Path, base: dict[str, Any]) -> SweepRecord | None:
 
 
 def _describe(base: dict[str, Any]) -> str:
-    return f"{base['script']} with {' '.join(base['overrides']) or 'no fixed overrides'}"
+    return f"`{' '.join(base['command'])}` with {' '.join(base['overrides']) or 'no fixed overrides'}"

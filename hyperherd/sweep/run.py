@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,31 +22,31 @@ from hyperherd.errors import HyperherdError
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
+from hyperherd.overrides import place_overrides
 from hyperherd.paths import SweepPaths
-from hyperherd.records.identity import base_hash
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
 from hyperherd.sweep.plan import Plan, make_plan
+from hyperherd.sweep.preview import preview
 from hyperherd.sweep.reconcile import Agenda, check_base, reconcile
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.tell import tell_end, tell_start
-from hyperherd.sweep.validate import directory_override, validate
+from hyperherd.sweep.tell import tell_end, tell_preview, tell_resources, tell_start
+from hyperherd.sweep.validate import validate
 from hyperherd.trial.attempts import next_attempt
-from hyperherd.trial.signals import EXIT_CODES, Terminated, noted_signals
+from hyperherd.trial.signals import EXIT_CODES, noted_signals
 
 Batches = list[Sequence[JobReturn]]
 
 
-def run_sweep(app: HydraApp, arguments: Sequence[str], settings: Mapping[str, Any]) -> Batches:
+def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
     """Run a sweep, or join a trial of one that runs.
 
     Args:
         app: the Hydra app that sweeps.
         arguments: the overrides of its command line, sweeps and fixed ones, without those of `hydra.*`.
-        settings: `hydra.sweeper` as Hydra instantiates it.
 
     Returns:
         What Hydra made of each trial that was run, in batches as they were launched.
@@ -60,8 +60,11 @@ def run_sweep(app: HydraApp, arguments: Sequence[str], settings: Mapping[str, An
         if trial_dir is not None:
             return _join(app, trial_dir)
         with noted_signals():
-            read = read_settings(settings)
-            return _sweep(app, make_plan(app, arguments, read), read)
+            settings = read_settings(app.config.hydra.sweeper)
+            if settings.dry_run:
+                tell_preview(preview(app, arguments, settings))
+                return []
+            return _sweep(app, make_plan(app, arguments, settings), settings)
     except HyperherdError as error:
         raise CompactHydraException(str(error)) from None
     except KeyboardInterrupt:
@@ -77,26 +80,22 @@ def _join(app: HydraApp, trial_dir: Path) -> Batches:
 def _sweep(app: HydraApp, plan: Plan, settings: SweepSettings) -> Batches:
     with claimed(app.sweep_dir, timestamped=app.sweep_dir_is_timestamped) as directory:
         sweep_dir = directory.path
-        base: dict[str, Any] = {
-            "script": app.script,
-            "overrides": list(plan.fixed),
-            "hash": base_hash(app.script, plan.fixed),
-        }
+        base = app.base(plan.fixed)
         before = check_base(sweep_dir, base)
         agenda = reconcile(sweep_dir, plan.drafts)
-        agenda = _placed(agenda, validate(app, agenda.to_run, sweep_dir))
+        agenda = _placed(agenda, validate(app, agenda.to_run, sweep_dir, mode=settings.validate))
         _record(app, plan, settings, before, base, sweep_dir, agenda)
         tell_start(sweep_dir, plan, agenda)
         collector = Collector(sweep_dir, agenda.to_run)
         try:
             batches = _launch(app, settings, sweep_dir, agenda, collector)
-        except (KeyboardInterrupt, Terminated):
+        except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the books are closed all the same
             app.restore_logging()
             collector.close("the sweep was interrupted")
             tell_end(sweep_dir)
             raise
         tell_end(sweep_dir)
-        if any(not standing.state.finished for standing in collector.standings.values()):
+        if not all(standing.state.done for standing in collector.standings.values()):
             app.end_multirun()
             raise SystemExit(1)
         return batches
@@ -123,6 +122,7 @@ def _record(
         name=settings.name or sweep_dir.name,
         created=time.time(),
         script=app.script,
+        command=app.command,
         job_name=str(app.config.hydra.job.name),
         space=plan.written,
         base=base,
@@ -132,6 +132,7 @@ def _record(
         space=plan.written,
         objective=settings.objective,
         seed_key=settings.seed_key,
+        note=settings.note,
         invocations=[*record.invocations, _invocation(app)],
     ).write(sweep_dir)
     write_planned(sweep_dir, list(agenda.trials))
@@ -156,15 +157,25 @@ def _launch(app: HydraApp, settings: SweepSettings, sweep_dir: Path, agenda: Age
     """Hand the trials to the launcher and collect them as they end."""
     if not agenda.to_run:
         return []
-    task = TrialTask(app.task_function, sweep_dir)
-    launcher = HydraLauncher(app.launcher(task, sweep_dir), settings.max_batch_size)
-    where = directory_override(sweep_dir)
-    collector.handing_over(launcher.submit([_job(trial, sweep_dir, where) for trial in agenda.to_run]))
+    directories = {trial.number: trial.dir for trial in agenda.to_run}
+
+    def has_started(job: TrialJob) -> bool:
+        directory = directories[job.number]
+        return directory is None or next_attempt(sweep_dir / directory) > job.attempt
+
+    launcher = HydraLauncher(
+        app.launcher(TrialTask(app.task_function, sweep_dir), sweep_dir),
+        has_started,
+        max_block=settings.max_batch_size,
+        contiguous=app.uses_job_number,
+    )
+    tell_resources(agenda.to_run, launcher.name)
+    collector.handing_over(launcher.submit([_job(trial, sweep_dir) for trial in agenda.to_run]))
     returned = [collector.ended(end) for end in launcher.events()]
     size = settings.max_batch_size or len(returned)
     return [returned[start : start + size] for start in range(0, len(returned), size)]
 
 
-def _job(trial: PlannedTrial, sweep_dir: Path, where: str) -> TrialJob:
+def _job(trial: PlannedTrial, sweep_dir: Path) -> TrialJob:
     attempt = next_attempt(sweep_dir / trial.dir) if trial.dir is not None else 0
-    return TrialJob(trial.number, attempt, (*trial.overrides, where))
+    return TrialJob(trial.number, attempt, (*trial.overrides, *place_overrides(sweep_dir, trial.dir)))

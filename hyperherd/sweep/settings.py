@@ -3,53 +3,125 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import OmegaConf
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
 
-_KINDS = {dict: "map from parameters to values", list: "list of conditions"}
-DIRECTIONS = ("maximize", "minimize")
+_CHOICES = {"order": ("grid", "random"), "validate": ("auto", "full", "none")}
+_DIRECTIONS = ("maximize", "minimize")
+_MAPS = ("params", "parameters", "hydra")
+_LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
+_COUNTS = ("sample", "max_trials", "seeds", "max_batch_size")
 
 
 @dataclass(frozen=True)
 class SweepSettings:
     """`hydra.sweeper`; conf/hydra/sweeper/herd.yaml says what each field means."""
 
-    params: dict[str, Any]
-    conditions: list[Any]
-    objective: dict[str, str] | None
-    seed_key: str
-    max_batch_size: int | None
-    name: str | None
+    params: dict[str, Any] = field(default_factory=dict)
+    conditions: list[Any] = field(default_factory=list)
+    grid: Any = None
+    zip: list[Any] = field(default_factory=list)
+    grids: list[Any] = field(default_factory=list)
+    sample: int | None = None
+    order: str = "grid"
+    max_trials: int | None = None
+    seeds: int | None = None
+    seed_key: str = "seed"
+    seed: int = 0
+    strict: bool = True
+    objective: dict[str, str] | None = None
+    max_batch_size: int | None = None
+    dry_run: bool = False
+    validate: str = "auto"
+    name: str | None = None
+    note: str | None = None
+    name_key: str | None = None
+    static_overrides: list[str] = field(default_factory=list)
 
 
-def read_settings(raw: Mapping[str, Any]) -> SweepSettings:
-    """Read the sweeper's config as Hydra instantiates it.
+def read_settings(sweeper: DictConfig) -> SweepSettings:
+    """Read `hydra.sweeper`.
+
+    A value that is an interpolation reaches the trials as it is; where a whole list or map stands, an interpolation
+    names one that is written elsewhere.
 
     Raises:
         SweepError: a value that cannot be meant; the message names its key.
     """
-    plain: dict[str, Any] = {
-        key: OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        for key, value in raw.items()
-    }
-    for key, kind in (("params", dict), ("conditions", list)):
-        if plain.get(key) is not None and not isinstance(plain[key], kind):
-            raise SweepError(f"hydra.sweeper.{key} is {plain[key]!r}; it takes a {_KINDS[kind]}")
-    size = plain.get("max_batch_size")
-    if size is not None and size < 1:
-        raise SweepError(f"hydra.sweeper.max_batch_size is {size}; it takes a positive number, or null for no limit")
-    return SweepSettings(
-        params=plain.get("params") or {},
-        conditions=plain.get("conditions") or [],
-        objective=_objective(plain.get("objective")),
-        seed_key=plain.get("seed_key") or "seed",
-        max_batch_size=size,
-        name=plain.get("name"),
+    plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_")}
+    _check_kinds(plain)
+    for key, choices in _CHOICES.items():
+        chosen = plain.get(key) or choices[0]
+        if chosen not in choices:
+            raise SweepError(
+                f"hydra.sweeper.{key} is {chosen!r}{nearest(str(chosen), choices)}; it is one of {', '.join(choices)}"
+            )
+    plain["objective"] = _objective(plain.get("objective"))
+    return SweepSettings(**{key: value for key, value in _first_hyperherd(plain).items() if value is not None})
+
+
+def _plain(sweeper: DictConfig, key: Any) -> Any:
+    try:
+        value = sweeper[key]  # an interpolation in the place of the whole value is followed
+    except OmegaConfBaseException as error:
+        raise SweepError(f"hydra.sweeper.{key} cannot be read: {error}") from None
+    if not isinstance(value, DictConfig):
+        return OmegaConf.to_container(value) if OmegaConf.is_config(value) else value
+    written: Any = OmegaConf.to_container(value)
+    return {name: _named_elsewhere(value, name, item) for name, item in written.items()}
+
+
+def _named_elsewhere(node: DictConfig, name: Any, written: Any) -> Any:
+    """Return the list or map that an interpolation names, or what is written if it names neither."""
+    if not OmegaConf.is_interpolation(node, name):
+        return written
+    try:
+        named = node[name]
+    except OmegaConfBaseException:
+        return written
+    return OmegaConf.to_container(named) if OmegaConf.is_config(named) else written
+
+
+def _check_kinds(plain: Mapping[str, Any]) -> None:
+    for keys, kind, told in ((_MAPS, dict, "map from names to values"), (_LISTS, list, "list")):
+        for key in keys:
+            if plain.get(key) is not None and not isinstance(plain[key], kind):
+                raise SweepError(f"hydra.sweeper.{key} is {plain[key]!r}; it takes a {told}")
+    for key in _COUNTS:
+        count = plain.get(key)
+        if count is not None and count < 1:
+            raise SweepError(f"hydra.sweeper.{key} is {count}; it takes a positive number, or null for no limit")
+
+
+def _first_hyperherd(plain: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings with the first HyperHerd's keys under our names.
+
+    Its `parameters` are ours, except that without a `grid` it varies one at a time.
+    """
+    parameters, constraints, old = (
+        plain.pop("parameters", None),
+        plain.pop("constraints", None),
+        plain.pop("hydra", None),
     )
+    if parameters and plain.get("params"):
+        raise SweepError("hydra.sweeper has both params and parameters; they are two names for one thing, so keep one")
+    if constraints and plain.get("conditions"):
+        raise SweepError(
+            "hydra.sweeper has both conditions and constraints; they are two names for one thing, so keep one"
+        )
+    if parameters:
+        plain |= {"params": parameters, "grid": plain.get("grid") or "one_at_a_time"}
+    if constraints:
+        plain["conditions"] = constraints
+    static = (old or {}).get("static_overrides")
+    if static:
+        plain["static_overrides"] = [*static, *(plain.get("static_overrides") or [])]
+    return plain
 
 
 def _objective(written: Any) -> dict[str, str] | None:
@@ -60,9 +132,9 @@ def _objective(written: Any) -> dict[str, str] | None:
             f"hydra.sweeper.objective is {written!r}; it is a map such as {{metric: val/acc, direction: maximize}}"
         )
     direction = str(written["direction"])
-    if direction not in DIRECTIONS:
+    if direction not in _DIRECTIONS:
         raise SweepError(
-            f"hydra.sweeper.objective.direction is {direction!r}{nearest(direction, DIRECTIONS)}; "
+            f"hydra.sweeper.objective.direction is {direction!r}{nearest(direction, _DIRECTIONS)}; "
             f"it is maximize or minimize"
         )
     return {"metric": str(written["metric"]), "direction": direction}

@@ -1,41 +1,92 @@
-"""Telling: what a sweep found before it starts, and how it came out, in a few lines for the person who waits."""
+"""Telling: what a sweep is about to do, and how it came out, in a few lines for the person who waits."""
 
 from __future__ import annotations
 
 import logging
 import shlex
 import sys
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.load import load
 from hyperherd.results.text import Screen, closing, from_here
 
 if TYPE_CHECKING:
+    from hyperherd.records.sweep import PlannedTrial
     from hyperherd.sweep.plan import Plan
     from hyperherd.sweep.reconcile import Agenda
 
 log = logging.getLogger("hyperherd")
+
+_SHOWN_AT_EACH_END = 20
 
 
 def tell_start(sweep_dir: Path, plan: Plan, agenda: Agenda) -> None:
     """Say what is going to be run, and what the plan did on the way there."""
     for note in plan.notes:
         log.warning(note)
-    for effect in plan.effects:
-        if effect.excluded or effect.forced:
-            log.info("%s: excluded %d, forced %d", effect.label, effect.excluded, effect.forced)
-    if plan.merged:
-        log.info("merged %d equal trials", plan.merged)
+    for line in plan_lines(plan):
+        log.info(line)
     before = f" ({counts(agenda.standings)} before)" if agenda.standings else ""
     log.info("sweep %s: %d trials, %d to run%s", sweep_dir, len(agenda.trials), len(agenda.to_run), before)
 
 
+def tell_preview(preview: object) -> None:
+    """Say what would be run."""
+    log.info("dry run, nothing is run or written\n%s", preview)
+
+
+def tell_resources(trials: Sequence[PlannedTrial], launcher: str) -> None:
+    """Warn of resources that conditions ask for and the launcher cannot give."""
+    asking = [trial for trial in trials if trial.resources]
+    if asking:
+        log.warning(
+            "%d trials ask for resources, which %s does not give per trial; they are recorded, and run without",
+            len(asking),
+            launcher,
+        )
+
+
+def plan_lines(plan: Plan) -> Iterator[str]:
+    """Yield what conditions and limits made of the grid."""
+    report = plan.report
+    for effect in report.effects:
+        yield f"{effect.label}: {effect.summary}"
+    if report.merged:
+        yield f"merged {report.merged} trials into equal ones"
+    if report.left_out is None:
+        yield f"kept {len(plan.drafts)} of a grid of {report.size:,} points"
+    elif report.left_out:
+        yield f"left out {report.left_out:,} by sample or max_trials"
+
+
+def trial_lines(trials: Sequence[PlannedTrial], sweep_dir: Path) -> Iterator[str]:
+    """Yield a line for each trial, with its overrides, directory and resources; the first and last ones of many."""
+    shown: list[PlannedTrial | None] = [*trials]
+    if len(trials) > 2 * _SHOWN_AT_EACH_END:
+        shown = [*trials[:_SHOWN_AT_EACH_END], None, *trials[-_SHOWN_AT_EACH_END:]]
+    for trial in shown:
+        if trial is None:
+            yield f"  ... {len(trials) - 2 * _SHOWN_AT_EACH_END} more"
+            continue
+        where = from_here(str(sweep_dir / trial.dir)) if trial.dir is not None else "(its launcher names its directory)"
+        asked = (
+            f"  {shlex.join(f'{name}={value}' for name, value in trial.resources.items())}" if trial.resources else ""
+        )
+        yield f"  {trial.number:>4}  {shlex.join(trial.overrides)}  ->  {where}{asked}"
+
+
 def tell_end(sweep_dir: Path) -> None:
     """Say what finished, what failed and why, and the best trial with the command that reproduces it."""
-    trials = load(sweep_dir)
+    try:
+        trials = load(sweep_dir)
+    except (ResultsError, OSError) as error:
+        log.warning("sweep %s has ended, and cannot be read: %s", sweep_dir, error)
+        return
     unicode = "utf" in (sys.stdout.encoding or "").lower()
     log.info(
         "sweep %s: %s\n%stable: herd-results %s",
@@ -46,6 +97,6 @@ def tell_end(sweep_dir: Path) -> None:
     )
 
 
-def counts(states: Mapping[TrialState, int]) -> str:
+def counts(states: Mapping[TrialState, int] | Counter[TrialState]) -> str:
     """Return e.g. ``3 completed, 1 failed``."""
     return ", ".join(f"{count} {state}" for state, count in states.items())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,18 +15,33 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.sweep.app import HydraApp, hydra_config
+from hyperherd.sweep.compose import Shortcut
+from hyperherd.sweep.template import JOB_ID, Place
 
-_JOB_ID = "{job-id}"
-"""Stands for the id a launcher will give; a directory that depends on it cannot be known before."""
 
-
-def validate(app: HydraApp, trials: Iterable[PlannedTrial], sweep_dir: Path) -> list[PlannedTrial]:
+def validate(app: HydraApp, trials: Iterable[PlannedTrial], sweep_dir: Path, mode: str = "auto") -> list[PlannedTrial]:
     """Return `trials` with their directories.
+
+    Args:
+        app: the Hydra app that sweeps.
+        trials: those that are to run.
+        sweep_dir: `hydra.sweep.dir`, absolute.
+        mode: ``full`` composes every trial. ``auto`` comes to the same verdict and the same directories; it composes
+            one config for each choice of config groups, and each trial for which that would be no proof. ``none``
+            proves nothing: it composes one config for each choice of config groups, for the directories. One that
+            needs more stays unknown until the trial is launched, and a trial that does not compose fails then.
 
     Raises:
         SweepError: one does not compose, two share a directory, or something else lies in one.
     """
-    placed = [replace(trial, dir=_directory(app, trial, sweep_dir)) for trial in trials]
+    where = directory_override(sweep_dir)
+    shortcut = Shortcut(app, where)
+    find: Callable[[PlannedTrial], Place] = {
+        "auto": lambda trial: shortcut.prove(trial) or _compose(app, trial, where),
+        "full": lambda trial: _compose(app, trial, where),
+        "none": shortcut.trust,
+    }[mode]
+    placed = [replace(trial, dir=find(trial).dir) for trial in trials]
     _check_distinct(placed)
     for trial in placed:
         _check_free(trial, sweep_dir)
@@ -40,16 +55,16 @@ def directory_override(sweep_dir: Path) -> str:
     return override("hydra.sweep.dir", str(sweep_dir))
 
 
-def _directory(app: HydraApp, trial: PlannedTrial, sweep_dir: Path) -> str | None:
+def _compose(app: HydraApp, trial: PlannedTrial, where: str) -> Place:
     try:
-        config = app.compose([*trial.overrides, directory_override(sweep_dir)], trial.number, _JOB_ID)
+        config = app.compose([*trial.overrides, where], trial.number, JOB_ID)
         with hydra_config(config):
             subdir = str(OmegaConf.select(config, "hydra.sweep.subdir"))
     except (HydraException, OmegaConfBaseException) as error:
         raise SweepError(
             f"trial {trial.number} ({' '.join(trial.overrides)}) does not compose: {_text(error)}"
         ) from None
-    return None if _JOB_ID in subdir else subdir
+    return Place.of(subdir)
 
 
 def _text(error: Exception) -> str:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import socket
 import time
+from contextlib import suppress
 from pathlib import Path
 
-from hyperherd.errors import AttemptTaken
+from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
-from hyperherd.records.files import create
+from hyperherd.records.files import create, read_json
 from hyperherd.records.fold import Observer, fold, process_started
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
@@ -21,18 +22,32 @@ def next_attempt(trial_dir: Path) -> int:
     return max(claimed, default=-1) + 1
 
 
-def claim_attempt(trial_dir: Path) -> int:
+def claimed_keys(trial_dir: Path) -> set[str]:
+    """Return the identities of the trials whose attempts were claimed in `trial_dir`; what cannot be read is passed."""
+    keys = set()
+    for path in TrialPaths(trial_dir).attempts.glob("*"):
+        with suppress(OSError, FormatError):
+            keys.add(str(read_json(path).get("key")))
+    return keys
+
+
+def claim_attempt(trial_dir: Path, key: str) -> int:
     """Claim the next attempt for this process and return its number.
 
+    Args:
+        trial_dir: the trial's directory.
+        key: the trial's identity, so that the claim alone tells whose directory it is.
+
     Raises:
-        AttemptTaken: an attempt is running, or someone claimed this one first; nothing was touched.
+        AttemptTaken: the trial is running or done, or someone claimed this attempt first; nothing was touched.
     """
     attempt = next_attempt(trial_dir)
     if attempt and TrialPaths(trial_dir).trial.exists():
         standing = fold(TrialRecord.read(trial_dir), (), Observer())
-        if standing.state is TrialState.RUNNING:
-            raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is running")
+        if standing.state in (TrialState.RUNNING, TrialState.COMPLETED, TrialState.PRUNED):
+            raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is {standing.state} already")
     claim = {
+        "key": key,
         "time": time.time(),
         "host": socket.gethostname(),
         "pid": os.getpid(),

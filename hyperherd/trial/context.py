@@ -9,8 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
+import threading
+import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -21,7 +24,7 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import claim_attempt
-from hyperherd.trial.ending import TrialExited, ending_of
+from hyperherd.trial.ending import TrialFailed, ending_of
 from hyperherd.trial.logbook import Logbook
 from hyperherd.trial.output import copied_output
 from hyperherd.trial.signals import Terminated, noted_signals
@@ -43,30 +46,34 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any]) -> Any:
     """Run `task` as the next attempt of a trial and return what it returns.
 
     Raises:
-        AttemptTaken: another process runs this trial.
-        TrialExited: the task called ``sys.exit`` with a failure.
+        AttemptTaken: the trial is running or done.
+        TrialFailed: the task called ``sys.exit`` with a failure, or raised what is no ``Exception``.
         KeyboardInterrupt, Terminated: it was interrupted; the trial is cancelled.
-        BaseException: whatever else the task raised, after it has been noted.
+        Exception: whatever else the task raised, after it has been noted.
     """
-    attempt = claim_attempt(place.trial_dir)
+    attempt = claim_attempt(place.trial_dir, place.trial.key)
+    logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep)
+    logbook.open()
+    owner = os.getpid()
     paths = TrialPaths(place.trial_dir)
-    logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep.objective)
     with (
-        _environment(place, attempt),
+        _surroundings(place, attempt),
         noted_signals() as signals,
         copied_output(paths.log(attempt, "out"), paths.log(attempt, "err")),
     ):
         value, error = None, None
+        threads = set(threading.enumerate())
         trial_log.enter(place.trial_dir, attempt)
-        logbook.open()
         try:
             value = task()
             trial_log.log_returned(value)
         except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is noted, then told below
             error = raised
+        if os.getpid() != owner:
+            _end_forked_child(error)
+        _warn_of_threads(threads)
         trial_log.leave()
-        ending = ending_of(error, signals)
-        record = logbook.close(ending)
+        record = logbook.close(ending_of(error, signals))
         _tell(record, error)
     if record.state is not TrialState.COMPLETED:
         _raise(record, error, signals)
@@ -74,13 +81,13 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def _environment(place: TrialPlace, attempt: int) -> Iterator[None]:
-    """Set the trial's variables, and put the whole environment back afterwards.
+def _surroundings(place: TrialPlace, attempt: int) -> Iterator[None]:
+    """Set the trial's variables, and put the whole environment and the working directory back afterwards.
 
     The whole of it, because what a trial leaves there decides about the next one in the same process: after a
     distributed fit Lightning leaves LOCAL_RANK behind, and would take the next trial for a child.
     """
-    before = dict(os.environ)
+    before, folder = dict(os.environ), Path.cwd()
     os.environ.update(
         {
             trial_log.WORKSPACE: str(place.sweep_dir),
@@ -96,6 +103,25 @@ def _environment(place: TrialPlace, attempt: int) -> Iterator[None]:
     finally:
         os.environ.clear()
         os.environ.update(before)
+        with suppress(OSError):  # it is gone; the launcher knows where to go from here
+            os.chdir(folder)
+
+
+def _end_forked_child(error: BaseException | None) -> NoReturn:
+    """End a process that the task forked and did not end: the trial, and the sweep behind it, are its parent's."""
+    if error is not None and not isinstance(error, SystemExit):
+        traceback.print_exception(error)
+    code = ending_of(error, ()).exit_code
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code if code is not None else int(error is not None))
+
+
+def _warn_of_threads(before: set[threading.Thread]) -> None:
+    left = [thread.name for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    if left:
+        log.warning("the trial leaves threads behind (%s); what they log goes to the next trial", ", ".join(left))
 
 
 def _tell(record: TrialRecord, error: BaseException | None) -> None:
@@ -112,10 +138,11 @@ def _tell(record: TrialRecord, error: BaseException | None) -> None:
 def _raise(record: TrialRecord, error: BaseException | None, signals: list[int]) -> NoReturn:
     if record.state is TrialState.CANCELLED:
         raise Terminated if signal.SIGTERM in signals else KeyboardInterrupt
-    if record.cause is FailureCause.EXIT and record.error is not None:
-        raise TrialExited(record.error.message) from None
     assert error is not None
-    raise error
+    if isinstance(error, Exception):
+        raise error
+    assert record.error is not None
+    raise TrialFailed(f"{record.error.type}: {record.error.message}") from None
 
 
 def find_place(sweep_dir: Path, overrides: list[str], trial_dir: Path) -> TrialPlace:

@@ -11,8 +11,12 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 
 
-class TrialExited(HyperherdError):
-    """The task function called ``sys.exit`` with a code that says failure; it must not end the sweep."""
+class TrialFailed(HyperherdError):
+    """Stands for what ended a trial where that itself must go no further.
+
+    ``sys.exit`` and other exceptions that are no ``Exception`` would end the sweep; some cannot be pickled, and would
+    take down the workers beside them.
+    """
 
 
 @dataclass(frozen=True)
@@ -67,5 +71,5 @@ def _ours(module: object) -> bool:
 def _message(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception as second:  # noqa: BLE001 - user code: __str__ may raise anything
+    except BaseException as second:  # noqa: BLE001 - user code: __str__ may raise anything
         return f"<its text cannot be had: {type(second).__name__}>"

@@ -18,7 +18,7 @@ from hyperherd.records.files import replace_json
 from hyperherd.records.fold import process_started
 from hyperherd.records.provenance import provenance
 from hyperherd.records.states import TrialState
-from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial.attempts import scheduler_job
 from hyperherd.trial.ending import Ending
@@ -35,10 +35,10 @@ class Logbook:
     journals and writes the last state. Thread-safe; the disk's errors are warned about once and never reach the trial.
     """
 
-    def __init__(self, trial: PlannedTrial, trial_dir: Path, attempt: int, objective: dict[str, str] | None) -> None:
+    def __init__(self, trial: PlannedTrial, trial_dir: Path, attempt: int, sweep: SweepRecord) -> None:
         self._trial_dir = trial_dir
-        self._objective = objective
-        self._summary = RunningSummary(trial_dir, objective)
+        self._sweep = sweep
+        self._summary = RunningSummary(trial_dir, sweep.objective)
         self._stopped = threading.Event()
         self._beating: threading.Thread | None = None
         self._failing = False
@@ -61,7 +61,8 @@ class Logbook:
         """Write the first state and the provenance, and start the heartbeat."""
         self._write(durable=True)
         try:
-            replace_json(TrialPaths(self._trial_dir).provenance, provenance(), durable=False)
+            found = provenance(self._sweep.script)
+            replace_json(TrialPaths(self._trial_dir).provenance, found, durable=False)
         except OSError as error:
             self._warn(error)
         self._beating = threading.Thread(target=self._beat, name="hyperherd-heartbeat", daemon=True)
@@ -100,7 +101,7 @@ class Logbook:
     def _merge(self) -> None:
         # The journals stay as they are when this fails, and are read in their place.
         try:
-            merge(self._trial_dir, self._objective)
+            merge(self._trial_dir, self._sweep.objective)
         except (OSError, ImportError, FormatError) as error:
             self._warn(error)
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 _DRAIN_SECONDS = 2.0
@@ -21,14 +22,19 @@ _DRAIN_SECONDS = 2.0
 def copied_output(out: Path, err: Path) -> Iterator[None]:
     """Append what is written to descriptors 1 and 2 while the block runs to two files, and still show it."""
     out.parent.mkdir(parents=True, exist_ok=True)
-    with ExitStack() as stack:
-        stack.enter_context(_teed(1, out))
-        stack.enter_context(_teed(2, err))
-        yield
+    copiers: list[subprocess.Popen[bytes]] = []
+    try:
+        with _teed(1, out, copiers), _teed(2, err, copiers):
+            yield
+    finally:
+        deadline = time.monotonic() + _DRAIN_SECONDS
+        for copier in copiers:
+            with suppress(subprocess.TimeoutExpired):
+                copier.wait(max(0.0, deadline - time.monotonic()))
 
 
 @contextmanager
-def _teed(descriptor: int, path: Path) -> Iterator[None]:
+def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -> Iterator[None]:
     try:
         shown = os.dup(descriptor)
     except OSError:  # closed, as some daemons do: nothing can be shown, so nothing is copied
@@ -39,6 +45,7 @@ def _teed(descriptor: int, path: Path) -> Iterator[None]:
     copier = subprocess.Popen(
         ["tee", "-a", str(path)], stdin=subprocess.PIPE, stdout=shown, stderr=subprocess.DEVNULL, start_new_session=True
     )
+    copiers.append(copier)
     assert copier.stdin is not None
     os.dup2(copier.stdin.fileno(), descriptor)
     copier.stdin.close()
@@ -48,8 +55,6 @@ def _teed(descriptor: int, path: Path) -> Iterator[None]:
         _flush()
         os.dup2(shown, descriptor)
         os.close(shown)
-        with suppress(subprocess.TimeoutExpired):
-            copier.wait(_DRAIN_SECONDS)
 
 
 def _flush() -> None:

@@ -24,26 +24,35 @@ class Terminated(SystemExit):
     def __init__(self) -> None:
         super().__init__(EXIT_CODES[signal.SIGTERM])
 
+    def __reduce__(self) -> tuple[type[Terminated], tuple[()]]:
+        # A worker process hands it to the sweep; as it stands in `args` it could not be made again.
+        return Terminated, ()
+
 
 @contextmanager
 def noted_signals() -> Iterator[list[int]]:
     """Note SIGINT and SIGTERM while the block runs; yields the list they are added to.
 
-    A handler that stood before is still called; where there was none SIGTERM raises :class:`Terminated`, so that the
-    block can clean up. A framework that puts its own handler on top and calls ours ends the block in its own way.
-    Outside of the main thread, where Python allows no handlers, nothing is noted.
+    A handler that stood before is called; if it is the user's own, and returns, the signal was theirs and is not noted.
+    Where there was none SIGTERM raises :class:`Terminated`, so that the block can clean up. A framework that puts its
+    own handler on top and calls ours ends the block in its own way. Outside of the main thread, where Python allows no
+    handlers, nothing is noted.
     """
     notes: list[int] = []
     previous: dict[int, Any] = {}
 
-    def note(number: int, frame: FrameType | None) -> None:
+    def note(number: int, frame: FrameType | None) -> bool:
+        """Return whether the signal is noted; the block around ours, which calls this too, wants to know."""
         notes.append(number)
         if signal.getsignal(number) not in _ours:
-            return
-        if callable(previous[number]):
-            previous[number](number, frame)
-        else:
+            return True
+        if not callable(previous[number]):
             raise Terminated
+        answer = previous[number](number, frame)
+        noted = previous[number] in _ours and bool(answer)
+        if not noted:
+            notes.remove(number)
+        return noted
 
     _ours.add(note)
     if threading.current_thread() is threading.main_thread():

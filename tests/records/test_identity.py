@@ -23,6 +23,7 @@ def test_a_key_survives_the_way_through_hydra(params: dict[str, object]) -> None
 
 
 def test_the_base_is_the_script_and_the_fixed_overrides_in_any_order() -> None:
-    assert base_hash("train.py", ["a=1", "b=2"]) == base_hash("train.py", ["b=2", "a=1"])
-    assert base_hash("train.py", ["a=1"]) != base_hash("train.py", ["a=2"])
-    assert base_hash("train.py", []) != base_hash("test.py", [])
+    assert base_hash(["train.py"], ["a=1", "b=2"]) == base_hash(["train.py"], ["b=2", "a=1"])
+    assert base_hash(["train.py"], ["a=1"]) != base_hash(["train.py"], ["a=2"])
+    assert base_hash(["train.py"], []) != base_hash(["test.py"], [])
+    assert base_hash(["train.py"], []) != base_hash(["train.py", "--config-name=other"], [])

@@ -64,7 +64,7 @@ def test_a_fixed_override_beats_params_and_force(app: App) -> None:
         "lr=0.5",
     )
     assert [trial.overrides for trial in sweep.planned] == [("lr=0.5", "width=1"), ("lr=0.5", "width=2")]
-    assert "lr=0.5 on the command line fixes the parameter lr" in sweep.done.stdout
+    assert "lr=0.5 fixes the parameter lr of the search space" in sweep.done.stdout
     assert "force lr gives way to lr=0.5" in sweep.done.stdout
 
 
@@ -85,8 +85,8 @@ def test_conditions_exclude_force_and_merge(app: App) -> None:
         ("vit", 8, 0.1),
         ("vit", 8, 0.2),
     ]
-    assert "condition 0 (no wide vit): excluded 2" in sweep.done.stdout
-    assert "merged 2 equal trials" in sweep.done.stdout
+    assert "condition 0 (no wide vit), in conf/config.yaml: matched 2: excluded 2" in sweep.done.stdout
+    assert "merged 2 trials into equal ones" in sweep.done.stdout
 
 
 def test_one_failure_costs_no_other_trial(app: App) -> None:
@@ -275,14 +275,14 @@ def test_the_same_script_launched_by_torchrun_in_a_trial_joins_by_its_global_ran
 ERRORS = {
     "unknown parameter in a condition": (
         ["lr=1,2", "hydra.sweeper.conditions=[{when:{widht:8},exclude:true}]"],
-        "condition 0: there is no parameter or config value 'widht' (did you mean 'width'?)",
+        "condition 0, on the command line: there is no parameter or config value 'widht' (did you mean 'width'?)",
     ),
     "nothing left": (
         ["lr=1,2", "hydra.sweeper.conditions=[{when:{lr:[1,2]},exclude:true}]"],
-        "no trial is left of 2: condition 0 excluded 2",
+        "no trial is left of 2: condition 0, on the command line excluded 2",
     ),
     "unknown key": (["boo=1,2"], "trial 0 (boo=1) does not compose: Could not override 'boo'"),
-    "interval": (["lr=interval(0,1)"], "an interval has no end of values"),
+    "interval": (["lr=interval(0,1)"], "parameter 'lr' is an interval, which has no end of values"),
     "one directory for two": (
         ["lr=1,2", "hydra.sweep.subdir=same"],
         "trials 0 (lr-1) and 1 (lr-2) would both write to same. Make hydra.sweep.subdir depend on the trial",
@@ -292,7 +292,7 @@ ERRORS = {
         "hydra.sweeper.objective.direction is 'max' (did you mean 'maximize'?)",
     ),
     "objective": (["lr=1,2", "hydra.sweeper.objective=acc"], "hydra.sweeper.objective is 'acc'; it is a map such as"),
-    "params": (["hydra.sweeper.params=[lr]"], "hydra.sweeper.params is ['lr']; it takes a map from parameters"),
+    "params": (["hydra.sweeper.params=[lr]"], "hydra.sweeper.params is ['lr']; it takes a map from names to values"),
     "batch size": (["lr=1", "hydra.sweeper.max_batch_size=0"], "hydra.sweeper.max_batch_size is 0"),
     "hydra in params": (["hydra.sweeper.params={hydra.verbose:[true]}"], "Hydra's own configuration, which cannot"),
     "misspelt setting": (["lr=1", "hydra.sweeper.condition=[]"], "Key 'condition' not in 'HerdSweeperConf'"),
@@ -351,3 +351,135 @@ def test_the_lock_of_a_dead_host_is_named(app: App) -> None:
     sweep = app.sweep("lr=1", code=1)
     assert f"If its host is gone for good, delete {lock}" in sweep.done.stderr
     assert Path(lock).exists()
+
+
+def test_interpolations_reach_the_trials_as_they_are_written(app: App) -> None:
+    app.write(
+        "print('GOT', cfg.lr, cfg.model, cfg.width)",
+        "lr: 1\nmodel: a\nwidth: 8\ndefaults: [_self_, {override hydra/sweeper: herd}]\n"
+        "hydra: {sweeper: {params: {width: ['${lr}', 9], lr: [1, 2]}}}\n",
+    )
+    sweep = app.sweep("model=x_${lr}")
+    got = [line.split("GOT ")[1] for line in sweep.done.stdout.splitlines() if line.startswith("GOT")]
+    assert got == ["1 x_1 1", "2 x_2 2", "1 x_1 9", "2 x_2 9"]
+
+
+def test_a_value_with_a_target_is_a_value(app: App) -> None:
+    app.write("print('GOT', cfg.model)")
+    app.sweep("hydra.sweeper.params={model:[{_target_:os._exit,status:3}]}", "lr=1,2")
+
+
+def test_the_command_names_the_config_and_the_module_the_sweep_was_started_with(app: App) -> None:
+    app.write("from hyperherd import log_result; log_result('acc', cfg.lr)")
+    (app.folder / "conf/other.yaml").write_text("lr: 0.1\nmodel: other\nwidth: 1\n")
+    told = app.run("-m", "-cn", "other", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1,2").stdout
+    assert "python app.py --config-name=other lr=2" in told
+    refused = app.sweep("lr=1,2", code=1)
+    assert "holds another sweep" in refused.done.stderr
+
+
+@pytest.mark.parametrize("body", ["raise BaseException('boo')", "import asyncio; raise asyncio.CancelledError('boo')"])
+def test_what_is_no_exception_ends_its_trial_alone(app: App, body: str) -> None:
+    app.write(f"if cfg.lr == 1:\n    {body}")
+    assert app.sweep("lr=1,2", code=1).states == {0: "failed", 1: "completed"}
+
+
+def test_what_cannot_be_pickled_costs_no_other_trial(app: App) -> None:
+    app.write("""
+        class Two(Exception):
+            def __init__(self, a, b): super().__init__(a)
+        if cfg.lr == 1: raise Two("boo", 2)
+        if cfg.lr == 2:
+            import threading
+            return threading.Lock()
+    """)
+    sweep = app.sweep("lr=1,2,3", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", code=1)
+    assert sweep.states == {0: "failed", 1: "completed", 2: "completed"}
+
+
+def test_trials_that_a_dying_launcher_never_started_are_launched_again(app: App) -> None:
+    app.write("if cfg.lr == 1: os.kill(os.getpid(), 9)")
+    sweep = app.sweep("lr=1,2,3,4,5,6", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", code=1)
+    assert [sweep.states.get(number) for number in (3, 4, 5)] == ["completed"] * 3
+
+
+def test_a_forked_child_that_exits_is_not_the_trial(app: App) -> None:
+    app.write("""
+        child = os.fork()
+        if child == 0: sys.exit(7)
+        print("CHILD", os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    """)
+    sweep = app.sweep("lr=1,2")
+    assert sweep.done.stdout.count("CHILD 7") == 2
+    assert sweep.done.stdout.count("2 completed") == 1
+    assert sweep.states == {0: "completed", 1: "completed"}
+
+
+def test_a_trial_that_was_killed_before_it_wrote_anything_is_run_again(app: App) -> None:
+    sweep = app.sweep("lr=1,2")
+    for name in ("trial.json", "provenance.json", "summary.json"):
+        (sweep.dir / "1/.hyperherd" / name).unlink(missing_ok=True)
+    (sweep.dir / "1/.hydra/overrides.yaml").unlink()
+    again = app.sweep("lr=1,2")
+    assert again.records[1].attempt == 1
+
+
+def test_a_directory_named_by_the_launcher_is_found_again(app: App) -> None:
+    subdir = "hydra.sweep.subdir=job_${hydra.job.id}"
+    app.sweep("lr=1,2", subdir)
+    assert "2 trials, 0 to run (2 completed before)" in app.sweep("lr=1,2", subdir).done.stdout
+
+
+def test_scattered_trials_are_handed_over_at_once(app: App) -> None:
+    app.write("marker = 'fixed'\nif cfg.lr % 2 and not os.path.exists(marker): raise ValueError('not yet')")
+    app.sweep("lr=1,2,3,4,5", code=1)
+    (app.folder / "fixed").touch()
+    again = app.sweep("lr=1,2,3,4,5")
+    assert again.done.stdout.count("Launching") == 1
+    assert set(again.states.values()) == {"completed"}
+
+
+def test_a_path_that_hydra_would_interpolate_is_refused(app: App) -> None:
+    done = app.run("-m", "hydra/sweeper=herd", "lr=1,2", r"hydra.sweep.dir='a \${lr} b/s'")
+    assert "holds '${', which Hydra would take for an interpolation" in done.stderr
+
+
+def test_a_trial_that_leaves_its_folder_behind_takes_no_other_with_it(app: App) -> None:
+    app.write("import shutil, tempfile; gone = tempfile.mkdtemp(); os.chdir(gone); shutil.rmtree(gone)")
+    assert app.sweep("lr=1,2").states == {0: "completed", 1: "completed"}
+
+
+def test_a_trial_that_shrugs_off_sigterm_goes_on(app: App) -> None:
+    app.write("""
+        print("STARTED", flush=True)
+        time.sleep(1)
+    """)
+    script = app.script.read_text()
+    app.script.write_text(
+        "import signal\nsignal.signal(signal.SIGTERM, lambda *a: print('SAVED', flush=True))\n" + script
+    )
+    process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1")
+    wait_for(process, "STARTED")
+    process.send_signal(signal.SIGTERM)
+    told, _ = process.communicate(timeout=60)
+    assert process.returncode == 0, told
+    assert "1 completed" in told
+
+
+def test_of_many_sweeps_that_start_at_once_one_gets_the_directory(app: App) -> None:
+    app.write("time.sleep(3)")
+    started = [app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1") for _ in range(4)]
+    told = [process.communicate(timeout=60)[0] for process in started]
+    assert sorted(process.returncode for process in started) == [0, 1, 1, 1], told
+    assert sum("another sweep is running in" in text for text in told) == 3
+
+
+def test_a_sweep_directory_that_cannot_be_made_is_named(app: App) -> None:
+    (app.folder / "afile").touch()
+    sweep = app.sweep("lr=1", to="afile/sub", code=1)
+    assert "afile/sub cannot be used" in sweep.done.stderr
+
+
+def test_a_deletion_stands_beside_what_gives_the_key_anew(app: App) -> None:
+    app.write("print('GOT', cfg.lr)")
+    assert "GOT 6" in app.sweep("~lr", "+lr=5,6").done.stdout

@@ -1,0 +1,69 @@
+"""Preview: what a sweep would do, found out by everything that comes before launching, with nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.sweep.app import HydraApp, composed_app
+from hyperherd.sweep.plan import Plan, make_plan
+from hyperherd.sweep.reconcile import check_base, reconcile
+from hyperherd.sweep.settings import SweepSettings, read_settings
+from hyperherd.sweep.tell import plan_lines, trial_lines
+from hyperherd.sweep.validate import validate
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a sweep would run; its text is for people.
+
+    Attributes:
+        sweep_dir: absolute; it need not exist.
+        trials: those that would be run, with their numbers, overrides, values and directories.
+        kept: how many trials the directory already holds that would not be run.
+        plan: what conditions and limits did.
+    """
+
+    sweep_dir: Path
+    trials: tuple[PlannedTrial, ...]
+    kept: int
+    plan: Plan
+
+    def __str__(self) -> str:
+        before = f", {self.kept} in the directory are not run again" if self.kept else ""
+        lines = [f"{len(self.trials)} trials would run in {self.sweep_dir}{before}"]
+        lines += [f"  note: {note}" for note in self.plan.notes]
+        lines += [f"  {line}" for line in plan_lines(self.plan)]
+        lines += trial_lines(self.trials, self.sweep_dir)
+        return "\n".join(lines)
+
+
+def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
+    """Return what the sweep would do; it raises what the sweep would raise before launching."""
+    plan = make_plan(app, arguments, settings)
+    check_base(app.sweep_dir, app.base(plan.fixed))
+    agenda = reconcile(app.sweep_dir, plan.drafts)
+    placed = validate(app, agenda.to_run, app.sweep_dir, mode=settings.validate)
+    return Preview(app.sweep_dir, tuple(placed), len(agenda.trials) - len(placed), plan)
+
+
+def plan(overrides: Sequence[str], *, config_dir: str | Path, config_name: str = "config") -> Preview:
+    """Return what ``python script.py -m <overrides> hydra/sweeper=herd`` would run, and run and write nothing.
+
+    Args:
+        overrides: as on the command line, sweeps, fixed ones, and those of `hydra.*`.
+        config_dir: the folder that `hydra.main(config_path=...)` names.
+        config_name: as in `hydra.main`.
+
+    Raises:
+        HyperherdError: whatever would keep the sweep from starting; the message is for the user.
+        hydra.errors.HydraException: Hydra cannot compose the config.
+    """
+    app = composed_app(Path(config_dir).absolute(), config_name, overrides)
+    arguments: Any = OmegaConf.to_container(app.config.hydra.overrides.task)
+    return preview(app, arguments, read_settings(app.config.hydra.sweeper))

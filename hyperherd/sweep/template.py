@@ -1,0 +1,212 @@
+"""The config that trials with the same config groups start from; :mod:`hyperherd.sweep.compose` says why it will do.
+
+Whatever is tried on it is taken back: between calls it is as Hydra composed it, but for what tells one job from another.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from hydra._internal import config_loader_impl
+from hydra.core.override_parser.types import OverrideType
+from hydra.errors import HydraException
+from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode
+from omegaconf.errors import OmegaConfBaseException
+
+from hyperherd.sweep.app import HydraApp, hydra_config
+from hyperherd.sweep.references import Path, entry, plain_dict, references, related
+from hyperherd.sweep.steps import Part, Step
+
+JOB_ID = "{job-id}"
+"""Stands for the id a launcher will give; a directory that depends on it cannot be known before."""
+
+_SUBDIR: Path = ("hydra", "sweep", "subdir")
+_NUMBER: Path = ("hydra", "job", "num")
+_DIRNAME: Path = ("hydra", "job", "override_dirname")
+_TASK: Path = ("hydra", "overrides", "task")
+_RESOLVED_BY_HYDRA: tuple[Path, ...] = (
+    ("hydra", "job", "name"),
+    ("hydra", "job", "env_copy"),
+    ("hydra", "job", "config"),
+)
+_PIECE = re.compile(r"\$\{(?:hydra:(?=[a-z]))?([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}|([\w./=,+@-]+)", re.ASCII)
+_NO_NAMES = {"null", "true", "false", "inf", "nan"}
+_REFUSED = object()
+
+_dirname: Any = getattr(config_loader_impl, "get_overrides_dirname", None)
+"""How Hydra 1.3 makes `hydra.job.override_dirname`; in 1.4 that is an interpolation."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a trial that composes will run; None if only the launcher can know."""
+
+    dir: str | None
+
+    @classmethod
+    def of(cls, subdir: str) -> Place:
+        """Return the place that a resolved `hydra.sweep.subdir` means."""
+        return cls(None if JOB_ID in subdir else subdir)
+
+
+class Template:
+    """A composed config, and what is known of the steps from it and of the directories they lead to."""
+
+    def __init__(self, app: HydraApp, config: DictConfig) -> None:
+        self._app = app
+        self._config = config
+        self._reserved = references(config, _RESOLVED_BY_HYDRA)
+        self._reached = references(config, [_SUBDIR])
+        self._pattern = _pattern(self._entry(_SUBDIR))
+        self._left: dict[str, object] = {}
+        self._dirname_options: dict[str, Any] = {}
+
+    def admits(self, step: Step) -> bool:
+        """Whether `step` is one here, and Hydra applies it without an error."""
+        return self._leaves(step) is not _REFUSED
+
+    def place(self, number: int, parts: Sequence[Part | None]) -> Place | None:
+        """Return where the trial with this number and these overrides runs; None if that is not certain."""
+        if self._reached is None:
+            return None
+        subdir = self._filled(number, parts)
+        return Place.of(subdir) if subdir is not None else self._resolved(number, parts, self._reached)
+
+    def _entry(self, path: Path) -> Node | None:
+        parent = plain_dict(self._config, path[:-1])
+        return None if parent is None else entry(parent, path[-1])
+
+    def _leaves(self, step: Step) -> object:
+        """Return what `step` leaves in its entry (None unless that is a leaf), or `_REFUSED`."""
+        if step.text not in self._left:
+            self._left[step.text] = self._tried(step) if self._is_confined(step) else _REFUSED
+        return self._left[step.text]
+
+    def _is_confined(self, step: Step) -> bool:
+        """Whether applying `step` can read and write nothing but the one entry it names, and the way to it."""
+        if self._reserved is None or any(related(step.path, path) for path in self._reserved):
+            return False
+        parent = plain_dict(self._config, step.path[:-1])
+        if parent is None or parent._metadata.key_type not in (Any, str):  # other keys have several spellings
+            return False
+        node = entry(parent, step.path[-1])
+        kind = step.override.type
+        if kind is OverrideType.DEL:
+            return node is not None and not node._is_interpolation()
+        if kind is OverrideType.ADD or node is None:
+            return kind is not OverrideType.CHANGE and node is None
+        return isinstance(node, ValueNode) or (type(node) is ListConfig and isinstance(node._value(), list))
+
+    def _tried(self, step: Step) -> object:
+        try:
+            with self._applied(step):
+                node = self._entry(step.path)
+                return node._value() if isinstance(node, ValueNode) else None
+        except (HydraException, OmegaConfBaseException):
+            return _REFUSED
+
+    @contextmanager
+    def _applied(self, step: Step) -> Iterator[None]:
+        """Apply `step` while the block runs: on a copy of its entry in a copy of its dict, put back afterwards."""
+        parent = plain_dict(self._config, step.path[:-1])
+        assert parent is not None
+        content: dict[Any, Any] = parent.__dict__["_content"]
+        scratch = dict(content)
+        if step.path[-1] in content:
+            scratch[step.path[-1]] = copy.deepcopy(content[step.path[-1]])
+        parent.__dict__["_content"] = scratch
+        try:
+            config_loader_impl.ConfigLoaderImpl._apply_overrides_to_config([step.override], self._config)
+            yield
+        finally:
+            parent.__dict__["_content"] = content
+
+    def _filled(self, number: int, parts: Sequence[Part | None]) -> str | None:
+        """Return the directory if it is put together from leaves that hold plain values, without asking OmegaConf."""
+        if self._pattern is None:
+            return None
+        filled = ""
+        for piece in self._pattern:
+            value = piece if isinstance(piece, str) else self._leaf(piece, number, parts)
+            if type(value) not in (str, int, float, bool) or "${" in str(value) or value == "???":
+                return None
+            filled += str(value)
+        return filled
+
+    def _leaf(self, path: Path, number: int, parts: Sequence[Part | None]) -> object:
+        """Return the value at `path` in the config of a trial; None if it is no leaf, or that is not certain."""
+        if path == _NUMBER:
+            return number
+        if path == _DIRNAME:
+            return self._override_dirname(parts)
+        for part in parts:
+            if isinstance(part, Step) and related(part.path, path):
+                return self._leaves(part) if part.path == path else None
+        node = self._entry(path)
+        return node._value() if isinstance(node, ValueNode) else None
+
+    def _override_dirname(self, parts: Sequence[Part | None]) -> str | None:
+        if _dirname is None:
+            return None
+        if not self._dirname_options:
+            options = self._config.hydra.job.config.override_dirname
+            self._dirname_options = {
+                "kv_sep": options.kv_sep,
+                "item_sep": options.item_sep,
+                "exclude_keys": list(options.exclude_keys),
+            }
+        made: str = _dirname(overrides=_overrides(parts), **self._dirname_options)
+        return made
+
+    def _resolved(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> Place | None:
+        """Return what OmegaConf resolves the directory to after the steps that `reached` tells it may look at."""
+        looked_at = [
+            part for part in parts if isinstance(part, Step) and any(related(part.path, path) for path in reached)
+        ]
+        if not all(map(self.admits, looked_at)):
+            return None
+        with ExitStack() as stack:
+            try:
+                for step in looked_at:
+                    stack.enter_context(self._applied(step))
+                self._tell(number, parts, reached)
+                OmegaConf.copy_cache(self._app.config, self._config)
+                stack.enter_context(hydra_config(self._config))
+                return Place.of(str(OmegaConf.select(self._config, "hydra.sweep.subdir")))
+            except (HydraException, OmegaConfBaseException):
+                return None
+
+    def _tell(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> None:
+        """Write into the config what Hydra and a launcher write there about one job."""
+        job = self._config.hydra.job
+        job.num = number
+        if any(related(_TASK, path) or related(_DIRNAME, path) for path in reached):
+            self._config.hydra.overrides.task = [override.input_line for override in _overrides(parts)]
+            if _dirname is not None:
+                job.override_dirname = self._override_dirname(parts)
+
+
+def _overrides(parts: Sequence[Part | None]) -> list[Any]:
+    return [part.override for part in parts if part is not None]
+
+
+def _pattern(subdir: Node | None) -> list[str | Path] | None:
+    """Return the pieces of a directory made of plain text and full names of nodes; None if it is anything else."""
+    text = subdir._value() if isinstance(subdir, ValueNode) else None
+    if not isinstance(text, str) or _PIECE.sub("", text):
+        return None
+    pieces: list[str | Path] = []
+    for match in _PIECE.finditer(text):
+        if match[2]:
+            pieces.append(match[2])
+            continue
+        path = tuple(match[1].split("."))
+        if not _NO_NAMES.isdisjoint(name.lower() for name in path):
+            return None
+        pieces.append(("hydra", *path) if match[0].startswith("${hydra:") else path)
+    return pieces
