@@ -45,7 +45,9 @@ def _short(names: list[str]) -> list[str]:
 
 
 def _text(value: Value) -> str:
-    if value is None or isinstance(value, bool):
+    if value is None:
+        return "null"
+    if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, list):
         return "+".join(_text(item) for item in value)

@@ -35,14 +35,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
-
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.references import Path, has_interpolated_container, related
 from hyperherd.sweep.steps import Choice, Part, PartReader, Step
-from hyperherd.sweep.template import JOB_ID, Place, Template
+from hyperherd.sweep.template import JOB_ID, NO_COMPOSITION, Place, Template
+
+_KEPT = 256
+"""Templates held at a time, about 0.2 MB each."""
 
 
 class Shortcut:
@@ -93,12 +93,14 @@ class Shortcut:
     def _template(self, parts: Sequence[Part]) -> Template | None:
         choices = tuple(part.text for part in parts if isinstance(part, Choice))
         if choices not in self._templates:
+            if len(self._templates) == _KEPT:
+                del self._templates[next(iter(self._templates))]
             self._templates[choices] = self._compose(choices)
         return self._templates[choices]
 
     def _compose(self, choices: tuple[str, ...]) -> Template | None:
         try:
             config = self._app.compose([*choices, self._where], 0, JOB_ID)
-        except (HydraException, OmegaConfBaseException):
+        except NO_COMPOSITION:
             return None
         return None if has_interpolated_container(config._get_node("hydra")) else Template(self._app, config)

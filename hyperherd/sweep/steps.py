@@ -67,7 +67,11 @@ class PartReader:
         except HydraException:
             return None
         # `is_value_path` marks a spelling of Hydra 1.4 that never names a group.
-        if override.is_sweep_override() or isinstance(override.value(), dict) or getattr(override, "is_value_path", 0):
+        if (
+            override.is_sweep_override()
+            or isinstance(override.value(), dict)
+            or getattr(override, "is_value_path", False)
+        ):
             return None
         if self._is_group(override.key_or_group):
             return Choice(text, override)

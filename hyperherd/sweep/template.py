@@ -1,6 +1,6 @@
 """The config that trials with the same config groups start from; :mod:`hyperherd.sweep.compose` says why it will do.
 
-Whatever is tried on it is taken back: between calls it is as Hydra composed it, but for what tells one job from another.
+Whatever is tried on it is taken back: between calls it is as Hydra composed it, but for what tells jobs apart.
 """
 
 from __future__ import annotations
@@ -24,6 +24,9 @@ from hyperherd.sweep.steps import Part, Step
 
 JOB_ID = "{job-id}"
 """Stands for the id a launcher will give; a directory that depends on it cannot be known before."""
+
+NO_COMPOSITION = (HydraException, OmegaConfBaseException, ValueError, LookupError, AttributeError, AssertionError)
+"""What Hydra raises when a config cannot be composed; the latter four for a few mistakes that it has no words for."""
 
 _SUBDIR: Path = ("hydra", "sweep", "subdir")
 _NUMBER: Path = ("hydra", "job", "num")
@@ -107,7 +110,7 @@ class Template:
             with self._applied(step):
                 node = self._entry(step.path)
                 return node._value() if isinstance(node, ValueNode) else None
-        except (HydraException, OmegaConfBaseException):
+        except NO_COMPOSITION:
             return _REFUSED
 
     @contextmanager
@@ -178,7 +181,7 @@ class Template:
                 OmegaConf.copy_cache(self._app.config, self._config)
                 stack.enter_context(hydra_config(self._config))
                 return Place.of(str(OmegaConf.select(self._config, "hydra.sweep.subdir")))
-            except (HydraException, OmegaConfBaseException):
+            except NO_COMPOSITION:
                 return None
 
     def _tell(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import FormatError, SweepError
-from hyperherd.paths import TrialPaths
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.compose import Shortcut
-from hyperherd.sweep.template import JOB_ID, Place
+from hyperherd.sweep.template import JOB_ID, NO_COMPOSITION, Place
+from hyperherd.trial.attempts import claimed_keys
 
 
-def validate(app: HydraApp, trials: Iterable[PlannedTrial], sweep_dir: Path, mode: str = "auto") -> list[PlannedTrial]:
+def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mode: str = "auto") -> list[PlannedTrial]:
     """Return `trials` with their directories.
 
     Args:
@@ -34,17 +34,11 @@ def validate(app: HydraApp, trials: Iterable[PlannedTrial], sweep_dir: Path, mod
     Raises:
         SweepError: one does not compose, two share a directory, or something else lies in one.
     """
-    where = directory_override(sweep_dir)
-    shortcut = Shortcut(app, where)
-    find: Callable[[PlannedTrial], Place] = {
-        "auto": lambda trial: shortcut.prove(trial) or _compose(app, trial, where),
-        "full": lambda trial: _compose(app, trial, where),
-        "none": shortcut.trust,
-    }[mode]
+    find = _finder(app, directory_override(sweep_dir), mode)
     placed = [replace(trial, dir=find(trial).dir) for trial in trials]
     _check_distinct(placed)
-    for trial in placed:
-        _check_free(trial, sweep_dir)
+    for trial, before in zip(placed, trials, strict=True):
+        _check_free(trial, before, sweep_dir)
     return placed
 
 
@@ -55,12 +49,21 @@ def directory_override(sweep_dir: Path) -> str:
     return override("hydra.sweep.dir", str(sweep_dir))
 
 
+def _finder(app: HydraApp, where: str, mode: str) -> Callable[[PlannedTrial], Place]:
+    if mode == "full":
+        return lambda trial: _compose(app, trial, where)
+    shortcut = Shortcut(app, where)
+    if mode == "none":
+        return shortcut.trust
+    return lambda trial: shortcut.prove(trial) or _compose(app, trial, where)
+
+
 def _compose(app: HydraApp, trial: PlannedTrial, where: str) -> Place:
     try:
         config = app.compose([*trial.overrides, where], trial.number, JOB_ID)
         with hydra_config(config):
             subdir = str(OmegaConf.select(config, "hydra.sweep.subdir"))
-    except (HydraException, OmegaConfBaseException) as error:
+    except NO_COMPOSITION as error:
         raise SweepError(
             f"trial {trial.number} ({' '.join(trial.overrides)}) does not compose: {_text(error)}"
         ) from None
@@ -68,6 +71,8 @@ def _compose(app: HydraApp, trial: PlannedTrial, where: str) -> Place:
 
 
 def _text(error: Exception) -> str:
+    if not isinstance(error, HydraException | OmegaConfBaseException):
+        return f"{type(error).__name__}: {error}"
     cause = f"\n{error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
     return f"{error}{cause}"
 
@@ -85,32 +90,30 @@ def _check_distinct(trials: Sequence[PlannedTrial]) -> None:
             )
 
 
-def _check_free(trial: PlannedTrial, sweep_dir: Path) -> None:
+def _check_free(trial: PlannedTrial, before: PlannedTrial, sweep_dir: Path) -> None:
+    """Raise SweepError if something else than `trial` lies where it is to run; `before` is it as recorded so far."""
     if trial.dir is None:
         return
     trial_dir = sweep_dir / trial.dir
-    if not trial_dir.exists() or (trial_dir.is_dir() and not any(trial_dir.iterdir())):
-        return
-    if not _belongs(trial, trial_dir):
-        raise SweepError(
-            f"{trial_dir}, where trial {trial.number} ({trial.name}) is to run, holds something else. Nothing in it "
-            f"was touched: move it away, or choose another hydra.sweep.dir."
-        )
+    try:
+        taken = trial_dir.exists() and not (trial_dir.is_dir() and not any(trial_dir.iterdir()))
+        if not taken or _belongs(trial, trial_dir, recorded=trial.dir == before.dir):
+            return
+    except OSError as error:
+        raise SweepError(f"trial {trial.number} ({trial.name}) cannot run in {trial_dir}: {error}") from None
+    raise SweepError(
+        f"{trial_dir}, where trial {trial.number} ({trial.name}) is to run, holds something else. Nothing in it "
+        f"was touched: move it away, or choose another hydra.sweep.dir."
+    )
 
 
-def _belongs(trial: PlannedTrial, trial_dir: Path) -> bool:
-    """Whether an earlier attempt of `trial` made `trial_dir`, or Hydra began to and no trial ever wrote there."""
+def _belongs(trial: PlannedTrial, trial_dir: Path, *, recorded: bool) -> bool:
+    """Whether `trial` made `trial_dir`, by its own word, by a claim of an attempt, or because it was sent there.
+
+    It may have been killed before it could write any word: then the sweep's own record decides.
+    """
     try:
         return TrialRecord.read(trial_dir).key == trial.key
-    except FileNotFoundError:
-        return not TrialPaths(trial_dir).records.exists() and _only_hydra(trial, trial_dir)
-    except (FormatError, OSError):
-        return False
-
-
-def _only_hydra(trial: PlannedTrial, trial_dir: Path) -> bool:
-    overrides = TrialPaths(trial_dir).hydra / "overrides.yaml"
-    if not overrides.exists():
-        return False
-    loaded: DictConfig = OmegaConf.load(overrides)  # type: ignore[assignment]
-    return list(loaded) == list(trial.overrides)
+    except (FileNotFoundError, FormatError):
+        claimed = claimed_keys(trial_dir)
+        return claimed == {trial.key} or (recorded and not claimed)

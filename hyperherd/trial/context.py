@@ -10,10 +10,9 @@ import logging
 import os
 import signal
 import sys
-import threading
 import traceback
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
@@ -25,6 +24,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import claim_attempt
 from hyperherd.trial.ending import TrialFailed, ending_of
+from hyperherd.trial.leftovers import cleared_up
 from hyperherd.trial.logbook import Logbook
 from hyperherd.trial.output import copied_output
 from hyperherd.trial.signals import Terminated, noted_signals
@@ -57,12 +57,12 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any]) -> Any:
     owner = os.getpid()
     paths = TrialPaths(place.trial_dir)
     with (
-        _surroundings(place, attempt),
+        cleared_up(),
         noted_signals() as signals,
         copied_output(paths.log(attempt, "out"), paths.log(attempt, "err")),
     ):
         value, error = None, None
-        threads = set(threading.enumerate())
+        os.environ.update(_variables(place, attempt))
         trial_log.enter(place.trial_dir, attempt)
         try:
             value = task()
@@ -71,7 +71,6 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any]) -> Any:
             error = raised
         if os.getpid() != owner:
             _end_forked_child(error)
-        _warn_of_threads(threads)
         trial_log.leave()
         record = logbook.close(ending_of(error, signals))
         _tell(record, error)
@@ -80,31 +79,16 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any]) -> Any:
     return value
 
 
-@contextmanager
-def _surroundings(place: TrialPlace, attempt: int) -> Iterator[None]:
-    """Set the trial's variables, and put the whole environment and the working directory back afterwards.
-
-    The whole of it, because what a trial leaves there decides about the next one in the same process: after a
-    distributed fit Lightning leaves LOCAL_RANK behind, and would take the next trial for a child.
-    """
-    before, folder = dict(os.environ), Path.cwd()
-    os.environ.update(
-        {
-            trial_log.WORKSPACE: str(place.sweep_dir),
-            trial_log.SWEEP_NAME: place.sweep.name,
-            trial_log.TRIAL_ID: str(place.trial.number),
-            trial_log.TRIAL_NAME: place.trial.name,
-            trial_log.TRIAL_DIR: str(place.trial_dir),
-            trial_log.ATTEMPT: str(attempt),
-        }
-    )
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
-        with suppress(OSError):  # it is gone; the launcher knows where to go from here
-            os.chdir(folder)
+def _variables(place: TrialPlace, attempt: int) -> dict[str, str]:
+    """Return what the environment tells a trial about itself; the names are those of the first HyperHerd."""
+    return {
+        trial_log.WORKSPACE: str(place.sweep_dir),
+        trial_log.SWEEP_NAME: place.sweep.name,
+        trial_log.TRIAL_ID: str(place.trial.number),
+        trial_log.TRIAL_NAME: place.trial.name,
+        trial_log.TRIAL_DIR: str(place.trial_dir),
+        trial_log.ATTEMPT: str(attempt),
+    }
 
 
 def _end_forked_child(error: BaseException | None) -> NoReturn:
@@ -116,12 +100,6 @@ def _end_forked_child(error: BaseException | None) -> NoReturn:
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()
     os._exit(code if code is not None else int(error is not None))
-
-
-def _warn_of_threads(before: set[threading.Thread]) -> None:
-    left = [thread.name for thread in threading.enumerate() if thread not in before and not thread.daemon]
-    if left:
-        log.warning("the trial leaves threads behind (%s); what they log goes to the next trial", ", ".join(left))
 
 
 def _tell(record: TrialRecord, error: BaseException | None) -> None:

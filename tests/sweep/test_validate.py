@@ -1,423 +1,84 @@
-"""Validation: the short way says what Hydra's full composition says, whatever the config and the overrides."""
+"""Validation: every trial composes and has a directory of its own, found out with as little composing as will do."""
 
 from __future__ import annotations
 
-import copy
 import itertools
-import tempfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from pathlib import Path
-from typing import Any, Union
 
-import hydra
 import pytest
-from hydra.core.config_store import ConfigStore
-from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
-from omegaconf import MISSING, DictConfig, OmegaConf
+from composing import FILES, Counting, on_any_hydra, planned, schemas, write_app
 
 from hyperherd.errors import SweepError
-from hyperherd.records.sweep import PlannedTrial
-from hyperherd.sweep import steps
-from hyperherd.sweep.app import HydraApp, composed_app
-from hyperherd.sweep.compose import Shortcut
-from hyperherd.sweep.validate import directory_override, validate
+from hyperherd.sweep.validate import validate
+
+__all__ = ["schemas"]
+pytestmark = [on_any_hydra, pytest.mark.usefixtures("schemas")]
 
 
-# What Hydra 1.4 says of things that 1.3 has no other way for.
-pytestmark = pytest.mark.filterwarnings("ignore:.*will be removed in Hydra 1.5")
-
-NEWER = not hydra.__version__.startswith("1.3")
-
-
-class Color(Enum):
-    RED = 1
-    BLUE = 2
-
-
-@dataclass
-class Inner:
-    width: int = 3
-    tag: str = MISSING
-
-
-@dataclass
-class Typed:
-    i: int = 1
-    f: float = 0.5
-    b: bool = False
-    s: str = "text"
-    p: Path = Path("here")
-    e: Color = Color.RED
-    oi: int | None = 1 if False else None
-    u: Union[int, str] = 1  # noqa: UP007
-    li: list[int] = field(default_factory=lambda: [1, 2])
-    di: dict[str, int] = field(default_factory=lambda: {"one": 1})
-    dc: dict[Color, int] = field(default_factory=lambda: {Color.RED: 1})
-    db: dict[bool, int] = field(default_factory=lambda: {True: 1})
-    ln: list[Inner] = field(default_factory=lambda: [Inner()])
-    inner: Inner = field(default_factory=Inner)
-    on: Inner | None = None
-    any: Any = None
-    miss: int = MISSING
+def test_plain_sweeps_compose_once_for_each_choice_of_groups(tmp_path: Path) -> None:
+    app = Counting(write_app(tmp_path, FILES))
+    axes = (
+        ["model=a", "model=b", "model=e"],
+        ["data@train=small", "data@train=large"],
+        [f"lr={value}" for value in (0.1, "1e-3", 3, "null")],
+        [f"+new={value}" for value in range(6)],
+        [f"t.e={value}" for value in ("RED", "BLUE")],
+        [f"layers=[{value},2]" for value in range(4)],
+    )
+    trials = planned(list(itertools.product(*axes)))
+    placed = validate(app, trials, tmp_path / "sweep")
+    assert len(trials) == 1152
+    assert len(app.composed) == 6
+    assert [trial.dir for trial in placed] == [str(number) for number in range(len(trials))]
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _registered() -> Iterator[None]:
-    """Schemas that configs name in their defaults list, and a resolver that reads what it likes."""
-    store = ConfigStore.instance()
-    before = copy.deepcopy(store.repo)
-    store.store(name="typed", node={"t": Typed})
-    frozen = OmegaConf.create({"x": 1, "y": {"z": 2}})
-    OmegaConf.set_readonly(frozen, True)
-    store.store(name="frozen", node={"frozen": frozen})
-    register = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
-    register("peek", lambda key, _root_: OmegaConf.select(_root_, key))
-    yield
-    store.repo = before
-    OmegaConf.clear_resolver("peek")
+@pytest.mark.parametrize(
+    "subdir", ["'${lr}/${hydra.job.num}'", "'${hydra:job.num}-${model.size}'", "'${n.alias}_${hydra.job.num}'"]
+)
+def test_directories_take_no_composition_either(subdir: str, tmp_path: Path) -> None:
+    app = Counting(write_app(tmp_path, FILES, f"hydra.sweep.subdir={subdir}"))
+    trials = planned([[f"lr={lr}", f"model.size={size}"] for lr in (0.1, 1, "x") for size in range(40)])
+    short = validate(app, trials, tmp_path / "sweep")
+    assert len(app.composed) == 1
+    some = trials[::17]
+    assert validate(app.app, some, tmp_path / "sweep", "full") == short[::17]
 
 
-class Counting:
-    """An app that counts what it composes."""
-
-    def __init__(self, app: HydraApp) -> None:
-        self.app = app
-        self.composed: list[Sequence[str]] = []
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.app, name)
-
-    def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
-        self.composed.append(overrides)
-        return self.app.compose(overrides, number, job_id)
+def test_the_first_trial_that_fails_is_named_as_in_full(tmp_path: Path) -> None:
+    app = write_app(tmp_path, FILES)
+    trials = planned([["lr=1"], ["lr=2", "t.i=3"], ["lr=2", "t.i=word"], ["nothing=1"]])
+    told = []
+    for mode in ("auto", "full"):
+        with pytest.raises(SweepError) as caught:
+            validate(app, trials, tmp_path / "sweep", mode)
+        told.append(str(caught.value))
+    assert told[0] == told[1]
+    assert told[0].startswith("trial 2 (lr=2 t.i=word) does not compose: Error merging override t.i=word")
 
 
-CONFIG = """
-defaults: [typed, frozen, opt: sgd, model: a, data@train: small, data@test: small, _self_]
-lr: 0.1
-seed: 0
-name: run
-flag: true
-none: null
-miss: ???
-layers: [1, 2]
-n: {a: 1, b: {c: 2, d: deep}, alias: "${lr}"}
-ref: ${n}
-chain: ${name}
-which: a
-choose: ${options.${which}}
-options: {a: 1, b: {x: 2}}
-"""
-FILES = {
-    "config": CONFIG,
-    "model/a": "size: 1\nkind: cnn\nextra: {one: 1}\n",
-    "model/b": "defaults: [override /opt@_global_.opt: adam]\nsize: 2\nheads: 4\n",
-    "model/c": "defaults: [/data@_global_.third: large, _self_]\nsize: three\nextra: 5\n",
-    "model/d": "# @package _global_\nlr: 7\nmodel: {size: 9}\nhydra: {sweep: {subdir: 'd_${lr}_${hydra.job.num}'}}\n",
-    "model/e": "size: ${lr}\nextra: ${n.b}\n",
-    "opt/sgd": "momentum: 0.9\n",
-    "opt/adam": "beta: 0.99\n",
-    "data/small": "rows: 10\n",
-    "data/large": "rows: 1000\ncolumns: 3\n",
-}
+def test_an_error_that_hydra_does_not_call_its_own_names_the_trial_too(tmp_path: Path) -> None:
+    with pytest.raises(
+        SweepError, match=r"trial 0 \(model=3\) does not compose: ValueError: Config group override must"
+    ):
+        validate(write_app(tmp_path, FILES), planned([["model=3"]]), tmp_path / "sweep")
 
 
-def write_app(folder: Path, files: Mapping[str, str], *overrides: str) -> HydraApp:
-    for name, text in files.items():
-        path = folder / f"{name}.yaml"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return composed_app(folder, "config", [f"hydra.sweep.dir={folder}/multirun", *overrides])
+def test_none_proves_nothing_but_finds_directories(tmp_path: Path) -> None:
+    app = Counting(write_app(tmp_path, FILES, "hydra.sweep.subdir='${lr}'"))
+    trials = planned([["lr=1", "nothing=1"], ["lr=2", "model=b"], ["lr=3", "n={a:1}"], ["lr=4", "n.b=1", "n.b.c=1"]])
+    placed = validate(app, trials, tmp_path / "sweep", "none")
+    assert [trial.dir for trial in placed] == ["1", "2", None, None]
+    assert len(app.composed) == 2
 
 
-def planned(trials: Sequence[Sequence[str]]) -> list[PlannedTrial]:
-    return [
-        PlannedTrial(number, f"key{number}", f"trial{number}", tuple(each), {}) for number, each in enumerate(trials)
-    ]
+def test_two_trials_in_one_directory_are_refused(tmp_path: Path) -> None:
+    app = write_app(tmp_path, FILES, "hydra.sweep.subdir='${lr}'")
+    with pytest.raises(SweepError, match=r"trials 0 .* and 2 .* would both write to 1"):
+        validate(app, planned([["lr=1"], ["lr=2"], ["lr=1", "seed=3"]]), tmp_path / "sweep")
 
 
-@dataclass
-class Verdicts:
-    """For each trial: what Hydra says (None: an error), and what the short way says (None: nothing)."""
-
-    full: list[tuple[str | None] | None]
-    short: list[tuple[str | None] | None]
-
-    @property
-    def told(self) -> str:
-        """``+`` for a trial the short way proves, ``.`` for one that composes otherwise, ``x`` for one that fails."""
-        return "".join(
-            "x" if full is None else "." if short is None else "+"
-            for full, short in zip(self.full, self.short, strict=True)
-        )
-
-
-def verdicts(app: HydraApp, trials: Sequence[Sequence[str]]) -> Verdicts:
-    """Compose every trial in full, and ask the short way about each; what it says must be what Hydra says."""
-    where = Path("/nowhere/sweep")
-    found = Verdicts([], [])
-    shortcut = Shortcut(app, directory_override(where))
-    for trial in planned(trials):
-        place = shortcut.prove(trial)
-        found.short.append(None if place is None else (place.dir,))
-        try:
-            found.full.append((validate(app, [trial], where, "full")[0].dir,))
-        except (SweepError, ValueError, KeyError, AttributeError, AssertionError):
-            found.full.append(None)
-        if place is not None:
-            assert found.short[-1] == found.full[-1], (trial.overrides, place)
-    return found
-
-
-@dataclass
-class Case:
-    """Trials that a careless shortcut gets wrong.
-
-    Attributes:
-        why: what is difficult about them.
-        trials: one line each.
-        told: what becomes of each, as in `Verdicts.told`.
-        hydra: overrides of `hydra.*` on the command line.
-        files: the configs of the app.
-        newer: `told` in Hydra 1.4, where that differs.
-    """
-
-    why: str
-    trials: str
-    told: str
-    hydra: tuple[str, ...] = ()
-    files: dict[str, str] = field(default_factory=lambda: FILES)
-    newer: str | None = None
-
-
-_SUBDIR = "hydra.sweep.subdir"
-CASES = {
-    "independent values": Case("what the short way is for", "lr=1 seed=2\nlr=2 seed=2\nlr=2 n.a=1", "+++"),
-    "values that options lack": Case(
-        "opt.momentum is there with sgd only, which model=b replaces by adam",
-        "opt.momentum=1\nmodel=b opt.momentum=1\nmodel=b opt.beta=1\nopt=adam opt.beta=1",
-        "+x++",
-    ),
-    "override of a group that a group overrides": Case(
-        "the command line beats model/b, so momentum is back",
-        "model=b opt=sgd opt.momentum=1\nopt=sgd model=b opt.beta=1",
-        "+x",
-    ),
-    "a leaf in one option, a dict in the other": Case(
-        "model.extra.one exists under a; under c extra is a leaf that would be replaced",
-        "model.extra.one=2\nmodel=c model.extra.one=2\nmodel=c model.extra=2\nmodel.extra=2",
-        "+x+.",
-    ),
-    "packages": Case(
-        "one group at two packages: the choices are apart",
-        "data@train=large train.columns=1\ndata@train=large test.columns=1",
-        "+x",
-    ),
-    "package that is not there": Case(
-        "data@other is in no defaults list", "data@other=large lr=1\n+data@other=large other.rows=1", "x+"
-    ),
-    "group that only one option brings": Case("third comes with model=c", "third.rows=1\nmodel=c third.rows=1", "x+"),
-    "appended group": Case("+g=x makes nodes that overrides may set", "+data=large data.rows=1\ndata.rows=1", "+x"),
-    "deleted group": Case(
-        "~opt takes the node of other overrides away", "~opt opt.momentum=1\n~opt lr=1\n~opt=adam lr=1", "x+x"
-    ),
-    "key and its prefix": Case(
-        "each is fine alone; in one order the second has no place",
-        "n.b=1 n.b.c=2\nn.b.c=2 n.b=1\nn.b.c=2\nn.b=1",
-        "x.+.",
-    ),
-    "key deleted with its prefix": Case("n.b goes, then n.b.c is set", "~n.b n.b.c=1\nn.b.c=1 ~n.b\n~n.b n.a=3", "x.+"),
-    "equal keys": Case(
-        "the last wins, and `+` after a value is an error",
-        "lr=1 lr=2\nlr=1 +lr=2\n+new=1 +new=2\n+new=1 ++new=2",
-        ".xx.",
-    ),
-    "adding": Case(
-        "`+` on what exists; without it on what does not", "+lr=1\n+new=1\nnew=1\n+n.new=1 lr=1\n+n.deep.new=1", "x+x+."
-    ),
-    "adding to null and ???": Case("`+` takes null and ??? for absent", "+none=1\n+miss=1\n+none=1 +none=2", "..x"),
-    "forced": Case(
-        "`++` always fits, where no type forbids it",
-        "++lr=1\n++new=1\n++t.i=1\n++t.i=no\n++t.new=1\n++lr.x=1",
-        "+++x+.",
-    ),
-    "deleting": Case(
-        "what is there, what is not, and with a value", "~lr\n~new\n~lr=0.1\n~lr=0.2\n~none\n~n\n~t.i", "+x.xx+x"
-    ),
-    "through an interpolation": Case(
-        "ref is n: both overrides write n.a, and the first is not a prefix of the second",
-        "++ref.a=1 n.a=2\n++ref.a=1\nn.a=2 ++ref.a=1\nref.a=1",
-        "...x",
-        newer="....",
-    ),
-    "an interpolation that an override turns": Case(
-        "choose is options.a, a leaf, until which=b makes it a dict",
-        "choose.x=1\nwhich=b choose.x=1\nwhich=a choose=3",
-        "xx+",
-        newer="x.+",
-    ),
-    "setting an interpolation": Case(
-        "it is replaced without being resolved", "n.alias=1\nref=1\nref=null\nlr=2 n.alias=3", "++++"
-    ),
-    "interpolation as value": Case(
-        "nothing is checked until it is read", "lr=${nowhere}\nt.i=${name}\nlr=${n.a} n.a=2", "..."
-    ),
-    "types": Case(
-        "every typed field, right and wrong",
-        "t.i=1\nt.i=1.5\nt.i=word\nt.i=null\nt.f=1\nt.f=word\nt.b=yes\nt.b=word\nt.s=1\nt.p=a/b\nt.e=RED\nt.e=GREEN\nt.e=2\n"
-        "t.oi=null\nt.oi=3\nt.oi=x\nt.any=word\nt.any=[1,2]\nt.miss=4\nt.miss=x\nt.new=1",
-        "+xxx+x+x+++x+++x+++xx",
-    ),
-    "unions": Case("a union keeps the type it has", "t.u=2\nt.u=word\nt.u=1.5\nt.u=[1]\nt.u=2 t.i=3", "..xx."),
-    "lists": Case(
-        "typed elements, indices, lists in place of other things",
-        "layers=[3]\nlayers=[]\nt.li=[3,4]\nt.li=[a]\nt.li=5\nlr=[1]\nt.i=[1]\nlayers.0=7\nlayers.5=7\nlayers=[3] layers.0=7\nlayers=3",
-        "+++xx+x.x.+",
-    ),
-    "dicts": Case(
-        "merged into what is there, under its struct flags",
-        "n={a:2}\nn={new:2}\nt.di={one:2}\nt.di={two:2}\nlr={x:1}\nn={a:2} n.a=3",
-        ".x.x..",
-    ),
-    "typed dicts": Case(
-        "closed by Hydra's struct flag; values typed",
-        "t.di.one=2\nt.di.two=2\n+t.di.two=2\n+t.di.two=x\nt.di.one=x",
-        "+x+xx",
-    ),
-    "keys with several spellings": Case(
-        "RED, and `true` and `yes`, are other keys than they look",
-        "t.dc.RED=2\n+t.dc.BLUE=2\n+t.dc.RED=2\nt.db.true=1\n+t.db.no=1 +t.db.false=2",
-        "..xxx",
-    ),
-    "structured dicts": Case(
-        "whole nodes of a schema",
-        "t.inner.width=1\nt.inner.width=x\nt.inner.tag=x\nt.inner=1\nt.inner={width:2}\nt.on={width:2}\nt.on.width=1\nt.on=null",
-        "+x+x..x.",
-    ),
-    "read-only": Case(
-        "what is frozen stays so, at any depth", "frozen.x=2\nfrozen.y.z=2\n+frozen.new=1\n~frozen.x\nlr=1", "xxxx+"
-    ),
-    "missing values": Case("??? as a value, and in place of one", "miss=1\nmiss=???\nlr=???\nlr=1 miss=2", "+..+"),
-    "sweeps and broken texts": Case("no trial holds a sweep", "lr=1,2\nlr=range(3)\nlr=[1\n=3\nlr", "xxxxx"),
-    "quoted, escaped and odd values": Case(
-        "the grammar decides", "name='a,b'\nname=\"it's\"\nname=a\\,b\nname=\nname='${x}'\nname=a:b", "++++.+"
-    ),
-    "odd keys": Case(
-        "value paths or groups by their look", "n[a]=1\nmodel/a=1\nlr@x=1\nn.b[c]=1\nn..a=1", "xxxxx", newer=".xx.x"
-    ),
-    "overrides of hydra": Case(
-        "they are Hydra's business",
-        f"{_SUBDIR}=x\n{_SUBDIR}=${{lr}} lr=2\nhydra.job.name=x\nhydra/job_logging=none\n++hydra.new=1",
-        ".....",
-    ),
-    "the directory needs a value": Case(
-        "swept, typed, from a group, or through others",
-        "lr=1\nlr=1e-3\nlr=null\nlr=word\nmodel=e lr=3\nmodel=d lr=3\nmodel=d seed=3\nlr=[1]\n~lr",
-        "++x++++xx",
-        (f"{_SUBDIR}='${{lr}}'",),
-    ),
-    "the directory goes through interpolations": Case(
-        "chain is name; n.alias is lr",
-        "name=x lr=1\nlr=2\nchain=y\nn.alias=3\nname=${lr}",
-        "++++.",
-        (f"{_SUBDIR}='${{chain}}-${{n.alias}}'",),
-    ),
-    "the directory chooses what it reads": Case(
-        "what it reads depends on a value",
-        "which=b\nwhich=a options.a=4",
-        "x.",
-        (f"{_SUBDIR}='${{options.${{which}}}}'",),
-    ),
-    "the directory asks a resolver": Case(
-        "which may read anything", "lr=1\nseed=3", "..", (f"{_SUBDIR}='${{peek:lr}}'",)
-    ),
-    "the directory holds the job's overrides": Case(
-        "all of them, sorted, choices too",
-        "seed=1 lr=2\nmodel=b lr=3\n+new=1 name='a b'\n~lr seed=1\nn={a:1}",
-        "++++.",
-        (f"{_SUBDIR}='${{hydra.job.override_dirname}}'",),
-    ),
-    "the directory names one override": Case(
-        "by its place in the list", "seed=1 lr=2\nmodel=b lr=3", "..", (f"{_SUBDIR}='${{hydra:overrides.task.0}}'",)
-    ),
-    "the directory is unknown before launch": Case(
-        "the id of the job", "lr=1", "+", (f"{_SUBDIR}='${{hydra.job.id}}'",)
-    ),
-    "the directory names choices": Case(
-        "as Hydra notes them",
-        "model=b lr=1\nlr=2",
-        "++",
-        (f"{_SUBDIR}='${{hydra:runtime.choices.model}}-${{hydra:job.num}}'",),
-    ),
-    "the job's name is a value": Case(
-        "Hydra looks whether it is missing, and the directory uses it",
-        "name=x\nlr=2\nmiss=1 lr=2",
-        ".++",
-        ("hydra.job.name='${chain}'", f"{_SUBDIR}='${{hydra.job.name}}'"),
-    ),
-    "the job's name is missing in the base": Case(
-        "an interpolation of ??? counts as a name, which nothing can resolve",
-        "miss=x\nlr=2",
-        ".x",
-        ("hydra.job.name='${miss}'", f"{_SUBDIR}='${{hydra.job.name}}_${{hydra.job.num}}'"),
-    ),
-    "hydra reads a value of the user's": Case(
-        "env_copy names a variable, and Hydra looks it up",
-        "name=PATH\nname=NO_SUCH_VARIABLE\nlr=1",
-        ".x+",
-        ("hydra.job.env_copy=['${which_variable}']",),
-        {**FILES, "config": CONFIG.replace("name: run", "name: PATH") + "which_variable: ${name}\n"},
-    ),
-    "hydra is elsewhere": Case(
-        "a node of Hydra's is one of the user's",
-        "mine.A=x\nlr=2",
-        "..",
-        ("hydra.job.env_set='${mine}'",),
-        files={
-            **FILES,
-            "config": CONFIG + "mine: {A: b}\n",
-        },
-    ),
-    "interpolated choice of a group": Case(
-        "the option of one group follows another's, not the value of that name",
-        "model=b other_b=2\nmodel=a other_a=2\nmodel=b other_a=2\nkind=b other_a=2",
-        "++x+",
-        files={
-            "config": "defaults: [model: a, {other: 'from_${model}'}, _self_]\nkind: a\n",
-            "model/a": "size: 1\n",
-            "model/b": "size: 2\n",
-            "other/from_a": "# @package _global_\nother_a: 1\n",
-            "other/from_b": "# @package _global_\nother_b: 1\n",
-        },
-    ),
-    "a folder that is no group": Case(
-        "any folder beside the configs is a group to Hydra, so the value of that name cannot be overridden",
-        "logs=x\nlr=2",
-        "x+",
-        files={"logs/deeper/nothing": "", "config": "logs: here\nlr: 1\n"},
-    ),
-    "a group that must be chosen": Case(
-        "the base has none",
-        "model=a size=1\nlr=1\nmodel=a model.size=2",
-        "xx+",
-        files={"config": "defaults:\n  - model: ???\n  - _self_\nlr: 1\n"},
-    ),
-    "a broken option": Case(
-        "its values clash with the schema: not the override's fault",
-        "model=bad lr=1\nmodel=none lr=1\nlr=1",
-        "xx+",
-        files={**FILES, "model/bad": "# @package _global_\nt: {i: word}\n"},
-    ),
-}
-
-
-@pytest.mark.parametrize("name", CASES)
-def test_designed_cases(name: str, tmp_path: Path) -> None:
-    case = CASES[name]
-    told = case.newer if case.newer is not None and NEWER else case.told
-    app = write_app(tmp_path, case.files, *case.hydra)
-    assert verdicts(app, [line.split() for line in case.trials.splitlines()]).told == told, case.why
+def test_a_directory_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "sweep" / "1").mkdir(parents=True)
+    (tmp_path / "sweep" / "1" / "precious.txt").write_text("mine")
+    with pytest.raises(SweepError, match="holds something else"):
+        validate(write_app(tmp_path, FILES), planned([["lr=1"], ["lr=2"]]), tmp_path / "sweep")

@@ -1,0 +1,53 @@
+"""What a trial leaves behind in a process that goes on to the next one, and what can be done about it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+log = logging.getLogger("hyperherd")
+
+
+@contextmanager
+def cleared_up() -> Iterator[None]:
+    """Put environment, working directory and process group back as they were; say which threads are still there.
+
+    The whole environment, because what a trial leaves there decides about the next one: after a distributed fit
+    Lightning leaves LOCAL_RANK behind, and would take the next trial for a child.
+    """
+    environment, folder, threads = dict(os.environ), Path.cwd(), set(threading.enumerate())
+    had_group = _has_process_group()
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        with suppress(OSError):  # it is gone; the launcher knows where to go from here
+            os.chdir(folder)
+        if _has_process_group() and not had_group:
+            _destroy_process_group()
+        _warn_of_threads(threads)
+
+
+def _has_process_group() -> bool:
+    distributed = sys.modules.get("torch.distributed")
+    return distributed is not None and distributed.is_available() and distributed.is_initialized()
+
+
+def _destroy_process_group() -> None:
+    """Leave torch's process group: the next trial would wait in it for ranks that are gone."""
+    try:
+        sys.modules["torch.distributed"].destroy_process_group()
+    except RuntimeError as error:  # its other ranks may have died
+        log.warning("the trial's process group cannot be left: %s", error)
+
+
+def _warn_of_threads(before: set[threading.Thread]) -> None:
+    left = [thread.name for thread in threading.enumerate() if thread not in before and not thread.daemon]
+    if left:
+        log.warning("the trial leaves threads behind (%s); what they log goes to the next trial", ", ".join(left))
