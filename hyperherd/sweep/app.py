@@ -23,8 +23,7 @@ if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
     from hydra.types import HydraContext, TaskFunction
 
-_HYDRA_ALWAYS_ENDS_MULTIRUN = tuple(int(part) for part in hydra.__version__.split(".")[:2]) >= (1, 4)
-"""Hydra 1.3 calls `on_multirun_end` only after a sweep that returned."""
+_HYDRA_VERSION = tuple(int(part) for part in hydra.__version__.split(".")[:2])
 
 
 @dataclass(frozen=True)
@@ -105,8 +104,8 @@ class HydraApp:
 
     def end_multirun(self) -> None:
         """Call the users' `on_multirun_end` callbacks, for a sweep that will not return to Hydra."""
-        if _HYDRA_ALWAYS_ENDS_MULTIRUN:
-            return
+        if _HYDRA_VERSION >= (1, 4):
+            return  # it does so itself, however a sweep ends
         self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
 
 
@@ -120,13 +119,15 @@ def composed_app(config_dir: Path, config_name: str, overrides: Sequence[str]) -
     def no_task(config: DictConfig) -> None:
         raise AssertionError("a preview runs nothing")
 
-    with initialize_config_dir(str(config_dir), version_base=None):
-        hydra = GlobalHydra.instance().hydra
-        assert hydra is not None
-        config = hydra.compose_config(
+    # Hydra 1.3 warns without a version_base, and 1.4 of one.
+    version_base: dict[str, Any] = {} if _HYDRA_VERSION >= (1, 4) else {"version_base": None}
+    with initialize_config_dir(str(config_dir), **version_base):
+        app = GlobalHydra.instance().hydra
+        assert app is not None
+        config = app.compose_config(
             config_name, ["hydra/sweeper=herd", *overrides], RunMode.MULTIRUN, with_log_configuration=False
         )
-        return HydraApp(HydraContext(hydra.config_loader, Callbacks()), no_task, config)
+        return HydraApp(HydraContext(app.config_loader, Callbacks()), no_task, config)
 
 
 @contextmanager
