@@ -19,13 +19,15 @@ from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
 from hyperherd.space.point import Assignment, Point
 from hyperherd.space.reading import check_names
-from hyperherd.space.values import Value, identity, is_number
+from hyperherd.space.values import Value, is_number, token
 
 MOST_POINTS = 1_000_000
 """A larger space is taken for a mistake unless it is sampled or cut."""
 
 _DRAWS_PER_TRIAL = 100
 _Place = tuple[Any, ...]
+_Kept = dict[Any, tuple[_Place, Assignment]]
+"""By identity: where an assignment stands, and the assignment."""
 
 
 @dataclass(frozen=True)
@@ -152,9 +154,9 @@ class _Expander:
         self._context = context
         self._positions = {name: _positions(parameter) for name, parameter in space.parameters.items()}
 
-    def enumerated(self, limit: int | None, report: Report) -> dict[str, tuple[_Place, Assignment]]:
-        """Return all assignments by identity, or the first `limit` of them."""
-        kept: dict[str, tuple[_Place, Assignment]] = {}
+    def enumerated(self, limit: int | None, report: Report) -> _Kept:
+        """Return all assignments by their identity, or the first `limit` of them."""
+        kept: _Kept = {}
         for number, grid in enumerate(self.space.grids):
             for block, values in grid.points(self._context):
                 for assignment in self._conditioned(grid, values):
@@ -168,11 +170,11 @@ class _Expander:
                     )
         return kept
 
-    def drawn(self, sample: int) -> dict[str, tuple[_Place, Assignment]]:
+    def drawn(self, sample: int) -> _Kept:
         """Return up to `sample` assignments from points drawn at random; fewer if new ones become hard to find."""
         rng = random.Random(self.space.seed)
         sizes = [grid.size(self._context) for grid in self.space.grids]
-        kept: dict[str, tuple[_Place, Assignment]] = {}
+        kept: _Kept = {}
         for _ in range(sample * _DRAWS_PER_TRIAL):
             if len(kept) >= sample:
                 break
@@ -184,7 +186,7 @@ class _Expander:
                 self._keep(kept, (number, block), rng.choice(left))
         return kept
 
-    def in_order(self, kept: Mapping[str, tuple[_Place, Assignment]]) -> list[Assignment]:
+    def in_order(self, kept: _Kept) -> list[Assignment]:
         """Return assignments in the order of their places."""
         return [assignment for _, assignment in sorted(kept.values(), key=lambda item: item[0])]
 
@@ -199,29 +201,23 @@ class _Expander:
             ]
         return [point.assignment() for point in points]
 
-    def _keep(self, kept: dict[str, tuple[_Place, Assignment]], block: tuple[int, int], assignment: Assignment) -> bool:
+    def _keep(self, kept: _Kept, block: tuple[int, int], assignment: Assignment) -> bool:
         """Keep an assignment unless there is an equal one; return whether it was new."""
-        key = identity(assignment.values)
+        values = assignment.values
+        ranks = tuple([_rank(positions, name, values) for name, positions in self._positions.items()])
+        others = sorted((name, token(value)) for name, value in values.items() if name not in self._positions)
+        key = (ranks, *others)
         if key in kept:
             return False
-        kept[key] = ((*block, *self._ranks(assignment)), assignment)
+        # What a condition `set` comes last: the other names it made room for are the coarser difference.
+        place = (*block, ranks, sorted((name in assignment.added, name, text) for name, text in others))
+        kept[key] = (place, assignment)
         return True
-
-    def _ranks(self, assignment: Assignment) -> _Place:
-        """Return where an assignment stands among others of its block: by its values, in the order of the axes."""
-        values = assignment.values
-        ranks = [_rank(positions, name, values) for name, positions in self._positions.items()]
-        others = [
-            (name in assignment.added, name, repr(value))
-            for name, value in values.items()
-            if name not in self._positions
-        ]
-        return (*ranks, tuple(sorted(others)))
 
 
 def _positions(parameter: Parameter) -> dict[str, int]:
     own = parameter.values if isinstance(parameter.values, tuple) else ()
-    return {repr(value): index for index, value in reversed(list(enumerate(own)))}
+    return {token(value): index for index, value in reversed(list(enumerate(own)))}
 
 
 def _rank(positions: Mapping[str, int], name: str, values: Mapping[str, Value]) -> tuple[int, float, str]:
@@ -229,10 +225,11 @@ def _rank(positions: Mapping[str, int], name: str, values: Mapping[str, Value]) 
     if name not in values:
         return (0, 0.0, "")
     value = values[name]
-    position = positions.get(repr(value))
+    text = token(value)
+    position = positions.get(text)
     if position is not None:
         return (1, float(position), "")
-    return (2, float(value) if is_number(value) else 0.0, repr(value))
+    return (2, float(value) if is_number(value) else 0.0, text)
 
 
 def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignment]:

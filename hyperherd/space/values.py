@@ -10,6 +10,7 @@ from typing import Any
 Value = Any
 """None, bool, int, float, str, or lists and dicts (with string keys) of them."""
 
+_SCALARS = (str, int, float, type(None))
 _TOLERANCE = 1e-9
 """Relative; as in the first HyperHerd, so that 0.1 + 0.2 matches 0.3."""
 
@@ -33,6 +34,11 @@ def equal(left: Value, right: Value) -> bool:
 def identical(left: Value, right: Value) -> bool:
     """Return whether two values are the same in type too: to a trial 1, 1.0 and true are three values."""
     return repr(left) == repr(right)
+
+
+def token(value: Value) -> str:
+    """Return one text for all values that are identical to `value`, and for no other."""
+    return repr(value) if isinstance(value, _SCALARS) else identity({"": value})
 
 
 def identity(values: Mapping[str, Value]) -> str:

@@ -326,6 +326,7 @@ def configs(draw: st.DrawFn) -> dict[str, str]:
     return {**FILES, "config": "\n".join(lines)}
 
 
+@pytest.mark.filterwarnings("ignore")  # what Hydra and OmegaConf say of odd configs is not at issue
 @settings(
     max_examples=8,
     deadline=None,
