@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from hyperherd.results.trials import Trial as Trial
     from hyperherd.results.trials import Trials as Trials
     from hyperherd.sweep.preview import plan as plan
+    from hyperherd.trial.log import log_array as log_array
     from hyperherd.trial.log import log_metrics as log_metrics
     from hyperherd.trial.log import log_result as log_result
+    from hyperherd.trial.log import resumed as resumed
 
 __version__ = "0.1.0"
 
@@ -27,8 +29,10 @@ _HOMES = {
     "plan": "hyperherd.sweep.preview",
     "Trial": "hyperherd.results.trials",
     "Trials": "hyperherd.results.trials",
+    "log_array": "hyperherd.trial.log",
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",
+    "resumed": "hyperherd.trial.log",
 }
 __all__ = ["HyperherdError", "Trial", "Trials", "load", "log_metrics", "log_result", "plan"]
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import current_trial, log_metrics
+from hyperherd.trial.log import current_trial, log_metrics, resumed
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 
 if TYPE_CHECKING:
@@ -62,6 +62,8 @@ class _StreamHooks(Hooks):
     @harmless
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer, keep=False)  # What a LearningRateFinder left behind is none of this run.
+        if self._active and trainer.global_step:  # From a checkpoint: what an older attempt did after it is done again.
+            resumed(trainer.global_step + 1)
 
     @harmless
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

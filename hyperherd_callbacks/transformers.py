@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import current_trial, log_metrics
+from hyperherd.trial.log import current_trial, log_metrics, resumed
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 
 if TYPE_CHECKING:
@@ -24,6 +24,14 @@ class _StreamHooks(Hooks):
     How often is for the Trainer to say (`logging_steps`, 500 unless set). Outside of a trial and a Hydra job it does
     nothing.
     """
+
+    @harmless
+    def on_train_begin(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        # From a checkpoint: what an older attempt did after it is done again.
+        if state.global_step and state.is_world_process_zero and current_trial() is not None:
+            resumed(state.global_step + 1)
 
     @harmless
     def on_log(

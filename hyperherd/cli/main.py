@@ -33,12 +33,18 @@ examples:
   herd-results multirun/2026-11-21/*         the sweeps of one day in one table
   herd-results -m val/acc:max                the best value of each trial, not the last
   herd-results -f json | jq .objective
+  herd-results compact multirun/s --delete   a finished sweep's metric files become one
 """
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `herd-results` with `argv` (default: the process's arguments) and return its exit code."""
-    arguments = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else list(argv)
+    if given[:1] == ["compact"]:
+        from hyperherd.cli.compact import compact
+
+        return compact(given[1:])
+    arguments = _parser().parse_args(given)
     try:
         return _run(arguments)
     except BrokenPipeError:

@@ -1,7 +1,7 @@
 """Any Hydra launcher behind our seam: basic, joblib, submitit, or one we have never heard of.
 
-Such a launcher numbers the jobs of one call in a row. `hydra.job.num` is the trial's number if it gets numbers in a row,
-which it does in a new sweep, and in every sweep whose config uses that number.
+Such a launcher numbers the jobs of one call in a row. `hydra.job.num` is the trial's number if it gets numbers in a
+row, which it does in a new sweep, and in every sweep whose config uses that number.
 """
 
 from __future__ import annotations

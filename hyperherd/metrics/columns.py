@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyperherd.metrics.arrow import column, scalar, texts
-from hyperherd.metrics.journal import Final, JournalName, Rows, blocks, parse
+from hyperherd.metrics.attempts import Beginning
+from hyperherd.metrics.journal import Final, Rows
 from hyperherd.metrics.parquet import SCHEMA
 
 
@@ -20,6 +19,8 @@ class Columns:
     def __init__(self) -> None:
         self.final: list[tuple[str, Final]] = []
         self.skipped = 0
+        self.told: dict[int, Beginning] = {}
+        """Where attempts said they go on."""
         self._step = array("q")
         self._metric = array("i")
         self._value = array("d")
@@ -39,14 +40,18 @@ class Columns:
         self.skipped += rows.skipped
         self.final += [(name, Final(attempt, *item)) for name, item in rows.final.items()]
         self._step.extend(rows.step)
-        self._metric.extend([names.setdefault(name, len(names)) for name in rows.metric])
+        for name in dict.fromkeys(rows.metric):
+            names.setdefault(name, len(names))
+        self._metric.extend(map(names.__getitem__, rows.metric))
         self._value.extend(_filled(rows.value, start, self._no_value))
         self._time.extend(_filled(rows.time, start, self._no_time))
         self._attempt.extend([attempt] * len(rows.step))
+        for resumed in rows.resumed:
+            self.told.setdefault(attempt, Beginning()).resume(resumed)
         self._json.update({start + place: text for place, text in rows.json.items()})
 
-    def table(self, *stored: pa.Table) -> pa.Table:
-        """Return the rows, after those of `stored` tables."""
+    def table(self) -> pa.Table:
+        """Return the rows in the order in which they came."""
         metric = pa.DictionaryArray.from_arrays(column(pa.int32(), self._metric), texts(list(self._names)))
         seconds = column(pa.float64(), self._time, self._no_time)
         micros = pc.round(pc.multiply(seconds, scalar(pa.float64(), 1e6))).cast(pa.int64())
@@ -56,11 +61,9 @@ class Columns:
             column(pa.float64(), self._value, self._no_value),
             micros.cast(SCHEMA.field("time").type),
             column(pa.int16(), self._attempt),
-            texts([self._json.get(place) for place in range(len(self))])
-            if self._json
-            else pa.nulls(len(self), pa.string()),
+            self._texts(),
         ]
-        return pa.concat_tables([*stored, pa.Table.from_arrays(columns, schema=SCHEMA)])
+        return pa.Table.from_arrays(columns, schema=SCHEMA)
 
     def _texts(self) -> pa.Array:
         if not self._json:
@@ -74,20 +77,3 @@ def _filled(items: list[float | None], start: int, missing: list[int]) -> list[f
         return items  # type: ignore[return-value]
     missing += [start + place for place, item in enumerate(items) if item is None]
     return [0.0 if item is None else item for item in items]
-
-
-def load(folder: Path, journals: Mapping[str, JournalName]) -> Columns:
-    """Return what journals hold, with every line that cannot be read counted.
-
-    Raises:
-        FileNotFoundError: one has been merged meanwhile.
-    """
-    columns = Columns()
-    for name, about in journals.items():
-        with open(folder / name, "rb") as stream:
-            for block in blocks(stream):
-                rows = parse(block)
-                if not block.endswith(b"\n") and about.may_be_alive:
-                    rows.skipped = 0  # Not torn: being written.
-                columns.add(rows, about.attempt)
-    return columns

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import secrets
+from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,3 +36,17 @@ class FileOps:
     def remove(self, path: Path) -> None:
         """Delete `path`, which may be gone already."""
         path.unlink(missing_ok=True)
+
+
+def replace(path: Path, write: Callable[[BinaryIO], object], files: FileOps) -> None:
+    """Replace `path` by what `write` writes: complete and on disk before it has the name."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        with files.create(temporary) as stream:
+            write(stream)
+            files.sync(stream)
+        files.rename(temporary, path)
+    except OSError:
+        temporary.unlink(missing_ok=True)
+        raise
+    files.sync_folder(path.parent)

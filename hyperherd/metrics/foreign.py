@@ -1,40 +1,82 @@
-"""JSONL that other programs write in a trial's metrics folder: read in place, never merged away (docs/format.md).
+"""JSONL that other programs write: read in place, never merged away (docs/format.md, Other programs' files).
 
 Invariant: a line that has none of the three shapes costs itself and no other; it is counted.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from hyperherd.metrics.journal import JournalName, Rows, add_record, as_number, as_time, blocks, load
+from hyperherd.metrics.journal import Rows, add_record, as_number, as_time, blocks, load
+from hyperherd.metrics.names import SourceName
 from hyperherd.metrics.values import as_name, as_step, dumps
+from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
 
 _ONE_VALUE = frozenset({"step", "value", "ts"})
 
 
-def list_foreign(folder: Path) -> list[Path]:
-    """Return the JSONL files below a trial's metrics folder that are no journals, sorted."""
-    found = [path for path in folder.rglob("*.jsonl") if path.is_file()]
-    return sorted(path for path in found if not _is_ours(path.relative_to(folder)))
+class Foreign(NamedTuple):
+    """A file of another program, and the metric of rows that name none."""
+
+    path: Path
+    metric: str
+
+
+def list_foreign(paths: TrialPaths) -> list[Foreign]:
+    """Return the JSONL files of a trial that are no journals, sorted; those below a folder are named by their path."""
+    found = _below(paths.metrics)
+    for path in (paths.root / "metrics.jsonl", paths.root / "logs" / "metrics.jsonl"):
+        if path.is_file():
+            found.append(Foreign(path, "metrics"))
+    return found + _of_first_hyperherd(paths)
+
+
+def _below(folder: Path) -> list[Foreign]:
+    if not folder.is_dir():
+        return []
+    found = [path.relative_to(folder) for path in folder.rglob("*.jsonl") if path.is_file()]
+    return [
+        Foreign(folder / path, as_name(path.with_suffix("").as_posix())) for path in sorted(found) if not _is_ours(path)
+    ]
 
 
 def _is_ours(path: Path) -> bool:
     """Return whether a path below the folder is a journal, or hidden: temporary, or a ghost of NFS."""
-    is_journal = len(path.parts) == 1 and JournalName.parse(path.name) is not None
+    is_journal = len(path.parts) == 1 and SourceName.parse(path.name) is not None
     return is_journal or any(part.startswith(".") for part in path.parts)
 
 
-def read_foreign(path: Path, folder: Path) -> Iterator[Rows]:
-    """Yield the rows of one such file, block by block; its path below `folder` names a metric that has no name."""
-    metric = as_name(path.relative_to(folder).with_suffix("").as_posix())
-    with open(path, "rb") as stream:
+def _of_first_hyperherd(paths: TrialPaths) -> list[Foreign]:
+    """Return the streams that its `log_result` wrote for this trial, in the workspace that is our sweep directory."""
+    for parent in paths.root.absolute().parents:
+        results = parent / RECORDS / "results"
+        if results.is_dir():
+            number = _number(paths)
+            return [] if number is None else _below(results / str(number) / "stream")
+        if SweepPaths(parent).sweep.exists():
+            break
+    return []
+
+
+def _number(paths: TrialPaths) -> int | None:
+    """Return the trial's number, as its own book has it."""
+    try:
+        number = json.loads(paths.trial.read_bytes())["number"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return number if isinstance(number, int) else None
+
+
+def read_foreign(file: Foreign) -> Iterator[Rows]:
+    """Yield the rows of one such file, block by block."""
+    with open(file.path, "rb") as stream:
         for block in blocks(stream):
             rows = Rows()
             for line in block.split(b"\n"):
-                if line.strip() and not _add(rows, load(line), metric):
+                if line.strip() and not _add(rows, load(line), file.metric):
                     rows.skipped += 1
             yield rows
 

@@ -1,4 +1,4 @@
-"""Journals: their names, their lines, and who may still write to them (docs/format.md, Journals).
+"""The lines of journals (docs/format.md, Journals).
 
 Invariant: a line that is not a whole record (torn by a kill or a full disk) costs itself and no other; it is counted.
 """
@@ -6,13 +6,9 @@ Invariant: a line that is not a whole record (torn by a kill or a full disk) cos
 from __future__ import annotations
 
 import json
-import os
-import re
-import socket
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, repeat
-from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
@@ -23,69 +19,10 @@ from hyperherd.records.files import number
 BLOCK = 1 << 17
 """Bytes read at a time: a journal of any size is parsed in little memory, what a block becomes in the CPU's cache."""
 
-_NAME = re.compile(r"journal-(\d+)-(.+)-(\d+)-([0-9A-Za-z]+)\.jsonl")
+_DISORDER = 5.0
+"""Seconds by which a line of a journal may be earlier than the one before it."""
 _LAST_TIME = 4e9
 """Seconds since 1970 beyond which a number is no time (2096): milliseconds, say."""
-
-
-class JournalName(NamedTuple):
-    """What the name of a journal says about its writer."""
-
-    attempt: int
-    host: str
-    pid: int
-    nonce: str
-
-    @classmethod
-    def parse(cls, name: str) -> JournalName | None:
-        """Return what `name` says, or None if it is no journal's."""
-        found = _NAME.fullmatch(name)
-        if found is None:
-            return None
-        attempt, host, pid, nonce = found.groups()
-        return cls(int(attempt), host, int(pid), nonce)
-
-    def __str__(self) -> str:
-        return f"journal-{self.attempt}-{self.host}-{self.pid}-{self.nonce}.jsonl"
-
-    @property
-    def is_local(self) -> bool:
-        """Whether its writer ran on this host."""
-        return self.host == this_host()
-
-    @property
-    def may_be_alive(self) -> bool:
-        """Whether somebody may still write to it; of other hosts nothing is known, so there somebody always may."""
-        if not self.is_local:
-            return True
-        if self.pid == os.getpid():
-            return str(self) in open_here
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return False
-        except (PermissionError, OverflowError):
-            pass
-        return True
-
-
-open_here: set[str] = set()
-"""Names of the journals that this process may still write to; `writer` keeps it."""
-
-
-def this_host() -> str:
-    """Return the name of this host as it stands in journals' names."""
-    return socket.gethostname().split(".")[0] or "localhost"
-
-
-def list_journals(folder: Path) -> dict[str, JournalName]:
-    """Return the journals in a trial's metrics folder by name, in the order of attempts; none without a folder."""
-    try:
-        found = {path.name: JournalName.parse(path.name) for path in folder.iterdir()}
-    except FileNotFoundError:
-        return {}
-    known = {name: parsed for name, parsed in found.items() if parsed is not None}
-    return dict(sorted(known.items(), key=lambda item: item[1]))
 
 
 def blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -102,12 +39,41 @@ def blocks(stream: BinaryIO) -> Iterator[bytes]:
         yield rest
 
 
+def seek_time(stream: BinaryIO, since: float) -> None:
+    """Go to a line of a journal from which on everything is that was written since a time, and little more.
+
+    Lines are in the order of their times but for those of several threads, which `_DISORDER` covers.
+    """
+    low, high = 0, stream.seek(0, 2)
+    while high - low > BLOCK:
+        middle = (low + high) // 2
+        stream.seek(middle)
+        stream.readline()
+        record = load(stream.readline())
+        time = as_time(record.get("ts")) if record else None
+        if time is not None and time < since - _DISORDER:
+            low = middle
+        else:
+            high = middle
+    stream.seek(low)
+    if low:
+        stream.readline()
+
+
 class Final(NamedTuple):
     """A value logged without a step; of several under one name the greatest attempt, then time, wins."""
 
     attempt: int
     time: float
     value: Any
+
+
+class Resumed(NamedTuple):
+    """Where an attempt said it goes on: older attempts' rows at or after `step` are superseded."""
+
+    step: int
+    metrics: tuple[str, ...] | None
+    """None stands for all."""
 
 
 @dataclass
@@ -122,6 +88,7 @@ class Rows:
     """Index of a row to its exact JSON; few rows have one."""
     final: dict[str, tuple[float, Any]] = field(default_factory=dict)
     """Name to time and final value, the last one logged."""
+    resumed: list[Resumed] = field(default_factory=list)
     skipped: int = 0
     """Lines and values that could not be read."""
 
@@ -209,7 +176,20 @@ def _add(rows: Rows, record: dict[str, Any] | None) -> bool:
         for name, value in final.items():
             rows.final[values.as_name(name)] = (time or 0.0, value)
         return True
+    if "resumed" in record:
+        return _add_resumed(rows, record["resumed"])
     return add_record(rows, record)
+
+
+def _add_resumed(rows: Rows, resumed: Any) -> bool:
+    """Add ``{"step", "metrics": [name, ...] or null}``; return whether it is of that form."""
+    try:
+        names = resumed["metrics"]
+        metrics = None if names is None else tuple(values.as_name(name) for name in names)
+        rows.resumed.append(Resumed(values.as_step(resumed["step"]), metrics))
+    except (TypeError, KeyError):
+        return False
+    return True
 
 
 def add_record(rows: Rows, record: dict[str, Any]) -> bool:

@@ -1,6 +1,6 @@
-"""Merging journals into `metrics.parquet` (docs/format.md, Each row exactly once).
+"""Merging journals and parts into `metrics.parquet` (docs/format.md, Each row exactly once).
 
-Invariant: in any instant each row is found once, by a reader that drops the journals named in the footer. The new file,
+Invariant: in any instant each row is found once, by a reader that drops the sources named in the footer. The new file,
 which names its sources, is complete and on disk before it gets its name, and a source is deleted only after that.
 
 A trial has one merger at a time: the process that claimed its attempt, at the attempt's end or the next one's start.
@@ -8,13 +8,13 @@ A trial has one merger at a time: the process that claimed its attempt, at the a
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.files import FileOps
-from hyperherd.metrics.journal import JournalName, latest, list_journals
+from hyperherd.metrics.files import FileOps, replace
+from hyperherd.metrics.names import SourceName, list_sources
 from hyperherd.metrics.values import dumps, unwrap
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import strict
@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 
 
 def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files: FileOps | None = None) -> None:
-    """Merge every journal that nobody writes to any more into `metrics.parquet`, and write `summary.json`.
+    """Merge everything that nobody writes to any more into `metrics.parquet`, and write `summary.json`.
 
-    A journal of this host is merged if its writer is dead or a closed one of this process; one of another host if a
-    newer attempt has begun. If there is nothing to merge, nothing is touched.
+    A journal or part of this host is merged if its writer is dead or a closed one of this process; one of another host
+    if a newer attempt has begun. If there is nothing to merge, nothing is touched.
 
     Args:
         trial_dir: the trial's directory.
@@ -39,25 +39,26 @@ def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files:
         FormatError: `metrics.parquet` is broken, or of a newer format than ours.
     """
     paths, files = TrialPaths(trial_dir), files or FileOps()
-    journals = _mergeable(paths)
-    if not journals:
+    sources = _mergeable(paths)
+    if not sources:
         return
-    for leftover in paths.root.glob(f".{paths.parquet.name}.*.tmp"):  # of a merge that was killed
-        files.remove(leftover)
-    footer = _merge_rows(paths, journals, objective, files)
+    _remove_leftovers(paths, files)
+    footer = _merge_rows(paths, sources, objective, files)
     final = {name: strict(unwrap(item.value)) for name, item in footer.final.items()}
-    _replace(paths.summary, lambda stream: stream.write(dumps(final) + b"\n"), files)
-    for name in journals:
+    replace(paths.summary, lambda stream: stream.write(dumps(final) + b"\n"), files)
+    for name in sources:
         files.remove(paths.metrics / name)
+    with suppress(OSError):  # Something is in it: another program's file, or the journal of another process.
+        paths.metrics.rmdir()
 
 
-def _mergeable(paths: TrialPaths) -> dict[str, JournalName]:
-    """Return the journals that nobody writes to any more."""
-    journals = list_journals(paths.metrics)
-    newest = max([_newest_claim(paths), *(about.attempt for about in journals.values())])
+def _mergeable(paths: TrialPaths) -> dict[str, SourceName]:
+    """Return the journals and parts that nobody writes or replaces any more."""
+    sources = list_sources(paths.metrics)
+    newest = max([_newest_claim(paths), *(about.attempt for about in sources.values())])
     return {
         name: about
-        for name, about in journals.items()
+        for name, about in sources.items()
         if not about.may_be_alive or (not about.is_local and about.attempt < newest)
     }
 
@@ -69,42 +70,40 @@ def _newest_claim(paths: TrialPaths) -> int:
     return max((int(claim.name) for claim in paths.attempts.iterdir() if claim.name.isdecimal()), default=0)
 
 
+def _remove_leftovers(paths: TrialPaths, files: FileOps) -> None:
+    """Delete what a merge or a roll was writing when it was killed."""
+    for leftover in paths.root.glob(f".{paths.parquet.name}.*.tmp"):
+        files.remove(leftover)
+    for leftover in paths.metrics.glob(".part-*.tmp"):
+        part = SourceName.parse(leftover.name[1:].rpartition(".tmp")[0].rpartition(".")[0])
+        if part is not None and part.is_local and not part.may_be_alive:
+            files.remove(leftover)
+
+
 def _merge_rows(
-    paths: TrialPaths, journals: Mapping[str, JournalName], objective: Mapping[str, Any] | None, files: FileOps
+    paths: TrialPaths, sources: Mapping[str, SourceName], objective: Mapping[str, Any] | None, files: FileOps
 ) -> Footer:
-    """Replace `metrics.parquet` by its own rows and those of the journals it does not hold yet; return its footer."""
-    from hyperherd.metrics import columns, parquet, view
+    """Replace `metrics.parquet` by its own rows and those of the sources it does not hold yet; return its footer."""
+    from hyperherd.metrics import parquet
+    from hyperherd.metrics.find import add_parts, open_base
+    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.summing import summarize
 
-    old, stored = parquet.Footer(), []
-    if paths.parquet.exists():
-        with parquet.MetricsFile(paths.parquet) as file:
-            old = file.footer
-            sources = {name: about for name, about in journals.items() if name not in old.sources}
-            if not sources:
-                return old
-            stored = [file.rows()]
-    else:
-        sources = dict(journals)
-    loaded = columns.load(paths.metrics, sources)
-    table = view.ordered(loaded.table(*stored))
-    stats, result = view.summarize(view.default_view(table), objective or old.spec)
-    final = latest([*old.final.items(), *loaded.final])
-    footer = parquet.Footer(
-        (*old.sources, *sources), stats, result, table.num_rows, old.skipped + loaded.skipped, final
-    )
-    _replace(paths.parquet, lambda stream: parquet.write(table, footer, stream), files)
-    return footer
-
-
-def _replace(path: Path, write: Callable[[BinaryIO], object], files: FileOps) -> None:
-    """Replace `path` by what `write` writes: complete and on disk before it has the name."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    try:
-        with files.create(temporary) as stream:
-            write(stream)
-            files.sync(stream)
-        files.rename(temporary, path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
-    files.sync_folder(path.parent)
+    with Stored(paths.root) as stored:
+        base = open_base(paths)
+        old = base.footer if base else parquet.Footer()
+        if base is not None:
+            stored.add_file(base)
+        if old.sources and sources.keys() <= set(old.sources):
+            return old
+        fresh = {name: about for name, about in sources.items() if name not in old.sources}
+        held = add_parts(stored, paths.metrics, fresh)
+        journals = {name: about for name, about in fresh.items() if about.is_journal and name not in held}
+        stored.add_journals(paths.metrics, journals)
+        stats, result = summarize(stored.standing, objective or old.spec)
+        names = dict.fromkeys([*old.sources, *fresh, *held])
+        footer = parquet.Footer(
+            tuple(names), stats, result, stored.count, stored.skipped, stored.final, stored.attempts
+        )
+        replace(paths.parquet, lambda stream: parquet.write(stored.batches(), footer, stream), files)
+        return footer

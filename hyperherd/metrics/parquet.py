@@ -1,13 +1,14 @@
-"""`metrics.parquet`: its columns, its footer, reading and encoding it (docs/format.md).
+"""`metrics.parquet` and its parts: their columns, their footer, reading and encoding them (docs/format.md).
 
-The one module of this room, with `view`, that imports pyarrow at its top: import it inside functions only, so that a
-training process and `herd-results --help` never pay for it.
+Like all modules of this room that import pyarrow at their top (`arrow`, `columns`, `compacted`, `stored`, `streams`,
+`summing`, `view`, `wide`), it is imported inside functions only, so that a training process and `herd-results --help`
+never pay for it.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -17,8 +18,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.arrow import texts
-from hyperherd.metrics.journal import Final, JournalName
+from hyperherd.metrics.arrow import scalar, texts
+from hyperherd.metrics.attempts import Beginning
+from hyperherd.metrics.journal import Final
+from hyperherd.metrics.names import SourceName
 from hyperherd.metrics.stats import Objective, Stats
 from hyperherd.metrics.values import dumps
 from hyperherd.paths import FORMAT
@@ -35,6 +38,10 @@ SCHEMA = pa.schema(
     ]
 )
 ROWS_PER_GROUP = 1 << 18
+ROWS_PER_PART_GROUP = 1 << 16
+"""Many parts are read at a time, each a group at a time."""
+BATCH = 1 << 14
+"""Rows that are read at a time where memory must not grow with the file."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +49,19 @@ class Footer:
     """What `metrics.parquet` says beside its rows."""
 
     sources: tuple[str, ...] = ()
-    """Names of all journals whose rows it holds."""
+    """Names of all journals and parts whose rows it holds."""
     metrics: dict[str, Stats] = field(default_factory=dict)
     objective: Objective | None = None
     rows: int = 0
     skipped: int = 0
     final: dict[str, Final] = field(default_factory=dict)
+    attempts: dict[int, Beginning] | None = None
+    """How every attempt in it began; None if it does not tell."""
 
     @property
     def attempt(self) -> int:
         """The newest attempt whose rows it holds; -1 if none."""
-        names = map(JournalName.parse, self.sources)
+        names = map(SourceName.parse, self.sources)
         return max((name.attempt for name in names if name is not None), default=-1)
 
     @property
@@ -83,6 +92,7 @@ class Footer:
             "hyperherd.sources": dumps(list(self.sources)),
             "hyperherd.summary": dumps(strict(self.summary())),
             "hyperherd.final": dumps(final),
+            "hyperherd.attempts": dumps({str(key): item.as_json() for key, item in (self.attempts or {}).items()}),
         }
 
     @classmethod
@@ -96,6 +106,7 @@ class Footer:
             check_format(path, json.loads(metadata.get(b"hyperherd.format", b"1")))
             summary = json.loads(metadata.get(b"hyperherd.summary", b"{}"))
             final = json.loads(metadata.get(b"hyperherd.final", b"{}"))
+            attempts = json.loads(metadata.get(b"hyperherd.attempts", b"null"))
             return cls(
                 tuple(json.loads(metadata.get(b"hyperherd.sources", b"[]"))),
                 {name: Stats(**_numbers(stats)) for name, stats in summary.get("metrics", {}).items()},
@@ -103,6 +114,7 @@ class Footer:
                 summary.get("rows", 0),
                 summary.get("skipped", 0),
                 {name: Final(item["attempt"], item["time"], item["value"]) for name, item in final.items()},
+                None if attempts is None else {int(key): Beginning(**item) for key, item in attempts.items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FormatError(f"the footer of {path} cannot be read: {error}") from None
@@ -129,16 +141,15 @@ def _objective(raw: Mapping[str, Any] | None) -> Objective | None:
 
 
 class MetricsFile:
-    """An open `metrics.parquet`: what it gives stays one version, whoever replaces the file meanwhile.
+    """An open `metrics.parquet` or part: what it gives stays one version, whoever replaces the file meanwhile.
 
     Raises:
         FileNotFoundError: there is none.
         FormatError: it is no Parquet file, or of a newer format than ours.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._stream = open(path, "rb")  # noqa: SIM115 - closed by __exit__
+    def __init__(self, path: Path, stream: BinaryIO | None = None) -> None:
+        self._stream = stream or open(path, "rb")  # noqa: SIM115 - closed by close()
         try:
             self._file = pq.ParquetFile(self._stream)
             self.footer = Footer.decode(path, self._file.schema_arrow.metadata or {})
@@ -153,37 +164,97 @@ class MetricsFile:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file."""
         self._stream.close()
 
-    def rows(self, metrics: Sequence[str] | None = None) -> pa.Table:
-        """Return its rows, or those of some metrics, as they are stored."""
-        if metrics is None:
-            return self._file.read().select(SCHEMA.names).cast(SCHEMA)
-        groups = [index for index in range(self._file.num_row_groups) if self._may_hold(index, metrics)]
-        return only(self._file.read_row_groups(groups).select(SCHEMA.names).cast(SCHEMA), metrics)
+    @property
+    def count(self) -> int:
+        """How many rows it has."""
+        return int(self._file.metadata.num_rows)
 
-    def _may_hold(self, group: int, metrics: Sequence[str]) -> bool:
-        """Return whether a row group's statistics leave room for one of the metrics."""
-        column = self._file.schema_arrow.get_field_index("metric")
-        statistics = self._file.metadata.row_group(group).column(column).statistics
+    def rows(self, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
+        """Return its rows, or those of some metrics and since some microsecond, as they are stored."""
+        groups = self._groups(metrics, since)
+        return chosen(conformed(self._file.read_row_groups(groups, use_threads=False)), metrics, since)
+
+    def batches(self, metrics: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield its rows, or those of some metrics, a few at a time and as they are stored."""
+        for batch in self._file.iter_batches(BATCH, self._groups(metrics, None), use_threads=False):
+            table = chosen(conformed(pa.Table.from_batches([batch])), metrics)
+            if table.num_rows:
+                yield table
+
+    def _groups(self, metrics: Sequence[str] | None, since: int | None) -> list[int]:
+        """Return the row groups whose statistics leave room for what is wanted."""
+        groups = list(range(self._file.num_row_groups))
+        if metrics is not None:
+            groups = [group for group in groups if _meets(self._bounds(group, "metric"), metrics)]
+        if since is not None:
+            groups = [group for group in groups if _reaches(self._bounds(group, "time"), since)]
+        return groups
+
+    def _bounds(self, group: int, name: str) -> tuple[Any, Any] | None:
+        """Return the least and the greatest value of a column in a row group, where the file tells them."""
+        index = self._file.metadata.schema.to_arrow_schema().get_field_index(name)
+        statistics = self._file.metadata.row_group(group).column(index).statistics
         if statistics is None or not statistics.has_min_max:
-            return True
-        return any(statistics.min <= metric <= statistics.max for metric in metrics)
+            return None
+        return (statistics.min, statistics.max) if name == "metric" else (statistics.min_raw, statistics.max_raw)
 
 
-def only(table: pa.Table, metrics: Sequence[str]) -> pa.Table:
-    """Return the rows of some metrics."""
-    return table.filter(pc.is_in(table["metric"], value_set=texts(metrics)))
+def _meets(bounds: tuple[str, str] | None, metrics: Sequence[str]) -> bool:
+    return bounds is None or any(bounds[0] <= metric <= bounds[1] for metric in metrics)
 
 
-def write(table: pa.Table, footer: Footer, stream: BinaryIO) -> None:
-    """Encode sorted rows; the encodings suit counters, and floats that came from float32."""
-    pq.write_table(
-        table.replace_schema_metadata(footer.encode()),
+def _reaches(bounds: tuple[int, int] | None, since: int) -> bool:
+    return bounds is None or bounds[1] >= since
+
+
+def conformed(table: pa.Table) -> pa.Table:
+    """Return the rows with our columns in our types, whoever wrote them."""
+    return table.select(SCHEMA.names).cast(SCHEMA)
+
+
+def chosen(table: pa.Table, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
+    """Return the rows of some metrics, and since some microsecond; one that has no time is none of these."""
+    if metrics is not None:
+        table = table.filter(pc.is_in(table["metric"], value_set=texts(metrics)))
+    if since is not None:
+        times = table["time"].cast(pa.timestamp("us")).cast(pa.int64())
+        table = table.filter(pc.greater_equal(times, scalar(pa.int64(), since)))
+    return table
+
+
+def write(tables: Iterable[pa.Table], footer: Footer, stream: BinaryIO, group: int = ROWS_PER_GROUP) -> None:
+    """Encode sorted rows that come in some pieces; the encodings suit counters, and floats that came from float32."""
+    schema = SCHEMA.with_metadata(footer.encode())
+    with encoder(stream, schema) as writer:
+        waiting: list[pa.Table] = []
+        for table in tables:
+            waiting.append(table.replace_schema_metadata(None))
+            if sum(map(len, waiting)) >= group:
+                whole = pa.concat_tables(waiting)
+                even = len(whole) - len(whole) % group
+                writer.write_table(_one(whole.slice(0, even), schema), group)
+                waiting = [whole.slice(even)]
+        if rest := [table for table in waiting if table.num_rows]:
+            writer.write_table(_one(pa.concat_tables(rest), schema))
+
+
+def _one(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    return table.unify_dictionaries().combine_chunks().replace_schema_metadata(schema.metadata)
+
+
+def encoder(stream: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
+    """Return what encodes tables of `schema`, which has our columns and perhaps more."""
+    return pq.ParquetWriter(
         stream,
-        row_group_size=ROWS_PER_GROUP,
+        schema,
         compression="zstd",
         use_dictionary=["metric", "attempt"],
         column_encoding={"step": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"},
-        write_statistics=["metric"],
+        write_statistics=[name for name in schema.names if name in ("number", "metric", "time")],
     )

@@ -1,30 +1,27 @@
 """Reading a trial's metrics while it runs, after a kill, and after its end (docs/format.md, Each row exactly once).
 
-Invariant: journals are listed before `metrics.parquet` is opened, and what that names is dropped, so each row is read
-exactly once; a journal that vanishes in between has been merged, and the reading begins again.
+Invariant: each row is read exactly once, whatever is rolled, merged or compacted meanwhile (`find`).
 """
 
 from __future__ import annotations
 
-import errno
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hyperherd.errors import FormatError
+from hyperherd.metrics.find import Found, add_parts, find, is_vanished, open_base
 from hyperherd.metrics.foreign import list_foreign, read_foreign
-from hyperherd.metrics.journal import JournalName, latest, list_journals
+from hyperherd.metrics.journal import Final, latest
 from hyperherd.metrics.values import unwrap
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hyperherd.metrics.columns import Columns
-    from hyperherd.metrics.parquet import Footer, MetricsFile
+    from hyperherd.metrics.stored import Stored
 
 _TRIES = 50
 SKIPPED = b"hyperherd.skipped"
@@ -33,7 +30,9 @@ SKIPPED = b"hyperherd.skipped"
 T = TypeVar("T")
 
 
-def read_metrics(trial_dir: Path, metrics: Sequence[str] | None = None, *, raw: bool = False) -> pa.Table:
+def read_metrics(
+    trial_dir: Path, metrics: Sequence[str] | None = None, *, raw: bool = False, since: float | None = None
+) -> pa.Table:
     """Return a trial's metric rows, sorted by metric, step, attempt and time; its schema is `parquet.SCHEMA`.
 
     Args:
@@ -41,11 +40,12 @@ def read_metrics(trial_dir: Path, metrics: Sequence[str] | None = None, *, raw: 
         metrics: names of the metrics wanted; all if None.
         raw: every row that was logged, instead of those that stand: not what a newer attempt did again, and the last
             of several of one metric and step in one attempt.
+        since: seconds since 1970; only rows of that time and later, read at the price of what is new.
 
     Raises:
         FormatError: `metrics.parquet` is broken, or of a newer format than ours.
     """
-    return _again(lambda: _read_metrics(TrialPaths(trial_dir), metrics, raw))
+    return again(lambda: _read_metrics(TrialPaths(trial_dir), metrics, raw, since))
 
 
 def skipped(table: pa.Table) -> int:
@@ -53,9 +53,20 @@ def skipped(table: pa.Table) -> int:
     return int((table.schema.metadata or {}).get(SKIPPED, b"0"))
 
 
+def has_metrics(trial_dir: Path) -> bool:
+    """Return whether a trial has logged anything, wherever that lies."""
+    paths = TrialPaths(trial_dir)
+    if paths.metrics.is_dir() or paths.parquet.is_file() or paths.summary.is_file() or list_foreign(paths):
+        return True
+    if not any((parent / RECORDS / METRICS_FILE).exists() for parent in paths.root.absolute().parents):
+        return False
+    base = open_base(paths)
+    return base is not None
+
+
 def read_final(trial_dir: Path) -> dict[str, Any]:
     """Return a trial's final values: those logged without a step, the last one of each name."""
-    return _again(lambda: _read_final(TrialPaths(trial_dir)))
+    return again(lambda: _read_final(TrialPaths(trial_dir)))
 
 
 def read_summary(trial_dir: Path, objective: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -65,90 +76,61 @@ def read_summary(trial_dir: Path, objective: Mapping[str, Any] | None = None) ->
         trial_dir: the trial's directory.
         objective: ``{"metric", "direction"}``; None takes the one that `metrics.parquet` has.
     """
-    return _again(lambda: _read_summary(TrialPaths(trial_dir), objective))
+    return again(lambda: _read_summary(TrialPaths(trial_dir), objective))
 
 
-def _again(read: Callable[[], T]) -> T:
+def again(read: Callable[[], T]) -> T:
     """Return what `read` returns, once no file vanishes under it."""
     for _ in range(_TRIES - 1):
         try:
             return read()
         except OSError as error:
-            if error.errno not in (errno.ENOENT, errno.ESTALE):
+            if not is_vanished(error):
                 raise
     return read()
 
 
-@dataclass(frozen=True)
-class _Found:
-    """Where a trial's rows lie, at one instant."""
-
-    folder: Path
-    file: MetricsFile | None
-    journals: Mapping[str, JournalName]
-    """Those whose rows are not in the file."""
-    foreign: Sequence[Path]
-
-    @property
-    def footer(self) -> Footer:
-        from hyperherd.metrics.parquet import Footer
-
-        return self.file.footer if self.file else Footer()
-
-    def load(self) -> Columns:
-        """Return what is not in the file."""
-        from hyperherd.metrics.columns import load
-
-        loaded = load(self.folder, self.journals)
-        for path in self.foreign:
-            for rows in read_foreign(path, self.folder):
-                loaded.add(rows, attempt=0)
-        return loaded
-
-    def table(self, loaded: Columns, metrics: Sequence[str] | None = None) -> pa.Table:
-        """Return the rows in the file and those `loaded`, of all or some metrics, sorted."""
-        from hyperherd.metrics import parquet, view
-
-        table = loaded.table(*([self.file.rows(metrics)] if self.file else []))
-        if metrics is not None:
-            table = parquet.only(table, metrics)
-        return view.ordered(table) if len(loaded) else view.unified(table)
-
-
 @contextmanager
-def _find(paths: TrialPaths) -> Iterator[_Found]:
-    from hyperherd.metrics.parquet import MetricsFile
+def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Found, Stored]]:
+    """Give everything a trial has logged, or what was logged since a time and a little more."""
+    from hyperherd.metrics.columns import Columns
+    from hyperherd.metrics.stored import Stored
 
-    journals = list_journals(paths.metrics)  # Before the file that may replace them.
-    foreign = list_foreign(paths.metrics)
-    try:
-        file = MetricsFile(paths.parquet)
-    except FileNotFoundError:
-        yield _Found(paths.metrics, None, journals, foreign)
-        return
-    with file:
-        live = {name: about for name, about in journals.items() if name not in file.footer.sources}
-        yield _Found(paths.metrics, file, live, foreign)
+    with Stored() as stored:
+        found = find(paths)
+        if found.base is not None:
+            stored.add_file(found.base)
+        held = add_parts(stored, paths.metrics, found.sources)
+        journals = {name: item for name, item in found.sources.items() if item.is_journal and name not in held}
+        # Several attempts are read whole, because it takes the first rows of each to know which of them stand.
+        is_one = len({*(item.attempt for item in journals.values()), *stored.attempts}) < 2
+        stored.add_journals(paths.metrics, journals, since if is_one else None)
+        others = Columns()
+        for file in found.foreign:
+            for rows in read_foreign(file):
+                others.add(rows, found.newest)
+        stored.add_columns(others, began=False)
+        yield found, stored
 
 
-def _read_metrics(paths: TrialPaths, metrics: Sequence[str] | None, raw: bool) -> pa.Table:
-    from hyperherd.metrics import view
+def _read_metrics(paths: TrialPaths, metrics: Sequence[str] | None, raw: bool, since: float | None) -> pa.Table:
+    from hyperherd.metrics.attempts import Cuts
+    from hyperherd.metrics.parquet import SCHEMA
+    from hyperherd.metrics.view import default_view, whole
 
-    with _find(paths) as found:
-        loaded = found.load()
-        table = found.table(loaded, metrics)
-        count = found.footer.skipped + loaded.skipped
+    with _found(paths, since) as (_, stored):
+        table = stored.table(metrics, None if since is None else round(since * 1e6))
     if not raw:
-        table = view.default_view(table)
-    return table.replace_schema_metadata({SKIPPED: str(count)})
+        table = whole(default_view([table], Cuts(stored.attempts)), SCHEMA)
+    return table.replace_schema_metadata({SKIPPED: str(stored.skipped)})
 
 
 def _read_final(paths: TrialPaths) -> dict[str, Any]:
-    with _find(paths) as found:
-        final = latest([*found.footer.final.items(), *found.load().final])
+    with _found(paths) as (_, stored):
+        final: Mapping[str, Final] = stored.final
     if not final:
         return _read_summary_json(paths.summary)
-    return {name: unwrap(item.value) for name, item in final.items()}
+    return {name: unwrap(item.value) for name, item in latest(final.items()).items()}
 
 
 def _read_summary_json(path: Path) -> dict[str, Any]:
@@ -165,13 +147,12 @@ def _read_summary_json(path: Path) -> dict[str, Any]:
 
 
 def _read_summary(paths: TrialPaths, objective: Mapping[str, Any] | None) -> dict[str, Any]:
-    from hyperherd.metrics import parquet, view
+    from hyperherd.metrics.parquet import Footer
+    from hyperherd.metrics.summing import summarize
 
-    with _find(paths) as found:
-        footer = found.footer
-        if footer.rows and not found.journals and not found.foreign and footer.tells(objective):
+    with _found(paths) as (found, stored):
+        footer = found.base.footer if found.base else Footer()
+        if footer.rows and not found.sources and not found.foreign and footer.tells(objective):
             return footer.summary()
-        loaded = found.load()
-        table = found.table(loaded)
-    stats, result = view.summarize(view.default_view(table), objective or footer.spec)
-    return parquet.Footer((), stats, result, table.num_rows, footer.skipped + loaded.skipped).summary()
+        stats, result = summarize(stored.standing, objective or footer.spec)
+        return Footer((), stats, result, stored.count, stored.skipped).summary()

@@ -1,4 +1,4 @@
-"""The part of a trial's rows that does not grow: what is merged, and what older attempts left unmerged.
+"""The part of a trial's rows that does not grow: what is merged, what older attempts left, what has been rolled.
 
 Invariant: pyarrow is imported only if there is such a part, and rows are read only where the footer does not tell it:
 where a newer attempt supersedes some of them, or another objective is asked for.
@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import errno
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.journal import Final, JournalName, Rows, latest
-from hyperherd.metrics.stats import Objective, Stats
+from hyperherd.metrics.attempts import Beginning, Cuts, joined
+from hyperherd.metrics.journal import Final, latest
+from hyperherd.metrics.names import SourceName
+from hyperherd.metrics.stats import Objective, Stats, combine, combine_stats
 from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:
@@ -20,74 +23,170 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Parts:
+class Places:
     """Where the rows lie, at one instant."""
 
     version: object = None
     """Changes whenever `metrics.parquet` is replaced."""
     footer: Footer | None = None
-    older: Mapping[str, JournalName] = field(default_factory=dict)
-    """Unmerged journals of attempts before the newest."""
+    older: Mapping[str, SourceName] = field(default_factory=dict)
+    """Unmerged journals and parts of attempts before the newest."""
     newest: int = 0
     """The newest attempt that has logged."""
 
 
 @dataclass(frozen=True)
 class Settled:
-    """What those rows say."""
+    """What some rows say."""
 
-    parts: Parts = field(default_factory=Parts)
+    places: Places = field(default_factory=Places)
     stats: Mapping[str, Stats] = field(default_factory=dict)
     objective: Objective | None = None
     final: Mapping[str, Final] = field(default_factory=dict)
-    cuts: Mapping[str, int] = field(default_factory=dict)
-    """Metric to the first step of the newest attempt, which supersedes rows of these."""
+    attempts: Mapping[int, Beginning] = field(default_factory=dict)
+    effect: object = None
+    """What of the rows the newest attempt's unmerged ones supersede; None if nothing."""
+    lasts: Mapping[str, int] = field(default_factory=dict)
+    """The last step of every metric, before anything was superseded."""
 
     @property
     def best_step(self) -> int | None:
         """Step of the objective's best value."""
         return self.objective.best_step if self.objective else None
 
-    def new_cuts(self, first: Mapping[str, int]) -> dict[str, int]:
-        """Return those of the newest attempt's first steps, by metric, that supersede rows not yet dropped."""
-        return {metric: step for metric, step in first.items() if self._is_cut(metric, step)}
+    def with_newer(self, newer: Settled, at_best: Mapping[str, float]) -> Settled:
+        """Return what these rows and those of a part that came after them say together.
 
-    def _is_cut(self, metric: str, step: int) -> bool:
-        last = self.stats[metric].last_step if metric in self.stats else None
-        return last is not None and step <= last and step < self.cuts.get(metric, step + 1)
+        Args:
+            newer: what the part says.
+            at_best: what the part has of other metrics at the best step of these, or before it.
+        """
+        return replace(
+            self,
+            stats=combine_stats(self.stats, newer.stats),
+            objective=combine(self.objective, self.stats, newer.objective, at_best),
+            final=latest([*self.final.items(), *newer.final.items()]),
+            attempts=joined([self.attempts, newer.attempts]),
+        )
+
+    def effect_of(self, own: Beginning) -> object:
+        """Return what of these rows the newest attempt supersedes, given how it began; None if nothing."""
+        newest = self.places.newest
+        older = {attempt: item for attempt, item in self.attempts.items() if attempt < newest}
+        if not older:
+            return None
+        if Cuts({**older, newest: own}).restart == newest:
+            return "all"
+        cuts = {metric: own.cut(metric) for metric, last in self.lasts.items() if own.cut(metric) <= last}
+        return cuts or None
 
 
-def settle(paths: TrialPaths, parts: Parts, spec: Mapping[str, Any] | None, cuts: Mapping[str, int]) -> Settled:
-    """Return what the rows in `parts` say for the objective `spec`, without what `cuts` supersede.
+def settle(paths: TrialPaths, places: Places, spec: Mapping[str, Any] | None) -> Settled:
+    """Return what the rows in `places` say for the objective `spec`.
 
     Raises:
         OSError: ENOENT or ESTALE if a file was merged away or replaced meanwhile.
     """
-    footer = parts.footer
-    if footer is None and not parts.older:
-        return Settled(parts)
-    if footer is None or parts.older or cuts or not footer.tells(spec):
-        return _settle_from_rows(paths, parts, spec, cuts)
-    return Settled(parts, footer.metrics, footer.objective if spec else None, footer.final)
+    footer = places.footer
+    if footer is None and not places.older:
+        return Settled(places)
+    if footer is None or places.older or footer.attempts is None or not footer.tells(spec):
+        settled = _from_rows(paths, Settled(places), spec, {})
+    else:
+        objective = footer.objective if spec else None
+        settled = Settled(places, footer.metrics, objective, footer.final, footer.attempts)
+    lasts = {name: item.last_step for name, item in settled.stats.items() if item.last_step is not None}
+    return replace(settled, lasts=lasts)
 
 
-def _settle_from_rows(
-    paths: TrialPaths, parts: Parts, spec: Mapping[str, Any] | None, cuts: Mapping[str, int]
+def settle_again(paths: TrialPaths, settled: Settled, spec: Mapping[str, Any] | None, own: Beginning) -> Settled:
+    """Return what the same rows say without those that the newest attempt supersedes, given how it began."""
+    return _from_rows(paths, replace(settled, effect=settled.effect_of(own)), spec, {settled.places.newest: own})
+
+
+def _from_rows(
+    paths: TrialPaths, settled: Settled, spec: Mapping[str, Any] | None, own: Mapping[int, Beginning]
 ) -> Settled:
-    from hyperherd.metrics import columns, parquet, view
+    from hyperherd.metrics.find import add_parts, open_base
+    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.summing import summarize
+    from hyperherd.metrics.view import default_view
 
-    loaded = columns.load(paths.metrics, parts.older)
-    # One row without a value stands for the newest attempt: it supersedes, and is counted nowhere.
-    markers = Rows()
-    for metric, step in cuts.items():
-        markers.add(step, metric, None, None)
-    loaded.add(markers, parts.newest)
-    stored, final = [], []
-    if parts.footer is not None:
-        with parquet.MetricsFile(paths.parquet) as file:
-            if file.footer.sources != parts.footer.sources:
+    places = settled.places
+    with Stored() as stored:
+        if places.footer is not None:
+            base = open_base(paths)
+            if base is None or base.footer.sources != places.footer.sources:
                 raise OSError(errno.ESTALE, "replaced meanwhile", str(paths.parquet))
-            stored, final = [file.rows()], list(parts.footer.final.items())
-    rows = view.default_view(view.ordered(loaded.table(*stored)))
-    stats, objective = view.summarize(rows, spec)
-    return Settled(parts, stats, objective, latest([*final, *loaded.final]), cuts)
+            stored.add_file(base)
+        held = add_parts(stored, paths.metrics, places.older)
+        journals = {name: about for name, about in places.older.items() if about.is_journal and name not in held}
+        stored.add_journals(paths.metrics, journals)
+        cuts = Cuts(joined([stored.attempts, own]))
+        stats, objective = summarize(lambda metrics: default_view(stored.batches(metrics), cuts), spec)
+        return replace(settled, stats=stats, objective=objective, final=stored.final, attempts=stored.attempts)
+
+
+class Parts:
+    """What the parts of the newest attempt say; each is read once."""
+
+    def __init__(self, folder: Path, spec: Mapping[str, Any] | None) -> None:
+        self._folder = folder
+        self._spec = spec
+        self._known: dict[str, tuple[Settled, tuple[str, ...]]] = {}
+
+    def update(self, parts: Mapping[str, SourceName]) -> set[str]:
+        """Take in those that there are now; return the names of the sources that they replace."""
+        held: set[str] = set()
+        known = {}
+        for name in sorted(parts, key=lambda name: parts[name].level, reverse=True):
+            if name not in held:
+                known[name] = self._known.get(name) or self._read(name)
+                held.update(known[name][1])
+        self._known = known
+        return held
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Which parts there are."""
+        return frozenset(self._known)
+
+    def after(self, settled: Settled) -> Settled:
+        """Return what older rows and the parts say together."""
+        for name in sorted(self._known, key=lambda name: _first_step(self._known[name][0])):
+            part, _ = self._known[name]
+            settled = settled.with_newer(part, self._at_best(name, part, settled))
+        return settled
+
+    def _at_best(self, name: str, part: Settled, settled: Settled) -> dict[str, float]:
+        """Return a part's other metrics at the best step of older rows; only where that lies within are rows read."""
+        step, objective = settled.best_step, settled.objective
+        if step is None or objective is None or _first_step(part) > step:
+            return {}
+        from hyperherd.metrics.parquet import MetricsFile
+        from hyperherd.metrics.stored import Stored
+        from hyperherd.metrics.summing import values_at
+
+        with Stored() as stored:
+            stored.add_file(MetricsFile(self._folder / name))
+            found = values_at(stored.standing(), step)
+        found.pop(objective.metric, None)
+        return found
+
+    def _read(self, name: str) -> tuple[Settled, tuple[str, ...]]:
+        from hyperherd.metrics.parquet import MetricsFile
+        from hyperherd.metrics.stored import Stored
+        from hyperherd.metrics.summing import summarize
+
+        with Stored() as stored:
+            file = MetricsFile(self._folder / name)
+            stored.add_file(file)
+            objective = summarize(stored.standing, self._spec)[1] if self._spec else None
+            settled = Settled(
+                stats=file.footer.metrics, objective=objective, final=stored.final, attempts=stored.attempts
+            )
+            return settled, file.footer.sources
+
+
+def _first_step(part: Settled) -> int:
+    return min((step for item in part.attempts.values() for step in item.first.values()), default=0)

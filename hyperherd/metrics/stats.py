@@ -240,16 +240,32 @@ class Stream:
         return median(self._intervals) if self._intervals else None
 
 
-def combine(old: Objective | None, stats: Mapping[str, Stats], stream: Stream) -> Objective | None:
-    """Return the objective over older rows, which `old` and `stats` tell, and a newer attempt's together."""
-    new = stream.objective()
+def combine_stats(old: Mapping[str, Stats], newer: Mapping[str, Stats]) -> dict[str, Stats]:
+    """Return the stats of older and newer values together."""
+    return {**old, **{name: old.get(name, Stats()).merged(item) for name, item in newer.items()}}
+
+
+def combine(
+    old: Objective | None,
+    stats: Mapping[str, Stats],
+    new: Objective | None,
+    at_old_best: Mapping[str, float] | None = None,
+) -> Objective | None:
+    """Return the objective over older rows, which `old` and `stats` tell, and newer ones together.
+
+    Args:
+        old: the objective over the older rows.
+        stats: of the older rows.
+        new: the objective over the newer rows.
+        at_old_best: what the newer rows have of other metrics at the old best step, or before it.
+    """
     if new is None:
-        return replace(old, at_best={**old.at_best, **stream.at_watched()}) if old else None
+        return replace(old, at_best={**old.at_best, **(at_old_best or {})}) if old else None
     if old is None or beats(new.best, new.best_step, old.best, old.best_step, new.direction):
         before = {name: item.last for name, item in stats.items() if name != new.metric and _is_before(item, new)}
         winner = replace(new, at_best={**before, **new.at_best})
     else:
-        winner = replace(old, at_best={**old.at_best, **stream.at_watched()})
+        winner = replace(old, at_best={**old.at_best, **(at_old_best or {})})
     points = [*(old.curve if old else ()), *new.curve]
     return replace(winner, curve=thin(sorted(points, key=itemgetter(0))))
 

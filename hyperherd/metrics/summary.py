@@ -6,18 +6,20 @@ newest attempt's journals are read as they grow, in memory that does not; what l
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.journal import Final, JournalName, blocks, latest, list_journals, parse
-from hyperherd.metrics.settled import Parts, Settled, settle
-from hyperherd.metrics.stats import Stats, Stream, combine
+from hyperherd.metrics.attempts import Beginning, joined
+from hyperherd.metrics.find import is_vanished, open_base
+from hyperherd.metrics.journal import Final, blocks, latest, parse
+from hyperherd.metrics.names import SourceName, list_sources
+from hyperherd.metrics.settled import Parts, Places, Settled, settle, settle_again
+from hyperherd.metrics.stats import Stream, combine, combine_stats
 from hyperherd.metrics.values import unwrap
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
     from hyperherd.metrics.parquet import Footer
@@ -46,7 +48,8 @@ class RunningSummary:
         self.step_seconds: float | None = None
         self._paths = TrialPaths(Path(trial_dir).absolute())  # The program may change its folder.
         self._spec = objective
-        self._start(Settled())
+        self._is_compacted: bool | None = None
+        self._begin_anew()
 
     def refresh(self) -> None:
         """Take in what is new on disk.
@@ -59,53 +62,85 @@ class RunningSummary:
             try:
                 self._read()
                 break
-            except OSError as error:  # Merged away while we read: begin again.
-                self._start(Settled())
-                if error.errno not in (errno.ENOENT, errno.ESTALE) or tries == _TRIES:
+            except OSError as error:  # Replaced while we read: begin again.
+                self._begin_anew()
+                if not is_vanished(error) or tries == _TRIES:
                     raise
         self._tell()
 
-    def _start(self, settled: Settled) -> None:
-        """Begin to read the newest attempt's journals, from their start."""
-        self._settled = settled
-        self._stream = Stream(self._spec, settled.best_step)
+    def _begin_anew(self) -> None:
+        self._parts = Parts(self._paths.metrics, self._spec)
+        self._settled = Settled()
+        self._restart()
+
+    def _restart(self) -> None:
+        """Begin to read the newest attempt's journals from their start, after what is settled."""
+        self._before = self._parts.after(self._settled)
+        self._stream = Stream(self._spec, self._before.best_step)
         self._final: dict[str, Final] = {}
+        self._own = Beginning()
         self._offsets: dict[str, int] = {}
 
     def _read(self) -> None:
-        journals = list_journals(self._paths.metrics)  # Before the file that may replace them.
+        sources = list_sources(self._paths.metrics)  # Before the file that may replace them.
         version, footer = self._merged()
-        live = {name: about for name, about in journals.items() if footer is None or name not in footer.sources}
+        live = {name: about for name, about in sources.items() if footer is None or name not in footer.sources}
         newest = max([about.attempt for about in live.values()] + [footer.attempt if footer else 0], default=0)
         older = {name: about for name, about in live.items() if about.attempt < newest}
-        parts = Parts(version, footer, older, newest)
-        if parts != self._settled.parts:
-            self._start(settle(self._paths, parts, self._spec, {}))
         own = {name: about for name, about in live.items() if about.attempt == newest}
-        self._follow(own)
-        while cuts := self._settled.new_cuts(self._stream.first):
-            best_step = self._settled.best_step
-            self._settled = settle(self._paths, parts, self._spec, {**self._settled.cuts, **cuts})
-            if self._settled.best_step != best_step:  # The other metrics' values at another step are wanted now.
-                self._start(self._settled)
-                self._follow(own)
+        parts = self._parts.names
+        held = self._parts.update({name: about for name, about in own.items() if not about.is_journal})
+        journals = {name: about for name, about in own.items() if about.is_journal and name not in held}
+        places = Places(version, footer, older, newest)
+        if places != self._settled.places:
+            self._settled = settle(self._paths, places, self._spec)
+            self._restart()
+        elif self._parts.names != parts:  # Of what we have read as a journal.
+            self._restart()
+        self._follow(journals)
+        own_beginning = self._beginning()
+        if self._settled.effect_of(own_beginning) != self._settled.effect:
+            best_step = self._before.best_step
+            self._settled = settle_again(self._paths, self._settled, self._spec, own_beginning)
+            self._before = self._parts.after(self._settled)
+            if self._before.best_step != best_step:  # The other metrics' values at another step are wanted now.
+                self._restart()
+                self._follow(journals)
+
+    def _beginning(self) -> Beginning:
+        """Return how the newest attempt began, by all that it has logged."""
+        streamed = Beginning(self._stream.first)
+        newest = self._settled.places.newest
+        told = joined([self._before.attempts, {newest: streamed}, {newest: self._own}])
+        return told[newest]
 
     def _merged(self) -> tuple[object, Footer | None]:
         """Return the version of `metrics.parquet` and its footer, read only if it is new."""
         try:
             status = self._paths.parquet.stat()
         except FileNotFoundError:
-            return None, None
+            return self._compacted()
         version = (status.st_ino, status.st_mtime_ns, status.st_size)
-        known = self._settled.parts
+        known = self._settled.places
         if version == known.version:
             return version, known.footer
-        from hyperherd.metrics.parquet import MetricsFile
+        base = open_base(self._paths)
+        if base is None:
+            return None, None
+        with base:
+            return version, base.footer
 
-        with MetricsFile(self._paths.parquet) as file:
-            return version, file.footer
+    def _compacted(self) -> tuple[object, Footer | None]:
+        """Return what a compacted sweep has of the trial; an earlier attempt's, so it does not change under us."""
+        if self._is_compacted is None:
+            root = self._paths.root
+            self._is_compacted = any((parent / RECORDS / METRICS_FILE).exists() for parent in root.parents)
+        if not self._is_compacted:
+            return None, None
+        base = open_base(self._paths)
+        return ("compacted", base.footer) if base else (None, None)
 
-    def _follow(self, journals: Mapping[str, JournalName]) -> None:
+    def _follow(self, journals: Mapping[str, SourceName]) -> None:
         """Take in what journals hold beyond what we have read of them, in the order of time."""
         rows = [self._rows(name, about.attempt) for name, about in journals.items()]
         merged: Iterable[_Row] = merge(*rows, key=lambda row: row[0])
@@ -119,6 +154,8 @@ class RunningSummary:
                 if not block.endswith(b"\n"):
                     return  # Being written.
                 rows = parse(block)
+                for resumed in rows.resumed:
+                    self._own.resume(resumed)
                 finals = [(key, Final(attempt, *item)) for key, item in rows.final.items()]
                 self._final = latest([*self._final.items(), *finals])
                 for step, metric, value, time in zip(rows.step, rows.metric, rows.value, rows.time, strict=True):
@@ -126,11 +163,10 @@ class RunningSummary:
                 self._offsets[name] = self._offsets.get(name, 0) + len(block)
 
     def _tell(self) -> None:
-        stats = dict(self._settled.stats)
-        for name, newer in self._stream.stats().items():
-            stats[name] = stats.get(name, Stats()).merged(newer)
-        objective = combine(self._settled.objective, self._settled.stats, self._stream)
-        final = latest([*self._settled.final.items(), *self._final.items()])
+        before = self._before
+        stats = combine_stats(before.stats, self._stream.stats())
+        objective = combine(before.objective, before.stats, self._stream.objective(), self._stream.at_watched())
+        final = latest([*before.final.items(), *self._final.items()])
         steps = [item.last_step for item in stats.values()] + [self._stream.step]
         self.metrics = {name: asdict(stats[name]) for name in sorted(stats)}
         self.objective = objective.as_json() if objective else None

@@ -13,14 +13,16 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from hyperherd.metrics import values
-from hyperherd.metrics.journal import JournalName, open_here, this_host
+from hyperherd.metrics.names import SourceName, open_here, this_host
+from hyperherd.metrics.roll import Roller
 from hyperherd.paths import TrialPaths
 
 logger = logging.getLogger("hyperherd")
@@ -29,21 +31,39 @@ logger = logging.getLogger("hyperherd")
 _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_STRICT_INTEGER
 
 
+@dataclass(frozen=True)
+class Roll:
+    """When a journal becomes a part: once it has so many bytes, or fewer, but is so old."""
+
+    bytes: int = 8 << 20
+    seconds: float = 3600.0
+    least: int = 1 << 16
+    """Bytes below which it never does; a journal is looked at each time it has grown by as many."""
+
+
+_ROLL = Roll()
+
+
 class MetricWriter:
     """Appends what one attempt of a trial logs to a journal of this process, made at the first record.
 
-    Any thread may log. A forked child logs to a journal of its own. Logging after `close` opens a new one.
+    Any thread may log. A forked child logs to a journal of its own. Logging after `close` opens a new one. Journals
+    that are large, or old, are rolled into Parquet parts by another thread while the next one is written.
 
     Args:
         trial_dir: the trial's directory; it need not exist yet.
         attempt: number of the execution, from 0.
+        roll: when a journal is rolled.
     """
 
-    def __init__(self, trial_dir: Path, attempt: int) -> None:
+    def __init__(self, trial_dir: Path, attempt: int, roll: Roll = _ROLL) -> None:
         self._folder = TrialPaths(Path(trial_dir).absolute()).metrics
         self._attempt = attempt
+        self._roll = roll
+        self._roller = Roller(self._folder)
         self._journal: _Journal | None = None
         self._opening = threading.RLock()  # Reentrant: a signal handler may log while we open.
+        self._gap = 0
         self.lost = 0
         """Records that could not be written."""
         _writers.add(self)
@@ -64,9 +84,24 @@ class MetricWriter:
         """
         self._append(values.dumps({"ts": time.time(), "final": values.final(values_)}) + b"\n")
 
+    def resumed(self, step: int, metrics: Iterable[str] | None = None) -> None:
+        """Say that this attempt goes on at `step`: what older attempts logged at or after it is superseded.
+
+        Args:
+            step: the first step that this attempt does; 0 if it starts from nothing.
+            metrics: names of the metrics that count these steps; None stands for all that are not named otherwise.
+
+        Raises:
+            TypeError: the step is no integer, or a name no string; nothing has been written then.
+        """
+        names = None if metrics is None else [values.as_name(name) for name in metrics]
+        told = {"step": values.as_step(step), "metrics": names}
+        self._append(values.dumps({"ts": time.time(), "resumed": told}) + b"\n")
+
     def close(self) -> None:
-        """Let go of the journal; its file is closed as soon as no thread is writing to it."""
+        """Let go of the journal, and wait for what is being rolled; the file is closed when no thread writes to it."""
         self._journal = None
+        self._roller.finish()
         if self.lost:
             logger.warning("%d records of metrics could not be written to %s", self.lost, self._folder)
 
@@ -83,26 +118,59 @@ class MetricWriter:
         if written != len(line):
             journal.torn = True
             self._lose(OSError(errno.ENOSPC, "only part of a record was written"))
-        elif journal.torn:
-            journal.torn = False
+            return
+        journal.room -= written
+        if journal.torn or journal.room < 0 or self._gap:
+            self._look_at(journal)
+
+    def _look_at(self, journal: _Journal) -> None:
+        """See to what is rare after a record has been written: the end of a gap, and a journal that is due."""
+        journal.torn = False
+        if self._gap:
+            logger.warning("metrics can be written to %s again; %d records are missing", self._folder, self._gap)
+            self._gap = 0
+        if journal.room < 0:
+            journal.room += self._roll.least
+            journal.size += self._roll.least
+            if not os.fstat(journal.descriptor).st_nlink:  # Somebody deleted it, or the folder, under us.
+                self._let_go(journal)
+                logger.warning("%s was deleted while it was written; what it held is gone", journal.name)
+                return
+            is_old = time.monotonic() - journal.opened > self._roll.seconds
+            if (is_old or journal.size >= self._roll.bytes) and self._let_go(journal):
+                self._roller.add(journal.name)
+
+    def _let_go(self, journal: _Journal) -> bool:
+        """Have the next record open a new journal; return whether it was us who did that for this one."""
+        with self._opening:
+            is_ours = self._journal is journal
+            if is_ours:
+                self._journal = None
+            return is_ours
 
     def _open(self) -> _Journal:
         with self._opening:
             if self._journal is None:
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._journal = _Journal(self._folder, self._attempt)
+                try:
+                    self._journal = _Journal(self._folder, self._attempt, self._roll.least)
+                except FileNotFoundError:  # A merge removed the folder, which was empty, at this moment.
+                    self._folder.mkdir(parents=True, exist_ok=True)
+                    self._journal = _Journal(self._folder, self._attempt, self._roll.least)
             return self._journal
 
     def _lose(self, error: OSError) -> None:
         if error.errno in (errno.EBADF, errno.ESTALE):  # Somebody closed all descriptors, or the folder was replaced.
             self._journal = None
-        self.lost += 1
-        if self.lost == 1:
+        if not self.lost:
             logger.warning("metrics are being lost: cannot write to %s: %s; still trying", self._folder, error)
+        self.lost += 1
+        self._gap += 1
 
     def _forget_parent(self) -> None:
         self._journal = None
         self._opening = threading.RLock()  # Another thread of the parent may have held the old one.
+        self._roller = Roller(self._folder)
 
 
 class _Journal:
@@ -111,11 +179,13 @@ class _Journal:
     That makes closing safe without a lock on every write: a descriptor number is never reused under a writing thread.
     """
 
-    __slots__ = ("descriptor", "name", "torn")
+    __slots__ = ("descriptor", "name", "opened", "room", "size", "torn")
 
-    def __init__(self, folder: Path, attempt: int) -> None:
-        self.name = str(JournalName(attempt, this_host(), os.getpid(), secrets.token_hex(4)))
+    def __init__(self, folder: Path, attempt: int, room: int) -> None:
+        self.name = str(SourceName(attempt, this_host(), os.getpid(), secrets.token_hex(4)))
         self.torn = False
+        self.opened = time.monotonic()
+        self.size, self.room = 0, room
         open_here.add(self.name)
         self.descriptor = os.open(folder / self.name, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o666)
 

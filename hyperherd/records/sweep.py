@@ -44,11 +44,11 @@ class SweepRecord:
     job_name: str
     space: dict[str, Any]
     base: dict[str, Any]
-    command: list[str] = field(default_factory=list)
     objective: dict[str, str] | None = None
     seed_key: str | None = None
     note: str | None = None
     invocations: list[dict[str, Any]] = field(default_factory=list)
+    command: list[str] = field(default_factory=list)
 
     def write(self, sweep_dir: Path) -> None:
         """Replace the `sweep.json` of `sweep_dir`."""

@@ -47,7 +47,7 @@ def read_books(sweep_dir: Path) -> Books:
         name=str(record.name) if record else sweep_dir.name,
         dir=sweep_dir,
         script=str(script),
-        command=tuple(map(str, record.command)) if record else (),
+        command=tuple(map(str, record.command)) if record and isinstance(record.command, list) else (),
         objective=saved_objective(record.objective) if record else None,
         problem="; ".join(problems),
     )

@@ -159,11 +159,10 @@ class Logged:
 
 def read_logged(trial_dir: Path) -> Logged:
     """Return the summary of a trial that wrote metrics, but whose own book nobody kept."""
-    paths = TrialPaths(trial_dir)
-    if not paths.metrics.is_dir() and not paths.parquet.is_file():
-        return Logged()
-    from hyperherd.metrics.reader import read_final, read_summary
+    from hyperherd.metrics.reader import has_metrics, read_final, read_summary
 
+    if not has_metrics(trial_dir):
+        return Logged()
     try:
         return Logged(_numbers(read_summary(trial_dir)["metrics"]), _final(read_final(trial_dir)))
     except (OSError, FormatError) as error:

@@ -81,7 +81,7 @@ def _written(settings: SweepSettings, arguments: Sequence[str]) -> dict[str, Any
 
 
 class _Emitter:
-    """Writes assignments as Hydra overrides: one per key; fixed ones and parameters in their order, `set` at the end."""
+    """Writes assignments as Hydra overrides, one per key: what is fixed or searched in its order, `set` at the end."""
 
     def __init__(self, app: HydraApp, given: SpaceAsGiven, name_key: str | None) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""What training code calls: `log_result` and `log_metrics`, and the question which trial they belong to.
+"""What training code calls to log, and the question which trial a value belongs to.
 
 A value is on its way to the disk when the call returns: it has been handed to the operating system in one ``write``, so
 the death of this process cannot lose it.
@@ -10,13 +10,14 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, NoTrialError
+from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -69,6 +70,38 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
         writer.log_final(metrics)
     else:
         writer.log(metrics, step)
+
+
+def log_array(name: str, array: Any, step: int | None = None) -> None:
+    """Keep an array of the running trial beside its metrics, as a `.npy` file; the last one of a name and step stays.
+
+    Args:
+        name: any text, ``/`` included.
+        array: what ``numpy.asarray`` takes; a tensor must be on the CPU and need no gradient.
+        step: as in :func:`log_result`; None for one that has none.
+
+    Raises:
+        NoTrialError: there is neither a trial nor a Hydra job to keep it.
+        TypeError: it is no array of numbers, text or times, or the step is no integer.
+    """
+    save_array((_current or _find()).trial_dir, name, array, step)
+
+
+def resumed(step: int, metrics: Iterable[str] | None = None) -> None:
+    """Say at which step this attempt of the trial goes on: what older attempts logged from there on is superseded.
+
+    Without it a newer attempt supersedes a metric from the first step at which it logs that metric, and everything if
+    it does all again. Framework callbacks call this after loading a checkpoint.
+
+    Args:
+        step: the first step this attempt will do; 0 if it starts from nothing.
+        metrics: names of the metrics that count these steps; None stands for all that are not named otherwise.
+
+    Raises:
+        NoTrialError: there is neither a trial nor a Hydra job.
+        TypeError: the step is no integer, or a name no string.
+    """
+    (_current or _find()).writer.resumed(step, metrics)
 
 
 def log_returned(value: Any) -> None:

@@ -58,8 +58,10 @@ class Logbook:
         )
 
     def open(self) -> None:
-        """Write the first state and the provenance, and start the heartbeat."""
+        """Write the first state and the provenance, merge what earlier attempts left, and start the heartbeat."""
         self._write(durable=True)
+        if self.record.attempt:
+            self._merge()
         try:
             found = provenance(self._sweep.script)
             replace_json(TrialPaths(self._trial_dir).provenance, found, durable=False)

@@ -10,8 +10,8 @@ import pytest
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.files import FileOps
-from hyperherd.metrics.journal import this_host
 from hyperherd.metrics.merge import merge
+from hyperherd.metrics.names import this_host
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
@@ -34,7 +34,7 @@ def journal(trial: Path, name: str, *steps: int) -> Path:
 
 
 def names(trial: Path) -> list[str]:
-    return sorted(path.name for path in TrialPaths(trial).metrics.iterdir())
+    return sorted(path.name for path in TrialPaths(trial).metrics.glob("*"))
 
 
 def dead_pid() -> int:
@@ -134,6 +134,7 @@ def test_a_journal_merged_long_ago_that_comes_back_is_not_read_again(tmp_path):
         merge(tmp_path)
         log(tmp_path, range(2 * attempt, 2 * attempt + 2), attempt).close()
     merge(tmp_path)
+    path.parent.mkdir()
     path.write_bytes(content)
     for _ in range(2):
         assert read_metrics(tmp_path, raw=True)["step"].to_pylist() == [0, 1, 2, 3, 4, 5]

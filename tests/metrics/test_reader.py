@@ -7,8 +7,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.journal import JournalName
 from hyperherd.metrics.merge import merge
+from hyperherd.metrics.names import SourceName
 from hyperherd.metrics.parquet import ROWS_PER_GROUP, SCHEMA, Footer, write
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.writer import MetricWriter
@@ -95,7 +95,7 @@ def test_what_other_programs_write_into_a_journal(tmp_path):
 
 def test_a_line_being_written_is_not_torn(tmp_path):
     unfinished = b'{"ts":1.5,"step":2,"metr'
-    host, pid = JournalName.parse(f"journal-0-{os.uname().nodename.split('.')[0]}-{os.getppid()}-aa.jsonl")[1:3]
+    host, pid = SourceName.parse(f"journal-0-{os.uname().nodename.split('.')[0]}-{os.getppid()}-aa.jsonl")[1:3]
     for name, count in ((f"journal-0-{host}-{pid}-aa.jsonl", 0), (f"journal-0-{host}-{os.getpid()}-aa.jsonl", 1)):
         path = put(tmp_path / str(count), name, {"ts": 1.5, "step": 1, "metrics": {"m": 1.0}})
         path.write_bytes(path.read_bytes() + unfinished)
@@ -136,7 +136,7 @@ def test_few_metrics_of_a_large_file(tmp_path):
         schema=SCHEMA,
     )
     with TrialPaths(tmp_path).parquet.open("wb") as stream:
-        write(table, Footer(), stream)
+        write([table], Footer(), stream)
     assert read_metrics(tmp_path, ["b"]).num_rows == count
     assert read_metrics(tmp_path, ["a", "c", "d"]).num_rows == 2 * count
     assert read_metrics(tmp_path, []).num_rows == 0

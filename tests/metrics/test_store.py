@@ -10,7 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperherd.metrics.merge import merge
+from hyperherd.metrics.names import LEVELS, list_sources
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
+from hyperherd.metrics.roll import make_part
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.metrics.values import EXACT, logged
 from hyperherd.metrics.writer import MetricWriter
@@ -47,6 +49,7 @@ class Trial:
     rows: list[Logged] = field(default_factory=list)
     final: dict = field(default_factory=dict)
     torn: int = 0
+    told: dict = field(default_factory=dict)
 
     def __post_init__(self):
         self.writer = MetricWriter(self.folder, 0)
@@ -59,6 +62,12 @@ class Trial:
         self.writer.log_final(values)
         self.final.update(values)
 
+    def resumed(self, step: int, metrics: list | None) -> None:
+        self.writer.resumed(step, metrics)
+        told = self.told.setdefault(self.attempt, {})
+        for name in [None] if metrics is None else metrics:
+            told[name] = min(step, told.get(name, step))
+
     def close(self) -> None:
         self.writer.close()
 
@@ -69,7 +78,7 @@ class Trial:
 
     def tear(self, text: bytes) -> None:
         """End a journal as a kill in the middle of a write does."""
-        self.writer.close()
+        self.close()
         journals = list(TrialPaths(self.folder).metrics.glob(f"journal-{self.attempt}-*.jsonl"))
         if journals and journals[-1].read_bytes().endswith(b"\n"):
             with journals[-1].open("ab") as stream:
@@ -80,20 +89,54 @@ class Trial:
         self.writer.close()
         merge(self.folder, OBJECTIVE)
 
+    def roll(self) -> None:
+        """Make parts of the journals of this attempt that are closed, as the roller does."""
+        self.writer.close()
+        for name, about in list_sources(TrialPaths(self.folder).metrics).items():
+            if about.is_journal and about.attempt == self.attempt:
+                make_part(TrialPaths(self.folder).metrics, [name], 0)
+
+    def roll_parts(self) -> None:
+        """Make one part of those of the least level of this attempt."""
+        parts = [
+            (about.level, name)
+            for name, about in list_sources(TrialPaths(self.folder).metrics).items()
+            if about.attempt == self.attempt and not about.is_journal
+        ]
+        level = min(parts, default=(LEVELS,))[0]
+        if level < LEVELS - 1:
+            names = [name for own, name in parts if own == level]
+            make_part(TrialPaths(self.folder).metrics, names, level + 1)
+
     def raw(self) -> list[Logged]:
         return sorted(self.rows, key=Logged.key)
 
-    def standing(self) -> list[Logged]:
+    def first_steps(self) -> dict[int, dict[str, int]]:
         first = {}
         for row in self.rows:
-            first[row.metric, row.attempt] = min(first.get((row.metric, row.attempt), row.step), row.step)
-        stands = {}
-        for row in self.raw():
-            newer = [
-                step for (metric, attempt), step in first.items() if metric == row.metric and attempt > row.attempt
-            ]
-            if row.step < min(newer, default=math.inf):
-                stands[row.metric, row.step, row.attempt] = row
+            own = first.setdefault(row.attempt, {})
+            own[row.metric] = min(own.get(row.metric, row.step), row.step)
+        return first
+
+    def restarts(self, attempt: int) -> bool:
+        """Whether an attempt that said nothing did everything again."""
+        first = self.first_steps()
+        older = [(metric, step) for other in first if other < attempt for metric, step in first[other].items()]
+        common = [(metric, step) for metric, step in older if metric in first.get(attempt, {})]
+        again = all(first[attempt][metric] <= step for metric, step in common)
+        return attempt not in self.told and bool(common) and again
+
+    def is_superseded(self, row: Logged) -> bool:
+        first = self.first_steps()
+        for newer in range(row.attempt + 1, self.attempt + 1):
+            told = self.told.get(newer, {})
+            cut = told.get(row.metric, told.get(None, math.inf))
+            if self.restarts(newer) or row.step >= min(cut, first.get(newer, {}).get(row.metric, math.inf)):
+                return True
+        return False
+
+    def standing(self) -> list[Logged]:
+        stands = {(row.metric, row.step, row.attempt): row for row in self.raw() if not self.is_superseded(row)}
         return list(stands.values())
 
 
@@ -190,13 +233,14 @@ operations = st.lists(
         st.tuples(
             st.just("tear"), st.sampled_from([b'{"ts": 1.5, "st', b'{"ts":1.5,"step":1,"metrics":{"a":1}', b"\x00\n"])
         ),
-        st.tuples(st.sampled_from(["close", "next_attempt", "merge"])),
+        st.tuples(st.just("resumed"), steps, st.none() | st.lists(names, min_size=1, max_size=2)),
+        st.tuples(st.sampled_from(["close", "next_attempt", "merge", "roll", "roll_parts"])),
     ),
     max_size=25,
 )
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(operations)
 def test_everything_logged_reads_back(operations):
     with tempfile.TemporaryDirectory() as folder:
@@ -229,12 +273,15 @@ def training(draw) -> list[tuple]:
             step += draw(st.integers(0, 2))
             number = st.floats(-5, 5) | st.sampled_from([math.nan, math.inf, -math.inf])
             operations.append(("log", draw(st.dictionaries(names, number, max_size=3)), step))
-            operations += [("refresh",)] * draw(st.integers(0, 1)) + [("close",)] * draw(st.integers(0, 1))
+            operations += [("refresh",)] * draw(st.integers(0, 1))
+            if draw(st.booleans()):
+                operations.append(draw(st.sampled_from([("close",), ("roll",)])))
+                step += 1  # A step that is logged again after a roll is counted twice until all is merged.
         operations += [("merge",)] * draw(st.integers(0, 1)) + [("next_attempt",)]
     return operations
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(training())
 def test_the_running_summary_says_what_the_rows_say(operations):
     with tempfile.TemporaryDirectory() as folder:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperherd.metrics.journal import JournalName, open_here, this_host
+from hyperherd.metrics.names import SourceName, open_here, this_host
 from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
@@ -37,7 +37,7 @@ def test_a_record_is_a_line_when_the_call_returns(tmp_path):
     writer = MetricWriter(tmp_path, 3)
     writer.log({"train/loss": 0.25, "lr": 1}, 12)
     (path,) = journals(tmp_path)
-    name = JournalName.parse(path.name)
+    name = SourceName.parse(path.name)
     assert (name.attempt, name.host, name.pid) == (3, this_host(), os.getpid())
     record = json.loads(path.read_bytes())
     assert isinstance(record.pop("ts"), float)
@@ -100,7 +100,7 @@ def test_a_forked_child_has_a_journal_of_its_own(tmp_path):
         """if True:
         import os, sys
         from pathlib import Path
-        from hyperherd.metrics.journal import open_here
+        from hyperherd.metrics.names import open_here
         from hyperherd.metrics.writer import MetricWriter
         writer = MetricWriter(Path(sys.argv[1]), 0)
         writer.log({"m": 0.0}, 0)
@@ -115,7 +115,7 @@ def test_a_forked_child_has_a_journal_of_its_own(tmp_path):
         tmp_path,
     )
     assert sorted(len(path.read_bytes().splitlines()) for path in journals(tmp_path)) == [1, 2]
-    assert len({JournalName.parse(path.name).pid for path in journals(tmp_path)}) == 2
+    assert len({SourceName.parse(path.name).pid for path in journals(tmp_path)}) == 2
     assert values(tmp_path) == [0.0, 1.0, 2.0]
 
 
@@ -171,7 +171,7 @@ def test_a_descriptor_closed_by_others_costs_one_record(tmp_path, caplog):
 
 def test_a_full_disk_costs_the_records_that_do_not_fit(tmp_path):
     # A limit on the size of files makes the kernel write a part of a record, as a full disk does.
-    run(
+    done = run(
         """if True:
         import os, resource, sys
         from pathlib import Path
@@ -190,7 +190,10 @@ def test_a_full_disk_costs_the_records_that_do_not_fit(tmp_path):
         writer.log({"m": 4.0}, 4)
         """,
         tmp_path,
+        stderr=subprocess.PIPE,
     )
+    assert done.stderr.count(b"metrics are being lost") == 1
+    assert done.stderr.count(b"can be written to") == done.stderr.count(b"again; 2 records are missing") == 1
     table = read_metrics(tmp_path)
     assert table["value"].to_pylist() == [0.0, 3.0, 4.0]
     assert skipped(table) == 1

@@ -1,0 +1,39 @@
+"""`herd-results compact`: parse, dispatch, print; what it does is `hyperherd.metrics.compact`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hyperherd.errors import HyperherdError
+
+_FAILED = 1
+
+
+def compact(argv: Sequence[str]) -> int:
+    """Compact the sweep that the arguments name; return the exit code."""
+    arguments = _parser().parse_args(argv)
+    from hyperherd.metrics.compact import compact as run
+
+    try:
+        done = run(arguments.path, delete=arguments.delete)
+    except (HyperherdError, OSError) as error:
+        print(f"herd-results compact: error: {error}", file=sys.stderr)
+        return _FAILED
+    print(f"{done.rows} rows of {done.trials} trials are in {done.path}")
+    if arguments.delete:
+        print(f"{done.deleted} metrics.parquet of trials deleted")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herd-results compact",
+        description="Put the metrics of all trials of a finished sweep into one Parquet file, which herd-results and "
+        "hyperherd.load read like the trials' own.",
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep")
+    parser.add_argument("--delete", action="store_true", help="delete the trials' own metric files afterwards")
+    return parser

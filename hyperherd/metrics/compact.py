@@ -1,0 +1,201 @@
+"""Compacting a finished sweep: the metric files of its trials become one (docs/format.md, Compacted sweeps).
+
+Invariant: the one file is complete and on disk before it has its name, and no original is deleted before that, nor
+unless asked for; whatever is interrupted can be started again, and loses and doubles no row.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from hyperherd.errors import FormatError, SweepError
+from hyperherd.metrics.files import FileOps, replace
+from hyperherd.metrics.merge import merge
+from hyperherd.metrics.names import list_sources
+from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, SweepPaths, TrialPaths
+from hyperherd.records.events import read_events
+from hyperherd.records.files import read_json
+from hyperherd.records.fold import Observer, fold, same_process
+from hyperherd.records.states import TrialState
+from hyperherd.records.trial import TrialRecord
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from hyperherd.metrics.compacted import TrialOfSweep
+    from hyperherd.metrics.parquet import MetricsFile
+
+ROWS_PER_GROUP = 1 << 15
+
+
+@dataclass(frozen=True)
+class Compacted:
+    """What has been done."""
+
+    path: Path
+    trials: int
+    rows: int
+    deleted: int
+    """Originals that are gone."""
+
+
+def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = None) -> Compacted:
+    """Put the metrics of all trials of a sweep into one file.
+
+    Args:
+        sweep_dir: the sweep's directory.
+        delete: whether to delete the trials' own metric files afterwards.
+        files: does the file operations.
+
+    Raises:
+        SweepError: there is no sweep, or it still runs.
+        FormatError: a trial's metrics cannot be read.
+        OSError: a file cannot be read or written; no row is lost then.
+    """
+    from hyperherd.metrics.compacted import compacted_path
+
+    files = files or FileOps()
+    trials = _trials(sweep_dir)
+    if not trials:
+        raise SweepError(f"{sweep_dir} holds no trials; name the directory of one sweep")
+    _check_ended(sweep_dir, trials)
+    for trial_dir in trials:
+        merge(trial_dir, files=files)
+        if list_sources(TrialPaths(trial_dir).metrics):
+            raise SweepError(f"somebody may still write metrics in {trial_dir}: its journals are of a living process")
+    path = compacted_path(sweep_dir)
+    numbers = _numbered(sweep_dir, trials)
+    rows = _write(path, sweep_dir, numbers, files)
+    originals = [paths.parquet for paths in map(TrialPaths, trials) if delete and paths.parquet.exists()]
+    for original in originals:
+        files.remove(original)
+    return Compacted(path, len(trials), rows, len(originals))
+
+
+def _trials(sweep_dir: Path) -> list[Path]:
+    """Return the directories of all trials that have metrics, or a book, below a sweep."""
+    found = {path.parent.parent for path in sweep_dir.rglob(f"{RECORDS}/trial.json")}
+    found |= {path.parent.parent for path in sweep_dir.rglob(f"{RECORDS}/metrics")}
+    found |= {path.parent for path in sweep_dir.rglob(METRICS_FILE) if path.parent.name != RECORDS}
+    return sorted((found | _compacted_before(sweep_dir)) - {sweep_dir})
+
+
+def _compacted_before(sweep_dir: Path) -> set[Path]:
+    """Return the trials in an earlier file; their own may be gone."""
+    from hyperherd.metrics.compacted import SweepFile, compacted_path
+
+    path = compacted_path(sweep_dir)
+    return {sweep_dir / place for place in SweepFile(path).trials} if path.exists() else set()
+
+
+def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
+    paths = SweepPaths(sweep_dir)
+    if _is_held(paths.lock):
+        raise SweepError(f"{sweep_dir} still runs; compact it when it has ended")
+    events = read_events(sweep_dir)
+    for trial_dir in trials:
+        try:
+            record = TrialRecord.read(trial_dir)
+        except FileNotFoundError:
+            continue
+        own = [event for event in events if event.number == record.number]
+        state = fold(record, own, Observer()).state
+        if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED):
+            raise SweepError(f"trial {record.number} in {trial_dir} is {state}; compact the sweep when it has ended")
+
+
+def _is_held(lock: Path) -> bool:
+    try:
+        holder = read_json(lock)
+    except (FileNotFoundError, FormatError):
+        return False
+    if holder.get("host") != Observer().host:
+        return True
+    return same_process(int(holder.get("pid") or 0), holder.get("pid_started"))
+
+
+def _numbered(sweep_dir: Path, trials: list[Path]) -> dict[int, Path]:
+    """Return the trials by their numbers; one that has none, or another's, gets one after all others."""
+    numbers: dict[int, Path] = {}
+    others = []
+    for trial_dir in trials:
+        number = _number(trial_dir)
+        if number is None or number in numbers:
+            others.append(trial_dir)
+        else:
+            numbers[number] = trial_dir
+    first = max(numbers, default=-1) + 1
+    numbers |= {first + place: trial_dir for place, trial_dir in enumerate(others)}
+    return dict(sorted(numbers.items()))
+
+
+def _number(trial_dir: Path) -> int | None:
+    try:
+        number = json.loads(TrialPaths(trial_dir).trial.read_bytes())["number"]
+    except (OSError, ValueError, KeyError, TypeError):
+        number = trial_dir.name if trial_dir.name.isdecimal() else None
+    return None if number is None else int(number)
+
+
+def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps) -> int:
+    """Write the file; return how many rows it has."""
+    import pyarrow as pa
+
+    from hyperherd.metrics.compacted import LEAD, TRIALS, entry
+    from hyperherd.metrics.find import open_base
+    from hyperherd.metrics.parquet import SCHEMA, encoder
+    from hyperherd.metrics.values import dumps
+
+    entries, rows = {}, 0
+    for number, trial_dir in trials.items():
+        base = open_base(TrialPaths(trial_dir))
+        if base is not None:
+            with base:
+                entries[trial_dir.relative_to(sweep_dir).as_posix()] = entry(number, base.footer)
+                rows += base.count
+    metadata = {b"hyperherd.format": str(FORMAT).encode(), TRIALS: dumps(entries)}
+    schema = pa.schema([LEAD, *SCHEMA], metadata)
+    for leftover in path.parent.glob(f".{path.name}.*.tmp"):
+        files.remove(leftover)
+
+    def write(stream: BinaryIO) -> None:
+        with encoder(stream, schema) as writer:
+            _write_groups(writer, schema, _led(trials))
+
+    replace(path, write, files)
+    return rows
+
+
+def _led(trials: dict[int, Path]) -> Iterator[tuple[int, MetricsFile | TrialOfSweep]]:
+    from hyperherd.metrics.find import open_base
+
+    for number, trial_dir in trials.items():
+        base = open_base(TrialPaths(trial_dir))
+        if base is not None:
+            with base:
+                yield number, base
+
+
+def _write_groups(
+    writer: pq.ParquetWriter, schema: pa.Schema, trials: Iterator[tuple[int, MetricsFile | TrialOfSweep]]
+) -> None:
+    """Write the rows of all trials in even groups, so that few files and many small ones read alike."""
+    import pyarrow as pa
+
+    from hyperherd.metrics.arrow import column
+
+    waiting: list[pa.Table] = []
+    for number, file in trials:
+        for rows in file.batches():
+            lead = column(pa.int64(), [number]).take(column(pa.int64(), [0] * rows.num_rows))
+            waiting.append(pa.Table.from_arrays([lead, *rows.columns], schema=schema))
+            if sum(map(len, waiting)) >= ROWS_PER_GROUP:
+                writer.write_table(pa.concat_tables(waiting).unify_dictionaries().combine_chunks())
+                waiting = []
+    if waiting:
+        writer.write_table(pa.concat_tables(waiting).unify_dictionaries().combine_chunks())

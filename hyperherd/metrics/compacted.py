@@ -1,0 +1,138 @@
+"""One Parquet file for the metrics of a whole sweep (docs/format.md, Compacted sweeps): reading it, trial by trial.
+
+Invariant: a trial's own files win over it, so that it may be made, and the originals deleted, at any pace.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hyperherd.errors import FormatError
+from hyperherd.metrics import parquet
+from hyperherd.metrics.parquet import SCHEMA, Footer, chosen, conformed
+from hyperherd.paths import METRICS_FILE, RECORDS
+from hyperherd.records.files import check_format
+
+LEAD = pa.field("number", pa.int64())
+"""The column before ours: the trial's number; its place in the list of trials where it has none."""
+TRIALS = b"hyperherd.trials"
+_GROUPS_KEPT = 8
+
+
+def compacted_path(sweep_dir: Path) -> Path:
+    """Return where the file of a sweep lies."""
+    return sweep_dir / RECORDS / METRICS_FILE
+
+
+class SweepFile:
+    """An open file of a sweep. It keeps the last groups of rows it read, since many trials share one."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = pq.ParquetFile(path)
+        except pa.ArrowInvalid as error:
+            raise FormatError(f"{path} is no Parquet file: {error}") from None
+        metadata = self._file.schema_arrow.metadata or {}
+        try:
+            check_format(path, orjson.loads(metadata.get(b"hyperherd.format", b"1")))
+            self.trials: dict[str, dict[str, Any]] = orjson.loads(metadata[TRIALS])
+        except (KeyError, ValueError) as error:
+            raise FormatError(f"{path} does not say whose metrics it holds: {error}") from None
+        self._path = path
+        self._groups: dict[int, pa.Table] = {}
+        index = self._file.schema_arrow.get_field_index(LEAD.name)
+        groups = [self._file.metadata.row_group(group) for group in range(self._file.num_row_groups)]
+        self._bounds = [(group.column(index).statistics.min, group.column(index).statistics.max) for group in groups]
+
+    def footer(self, place: str) -> Footer:
+        """Return what a trial's own file said of itself; `place` is its directory, relative to the sweep's."""
+        raw = self.trials[place]["footer"]
+        return Footer.decode(self._path, {key.encode(): value.encode() for key, value in raw.items()})
+
+    def batches(self, number: int) -> Iterator[pa.Table]:
+        """Yield the rows of a trial, a row group at a time."""
+        first = bisect_left(self._bounds, number, key=lambda bounds: bounds[1])
+        last = bisect_right(self._bounds, number, key=lambda bounds: bounds[0])
+        for group in range(first, last):
+            rows = self._group(group)
+            places = range(rows.num_rows)
+            numbers = rows[LEAD.name].chunk(0)
+            start, end = (
+                find(places, number, key=lambda place, numbers=numbers: numbers[place].as_py())  # type: ignore[misc]
+                for find in (bisect_left, bisect_right)
+            )
+            if end > start:
+                yield conformed(rows.slice(start, end - start))
+
+    def _group(self, group: int) -> pa.Table:
+        if group not in self._groups:
+            if len(self._groups) >= _GROUPS_KEPT:
+                del self._groups[next(iter(self._groups))]
+            rows = self._file.read_row_group(group, use_threads=False)
+            self._groups[group] = rows.unify_dictionaries().combine_chunks()
+        return self._groups[group]
+
+
+class TrialOfSweep:
+    """One trial in the file of a sweep; it reads like the trial's own `MetricsFile`."""
+
+    def __init__(self, file: SweepFile, place: str) -> None:
+        self._file = file
+        self._number = int(file.trials[place]["number"])
+        self.footer = file.footer(place)
+        self.count = self.footer.rows
+
+    def __enter__(self) -> TrialOfSweep:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Do nothing: the file stays open for the next trial."""
+
+    def rows(self, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
+        """Return its rows, or those of some metrics and since some microsecond."""
+        tables = [chosen(rows, metrics, since) for rows in self._file.batches(self._number)]
+        return pa.concat_tables(tables) if tables else SCHEMA.empty_table()
+
+    def batches(self, metrics: Sequence[str] | None = None) -> Iterator[pa.Table]:
+        """Yield its rows, or those of some metrics, a few at a time."""
+        for rows in self._file.batches(self._number):
+            for start in range(0, rows.num_rows, parquet.BATCH):
+                table = chosen(rows.slice(start, parquet.BATCH), metrics)
+                if table.num_rows:
+                    yield table
+
+
+def open_trial(trial_dir: Path) -> TrialOfSweep | None:
+    """Return what the file of the sweep above a trial's directory holds of it; None if there is no such file."""
+    root = trial_dir.absolute()
+    for parent in root.parents:
+        path = compacted_path(parent)
+        try:
+            status = path.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        file = _open(path, (status.st_ino, status.st_mtime_ns, status.st_size))
+        place = root.relative_to(parent).as_posix()
+        return TrialOfSweep(file, place) if place in file.trials else None
+    return None
+
+
+@lru_cache(maxsize=4)
+def _open(path: Path, _version: object) -> SweepFile:
+    return SweepFile(path)
+
+
+def entry(number: int, footer: Footer) -> Mapping[str, Any]:
+    """Return what the file says of one trial."""
+    return {"number": number, "footer": {key: value.decode() for key, value in footer.encode().items()}}

@@ -1,0 +1,101 @@
+"""The names of journals and parts, who may still write to them, and the order in which to look for them.
+
+Invariant: a name is used once and never again, so that a file which names its sources can never name a newer one.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+from pathlib import Path
+from typing import NamedTuple
+
+JOURNAL = -1
+"""The level of a journal; parts made of journals are of level 0, parts made of parts of the next."""
+LEVELS = 4
+
+_NAME = re.compile(r"(?:journal|part-(\d))-(\d+)-(.+)-(\d+)-([0-9A-Za-z]+)\.(jsonl|parquet)")
+
+open_here: set[str] = set()
+"""Names of the journals that this process may still write to; `writer` keeps it."""
+rolling_here: set[str] = set()
+"""Names of the files that this process may still replace by a part; `roll` keeps it."""
+
+
+class SourceName(NamedTuple):
+    """What the name of a journal or a part says about who wrote it."""
+
+    attempt: int
+    host: str
+    pid: int
+    nonce: str
+    level: int = JOURNAL
+
+    @classmethod
+    def parse(cls, name: str) -> SourceName | None:
+        """Return what `name` says, or None if it is neither a journal's nor a part's."""
+        found = _NAME.fullmatch(name)
+        if found is None or name.startswith("journal") != name.endswith(".jsonl"):
+            return None
+        level, attempt, host, pid, nonce, _ = found.groups()
+        return cls(int(attempt), host, int(pid), nonce, JOURNAL if level is None else int(level))
+
+    def __str__(self) -> str:
+        who = f"{self.attempt}-{self.host}-{self.pid}-{self.nonce}"
+        return f"journal-{who}.jsonl" if self.level == JOURNAL else f"part-{self.level}-{who}.parquet"
+
+    @property
+    def is_journal(self) -> bool:
+        """Whether it is a journal's."""
+        return self.level == JOURNAL
+
+    @property
+    def is_local(self) -> bool:
+        """Whether its writer ran on this host."""
+        return self.host == this_host()
+
+    @property
+    def may_be_alive(self) -> bool:
+        """Whether somebody may still write or replace it; of other hosts nothing is known, so there somebody may."""
+        if not self.is_local:
+            return True
+        if self.pid == os.getpid():
+            return str(self) in open_here or str(self) in rolling_here
+        return _is_running(self.pid)
+
+
+def _is_running(pid: int) -> bool:
+    """Return whether a process of this host can still do anything; one that only waits to be buried cannot."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    try:
+        status = Path(f"/proc/{pid}/stat").read_bytes()
+    except OSError:
+        return True
+    return status.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+
+
+def this_host() -> str:
+    """Return the name of this host as it stands in the names of files."""
+    return socket.gethostname().split(".")[0] or "localhost"
+
+
+def list_sources(folder: Path) -> dict[str, SourceName]:
+    """Return the journals and parts in a trial's metrics folder by name, in the order of attempts.
+
+    The folder is read once for each level: a file is made before what it replaces is deleted, so whatever is missed at
+    its own level, because it went while we looked, is found at a later one. What is found twice, names tell.
+    """
+    found: dict[str, SourceName] = {}
+    for _ in range(JOURNAL, LEVELS):
+        try:
+            names = os.listdir(folder)  # noqa: PTH208 - paths for names that are compared as text cost four times as much
+        except FileNotFoundError:
+            break  # Made before the first journal, removed after all are merged.
+        found |= {name: parsed for name in names if (parsed := SourceName.parse(name)) is not None}
+    return dict(sorted(found.items(), key=lambda item: item[1]))
