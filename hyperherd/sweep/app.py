@@ -58,7 +58,9 @@ class HydraApp:
     @property
     def uses_job_number(self) -> bool:
         """Whether the app's config refers to Hydra's number or id of the job."""
-        text = OmegaConf.to_yaml(OmegaConf.masked_copy(self.config, [str(key) for key in self.config if key != "hydra"]))
+        text = OmegaConf.to_yaml(
+            OmegaConf.masked_copy(self.config, [str(key) for key in self.config if key != "hydra"])
+        )
         return any(name in text for name in ("hydra:job.num", "hydra:job.id", "hydra.job.num", "hydra.job.id"))
 
     @property
