@@ -43,3 +43,18 @@ class HerdSweeperConf:
     constraints: List[Any] = field(default_factory=list)  # noqa: UP006
     static_overrides: List[str] = field(default_factory=list)  # noqa: UP006
     hydra: Any = None
+
+
+@dataclass
+class HerdLocalLauncherConf:
+    """`hydra/launcher=herd_local`; conf/hydra/launcher/herd_local.yaml says what each field means."""
+
+    _target_: str = "hydra_plugins.hyperherd.local_launcher.HerdLocalLauncher"
+    max_parallel: Optional[int] = None  # noqa: UP045
+    threads: Optional[int] = None  # noqa: UP045
+    gpus: Any = "auto"
+    gpus_per_trial: Optional[int] = None  # noqa: UP045
+    trials_per_gpu: int = 1
+    timeout_min: Optional[float] = None  # noqa: UP045
+    grace_s: float = 10.0
+    start_method: str = "auto"

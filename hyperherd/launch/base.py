@@ -9,10 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
+
+    from hyperherd.records.states import FailureCause
 
 
 @dataclass(frozen=True)
@@ -50,16 +52,24 @@ class JobEnd:
     Attributes:
         handle: of the trial.
         returned: what Hydra made of it; None if the launcher has nothing to show.
-        reason: why it has nothing to show.
+        reason: why it has nothing to show, or what the verdict rests on.
+        verdict: how an attempt ended that could not say so itself, or could not know why it was told to end; None if
+            the launcher does not know either.
     """
 
     handle: JobHandle
     returned: JobReturn | None = None
     reason: str = ""
+    verdict: FailureCause | Literal["lost", "cancelled"] | None = None
 
 
 class TrialLauncher(ABC):
     """Runs trials, somewhere, some time."""
+
+    @property
+    def name(self) -> str:
+        """What people know it by."""
+        return type(self).__name__
 
     @abstractmethod
     def submit(self, jobs: Sequence[TrialJob]) -> list[JobHandle]:

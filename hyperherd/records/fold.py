@@ -18,6 +18,8 @@ from hyperherd.records.trial import TrialRecord
 SILENCE = 180.0
 """Seconds without a heartbeat after which a running trial is stalled."""
 
+_REASONS_TO_END_IT = frozenset({"timeout", "preempted", "node_failure", "oom"})
+
 
 @dataclass(frozen=True)
 class Observer:
@@ -53,7 +55,7 @@ def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer
         return Standing(record.state, record.attempt, record.cause, _reason(record))
     if record is not None and record.attempt >= attempt:
         if record.state is not TrialState.RUNNING:
-            return Standing(record.state, record.attempt, record.cause, _reason(record))
+            return _last_word(record, history)
         attempt = record.attempt
     else:
         record = None
@@ -67,6 +69,15 @@ def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer
         return _alive(record, observer)
     submitted = any(event.event in (SUBMITTING, SUBMITTED) for event in own)
     return Standing(TrialState.SUBMITTED if submitted else TrialState.WAITING, attempt)
+
+
+def _last_word(record: TrialRecord, history: Iterable[Event]) -> Standing:
+    """Return what an ended attempt says of itself; why it was told to end it cannot know, a verdict may."""
+    if record.state is TrialState.CANCELLED:
+        for event in history:
+            if event.attempt == record.attempt and event.event in _REASONS_TO_END_IT:
+                return Standing(TrialState.FAILED, record.attempt, FailureCause(event.event), event.message or "")
+    return Standing(record.state, record.attempt, record.cause, _reason(record))
 
 
 def _reason(record: TrialRecord) -> str:

@@ -12,9 +12,13 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle
 from hyperherd.records.events import SUBMITTING, Event, EventLog
 from hyperherd.records.fold import Standing
-from hyperherd.records.states import TrialState
+from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.reconcile import standing_of
+
+_REASONS_TO_END_IT = frozenset(
+    {FailureCause.TIMEOUT, FailureCause.PREEMPTED, FailureCause.NODE_FAILURE, FailureCause.OOM}
+)
 
 
 class Collector:
@@ -41,10 +45,13 @@ class Collector:
         """Note the end of a trial that the launcher has let go of, and return what Hydra is to get for it."""
         job = end.handle.job
         standing = self._standing(end.handle, end.returned)
-        if not standing.state.ended:
+        # A trial that was told to end says that it was cancelled; its launcher may know why.
+        if not standing.state.ended or (standing.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
             reason = end.reason or _raised(end.returned) or standing.reason or "its launcher let go before it ended"
-            self._events.write([_event("lost", end.handle, reason)])
-            standing = Standing(TrialState.LOST, job.attempt, reason=reason)
+            event = _event(str(end.verdict or "lost"), end.handle, reason)
+            self._events.write([event])
+            state, cause = event.verdict or (TrialState.LOST, None)
+            standing = Standing(state, job.attempt, cause, reason)
         self._open.pop(job.number, None)
         self.standings[job.number] = standing
         return end.returned or _made_up(end, standing)

@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 import hyperherd
 from hyperherd.errors import HyperherdError
-from hyperherd.launch.base import TrialJob
+from hyperherd.launch.base import TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
 from hyperherd.overrides import place_overrides
@@ -157,23 +157,37 @@ def _launch(app: HydraApp, settings: SweepSettings, sweep_dir: Path, agenda: Age
     """Hand the trials to the launcher and collect them as they end."""
     if not agenda.to_run:
         return []
+    launcher = _launcher(app, settings, sweep_dir, agenda)
+    tell_resources(agenda.to_run, launcher.name)
+    handles = launcher.submit([_job(trial, sweep_dir) for trial in agenda.to_run])
+    collector.handing_over(handles)
+    ended = {}
+    try:
+        for end in launcher.events():
+            ended[end.handle.job.number] = collector.ended(end)
+    except BaseException:  # Ctrl-C, SIGTERM: what runs is told to end, and heard out
+        launcher.cancel(handles)
+        for end in launcher.events():
+            collector.ended(end)
+        raise
+    returned = [ended[handle.job.number] for handle in handles if handle.job.number in ended]
+    size = settings.max_batch_size or len(returned)
+    return [returned[start : start + size] for start in range(0, len(returned), size)]
+
+
+def _launcher(app: HydraApp, settings: SweepSettings, sweep_dir: Path, agenda: Agenda) -> TrialLauncher:
+    """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
+    plugin = app.launcher(TrialTask(app.task_function, sweep_dir), sweep_dir)
+    if offered := getattr(plugin, "trial_launcher", None):
+        ours: TrialLauncher = offered()
+        return ours
     directories = {trial.number: trial.dir for trial in agenda.to_run}
 
     def has_started(job: TrialJob) -> bool:
         directory = directories[job.number]
         return directory is None or next_attempt(sweep_dir / directory) > job.attempt
 
-    launcher = HydraLauncher(
-        app.launcher(TrialTask(app.task_function, sweep_dir), sweep_dir),
-        has_started,
-        max_block=settings.max_batch_size,
-        contiguous=app.uses_job_number,
-    )
-    tell_resources(agenda.to_run, launcher.name)
-    collector.handing_over(launcher.submit([_job(trial, sweep_dir) for trial in agenda.to_run]))
-    returned = [collector.ended(end) for end in launcher.events()]
-    size = settings.max_batch_size or len(returned)
-    return [returned[start : start + size] for start in range(0, len(returned), size)]
+    return HydraLauncher(plugin, has_started, max_block=settings.max_batch_size, contiguous=app.uses_job_number)
 
 
 def _job(trial: PlannedTrial, sweep_dir: Path) -> TrialJob:

@@ -25,8 +25,16 @@ from hyperherd.sweep.steps import Part, Step
 JOB_ID = "{job-id}"
 """Stands for the id a launcher will give; a directory that depends on it cannot be known before."""
 
-NO_COMPOSITION = (HydraException, OmegaConfBaseException, ValueError, LookupError, AttributeError, AssertionError)
-"""What Hydra raises when a config cannot be composed; the latter four for a few mistakes that it has no words for."""
+NO_COMPOSITION = (
+    HydraException,
+    OmegaConfBaseException,
+    ValueError,
+    LookupError,
+    AttributeError,
+    AssertionError,
+    TypeError,
+)
+"""What Hydra raises when a config cannot be composed; all but the first two for mistakes that it has no words for."""
 
 _SUBDIR: Path = ("hydra", "sweep", "subdir")
 _NUMBER: Path = ("hydra", "job", "num")

@@ -15,9 +15,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SCAN = """
 import json, sys
 from hydra.core.plugins import Plugins
+from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
-found = [plugin.__name__ for kind in (Sweeper, SearchPathPlugin) for plugin in Plugins.instance().discover(kind)]
+found = [plugin.__name__ for kind in (Launcher, Sweeper, SearchPathPlugin) for plugin in Plugins.instance().discover(kind)]
 print(json.dumps({"found": found, "modules": sorted(sys.modules)}))
 """
 HEAVY = {"submitit", "pyarrow", "numpy", "pandas", "torch", "lightning", "pytorch_lightning", "transformers", "orjson"}
@@ -32,7 +33,7 @@ def test_discovery_finds_us_and_loads_nothing_heavy() -> None:
         check=True,
     )
     told = json.loads(done.stdout)
-    assert {"HerdSweeper", "HerdSearchPathPlugin"} <= set(told["found"])
+    assert {"HerdSweeper", "HerdLocalLauncher", "HerdSearchPathPlugin"} <= set(told["found"])
     assert not HEAVY & set(told["modules"])
     ours = {name for name in told["modules"] if name.split(".")[0] == "hyperherd"}
     assert ours == {"hyperherd", "hyperherd.paths", "hyperherd.schemas"}

@@ -39,6 +39,10 @@ def event(name: str, attempt: int = 0, time: float = NOW) -> Event:
         (record(attempt=1), [event("timeout", attempt=0)], TrialState.RUNNING),
         (record(attempt=0), [event("submitted", attempt=1), event("timeout", attempt=1)], TrialState.FAILED),
         (record(heartbeat=NOW - SILENCE - 1), [], TrialState.STALLED),
+        (record(state=TrialState.CANCELLED), [event("timeout")], TrialState.FAILED),
+        (record(state=TrialState.CANCELLED), [event("lost")], TrialState.CANCELLED),
+        (record(heartbeat=NOW + 1), [event("cancelled")], TrialState.RUNNING),
+        (record(state=TrialState.COMPLETED), [event("submitting", attempt=1)], TrialState.COMPLETED),
     ],
 )
 def test_the_newest_attempt_decides_and_the_trials_own_word_stands(

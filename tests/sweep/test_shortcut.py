@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from composing import CONFIG, FILES, NEWER, on_any_hydra, schemas, verdicts, write_app
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hyperherd.sweep import steps
@@ -331,6 +331,7 @@ def configs(draw: st.DrawFn) -> dict[str, str]:
     max_examples=8,
     deadline=None,
     derandomize=True,
+    phases=[Phase.generate],  # to shrink what fails would compose for minutes
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(st.data())

@@ -1,0 +1,62 @@
+"""How a trial's process ended, in the words of the sweep."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+
+from hyperherd.launch.base import JobEnd, JobHandle
+from hyperherd.launch.local.messages import Asked, Ended, read_report
+from hyperherd.records.states import FailureCause
+
+
+def job_end(handle: JobHandle, ended: Ended, timeout_min: float | None) -> JobEnd:
+    """Return what the sweep is told of a trial that has ended.
+
+    What the trial says of itself stands, but for one thing: it cannot know that it was told to end for want of time.
+    """
+    returned, reason = _returned(read_report(ended.report).returned)
+    if ended.asked is Asked.TIMEOUT:
+        return JobEnd(handle, returned, f"ran for more than {timeout_min:g} min and was ended", FailureCause.TIMEOUT)
+    if returned is not None and (ended.asked is None or returned.status is JobStatus.COMPLETED):
+        return JobEnd(handle, returned, *_raised(returned))
+    if reason:
+        return JobEnd(handle, None, reason)
+    if ended.lost:
+        return JobEnd(handle, None, ended.lost, "lost")
+    if ended.asked is Asked.CANCEL or ended.status is None:
+        return JobEnd(handle, returned, "the sweep was interrupted", "cancelled")
+    cause, reason = _violence(ended.status, out_of_memory=ended.out_of_memory)
+    return JobEnd(handle, None, reason, cause)
+
+
+def _returned(pickled: bytes | None) -> tuple[JobReturn | None, str]:
+    if pickled is None:
+        return None, ""
+    try:
+        found: Any = pickle.loads(pickled)
+    except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
+        return None, f"what it returned cannot be unpickled: {type(error).__name__}: {error}"
+    return found, ""
+
+
+def _raised(returned: JobReturn) -> tuple[str, FailureCause | None]:
+    if returned.status is not JobStatus.FAILED:
+        return "", None
+    error = returned._return_value
+    return f"{type(error).__name__}: {error}", FailureCause.EXCEPTION
+
+
+def _violence(status: int, *, out_of_memory: bool) -> tuple[FailureCause, str]:
+    """Return the cause that the status of a process without last words stands for, and a sentence about it."""
+    if not os.WIFSIGNALED(status):
+        return FailureCause.EXIT, f"its process exited with code {os.WEXITSTATUS(status)} before the trial had ended"
+    number = os.WTERMSIG(status)
+    if number == signal.SIGKILL and out_of_memory:
+        return FailureCause.OOM, "the kernel killed it for want of memory"
+    name = signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+    return FailureCause.SIGNAL, f"it was killed by {name}"

@@ -1,0 +1,202 @@
+"""The pool as the sweep sees it, and as Hydra's other sweepers see it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides
+
+from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.local.cpu import cores
+from hyperherd.launch.local.ending import job_end
+from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, read_report
+from hyperherd.launch.local.processes import kill_group
+from hyperherd.launch.local.server import Times
+from hyperherd.launch.local.slots import Limits, plan_capacity, usable_gpus
+from hyperherd.launch.local.start import Pool, ServerProcess, start_server
+from hyperherd.launch.local.trial import Work
+from hyperherd.trial.ending import TrialFailed
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
+
+log = logging.getLogger("hyperherd")
+
+
+class LocalLauncher(TrialLauncher):
+    """Runs each trial in a process of its own, so many at once.
+
+    Nothing starts before :meth:`events` is iterated. An interrupt of that leaves the trials running, so that they can
+    be cancelled and their ends awaited by iterating again; one after :meth:`cancel` ends them at once.
+
+    Args:
+        context: Hydra's.
+        task_function: what each trial runs.
+        config: of the sweep.
+        options: `hydra.launcher`, as conf/hydra/launcher/herd_local.yaml explains it.
+        shows_output: whether trials print where this process prints.
+
+    Raises:
+        SweepError: the options cannot be followed on this machine.
+    """
+
+    def __init__(
+        self,
+        context: HydraContext,
+        task_function: TaskFunction,
+        config: DictConfig,
+        options: Mapping[str, Any],
+        *,
+        shows_output: bool,
+    ) -> None:
+        rest = dict(options)
+        self._method: str = rest.pop("start_method")
+        self._timeout_min: float | None = rest.pop("timeout_min")
+        grace: float = rest.pop("grace_s")
+        limits = Limits(**rest)
+        capacity = plan_capacity(limits, usable_gpus(limits, os.environ), cores(), os.environ)
+        self._pool = Pool(capacity, Times(None if self._timeout_min is None else self._timeout_min * 60, grace))
+        self._work = Work(context, task_function, config, shows_output)
+        self._server: ServerProcess | None = None
+        self._is_cancelled = False
+        self._new: list[TrialJob] = []
+        self._dropped: list[TrialJob] = []
+        self._open: dict[int, JobHandle] = {}
+        self._pids: dict[int, int] = {}
+
+    @property
+    def name(self) -> str:
+        """What people know the launcher by."""
+        return "herd_local"
+
+    def submit(self, jobs: Sequence[TrialJob]) -> list[JobHandle]:
+        """Queue `jobs`; they start when :meth:`events` is iterated."""
+        handles = [JobHandle(job) for job in jobs]
+        self._new += jobs
+        self._open.update({handle.job.number: handle for handle in handles})
+        return handles
+
+    def events(self) -> Iterator[JobEnd]:
+        """Run what is queued, and yield each trial when its process has ended."""
+        while self._open:
+            self._hand_over()
+            for message in self._heard():
+                if isinstance(message, Started):
+                    self._started(message)
+                else:
+                    yield self._ended(message)
+        self.close()
+
+    def cancel(self, handles: Sequence[JobHandle]) -> None:
+        """Tell these trials to end; those that wait never start."""
+        self._is_cancelled = True
+        numbers = frozenset(handle.job.number for handle in handles)
+        self._dropped += [job for job in self._new if job.number in numbers]
+        self._new = [job for job in self._new if job.number not in numbers]
+        if self._server is not None:
+            self._send(Cancel(numbers))
+
+    def close(self) -> None:
+        """Let the server end, and wait for it."""
+        if self._server is not None:
+            server, self._server = self._server, None
+            server.channel.close()
+            os.waitpid(server.pid, 0)
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
+        Path(str(self._work.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        jobs = [TrialJob(initial_job_idx + index, 0, tuple(texts)) for index, texts in enumerate(job_overrides)]
+        log.info("running %d jobs, at most %d at once", len(jobs), len(self._pool.capacity.slots))
+        handles, returned = self.submit(jobs), {}
+        try:
+            for end in self.events():
+                returned[end.handle.job.number] = end.returned or _made_up(end)
+        except BaseException:  # Ctrl-C, SIGTERM: nothing goes on behind the back of who asked for the end
+            self.cancel(handles)
+            for _ in self.events():
+                pass
+            raise
+        return [returned[job.number] for job in jobs]
+
+    def _hand_over(self) -> None:
+        """Give what is new to the server, which is started for the first of it."""
+        if not self._new:
+            return
+        if self._server is None:
+            self._server = start_server(self._work, self._pool, self._method, log.warning)
+        with _undisturbed():
+            self._send(Start(tuple(self._new)))
+            self._new = []
+
+    def _send(self, message: Any) -> None:
+        assert self._server is not None
+        with suppress(OSError), _undisturbed():  # if it is gone, `_heard` finds that out
+            self._server.channel.send(message)
+
+    def _heard(self) -> list[Started | Ended]:
+        """Wait for the server's next message; what it was never given ends here."""
+        if self._dropped:
+            dropped, self._dropped = self._dropped, []
+            return [Ended(job.number) for job in dropped]
+        assert self._server is not None
+        try:
+            wait([self._server.channel])
+        except BaseException:
+            if self._is_cancelled:
+                self._send(Kill())
+            raise
+        try:
+            with _undisturbed():
+                return [self._server.channel.recv()]
+        except (EOFError, OSError):
+            return self._lost()
+
+    def _lost(self) -> list[Started | Ended]:
+        """Clean up after a server that was killed; its trials die with it, and here whatever they had started."""
+        for pid in self._pids.values():
+            kill_group(pid)
+        self.close()
+        return [Ended(number, lost="the pool's server was killed") for number in self._open]
+
+    def _started(self, message: Started) -> None:
+        self._pids[message.number] = message.pid
+        gpus = f" on GPU {','.join(message.gpus)}" if message.gpus else ""
+        overrides = filter_overrides(self._open[message.number].job.overrides)
+        log.info("trial %d started%s: %s", message.number, gpus, " ".join(overrides))
+
+    def _ended(self, message: Ended) -> JobEnd:
+        self._pids.pop(message.number, None)
+        said = read_report(message.report).said
+        for line in said:
+            logging.getLogger(line.logger).log(line.level, "%s", line.text)
+        end = job_end(self._open.pop(message.number), message, self._timeout_min)
+        if end.verdict == "cancelled":
+            log.info("trial %d cancelled", message.number)
+        elif end.reason and not any(line.level >= logging.ERROR for line in said):
+            log.error("trial %d failed: %s", message.number, end.reason)
+        return end
+
+
+def _made_up(end: JobEnd) -> JobReturn:
+    returned = JobReturn(overrides=list(filter_overrides(end.handle.job.overrides)), status=JobStatus.FAILED)
+    returned.return_value = TrialFailed(f"job {end.handle.job.number}: {end.reason}")
+    return returned
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put signals off while the block runs: half a message would garble all that follow."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,128 @@
+"""What the sweep and its server say to each other, and what a trial leaves for both.
+
+A trial leaves a *report*: an unnamed file of pickles that its process appends to. A file, not a pipe: one that dies
+half-way through a record, or leaves a child behind that holds the other end, blocks nobody.
+"""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import IO, Any
+
+from hyperherd.launch.base import TrialJob
+
+
+@dataclass(frozen=True)
+class Start:
+    """To the server: run these, in this order, when there is room."""
+
+    jobs: tuple[TrialJob, ...]
+
+
+@dataclass(frozen=True)
+class Cancel:
+    """To the server: end these, running or not."""
+
+    numbers: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Kill:
+    """To the server: end all that runs, now."""
+
+
+class Asked(str, Enum):
+    """Why the server told a trial to end."""
+
+    TIMEOUT = "timeout"
+    CANCEL = "cancel"
+
+
+@dataclass(frozen=True)
+class Ready:
+    """From the server: trials can be started; or not in this way, and why."""
+
+    refusal: str = ""
+
+
+@dataclass(frozen=True)
+class Started:
+    """From the server: a trial has a process."""
+
+    number: int
+    pid: int
+    gpus: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Ended:
+    """From the server: a trial's process has ended, or it will never have one.
+
+    Attributes:
+        number: of the trial.
+        status: of its process, as from ``waitpid``; None if it had none.
+        asked: why it was told to end; None if it was not.
+        out_of_memory: whether the kernel killed a process for want of memory while it ran.
+        report: what it left.
+        lost: why nobody can tell, or why it has none; empty if it is known.
+    """
+
+    number: int
+    status: int | None = None
+    asked: Asked | None = None
+    out_of_memory: bool = False
+    report: bytes = b""
+    lost: str = ""
+
+
+@dataclass(frozen=True)
+class Said:
+    """In a report: a line for the person who waits."""
+
+    logger: str
+    level: int
+    text: str
+
+
+@dataclass(frozen=True)
+class Returned:
+    """In a report: the pickled JobReturn, as the last word."""
+
+    pickled: bytes
+
+
+@dataclass(frozen=True)
+class Report:
+    """A report, read."""
+
+    said: list[Said] = field(default_factory=list)
+    returned: bytes | None = None
+
+
+def append(report: IO[bytes], record: Said | Returned) -> None:
+    """Add a record to a report; it is with the operating system when this returns."""
+    report.write(pickle.dumps(record))
+    report.flush()
+
+
+def read_report(data: bytes) -> Report:
+    """Return what a trial left; a last record that was cut short counts as never written."""
+    report = Report()
+    for record in _records(data):
+        if isinstance(record, Returned):
+            return Report(report.said, record.pickled)
+        report.said.append(record)
+    return report
+
+
+def _records(data: bytes) -> Iterator[Any]:
+    stream = io.BytesIO(data)
+    while True:
+        try:
+            yield pickle.load(stream)
+        except (EOFError, pickle.UnpicklingError, ValueError, IndexError):
+            return

@@ -1,0 +1,79 @@
+"""What Linux offers to keep processes together: none outlives the sweep, and it is known how each ended.
+
+Elsewhere the first two do nothing, and what they see to is left to the pipes and signals between the processes.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_SET_PDEATHSIG = 1
+_SET_CHILD_SUBREAPER = 36
+
+_prctl = ctypes.CDLL(None, use_errno=True).prctl if sys.platform == "linux" else None
+
+
+def die_with_parent(number: int = signal.SIGKILL) -> None:
+    """Have the kernel send `number` to this process when the thread that forked it ends."""
+    if _prctl is not None:
+        _prctl(_SET_PDEATHSIG, number, 0, 0, 0)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of all descendants whose own parent ends."""
+    if _prctl is not None:
+        _prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def children(pid: int) -> list[int]:
+    """Return the children of a process; empty if it is gone, or there is no ``/proc``."""
+    found: list[int] = []
+    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, tasks.read_text().split())
+    return found
+
+
+def descendants(pid: int) -> list[int]:
+    """Return the children of a process, theirs, and so on."""
+    found = children(pid)
+    for child in list(found):
+        found += descendants(child)
+    return found
+
+
+def kill(pids: list[int]) -> None:
+    """End processes at once; those that are gone already are passed over."""
+    for pid in pids:
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
+def kill_group(pid: int) -> None:
+    """End all processes of the group that `pid` leads."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def memory_kills() -> int | None:
+    """Return how many processes the kernel killed for want of memory: in our control group, else on this machine."""
+    for path, word in ((_own_group() / "memory.events", "oom_kill"), (Path("/proc/vmstat"), "oom_kill")):
+        with suppress(OSError, ValueError):
+            fields = dict(line.split()[:2] for line in path.read_text().splitlines())
+            if word in fields:
+                return int(fields[word])
+    return None
+
+
+def _own_group() -> Path:
+    """Return the directory of our control group (version 2)."""
+    with suppress(OSError):
+        for line in Path("/proc/self/cgroup").read_text().splitlines():
+            if line.startswith("0::"):
+                return Path("/sys/fs/cgroup") / line[3:].lstrip("/")
+    return Path("/sys/fs/cgroup")

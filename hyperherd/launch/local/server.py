@@ -1,0 +1,223 @@
+"""The server: starts trials when there is room, ends those that are to end, and tells how each ended.
+
+It runs one thread, and no user code but what composing a config may call. Invariant: it outlives every process of every
+trial, and the sweep by no more than the grace it gives to trials: when the sweep is gone, whatever took it, the trials
+are told to end, then killed.
+"""
+
+from __future__ import annotations
+
+import gc
+import os
+import selectors
+import signal
+import tempfile
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import IO, Any
+
+from hyperherd.launch.base import TrialJob
+from hyperherd.launch.local.messages import Asked, Cancel, Ended, Kill, Start, Started
+from hyperherd.launch.local.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
+from hyperherd.launch.local.processes import memory_kills as count_memory_kills
+from hyperherd.launch.local.slots import Slot, Slots
+
+Starter = Callable[[TrialJob, Slot, IO[bytes]], int]
+"""Starts the process of a trial, which leaves its report in the file; returns its pid."""
+
+HELD = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+"""Signals the server holds back: the sweep gets them too (a terminal and ``pkill`` send them to everyone), and says
+what is to be done. A trial inherits that, so none that is meant for it is lost; once it is ready it lets them through.
+"""
+
+
+@dataclass(frozen=True)
+class Times:
+    """How long things may take, in seconds."""
+
+    trial: float | None
+    """A trial; None is for ever."""
+    grace: float
+    """A trial that was told to end, to do so."""
+
+
+@dataclass
+class _Running:
+    """A trial with a process."""
+
+    job: TrialJob
+    slot: Slot
+    report: IO[bytes]
+    ends: float | None
+    memory_kills: int | None
+    asked: Asked | None = None
+    killed_at: float | None = None
+
+
+@dataclass
+class Server:
+    """Runs trials in slots until the sweep lets go of `channel` and all of them have ended."""
+
+    channel: Connection
+    start: Starter
+    slots: Slots
+    times: Times
+    _waiting: deque[TrialJob] = field(default_factory=deque)
+    _running: dict[int, _Running] = field(default_factory=dict)
+    _is_left: bool = False
+    _sweep: int = field(default_factory=os.getppid)
+
+    def serve(self) -> None:
+        """Do the work; returns when there is none left and nobody to give more."""
+        adopt_orphans()
+        gc.freeze()  # or its first collection in each trial would copy every page of what the script imported
+        with wakeups() as wakeup, selectors.DefaultSelector() as selector:
+            selector.register(self.channel, selectors.EVENT_READ)
+            selector.register(wakeup, selectors.EVENT_READ)
+            while self._running or not self._is_left:
+                self._fill()
+                ready = {key.fileobj for key, _ in selector.select(self._until_next())}
+                if wakeup in ready:
+                    os.read(wakeup, 4096)
+                if self.channel in ready:
+                    self._listen()
+                if self._is_left and self.channel in selector.get_map():
+                    selector.unregister(self.channel)
+                self._reap()
+                self._enforce()
+        self._end_orphans()
+
+    def end_now(self) -> None:
+        """Kill all trials with all their processes."""
+        for pid in self._running:
+            kill([pid, *descendants(pid)])
+            kill_group(pid)
+
+    def _fill(self) -> None:
+        while self._waiting and self.slots.any_free:
+            job, slot = self._waiting.popleft(), self.slots.take()
+            try:
+                pid = self._begin(job, slot)
+            except OSError as error:  # no process, memory or disk to be had: the others may still end well
+                self.slots.give_back(slot)
+                self._tell(Ended(job.number, lost=f"it could not be started: {error}"))
+            else:
+                self._tell(Started(job.number, pid, slot.gpus))
+
+    def _begin(self, job: TrialJob, slot: Slot) -> int:
+        report = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the trial has ended
+        kills = count_memory_kills()
+        ends = None if self.times.trial is None else time.monotonic() + self.times.trial
+        pid = self.start(job, slot, report)
+        self._running[pid] = _Running(job, slot, report, ends, kills)
+        return pid
+
+    def _listen(self) -> None:
+        try:
+            message = self.channel.recv()
+        except (EOFError, OSError):
+            self._leave()
+            return
+        if isinstance(message, Start):
+            self._waiting.extend(message.jobs)
+        elif isinstance(message, Cancel):
+            self._cancel(message.numbers)
+        elif isinstance(message, Kill):
+            self.end_now()
+
+    def _leave(self) -> None:
+        """End everything: nobody is there any more to be told."""
+        self._is_left = True
+        self._waiting.clear()
+        if any(trial.asked is Asked.CANCEL for trial in self._running.values()):
+            self.end_now()  # the sweep went while it was waiting for them: somebody pressed Ctrl-C again
+        self._ask(self._running, Asked.CANCEL)
+
+    def _cancel(self, numbers: Iterable[int]) -> None:
+        for job in [job for job in self._waiting if job.number in numbers]:
+            self._waiting.remove(job)
+            self._tell(Ended(job.number, asked=Asked.CANCEL))
+        self._ask([pid for pid, trial in self._running.items() if trial.job.number in numbers], Asked.CANCEL)
+
+    def _ask(self, pids: Iterable[int], why: Asked) -> None:
+        """Tell trials to end; :meth:`_enforce` kills those that do not."""
+        for pid in pids:
+            trial = self._running[pid]
+            if trial.asked is None:
+                trial.asked, trial.killed_at = why, time.monotonic() + self.times.grace
+                os.kill(pid, signal.SIGTERM)  # not reaped yet, so it is there
+
+    def _enforce(self) -> None:
+        now = time.monotonic()
+        self._ask([pid for pid, trial in self._running.items() if _passed(trial.ends, now)], Asked.TIMEOUT)
+        for pid, trial in self._running.items():
+            if _passed(trial.killed_at, now):
+                trial.killed_at = None
+                kill([pid, *descendants(pid)])
+        if not self._is_left and os.getppid() != self._sweep:
+            self._leave()
+
+    def _until_next(self) -> float | None:
+        times = [trial.ends if trial.asked is None else trial.killed_at for trial in self._running.values()]
+        known = [moment for moment in times if moment is not None]
+        return max(0.0, min(known) - time.monotonic()) if known else None
+
+    def _reap(self) -> None:
+        """Take note of processes that have ended: our trials, and what they left behind."""
+        with suppress(ChildProcessError):
+            while (found := os.waitpid(-1, os.WNOHANG))[0]:
+                pid, status = found
+                if pid in self._running:
+                    kill_group(pid)
+                    self._ended(self._running.pop(pid), status)
+
+    def _ended(self, trial: _Running, status: int) -> None:
+        kills = count_memory_kills()
+        out_of_memory = kills is not None and trial.memory_kills is not None and kills > trial.memory_kills
+        with trial.report as report:
+            report.seek(0)
+            self._tell(Ended(trial.job.number, status, trial.asked, out_of_memory, report.read()))
+        self.slots.give_back(trial.slot)
+
+    def _tell(self, message: Any) -> None:
+        if self._is_left:
+            return
+        try:
+            self.channel.send(message)
+        except OSError:
+            self._leave()
+
+    def _end_orphans(self) -> None:
+        """Give what trials have left behind some time to end (a tracker that uploads, say), then end it."""
+        deadline = time.monotonic() + self.times.grace
+        while (left := children(os.getpid())) and time.monotonic() < deadline:
+            time.sleep(0.02)
+            self._reap()
+        for pid in left:
+            kill([pid, *descendants(pid)])
+
+
+def _passed(moment: float | None, now: float) -> bool:
+    return moment is not None and now >= moment
+
+
+@contextmanager
+def wakeups() -> Iterator[int]:
+    """Hold signals back, and yield a descriptor that can be read when a child has ended, or the sweep has gone."""
+    read, write = os.pipe()
+    os.set_blocking(read, False)
+    os.set_blocking(write, False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    signal.set_wakeup_fd(write, warn_on_full_buffer=False)
+    signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    die_with_parent(signal.SIGCHLD)
+    try:
+        yield read
+    finally:
+        signal.set_wakeup_fd(-1)
+        os.close(read)
+        os.close(write)

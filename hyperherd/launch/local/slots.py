@@ -1,0 +1,150 @@
+"""Slots: how many trials run at once, and which GPUs each of them sees."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.local.cpu import threads_asked
+
+MASK = "CUDA_VISIBLE_DEVICES"
+_NVIDIA_SMI_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What the pool gives to each trial, as configured (conf/hydra/launcher/herd_local.yaml says what each means)."""
+
+    max_parallel: int | None = None
+    threads: int | None = None
+    gpus: str | Sequence[Any] = "auto"
+    gpus_per_trial: int | None = None
+    trials_per_gpu: int = 1
+
+    def check(self) -> None:
+        """Raise SweepError for a number that makes no sense."""
+        least = {"max_parallel": 1, "threads": 1, "gpus_per_trial": 0, "trials_per_gpu": 1}
+        for name, minimum in least.items():
+            value = getattr(self, name)
+            if value is not None and value < minimum:
+                raise SweepError(f"hydra.launcher.{name}: {value} is less than {minimum}")
+        if isinstance(self.gpus, str) and self.gpus != "auto":
+            raise SweepError(f"hydra.launcher.gpus: {self.gpus!r} is neither auto nor a list, as in [0,1]")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one trial.
+
+    Attributes:
+        number: from 0.
+        gpus: as CUDA_VISIBLE_DEVICES names them; empty if the trial is given none, and sees what everyone sees.
+    """
+
+    number: int
+    gpus: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a trial in this slot gets into its environment."""
+        return {MASK: ",".join(self.gpus)} if self.gpus else {}
+
+
+@dataclass(frozen=True)
+class Capacity:
+    """All slots, and the threads of each."""
+
+    slots: tuple[Slot, ...]
+    threads: int
+
+
+def plan_capacity(limits: Limits, gpus: Sequence[str], cores: int, environment: Mapping[str, str]) -> Capacity:
+    """Return the slots that `limits` mean on a machine.
+
+    Args:
+        limits: as configured.
+        gpus: those that may be handed out.
+        cores: those that may be used.
+        environment: of the user, who may have set a number of threads there.
+
+    Raises:
+        SweepError: a trial is to have more GPUs than there are.
+    """
+    limits.check()
+    per_trial = (1 if gpus else 0) if limits.gpus_per_trial is None else limits.gpus_per_trial
+    if per_trial > len(gpus):
+        raise SweepError(
+            f"hydra.launcher.gpus_per_trial: {per_trial} is more than the {len(gpus)} GPUs that may be used "
+            f"({','.join(gpus) or 'none found'}); see hydra.launcher.gpus and {MASK}"
+        )
+    places = _places(gpus, per_trial, limits.trials_per_gpu) if per_trial else None
+    threads = limits.threads or threads_asked(environment)
+    parallel = limits.max_parallel or (len(places) if places else max(1, cores // (threads or 1)))
+    slots = places[:parallel] if places else [()] * parallel
+    return Capacity(
+        tuple(Slot(number, place) for number, place in enumerate(slots)), threads or max(1, cores // len(slots))
+    )
+
+
+def _places(gpus: Sequence[str], per_trial: int, trials_per_gpu: int) -> list[tuple[str, ...]]:
+    """Return disjoint groups of GPUs, all of them once before any of them again."""
+    groups = [tuple(gpus[start : start + per_trial]) for start in range(0, len(gpus) - per_trial + 1, per_trial)]
+    return groups * trials_per_gpu
+
+
+def usable_gpus(limits: Limits, environment: Mapping[str, str]) -> list[str]:
+    """Return the GPUs that may be handed out: those listed, else those of the user's mask, else all there are."""
+    if limits.gpus_per_trial == 0:
+        return []
+    if not isinstance(limits.gpus, str):
+        return [str(gpu) for gpu in limits.gpus]
+    mask = environment.get(MASK)
+    return _installed() if mask is None else _masked(mask)
+
+
+def _masked(mask: str) -> list[str]:
+    """Return what CUDA makes of a mask: entries up to the first that is no device."""
+    gpus: list[str] = []
+    for entry in (part.strip() for part in mask.split(",")):
+        if not (entry.isdigit() or entry.startswith(("GPU-", "MIG-"))):
+            break
+        gpus.append(entry)
+    return gpus
+
+
+def _installed() -> list[str]:
+    """Return the numbers of all GPUs, asked of the driver's tool: no process that has asked CUDA can be forked."""
+    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_NVIDIA_SMI_SECONDS, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return [line.strip() for line in done.stdout.splitlines() if line.strip().isdigit()]
+
+
+class Slots:
+    """Which slots are free; the next trial gets one whose GPUs the fewest others use."""
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._free = list(slots)
+        self._taken: list[Slot] = []
+
+    @property
+    def any_free(self) -> bool:
+        """Whether a trial can start."""
+        return bool(self._free)
+
+    def take(self) -> Slot:
+        """Take the best free slot."""
+        slot = min(self._free, key=lambda free: (sum(taken.gpus == free.gpus for taken in self._taken), free.number))
+        self._free.remove(slot)
+        self._taken.append(slot)
+        return slot
+
+    def give_back(self, slot: Slot) -> None:
+        """Make a slot free again."""
+        self._taken.remove(slot)
+        self._free.append(slot)

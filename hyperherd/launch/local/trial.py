@@ -1,0 +1,151 @@
+"""The process of one trial: from the moment it exists to its last word.
+
+It has a session of its own, so that a terminal's Ctrl-C does not reach it and all it starts can be ended with it. It
+composes its config, runs the job as Hydra does, and leaves the JobReturn in its report.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import logging
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import IO, TYPE_CHECKING, Any
+
+import cloudpickle
+from hydra.core.utils import JobReturn, JobStatus, run_job
+from omegaconf import DictConfig
+
+from hyperherd.launch.base import TrialJob
+from hyperherd.launch.local.compose import Composer
+from hyperherd.launch.local.messages import Returned, Said, append
+from hyperherd.launch.local.processes import die_with_parent
+from hyperherd.records.states import TrialState
+from hyperherd.trial.ending import TrialFailed, describe, ending_of
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext, TaskFunction
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all trials have in common.
+
+    Attributes:
+        context: Hydra's.
+        task_function: what they run.
+        config: of the sweep.
+        shows_output: whether they print where the sweep prints. If not, what they print is seen only where the task
+            function puts it, and what they log about themselves is told by the sweep when they have ended.
+    """
+
+    context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+    shows_output: bool
+
+
+def settle(held: Iterable[signal.Signals], parent: int, *, shows_output: bool) -> None:
+    """Make this new process a trial's; signals that were held back are let through at the end."""
+    if os.getpid() != os.getsid(0):
+        os.setsid()
+    die_with_parent()
+    if os.getppid() != parent:  # it went before the line above
+        os._exit(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0,) if shows_output else (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
+
+
+def run_trial(work: Work, composer: Composer, job: TrialJob, report: IO[bytes]) -> None:
+    """Run the job and leave what Hydra made of it in `report`."""
+    returned = _run(work, composer, job, report)
+    append(report, Returned(_pickled(returned)))
+
+
+def finish() -> None:
+    """Do what an interpreter does before it ends: wait for threads, run exit functions, write out what is buffered."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+
+
+def _run(work: Work, composer: Composer, job: TrialJob, report: IO[bytes]) -> JobReturn:
+    try:
+        return run_job(
+            hydra_context=work.context,
+            task_function=work.task_function if work.shows_output else _retold(work.task_function, report),
+            config=composer.compose(job),
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+    except BaseException as error:  # noqa: BLE001 - the boundary of a process: nobody is above who could handle it
+        returned = JobReturn(overrides=list(job.overrides), status=JobStatus.FAILED)
+        returned.return_value = error if isinstance(error, Exception) else _as_failure(error)
+        if ending_of(error, ()).state is TrialState.COMPLETED:  # sys.exit(0)
+            returned.status, returned.return_value = JobStatus.COMPLETED, None
+        return returned
+
+
+def _pickled(returned: JobReturn) -> bytes:
+    """Return `returned` pickled; what in it cannot be is left out, or told in words."""
+    for dumps in (pickle.dumps, cloudpickle.dumps):
+        with suppress(Exception):  # user code: pickling runs methods of their classes, which may raise anything
+            return bytes(dumps(returned))
+    value = returned._return_value
+    returned.return_value = _as_failure(value) if isinstance(value, BaseException) else None
+    try:
+        return bytes(cloudpickle.dumps(returned))
+    except Exception:  # noqa: BLE001 - as above; then it is the config
+        returned.cfg = returned.hydra_cfg = None
+        return bytes(cloudpickle.dumps(returned))
+
+
+def _as_failure(error: BaseException) -> TrialFailed:
+    described = describe(error)
+    return TrialFailed(f"{described.type}: {described.message}")
+
+
+def _retold(task_function: TaskFunction, report: IO[bytes]) -> TaskFunction:
+    """Return `task_function` with what this package logs meanwhile noted in the report."""
+
+    @functools.wraps(task_function)
+    def task(config: DictConfig) -> Any:
+        with _noted_in(report):
+            return task_function(config)
+
+    return task
+
+
+@contextmanager
+def _noted_in(report: IO[bytes]) -> Iterator[None]:
+    logger, handler = logging.getLogger("hyperherd"), _Notes(report)
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+
+
+class _Notes(logging.Handler):
+    """Puts log records into a report; those of this process alone, for a child that it forks has the file too."""
+
+    def __init__(self, report: IO[bytes]) -> None:
+        super().__init__(logging.INFO)
+        self._report = report
+        self._owner = os.getpid()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if os.getpid() == self._owner:
+            append(self._report, Said(record.name, record.levelno, self.format(record)))

@@ -1,0 +1,126 @@
+"""What the pool's trials get is what Hydra composes, whatever was remembered from other trials."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hydra.core.singleton import Singleton
+from omegaconf import DictConfig, OmegaConf
+
+from hyperherd.launch.base import TrialJob
+from hyperherd.launch.local.compose import Composer
+from hyperherd.sweep.app import HydraApp, composed_app
+
+FILES = {
+    "config.yaml": """
+        defaults: [model: cnn, optimizer: adam, data@source: mnist, tail: "${model}", optional extra: null, _self_]
+        lr: 0.1
+        name: ${model.name}_${lr}
+        nested: {a: {b: 1}, list: [1, 2]}
+        """,
+    "model/cnn.yaml": "{name: cnn, width: 8}",
+    "model/vit.yaml": "{defaults: [part: small], name: vit, heads: 4}",
+    "model/part/small.yaml": "size: 1",
+    "model/part/large.yaml": "size: 2",
+    "optimizer/adam.yaml": "{beta: 0.9, lr: '${lr}'}",
+    "optimizer/sgd.yaml": "momentum: 0",
+    "data/mnist.yaml": "path: mnist",
+    "data/cifar.yaml": "path: cifar",
+    "tail/cnn.yaml": "for_cnn: true",
+    "tail/vit.yaml": "for_vit: true",
+    "extra/more.yaml": "more: 1",
+    "other/extra/less.yaml": "less: 1",
+}
+TRIALS = [
+    ["lr=0.2"],
+    ["lr=0.3", "nested.a.b=2"],
+    ["lr=0.3", "lr=0.4"],
+    ["model=vit"],
+    ["model=vit", "model.heads=8", "lr=1"],
+    ["model.heads=8", "model=vit"],
+    ["model=vit", "model/part=large"],
+    ["model={name: inline}"],
+    ["optimizer=sgd", "++optimizer.beta=1", "+optimizer.nesterov=true"],
+    ["optimizer=sgd", "~optimizer.momentum"],
+    ["~optimizer"],
+    ["data@source=cifar", "source.path=elsewhere"],
+    ["+data@spare=cifar"],
+    ["+extra=more", "extra.more=2"],
+    ["extra=more"],
+    ["nested.list=[3]", "nested.a={b: 5}"],
+    ["lr='${nested.a.b}'", "hydra.job.name=other", "hydra.sweep.subdir=x"],
+    ["hydra.searchpath=[file://{folder}/other]", "+extra=less"],
+    ["lr=1", "hydra/job_logging=none"],
+    # Those that do not compose.
+    ["absent=1"],
+    ["model=absent"],
+    ["+extra=less"],
+    ["model=[cnn,vit]"],
+    ["lr=1", "~absent"],
+    ["optimizer=sgd", "optimizer.beta=1"],
+]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("conf")
+    for name, text in FILES.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("\n".join(line.strip() for line in text.strip().splitlines()) + "\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def app(folder: Path) -> Iterator[HydraApp]:
+    state = Singleton.get_state()
+    yield composed_app(folder, "config", ["hydra/launcher=basic"])
+    Singleton.set_state(state)
+
+
+def outcome(compose: Callable[[TrialJob], DictConfig], job: TrialJob) -> DictConfig | str:
+    try:
+        return compose(job)
+    except Exception as error:  # noqa: BLE001 - whatever it is has to be the same
+        return f"{type(error).__name__}: {error}"
+
+
+def forked(composer: Composer) -> Composer:
+    """Return what a trial's process would have."""
+    twin = copy.copy(composer)
+    twin._merged = copy.deepcopy(composer._merged)
+    return twin
+
+
+def test_a_trial_gets_what_hydra_composes(app: HydraApp, folder: Path) -> None:
+    composer, failed = Composer(app.loader, app.config), 0
+    jobs = [
+        TrialJob(number, 0, tuple(text.replace("{folder}", str(folder)) for text in texts))
+        for number, texts in enumerate(TRIALS)
+    ]
+    for job in jobs:
+        composer.prepare(job)
+    for job in reversed(jobs):
+        expected = outcome(lambda job: app.compose(job.overrides, job.number, str(job.number)), job)
+        found = outcome(forked(composer).compose, job)
+        assert found == expected, job
+        if isinstance(expected, DictConfig):
+            assert OmegaConf.to_yaml(found) == OmegaConf.to_yaml(expected), job
+        failed += isinstance(expected, str)
+    assert 6 <= failed <= 8
+
+
+def test_a_choice_of_groups_is_merged_once(app: HydraApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    from hyperherd.launch.local import compose
+
+    merged = []
+    merge = compose._merge
+    monkeypatch.setattr(compose, "_merge", lambda *given: merged.append(1) or merge(*given))
+    composer = Composer(app.loader, app.config)
+    for texts in (["lr=1"], ["lr=2"], ["model=vit"], ["lr=3", "nested.a.b=4"], ["model=vit", "lr=1"]):
+        composer.prepare(TrialJob(0, 0, tuple(texts)))
+    assert len(merged) == 2
+    assert composer.compose(TrialJob(7, 0, ("lr=5",))).lr == 5
+    assert len(merged) == 2
