@@ -18,7 +18,8 @@ from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.search_path_plugin import SearchPathPlugin
 from hydra.plugins.sweeper import Sweeper
-found = [plugin.__name__ for kind in (Launcher, Sweeper, SearchPathPlugin) for plugin in Plugins.instance().discover(kind)]
+kinds = (Launcher, Sweeper, SearchPathPlugin)
+found = [plugin.__name__ for kind in kinds for plugin in Plugins.instance().discover(kind)]
 print(json.dumps({"found": found, "modules": sorted(sys.modules)}))
 """
 HEAVY = {"submitit", "pyarrow", "numpy", "pandas", "torch", "lightning", "pytorch_lightning", "transformers", "orjson"}
