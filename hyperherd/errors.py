@@ -5,7 +5,8 @@ HyperherdError
 ├── SweepError          a sweep that cannot start or go on as asked
 │   └── AttemptTaken    another process already runs this attempt of the trial
 ├── NoTrialError        a log call outside of any trial
-├── ResultsError        nothing to show, or a question about results that has no answer
+├── ResultsError        a question about results that has no answer
+│   └── NothingFound    no sweep and no trial where one was looked for, or none that matches
 └── FormatError         a file written by a newer version, or not ours
 """
 
@@ -36,7 +37,11 @@ class NoTrialError(HyperherdError):
 
 
 class ResultsError(HyperherdError):
-    """No sweep was found, or a question about its results has no answer."""
+    """A question about results has no answer."""
+
+
+class NothingFound(ResultsError):
+    """There is no sweep and no trial where one was looked for, or none that matches."""
 
 
 class FormatError(HyperherdError):

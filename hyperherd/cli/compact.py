@@ -3,25 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyperherd.cli.terminal import FAILED, say
 from hyperherd.errors import HyperherdError
 
-_FAILED = 1
 
-
-def compact(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str]) -> int:
     """Compact the sweep that the arguments name; return the exit code."""
     arguments = _parser().parse_args(argv)
-    from hyperherd.metrics.compact import compact as run
+    from hyperherd.metrics.compact import compact
 
     try:
-        done = run(arguments.path, delete=arguments.delete)
+        done = compact(arguments.path, delete=arguments.delete)
     except (HyperherdError, OSError) as error:
-        print(f"herd-results compact: error: {error}", file=sys.stderr)
-        return _FAILED
+        say(f"error: {error}")
+        return FAILED
     print(f"{done.rows} rows of {done.trials} trials are in {done.path}")
     if arguments.delete:
         print(f"{done.deleted} metrics.parquet of trials deleted")

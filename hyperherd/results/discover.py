@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import NothingFound
 from hyperherd.paths import RECORDS
 
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
@@ -43,17 +43,17 @@ def discover(paths: Iterable[Path]) -> Found:
     """Return the sweeps and trials under `paths`; plain files among them (a shell's glob brings some) are passed over.
 
     Raises:
-        ResultsError: a path does not exist, or there is neither a sweep nor a trial under all of them.
+        NothingFound: a path does not exist, or there is neither a sweep nor a trial under all of them.
     """
     paths = list(paths)
     walk = _Walk()
     for path in paths:
         if not path.exists():
-            raise ResultsError(f"{path} does not exist; give the folder of a sweep, of a trial, or one above them")
+            raise NothingFound(f"{path} does not exist; give the folder of a sweep, of a trial, or one above them")
         if path.is_dir():
             walk.under(path)
     if not walk.found.sweeps and not walk.found.places:
-        raise ResultsError(
+        raise NothingFound(
             f"no sweep or trial found under {', '.join(map(str, paths))}: no folder there has .hyperherd/sweep.json, "
             "multirun.yaml, .hyperherd/trial.json or .hydra. Give the folder that `python script.py -m ...` wrote, "
             "usually ./multirun"

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import NothingFound
 from hyperherd.records.fold import Observer
 from hyperherd.results.books import read_books
 from hyperherd.results.discover import Found, Place, absolute, discover
@@ -24,7 +24,7 @@ def load(*paths: str | os.PathLike[str]) -> Trials:
     without it. A trial that cannot be read is one in state ``unreadable`` with its reason.
 
     Raises:
-        ResultsError: a path does not exist, or there is no trial under any of them.
+        NothingFound: a path does not exist, or there is no trial under any of them.
     """
     found = discover(Path(path) for path in paths or (DEFAULT,))
     observer = Observer()
@@ -33,7 +33,7 @@ def load(*paths: str | os.PathLike[str]) -> Trials:
         reader = TrialReader(read_books(sweep_dir), observer)
         trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
     if not trials:
-        raise ResultsError(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
+        raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
     return Trials(trials)
 
 

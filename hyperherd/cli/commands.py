@@ -1,0 +1,8 @@
+"""The commands of `herd-results`: each is the function ``run(argv)`` of the module of its name in this package."""
+
+from __future__ import annotations
+
+COMMANDS = {
+    "compact": "put the metrics of a finished sweep into one file",
+}
+"""Name -> what it does. A folder of that name is asked for as ``./name``."""
