@@ -47,7 +47,7 @@ class HydraLauncher(TrialLauncher):
         """What people know the launcher by."""
         return type(self._launcher).__name__
 
-    def submit(self, jobs: Sequence[TrialJob]) -> list[JobHandle]:
+    def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Queue `jobs`; they start when :meth:`events` is iterated."""
         handles = [JobHandle(job) for job in jobs]
         self._waiting += handles

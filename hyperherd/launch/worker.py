@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import os
 from pathlib import Path
@@ -31,6 +32,13 @@ class TrialTask:
         self._task_function = task_function
         self._sweep_dir = sweep_dir
         self._sweep_pid = os.getpid()
+        self._attempt: int | None = None
+
+    def for_attempt(self, attempt: int) -> TrialTask:
+        """Return this task for one execution of a trial alone; a launcher that numbers them hands that to its job."""
+        task = copy.copy(self)
+        task._attempt = attempt
+        return task
 
     def __call__(self, config: DictConfig) -> Any:
         """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
@@ -39,7 +47,7 @@ class TrialTask:
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir))
         try:
-            value = run_in_context(place, lambda: self._task_function(config))
+            value = run_in_context(place, lambda: self._task_function(config), self._attempt)
         except Exception as error:
             if self._is_elsewhere and not _can_travel(error):
                 described = describe(error)

@@ -159,7 +159,7 @@ def _launch(app: HydraApp, settings: SweepSettings, sweep_dir: Path, agenda: Age
         return []
     launcher = _launcher(app, settings, sweep_dir, agenda)
     tell_resources(agenda.to_run, launcher.name)
-    handles = launcher.submit([_job(trial, sweep_dir) for trial in agenda.to_run])
+    handles = launcher.submit([_job(trial, sweep_dir) for trial in agenda.to_run], sweep_dir.name)
     collector.handing_over(handles)
     ended = {}
     try:

@@ -31,20 +31,29 @@ def claimed_keys(trial_dir: Path) -> set[str]:
     return keys
 
 
-def claim_attempt(trial_dir: Path, key: str) -> int:
-    """Claim the next attempt for this process and return its number.
+def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
+    """Claim an attempt for this process and return its number.
+
+    A job that its scheduler has requeued is the next attempt after the one it was meant to be.
 
     Args:
         trial_dir: the trial's directory.
         key: the trial's identity, so that the claim alone tells whose directory it is.
+        meant: which attempt this is to be; None for the next.
 
     Raises:
         AttemptTaken: the trial is running or done, or someone claimed this attempt first; nothing was touched.
     """
-    attempt = next_attempt(trial_dir)
-    if attempt and TrialPaths(trial_dir).trial.exists():
+    following = next_attempt(trial_dir)
+    is_requeued = _is_requeued(trial_dir, following - 1)
+    if meant is not None and meant < following and not is_requeued:
+        raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} has been run by another job")
+    attempt = max(following, meant or 0)
+    if following and TrialPaths(trial_dir).trial.exists():
         standing = fold(TrialRecord.read(trial_dir), (), Observer())
-        if standing.state in (TrialState.RUNNING, TrialState.COMPLETED, TrialState.PRUNED):
+        # Who was told which attempt it is was told so by a sweep or a scheduler that saw the one before it end.
+        is_running = standing.state is TrialState.RUNNING and meant is None and not is_requeued
+        if standing.state.done or is_running:
             raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is {standing.state} already")
     claim = {
         "key": key,
@@ -57,6 +66,14 @@ def claim_attempt(trial_dir: Path, key: str) -> int:
     if not create(TrialPaths(trial_dir).attempts / str(attempt), claim):
         raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} has been claimed by another process")
     return attempt
+
+
+def _is_requeued(trial_dir: Path, last: int) -> bool:
+    """Return whether the last attempt was made by the scheduler's job that this process runs in."""
+    job = scheduler_job()
+    with suppress(OSError, FormatError):
+        return job is not None and read_json(TrialPaths(trial_dir).attempts / str(last)).get("job_id") == job
+    return False
 
 
 def scheduler_job() -> str | None:

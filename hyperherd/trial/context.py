@@ -42,16 +42,21 @@ class TrialPlace:
     trial_dir: Path
 
 
-def run_in_context(place: TrialPlace, task: Callable[[], Any]) -> Any:
-    """Run `task` as the next attempt of a trial and return what it returns.
+def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | None = None) -> Any:
+    """Run `task` as an attempt of a trial and return what it returns.
+
+    Args:
+        place: which trial, and where.
+        task: what it does.
+        attempt: which execution this is meant to be; None for the next.
 
     Raises:
-        AttemptTaken: the trial is running or done.
+        AttemptTaken: the trial is running or done, or that attempt was run.
         TrialFailed: the task called ``sys.exit`` with a failure, or raised what is no ``Exception``.
         KeyboardInterrupt, Terminated: it was interrupted; the trial is cancelled.
         Exception: whatever else the task raised, after it has been noted.
     """
-    attempt = claim_attempt(place.trial_dir, place.trial.key)
+    attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
     logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep)
     logbook.open()
     owner = os.getpid()

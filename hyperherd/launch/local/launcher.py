@@ -77,7 +77,7 @@ class LocalLauncher(TrialLauncher):
         """What people know the launcher by."""
         return "herd_local"
 
-    def submit(self, jobs: Sequence[TrialJob]) -> list[JobHandle]:
+    def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Queue `jobs`; they start when :meth:`events` is iterated."""
         handles = [JobHandle(job) for job in jobs]
         self._new += jobs
@@ -116,7 +116,7 @@ class LocalLauncher(TrialLauncher):
         Path(str(self._work.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
         jobs = [TrialJob(initial_job_idx + index, 0, tuple(texts)) for index, texts in enumerate(job_overrides)]
         log.info("running %d jobs, at most %d at once", len(jobs), len(self._pool.capacity.slots))
-        handles, returned = self.submit(jobs), {}
+        handles, returned = self.submit(jobs, "launch"), {}
         try:
             for end in self.events():
                 returned[end.handle.job.number] = end.returned or _made_up(end)

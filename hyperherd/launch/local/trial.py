@@ -27,6 +27,7 @@ from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.messages import Returned, Said, append
 from hyperherd.launch.local.processes import die_with_parent
+from hyperherd.launch.worker import TrialTask
 from hyperherd.records.states import TrialState
 from hyperherd.trial.ending import TrialFailed, describe, ending_of
 
@@ -82,10 +83,13 @@ def finish() -> None:
 
 
 def _run(work: Work, composer: Composer, job: TrialJob, report: IO[bytes]) -> JobReturn:
+    task = work.task_function
+    if isinstance(task, TrialTask):
+        task = task.for_attempt(job.attempt)
     try:
         return run_job(
             hydra_context=work.context,
-            task_function=work.task_function if work.shows_output else _retold(work.task_function, report),
+            task_function=task if work.shows_output else _retold(task, report),
             config=composer.compose(job),
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",

@@ -1,0 +1,92 @@
+"""What the cluster launcher asks of one scheduler; Slurm and LSF each fill this class, and nothing else knows them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import submitit
+
+    from hyperherd.records.states import FailureCause
+
+
+@dataclass(frozen=True)
+class JobState:
+    """What a scheduler says of one job.
+
+    Attributes:
+        phase: whether it waits (for the first time or requeued), runs, or has ended for good.
+        verdict: how it ended, if the scheduler knows that it was not of its own accord.
+        reason: in the scheduler's words, for people: its state, exit code, node.
+        succeeded: whether it ended with exit code 0.
+    """
+
+    phase: Literal["pending", "running", "ended"]
+    verdict: FailureCause | Literal["cancelled"] | None = None
+    reason: str = ""
+    succeeded: bool = False
+
+
+class SchedulerSilent(Exception):
+    """The scheduler does not answer, so that nothing is known about any job; it is asked again later."""
+
+
+class Cluster(ABC):
+    """One scheduler, as its commands on this machine show it.
+
+    Job ids are submitit's: ``123``, or ``123_4`` for an array's task.
+    """
+
+    name: str
+    """Of the launcher: ``herd_slurm``, ``herd_lsf``."""
+
+    @abstractmethod
+    def check(self) -> None:
+        """Find out whether jobs can be submitted from here.
+
+        Raises:
+            SweepError: the commands are missing or the options cannot be followed; it says which and what to do.
+        """
+
+    @property
+    @abstractmethod
+    def resources(self) -> Mapping[str, Any]:
+        """The options that each job may have of its own (memory, time, GPUs, ...), with what the config gives all."""
+
+    @abstractmethod
+    def max_array_size(self) -> int:
+        """Return how many jobs one array may hold."""
+
+    @abstractmethod
+    def executor(self, folder: Path, name: str, resources: Mapping[str, Any]) -> submitit.Executor:
+        """Return a submitit executor whose jobs are called `name` and get `resources` in place of the config's.
+
+        Args:
+            folder: where scripts, pickles and the scheduler's logs go.
+            name: of the jobs, unchanged, so that :meth:`find` finds them.
+            resources: a part of :attr:`resources` with other values.
+        """
+
+    @abstractmethod
+    def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        """Return the state of these jobs, asked for in one call (or few); jobs it does not know are absent.
+
+        Raises:
+            SchedulerSilent: it cannot be asked at the moment.
+        """
+
+    @abstractmethod
+    def find(self, name: str) -> list[str]:
+        """Return the ids of the jobs called `name` in the order of their array, whether they have ended or not.
+
+        Raises:
+            SchedulerSilent: it cannot be asked at the moment.
+        """
+
+    @abstractmethod
+    def cancel(self, job_ids: Collection[str]) -> None:
+        """Cancel these jobs; those that have ended are passed over."""
