@@ -38,6 +38,13 @@ class HerdSweeperConf:
     name: Optional[str] = None  # noqa: UP045
     note: Optional[str] = None  # noqa: UP045
     name_key: Optional[str] = None  # noqa: UP045
+    resume: Optional[str] = None  # noqa: UP045
+    only: Any = None
+    allow_drift: bool = False
+    retry: Any = None
+    canary: Optional[int] = None  # noqa: UP045
+    stop_after_failures: Any = None
+    stop_after_same_error: Optional[int] = None  # noqa: UP045
     # As the first HyperHerd writes them.
     parameters: Any = None
     constraints: List[Any] = field(default_factory=list)  # noqa: UP006

@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from hyperherd.records.states import FailureCause
 
 
+ROUTINE = {"is_routine": True}
+"""`extra` of a log record that says no more than a live table of the trials does."""
+
+
 @dataclass(frozen=True)
 class TrialJob:
     """One trial to be launched.
@@ -84,6 +88,16 @@ class TrialLauncher(ABC):
         """Whether somebody is to wait for the jobs; if not, the sweep ends when they are submitted."""
         return True
 
+    @property
+    def has_queue(self) -> bool:
+        """Whether jobs outlive the sweep that submitted them, so that :meth:`find` and :meth:`adopt` can know them."""
+        return False
+
+    @property
+    def shows_output(self) -> bool:
+        """Whether what trials print may appear where the sweep prints."""
+        return False
+
     def batches(self, jobs: Sequence[TrialJob]) -> Sequence[Sequence[TrialJob]]:
         """Divide `jobs` into what is submitted at once; called before each round of :meth:`submit`."""
         return [jobs] if jobs else []
@@ -101,10 +115,11 @@ class TrialLauncher(ABC):
         """
 
     @abstractmethod
-    def events(self) -> Iterator[JobEnd]:
+    def events(self) -> Iterator[JobEnd | None]:
         """Yield the end of every job submitted or adopted as it comes, until none is left.
 
-        More may be submitted between two ends, and when iteration was interrupted it can be begun again.
+        A launcher that can yields None about once a second meanwhile, so that who iterates can look around. More may be
+        submitted between two ends, and when iteration was interrupted it can be begun again.
         """
 
     @abstractmethod

@@ -41,11 +41,17 @@ class HydraLauncher(TrialLauncher):
         self._max_block = max_block
         self._contiguous = contiguous
         self._waiting: list[JobHandle] = []
+        self._dropped: list[JobHandle] = []
 
     @property
     def name(self) -> str:
         """What people know the launcher by."""
         return type(self._launcher).__name__
+
+    @property
+    def shows_output(self) -> bool:
+        """Whether trials may print where the sweep prints; nobody knows, so yes."""
+        return True
 
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Queue `jobs`; they start when :meth:`events` is iterated."""
@@ -55,11 +61,15 @@ class HydraLauncher(TrialLauncher):
 
     def events(self) -> Iterator[JobEnd]:
         """Launch block after block, yielding the jobs of each when it has ended."""
-        while self._waiting:
-            yield from self._launch(self._next_block())
+        while self._waiting or self._dropped:
+            dropped, self._dropped = self._dropped, []
+            yield from (JobEnd(handle, verdict="cancelled") for handle in dropped)
+            if self._waiting:
+                yield from self._launch(self._next_block())
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
-        """Forget jobs that have not started; a block that runs cannot be reached."""
+        """Let go of jobs that have not started; a block that runs cannot be reached."""
+        self._dropped += [handle for handle in self._waiting if handle in handles]
         self._waiting = [handle for handle in self._waiting if handle not in handles]
 
     def _next_block(self) -> list[JobHandle]:

@@ -16,6 +16,7 @@ from hyperherd.records.states import FailureCause, TrialState
 
 SUBMITTING = "submitting"
 SUBMITTED = "submitted"
+RETRIED = "retried"
 VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
 
 
@@ -29,6 +30,8 @@ class Event:
     time: float = field(default_factory=time.time)
     job_id: str | None = None
     job_name: str | None = None
+    launcher: str | None = None
+    """Whose queue the job is in; None if the job cannot outlive its sweep."""
     message: str | None = None
 
     @property

@@ -61,6 +61,8 @@ def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer
         record = None
     own = [event for event in history if event.attempt == attempt]
     for event in reversed(own):
+        if event.event == SUBMITTING:  # anew: earlier verdicts are about a job that never started
+            break
         # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
         if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
             state, cause = event.verdict

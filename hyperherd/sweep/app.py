@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -54,6 +55,12 @@ class HydraApp:
         """Whether `hydra.sweep.dir` is made from the time: then a directory that exists already is a clash."""
         written: Any = OmegaConf.to_container(self.config.hydra.sweep, resolve=False)
         return "${now:" in written["dir"]
+
+    @property
+    def job_label(self) -> str:
+        """What the names of its scheduler jobs begin with: the launcher's `name`, else Hydra's of the job."""
+        name = str(self.config.hydra.launcher.get("name") or self.config.hydra.job.name)
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100]
 
     @property
     def uses_job_number(self) -> bool:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 
-from hyperherd.errors import SweepError
-from hyperherd.launch.base import JobEnd, JobHandle
-from hyperherd.records.events import SUBMITTING, Event, EventLog
+from hyperherd.errors import FormatError, SweepError
+from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
+from hyperherd.overrides import place_overrides
+from hyperherd.records.events import RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
 from hyperherd.records.fold import Standing
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.sweep.reconcile import standing_of
+from hyperherd.trial.attempts import next_attempt
 
 _REASONS_TO_END_IT = frozenset(
     {FailureCause.TIMEOUT, FailureCause.PREEMPTED, FailureCause.NODE_FAILURE, FailureCause.OOM}
@@ -22,60 +25,128 @@ _REASONS_TO_END_IT = frozenset(
 
 
 class Collector:
-    """Keeps the books of one launch: intent before, verdicts after.
+    """Keeps the books of one launch: intent before, ids after, verdicts at the end.
 
     Invariant: of every trial that was handed over, the directory or the events say how it ended once :meth:`close` has
-    been called, however the launch ended.
+    been called, however the launch ended; or they name the job in a queue that is still to run it.
+
+    Args:
+        sweep_dir: absolute.
+        trials: those that may be launched, or were launched by an earlier sweep and are awaited.
+        queue: the launcher, if its jobs outlive the sweep.
     """
 
-    def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:
+    def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None) -> None:
         self._sweep_dir = sweep_dir
         self._trials = {trial.number: trial for trial in trials}
+        self._queue = queue
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
         self.standings: dict[int, Standing] = {}
         """How each trial ended, by number."""
+        self.stopping = ""
+        """Why trials that have not started are being cancelled."""
 
-    def handing_over(self, handles: Sequence[JobHandle]) -> None:
-        """Note the intent to run these trials, before the launcher may start them."""
-        self._events.write(_event(SUBMITTING, handle) for handle in handles)
+    def job(self, number: int) -> TrialJob:
+        """Return the next execution of a trial, as it is to be handed over."""
+        trial = self._trials[number]
+        overrides = (*trial.overrides, *place_overrides(self._sweep_dir, trial.dir))
+        return TrialJob(number, self.next_attempt(number), overrides, trial.resources)
+
+    def next_attempt(self, number: int) -> int:
+        """Return which execution of a trial would be its next."""
+        directory = self._trials[number].dir
+        return 0 if directory is None else next_attempt(self._sweep_dir / directory)
+
+    def handing_over(self, jobs: Sequence[TrialJob], name: str) -> None:
+        """Note the intent to run these trials as the batch `name`, before the launcher may start them."""
+        handles = [JobHandle(job) for job in jobs]
         self._open.update({handle.job.number: handle for handle in handles})
+        self._note(SUBMITTING, handles, name=name)
+
+    def handed_over(self, handles: Sequence[JobHandle]) -> None:
+        """Note which jobs these trials are, now that the launcher has them."""
+        self._open.update({handle.job.number: handle for handle in handles})
+        self._note(SUBMITTED, [handle for handle in handles if handle.job_id is not None])
+
+    def refused(self, jobs: Sequence[TrialJob], reason: str) -> None:
+        """Note that these trials could not be handed over after all."""
+        self._note("cancelled", [self._open.pop(job.number) for job in jobs], message=reason)
+
+    @property
+    def unstarted(self) -> list[JobHandle]:
+        """The trials that were handed over and have not begun, as far as can be seen."""
+        standings = {number: self._standing(handle) for number, handle in self._open.items()}
+        return [self._open[number] for number, standing in standings.items() if standing.state is TrialState.SUBMITTED]
+
+    @property
+    def open(self) -> list[JobHandle]:
+        """The trials that were handed over and have not ended."""
+        return list(self._open.values())
 
     def ended(self, end: JobEnd) -> JobReturn:
         """Note the end of a trial that the launcher has let go of, and return what Hydra is to get for it."""
         job = end.handle.job
-        standing = self._standing(end.handle, end.returned)
+        self._learn_directory(job.number, end.returned)
+        standing = self._standing(end.handle)
         # A trial that was told to end says that it was cancelled; its launcher may know why.
         if not standing.state.ended or (standing.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
-            reason = end.reason or _raised(end.returned) or standing.reason or "its launcher let go before it ended"
-            event = _event(str(end.verdict or "lost"), end.handle, reason)
+            reason = self._reason(end) or standing.reason or "its launcher let go before it ended"
+            attempt = max(standing.attempt, job.attempt)  # a scheduler that requeued the job made more of them
+            event = replace(_event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason)
             self._events.write([event])
             state, cause = event.verdict or (TrialState.LOST, None)
-            standing = Standing(state, job.attempt, cause, reason)
+            standing = Standing(state, event.attempt, cause, reason)
         self._open.pop(job.number, None)
         self.standings[job.number] = standing
         return end.returned or _made_up(end, standing)
+
+    def retried(self, number: int) -> None:
+        """Note that a trial which has failed is to be run again."""
+        standing = self.standings[number]
+        message = f"{standing.cause or standing.state}: {standing.reason}"
+        self._events.write([Event(RETRIED, number, standing.attempt, message=message)])
+
+    def error_of(self, number: int) -> TrialError | None:
+        """Return the exception that ended a trial, if it left one."""
+        directory = self._trials[number].dir
+        try:
+            return None if directory is None else TrialRecord.read(self._sweep_dir / directory).error
+        except (OSError, FormatError):
+            return None
 
     def close(self, reason: str) -> None:
         """Note that the trials still open are cancelled, because the sweep ends before them.
 
         Of one that a launcher may still run nothing is noted; a sign of life of one that starts later refutes it.
         """
-        standings = [(handle, self._standing(handle, None)) for handle in self._open.values()]
-        alive = (TrialState.RUNNING, TrialState.STALLED)
-        unended = [handle for handle, standing in standings if not standing.state.ended and standing.state not in alive]
-        self._events.write(_event("cancelled", handle, reason) for handle in unended)
+        if self._queue is None:
+            self._note("cancelled", self.unstarted, message=reason)
         self._open.clear()
 
-    def _standing(self, handle: JobHandle, returned: JobReturn | None) -> Standing:
-        trial = self._trials[handle.job.number]
+    def _reason(self, end: JobEnd) -> str:
+        if end.verdict == "cancelled" and self.stopping:
+            return self.stopping
+        return end.reason or _raised(end.returned)
+
+    def _learn_directory(self, number: int, returned: JobReturn | None) -> None:
+        trial = self._trials[number]
         if trial.dir is None and returned is not None and returned.hydra_cfg is not None:
-            trial = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
-        return standing_of(self._sweep_dir, trial, [_event(SUBMITTING, handle)])
+            self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
+
+    def _standing(self, handle: JobHandle) -> Standing:
+        return standing_of(self._sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
+
+    def _note(
+        self, event: str, handles: Sequence[JobHandle], *, name: str | None = None, message: str | None = None
+    ) -> None:
+        self._events.write(
+            replace(_event(event, handle), launcher=self._queue, job_name=name, message=message) for handle in handles
+        )
 
 
-def _event(event: str, handle: JobHandle, message: str | None = None) -> Event:
-    return Event(event, handle.job.number, handle.job.attempt, job_id=handle.job_id, message=message)
+def _event(event: str, handle: JobHandle) -> Event:
+    return Event(event, handle.job.number, handle.job.attempt, job_id=handle.job_id)
 
 
 def _raised(returned: JobReturn | None) -> str:

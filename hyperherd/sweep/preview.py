@@ -11,8 +11,10 @@ from omegaconf import OmegaConf
 
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app
-from hyperherd.sweep.plan import Plan, make_plan
+from hyperherd.sweep.plan import Plan
 from hyperherd.sweep.reconcile import check_base, reconcile
+from hyperherd.sweep.resume import find_plan
+from hyperherd.sweep.select import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.tell import plan_lines, trial_lines
 from hyperherd.sweep.validate import validate
@@ -45,11 +47,12 @@ class Preview:
 
 def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
-    plan = make_plan(app, arguments, settings)
-    check_base(app.sweep_dir, app.base(plan.fixed))
-    agenda = reconcile(app.sweep_dir, plan.drafts)
-    placed = validate(app, agenda.to_run, app.sweep_dir, mode=settings.validate)
-    return Preview(app.sweep_dir, tuple(placed), len(agenda.trials) - len(placed), plan)
+    resumed, plan = find_plan(app, arguments, settings)
+    sweep_dir = resumed or app.sweep_dir
+    check_base(sweep_dir, app.base(plan.fixed), allow_drift=settings.allow_drift)
+    agenda = select(reconcile(sweep_dir, plan.drafts), settings.only, sweep_dir)
+    placed = validate(app, agenda.to_run, sweep_dir, mode=settings.validate)
+    return Preview(sweep_dir, tuple(placed), len(agenda.trials) - len(placed), plan)
 
 
 def plan(overrides: Sequence[str], *, config_dir: str | Path, config_name: str = "config") -> Preview:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import logging
 import os
-from collections import Counter, defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import SweepPaths
-from hyperherd.records.events import Event, read_events
+from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
 from hyperherd.records.fold import Observer, Standing, fold
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.load import load
 from hyperherd.sweep.plan import Draft
+
+log = logging.getLogger("hyperherd")
 
 GIVEN_UP = 900.0
 """Seconds of silence after which a stalled trial of another host is taken for dead, and run again."""
@@ -30,12 +33,33 @@ class Agenda:
     Attributes:
         trials: planned ones and orphans, which an earlier invocation planned and this one does not.
         to_run: a part of `trials`.
-        standings: how many trials stood in which state before this invocation; empty for a new sweep.
+        queued: trials whose jobs an earlier invocation left in a launcher's queue, and which have not ended.
+        standings: where each trial stood before this invocation, by number; empty for a new sweep.
     """
 
     trials: tuple[PlannedTrial, ...]
     to_run: tuple[PlannedTrial, ...]
-    standings: Counter[TrialState]
+    queued: tuple[QueuedTrial, ...] = ()
+    standings: Mapping[int, Standing] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class QueuedTrial:
+    """A trial whose job was, or was to be, put in a queue that outlives the sweep.
+
+    Attributes:
+        trial: which.
+        attempt: which execution of it.
+        launcher: whose queue.
+        batch: the name of the batch it was submitted in, and of its jobs.
+        job_id: the scheduler's; None if the sweep ended before it could be noted.
+    """
+
+    trial: PlannedTrial
+    attempt: int
+    launcher: str
+    batch: str
+    job_id: str | None
 
 
 def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
@@ -62,18 +86,39 @@ def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
         (replace(trial, orphan=trial.key not in planned) for trial in numbered.values()), key=lambda trial: trial.number
     )
     if not known:
-        return Agenda(tuple(trials), tuple(trials), Counter())
-    return _agenda(sweep_dir, trials, [trial.number for trial in known])
+        return Agenda(tuple(trials), tuple(trials))
+    return _agenda(sweep_dir, trials)
 
 
-def _agenda(sweep_dir: Path, trials: list[PlannedTrial], known: list[int]) -> Agenda:
+def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> Agenda:
+    events = events_by_trial(sweep_dir)
+    standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in trials}
+    to_run, queued = [], []
+    for trial in trials:
+        standing, job = standings[trial.number], _queued(trial, events[trial.number])
+        if job is not None and standing.state in (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED):
+            queued.append(job)
+        elif not trial.orphan and _is_to_run(standing):
+            to_run.append(trial)
+    return Agenda(tuple(trials), tuple(to_run), tuple(queued), standings)
+
+
+def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
+    """Return the events about each trial, by number, in the order of their time."""
     events = defaultdict(list)
     for event in read_events(sweep_dir):
         events[event.number].append(event)
-    standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in trials}
-    to_run = [trial for trial in trials if not trial.orphan and _is_to_run(standings[trial.number])]
-    before = Counter(standings[number].state for number in known)
-    return Agenda(tuple(trials), tuple(to_run), before)
+    return events
+
+
+def _queued(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | None:
+    """Return the last job of `trial` that was put in a queue; what it was called comes before what its id is."""
+    intents = [event for event in events if event.event == SUBMITTING]
+    if not intents or intents[-1].launcher is None:
+        return None
+    intent = intents[-1]
+    ids = [event.job_id for event in events if event.event == SUBMITTED and event.time >= intent.time]
+    return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
 
 
 def _is_to_run(standing: Standing) -> bool:
@@ -109,21 +154,25 @@ def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -
     return fold(record, events, Observer())
 
 
-def check_base(sweep_dir: Path, base: dict[str, Any]) -> SweepRecord | None:
+def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = False) -> SweepRecord | None:
     """Return the record of the sweep that `sweep_dir` holds, or None if it holds none.
 
     Raises:
-        SweepError: it is a sweep of another script, or with other fixed overrides.
+        SweepError: it is a sweep of another script, or with other fixed overrides, and drift is not allowed.
     """
     if not SweepPaths(sweep_dir).sweep.exists():
         return None
     record = SweepRecord.read(sweep_dir)
-    if record.base["hash"] != base["hash"]:
-        raise SweepError(
-            f"{sweep_dir} holds another sweep: {_describe(record.base)} there, {_describe(base)} here. Its trials and "
-            f"these cannot be compared. Choose another hydra.sweep.dir, or run the command it was started with."
-        )
-    return record
+    if record.base["hash"] == base["hash"]:
+        return record
+    drift = f"{sweep_dir} holds another sweep: {_describe(record.base)} there, {_describe(base)} here."
+    if allow_drift:
+        log.warning("%s They are mixed, as hydra.sweeper.allow_drift has it.", drift)
+        return record
+    raise SweepError(
+        f"{drift} Its trials and these cannot be compared. Choose another hydra.sweep.dir, run the command it was "
+        f"started with, or set hydra.sweeper.allow_drift=true."
+    )
 
 
 def _describe(base: dict[str, Any]) -> str:

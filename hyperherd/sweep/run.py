@@ -8,7 +8,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,21 +19,27 @@ from omegaconf import OmegaConf
 
 import hyperherd
 from hyperherd.errors import HyperherdError
-from hyperherd.launch.base import TrialJob, TrialLauncher
+from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
-from hyperherd.overrides import place_overrides
 from hyperherd.paths import SweepPaths
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
-from hyperherd.sweep.plan import Plan, make_plan
+from hyperherd.sweep.live import watched
+from hyperherd.sweep.plan import Plan
+from hyperherd.sweep.policy import Judge, check_policy
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.reconcile import Agenda, check_base, reconcile
+from hyperherd.sweep.recover import recover
+from hyperherd.sweep.resources import check_resources
+from hyperherd.sweep.resume import find_plan
+from hyperherd.sweep.running import Running
+from hyperherd.sweep.select import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.tell import tell_end, tell_preview, tell_resources, tell_start
+from hyperherd.sweep.tell import tell_detached, tell_end, tell_preview, tell_start
 from hyperherd.sweep.validate import validate
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.signals import EXIT_CODES, noted_signals
@@ -64,7 +70,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
             if settings.dry_run:
                 tell_preview(preview(app, arguments, settings))
                 return []
-            return _sweep(app, make_plan(app, arguments, settings), settings)
+            return _sweep(app, arguments, settings)
     except HyperherdError as error:
         raise CompactHydraException(str(error)) from None
     except KeyboardInterrupt:
@@ -77,28 +83,65 @@ def _join(app: HydraApp, trial_dir: Path) -> Batches:
     return [[returned]]
 
 
-def _sweep(app: HydraApp, plan: Plan, settings: SweepSettings) -> Batches:
-    with claimed(app.sweep_dir, timestamped=app.sweep_dir_is_timestamped) as directory:
+def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Batches:
+    resumed, plan = find_plan(app, arguments, settings)
+    timestamped = resumed is None and app.sweep_dir_is_timestamped
+    with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
         sweep_dir = directory.path
         base = app.base(plan.fixed)
-        before = check_base(sweep_dir, base)
+        before = check_base(sweep_dir, base, allow_drift=settings.allow_drift)
+        directories: dict[int, str | None] = {}
+        launcher = _launcher(app, settings, sweep_dir, directories)
         agenda = reconcile(sweep_dir, plan.drafts)
+        check_resources(agenda.to_run, launcher)
+        check_policy(settings.policy, launcher)
+        agenda, adopted = recover(agenda, launcher, sweep_dir)
+        agenda = select(agenda, settings.only, sweep_dir)
         agenda = _placed(agenda, validate(app, agenda.to_run, sweep_dir, mode=settings.validate))
+        directories.update({trial.number: trial.dir for trial in agenda.to_run})
         _record(app, plan, settings, before, base, sweep_dir, agenda)
-        tell_start(sweep_dir, plan, agenda)
-        collector = Collector(sweep_dir, agenda.to_run)
+        tell_start(sweep_dir, plan, agenda, adopted)
+        return _run(app, settings, sweep_dir, agenda, launcher, adopted)
+
+
+def _run(
+    app: HydraApp,
+    settings: SweepSettings,
+    sweep_dir: Path,
+    agenda: Agenda,
+    launcher: TrialLauncher,
+    adopted: Sequence[JobHandle],
+) -> Batches:
+    """Hand the trials to the launcher, await them unless they are to be left alone, and tell how they ended."""
+    awaited = {handle.job.number for handle in adopted} | {trial.number for trial in agenda.to_run}
+    trials = [trial for trial in agenda.trials if trial.number in awaited]
+    collector = Collector(sweep_dir, trials, launcher.name if launcher.has_queue else None)
+    judge = Judge(settings.policy, launcher, len(agenda.to_run))
+    metric = settings.objective["metric"] if settings.objective else None
+    with watched(launcher, sweep_dir, trials, metric) as look:
+        running = Running(launcher, collector, judge, app.job_label, look)
+        numbers = [trial.number for trial in agenda.to_run]
+        if not launcher.waits:
+            running.submit(numbers)
+            tell_detached(sweep_dir, launcher.name)
+            return []
         try:
-            batches = _launch(app, settings, sweep_dir, agenda, collector)
+            returned = running.run(numbers) if trials else {}
         except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the books are closed all the same
             app.restore_logging()
+            is_queued = launcher.has_queue and bool(collector.open)
             collector.close("the sweep was interrupted")
             tell_end(sweep_dir)
+            if is_queued:
+                tell_detached(sweep_dir, launcher.name)
             raise
-        tell_end(sweep_dir)
-        if not all(standing.state.done for standing in collector.standings.values()):
-            app.end_multirun()
-            raise SystemExit(1)
-        return batches
+    tell_end(sweep_dir)
+    if not all(standing.state.done for standing in collector.standings.values()):
+        app.end_multirun()
+        raise SystemExit(1)
+    size = settings.max_batch_size or max(len(returned), 1)
+    values = [returned[number] for number in sorted(returned)]
+    return [values[start : start + size] for start in range(0, len(values), size)]
 
 
 def _placed(agenda: Agenda, placed: Sequence[PlannedTrial]) -> Agenda:
@@ -130,6 +173,7 @@ def _record(
     replace(
         record,
         space=plan.written,
+        base=base,
         objective=settings.objective,
         seed_key=settings.seed_key,
         note=settings.note,
@@ -153,43 +197,24 @@ def _invocation(app: HydraApp) -> dict[str, Any]:
     }
 
 
-def _launch(app: HydraApp, settings: SweepSettings, sweep_dir: Path, agenda: Agenda, collector: Collector) -> Batches:
-    """Hand the trials to the launcher and collect them as they end."""
-    if not agenda.to_run:
-        return []
-    launcher = _launcher(app, settings, sweep_dir, agenda)
-    tell_resources(agenda.to_run, launcher.name)
-    handles = launcher.submit([_job(trial, sweep_dir) for trial in agenda.to_run], sweep_dir.name)
-    collector.handing_over(handles)
-    ended = {}
-    try:
-        for end in launcher.events():
-            ended[end.handle.job.number] = collector.ended(end)
-    except BaseException:  # Ctrl-C, SIGTERM: what runs is told to end, and heard out
-        launcher.cancel(handles)
-        for end in launcher.events():
-            collector.ended(end)
-        raise
-    returned = [ended[handle.job.number] for handle in handles if handle.job.number in ended]
-    size = settings.max_batch_size or len(returned)
-    return [returned[start : start + size] for start in range(0, len(returned), size)]
+def _launcher(
+    app: HydraApp, settings: SweepSettings, sweep_dir: Path, directories: Mapping[int, str | None]
+) -> TrialLauncher:
+    """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one.
 
-
-def _launcher(app: HydraApp, settings: SweepSettings, sweep_dir: Path, agenda: Agenda) -> TrialLauncher:
-    """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
+    Args:
+        app: the Hydra app that sweeps.
+        settings: `hydra.sweeper`.
+        sweep_dir: absolute.
+        directories: of the trials, by number; may be filled later.
+    """
     plugin = app.launcher(TrialTask(app.task_function, sweep_dir), sweep_dir)
     if offered := getattr(plugin, "trial_launcher", None):
         ours: TrialLauncher = offered()
         return ours
-    directories = {trial.number: trial.dir for trial in agenda.to_run}
 
     def has_started(job: TrialJob) -> bool:
-        directory = directories[job.number]
+        directory = directories.get(job.number)
         return directory is None or next_attempt(sweep_dir / directory) > job.attempt
 
     return HydraLauncher(plugin, has_started, max_block=settings.max_batch_size, contiguous=app.uses_job_number)
-
-
-def _job(trial: PlannedTrial, sweep_dir: Path) -> TrialJob:
-    attempt = next_attempt(sweep_dir / trial.dir) if trial.dir is not None else 0
-    return TrialJob(trial.number, attempt, (*trial.overrides, *place_overrides(sweep_dir, trial.dir)))

@@ -10,11 +10,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
+from hyperherd.sweep.policy import Policy, read_policy
 
 _CHOICES = {"order": ("grid", "random"), "validate": ("auto", "full", "none")}
 _DIRECTIONS = ("maximize", "minimize")
 _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
+_POLICY = ("retry", "canary", "stop_after_failures", "stop_after_same_error")
 _COUNTS = ("sample", "max_trials", "seeds", "max_batch_size")
 
 
@@ -42,6 +44,10 @@ class SweepSettings:
     note: str | None = None
     name_key: str | None = None
     static_overrides: list[str] = field(default_factory=list)
+    resume: str | None = None
+    only: tuple[str, ...] = ()
+    allow_drift: bool = False
+    policy: Policy = field(default_factory=Policy)
 
 
 def read_settings(sweeper: DictConfig) -> SweepSettings:
@@ -62,6 +68,8 @@ def read_settings(sweeper: DictConfig) -> SweepSettings:
                 f"hydra.sweeper.{key} is {chosen!r}{nearest(str(chosen), choices)}; it is one of {', '.join(choices)}"
             )
     plain["objective"] = _objective(plain.get("objective"))
+    plain["only"] = _texts(plain.get("only"))
+    plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
     return SweepSettings(**{key: value for key, value in _first_hyperherd(plain).items() if value is not None})
 
 
@@ -122,6 +130,13 @@ def _first_hyperherd(plain: dict[str, Any]) -> dict[str, Any]:
     if static:
         plain["static_overrides"] = [*static, *(plain.get("static_overrides") or [])]
     return plain
+
+
+def _texts(written: Any) -> tuple[str, ...]:
+    """Return what stands under `only`, which may be one text, one number or a list of these."""
+    if written is None:
+        return ()
+    return tuple(str(item) for item in (written if isinstance(written, list) else [written]))
 
 
 def _objective(written: Any) -> dict[str, str] | None:

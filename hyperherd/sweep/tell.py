@@ -16,6 +16,7 @@ from hyperherd.results.load import load
 from hyperherd.results.text import Screen, closing, from_here
 
 if TYPE_CHECKING:
+    from hyperherd.launch.base import JobHandle
     from hyperherd.records.sweep import PlannedTrial
     from hyperherd.sweep.plan import Plan
     from hyperherd.sweep.reconcile import Agenda
@@ -25,30 +26,21 @@ log = logging.getLogger("hyperherd")
 _SHOWN_AT_EACH_END = 20
 
 
-def tell_start(sweep_dir: Path, plan: Plan, agenda: Agenda) -> None:
+def tell_start(sweep_dir: Path, plan: Plan, agenda: Agenda, adopted: Sequence[JobHandle]) -> None:
     """Say what is going to be run, and what the plan did on the way there."""
     for note in plan.notes:
         log.warning(note)
     for line in plan_lines(plan):
         log.info(line)
-    before = f" ({counts(agenda.standings)} before)" if agenda.standings else ""
-    log.info("sweep %s: %d trials, %d to run%s", sweep_dir, len(agenda.trials), len(agenda.to_run), before)
+    states = Counter(standing.state for standing in agenda.standings.values())
+    before = f" ({counts(states)} before)" if states else ""
+    awaited = f", {len(adopted)} awaited" if adopted else ""
+    log.info("sweep %s: %d trials, %d to run%s%s", sweep_dir, len(agenda.trials), len(agenda.to_run), awaited, before)
 
 
 def tell_preview(preview: object) -> None:
     """Say what would be run."""
     log.info("dry run, nothing is run or written\n%s", preview)
-
-
-def tell_resources(trials: Sequence[PlannedTrial], launcher: str) -> None:
-    """Warn of resources that conditions ask for and the launcher cannot give."""
-    asking = [trial for trial in trials if trial.resources]
-    if asking:
-        log.warning(
-            "%d trials ask for resources, which %s does not give per trial; they are recorded, and run without",
-            len(asking),
-            launcher,
-        )
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -94,6 +86,21 @@ def tell_end(sweep_dir: Path) -> None:
         counts(trials.counts),
         closing(trials, Screen(unicode=unicode)),
         shlex.quote(from_here(str(sweep_dir))),
+    )
+
+
+def tell_detached(sweep_dir: Path, launcher: str) -> None:
+    """Say how to look at, go on with and cancel trials that are left in a queue."""
+    where = shlex.quote(from_here(str(sweep_dir)))
+    log.info(
+        "the trials are in the hands of %s\n"
+        "look:   herd-results %s\n"
+        "await:  the same command with hydra.sweeper.resume=%s (and wait=true); what is not done then runs again\n"
+        "cancel: herd-results cancel %s",
+        launcher,
+        where,
+        where,
+        where,
     )
 
 

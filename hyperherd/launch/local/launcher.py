@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 
-from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.base import ROUTINE, JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.local.cpu import cores
 from hyperherd.launch.local.ending import job_end
 from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, read_report
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 log = logging.getLogger("hyperherd")
+
+_TICK = 1.0
+"""Seconds after which whoever iterates over the ends may look around."""
 
 
 class LocalLauncher(TrialLauncher):
@@ -77,6 +80,11 @@ class LocalLauncher(TrialLauncher):
         """What people know the launcher by."""
         return "herd_local"
 
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """What each trial may have of its own."""
+        return {"timeout_min": self._timeout_min}
+
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Queue `jobs`; they start when :meth:`events` is iterated."""
         handles = [JobHandle(job) for job in jobs]
@@ -84,11 +92,14 @@ class LocalLauncher(TrialLauncher):
         self._open.update({handle.job.number: handle for handle in handles})
         return handles
 
-    def events(self) -> Iterator[JobEnd]:
+    def events(self) -> Iterator[JobEnd | None]:
         """Run what is queued, and yield each trial when its process has ended."""
         while self._open:
             self._hand_over()
-            for message in self._heard():
+            heard = self._heard()
+            if not heard:
+                yield None
+            for message in heard:
                 if isinstance(message, Started):
                     self._started(message)
                 else:
@@ -97,8 +108,8 @@ class LocalLauncher(TrialLauncher):
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """Tell these trials to end; those that wait never start."""
-        self._is_cancelled = True
         numbers = frozenset(handle.job.number for handle in handles)
+        self._is_cancelled = numbers >= self._open.keys()
         self._dropped += [job for job in self._new if job.number in numbers]
         self._new = [job for job in self._new if job.number not in numbers]
         if self._server is not None:
@@ -119,7 +130,8 @@ class LocalLauncher(TrialLauncher):
         handles, returned = self.submit(jobs, "launch"), {}
         try:
             for end in self.events():
-                returned[end.handle.job.number] = end.returned or _made_up(end)
+                if end is not None:
+                    returned[end.handle.job.number] = end.returned or _made_up(end)
         except BaseException:  # Ctrl-C, SIGTERM: nothing goes on behind the back of who asked for the end
             self.cancel(handles)
             for _ in self.events():
@@ -143,13 +155,14 @@ class LocalLauncher(TrialLauncher):
             self._server.channel.send(message)
 
     def _heard(self) -> list[Started | Ended]:
-        """Wait for the server's next message; what it was never given ends here."""
+        """Wait a moment for the server's next message; what it was never given ends here."""
         if self._dropped:
             dropped, self._dropped = self._dropped, []
             return [Ended(job.number) for job in dropped]
         assert self._server is not None
         try:
-            wait([self._server.channel])
+            if not wait([self._server.channel], timeout=_TICK):
+                return []
         except BaseException:
             if self._is_cancelled:
                 self._send(Kill())
@@ -171,16 +184,18 @@ class LocalLauncher(TrialLauncher):
         self._pids[message.number] = message.pid
         gpus = f" on GPU {','.join(message.gpus)}" if message.gpus else ""
         overrides = filter_overrides(self._open[message.number].job.overrides)
-        log.info("trial %d started%s: %s", message.number, gpus, " ".join(overrides))
+        log.info("trial %d started%s: %s", message.number, gpus, " ".join(overrides), extra=ROUTINE)
 
     def _ended(self, message: Ended) -> JobEnd:
         self._pids.pop(message.number, None)
         said = read_report(message.report).said
         for line in said:
-            logging.getLogger(line.logger).log(line.level, "%s", line.text)
-        end = job_end(self._open.pop(message.number), message, self._timeout_min)
+            extra = ROUTINE if line.level < logging.WARNING else None
+            logging.getLogger(line.logger).log(line.level, "%s", line.text, extra=extra)
+        handle = self._open.pop(message.number)
+        end = job_end(handle, message, handle.job.resources.get("timeout_min", self._timeout_min))
         if end.verdict == "cancelled":
-            log.info("trial %d cancelled", message.number)
+            log.info("trial %d cancelled", message.number, extra=ROUTINE)
         elif end.reason and not any(line.level >= logging.ERROR for line in said):
             log.error("trial %d failed: %s", message.number, end.reason)
         return end

@@ -111,7 +111,9 @@ class Server:
     def _begin(self, job: TrialJob, slot: Slot) -> int:
         report = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the trial has ended
         kills = count_memory_kills()
-        ends = None if self.times.trial is None else time.monotonic() + self.times.trial
+        minutes = job.resources.get("timeout_min")
+        seconds = self.times.trial if minutes is None else minutes * 60
+        ends = None if seconds is None else time.monotonic() + seconds
         pid = self.start(job, slot, report)
         self._running[pid] = _Running(job, slot, report, ends, kills)
         return pid

@@ -1,0 +1,253 @@
+"""What somebody who waits for a sweep sees meanwhile: a table that is painted over on a terminal, else a line a change.
+
+It looks at the trials' own files, so it is the same under every launcher, and the longer that takes, the less
+often it looks.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TextIO
+
+from hyperherd.errors import FormatError
+from hyperherd.launch.base import ROUTINE, TrialLauncher
+from hyperherd.paths import TrialPaths
+from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.trial import TrialRecord
+from hyperherd.results.cells import display_width, duration, measure, one_line
+from hyperherd.results.objective import direction_of
+
+log = logging.getLogger("hyperherd")
+
+_ROWS = 10
+_PAUSE = 1.0
+_SHARE_OF_TIME = 0.05
+
+
+class Progress:
+    """The trials of one launch as their files have them, read again when they change."""
+
+    def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None) -> None:
+        self.trials = trials
+        self.began = time.time()
+        self._metric = metric
+        self._paths = {
+            trial.number: TrialPaths(sweep_dir / trial.dir).trial for trial in trials if trial.dir is not None
+        }
+        self._seen: dict[int, int] = {}
+        self.records: dict[int, TrialRecord] = {}
+        """What the trials that have begun say, by number; only what they said since the launch began."""
+
+    def read(self) -> list[TrialRecord]:
+        """Read what has changed, and return the records whose state or attempt is new."""
+        changed = []
+        for number, path in list(self._paths.items()):
+            before = self.records.get(number)
+            try:
+                modified = path.stat().st_mtime_ns
+                if modified == self._seen.get(number) or modified < self.began * 1e9:
+                    continue
+                record = TrialRecord.read(path.parent.parent)
+            except (OSError, FormatError):  # not there yet
+                continue
+            self._seen[number], self.records[number] = modified, record
+            if before is None or (before.state, before.attempt) != (record.state, record.attempt):
+                changed.append(record)
+        return changed
+
+    @property
+    def running(self) -> list[TrialRecord]:
+        """The records of the trials that run, the one that began first first."""
+        found = [record for record in self.records.values() if record.state is TrialState.RUNNING]
+        return sorted(found, key=lambda record: record.started or 0.0)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many trials are in which state."""
+        known = Counter(record.state.value for record in self.records.values())
+        known[TrialState.WAITING.value] = len(self.trials) - len(self.records)
+        return +known
+
+    def metric(self, record: TrialRecord) -> str:
+        """Return the last value of the metric that matters, with its name; empty if there is none."""
+        name = self._metric or next(iter(sorted(filter(direction_of, record.metrics), key=_validation_first)), None)
+        last = record.metrics.get(name or "", {}).get("last")
+        return "" if last is None else f"{name} {measure(last)}"
+
+    @property
+    def seconds_left(self) -> float | None:
+        """How long the launch is going to take, judged by the trials that have ended; None if nobody can know."""
+        took = [
+            record.ended - record.started
+            for record in self.records.values()
+            if record.state.done and record.ended and record.started
+        ]
+        running = len(self.running)
+        if not took or not running:
+            return None
+        waiting = len(self.trials) - len(self.records)
+        return sum(took) / len(took) * (waiting + running / 2) / running
+
+
+def _validation_first(name: str) -> tuple[bool, str]:
+    return "val" not in name, name
+
+
+def seconds_left(record: TrialRecord) -> float | None:
+    """Return how long a running trial is going to take by its steps, or None if it has not said how many there are."""
+    if record.step is None or not record.max_step or not record.step_seconds:
+        return None
+    return max(record.max_step - record.step, 0) * record.step_seconds
+
+
+@contextmanager
+def watched(
+    launcher: TrialLauncher, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None = None
+) -> Iterator[Callable[[], None]]:
+    """Yield a function that shows how the trials come along; it is cheap to call at every occasion.
+
+    Trials that a foreign launcher runs print where the sweep prints, so nothing is painted among that.
+    """
+    progress = Progress(sweep_dir, trials, metric)
+    if launcher.shows_output:
+        yield lambda: None
+    elif sys.stdout.isatty():
+        with _painted(progress, sys.stdout) as paint:
+            yield _paced(paint)
+    elif launcher.has_queue:
+        yield _paced(lambda: _tell(progress.read()))
+    else:
+        yield lambda: None
+
+
+def _paced(look: Callable[[], None]) -> Callable[[], None]:
+    """Return `look` such that it runs once a second at most, and less often if that would take much of the time."""
+    due = 0.0
+
+    def paced() -> None:
+        nonlocal due
+        now = time.monotonic()
+        if now >= due:
+            look()
+            took = time.monotonic() - now
+            due = now + max(_PAUSE, took / _SHARE_OF_TIME)
+
+    return paced
+
+
+def _tell(changed: Sequence[TrialRecord]) -> None:
+    for record in changed:
+        host = f" on {record.host}" if record.state is TrialState.RUNNING else ""
+        error = f": {record.error.type}: {record.error.message}" if record.error else ""
+        level = logging.ERROR if record.state is TrialState.FAILED else logging.INFO
+        log.log(level, "%s", one_line(f"trial {record.number} ({record.name}) {record.state}{host}{error}"))
+
+
+@contextmanager
+def _painted(progress: Progress, terminal: TextIO) -> Iterator[Callable[[], None]]:
+    """Keep a table at the bottom of the terminal while the block runs; what is logged goes above it."""
+    table = _Table(terminal)
+    handlers = [
+        handler
+        for handler in logging.getLogger().handlers
+        if isinstance(handler, logging.StreamHandler) and handler.stream is terminal
+    ]
+    for handler in handlers:
+        handler.setStream(_Above(table))
+        handler.addFilter(_is_news)
+
+    def paint() -> None:
+        progress.read()
+        table.show(list(lines(progress, shutil.get_terminal_size().columns)))
+
+    try:
+        yield paint
+    finally:
+        table.show([])
+        for handler in handlers:
+            handler.removeFilter(_is_news)
+            handler.setStream(terminal)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return not any(getattr(record, mark, False) for mark in ROUTINE)
+
+
+class _Table:
+    """Lines at the bottom of a terminal, which are painted over."""
+
+    def __init__(self, terminal: TextIO) -> None:
+        self.terminal = terminal
+        self._lines: list[str] = []
+
+    def show(self, painted: list[str]) -> None:
+        """Put these lines in the place of those that are there."""
+        self.terminal.write(self._gone() + "".join(f"{line}\n" for line in painted))
+        self.terminal.flush()
+        self._lines = painted
+
+    def above(self, text: str) -> None:
+        """Write `text` where the table begins, and the table after it."""
+        self.terminal.write(self._gone() + text + "".join(f"{line}\n" for line in self._lines if text.endswith("\n")))
+        self._lines = self._lines if text.endswith("\n") else []
+
+    def _gone(self) -> str:
+        return f"\x1b[{len(self._lines)}F\x1b[J" if self._lines else ""
+
+
+class _Above:
+    """A stream that writes above a table."""
+
+    def __init__(self, table: _Table) -> None:
+        self._table = table
+
+    def write(self, text: str) -> int:
+        self._table.above(text)
+        return len(text)
+
+    def flush(self) -> None:
+        self._table.terminal.flush()
+
+
+def lines(progress: Progress, width: int) -> Iterator[str]:
+    """Yield the table's lines, none wider than `width`."""
+    counted = ", ".join(f"{count} {state}" for state, count in progress.counts.items())
+    times = duration(time.time() - progress.began)
+    if (left := progress.seconds_left) is not None:
+        times += f", about {duration(left)} left"
+    yield _cut(f"{counted} of {len(progress.trials)}; {times}", width)
+    running = progress.running
+    for record in running[:_ROWS]:
+        left = seconds_left(record)
+        parts = (
+            one_line(record.name),
+            _steps(record),
+            one_line(progress.metric(record)),
+            "" if left is None else f"{duration(left)} left",
+        )
+        yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)
+    if len(running) > _ROWS:
+        yield _cut(f"        {len(running) - _ROWS} more are running", width)
+
+
+def _steps(record: TrialRecord) -> str:
+    if record.step is None:
+        return ""
+    return f"step {record.step}" + (f"/{record.max_step}" if record.max_step else "")
+
+
+def _cut(line: str, width: int) -> str:
+    """Return `line`, cut so that it does not reach the last column."""
+    while display_width(line) >= width:
+        line = line[: max(len(line) - max(display_width(line) - width, 0) - 2, 0)] + "~"
+        if len(line) <= 1:
+            break
+    return line

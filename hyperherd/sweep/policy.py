@@ -1,0 +1,210 @@
+"""What a sweep does about failures: try a few trials first, run one again, stop when going on is a waste."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from hyperherd.errors import SweepError, nearest
+from hyperherd.launch.base import TrialJob, TrialLauncher
+from hyperherd.records.fold import Standing
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.trial import TrialError
+
+CAUSES = (*(cause.value for cause in FailureCause), TrialState.LOST.value)
+"""What may be written under `hydra.sweeper.retry`."""
+
+_FACTORS = {
+    "oom": ("mem_factor", "mem_gb"),
+    "timeout": ("time_factor", "timeout_min"),
+}
+"""Cause -> the factor that may stand beside `times`, and the resource it multiplies."""
+
+
+@dataclass(frozen=True)
+class Retry:
+    """How often a trial is run again after failures of one cause, with how much more of the resource it ran out of."""
+
+    times: int
+    factor: float = 1.0
+
+
+@dataclass(frozen=True)
+class Policy:
+    """`retry`, `canary`, `stop_after_failures` and `stop_after_same_error` of `hydra.sweeper`.
+
+    Attributes:
+        retry: cause -> what is done about it.
+        canary: so many trials run alone first; the others start if none of these failed.
+        failures: stop at so many failed trials; below 1 it is a share of those that are to run.
+        same_error: stop at so many trials that failed with the same exception at the same place.
+    """
+
+    retry: Mapping[str, Retry] = field(default_factory=dict)
+    canary: int | None = None
+    failures: float | None = None
+    same_error: int | None = None
+
+
+def read_policy(raw: Mapping[str, Any]) -> Policy:
+    """Read the four keys of `hydra.sweeper`.
+
+    Raises:
+        SweepError: a value that cannot be meant; the message names its key.
+    """
+    for key in ("canary", "stop_after_same_error"):
+        if raw.get(key) is not None and not _is_count(raw[key]):
+            raise SweepError(f"hydra.sweeper.{key} is {raw[key]!r}; it takes a positive number, or null for never")
+    return Policy(
+        _read_retry(raw.get("retry")),
+        raw.get("canary"),
+        _read_failures(raw.get("stop_after_failures")),
+        raw.get("stop_after_same_error"),
+    )
+
+
+def _read_retry(raw: Any) -> dict[str, Retry]:
+    if raw is None:
+        return {}
+    if _is_count(raw, at_least=0):
+        return {cause: Retry(raw) for cause in CAUSES}
+    if not isinstance(raw, dict):
+        raise SweepError(
+            f"hydra.sweeper.retry is {raw!r}; it takes a number, or a map such as "
+            f"{{oom: {{times: 2, mem_factor: 1.5}}, node_failure: 3}}"
+        )
+    for cause in raw:
+        if cause not in CAUSES:
+            raise SweepError(
+                f"hydra.sweeper.retry.{cause}{nearest(str(cause), CAUSES)} is no cause of failure; "
+                f"these are: {', '.join(CAUSES)}"
+            )
+    return {cause: _read_rule(cause, rule) for cause, rule in raw.items()}
+
+
+def _read_rule(cause: str, raw: Any) -> Retry:
+    rule = raw if isinstance(raw, dict) else {"times": raw}
+    factor_key = _FACTORS.get(cause, (None,))[0]
+    allowed = ("times", factor_key) if factor_key else ("times",)
+    for key in rule:
+        if key not in allowed:
+            raise SweepError(f"hydra.sweeper.retry.{cause}.{key}: it takes {' and '.join(allowed)}")
+    factor = rule.get(factor_key, 1.0) if factor_key else 1.0
+    if not _is_count(rule.get("times"), at_least=0):
+        raise SweepError(f"hydra.sweeper.retry.{cause} is {raw!r}; it says how many times, as in {cause}: {{times: 2}}")
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
+        raise SweepError(f"hydra.sweeper.retry.{cause}.{factor_key} is {factor!r}; it is a number from 1 on")
+    return Retry(rule["times"], factor)
+
+
+def _read_failures(raw: Any) -> float | None:
+    if raw is None:
+        return None
+    if _is_count(raw):
+        return float(raw)
+    text = str(raw).strip()
+    if text.endswith("%"):
+        try:
+            share = float(text[:-1]) / 100
+        except ValueError:
+            share = 0.0
+        if 0 < share < 1:
+            return share
+    raise SweepError(f"hydra.sweeper.stop_after_failures is {raw!r}; it is a number of trials, or a share such as 20%")
+
+
+def _is_count(value: Any, at_least: int = 1) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+
+
+def check_policy(policy: Policy, launcher: TrialLauncher) -> None:
+    """Refuse what cannot be kept with `launcher`.
+
+    Raises:
+        SweepError: nobody would wait to do it, or the launcher cannot give a trial more of the resource.
+    """
+    if not launcher.waits and policy != Policy():
+        raise SweepError(
+            "hydra.launcher.wait=false submits the trials and leaves, so nobody would be there to follow "
+            "hydra.sweeper.retry, canary, stop_after_failures or stop_after_same_error; take these away, or wait"
+        )
+    for cause, rule in policy.retry.items():
+        if rule.factor == 1:
+            continue
+        key, resource = _FACTORS[cause]
+        if resource not in launcher.resources:
+            raise SweepError(f"hydra.sweeper.retry.{cause}.{key}: {launcher.name} does not give trials {resource}")
+        if launcher.resources[resource] is None:
+            raise SweepError(
+                f"hydra.sweeper.retry.{cause}.{key} has nothing to multiply; set hydra.launcher.{resource}"
+            )
+
+
+class Judge:
+    """Counts the failures of one launch, and says what follows from them.
+
+    Args:
+        policy: what was asked for.
+        launcher: whose resources are multiplied.
+        trials: how many are to run.
+    """
+
+    def __init__(self, policy: Policy, launcher: TrialLauncher, trials: int) -> None:
+        self.policy = policy
+        self._resources = launcher.resources
+        self._trials = trials
+        self._retried: Counter[tuple[int, str]] = Counter()
+        self._failed: set[int] = set()
+        self._errors: Counter[str] = Counter()
+
+    def again(self, job: TrialJob, standing: Standing, attempt: int) -> TrialJob | None:
+        """Return the job that runs a failed trial again as `attempt`, or None if it has failed for good."""
+        cause = _cause(standing)
+        rule = self.policy.retry.get(cause or "")
+        if cause is None or rule is None or self._retried[job.number, cause] >= rule.times:
+            return None
+        self._retried[job.number, cause] += 1
+        return replace(job, attempt=attempt, resources=self._more(job.resources, cause, rule.factor))
+
+    def failed(self, number: int, error: TrialError | None) -> None:
+        """Note that a trial has failed for good."""
+        self._failed.add(number)
+        if error is not None:
+            self._errors[signature(error)] += 1
+
+    @property
+    def verdict(self) -> str:
+        """Why the sweep is to stop; empty if it is to go on."""
+        failures, limit = len(self._failed), self.policy.failures
+        if limit is not None and failures >= (limit if limit >= 1 else limit * self._trials):
+            return f"{failures} trials have failed (hydra.sweeper.stop_after_failures)"
+        if self.policy.same_error is not None and self._errors:
+            error, times = self._errors.most_common(1)[0]
+            if times >= self.policy.same_error:
+                return f"{times} trials died of the same error (hydra.sweeper.stop_after_same_error): {error}"
+        return ""
+
+    def canary_verdict(self) -> str:
+        """Why the trials behind the canary are not to start; empty if they are."""
+        return "a trial of the canary failed (hydra.sweeper.canary)" if self._failed else ""
+
+    def _more(self, resources: Mapping[str, Any], cause: str, factor: float) -> Mapping[str, Any]:
+        if factor == 1:
+            return resources
+        resource = _FACTORS[cause][1]
+        return {**resources, resource: resources.get(resource, self._resources[resource]) * factor}
+
+
+def _cause(standing: Standing) -> str | None:
+    if standing.state is TrialState.LOST:
+        return str(standing.state)
+    return str(standing.cause) if standing.state is TrialState.FAILED and standing.cause else None
+
+
+def signature(error: TrialError) -> str:
+    """Return what makes two errors the same one: type and place. Messages tell of values, which differ."""
+    lines = [line.strip() for line in error.traceback.splitlines() if line.strip().startswith("File ")]
+    return f"{error.type} at {lines[-1]}" if lines else error.type

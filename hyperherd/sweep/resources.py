@@ -1,0 +1,43 @@
+"""Resources of single trials: what conditions ask for is checked against what the launcher can give."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from hyperherd.errors import SweepError, nearest
+from hyperherd.launch.base import TrialLauncher
+from hyperherd.records.sweep import PlannedTrial
+
+_AMOUNTS = {"mem_gb", "timeout_min", "cpus_per_task"}
+
+log = logging.getLogger("hyperherd")
+
+
+def check_resources(trials: Sequence[PlannedTrial], launcher: TrialLauncher) -> None:
+    """Refuse resources that a launcher with resources does not know; warn of those that one without cannot give.
+
+    Raises:
+        SweepError: a name is none of the launcher's.
+    """
+    for trial in trials:
+        for name in trial.resources.keys() & _AMOUNTS:
+            amount = trial.resources[name]
+            if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
+                raise SweepError(f"trial {trial.number} asks for {name}={amount!r}, which is no amount")
+    asked = {name: trial.number for trial in reversed(trials) for name in trial.resources}
+    unknown = [name for name in asked if name not in launcher.resources]
+    if not unknown:
+        return
+    if launcher.has_queue:
+        name = unknown[0]
+        raise SweepError(
+            f"trial {asked[name]} asks for the resource {name!r}{nearest(name, launcher.resources)}, which "
+            f"{launcher.name} does not have; these can be given to each trial: {', '.join(launcher.resources)}"
+        )
+    log.warning(
+        "%d trials ask for %s, which %s does not give per trial; they are recorded, and run without",
+        sum(1 for trial in trials if trial.resources.keys() & set(unknown)),
+        ", ".join(unknown),
+        launcher.name,
+    )

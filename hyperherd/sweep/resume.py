@@ -1,0 +1,83 @@
+"""Going on with an earlier sweep: which one is meant, and what it planned if nothing else is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from omegaconf import OmegaConf
+
+from hyperherd.errors import FormatError, SweepError
+from hyperherd.paths import RECORDS, SweepPaths
+from hyperherd.records.sweep import SweepRecord, read_planned
+from hyperherd.space.expansion import Report
+from hyperherd.sweep.app import HydraApp
+from hyperherd.sweep.plan import Draft, Plan, make_plan
+from hyperherd.sweep.settings import SweepSettings
+
+LATEST = "latest"
+
+
+def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> tuple[Path | None, Plan]:
+    """Return the directory of the sweep to go on with, if one was named, and what is to be tried.
+
+    Raises:
+        SweepError: there is no such sweep.
+        SpaceError: the space cannot be read, or holds no trial.
+    """
+    if settings.resume is None:
+        return None, make_plan(app, arguments, settings)
+    sweep_dir = resumed_dir(app, settings.resume)
+    record = SweepRecord.read(sweep_dir)
+    if arguments or not record.space.get("overrides"):
+        return sweep_dir, make_plan(app, arguments, settings)
+    return sweep_dir, recorded_plan(sweep_dir, record)
+
+
+def resumed_dir(app: HydraApp, resume: str) -> Path:
+    """Return the directory of the sweep that `hydra.sweeper.resume` means, absolute.
+
+    Raises:
+        SweepError: there is no sweep there, or none of this script.
+    """
+    if resume != LATEST:
+        sweep_dir = Path(resume).absolute()
+        if not SweepPaths(sweep_dir).sweep.exists():
+            raise SweepError(
+                f"hydra.sweeper.resume: {sweep_dir} holds no sweep; give the directory of one, or {LATEST}"
+            )
+        return sweep_dir
+    root = _root(app)
+    ours = [(record.created, path) for path, record in _sweeps(root) if record.script == app.script]
+    if not ours:
+        raise SweepError(f"hydra.sweeper.resume: there is no sweep of {app.script} under {root}")
+    return max(ours)[1]
+
+
+def _root(app: HydraApp) -> Path:
+    """Return the part of `hydra.sweep.dir` that is the same in all sweeps."""
+    written = OmegaConf.to_container(app.config.hydra.sweep, resolve=False)
+    assert isinstance(written, dict)
+    fixed, interpolation, _ = str(written["dir"]).partition("${")
+    path = Path(fixed).absolute()
+    return path if interpolation and fixed.endswith("/") else path.parent
+
+
+def _sweeps(root: Path) -> Iterator[tuple[Path, SweepRecord]]:
+    for found in root.glob(f"**/{RECORDS}/sweep.json"):
+        try:
+            yield found.parent.parent, SweepRecord.read(found.parent.parent)
+        except (FormatError, OSError):
+            continue
+
+
+def recorded_plan(sweep_dir: Path, record: SweepRecord) -> Plan:
+    """Return the plan that a sweep was given on a command line which is not repeated."""
+    planned = [trial for trial in read_planned(sweep_dir) if not trial.orphan]
+    return Plan(
+        written=record.space,
+        fixed=tuple(record.base["overrides"]),
+        drafts=tuple(Draft(trial.key, trial.name, trial.overrides, trial.params, trial.resources) for trial in planned),
+        report=Report(size=len(planned), effects=[], left_out=0),
+        notes=(),
+    )

@@ -1,0 +1,124 @@
+"""Handing trials to a launcher and taking their ends, as the sweep's policy has it."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+
+from hydra.core.utils import JobReturn
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.records.states import TrialState
+from hyperherd.sweep.collect import Collector
+from hyperherd.sweep.policy import Judge
+
+log = logging.getLogger("hyperherd")
+
+
+class Running:
+    """One launch of a sweep's trials.
+
+    Args:
+        launcher: who runs them.
+        collector: who keeps the books.
+        judge: who decides what follows from failures.
+        label: what the names of their jobs begin with.
+        look: called at every end, and about once a second where the launcher allows it.
+    """
+
+    def __init__(
+        self, launcher: TrialLauncher, collector: Collector, judge: Judge, label: str, look: Callable[[], None]
+    ) -> None:
+        self._launcher = launcher
+        self._collector = collector
+        self._judge = judge
+        self._label = label
+        self._look = look
+        self._returned: dict[int, JobReturn] = {}
+
+    def run(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
+        """Run these trials, await them and those that were adopted, and return what became of each.
+
+        Raises:
+            SweepError: the launcher refuses them; trials that it took before run on, or were awaited.
+        """
+        try:
+            for part in self._parts(numbers):
+                self.submit(part)
+                self._take_ends()
+                if self._collector.stopping:
+                    break
+        except BaseException:  # Ctrl-C, SIGTERM, a refusal: what runs is told to end, and heard out
+            if not self._launcher.has_queue:
+                self._launcher.cancel(self._collector.open)
+                for end in self._ends():
+                    self._collector.ended(end)
+            raise
+        return self._returned
+
+    def submit(self, numbers: Sequence[int]) -> None:
+        """Hand these trials over, batch by batch, each noted before and after."""
+        self._submit([self._collector.job(number) for number in numbers])
+
+    def _submit(self, jobs: Sequence[TrialJob]) -> None:
+        for batch in self._launcher.batches(jobs):
+            name = f"{self._label}-{secrets.token_hex(3)}"
+            self._collector.handing_over(batch, name)
+            try:
+                handles = self._launcher.submit(batch, name)
+            except SweepError as error:
+                self._collector.refused(batch, str(error))
+                raise
+            self._collector.handed_over(handles)
+
+    def _parts(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
+        """Yield what is run together: the canary, and then the others unless it failed."""
+        canary = self._judge.policy.canary
+        if canary is None or canary >= len(numbers):
+            yield numbers
+            return
+        yield numbers[:canary]
+        if verdict := self._judge.canary_verdict():
+            log.error("%s; %d trials are not started", verdict, len(numbers) - canary)
+        else:
+            yield numbers[canary:]
+
+    def _take_ends(self) -> None:
+        for end in self._ends():
+            number = end.handle.job.number
+            self._returned[number] = self._collector.ended(end)
+            standing = self._collector.standings[number]
+            if not standing.state.done and standing.state is not TrialState.CANCELLED:
+                self._failed(end.handle)
+            self._look()
+
+    def _ends(self) -> Iterator[JobEnd]:
+        for end in self._launcher.events():
+            if end is None:
+                self._look()
+            else:
+                yield end
+
+    def _failed(self, handle: JobHandle) -> None:
+        """Run a trial that failed again, or draw the conclusions."""
+        number = handle.job.number
+        standing = self._collector.standings[number]
+        again = None
+        if not self._collector.stopping:
+            again = self._judge.again(handle.job, standing, self._collector.next_attempt(number))
+        if again is not None:
+            log.warning("trial %d %s: %s; it is run again", number, standing.cause or standing.state, standing.reason)
+            self._collector.retried(number)
+            self._submit([again])
+            return
+        self._judge.failed(number, self._collector.error_of(number))
+        if self._judge.verdict and not self._collector.stopping:
+            self._stop(self._judge.verdict)
+
+    def _stop(self, verdict: str) -> None:
+        self._collector.stopping = f"the sweep stopped: {verdict}"
+        unstarted = self._collector.unstarted
+        log.error("%s; %d trials that have not started are cancelled", verdict, len(unstarted))
+        self._launcher.cancel(unstarted)

@@ -1,0 +1,87 @@
+"""Selecting by hand: which of the trials that would run are to run (`hydra.sweeper.only`)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hyperherd.errors import ResultsError, SweepError, nearest
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials import Trials
+from hyperherd.sweep.reconcile import Agenda
+
+_NUMBERS = re.compile(r"\d+(-\d+)?")
+_WORDS = tuple(word.value for word in (*TrialState, *FailureCause))
+
+
+def select(agenda: Agenda, only: Sequence[str], sweep_dir: Path) -> Agenda:
+    """Return `agenda` with only those trials to run that every item of `only` means.
+
+    Raises:
+        SweepError: an item means nothing, or no trial that would run is meant.
+    """
+    if not only:
+        return agenda
+    candidates = _as_results(agenda, sweep_dir)
+    chosen = set.intersection(*(_meant(item, candidates) for item in only))
+    to_run = tuple(trial for trial in agenda.to_run if trial.number in chosen)
+    if not to_run:
+        raise SweepError(
+            f"hydra.sweeper.only={','.join(only)} means none of the {len(agenda.to_run)} trials that would run"
+            + _why_not(agenda, chosen)
+        )
+    return replace(agenda, to_run=to_run)
+
+
+def _as_results(agenda: Agenda, sweep_dir: Path) -> Trials:
+    sweep = Sweep(sweep_dir.name, sweep_dir)
+    return Trials(_as_result(trial, agenda, sweep) for trial in agenda.trials)
+
+
+def _as_result(trial: PlannedTrial, agenda: Agenda, sweep: Sweep) -> Trial:
+    standing = agenda.standings.get(trial.number)
+    return Trial(
+        number=trial.number,
+        name=trial.name,
+        dir=None if trial.dir is None else sweep.dir / trial.dir,
+        sweep=sweep,
+        state=standing.state if standing else TrialState.WAITING,
+        cause=standing.cause if standing else None,
+        params=trial.params,
+        overrides=trial.overrides,
+        key=trial.key,
+    )
+
+
+def _meant(item: str, candidates: Trials) -> set[int | None]:
+    """Return the numbers of the trials that one item means: a filter, or numbers, states and causes."""
+    if re.search("[=<>~]", item):
+        try:
+            return {trial.number for trial in candidates.filter(item)}
+        except ResultsError as error:
+            raise SweepError(f"hydra.sweeper.only: {error}") from None
+    found: set[int | None] = set()
+    for word in filter(None, re.split(r"[\s,]+", item)):
+        found |= _named(word, candidates)
+    return found
+
+
+def _named(word: str, candidates: Trials) -> set[int | None]:
+    if _NUMBERS.fullmatch(word):
+        first, _, last = word.partition("-")
+        return set(range(int(first), int(last or first) + 1))
+    if word not in _WORDS:
+        raise SweepError(
+            f"hydra.sweeper.only: {word!r}{nearest(word, _WORDS)} is no state or cause of failure, no number or range "
+            f"such as 3-5, and no filter such as lr=0.1"
+        )
+    return {trial.number for trial in candidates if word in (trial.state.value, trial.cause and trial.cause.value)}
+
+
+def _why_not(agenda: Agenda, chosen: set[int | None]) -> str:
+    done = sorted(number for number, standing in agenda.standings.items() if number in chosen and standing.state.done)
+    return f"; done already: {', '.join(map(str, done[:10]))}" if done else ""
