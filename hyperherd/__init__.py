@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperherd.errors import HyperherdError as HyperherdError
+    from hyperherd.results.filters import between as between
+    from hyperherd.results.load import is_trial as is_trial
     from hyperherd.results.load import load as load
     from hyperherd.results.trials import Trial as Trial
     from hyperherd.results.trials import Trials as Trials
@@ -25,6 +27,8 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "HyperherdError": "hyperherd.errors",
+    "between": "hyperherd.results.filters",
+    "is_trial": "hyperherd.results.load",
     "load": "hyperherd.results.load",
     "plan": "hyperherd.sweep.preview",
     "Trial": "hyperherd.results.trials",
@@ -34,7 +38,7 @@ _HOMES = {
     "log_result": "hyperherd.trial.log",
     "resumed": "hyperherd.trial.log",
 }
-__all__ = ["HyperherdError", "Trial", "Trials", "load", "log_metrics", "log_result", "plan"]
+__all__ = ["HyperherdError", "Trial", "Trials", "between", "is_trial", "load", "log_metrics", "log_result", "plan"]
 
 
 if (Path(__file__).parent / "manifest.py").exists():  # a module of the first HyperHerd, and never one of ours

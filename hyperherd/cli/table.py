@@ -1,26 +1,36 @@
-"""`herd-results [PATH ...]`: the table of all trials."""
+"""`herd-results [PATH ...] [FILTER ...]`: the table of all trials, or of all configurations."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd import __version__
 from hyperherd.cli.commands import COMMANDS
-from hyperherd.cli.terminal import PROGRAM, say, screen, write
+from hyperherd.cli.options import add_choice, add_judging, chosen, words
+from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, say, screen, write
 
 if TYPE_CHECKING:
+    from hyperherd.results.columns import View
     from hyperherd.results.trials import Trials
 
+_FORMATS = ("table", "tsv", "csv", "json", "jsonl", "md", "latex", "parquet")
 _EPILOG = """\
-On a terminal you get a table, in a pipe exact TSV. Exit codes: 0 shown, 2 wrong usage, 3 nothing found.
+FILTER is spelled like the sweep: lr=0.001,0.01  model=cnn  'width>=128'  'val/acc>0.9'  state!=failed  name~regex. All
+must hold; a comma is "any of"; values have the types they have in overrides. Quote what your shell would take.
+
+On a terminal you get a table, in a pipe exact TSV. Exit codes: 0 shown, 2 wrong usage, 3 nothing found, 4 --fail-on.
 
 examples:
   herd-results                               everything under ./multirun
   herd-results multirun/2026-11-21/*         the sweeps of one day in one table
+  herd-results lr=0.01 'val/acc>0.9'         some of the trials
   herd-results -m val/acc:max                the best value of each trial, not the last
+  herd-results -c lr,test/acc@val/acc:max    test accuracy where validation was best
+  herd-results --pivot lr model --err ci     a table for the paper; -f latex, md, csv, ...
   herd-results -f json | jq .objective
 
 commands (herd-results COMMAND --help):
@@ -28,13 +38,14 @@ commands (herd-results COMMAND --help):
 
 
 def run(argv: Sequence[str]) -> int:
-    """Show the table that `argv` asks for."""
-    arguments = _parser().parse_args(argv)
-    from hyperherd.results.load import load
-
-    trials = load(*arguments.paths).judged_by(arguments.metric, arguments.direction)
-    write(_output(trials, arguments))
-    return 0
+    """Show the table that `argv` asks for; return the exit code."""
+    arguments = _parser().parse_intermixed_args(argv)
+    if arguments.output and arguments.output.exists() and not arguments.force:
+        say(f"error: {arguments.output} exists already; --force overwrites it")
+        return 2
+    trials = chosen(arguments)
+    _show(trials, arguments)
+    return UNHEALTHY if _unhealthy(trials, arguments) else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -44,25 +55,43 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG + "".join(f"  {name:<12}{told}\n" for name, told in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add = parser.add_argument
-    add("paths", nargs="*", metavar="PATH", help="sweeps, folders above them, or single trials (default: ./multirun)")
+    add_choice(parser)
+    add_judging(parser)
+    _add_view(parser.add_argument_group("what is shown"))
+    _add_output(parser.add_argument_group("how"))
+    return parser
+
+
+def _add_view(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("--seeds", action="store_true", default=None, help="a row per configuration (default if any seed repeats one)")
+    add("--trials", action="store_false", dest="seeds", help="a row per trial (default in a pipe)")
+    add("--pivot", nargs=2, metavar=("ROW", "COL"), help="the objective by two parameters")
+    add("--err", default="std", metavar="std|sem|ci|range", help="spread over seeds: n-1; 95%% by Student's t")
+    add("--seed-key", metavar="NAME,...", help="which parameters are seeds; default: the sweep's, else seed,*.seed")
+    add("-c", "--cols", metavar="NAME,...", help="these columns; also config values, METRIC:AGG, METRIC@OBJECTIVE")
+    add("-x", "--hide", metavar="REGEX", default="", help="leave out columns whose name matches")
+    add("-a", "--all-params", action="store_true", help="constant parameters too, and all columns however wide")
+    add("-s", "--sort", metavar="NAME[:desc]", default="", help="default: best first")
+    add("-n", dest="rows", type=_count, metavar="N", help="at most N rows, the best ones first; 0: all")
+    add("--full", action="store_true", help="all rows and columns, nothing shortened")
+    add("--precision", type=_digits, default=4, metavar="N", help="significant digits of measured numbers (default: 4)")
+
+
+def _add_output(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add("-f", "--format", choices=_FORMATS, help="default: by the suffix of -o, else table on a terminal, else tsv")
+    add("-o", "--output", type=Path, metavar="FILE", help="write there; an existing file is refused")
+    add("--force", action="store_true", help="overwrite the file of -o")
+    add("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is honoured")
     add(
-        "-m",
-        "--metric",
-        metavar="METRIC[:AGG]",
-        help="rank by this metric; AGG: max, min or last (default: final value, else last)",
-    )
-    add("--direction", choices=("max", "min"), help="whether a high or a low value is better")
-    add("-f", "--format", choices=("table", "tsv", "json"), help="default: table on a terminal, else tsv")
-    add("-n", dest="rows", type=_count, metavar="N", help="at most N trials, the best ones first; 0: all")
-    add(
-        "-a",
-        "--all-params",
-        action="store_true",
-        help="every parameter and metric, also constant ones and however wide",
+        "--fail-on",
+        metavar="STATE,...",
+        type=words,
+        default=(),
+        help="exit 4 if there is such a trial; missing: not run",
     )
     add("--version", action="version", version=f"{PROGRAM} {__version__}")
-    return parser
 
 
 def _count(text: str) -> int:
@@ -71,20 +100,46 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _output(trials: Trials, arguments: argparse.Namespace) -> str:
-    form = arguments.format or ("table" if sys.stdout.isatty() else "tsv")
-    if form == "table":
-        from hyperherd.results.text import render
+def _digits(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 17:
+        raise argparse.ArgumentTypeError(f"{text!r} is no count of digits from 1 to 17")
+    return int(text)
 
-        return render(trials, screen(arguments.rows, sys.stdout), everything=arguments.all_params)
+
+def _view(arguments: argparse.Namespace) -> View:
+    from hyperherd.results.columns import View
+
+    return View(
+        columns=words(arguments.cols or ""),
+        hidden=arguments.hide,
+        everything=arguments.all_params,
+        sort=arguments.sort,
+        precision=arguments.precision,
+        full=arguments.full,
+    )
+
+
+def _show(trials: Trials, arguments: argparse.Namespace) -> None:
+    form = arguments.format or ("table" if sys.stdout.isatty() else "tsv")
+    view = _view(arguments)
+    keys = words(arguments.seed_key or "")
+    folded = arguments.seeds
+    if form == "table":
+        from hyperherd.results.text import render, render_groups
+
+        groups = trials.seeds(arguments.err, keys=keys) if folded is not False else None
+        target = screen(0 if arguments.full and arguments.rows is None else arguments.rows, sys.stdout)
+        show_groups = groups is not None and (folded or groups.repeats)
+        write(render_groups(groups, target, view) if show_groups and groups else render(trials, target, view))
+        return
     from hyperherd.results.export import to_json, to_tsv
     from hyperherd.results.text import notes
 
     for note in notes(trials):
         say(note)
     limit = arguments.rows or None
-    return (
-        to_json(trials, limit=limit)
-        if form == "json"
-        else to_tsv(trials, limit=limit, every_param=arguments.all_params)
-    )
+    write(to_json(trials, limit=limit) if form == "json" else to_tsv(trials, limit=limit, view=view))
+
+
+def _unhealthy(trials: Trials, arguments: argparse.Namespace) -> bool:
+    return any(trial.state.value in arguments.fail_on for trial in trials)

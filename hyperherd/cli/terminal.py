@@ -9,17 +9,17 @@ from io import TextIOWrapper
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
-    from hyperherd.results.text import Screen
+    from hyperherd.results.layout import Screen
 
 PROGRAM = "herd-results"
-FAILED, USAGE, NOTHING_FOUND = 1, 2, 3
+FAILED, USAGE, NOTHING_FOUND, UNHEALTHY = 1, 2, 3, 4
 _LINES_AROUND_TABLE = 12
 """Rows of a screen that are not the table's: the head, the best trial, the next prompt."""
 
 
 def screen(rows: int | None, stream: TextIO) -> Screen:
     """Return what a table on `stream` must fit: a terminal's size, and no bounds elsewhere."""
-    from hyperherd.results.text import Screen
+    from hyperherd.results.layout import Screen
 
     terminal = stream.isatty()
     size = shutil.get_terminal_size()

@@ -12,7 +12,8 @@ from hyperherd.errors import FormatError
 from hyperherd.metrics.parquet import SCHEMA
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.results.cells import Gap, exact, is_number
-from hyperherd.results.columns import exact_columns, sweep_labels
+from hyperherd.results.columns import View, exact_columns, spread_columns, sweep_labels
+from hyperherd.results.seeds import Groups
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 
@@ -21,7 +22,13 @@ _LEAD = (pa.field("sweep", pa.string()), pa.field("number", pa.int64()))
 
 def trial_table(trials: Trials) -> pa.Table:
     """Return one row per trial with all its parameters; a column of mixed types holds their exact text."""
-    columns = exact_columns(trials, params=trials.params, sweep=True)
+    columns = exact_columns(trials, View(everything=True), sweep=True)
+    return pa.Table.from_arrays([_array(column.values) for column in columns], names=[item.name for item in columns])
+
+
+def group_table(groups: Groups) -> pa.Table:
+    """Return one row per group: settings, n, planned, and each metric's mean, std, sem, ci, min and max."""
+    columns = spread_columns(groups, View(everything=True))
     return pa.Table.from_arrays([_array(column.values) for column in columns], names=[item.name for item in columns])
 
 

@@ -49,6 +49,8 @@ def read_books(sweep_dir: Path) -> Books:
         script=str(script),
         command=tuple(map(str, record.command)) if record and isinstance(record.command, list) else (),
         objective=saved_objective(record.objective) if record else None,
+        seed_key=str(record.seed_key or "") if record else "",
+        note=str(record.note or "") if record else "",
         problem="; ".join(problems),
     )
     return Books(sweep, planned, events)

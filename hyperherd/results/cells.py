@@ -10,9 +10,12 @@ import math
 import unicodedata
 from decimal import Decimal
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperherd.records.files import strict
+
+if TYPE_CHECKING:
+    from hyperherd.results.spread import Spread
 
 _CLIP = 32
 
@@ -56,31 +59,60 @@ def tsv(value: Any) -> str:
     return inert(exact(value).replace("\\", "\\\\"))
 
 
-def setting(value: Any) -> str:
-    """Return the value of a parameter for people: floats in full but short (``3e-4``), long texts clipped."""
+def setting(value: Any, *, full: bool = False) -> str:
+    """Return a parameter's value for people: floats in full but short (``3e-4``), long texts clipped unless `full`."""
     if isinstance(value, float) and math.isfinite(value):
         digits = Decimal(repr(value))
         return _tidy(f"{digits.normalize():e}") if value and not 1e-3 <= abs(value) < 1e16 else str(value)
     text = inert(exact(value))
-    if isinstance(value, str) and len(text) > _CLIP:
+    if isinstance(value, str) and len(text) > _CLIP and not full:
         half = _CLIP // 2
         return f"{text[:half]}…{text[1 - half :]}"
     return text
 
 
-def measure(value: Any) -> str:
-    """Return a measured number for people: integers whole, floats with at most four significant digits."""
+def measure(value: Any, precision: int = 4) -> str:
+    """Return a measured number for people: integers whole, floats with at most `precision` significant digits."""
     if not isinstance(value, float):
         return setting(value)
     if not math.isfinite(value) or value == 0:
         return f"{value:g}"
-    digits = f"{value:.3e}"
+    digits = f"{value:.{precision - 1}e}"
     if float(digits) == value:
         return setting(value)
     exponent = int(digits.partition("e")[2])
-    if -3 <= exponent < 6:
-        return f"{value:.{max(0, 3 - exponent)}f}"
+    if -3 <= exponent < max(precision, 6):
+        return f"{value:.{max(0, precision - 1 - exponent)}f}"
     return _tidy(f"{Decimal(digits).normalize():e}")
+
+
+def with_error(spread: Spread, err: str, precision: int = 4) -> str:
+    """Return ``mean ± error`` with as many decimals as the mean has; the mean alone of a single value."""
+    if spread.mean is None:
+        return Gap.MISSING.value
+    mean = _rounded(spread.mean, precision)
+    low, high = spread.bounds(err)
+    if low is None or high is None:
+        return mean
+    if err == "range":
+        return f"{mean} ({_alike(low, mean, precision)} to {_alike(high, mean, precision)})"
+    return f"{mean} ± {_alike(spread.error(err) or 0.0, mean, precision)}"
+
+
+def _rounded(value: float, precision: int) -> str:
+    """Return a mean with all its significant digits, also where the last ones are zeros."""
+    if value == 0 or not 1e-3 <= abs(value) < 10 ** max(precision, 6):
+        return measure(value, precision)
+    exponent = int(f"{value:.{precision - 1}e}".partition("e")[2])
+    return f"{value:.{max(0, precision - 1 - exponent)}f}"
+
+
+def _alike(value: float, mean: str, precision: int) -> str:
+    """Return a value with the decimals of `mean`, unless nothing would be left of it."""
+    if "e" in mean:
+        return measure(value, precision)
+    text = f"{value:.{len(mean.partition('.')[2])}f}"
+    return text if float(text) or not value else measure(value, 2)
 
 
 def duration(seconds: float) -> str:

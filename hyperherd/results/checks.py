@@ -26,6 +26,8 @@ _RECORDED = {
     "pid_started": _NUMBER,
     "step": int | None,
     "max_step": int | None,
+    "step_seconds": _NUMBER,
+    "job_id": str | None,
     "metrics": dict,
     "final": dict,
 }

@@ -1,85 +1,191 @@
-"""Which columns a table of trials has, and their values: one decision for the terminal, TSV and Arrow."""
+"""Which columns a table has, and their values: one decision for the terminal, TSV and Arrow."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from enum import Enum
 from typing import Any
 
-from hyperherd.records.states import TrialState
+from hyperherd.errors import ResultsError
 from hyperherd.results.cells import Gap, duration, is_number
 from hyperherd.results.objective import Objective, interest
+from hyperherd.results.quantities import (
+    Quantity,
+    Role,
+    fact_quantity,
+    find_quantity,
+    metric_quantity,
+    param_quantity,
+)
+from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 
-_OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir"})
-"""Names of our own columns; a parameter or metric of that name gets its prefix."""
 
+@dataclass(frozen=True)
+class View:
+    """What someone asks a table to show."""
 
-class Role(Enum):
-    """What a column tells."""
-
-    IDENTITY = "identity"
-    PARAM = "param"
-    OBJECTIVE = "objective"
-    METRIC = "metric"
-    PROGRESS = "progress"
+    columns: tuple[str, ...] = ()
+    """These and no others; empty: what varies."""
+    hidden: str = ""
+    """A regular expression for the names of columns to leave out."""
+    everything: bool = False
+    """Every parameter, also constant ones, and no column is left out to fit the width."""
+    sort: str = ""
+    """``NAME[:asc|desc]``; empty: best first."""
+    precision: int = 4
+    """Significant digits of measured numbers, for people."""
+    full: bool = False
+    """Long texts are not shortened."""
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: a value or a gap for each trial."""
+    """One column: a value or a gap for each row; a `Spread` where the rows are configurations."""
 
     name: str
     role: Role
     values: list[Any]
 
 
-def exact_columns(trials: Trials, *, params: Iterable[str], sweep: bool) -> list[Column]:
+def exact_columns(trials: Trials, view: View, *, sweep: bool) -> list[Column]:
     """Return the columns for programs; their order depends on names alone, never on what is best.
 
     Args:
         trials: one row each, in this order.
-        params: the parameters to show.
+        view: what to show.
         sweep: whether the first column names the sweep.
     """
-    columns = [Column("sweep", Role.IDENTITY, _sweeps(trials))] if sweep else []
-    columns += [
-        _column("number", Role.IDENTITY, trials, lambda trial: trial.number),
-        _column("state", Role.IDENTITY, trials, lambda trial: trial.state.value),
-        *_params(trials, trials, params),
-        *(_metric(trials, trials, name) for name in trials.metric_names),
-        *_aggregated(trials, trials),
-        _column("dir", Role.IDENTITY, trials, lambda trial: None if trial.dir is None else str(trial.dir)),
+    if view.columns:
+        return [_column(find_quantity(trials, name), trials) for name in view.columns]
+    names = trials.params if view.everything else trials.varying
+    quantities = [
+        *([_sweep_quantity(trials)] if sweep else []),
+        fact_quantity("number"),
+        fact_quantity("state"),
+        *(param_quantity(trials, name) for name in names),
+        *(metric_quantity(trials, name) for name in trials.metric_names),
+        *_aggregated(trials),
+        fact_quantity("dir"),
     ]
-    return columns
+    return [_column(quantity, trials) for quantity in _not_hidden(quantities, view)]
 
 
-def shown_columns(trials: Trials, rows: Sequence[Trial], *, params: Iterable[str]) -> list[Column]:
+def shown_columns(trials: Trials, rows: Sequence[Trial], view: View) -> list[Column]:
     """Return the columns for people: the objective first, then the other metrics that are numbers, then progress.
 
     Args:
         trials: all trials; they decide which columns there are.
         rows: those to show.
-        params: the parameters to show.
+        view: what to show.
     """
-    sweeps = [Column("sweep", Role.IDENTITY, _sweeps(trials, rows))] if len(trials.sweeps) > 1 else []
+    lead = [*([_sweep_quantity(trials)] if len(trials.sweeps) > 1 else []), fact_quantity("trial")]
+    if view.columns:
+        chosen = [quantity for name in view.columns if (quantity := find_quantity(trials, name)).name != "trial"]
+        return [_readable(_column(quantity, rows), rows) for quantity in [*lead, *chosen]]
+    names = trials.params if view.everything else trials.varying
+    quantities = [*(param_quantity(trials, name) for name in names), *measures(trials), *_progress(trials)]
+    return [_readable(_column(quantity, rows), rows) for quantity in [*lead, *_not_hidden(quantities, view)]]
+
+
+def measures(trials: Trials) -> list[Quantity]:
+    """Return the objective and the other metrics that are numbers, those first that are worth seeing."""
     names = [name for name in trials.metric_names if any(is_number(trial.value(name)) for trial in trials)]
     objective = trials.objective
-    first = _aggregated(trials, rows)
+    first = _aggregated(trials)
     if not first and objective is not None:
-        first = [_objective(trials, rows, objective)]
+        first = [objective_quantity(trials, objective)]
         names = [name for name in names if name != objective.metric]
-    return [
-        *sweeps,
-        _column("trial", Role.IDENTITY, rows, lambda trial: trial.label if trial.number is None else trial.number),
-        *_params(trials, rows, params),
-        *first,
-        *(_metric(trials, rows, name) for name in sorted(names, key=interest)),
-        *_progress(trials, rows),
+    return [*first, *(metric_quantity(trials, name) for name in sorted(names, key=interest))]
+
+
+def objective_quantity(trials: Trials, objective: Objective) -> Quantity:
+    """Return what the trials are judged by as a column."""
+    quantity = metric_quantity(trials, objective.metric, objective.aggregate)
+    return Quantity(quantity.name, Role.OBJECTIVE, quantity.value)
+
+
+def group_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Column]:
+    """Return the columns of a table of groups but for the first, which tells how many trials each has."""
+    trials = groups.trials
+    if view.columns:
+        chosen = [find_quantity(trials, name) for name in view.columns]
+        return [_group_column(quantity, rows, groups) for quantity in chosen]
+    constant = [name for name in trials.constant if name not in groups.keys] if view.everything else []
+    settings = [*groups.quantities, *(param_quantity(trials, name) for name in constant)]
+    quantities = _not_hidden([*settings, *measures(trials), *_progress(trials)], view)
+    return [_group_column(quantity, rows, groups) for quantity in quantities]
+
+
+def spread_columns(groups: Groups, view: View, rows: Sequence[Group] | None = None) -> list[Column]:
+    """Return the columns of groups for programs: their settings, how many count, and the statistics of each metric."""
+    chosen = list(groups) if rows is None else rows
+    trials = groups.trials
+    counts = [
+        Column("n", Role.IDENTITY, [_judged(group, groups) for group in chosen]),
+        Column("planned", Role.IDENTITY, [group.planned for group in chosen]),
     ]
+    if view.columns:
+        asked = [find_quantity(trials, name) for name in view.columns]
+    else:
+        names = trials.constant if view.everything else ()
+        constant = [param_quantity(trials, name) for name in names if name not in groups.keys]
+        metrics = [metric_quantity(trials, name) for name in trials.metric_names]
+        asked = _not_hidden([*groups.quantities, *constant, *metrics, *_aggregated(trials)], view)
+    measured = [quantity for quantity in asked if quantity.role in (Role.METRIC, Role.OBJECTIVE, Role.PROGRESS)]
+    settings = [_group_column(quantity, chosen, groups) for quantity in asked if quantity not in measured]
+    return [*settings, *counts, *(column for quantity in measured for column in _statistics(quantity, chosen))]
+
+
+def _judged(group: Group, groups: Groups) -> int:
+    return group.judged(groups.objective).n if groups.objective else len(group.counted)
+
+
+def _statistics(quantity: Quantity, rows: Sequence[Group]) -> list[Column]:
+    spreads = [group.of(quantity) for group in rows]
+    told = {
+        "mean": [item.mean for item in spreads],
+        "std": [item.std for item in spreads],
+        "sem": [item.sem for item in spreads],
+        "ci": [item.ci for item in spreads],
+        "min": [item.bounds("range")[0] if item.n > 1 else item.mean for item in spreads],
+        "max": [item.bounds("range")[1] if item.n > 1 else item.mean for item in spreads],
+    }
+    return [
+        Column(f"{quantity.name}:{name}", quantity.role, [Gap.MISSING if value is None else value for value in values])
+        for name, values in told.items()
+    ]
+
+
+def sort_key(view: View) -> tuple[str, bool] | None:
+    """Return the name to sort by and whether the greatest comes first; None if nothing was asked."""
+    if not view.sort:
+        return None
+    name, _, order = view.sort.rpartition(":")
+    return (name, order == "desc") if order in ("asc", "desc") and name else (view.sort, False)
+
+
+def sorted_by(trials: Trials, view: View) -> list[Trial]:
+    """Return the trials in the order asked for; what has no value comes last."""
+    key = sort_key(view)
+    if key is None:
+        return list(trials.sorted())
+    quantity = find_quantity(trials, key[0])
+    return _in_order([(quantity.value(trial), trial) for trial in trials], descending=key[1])
+
+
+def groups_sorted_by(groups: Groups, view: View) -> list[Group]:
+    """Return the groups in the order asked for; what has no value comes last."""
+    key = sort_key(view)
+    if key is None:
+        return list(groups)
+    quantity = find_quantity(groups.trials, key[0])
+    (column,) = [_group_column(quantity, list(groups), groups)]
+    values = [value if not hasattr(value, "mean") else value.mean for value in column.values]
+    return _in_order(list(zip(values, groups, strict=True)), descending=key[1])
 
 
 def sweep_labels(sweeps: Sequence[Sweep]) -> dict[Sweep, str]:
@@ -91,62 +197,82 @@ def sweep_labels(sweeps: Sequence[Sweep]) -> dict[Sweep, str]:
     return {sweep: os.path.relpath(sweep.dir, shared) for sweep in sweeps}
 
 
-def metric_column_name(trials: Trials, name: str) -> str:
-    """Return the heading of a metric: its name, or ``metric.name`` where a parameter or column of ours has that."""
-    return f"metric.{name}" if name in _OURS or name in trials.params else name
+def _in_order(pairs: list[tuple[Any, Any]], *, descending: bool) -> list[Any]:
+    """Return the second items by the first: numbers, then texts, and what is neither last in either direction."""
+    numbers = sorted((pair for pair in pairs if _comparable(pair[0])), key=lambda pair: pair[0], reverse=descending)
+    texts = [pair for pair in pairs if not is_number(pair[0]) and not isinstance(pair[0], Gap) and pair[0] is not None]
+    texts.sort(key=lambda pair: str(pair[0]), reverse=descending)
+    done = {id(pair) for pair in (*numbers, *texts)}
+    return [item for _, item in (*numbers, *texts, *(pair for pair in pairs if id(pair) not in done))]
 
 
-def _param_column_name(trials: Trials, name: str) -> str:
-    return f"param.{name}" if name in _OURS or name in trials.metric_names else name
+def _comparable(value: Any) -> bool:
+    return is_number(value) and value == value
 
 
-def _column(name: str, role: Role, rows: Iterable[Trial], value: Callable[[Trial], Any]) -> Column:
-    found = (value(trial) for trial in rows)
-    return Column(name, role, [Gap.MISSING if item is None else item for item in found])
+def _not_hidden(quantities: Sequence[Quantity], view: View) -> list[Quantity]:
+    if not view.hidden:
+        return list(quantities)
+    try:
+        hidden = re.compile(view.hidden)
+    except re.error as error:
+        raise ResultsError(f"{view.hidden!r} is no regular expression: {error}") from None
+    return [quantity for quantity in quantities if not hidden.search(quantity.name)]
 
 
-def _sweeps(trials: Trials, rows: Sequence[Trial] | None = None) -> list[str]:
+def _column(quantity: Quantity, rows: Iterable[Trial]) -> Column:
+    return Column(quantity.name, quantity.role, [quantity.value(trial) for trial in rows])
+
+
+def _readable(column: Column, rows: Sequence[Trial]) -> Column:
+    """Return progress in the words people use for it."""
+    if column.role is not Role.PROGRESS:
+        return column
+    tell = _step if column.name == "step" else _time
+    found = [tell(trial) for trial in rows]
+    return Column(column.name, column.role, [Gap.MISSING if text is None else text for text in found])
+
+
+def _group_column(quantity: Quantity, rows: Sequence[Group], groups: Groups) -> Column:
+    if quantity.role in (Role.METRIC, Role.OBJECTIVE):
+        return Column(quantity.name, quantity.role, [group.of(quantity) for group in rows])
+    if quantity.role is Role.PROGRESS:
+        return Column(quantity.name, quantity.role, [_group_progress(quantity, group) for group in rows])
+    return Column(quantity.name, quantity.role, [_common(quantity, group) for group in rows])
+
+
+def _group_progress(quantity: Quantity, group: Group) -> Any:
+    found = group.of(quantity)
+    if found.mean is None:
+        return Gap.MISSING
+    if quantity.name == "time":
+        return duration(found.mean)
+    least, most = min(found.values), max(found.values)
+    return f"{most:.0f}" if least == most else f"{least:.0f}-{most:.0f}"
+
+
+def _common(quantity: Quantity, group: Group) -> Any:
+    """Return the value that all trials of a group have; texts for several."""
+    values = [quantity.value(trial) for trial in group.trials]
+    first = values[0]
+    return first if all(repr(value) == repr(first) for value in values) else Gap.MISSING
+
+
+def _sweep_quantity(trials: Trials) -> Quantity:
     labels = sweep_labels(trials.sweeps)
-    return [labels[trial.sweep] for trial in (trials if rows is None else rows)]
+    return Quantity("sweep", Role.IDENTITY, lambda trial: labels[trial.sweep])
 
 
-def _params(trials: Trials, rows: Sequence[Trial], names: Iterable[str]) -> list[Column]:
-    return [
-        Column(_param_column_name(trials, name), Role.PARAM, [_setting(trial, name) for trial in rows])
-        for name in names
-    ]
-
-
-def _setting(trial: Trial, name: str) -> Any:
-    if name in trial.params:
-        return trial.params[name]
-    unknown = trial.state is TrialState.UNREADABLE and not trial.params
-    return Gap.MISSING if unknown else Gap.NOT_APPLICABLE
-
-
-def _metric(trials: Trials, rows: Sequence[Trial], name: str) -> Column:
-    return _column(metric_column_name(trials, name), Role.METRIC, rows, lambda trial: trial.value(name))
-
-
-def _aggregated(trials: Trials, rows: Sequence[Trial]) -> list[Column]:
+def _aggregated(trials: Trials) -> list[Quantity]:
     """Return the column of an objective such as ``val/acc:max``, which no plain metric column shows."""
     objective = trials.objective
-    return [_objective(trials, rows, objective)] if objective is not None and objective.aggregate else []
+    return [objective_quantity(trials, objective)] if objective is not None and objective.aggregate else []
 
 
-def _objective(trials: Trials, rows: Sequence[Trial], objective: Objective) -> Column:
-    name = metric_column_name(trials, objective.metric)
-    name = f"{name}:{objective.aggregate}" if objective.aggregate else name
-    return _column(name, Role.OBJECTIVE, rows, lambda trial: trial.value(objective.metric, objective.aggregate))
-
-
-def _progress(trials: Trials, rows: Sequence[Trial]) -> list[Column]:
-    columns = []
-    if any(trial.step is not None for trial in trials):
-        columns.append(_column("step", Role.PROGRESS, rows, _step))
-    if any(trial.seconds is not None for trial in trials):
-        columns.append(_column("time", Role.PROGRESS, rows, _time))
-    return columns
+def _progress(trials: Trials) -> list[Quantity]:
+    has_step = any(trial.step is not None for trial in trials)
+    has_time = any(trial.seconds is not None for trial in trials)
+    return [*([fact_quantity("step")] if has_step else []), *([fact_quantity("time")] if has_time else [])]
 
 
 def _step(trial: Trial) -> str | None:

@@ -98,6 +98,11 @@ class _Walk:
         return False
 
 
+def is_trial_dir(folder: Path) -> bool:
+    """Return whether a folder is that of a trial."""
+    return _has_any(folder, _TRIAL_MARKS)
+
+
 def _sweep_above(folder: Path) -> Path | None:
     for parent in list(absolute(folder).parents)[:_LEVELS_UP]:
         if _has_any(parent, _SWEEP_MARKS):

@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperherd.records.files import strict
 from hyperherd.results.cells import tsv
-from hyperherd.results.columns import exact_columns, sweep_labels
+from hyperherd.results.columns import View, exact_columns, sorted_by, sweep_labels
 from hyperherd.results.objective import Objective
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
@@ -17,14 +17,14 @@ SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""
 
 
-def to_tsv(trials: Trials, *, limit: int | None = None, every_param: bool = False) -> str:
+def to_tsv(trials: Trials, *, limit: int | None = None, view: View | None = None) -> str:
     """Return a header and one line per trial, best first: nothing rounded, nothing cut.
 
     An empty cell is a missing value; backslash, tab, newline and what is not printable are escaped as in Python.
     """
-    ordered = trials.sorted()
-    names = ordered.params if every_param else ordered.varying
-    columns = exact_columns(ordered, params=names, sweep=len(ordered.sweeps) > 1)
+    view = view or View()
+    ordered = Trials(sorted_by(trials, view), trials.objective)
+    columns = exact_columns(ordered, view, sweep=len(ordered.sweeps) > 1)
     rows = zip(*([tsv(value) for value in column.values[:limit]] for column in columns), strict=True)
     lines = ["\t".join(tsv(column.name) for column in columns), *map("\t".join, rows)]
     return "\n".join(lines) + "\n"

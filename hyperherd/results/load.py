@@ -9,7 +9,7 @@ from pathlib import Path
 from hyperherd.errors import NothingFound
 from hyperherd.records.fold import Observer
 from hyperherd.results.books import read_books
-from hyperherd.results.discover import Found, Place, absolute, discover
+from hyperherd.results.discover import Found, Place, absolute, discover, is_trial_dir
 from hyperherd.results.reading import TrialReader
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
@@ -35,6 +35,11 @@ def load(*paths: str | os.PathLike[str]) -> Trials:
     if not trials:
         raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
     return Trials(trials)
+
+
+def is_trial(path: str | os.PathLike[str]) -> bool:
+    """Return whether a folder is that of one trial: something of ours or Hydra's in it says so."""
+    return is_trial_dir(Path(path))
 
 
 def _by_sweep(found: Found) -> dict[Path, list[Place]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,7 +19,8 @@ from hyperherd.results.trial import Trial
 MAXIMIZE = "maximize"
 MINIMIZE = "minimize"
 DIRECTIONS = {"max": MAXIMIZE, "min": MINIMIZE}
-AGGREGATES = ("last", "max", "min")
+AGGREGATES = "last|max|min|mean:K|@STEP"
+_AGGREGATE = re.compile(r"last|max|min|mean(:[1-9]\d*)?|@-?\d+")
 
 _VALIDATION = re.compile("val|valid|validation|dev|eval|evaluation")
 _LESS_IS_BETTER = re.compile(
@@ -41,7 +42,7 @@ class Objective:
     direction: str
     """``maximize`` or ``minimize``."""
     aggregate: str | None = None
-    """``last``, ``max`` or ``min`` over the steps; None: the final value, else the last."""
+    """``last``, ``max``, ``min``, ``mean:K`` (of the last K) or ``@STEP``; None: the final value, else the last."""
     source: str = "asked"
     """``asked``, ``saved`` (with the sweep) or ``guessed`` (from the metric's name)."""
 
@@ -98,13 +99,17 @@ def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = N
 
     Args:
         trials: what is to be judged.
-        asked: ``METRIC`` or ``METRIC:max|min|last``.
+        asked: ``METRIC`` or ``METRIC:last|max|min|mean:K|@STEP``.
         direction: ``max`` or ``min``; without it that of the sweep, else by the metric's name, else the aggregate.
 
     Raises:
         ResultsError: no trial has the metric, or nothing tells which way is better.
     """
-    metric, aggregate = _split(asked, metric_names(trials))
+    known = metric_names(trials)
+    found = split_metric(asked, known) or split_metric(asked.removeprefix("metric."), known)
+    if found is None:
+        raise unknown_metric(asked, known)
+    metric, aggregate = found
     saved = {objective.metric: objective.direction for objective in saved_objectives(trials)}
     better = _asked_direction(direction) if direction else saved.get(metric) or direction_of(metric)
     better = better or DIRECTIONS.get(aggregate or "")
@@ -172,14 +177,30 @@ def _asked_direction(text: str) -> str:
     return DIRECTIONS.get(text, text)
 
 
-def _split(asked: str, known: list[str]) -> tuple[str, str | None]:
-    """Return the metric and the aggregate in what was asked; a metric's own name may hold a colon."""
-    metric, _, aggregate = asked.rpartition(":")
-    for name, wanted in ((asked, None), (metric, aggregate)):
-        bare = name if name in known else name.removeprefix("metric.")
-        if bare in known and (wanted is None or wanted in AGGREGATES):
-            return bare, wanted
-    if metric in known:
-        raise ResultsError(f"{aggregate!r} is no aggregate: use {metric}:{'|'.join(AGGREGATES)}")
-    name = metric if aggregate in AGGREGATES else asked
-    raise ResultsError(f"no trial has a metric {name!r}{nearest(name, known)}; there are: {', '.join(known) or 'none'}")
+def split_metric(text: str, known: Collection[str]) -> tuple[str, str | None] | None:
+    """Return the metric and the aggregate in ``METRIC[:AGG]``, or None if there is no such metric.
+
+    A metric's own name may hold colons, and is understood before an aggregate is.
+
+    Raises:
+        ResultsError: there is the metric, but no such aggregate.
+    """
+    if text in known:
+        return text, None
+    ends = [place for place, char in enumerate(text) if char == ":"]
+    for end in reversed(ends):
+        if text[:end] in known and _AGGREGATE.fullmatch(text[end + 1 :]):
+            return text[:end], text[end + 1 :]
+    for end in ends:
+        if text[:end] in known:
+            raise ResultsError(f"{text[end + 1 :]!r} is no aggregate: use {text[:end]}:{AGGREGATES}")
+    return None
+
+
+def unknown_metric(text: str, known: Collection[str]) -> ResultsError:
+    """Return the error for a metric that nobody logged; an aggregate behind its name is no part of it."""
+    name, _, aggregate = text.partition(":")
+    name = name if _AGGREGATE.fullmatch(aggregate) else text
+    return ResultsError(
+        f"no trial has a metric {name!r}{nearest(name, known)}; there are: {', '.join(known) or 'none'}"
+    )

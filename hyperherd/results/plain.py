@@ -60,10 +60,22 @@ def read_job(trial_dir: Path) -> HydraJob:
     overrides = read_yaml(folder / "overrides.yaml")
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise FormatError(f"{folder / 'overrides.yaml'} holds no list of overrides")
-    config = read_yaml(folder / "config.yaml")
-    if not isinstance(config, dict):
-        raise FormatError(f"{folder / 'config.yaml'} holds no config")
+    config = read_config(trial_dir)
     return HydraJob(tuple(overrides), dict(_param(override, config) for override in overrides))
+
+
+def read_config(trial_dir: Path) -> dict[str, Any]:
+    """Read `config.yaml`, interpolations as text.
+
+    Raises:
+        OSError: it is missing or closed to us.
+        FormatError: it is not what Hydra writes.
+    """
+    path = TrialPaths(trial_dir).hydra / "config.yaml"
+    config = read_yaml(path)
+    if not isinstance(config, dict):
+        raise FormatError(f"{path} holds no config")
+    return config
 
 
 def read_origin(path: Path) -> HydraOrigin:

@@ -75,13 +75,18 @@ class TrialReader:
             script=self._books.sweep.script,
             metrics=_numbers(record.metrics),
             final=_final(record.final),
+            objective=record.objective if isinstance(record.objective, dict) else None,
             error=record.error if spoke else None,
             started=record.started,
             ended=record.ended if spoke else None,
             seconds=None if last_sign is None or record.started is None else last_sign - record.started,
+            silent=standing.silent,
             attempt=standing.attempt,
             step=record.step,
             max_step=record.max_step,
+            step_seconds=record.step_seconds,
+            host=record.host,
+            job_id=record.job_id,
         )
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 
 if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from hyperherd.results.contents import Attempt
     from hyperherd.results.objective import Objective
 
 
@@ -25,6 +33,10 @@ class Sweep:
     """What to type to run its script alone, before the overrides; empty if it is not recorded."""
     objective: Objective | None = None
     """What the sweep itself says it is judged by."""
+    seed_key: str = ""
+    """The parameter that repeats a configuration; empty if it is not recorded."""
+    note: str = ""
+    """What whoever started it said about it."""
     problem: str = ""
     """Which of its own files cannot be read, and why."""
 
@@ -53,23 +65,39 @@ class Trial:
     """Metric -> count, last, min, max, their steps and nan, as in `trial.json`."""
     final: dict[str, Any] = field(default_factory=dict)
     """Name -> value logged without a step."""
+    objective: dict[str, Any] | None = None
+    """How the sweep's objective stands: best, its step, the other metrics there and a curve, as in `trial.json`."""
     error: TrialError | None = None
     started: float | None = None
     ended: float | None = None
     seconds: float | None = None
     """How long it ran, or has run until its last sign of life."""
+    silent: float = 0.0
+    """Seconds since a stalled trial last gave a sign of life."""
     attempt: int = 0
     step: int | None = None
     max_step: int | None = None
+    step_seconds: float | None = None
+    """The usual time between two logged steps."""
+    host: str = ""
+    job_id: str | None = None
+
+    def __repr__(self) -> str:
+        settings = " ".join(f"{name}={value!r}" for name, value in self.params.items())
+        return f"<Trial {self.label} {self.state} {settings}".rstrip() + ">"
 
     @property
     def command(self) -> list[str]:
         """The command that runs this trial alone, outside of the sweep; empty if its script is not known."""
+        return self.command_with(self.overrides)
+
+    def command_with(self, overrides: Iterable[str]) -> list[str]:
+        """Return the command that runs its script with these overrides; empty if its script is not known."""
         if not self.script and not self.sweep.command:
             return []
         start = self.sweep.command or ("python", self.script)
         # Where the sweep put its results is no part of what the trial is.
-        return [*start, *(item for item in self.overrides if not item.startswith("hydra.sweep."))]
+        return [*start, *(item for item in overrides if not item.startswith("hydra.sweep."))]
 
     @property
     def label(self) -> str:
@@ -78,17 +106,159 @@ class Trial:
             return str(self.number)
         return self.dir.name if self.dir else self.name
 
+    @property
+    def eta(self) -> float | None:
+        """Seconds until its last step, at the usual pace; None if it is not running, or nothing tells."""
+        known = self.step is not None and self.max_step is not None and self.step_seconds is not None
+        if self.state is not TrialState.RUNNING or not known:
+            return None
+        return max(0, (self.max_step or 0) - (self.step or 0)) * (self.step_seconds or 0.0)
+
     def value(self, name: str, aggregate: str | None = None) -> Any:
         """Return the value of metric `name`.
 
         Args:
             name: the metric.
-            aggregate: ``last``, ``max`` or ``min`` over the steps; without it, the value logged without a step
-                if there is one, else the last.
+            aggregate: ``last``, ``max`` or ``min`` over the steps, ``mean:K`` over the last K of them (``mean``: all),
+                or ``@STEP``; without it, the value logged without a step if there is one, else the last.
 
         Returns:
             a number, or whatever JSON value was logged; None if there is none.
         """
         if name in self.final and (aggregate is None or name not in self.metrics):
             return self.final[name]
-        return self.metrics.get(name, {}).get(aggregate or "last")
+        summary = self.metrics.get(name, {})
+        if aggregate in (None, "last", "max", "min") or not summary:
+            return summary.get(aggregate or "last")
+        from hyperherd.results.history import aggregated
+
+        return aggregated(self, name, aggregate or "last")
+
+    def history(self, *names: str) -> pa.Table:
+        """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory."""
+        from hyperherd.results.history import rows
+
+        return rows(self, names)
+
+    def __getitem__(self, name: str) -> list[float]:
+        """Return the values of a metric in the order of their steps; what is no number is NaN.
+
+        Raises:
+            KeyError: it has logged no such metric.
+        """
+        if name not in self.metrics:
+            raise KeyError(f"trial {self.label} has no metric {name!r}{nearest(name, self.metrics)}")
+        from hyperherd.results.history import series
+
+        return series(self, name)[1]
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The whole config it ran with, resolved as far as that is possible now; empty if it kept none."""
+        from hyperherd.results.contents import resolved
+
+        return resolved(self.written_config)
+
+    @cached_property
+    def written_config(self) -> dict[str, Any]:
+        """Its config as Hydra wrote it, interpolations as text; empty if it kept none."""
+        from hyperherd.results.contents import written_config
+
+        return written_config(self.dir)
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Code version, command line and environment, as in `provenance.json`; empty if it kept none."""
+        from hyperherd.results.contents import provenance
+
+        return provenance(self._folder) if self.dir else {}
+
+    @property
+    def note(self) -> str:
+        """What was said about it: a text logged as ``note``, else the note of its sweep."""
+        own = self.final.get("note")
+        return own if isinstance(own, str) else self.sweep.note
+
+    @property
+    def attempts(self) -> list[Attempt]:
+        """Its executions so far, each with its logs."""
+        from hyperherd.results.contents import attempts
+
+        return attempts(self._folder) if self.dir else []
+
+    def logs(self) -> list[Path]:
+        """Return its log files: what each attempt printed, then the ``*.log`` beside."""
+        from hyperherd.results.contents import logs
+
+        return logs(self._folder) if self.dir else []
+
+    def open_log(self, stream: str = "stdout", attempt: int | None = None) -> TextIO:
+        """Open a log for reading, whatever bytes are in it.
+
+        Args:
+            stream: ``stdout``, ``stderr`` or the name of a log file.
+            attempt: which one; None: the newest that has it.
+
+        Raises:
+            ResultsError: there is none.
+        """
+        from hyperherd.results.contents import log_file
+
+        return open(log_file(self._folder, stream, attempt), encoding="utf-8", errors="replace")
+
+    @property
+    def arrays(self) -> dict[str, list[int | None]]:
+        """The names of its arrays, and the steps of each; None is the one without a step."""
+        from hyperherd.metrics.arrays import list_arrays
+
+        return list_arrays(self._folder) if self.dir else {}
+
+    def array(self, name: str, step: int | None = None) -> np.ndarray[Any, Any]:
+        """Return an array it logged; needs NumPy.
+
+        Raises:
+            ResultsError: there is none.
+        """
+        from hyperherd.metrics.arrays import read_array
+
+        try:
+            return read_array(self._folder, name, step)
+        except FileNotFoundError:
+            known = ", ".join(self.arrays) or "none"
+            raise ResultsError(f"trial {self.label} has no array {name!r} at step {step}; it has: {known}") from None
+
+    def path(self, name: str | os.PathLike[str] = "") -> Path:
+        """Return the place of a file in its directory, whether it exists or not.
+
+        Raises:
+            ResultsError: it has no directory yet.
+        """
+        return self._folder / name
+
+    def files(self, pattern: str = "*") -> list[Path]:
+        """Return the files in its directory that match a glob at any depth (``*.pt``), but for hidden ones."""
+        from hyperherd.results.contents import files
+
+        return files(self._folder, pattern) if self.dir else []
+
+    def copy_in(self, source: str | os.PathLike[str], name: str | None = None) -> Path:
+        """Copy a file or folder into its directory and return its place there; nothing is ever overwritten.
+
+        Raises:
+            ResultsError: something of that name is there already.
+        """
+        from hyperherd.results.contents import copy_in
+
+        return copy_in(Path(source), self._folder / (name or Path(source).name))
+
+    def move_in(self, source: str | os.PathLike[str], name: str | None = None) -> Path:
+        """Move a file or folder into its directory (see :meth:`copy_in`)."""
+        from hyperherd.results.contents import move_in
+
+        return move_in(Path(source), self._folder / (name or Path(source).name))
+
+    @property
+    def _folder(self) -> Path:
+        if self.dir is None:
+            raise ResultsError(f"trial {self.label} has no directory yet")
+        return self.dir

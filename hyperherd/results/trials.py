@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, overload
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.records.states import TrialState
+from hyperherd.results.cells import Gap
 from hyperherd.results.objective import Objective, ask_objective, choose_objective, metric_names, turned
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.space.values import equal
@@ -16,6 +17,8 @@ from hyperherd.space.values import equal
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+
+    from hyperherd.results.seeds import Groups
 
 __all__ = ["Sweep", "Trial", "Trials"]
 
@@ -38,24 +41,147 @@ class Trials(Sequence[Trial]):
         return iter(self._trials)
 
     @overload
-    def __getitem__(self, index: int) -> Trial: ...
+    def __getitem__(self, index: int | str) -> Trial: ...
     @overload
     def __getitem__(self, index: slice) -> Trials: ...
-    def __getitem__(self, index: int | slice) -> Trial | Trials:
-        """Return the trial at a position, or a slice of the trials, judged as these are."""
+    def __getitem__(self, index: int | str | slice) -> Trial | Trials:
+        """Return the trial at a position or of a label (``trials["16"]``), or a slice, judged as these are.
+
+        Raises:
+            NothingFound: no trial has that label.
+            ResultsError: several have it.
+        """
         if isinstance(index, slice):
-            return Trials(self._trials[index], self.objective)
+            return self._like(self._trials[index])
+        if isinstance(index, str):
+            named = [trial for trial in self._trials if index in (trial.label, trial.name)]
+            return _only(named, f"called {index!r}")
         return self._trials[index]
+
+    def __add__(self, other: Iterable[Trial]) -> Trials:
+        """Return the trials of both, each once."""
+        found = {(trial.dir or (trial.sweep.dir, trial.number)): trial for trial in (*self._trials, *other)}
+        return Trials(found.values(), self._asked)
 
     def __repr__(self) -> str:
         from hyperherd.results.text import Screen, render
 
         return render(self, Screen())
 
+    def _repr_html_(self) -> str:
+        from hyperherd.results.notebook import to_html
+
+        return to_html(self)
+
+    def _like(self, trials: Iterable[Trial]) -> Trials:
+        """Return some of these, judged as these are."""
+        return Trials(trials, self.objective)
+
     @cached_property
     def objective(self) -> Objective | None:
         """What they are judged by: asked for, else saved with their sweep, else guessed; None if nothing tells."""
         return self._asked or choose_objective(self._trials)
+
+    def filter(self, *texts: str, **wanted: Any) -> Trials:
+        """Return the trials of which all filters hold, judged as these are.
+
+        Args:
+            texts: as on the command line: ``lr=0.001,0.01``, ``width>=128``, ``val/acc>0.9``, ``state!=failed``,
+                ``name~regex``; a comma is "any of", values have the types they have in overrides.
+            wanted: name -> value, list of values (any of), ``hyperherd.between(low, high)`` or any callable that takes
+                the value; ``a__b`` is ``a.b``.
+
+        Raises:
+            ResultsError: a filter means nothing, or no trial has what it asks about.
+        """
+        from hyperherd.results.filters import select
+
+        return self._like(select(self, texts, wanted))
+
+    def one(self, *texts: str, **wanted: Any) -> Trial:
+        """Return the only trial of which all filters hold (see :meth:`filter`).
+
+        Raises:
+            NothingFound: there is none.
+            ResultsError: there are several.
+        """
+        asked = ", ".join([*texts, *(f"{name}={value!r}" for name, value in wanted.items())])
+        return _only(self.filter(*texts, **wanted), f"with {asked}" if asked else "")
+
+    def latest(self) -> Trial:
+        """Return the trial that started last.
+
+        Raises:
+            NothingFound: none has started.
+        """
+        started = [trial for trial in self._trials if trial.started is not None]
+        if not started:
+            raise NothingFound("no trial has started")
+        return max(started, key=lambda trial: trial.started or 0.0)
+
+    @property
+    def completed(self) -> Trials:
+        """Those that ran to their end."""
+        return self._where(lambda state: state is TrialState.COMPLETED)
+
+    @property
+    def failed(self) -> Trials:
+        """Those that failed."""
+        return self._where(lambda state: state is TrialState.FAILED)
+
+    @property
+    def problems(self) -> Trials:
+        """Those that someone should look at: failed, stalled, lost or unreadable ones."""
+        return self._where(lambda state: state.problem)
+
+    def _where(self, wanted: Callable[[TrialState], bool]) -> Trials:
+        return self._like(trial for trial in self._trials if wanted(trial.state))
+
+    def seeds(self, err: str = "std", *, keys: Sequence[str] = ()) -> Groups:
+        """Return the configurations: trials that differ in nothing but their seed, with the spread of their values.
+
+        Args:
+            err: ``std`` (of the sample, n-1), ``sem``, ``ci`` (95 %, Student's t) or ``range``.
+            keys: the parameters that are seeds, ``*`` allowed; without any, what the sweep says, else ``seed, *.seed``.
+
+        Raises:
+            ResultsError: there is no such `err`.
+        """
+        from hyperherd.results.seeds import by_configuration
+
+        return by_configuration(self, err, keys)
+
+    def group(self, *names: str, err: str = "std") -> Groups:
+        """Return the trials by the values of some names (parameters, config values, ``state``, ...)."""
+        from hyperherd.results.seeds import by_names
+
+        return by_names(self, names, err)
+
+    def setting(self, trial: Trial, name: str) -> Any:
+        """Return the value of a parameter for one of these trials.
+
+        A parameter that only another sweep varies has the value that stands in this trial's config.
+
+        Returns:
+            the value; a gap if the trial has no such parameter, or cannot be read.
+        """
+        if name in trial.params:
+            return trial.params[name]
+        if trial.state is TrialState.UNREADABLE and not trial.params:
+            return Gap.MISSING
+        if len(self.sweeps) == 1 or name in self._swept[trial.sweep]:
+            return Gap.NOT_APPLICABLE
+        from hyperherd.results.quantities import lookup
+
+        return lookup(trial.config, name)
+
+    @cached_property
+    def _swept(self) -> dict[Sweep, set[str]]:
+        """Sweep -> the parameters that any of its trials has."""
+        swept: dict[Sweep, set[str]] = defaultdict(set)
+        for trial in self._trials:
+            swept[trial.sweep].update(trial.params)
+        return swept
 
     @cached_property
     def varying(self) -> tuple[str, ...]:
@@ -100,7 +226,7 @@ class Trials(Sequence[Trial]):
         """Return them best first; those that cannot be ranked follow: finished ones, then the others."""
         if self.objective is None:
             return self
-        return Trials(sorted(self._trials, key=self.objective.order), self.objective)
+        return self._like(sorted(self._trials, key=self.objective.order))
 
     def best(self) -> Trial:
         """Return the best finished trial.
@@ -118,7 +244,7 @@ class Trials(Sequence[Trial]):
         """Return the same trials judged by another objective.
 
         Args:
-            metric: ``METRIC`` or ``METRIC:max|min|last``; None keeps the metric.
+            metric: ``METRIC`` or ``METRIC:last|max|min|mean:K|@STEP``; None keeps the metric.
             direction: ``max`` or ``min``; None takes it from the sweep, the metric's name or the aggregate.
 
         Raises:
@@ -163,3 +289,13 @@ class Trials(Sequence[Trial]):
 
 def _has(trial: Trial, name: str, value: Any) -> bool:
     return name in trial.params and equal(trial.params[name], value)
+
+
+def _only(found: Sequence[Trial], asked: str) -> Trial:
+    if not found:
+        raise NothingFound(f"no trial {asked}".rstrip())
+    if len(found) > 1:
+        raise ResultsError(
+            f"{len(found)} trials {asked}".rstrip() + f": {', '.join(trial.label for trial in found[:10])}"
+        )
+    return found[0]

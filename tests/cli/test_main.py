@@ -55,7 +55,7 @@ def states(tmp_path: Path) -> Path:
 
 
 def test_a_terminal_gets_a_table_in_colour(states: Path) -> None:
-    page = terminal(200, states)
+    page = terminal(200, states, "--trials")
     assert f"{ESCAPE}32m✓{ESCAPE}0m     1  0.01     1    0.9871     0.01288      –  1m00s" in page
     assert "not shown" not in page
 
@@ -73,13 +73,13 @@ def test_a_narrow_terminal(states: Path) -> None:
 
 @pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
 def test_no_colour(states: Path, changes: dict[str, str]) -> None:
-    page = terminal(80, states, **changes)
+    page = terminal(80, states, "--trials", **changes)
     assert ESCAPE not in page
     assert "✓     1  0.01" in page
 
 
 def test_a_terminal_without_unicode(states: Path) -> None:
-    page = terminal(80, states, PYTHONIOENCODING="ascii", NO_COLOR="1")
+    page = terminal(80, states, "--trials", PYTHONIOENCODING="ascii", NO_COLOR="1")
     assert page.isascii()
     assert "+     1  0.01" in page
     assert "x 4  lr=0.3 seed=4  ValueError" in page
@@ -145,7 +145,7 @@ def test_a_guess_is_said_on_stderr(plain: Path) -> None:
         (["s", "-m", "speed"], 2, "error: whether a high or a low 'speed' is better is not known"),
         (["s", "-m", "\x1b[2J"], 2, r"error: no trial has a metric '\x1b[2J'"),
         (["s", "-n", "few"], 2, "argument -n: 'few' is no count of trials"),
-        (["s", "-f", "csv"], 2, "argument -f/--format: invalid choice: 'csv'"),
+        (["s", "-f", "xls"], 2, "argument -f/--format: invalid choice: 'xls'"),
     ],
 )
 def test_errors(tmp_path: Path, arguments: list[str], code: int, message: str) -> None:

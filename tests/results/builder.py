@@ -21,12 +21,14 @@ def stats(last: float, **others: Any) -> dict[str, Any]:
 class SweepBuilder:
     """Plans trials one by one and writes what each left behind."""
 
-    def __init__(self, root: Path, objective: tuple[str, str] | None = ("val/acc", "maximize")) -> None:
+    def __init__(
+        self, root: Path, objective: tuple[str, str] | None = ("val/acc", "maximize"), seed_key: str | None = None
+    ) -> None:
         self.dir = root
         self.planned: list[PlannedTrial] = []
         self.script = root.parent / "train.py"
         asked = {"metric": objective[0], "direction": objective[1]} if objective else None
-        SweepRecord(root.name, 1_700_000_000.0, str(self.script), "train", {}, {}, asked).write(root)
+        SweepRecord(root.name, 1_700_000_000.0, str(self.script), "train", {}, {}, asked, seed_key).write(root)
 
     def plan(self, **params: Any) -> PlannedTrial:
         """Plan a trial; it is waiting until something else is written about it."""
@@ -100,4 +102,39 @@ def every_state(root: Path) -> SweepBuilder:
     sweep.trial(params={"lr": 0.3, "seed": 11, "epochs": 50}, state=TrialState.CANCELLED)
     sweep.trial(params={"lr": 0.3, "seed": 12, "epochs": 50})
     sweep.file(12).write_text('{"format": 1, "numb')
+    return sweep
+
+
+def sweep24(root: Path) -> SweepBuilder:
+    """Write a sweep of lr (4) x model (2) x seed (3): 20 completed, one running, one stalled, two failed."""
+    sweep = SweepBuilder(root, seed_key="seed")
+    number = 0
+    for lr in (1e-4, 1e-3, 1e-2, 1e-1):
+        for model in ("cnn", "mlp"):
+            for seed in range(3):
+                params = {"lr": lr, "model": model, "seed": seed, "epochs": 50}
+                acc = {1e-4: 0.7, 1e-3: 0.94, 1e-2: 0.975, 1e-1: 0.94}[lr] + 0.015 * (model == "cnn")
+                acc += (0.0052, -0.0031, 0.0007)[(seed + number) % 3]
+                curve = [[10 * step, acc * (1 - 0.5 ** (1 + step))] for step in range(6)]
+                judged = {"metric": "val/acc", "direction": "maximize", "best": acc, "best_step": 48, "curve": curve}
+                judged["at_best"] = {"val/acc": acc, "train/loss": 1.25 - acc}
+                metrics = {
+                    "val/acc": stats(acc, last_step=49, max=acc + 0.001, max_step=48),
+                    "train/loss": stats(1.25 - acc, last_step=49, min_step=49),
+                }
+                told = {"params": params, "objective": judged, "step": 49, "max_step": 49, "step_seconds": 8.0}
+                times = {"started": 1000.0 * number, "ended": 1000.0 * number + 360 + number}
+                if lr == 0.1 and model == "cnn" and seed:
+                    errors = ("", "train/loss is nan at step 10", "CUDA out of memory. Tried to allocate 2.00 GiB")
+                    kind = ("", "ValueError", "OutOfMemoryError")[seed]
+                    error = TrialError(kind, errors[seed], f"Traceback ...\n{kind}: {errors[seed]}")
+                    failed = {"state": TrialState.FAILED, "cause": FailureCause.EXCEPTION, "error": error}
+                    sweep.trial(metrics, **{**told, **times, **failed, "step": 11 - 7 * (seed == 2)})
+                elif lr == 0.1 and model == "cnn":
+                    sweep.running(metrics, silent=840, **{**told, "step": 18})
+                elif number == 23:
+                    sweep.running(metrics, **{**told, "step": 31})
+                else:
+                    sweep.trial(metrics, **told, **times)
+                number += 1
     return sweep

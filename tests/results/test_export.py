@@ -12,6 +12,7 @@ from results.builder import SweepBuilder, every_state
 
 from hyperherd import load
 from hyperherd.records.states import TrialState
+from hyperherd.results.columns import View
 from hyperherd.results.export import to_json, to_tsv
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
@@ -50,7 +51,7 @@ def test_tsv_columns_do_not_move_with_the_objective(tmp_path: Path) -> None:
 
 
 def test_tsv_with_every_parameter_and_a_limit(tmp_path: Path) -> None:
-    found = rows(to_tsv(load(every_state(tmp_path / "s").dir), limit=2, every_param=True))
+    found = rows(to_tsv(load(every_state(tmp_path / "s").dir), limit=2, view=View(everything=True)))
     assert [row["epochs"] for row in found] == ["50", "50"]
 
 
@@ -89,7 +90,7 @@ def test_any_names_and_values_make_a_clean_page(given_trials: list[tuple[dict[st
 def test_floats_come_back_exactly_from_tsv_and_json(value: float) -> None:
     sweep = Sweep("s", Path("/s"))
     trials = Trials([Trial(0, "", Path("/s"), sweep, TrialState.COMPLETED, final={"x": value}, params={"p": value})])
-    assert repr(float(rows(to_tsv(trials, every_param=True))[0]["x"])) == repr(value)
+    assert repr(float(rows(to_tsv(trials, view=View(everything=True)))[0]["x"])) == repr(value)
     found = strictly(to_json(trials))["trials"][0]
     assert repr(float(found["final"]["x"])) == repr(float(found["params"]["p"])) == repr(value)
 

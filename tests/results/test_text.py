@@ -10,14 +10,15 @@ from hyperherd import load
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.cells import display_width
+from hyperherd.results.columns import View
 from hyperherd.results.text import Screen, notes, render
 from hyperherd.results.trials import Trials
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\n\ttab\u202e"
 
 
-def show(path: Path, screen: Screen | None = None, **options: bool) -> list[str]:
-    return render(load(path), screen or Screen(), **options).splitlines()
+def show(path: Path, screen: Screen | None = None, view: View | None = None) -> list[str]:
+    return render(load(path), screen or Screen(), view).splitlines()
 
 
 def test_the_whole_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,11 +76,11 @@ def test_columns_that_do_not_fit_are_named_and_numbers_never_cut(tmp_path: Path)
         shown = [*table[0].split(), *dropped]
         assert shown == ["trial", "lr", "val/acc", *sorted(names), "time"]
         assert ("-a shows all" in " ".join(" ".join(table).split())) == bool(dropped)
-    assert "-a shows all" not in "\n".join(show(sweep.dir, Screen(40), everything=True))
+    assert "-a shows all" not in "\n".join(show(sweep.dir, Screen(40), view=View(everything=True)))
 
 
 def test_everything_shows_constants_as_columns(tmp_path: Path) -> None:
-    lines = show(every_state(tmp_path / "s").dir, everything=True)
+    lines = show(every_state(tmp_path / "s").dir, view=View(everything=True))
     assert not any(line.startswith("same in all") for line in lines)
     assert lines[lines.index("") + 1].split()[:4] == ["trial", "lr", "seed", "epochs"]
 

@@ -1,0 +1,62 @@
+"""Arguments that several commands share: which trials, and what they are judged by."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hyperherd.results.trials import Trials
+
+
+def add_choice(parser: argparse.ArgumentParser) -> None:
+    """Let a command take ``PATH`` and ``FILTER`` in any order."""
+    parser.add_argument(
+        "words",
+        nargs="*",
+        metavar="PATH | FILTER",
+        help="sweeps, folders above them, or single trials (default: ./multirun); and what must hold of the trials",
+    )
+
+
+def add_judging(parser: argparse.ArgumentParser) -> None:
+    """Let a command take the objective."""
+    parser.add_argument(
+        "-m",
+        "--metric",
+        metavar="METRIC[:AGG]",
+        help="judge by this metric; AGG: last, max, min, mean:K or @STEP (default: final value, else last)",
+    )
+    parser.add_argument("--direction", choices=("max", "min"), help="whether a high or a low value is better")
+
+
+def chosen(arguments: argparse.Namespace) -> Trials:
+    """Return the trials that the words of a command line name, judged by what it asks for.
+
+    Raises:
+        NothingFound: there is no trial, or no filter holds of any.
+        ResultsError: a filter, or the metric, means nothing.
+    """
+    from hyperherd.errors import NothingFound
+    from hyperherd.results.load import load
+
+    paths, filters = split_words(arguments.words)
+    trials = load(*paths).judged_by(arguments.metric, arguments.direction)
+    found = trials.filter(*filters) if filters else trials
+    if not found:
+        raise NothingFound(f"none of {len(trials)} trials matches {' '.join(filters)}")
+    return found
+
+
+def split_words(given: list[str]) -> tuple[list[str], list[str]]:
+    """Return the paths and the filters: what exists is a path, and so is what has no operator in it."""
+    from hyperherd.results.filters import looks_like_filter
+
+    filters = [word for word in given if looks_like_filter(word) and not Path(word).exists()]
+    return [word for word in given if word not in filters], filters
+
+
+def words(text: str) -> tuple[str, ...]:
+    """Return the parts of a list with commas; those in brackets or quotes separate nothing."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())

@@ -1,0 +1,175 @@
+"""What lies in the directory of one trial: its config, logs and other files. Nothing there is ever overwritten."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from hyperherd.errors import FormatError, ResultsError
+from hyperherd.paths import TrialPaths
+from hyperherd.records.files import read_json
+from hyperherd.results.plain import read_config
+
+STREAMS = {"stdout": "out", "stderr": "err"}
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One execution of a trial, as far as its files tell."""
+
+    number: int
+    logs: dict[str, Path] = field(default_factory=dict)
+    """``stdout`` and ``stderr`` -> the file that keeps it."""
+    claim: dict[str, Any] = field(default_factory=dict)
+    """Who claimed it: host, pid and time, as its file has them."""
+
+
+def attempts(trial_dir: Path) -> list[Attempt]:
+    """Return the attempts of a trial in order; empty for a job of Hydra alone."""
+    paths = TrialPaths(trial_dir)
+    claimed = {int(path.name) for path in paths.attempts.glob("*") if path.name.isdecimal()}
+    logged = {
+        int(name) for path in paths.logs.glob("attempt-*.*") if (name := path.stem[len("attempt-") :]).isdecimal()
+    }
+    return [_attempt(paths, number) for number in sorted(claimed | logged)]
+
+
+def _attempt(paths: TrialPaths, number: int) -> Attempt:
+    logs = {name: paths.log(number, suffix) for name, suffix in STREAMS.items()}
+    try:
+        claim = read_json(paths.attempts / str(number))
+    except (OSError, FormatError):
+        claim = {}
+    return Attempt(number, {name: path for name, path in logs.items() if path.is_file()}, claim)
+
+
+def logs(trial_dir: Path) -> list[Path]:
+    """Return the log files of a trial: what each attempt printed, then those that Hydra or the user wrote beside."""
+    kept = [path for attempt in attempts(trial_dir) for path in attempt.logs.values()]
+    return [*kept, *sorted(path for path in trial_dir.glob("*.log") if path.is_file())]
+
+
+def log_file(trial_dir: Path, stream: str, attempt: int | None) -> Path:
+    """Return the file of ``stdout``, ``stderr`` or of a log's name.
+
+    Raises:
+        ResultsError: there is none.
+    """
+    if stream in STREAMS:
+        kept = [item for item in attempts(trial_dir) if stream in item.logs and attempt in (None, item.number)]
+        if kept:
+            return kept[-1].logs[stream]
+    found = [path for path in logs(trial_dir) if path.name == stream]
+    if found:
+        return found[-1]
+    names = [*STREAMS, *dict.fromkeys(path.name for path in logs(trial_dir))]
+    raise ResultsError(f"{trial_dir} keeps no log {stream!r}; ask for one of {', '.join(names)}")
+
+
+def files(trial_dir: Path, pattern: str) -> list[Path]:
+    """Return the files that match a glob at any depth, sorted; hidden ones only if asked for by name."""
+    hidden = pattern.startswith(".")
+    found = trial_dir.glob(pattern) if hidden or "/" in pattern else trial_dir.rglob(pattern)
+    return sorted(path for path in found if path.is_file() and (hidden or not _is_hidden(path, trial_dir)))
+
+
+def _is_hidden(path: Path, trial_dir: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(trial_dir).parts)
+
+
+def copy_in(source: Path, target: Path) -> Path:
+    """Copy a file or folder to `target`, which must not exist yet."""
+    with _fresh(target):
+        if source.is_dir():
+            shutil.copytree(source, target)
+        else:
+            with open(source, "rb") as reader, open(target, "xb") as writer:
+                shutil.copyfileobj(reader, writer)
+            shutil.copystat(source, target)
+    return target
+
+
+def move_in(source: Path, target: Path) -> Path:
+    """Move a file or folder to `target`, which must not exist yet."""
+    with _fresh(target):
+        if source.is_dir():
+            if os.path.lexists(target):
+                raise FileExistsError(target)
+            shutil.move(source, target)
+        else:
+            copy_in(source, target)
+            source.unlink()
+    return target
+
+
+class _fresh:
+    """Makes the folder of a target, and says in our words that it is taken."""
+
+    def __init__(self, target: Path) -> None:
+        self._target = target
+
+    def __enter__(self) -> None:
+        self._target.parent.mkdir(parents=True, exist_ok=True)
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        if isinstance(error, FileExistsError):
+            raise ResultsError(f"{self._target} exists already, and is not overwritten") from None
+
+
+def provenance(trial_dir: Path) -> dict[str, Any]:
+    """Return `provenance.json`; empty if there is none that can be read."""
+    try:
+        return read_json(TrialPaths(trial_dir).provenance)
+    except (OSError, FormatError):
+        return {}
+
+
+def written_config(trial_dir: Path | None) -> dict[str, Any]:
+    """Return the config of a trial as Hydra wrote it; empty if it has none that can be read."""
+    if trial_dir is None:
+        return {}
+    try:
+        return read_config(trial_dir)
+    except (OSError, FormatError):
+        return {}
+
+
+def resolved(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a config with its interpolations followed; those whose resolver only the job knew stay as written."""
+    if not any("${" in text for text in _texts(raw)):
+        return raw
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    def plain(node: Any, written: Any) -> Any:
+        if isinstance(written, dict):
+            return {key: one(node, key, item) for key, item in written.items()}
+        return [one(node, place, item) for place, item in enumerate(written)]
+
+    def one(node: Any, key: Any, written: Any) -> Any:
+        if isinstance(written, str) and "${" not in written:
+            return written
+        if isinstance(written, str):
+            try:
+                found = node[key]
+                return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
+            except (OmegaConfBaseException, ValueError, TypeError, KeyError):
+                return written
+        return plain(node[key], written) if isinstance(written, dict | list) else written
+
+    try:
+        return dict(plain(OmegaConf.create(raw), raw))
+    except OmegaConfBaseException:
+        return raw
+
+
+def _texts(node: Any) -> Iterator[str]:
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for item in node.values() if isinstance(node, dict) else node:
+            yield from _texts(item)

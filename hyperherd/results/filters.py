@@ -1,0 +1,147 @@
+"""Which trials are meant, in the sweep's own spelling: ``lr=0.001,0.01``, ``val/acc>0.9``, ``state=failed``.
+
+A filter says nothing of a trial that does not have what it asks about: that one does not match, whatever the operator.
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from hyperherd.errors import ResultsError, nearest
+from hyperherd.records.states import TrialState
+from hyperherd.results.cells import Gap, exact, is_number
+from hyperherd.results.literals import read_values
+from hyperherd.results.quantities import Quantity, Role, find_quantity
+from hyperherd.results.trial import Trial
+from hyperherd.space.values import equal
+
+if TYPE_CHECKING:
+    from hyperherd.results.trials import Trials
+
+_WRITTEN = re.compile(r"([^=<>!~]+?)\s*(!=|>=|<=|==|=|>|<|!~|~)\s*(.*)", re.S)
+_ORDER: dict[str, Callable[[Any, Any], bool]] = {
+    ">": operator.gt,
+    ">=": operator.ge,
+    "<": operator.lt,
+    "<=": operator.le,
+}
+_AS_TEXT = frozenset({"sweep", "name", "key", "dir", "host", "job_id"})
+"""What is always text, so that a number someone types means its text."""
+
+Test = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class between:
+    """Matches numbers from `low` to `high`, both included."""
+
+    low: float
+    high: float
+
+    def __call__(self, value: Any) -> bool:
+        """Return whether `value` lies between."""
+        return is_number(value) and self.low <= value <= self.high
+
+
+def looks_like_filter(word: str) -> bool:
+    """Return whether a word of a command line has a filter's form."""
+    return _WRITTEN.fullmatch(word) is not None
+
+
+def select(trials: Trials, texts: Iterable[str], wanted: Mapping[str, Any]) -> list[Trial]:
+    """Return the trials that all filters hold of.
+
+    Args:
+        trials: what to choose from.
+        texts: filters as on the command line.
+        wanted: name -> a value, a list of values (any of), or a callable that says whether it likes a value; in a name
+            without a match ``__`` stands for a dot.
+
+    Raises:
+        ResultsError: a filter means nothing; the message says which, and what there is.
+    """
+    kept = list(trials)
+    tests = [*(_read(trials, text) for text in texts), *(_given(trials, *item) for item in wanted.items())]
+    for quantity, test in tests:
+        kept = [trial for trial in kept if _holds(quantity, test, trial)]
+    return kept
+
+
+def _holds(quantity: Quantity, test: Test, trial: Trial) -> bool:
+    value = quantity.value(trial)
+    return not isinstance(value, Gap) and test(value)
+
+
+def _read(trials: Trials, text: str) -> tuple[Quantity, Test]:
+    found = _WRITTEN.fullmatch(text.strip())
+    if found is None:
+        raise ResultsError(
+            f"{text!r} is no filter: write NAME=VALUE[,VALUE], or != > >= < <= or ~REGEX between the two"
+        )
+    name, sign, value = found.groups()
+    quantity = find_quantity(trials, name)
+    if sign in ("~", "!~"):
+        return quantity, _regex(text, value, negated=sign == "!~")
+    is_text = quantity.role is Role.IDENTITY and quantity.name in _AS_TEXT
+    values: Sequence[Any] = value.split(",") if is_text else read_values(value)
+    if sign in _ORDER:
+        if len(values) != 1 or not is_number(values[0]):
+            raise ResultsError(f"{text!r}: {sign} compares numbers; {value!r} is none")
+        return quantity, _compared(_ORDER[sign], values[0])
+    _check_states(quantity, values)
+    return quantity, _any_of(values) if sign != "!=" else _none_of(values)
+
+
+def _given(trials: Trials, name: str, wanted: Any) -> tuple[Quantity, Test]:
+    try:
+        quantity = find_quantity(trials, name)
+    except ResultsError:
+        if "__" not in name:
+            raise
+        quantity = find_quantity(trials, name.replace("__", "."))
+    if callable(wanted):
+        return quantity, lambda value: bool(wanted(value))
+    values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset | range) else [wanted]
+    values = [value.value if isinstance(value, TrialState) else value for value in values]
+    _check_states(quantity, values)
+    return quantity, _any_of([*values, values])  # A value that is a list itself is meant as a whole.
+
+
+def _any_of(values: Iterable[Any]) -> Test:
+    wanted = list(values)
+    return lambda value: any(_same(value, item) for item in wanted)
+
+
+def _none_of(values: Iterable[Any]) -> Test:
+    matches = _any_of(values)
+    return lambda value: not matches(value)
+
+
+def _same(value: Any, wanted: Any) -> bool:
+    if isinstance(value, float) and isinstance(wanted, float) and math.isnan(wanted):
+        return math.isnan(value)
+    return equal(value, wanted)
+
+
+def _compared(order: Callable[[Any, Any], bool], bound: float) -> Test:
+    return lambda value: is_number(value) and order(value, bound)
+
+
+def _regex(text: str, pattern: str, *, negated: bool) -> Test:
+    try:
+        compiled = re.compile(pattern)
+    except re.error as error:
+        raise ResultsError(f"{text!r}: {pattern!r} is no regular expression: {error}") from None
+    return lambda value: (compiled.search(exact(value)) is None) == negated
+
+
+def _check_states(quantity: Quantity, values: Iterable[Any]) -> None:
+    known = [state.value for state in TrialState]
+    for value in values if quantity.name == "state" else ():
+        if value not in known:
+            raise ResultsError(f"{value!r} is no state{nearest(str(value), known)}; there are: {', '.join(known)}")

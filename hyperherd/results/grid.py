@@ -1,0 +1,150 @@
+"""The table itself, as lines: a row per trial or per configuration, aligned, with what is not ranked below a line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hyperherd.results.cells import (
+    Gap,
+    align,
+    display_width,
+    inert,
+    is_number,
+    measure,
+    pad,
+    setting,
+    with_error,
+)
+from hyperherd.results.columns import (
+    Column,
+    View,
+    group_columns,
+    groups_sorted_by,
+    shown_columns,
+    sorted_by,
+)
+from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, state_colour, wrapped
+from hyperherd.results.quantities import Role
+from hyperherd.results.seeds import Group, Groups
+from hyperherd.results.spread import Spread
+from hyperherd.results.trials import Trials
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """What all kinds of rows have in common once their cells are known."""
+
+    columns: list[Column]
+    leads: list[tuple[str, int]]
+    """What stands before each row, with its colour."""
+    ranked: int | None
+    """How many of the rows are ranked; None where the order says nothing of that."""
+    total: int
+    """How many rows there would be without a limit."""
+
+
+def trial_grid(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
+    """Yield the lines of a table with a row per trial."""
+    ordered = sorted_by(trials, view)
+    rows = ordered[: screen.rows]
+    ranked = None if view.sort or trials.objective is None else min(len(trials.ranked), len(rows))
+    leads = [(GLYPHS[trial.state], state_colour(trial.state)) for trial in rows]
+    yield from _lines(_Rows(shown_columns(trials, rows, view), leads, ranked, len(ordered)), screen, view, "std")
+
+
+def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
+    """Yield the lines of a table with a row per configuration."""
+    ordered = groups_sorted_by(groups, view)
+    rows = ordered[: screen.rows]
+    ranked = None if view.sort or groups.objective is None else min(len(groups.ranked), len(rows))
+    places = {id(group): str(place) for place, group in enumerate(groups.ranked, 1)}
+    rank = Column("rank", Role.PROGRESS, [places.get(id(group), "–") for group in rows])
+    seeds = Column("seeds" if groups.keys else "trials", Role.IDENTITY, [seed_count(group, groups) for group in rows])
+    columns = group_columns(groups, rows, view)
+    width = len(groups.quantities) if not view.columns else 0
+    columns = [*([rank] if groups.objective else []), *columns[:width], seeds, *columns[width:]]
+    leads = [("", 0)] * len(rows)
+    yield from _lines(_Rows(columns, leads, ranked, len(ordered)), screen, view, groups.err)
+
+
+def seed_count(group: Group, groups: Groups) -> str:
+    """Return ``3/3``, or ``1/3 ✗✗`` with a sign for every seed that does not count, and what repeats others."""
+    objective = groups.objective
+    done = group.judged(objective).n if objective else len(group.counted)
+    text = f"{done}/{group.planned}"
+    signs = "".join(GLYPHS[trial.state] for trial in group.missing)
+    if objective and done < len(group.counted):
+        signs += "∅" * (len(group.counted) - done)
+    if group.superseded:
+        signs += f" +{len(group.superseded)} twice"
+    return f"{text} {signs.strip()}".rstrip()
+
+
+def _lines(rows: _Rows, screen: Screen, view: View, err: str) -> Iterator[str]:
+    columns = rows.columns
+    cells = [_formatted(column, view, err) for column in columns]
+    lead = max((len(text) for text, _ in rows.leads), default=0)
+    margin = lead + 1 if lead else 0
+    kept = _fitting(columns, cells, margin, None if view.everything or view.full else screen.width)
+    yield paint(" " * margin + "  ".join(cells[place][0] for place in kept).rstrip(), BOLD, screen)
+    for index, (sign, colour) in enumerate(rows.leads):
+        if index == rows.ranked:
+            yield paint("  not ranked", DIM, screen)
+        line = "  ".join(cells[place][index + 1] for place in kept)
+        dim = rows.ranked is not None and index >= rows.ranked
+        yield f"{paint(sign, colour, screen)} {_dimmed(line, dim, screen)}" if lead else _dimmed(line, dim, screen)
+    if len(rows.leads) < rows.total:
+        yield f"... {rows.total - len(rows.leads)} more (-n 0 shows all)"
+    if len(kept) < len(columns):
+        names = ", ".join(inert(column.name) for place, column in enumerate(columns) if place not in kept)
+        yield from wrapped(f"not shown for want of width: {names} (-a shows all)", screen)
+
+
+def _dimmed(line: str, dim: bool, screen: Screen) -> str:
+    return paint(line, DIM, screen) if dim else line
+
+
+def _fitting(columns: Sequence[Column], cells: Sequence[list[str]], margin: int, width: int | None) -> list[int]:
+    """Return the columns that fit; only metrics and progress ever give way, the last ones first."""
+    kept = list(range(len(columns)))
+    taken = margin + sum(display_width(column[0]) + 2 for column in cells) - 2
+    while width is not None and taken > width and columns[kept[-1]].role in (Role.METRIC, Role.PROGRESS):
+        taken -= display_width(cells[kept.pop()][0]) + 2
+    return kept
+
+
+def _formatted(column: Column, view: View, err: str) -> list[str]:
+    """Return the heading and the cells of a column as text of one width."""
+    values = [_told(value) for value in column.values]
+    numbers = all(isinstance(value, Gap | Spread) or is_number(value) for value in values)
+    cells = [_cell(value, column.role, view, err) for value in _whole(values, column.role)]
+    if numbers:
+        cells = align(cells)
+    heading = inert(column.name)
+    width = max(map(display_width, (heading, *cells)))
+    right = column.role is Role.PROGRESS or (numbers and not any(isinstance(value, Spread) for value in values))
+    return [pad(text, width, right=right) for text in (heading, *cells)]
+
+
+def _told(value: Any) -> Any:
+    return Gap.MISSING if isinstance(value, Spread) and not value.n else value
+
+
+def _whole(values: list[Any], role: Role) -> list[Any]:
+    """Return the values, measured floats as ints if all are whole: Arrow and JSON keep epochs as floats."""
+    floats = [value for value in values if isinstance(value, float)]
+    if role is Role.PARAM or not all(value.is_integer() and abs(value) < 1e15 for value in floats):
+        return values
+    return [int(value) if isinstance(value, float) else value for value in values]
+
+
+def _cell(value: Any, role: Role, view: View, err: str) -> str:
+    if isinstance(value, Gap):
+        return value.value
+    if isinstance(value, Spread):
+        return with_error(value, err, view.precision)
+    if role in (Role.METRIC, Role.OBJECTIVE):
+        return measure(value, view.precision)
+    return inert(str(value)) if role is Role.PROGRESS else setting(value, full=view.full)

@@ -1,0 +1,104 @@
+"""How text is laid out: columns of one width, lines that fit a screen, colour where there is one.
+
+A number is never cut: a column that does not fit is left out by whoever asked what fits.
+"""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from hyperherd.records.states import TrialState
+from hyperherd.results.cells import display_width
+
+GLYPHS = {
+    TrialState.COMPLETED: "✓",
+    TrialState.RUNNING: "▶",
+    TrialState.STALLED: "!",
+    TrialState.FAILED: "✗",
+    TrialState.PRUNED: "~",
+    TrialState.CANCELLED: "■",
+    TrialState.WAITING: "○",
+    TrialState.SUBMITTED: "→",
+    TrialState.LOST: "†",
+    TrialState.UNREADABLE: "#",
+    TrialState.UNKNOWN: "?",
+}
+BARS = "▁▂▃▄▅▆▇█"
+_PLAIN = str.maketrans(
+    {
+        "✓": "+",
+        "▶": ">",
+        "✗": "x",
+        "■": "=",
+        "○": "o",
+        "→": "^",
+        "†": "L",
+        "·": ".",
+        "–": "-",
+        "…": "~",
+        "±": "+-",
+        "×": "x",
+        "−": "-",
+        "≤": "<=",
+        **dict(zip(BARS, "_..--=^#", strict=True)),
+    }
+)
+_COLOURS = {TrialState.COMPLETED: 32, TrialState.RUNNING: 34, TrialState.STALLED: 33, TrialState.LOST: 33}
+_RED = 31
+BOLD, DIM = 1, 2
+
+
+@dataclass(frozen=True)
+class Screen:
+    """What the text is for."""
+
+    width: int | None = None
+    """Columns; None: as wide as it takes."""
+    rows: int | None = None
+    """Most rows of the table; None: all."""
+    colour: bool = False
+    unicode: bool = True
+
+
+def page(lines: Iterable[str], screen: Screen) -> str:
+    """Return lines as one text that the screen can show, each ended by a newline."""
+    text = "".join(line.rstrip() + "\n" for line in lines)
+    return text if screen.unicode else text.translate(_PLAIN)
+
+
+def section(lines: list[str]) -> list[str]:
+    """Return lines with an empty one before them, if there are any."""
+    return ["", *lines] if lines else []
+
+
+def flowing(line: str, parts: Sequence[tuple[str, int]], screen: Screen) -> Iterator[str]:
+    """Yield `line` and the coloured parts behind it, going on in the next line where the screen ends."""
+    taken = display_width(line)
+    for text, colour in parts:
+        taken += 2 + display_width(text)
+        if screen.width is not None and taken > screen.width:
+            yield line
+            line, taken = "", 2 + display_width(text)
+        line += "  " + paint(text, colour, screen)
+    yield line
+
+
+def wrapped(text: str, screen: Screen, indent: str = "  ") -> list[str]:
+    """Return a text as lines that fit the screen, broken between words; a word is never cut."""
+    if screen.width is None or display_width(text) <= screen.width:
+        return [text]
+    return textwrap.wrap(text, screen.width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+
+
+def state_colour(state: TrialState) -> int:
+    """Return the colour of a state."""
+    if state in (TrialState.FAILED, TrialState.UNREADABLE):
+        return _RED
+    return _COLOURS.get(state, DIM)
+
+
+def paint(text: str, code: int, screen: Screen) -> str:
+    """Return text in a colour, if the screen has any."""
+    return f"\x1b[{code}m{text}\x1b[0m" if screen.colour else text

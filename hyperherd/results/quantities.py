@@ -1,0 +1,187 @@
+"""What a name means that someone asks for: a column of ours, a parameter, a metric, or a value of the config.
+
+One rule for filters, columns, sorting and pivots; a name that could mean two things is refused, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING, Any
+
+from hyperherd.errors import ResultsError, nearest
+from hyperherd.results.cells import Gap
+from hyperherd.results.history import at_best
+from hyperherd.results.objective import Objective, ask_objective, split_metric
+from hyperherd.results.trial import Trial
+
+if TYPE_CHECKING:
+    from hyperherd.results.trials import Trials
+
+OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "seeds", "trials"})
+"""Names of our own columns; a parameter or metric of that name gets its prefix."""
+
+
+class Role(Enum):
+    """What a column tells."""
+
+    IDENTITY = "identity"
+    PARAM = "param"
+    OBJECTIVE = "objective"
+    METRIC = "metric"
+    PROGRESS = "progress"
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """One thing that can be asked of every trial."""
+
+    name: str
+    """As a heading."""
+    role: Role
+    value: Callable[[Trial], Any]
+    """Its value or a gap."""
+
+
+_FACTS: dict[str, Callable[[Trial], Any]] = {
+    "sweep": lambda trial: trial.sweep.name,
+    "number": lambda trial: trial.number,
+    "trial": lambda trial: trial.label if trial.number is None else trial.number,
+    "state": lambda trial: trial.state.value,
+    "step": lambda trial: trial.step,
+    "time": lambda trial: trial.seconds,
+    "dir": lambda trial: None if trial.dir is None else str(trial.dir),
+    "name": lambda trial: trial.name,
+    "cause": lambda trial: None if trial.cause is None else trial.cause.value,
+    "reason": lambda trial: trial.reason or None,
+    "error": lambda trial: None if trial.error is None else trial.error.type,
+    "key": lambda trial: trial.key or None,
+    "seconds": lambda trial: trial.seconds,
+    "started": lambda trial: trial.started,
+    "ended": lambda trial: trial.ended,
+    "attempt": lambda trial: trial.attempt,
+    "max_step": lambda trial: trial.max_step,
+    "host": lambda trial: trial.host or None,
+    "job_id": lambda trial: trial.job_id,
+    "note": lambda trial: trial.note or None,
+}
+"""What is known of every trial; names that are not in `OURS` give way to parameters and metrics."""
+
+
+def find_quantity(trials: Trials, text: str) -> Quantity:
+    """Return what `text` means among `trials`.
+
+    Args:
+        trials: where the name is looked for.
+        text: a name, ``param.NAME``, ``metric.NAME`` or ``config.NAME`` to be plain, ``METRIC:AGG``, or
+            ``METRIC@OBJECTIVE``: its value at that one's best step.
+
+    Raises:
+        ResultsError: nothing has that name, or two things have it.
+    """
+    found = _ours(text) or _param_or_metric(trials, text) or _explicit(trials, text) or _at_best(trials, text)
+    found = found or _fact(text) or _config(trials, text, text)
+    if found is None:
+        known = dict.fromkeys((*trials.params, *trials.metric_names, *_FACTS, *_config_keys(trials)))
+        listed = ", ".join((*trials.params, *trials.metric_names)) or "none"
+        raise ResultsError(
+            f"no trial has a parameter, metric or config value {text!r}{nearest(text, known)}; "
+            f"parameters and metrics: {listed}"
+        )
+    return found
+
+
+def param_quantity(trials: Trials, name: str) -> Quantity:
+    """Return a parameter as a column; its prefix stands where a metric or a column of ours has that name too."""
+    heading = f"param.{name}" if name in OURS or name in trials.metric_names else name
+    return Quantity(heading, Role.PARAM, lambda trial: trials.setting(trial, name))
+
+
+def metric_quantity(trials: Trials, name: str, aggregate: str | None = None) -> Quantity:
+    """Return a metric as a column; its prefix stands where a parameter or a column of ours has that name too."""
+    heading = f"metric.{name}" if name in OURS or name in trials.params else name
+    heading = f"{heading}:{aggregate}" if aggregate else heading
+    return Quantity(heading, Role.METRIC, lambda trial: _or_missing(trial.value(name, aggregate)))
+
+
+def fact_quantity(name: str) -> Quantity:
+    """Return what is known of every trial as a column."""
+    role = Role.PROGRESS if name in ("step", "time") else Role.IDENTITY
+    return Quantity(name, role, lambda trial: _or_missing(_FACTS[name](trial)))
+
+
+def _ours(text: str) -> Quantity | None:
+    return fact_quantity(text) if text in OURS and text in _FACTS else None
+
+
+def _fact(text: str) -> Quantity | None:
+    return fact_quantity(text) if text in _FACTS else None
+
+
+def _param_or_metric(trials: Trials, text: str) -> Quantity | None:
+    metric = split_metric(text, trials.metric_names)
+    if text in trials.params:
+        if metric is not None and metric[0] == text:
+            raise ResultsError(f"{text!r} is a parameter and a metric: ask for param.{text} or metric.{text}")
+        return param_quantity(trials, text)
+    return metric_quantity(trials, *metric) if metric else None
+
+
+def _explicit(trials: Trials, text: str) -> Quantity | None:
+    kind, _, name = text.partition(".")
+    if kind == "param" and name in trials.params:
+        return param_quantity(trials, name)
+    if kind == "metric" and (metric := split_metric(name, trials.metric_names)):
+        return metric_quantity(trials, *metric)
+    return _config(trials, name, text) if kind == "config" else None
+
+
+def _at_best(trials: Trials, text: str) -> Quantity | None:
+    """Return ``METRIC@OBJECTIVE``; both names may hold an ``@`` of their own."""
+    for place, char in enumerate(text):
+        if char == "@" and text[:place] in trials.metric_names:
+            name, asked = text[:place], text[place + 1 :]
+            if asked.isdecimal():
+                return metric_quantity(trials, name, f"@{asked}")
+            return _at_best_of(text, name, ask_objective(list(trials), asked))
+    return None
+
+
+def _at_best_of(heading: str, name: str, objective: Objective) -> Quantity:
+    return Quantity(heading, Role.METRIC, lambda trial: _or_missing(at_best(trial, name, objective)))
+
+
+def _config(trials: Trials, name: str, heading: str) -> Quantity | None:
+    if not any(lookup(trial.config, name) is not Gap.NOT_APPLICABLE for trial in trials):
+        return None
+    return Quantity(heading, Role.PARAM, lambda trial: lookup(trial.config, name) if trial.config else Gap.MISSING)
+
+
+def lookup(config: dict[str, Any], name: str) -> Any:
+    """Return the value of a dotted name in a config; NOT_APPLICABLE if it has none."""
+    node: Any = config
+    for part in name.split("."):
+        if isinstance(node, dict) and part in node:
+            node = node[part]
+        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
+            node = node[int(part)]
+        else:
+            return Gap.NOT_APPLICABLE
+    return node
+
+
+def _config_keys(trials: Trials) -> Iterator[str]:
+    """Yield the dotted names of the first config there is, for a hint."""
+    config = next((trial.config for trial in trials if trial.config), {})
+    pending: list[tuple[str, Any]] = [("", config)]
+    while pending:
+        prefix, node = pending.pop()
+        for key, value in node.items():
+            yield f"{prefix}{key}"
+            if isinstance(value, dict):
+                pending.append((f"{prefix}{key}.", value))
+
+
+def _or_missing(value: Any) -> Any:
+    return Gap.MISSING if value is None else value

@@ -1,0 +1,282 @@
+"""Configurations: trials that differ in nothing but their seed, and what can be said of them together.
+
+Only finished trials count, of several with one seed the newest; a configuration with a seed that has no value is never
+put before one that is complete, because what survives is not what was planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, overload
+
+from hyperherd.errors import ResultsError
+from hyperherd.records.states import TrialState
+from hyperherd.results.cells import Gap, is_number
+from hyperherd.results.objective import MAXIMIZE, Objective
+from hyperherd.results.quantities import Quantity, find_quantity, param_quantity
+from hyperherd.results.spread import Spread, check_kind, spread
+from hyperherd.results.trial import Trial
+from hyperherd.results.trials import Trials
+from hyperherd.space.values import token
+
+if TYPE_CHECKING:
+    import pyarrow
+
+USUAL_KEYS = ("seed", "*.seed")
+"""The parameters that are seeds when nobody says so."""
+_COMPLETE, _INCOMPLETE, _WITHOUT_VALUE = range(3)
+
+
+@dataclass(frozen=True, eq=False)
+class Group:
+    """Trials that are taken together: a configuration with its seeds, or what has the same values of some names."""
+
+    settings: dict[str, Any]
+    """Name -> the value (or gap) that all its trials have."""
+    trials: Trials
+    """All of them, in the order of their numbers."""
+    seeds: tuple[Hashable, ...]
+    """The seed of each trial, as a text for identical ones; trials without a seed differ in it."""
+
+    @cached_property
+    def planned(self) -> int:
+        """How many different seeds there are, run or not."""
+        return len(set(self.seeds))
+
+    @cached_property
+    def counted(self) -> tuple[Trial, ...]:
+        """The finished trials, of several with one seed the newest."""
+        newest: dict[Hashable, Trial] = {}
+        for seed, trial in zip(self.seeds, self.trials, strict=True):
+            if trial.state.finished and (seed not in newest or _when(newest[seed]) <= _when(trial)):
+                newest[seed] = trial
+        return tuple(newest.values())
+
+    @cached_property
+    def superseded(self) -> tuple[Trial, ...]:
+        """The trials that do not count because another one of the same seed does."""
+        return self._others(done=True)
+
+    @cached_property
+    def missing(self) -> tuple[Trial, ...]:
+        """The trials whose seed has no finished trial: dead, running, waiting."""
+        return self._others(done=False)
+
+    def _others(self, *, done: bool) -> tuple[Trial, ...]:
+        counted = set(map(id, self.counted))
+        finished = {seed for seed, trial in zip(self.seeds, self.trials, strict=True) if id(trial) in counted}
+        pairs = zip(self.seeds, self.trials, strict=True)
+        return tuple(trial for seed, trial in pairs if id(trial) not in counted and (seed in finished) == done)
+
+    def of(self, quantity: Quantity) -> Spread:
+        """Return the finite numbers among the values of a quantity over the trials that count."""
+        values = [quantity.value(trial) for trial in self.counted]
+        return spread([float(value) if is_number(value) else None for value in values])
+
+    def spread(self, metric: str, aggregate: str | None = None) -> Spread:
+        """Return the finite values of a metric over the trials that count."""
+        values = [trial.value(metric, aggregate) for trial in self.counted]
+        return spread([float(value) if is_number(value) else None for value in values])
+
+    def judged(self, objective: Objective) -> Spread:
+        """Return the finite values of the objective over the trials that count."""
+        return spread([objective.value(trial) for trial in self.counted])
+
+
+class Groups(Sequence[Group]):
+    """Groups of trials, best first: complete ones by their mean, then incomplete ones, then those without a value."""
+
+    def __init__(
+        self,
+        trials: Trials,
+        groups: Iterable[Group],
+        quantities: Sequence[Quantity],
+        keys: Sequence[str] = (),
+        err: str = "std",
+    ) -> None:
+        self.trials = trials
+        self.quantities = tuple(quantities)
+        """What tells the groups apart."""
+        self.keys = tuple(keys)
+        """The parameters that are seeds."""
+        self.err = check_kind(err)
+        objective = trials.objective
+        self._ordered = sorted(((_order(group, objective), group) for group in groups), key=lambda pair: pair[0])
+        self._groups = [group for _, group in self._ordered]
+
+    def __len__(self) -> int:
+        return len(self._groups)
+
+    def __iter__(self) -> Iterator[Group]:
+        return iter(self._groups)
+
+    @overload
+    def __getitem__(self, index: int) -> Group: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Group]: ...
+    def __getitem__(self, index: int | slice) -> Group | list[Group]:
+        """Return the group at a position, or several."""
+        return self._groups[index]
+
+    def __repr__(self) -> str:
+        from hyperherd.results.layout import Screen
+        from hyperherd.results.text import render_groups
+
+        return render_groups(self, Screen())
+
+    def _repr_html_(self) -> str:
+        from hyperherd.results.notebook import to_html
+
+        return to_html(self)
+
+    @property
+    def objective(self) -> Objective | None:
+        """What they are judged by."""
+        return self.trials.objective
+
+    @cached_property
+    def ranked(self) -> tuple[Group, ...]:
+        """The groups that may be compared: complete, with a finite value of every trial that counts; best first."""
+        return tuple(group for (standing, _), group in self._ordered if standing == _COMPLETE)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether any configuration has more than one seed."""
+        return bool(self.keys) and any(group.planned > 1 for group in self)
+
+    def best(self) -> Group:
+        """Return the best complete group; if none is complete, the best incomplete one.
+
+        Raises:
+            ResultsError: there is no objective, or no finished trial has a finite value of it.
+        """
+        if not self._ordered or self._ordered[0][0][0] == _WITHOUT_VALUE:
+            self.trials.best()  # Says what is amiss.
+        return self[0]
+
+    def table(self) -> pyarrow.Table:
+        """Return one row per group: its settings, n, planned, and per metric mean, std, sem, ci, min and max."""
+        from hyperherd.results.arrow import group_table
+
+        return group_table(self)
+
+    def to_pandas(self) -> Any:
+        """Return :meth:`table` as a pandas data frame; needs pandas."""
+        return self.table().to_pandas()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.table().__arrow_c_stream__(requested_schema)
+
+
+def by_configuration(trials: Trials, err: str = "std", keys: Sequence[str] = ()) -> Groups:
+    """Return the configurations of `trials` (see :meth:`Trials.seeds`).
+
+    Trials of one sweep are of one configuration if their parameters are identical but for seeds; of several sweeps, if
+    their whole configs are, as they were written, because what one sweep varies another one may have fixed.
+    """
+    seeds = seed_keys(trials, keys)
+    names = [name for name in trials.varying if name not in seeds]
+    identities = _identities(trials, seeds)
+    found: dict[str, list[Trial]] = {}
+    for trial, identity in zip(trials, identities, strict=True):
+        found.setdefault(identity, []).append(trial)
+    groups = [_configuration(trials, members, names, seeds) for members in found.values()]
+    return Groups(trials, groups, [param_quantity(trials, name) for name in names], seeds, err)
+
+
+def by_names(trials: Trials, names: Sequence[str], err: str = "std") -> Groups:
+    """Return `trials` by the values of some names; of trials that differ in nothing at all the newest counts."""
+    quantities = [find_quantity(trials, name) for name in names]
+    found: dict[str, tuple[dict[str, Any], list[Trial], list[str]]] = {}
+    for trial, identity in zip(trials, _identities(trials, ()), strict=True):
+        settings = {quantity.name: quantity.value(trial) for quantity in quantities}
+        _, members, seeds = found.setdefault(_identity(settings), (settings, [], []))
+        members.append(trial)
+        seeds.append(identity)
+    groups = [
+        Group(settings, Trials(members, trials.objective), tuple(seeds)) for settings, members, seeds in found.values()
+    ]
+    return Groups(trials, groups, quantities, (), err)
+
+
+def seed_keys(trials: Trials, asked: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the parameters of `trials` that are seeds: those asked for, else the sweeps' own, else the usual ones.
+
+    Raises:
+        ResultsError: no parameter matches what was asked for.
+    """
+    said = {trial.sweep.seed_key for trial in trials if trial.sweep.seed_key in trial.params}
+    patterns = asked or tuple(said) or USUAL_KEYS
+    found = tuple(name for name in trials.params if any(fnmatchcase(name, pattern) for pattern in patterns))
+    if asked and not found:
+        known = ", ".join(trials.params) or "none"
+        raise ResultsError(f"no parameter is called {' or '.join(asked)}; there are: {known}")
+    return found
+
+
+def _configuration(trials: Trials, members: Sequence[Trial], names: Sequence[str], seeds: Sequence[str]) -> Group:
+    settings = {name: trials.setting(members[0], name) for name in names}
+    values: list[Hashable] = []
+    for place, trial in enumerate(members):
+        # One that cannot be read might have any seed.
+        known = {key: trials.setting(trial, key) for key in seeds}
+        values.append(place if Gap.MISSING in known.values() else _identity(known))
+    return Group(settings, Trials(members, trials.objective), tuple(values))
+
+
+def _identities(trials: Trials, seeds: Sequence[str]) -> list[str]:
+    """Return one text for each trial, the same for all of one configuration."""
+    by_params = [_by_params(trial, seeds) for trial in trials]
+    alone = any(trial.number is None for trial in trials)  # Jobs outside of any sweep: each may have its own config.
+    if len(trials.sweeps) < 2 and not alone:
+        return by_params
+    keys = [key.split(".") for key in seeds]
+    known: dict[str, str] = {}
+    for trial, text in zip(trials, by_params, strict=True):
+        if text not in known and trial.written_config:
+            known[text] = token(_without(trial.written_config, keys))
+    return [known.get(text, text) for text in by_params]
+
+
+def _by_params(trial: Trial, seeds: Sequence[str]) -> str:
+    """Return one text for the trials of one sweep that have the same parameters but for seeds."""
+    if trial.number is None or (trial.state is TrialState.UNREADABLE and not trial.params):
+        return f"{trial.dir}"
+    return f"{trial.sweep.dir}\n" + _identity({key: value for key, value in trial.params.items() if key not in seeds})
+
+
+def _without(config: dict[str, Any], keys: Sequence[list[str]]) -> dict[str, Any]:
+    """Return a config without some dotted names."""
+    kept = {}
+    for name, value in config.items():
+        inner = [key[1:] for key in keys if key[0] == name]
+        if [] in inner:
+            continue
+        kept[name] = _without(value, inner) if inner and isinstance(value, dict) else value
+    return kept
+
+
+def _identity(values: dict[str, Any]) -> str:
+    return "\n".join(f"{name}={_text(values[name])}" for name in sorted(values))
+
+
+def _text(value: Any) -> str:
+    return value.name if isinstance(value, Gap) else token(value)
+
+
+def _order(group: Group, objective: Objective | None) -> tuple[int, float]:
+    if objective is None:
+        return _WITHOUT_VALUE, 0.0
+    judged = group.judged(objective)
+    mean = judged.mean
+    if mean is None:
+        return _WITHOUT_VALUE, 0.0
+    standing = _COMPLETE if judged.n == group.planned else _INCOMPLETE
+    return standing, -mean if objective.direction == MAXIMIZE else mean
+
+
+def _when(trial: Trial) -> float:
+    return trial.ended or trial.started or 0.0

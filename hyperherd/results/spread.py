@@ -1,0 +1,119 @@
+"""How far the values of one configuration lie apart: mean, standard deviation, standard error, confidence interval.
+
+The standard deviation is that of a sample (n - 1); of a single value nothing is known, and nothing is said.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+
+from hyperherd.errors import ResultsError, nearest
+
+KINDS = ("std", "sem", "ci", "range")
+
+
+def check_kind(err: str) -> str:
+    """Return `err` if there is such a measure of spread.
+
+    Raises:
+        ResultsError: there is none.
+    """
+    if err not in KINDS:
+        raise ResultsError(f"{err!r} is no measure of spread{nearest(err, KINDS)}; there are: {', '.join(KINDS)}")
+    return err
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Finite values of one metric."""
+
+    values: tuple[float, ...]
+
+    @property
+    def n(self) -> int:
+        """How many there are."""
+        return len(self.values)
+
+    @cached_property
+    def mean(self) -> float | None:
+        """The arithmetic mean; None of no value."""
+        scaled, exponent = self._scaled
+        return math.ldexp(math.fsum(scaled) / self.n, exponent) if self.values else None
+
+    @cached_property
+    def std(self) -> float | None:
+        """The standard deviation of the sample (n - 1); None of fewer than two values."""
+        if self.n < 2:
+            return None
+        scaled, exponent = self._scaled
+        mean = math.fsum(scaled) / self.n
+        return math.ldexp(math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / (self.n - 1)), exponent)
+
+    @cached_property
+    def _scaled(self) -> tuple[list[float], int]:
+        """The values by a power of two that keeps their squares from running over or under, and its exponent."""
+        exponent = math.frexp(max(map(abs, self.values), default=0.0))[1]
+        return [math.ldexp(value, -exponent) for value in self.values], exponent
+
+    @property
+    def sem(self) -> float | None:
+        """The standard error of the mean; None of fewer than two values."""
+        return None if self.std is None else self.std / math.sqrt(self.n)
+
+    @property
+    def ci(self) -> float | None:
+        """Half the width of the 95 % confidence interval of the mean, by Student's t; None of fewer than two values."""
+        return None if self.sem is None else self.sem * t_quantile(self.n - 1)
+
+    def error(self, kind: str) -> float | None:
+        """Return the half-width ``std``, ``sem`` or ``ci``; for ``range`` half of it."""
+        low, high = self.bounds(kind)
+        return None if low is None or high is None else (high - low) / 2 if kind == "range" else getattr(self, kind)
+
+    def bounds(self, kind: str) -> tuple[float | None, float | None]:
+        """Return the least and the greatest value for ``range``, else the mean minus and plus the half-width."""
+        if self.n < 2 or self.mean is None:
+            return None, None
+        if kind == "range":
+            return min(self.values), max(self.values)
+        half = getattr(self, check_kind(kind))
+        return self.mean - half, self.mean + half
+
+
+@lru_cache(maxsize=1024)
+def t_quantile(freedom: int, coverage: float = 0.95) -> float:
+    """Return the t for which Student's distribution has `coverage` of its mass between -t and t.
+
+    The mass is the finite sum of Abramowitz and Stegun 26.7.3 and 26.7.4, exact for whole degrees of freedom; it grows
+    with the angle, which is found by halving.
+    """
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        if _mass(middle, freedom) < coverage:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
+
+
+def _mass(angle: float, freedom: int) -> float:
+    """Return the mass between -t and t = sqrt(freedom) * tan(angle)."""
+    if freedom == 1:
+        return 2 * angle / math.pi
+    odd = freedom % 2
+    sine, cosine = math.sin(angle), math.cos(angle)
+    term = cosine if odd else 1.0
+    total = term
+    for index in range(2 + odd, freedom - 1, 2):
+        term *= (index - 1) / index * cosine * cosine
+        total += term
+    return 2 / math.pi * (angle + sine * total) if odd else sine * total
+
+
+def spread(values: Sequence[float | None]) -> Spread:
+    """Return the spread of those values that are finite."""
+    return Spread(tuple(value for value in values if value is not None and math.isfinite(value)))

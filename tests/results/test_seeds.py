@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from results.builder import SweepBuilder, every_state, sweep24
+
+from hyperherd import load
+from hyperherd.errors import ResultsError
+from hyperherd.records.states import TrialState
+from hyperherd.results.spread import Spread, spread, t_quantile
+
+numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
+
+
+@settings(deadline=None)
+@given(numbers)
+def test_spread_is_that_of_scipy(values: list[float]) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    numpy = pytest.importorskip("numpy")
+    found = Spread(tuple(values))
+    close = {"rel": 1e-9, "abs": 1e-9}
+    assert found.mean == pytest.approx(numpy.mean(values), **close)
+    assert found.std == pytest.approx(numpy.std(values, ddof=1), **close)
+    assert found.sem == pytest.approx(stats.sem(values), **close)
+    half = stats.t.ppf(0.975, len(values) - 1) * stats.sem(values)
+    assert found.ci == pytest.approx(half, **close)
+    assert found.bounds("range") == (min(values), max(values))
+
+
+@pytest.mark.parametrize("freedom", [*range(1, 60), 99, 100, 1000, 9999])
+def test_quantiles_are_exact(freedom: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-11)
+    assert t_quantile(freedom, 0.99) == pytest.approx(stats.t.ppf(0.995, freedom), rel=1e-11)
+
+
+def test_of_a_single_value_no_spread_is_claimed() -> None:
+    one = Spread((0.5,))
+    assert (one.n, one.mean, one.std, one.sem, one.ci, one.bounds("range")) == (1, 0.5, None, None, None, (None, None))
+    assert (Spread(()).n, Spread(()).mean, Spread(()).error("ci")) == (0, None, None)
+    assert spread([None, math.nan, math.inf, 1.0]).values == (1.0,)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_squares_neither_run_over_nor_under(scale: float) -> None:
+    assert Spread((scale, 2 * scale, 3 * scale)).std == pytest.approx(scale)
+
+
+def test_configurations_of_a_sweep(tmp_path: Path) -> None:
+    groups = load(sweep24(tmp_path / "s").dir).seeds()
+    assert groups.keys == ("seed",)
+    assert groups.repeats
+    assert [(group.settings["lr"], group.settings["model"]) for group in groups] == [
+        *[(1e-2, "cnn"), (1e-2, "mlp"), (1e-3, "cnn"), (1e-3, "mlp"), (1e-4, "cnn"), (1e-4, "mlp")],
+        *[(1e-1, "mlp"), (1e-1, "cnn")],
+    ]
+    assert [len(group.counted) for group in groups] == [3] * 6 + [2, 0]
+    assert all(group.planned == 3 for group in groups)
+    assert [str(trial.state) for trial in groups[7].missing] == ["stalled", "failed", "failed"]
+    assert len(groups.ranked) == 6
+    assert groups.best() is groups[0]
+
+
+def test_what_survives_never_outranks_what_is_complete(sweep: SweepBuilder) -> None:
+    sweep.trial({"val/acc": 0.99}, params={"lr": 1, "seed": 0})
+    sweep.failed({"val/acc": 0.1}, params={"lr": 1, "seed": 1})
+    for seed, acc in enumerate((0.5, 0.6)):
+        sweep.trial({"val/acc": acc}, params={"lr": 2, "seed": seed})
+    sweep.trial({"val/acc": 0.999}, params={"lr": 3, "seed": 0})
+    sweep.trial({"val/acc": math.nan}, params={"lr": 3, "seed": 1})
+    groups = load(sweep.dir).seeds()
+    assert [group.settings["lr"] for group in groups] == [2, 3, 1]
+    assert [group.settings["lr"] for group in groups.ranked] == [2]
+    assert groups.best().settings == {"lr": 2}
+
+
+def test_of_twice_the_same_seed_the_newest_finished_one_counts(sweep: SweepBuilder) -> None:
+    sweep.trial({"val/acc": 0.1}, params={"lr": 1, "seed": 0}, ended=200.0)
+    sweep.trial({"val/acc": 0.2}, params={"lr": 1, "seed": 0}, ended=300.0)
+    sweep.trial({"val/acc": 0.3}, params={"lr": 1, "seed": 0}, ended=250.0)
+    sweep.failed({"val/acc": 0.4}, params={"lr": 1, "seed": 0}, ended=900.0)
+    sweep.trial({"val/acc": 0.5}, params={"lr": 1, "seed": 1})
+    (group,) = load(sweep.dir).seeds()
+    assert [trial.number for trial in group.counted] == [1, 4]
+    assert [trial.number for trial in group.superseded] == [0, 2, 3]
+    assert (group.planned, group.missing) == (2, ())
+    assert group.spread("val/acc").values == (0.2, 0.5)
+
+
+def test_seeds_by_other_names(sweep: SweepBuilder) -> None:
+    for seed in range(2):
+        sweep.trial({"val/acc": seed / 2}, params={"data.seed": seed, "lr": 1, "fold": seed})
+    trials = load(sweep.dir)
+    assert trials.seeds().keys == ("data.seed",)
+    assert len(trials.seeds()) == 2
+    assert len(trials.seeds(keys=("*seed", "fold"))) == 1
+    with pytest.raises(ResultsError, match=r"no parameter is called run; there are: data.seed, lr, fold"):
+        trials.seeds(keys=("run",))
+    with pytest.raises(ResultsError, match=r"'stf' is no measure of spread \(did you mean 'std'\?\)"):
+        trials.seeds("stf")
+
+
+def test_the_sweep_says_what_its_seed_is(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s", seed_key="fold")
+    for fold in range(2):
+        sweep.trial({"val/acc": fold / 2}, params={"fold": fold, "seed": 1})
+    assert load(sweep.dir).seeds().keys == ("fold",)
+
+
+def test_groups_by_names(tmp_path: Path) -> None:
+    groups = load(sweep24(tmp_path / "s").dir).group("model", err="ci")
+    assert [(group.settings, len(group.counted), group.planned) for group in groups] == [
+        ({"model": "cnn"}, 9, 12),
+        ({"model": "mlp"}, 11, 12),
+    ]
+    assert [group.settings for group in load(tmp_path / "s").group("state")][-1] == {"state": "running"}
+
+
+def test_types_tell_configurations_apart(sweep: SweepBuilder) -> None:
+    for value in (1, True, "1", 1.0, None):
+        sweep.trial({"val/acc": 0.5}, params={"x": value, "seed": 0})
+    assert len(load(sweep.dir).seeds()) == 5
+
+
+def test_what_cannot_be_read_is_a_configuration_of_its_own(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.trial({"val/acc": 0.5}, params={"seed": 0})
+    for name in ("a", "b"):
+        (sweep.dir / name / ".hydra").mkdir(parents=True)
+    groups = load(sweep.dir).seeds()
+    assert [group.planned for group in groups] == [1, 1, 1]
+    assert groups[1].missing[0].state is TrialState.UNREADABLE
+
+
+def test_the_table_of_configurations(tmp_path: Path) -> None:
+    table = load(sweep24(tmp_path / "s").dir).seeds().table()
+    assert table.column_names[:5] == ["lr", "model", "epochs", "n", "planned"]
+    row = table.to_pylist()[0]
+    values = load(tmp_path / "s").seeds()[0].spread("val/acc")
+    assert (row["n"], row["val/acc:mean"], row["val/acc:std"], row["val/acc:ci"]) == (
+        *(3, values.mean, values.std, values.ci),
+    )
+    assert table.to_pylist()[-1]["val/acc:mean"] is None
+
+
+def test_no_seeds_no_repeats(tmp_path: Path) -> None:
+    groups = load(every_state(tmp_path / "s").dir).filter("seed<4").seeds()
+    assert not groups.repeats
+    assert len(groups) == 4
