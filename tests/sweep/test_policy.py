@@ -111,14 +111,23 @@ WRONG = {
     "retry": ("retry=often", "hydra.sweeper.retry is 'often'; it takes a number, or a map"),
     "cause": ("retry={oom_kill:1}", "hydra.sweeper.retry.oom_kill (did you mean 'oom'?) is no cause of failure"),
     "times": ("retry={oom:{mem_factor:2}}", "it says how many times, as in oom: {times: 2}"),
-    "factor": ("retry={oom:{times:1,mem_factor:0.5}}", "hydra.sweeper.retry.oom.mem_factor is 0.5; it is a number from"),
-    "factor of another": ("retry={signal:{times:1,mem_factor:2}}", "hydra.sweeper.retry.signal.mem_factor: it takes times"),
+    "factor": (
+        "retry={oom:{times:1,mem_factor:0.5}}",
+        "hydra.sweeper.retry.oom.mem_factor is 0.5; it is a number",
+    ),
+    "factor of another": (
+        "retry={signal:{times:1,mem_factor:2}}",
+        "hydra.sweeper.retry.signal.mem_factor: it takes times",
+    ),
     "what the launcher cannot": (
         "retry={oom:{times:1,mem_factor:2}}",
         "hydra.sweeper.retry.oom.mem_factor: BasicLauncher does not give trials mem_gb",
     ),
     "canary": ("canary=0", "hydra.sweeper.canary is 0; it takes a positive number"),
-    "share": ("stop_after_failures=200%", "hydra.sweeper.stop_after_failures is '200%'; it is a number of trials, or a share"),
+    "share": (
+        "stop_after_failures=200%",
+        "hydra.sweeper.stop_after_failures is '200%'; it is a number",
+    ),
     "same": ("stop_after_same_error=-1", "hydra.sweeper.stop_after_same_error is -1; it takes a positive number"),
 }
 

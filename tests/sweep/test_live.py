@@ -1,0 +1,148 @@
+"""What somebody who waits sees: on a terminal a table that is painted over, elsewhere lines."""
+
+from __future__ import annotations
+
+import fcntl
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+import time
+from pathlib import Path
+
+import pytest
+from conftest import App
+
+from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.trial import TrialError, TrialRecord
+from hyperherd.results.cells import display_width
+from hyperherd.sweep.live import Progress, _Above, _Table, lines
+
+LIVE = [
+    "hydra/sweeper=herd",
+    "hydra/launcher=herd_local",
+    "hydra.launcher.max_parallel=2",
+    "hydra.sweep.dir=multirun/s",
+]
+
+
+def _on_a_terminal(app: App, *arguments: str, columns: int = 100) -> tuple[str, int]:
+    """Run the app on a terminal of that width; return what it wrote there, and its exit code."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
+    process = subprocess.Popen(
+        app.command(*arguments), cwd=app.folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
+    )
+    os.close(theirs)
+    written = b""
+    try:
+        while chunk := os.read(ours, 65536):
+            written += chunk
+    except OSError:  # Linux says so when the other end is closed
+        pass
+    os.close(ours)
+    return written.decode().replace("\r\n", "\n"), process.wait(timeout=60)
+
+
+def _screen(written: str) -> str:
+    """Return what is to be read on the terminal in the end."""
+    shown: list[str] = [""]
+    for part in re.split(r"(\x1b\[\d+F\x1b\[J|\n)", written):
+        if part == "\n":
+            shown.append("")
+        elif part.startswith("\x1b["):
+            del shown[len(shown) - 1 - int(part[2 : part.index("F")]) :]
+            shown.append("")
+        else:
+            shown[-1] += part
+    return "\n".join(shown)
+
+
+def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) -> None:
+    app.write("""
+        from hyperherd import log_result
+        for step in range(8):
+            log_result("val/acc", step / 8, step=step)
+            time.sleep(0.5)
+        if cfg.lr == 1: raise ValueError("boom \\x1b[2J")
+    """)
+    written, code = _on_a_terminal(app, "-m", *LIVE, "lr=1,2,3")
+    assert code == 1
+    assert re.search(r"2 running, 1 waiting of 3; \d+s\n +0  lr=1  step \d  val/acc 0\.", written), written
+    assert "about" in written
+    screen = _screen(written)
+    assert "trial 0 (lr=1) failed" in screen
+    assert "ValueError: boom" in screen
+    assert "\x1b[2J" not in written
+    assert "running" not in screen.split("sweep ")[-1]
+    assert "started" not in screen
+    assert "2 completed, 1 failed" in screen
+
+
+def test_a_table_gives_way_to_what_is_written_above_it() -> None:
+    terminal = io.StringIO()
+    table = _Table(terminal)
+    above = _Above(table)
+    table.show(["one", "two"])
+    above.write("news\n")
+    table.show(["three"])
+    above.write("half")
+    above.write(" a line\n")
+    table.show([])
+    assert _screen(terminal.getvalue()) == "news\nhalf a line\n"
+
+
+def _trial(number: int, **changes: object) -> TrialRecord:
+    now = time.time()
+    base = TrialRecord(number, "k", f"lr={number}", (), {}, 0, TrialState.RUNNING, started=now - 10)
+    return base.with_(**changes)
+
+
+def _progress(folder: Path, *records: TrialRecord, trials: int, metric: str | None = None) -> Progress:
+    planned = [PlannedTrial(number, "k", "n", (), {}, dir=str(number)) for number in range(trials)]
+    progress = Progress(folder, planned, metric)
+    for record in records:
+        (folder / str(record.number)).mkdir(exist_ok=True)
+        record.write(folder / str(record.number))
+    progress.read()
+    return progress
+
+
+def test_what_is_left_follows_from_what_has_ended(tmp_path: Path) -> None:
+    now = time.time()
+    ended = _trial(0, state=TrialState.COMPLETED, started=now - 60, ended=now)
+    progress = _progress(tmp_path, ended, _trial(1), _trial(2), trials=7)
+    assert progress.seconds_left == pytest.approx(60 * (4 + 1) / 2)
+    assert _progress(tmp_path / "1", trials=1).seconds_left is None
+
+
+def test_a_trial_that_says_how_far_it_is_says_how_long_it_takes(tmp_path: Path) -> None:
+    record = _trial(
+        0, step=30, max_step=90, step_seconds=2.0, metrics={"train/loss": {"last": 2}, "val/acc": {"last": 1}}
+    )
+    (head, line) = lines(_progress(tmp_path, record, trials=1), 80)
+    assert head.startswith("1 running of 1; ")
+    assert line == "     0  lr=0  step 30/90  val/acc 1  2m00s left"
+    assert "train/loss 2" in list(lines(_progress(tmp_path, record, trials=1, metric="train/loss"), 80))[1]
+
+
+def test_no_line_reaches_the_edge_and_names_are_inert(tmp_path: Path) -> None:
+    record = _trial(0, name="宽" * 80 + "\x1b]0;title\x07")
+    for line in lines(_progress(tmp_path, record, trials=1), 60):
+        assert display_width(line) < 60
+        assert "\x1b" not in line
+
+
+def test_what_an_earlier_sweep_left_is_not_told_again(tmp_path: Path) -> None:
+    failed = _trial(0, state=TrialState.FAILED, error=TrialError("E", "m"))
+    progress = _progress(tmp_path, failed, trials=1)
+    assert progress.counts == {"failed": 1}
+    later = Progress(tmp_path, progress.trials, None)
+    later.began = time.time() + 60
+    assert later.read() == []
+    assert later.counts == {"waiting": 1}

@@ -1,0 +1,158 @@
+"""Going on with a sweep: by its directory, the latest one, a part of it, and with what has changed meanwhile."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+
+import pytest
+from conftest import App
+
+from hyperherd.paths import SweepPaths
+from hyperherd.records.sweep import SweepRecord, read_planned
+from hyperherd.records.trial import TrialRecord
+
+FLAKY = """
+    marker = os.path.join(HydraConfig.get().runtime.cwd, "fixed")
+    if cfg.lr in (2, 3) and not os.path.exists(marker): raise ValueError("not yet")
+"""
+
+
+def _states(sweep_dir: Path) -> dict[int, str]:
+    found = {trial.number: sweep_dir / str(trial.dir) for trial in read_planned(sweep_dir)}
+    return {
+        number: str(TrialRecord.read(path).state)
+        for number, path in found.items()
+        if (path / ".hyperherd" / "trial.json").exists()
+    }
+
+
+def test_resume_needs_nothing_but_the_directory(app: App) -> None:
+    app.write(FLAKY)
+    first = app.sweep("lr=1,2,3", "width=4", code=1)
+    (app.folder / "fixed").touch()
+    done = app.run("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 trials, 2 to run (1 completed, 2 failed before)" in done.stdout
+    assert set(_states(first.dir).values()) == {"completed"}
+    assert [path.name for path in (app.folder / "multirun").iterdir()] == ["s"]
+    assert SweepRecord.read(first.dir).space["overrides"] == ["lr=1,2,3", "width=4"]
+
+
+def test_resume_with_another_space_appends(app: App) -> None:
+    first = app.sweep("lr=1,2")
+    done = app.run("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s", "lr=2,5")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [(trial.params["lr"], trial.orphan) for trial in read_planned(first.dir)] == [
+        (1, True),
+        (2, False),
+        (5, False),
+    ]
+
+
+def test_the_latest_sweep_is_that_of_the_same_script(app: App) -> None:
+    app.write(FLAKY)
+    stamped = "hydra.sweep.dir=multirun/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}"
+    for values in ("lr=1,3", "lr=1,2"):
+        app.run("-m", "hydra/sweeper=herd", stamped, values)
+    other = app.folder / "other.py"
+    other.write_text(app.script.read_text())
+    mine, app.script = app.script, other
+    app.run("-m", "hydra/sweeper=herd", stamped, "lr=1,2,3")
+    app.script = mine
+    (app.folder / "fixed").touch()
+    done = app.run("-m", "hydra/sweeper=herd", stamped, "hydra.sweeper.resume=latest")
+    assert "2 trials, 1 to run (1 completed, 1 failed before)" in done.stdout, done.stdout + done.stderr
+    folders = [path.parent.parent for path in (app.folder / "multirun").glob("**/.hyperherd/sweep.json")]
+    assert len(folders) == 3
+
+
+@pytest.mark.parametrize(
+    ("only", "ran"),
+    [
+        ("failed", {2, 3}),
+        ("'0,2-3'", {2, 3}),
+        ("waiting", {4}),
+        ("exception", {2, 3}),
+        ("'lr=3'", {3}),
+        ("[failed,'lr>2']", {3}),
+        ("'failed,waiting'", {2, 3, 4}),
+    ],
+)
+def test_trials_are_selected_by_state_number_and_value(app: App, only: str, ran: set[int]) -> None:
+    app.write(FLAKY)
+    first = app.sweep("lr=0,1,2,3", code=1)
+    (app.folder / "fixed").touch()
+    before = {number: record.attempt for number, record in first.records.items()}
+    second = app.sweep("lr=0,1,2,3,4", f"hydra.sweeper.only={only}")
+    after = {number: record.attempt for number, record in second.records.items()}
+    assert {number for number, attempt in after.items() if attempt != before.get(number)} == ran
+
+
+ONLY_WRONG = {
+    "word": ("only=fialed", "hydra.sweeper.only: 'fialed' (did you mean 'failed'?) is no state or cause"),
+    "name": ("only='l=3'", "hydra.sweeper.only: "),
+    "none": ("only=0", "hydra.sweeper.only=0 means none of the 0 trials that would run; done already: 0"),
+}
+
+
+@pytest.mark.parametrize("case", ONLY_WRONG)
+def test_a_selection_that_means_nothing_is_refused(app: App, case: str) -> None:
+    app.sweep("lr=1,2")
+    setting, message = ONLY_WRONG[case]
+    assert message in app.sweep("lr=1,2", f"hydra.sweeper.{setting}", code=1).done.stderr
+
+
+def test_drift_is_mixed_in_only_when_allowed(app: App) -> None:
+    app.write(FLAKY)
+    app.sweep("lr=1,2", "width=3", code=1)
+    (app.folder / "fixed").touch()
+    refused = app.sweep("lr=1,2", "width=4", code=1)
+    assert "set hydra.sweeper.allow_drift=true" in refused.done.stderr
+    mixed = app.sweep("lr=1,2", "width=4", "hydra.sweeper.allow_drift=true")
+    assert "They are mixed, as hydra.sweeper.allow_drift has it" in mixed.done.stdout
+    assert [record.overrides for record in mixed.records.values()] == [("lr=1", "width=3"), ("lr=2", "width=4")]
+    assert "0 to run (2 completed before)" in app.sweep("lr=1,2", "width=4").done.stdout
+
+
+@pytest.mark.parametrize("resume", ["nowhere", "latest"])
+def test_there_must_be_something_to_go_on_with(app: App, resume: str) -> None:
+    done = app.run("-m", "hydra/sweeper=herd", f"hydra.sweeper.resume={resume}", "lr=1")
+    assert done.returncode == 1
+    assert "hydra.sweeper.resume: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_dry_run_shows_what_a_resume_would_run(app: App) -> None:
+    app.write(FLAKY)
+    sweep = app.sweep("lr=1,2,3", code=1)
+    before = sorted(path.name for path in sweep.dir.iterdir())
+    dry = ["hydra.sweeper.resume=multirun/s", "hydra.sweeper.dry_run=true", "hydra.sweeper.only='lr=3'"]
+    told = app.run("-m", "hydra/sweeper=herd", *dry).stdout
+    assert "1 trials would run in" in told
+    assert "2  lr=3  ->  multirun/s/2" in told
+    assert sorted(path.name for path in sweep.dir.iterdir()) == before
+
+
+def test_trials_left_in_the_queue_of_another_launcher_are_left_alone(app: App) -> None:
+    """What the books say of a detached sweep is enough for that; nobody is asked."""
+    app.write("raise ValueError")
+    sweep = app.sweep("lr=1,2", code=1)
+    event = {"event": "submitting", "number": 1, "attempt": 1, "launcher": "herd_slurm", "job_name": "app-1"}
+    lines = [{**event, "time": time.time()}, {**event, "event": "submitted", "job_id": "7_1", "time": time.time()}]
+    path = SweepPaths(sweep.dir).events / "host-1-abc.jsonl"
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    app.write("pass")
+    again = app.sweep("lr=1,2")
+    assert again.states == {0: "completed", 1: "failed"}
+    assert "1 trials are in the hands of herd_slurm since an earlier invocation, and left alone" in again.done.stdout
+    assert "hydra/launcher=herd_slurm" in again.done.stdout
+
+
+def test_a_lock_left_by_a_killed_sweep_of_this_host_is_taken_over(app: App) -> None:
+    lock = SweepPaths(app.folder / "multirun/s").lock
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"host": os.uname().nodename, "pid": 2**22 + 1, "pid_started": 1, "time": time.time()}))
+    assert app.sweep("lr=1").states == {0: "completed"}
