@@ -18,16 +18,19 @@ if TYPE_CHECKING:
     from hyperherd.results.trials import Trial as Trial
     from hyperherd.results.trials import Trials as Trials
     from hyperherd.sweep.preview import plan as plan
+    from hyperherd.trial.checkpoint import checkpoint as checkpoint
     from hyperherd.trial.log import log_array as log_array
     from hyperherd.trial.log import log_metrics as log_metrics
     from hyperherd.trial.log import log_result as log_result
     from hyperherd.trial.log import resumed as resumed
+    from hyperherd.trial.log import total_steps as total_steps
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "HyperherdError": "hyperherd.errors",
     "between": "hyperherd.results.filters",
+    "checkpoint": "hyperherd.trial.checkpoint",
     "is_trial": "hyperherd.results.load",
     "load": "hyperherd.results.load",
     "plan": "hyperherd.sweep.preview",
@@ -37,8 +40,23 @@ _HOMES = {
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",
     "resumed": "hyperherd.trial.log",
+    "total_steps": "hyperherd.trial.log",
 }
-__all__ = ["HyperherdError", "Trial", "Trials", "between", "is_trial", "load", "log_metrics", "log_result", "plan"]
+__all__ = [
+    "HyperherdError",
+    "Trial",
+    "Trials",
+    "between",
+    "checkpoint",
+    "is_trial",
+    "load",
+    "log_array",
+    "log_metrics",
+    "log_result",
+    "plan",
+    "resumed",
+    "total_steps",
+]
 
 
 if (Path(__file__).parent / "manifest.py").exists():  # a module of the first HyperHerd, and never one of ours

@@ -7,13 +7,14 @@ is imported before `HyperHerdStreamCallback` is first named.
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import current_trial, log_metrics, resumed
+from hyperherd.trial.log import current_trial, log_metrics, resumed, total_steps
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ class _StreamHooks(Hooks):
         self._look(trainer, keep=False)  # What a LearningRateFinder left behind is none of this run.
         if self._active and trainer.global_step:  # From a checkpoint: what an older attempt did after it is done again.
             resumed(trainer.global_step + 1)
+        if self._active and trainer.estimated_stepping_batches < math.inf:
+            total_steps(int(trainer.estimated_stepping_batches))
 
     @harmless
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import current_trial, log_metrics, resumed
+from hyperherd.trial.log import current_trial, log_metrics, resumed, total_steps
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class _StreamHooks(Hooks):
         # From a checkpoint: what an older attempt did after it is done again.
         if state.global_step and state.is_world_process_zero and current_trial() is not None:
             resumed(state.global_step + 1)
+        if state.max_steps > 0 and state.is_world_process_zero:
+            total_steps(state.max_steps)
 
     @harmless
     def on_log(

@@ -16,7 +16,7 @@ import torch
 from omegaconf import DictConfig
 from transformers import EvalPrediction, Trainer, TrainingArguments, ViTConfig, ViTForImageClassification, set_seed
 
-from hyperherd import log_result
+from hyperherd import checkpoint, log_result
 from hyperherd_callbacks.transformers import HyperHerdStreamCallback
 
 
@@ -34,7 +34,7 @@ def main(cfg: DictConfig) -> float:
         compute_metrics=accuracy,
         callbacks=[HyperHerdStreamCallback()],
     )
-    trainer.train()
+    trainer.train(resume_from_checkpoint=checkpoint())
     final = trainer.predict(examples(images.test)).metrics
     log_result("data", images.name)
     log_result("test_acc", final["test_acc"])

@@ -9,7 +9,6 @@ One run, and a sweep:
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 
 import data
 import hydra
@@ -20,7 +19,7 @@ from model import Classifier
 from omegaconf import DictConfig
 from torch.utils.data import DataLoader, TensorDataset
 
-from hyperherd import log_result
+from hyperherd import checkpoint, log_result
 
 # Loading images that are in memory already needs no further processes.
 warnings.filterwarnings("ignore", ".*does not have many workers")
@@ -38,7 +37,7 @@ def main(cfg: DictConfig) -> float:
     )
     model = Classifier(instantiate(cfg.model, size=images.size), instantiate(cfg.optimizer))
     trainer = pl.Trainer(**cfg.trainer, callbacks=list(instantiate(cfg.callbacks).values()))
-    trainer.fit(model, train, val, ckpt_path=last_checkpoint(cfg.trainer.default_root_dir))
+    trainer.fit(model, train, val, ckpt_path=checkpoint())
     # Not what fit() left: after a resumed attempt that had no epoch left to do, that is nothing.
     [validated] = trainer.validate(model, val, verbose=False)
     [tested] = trainer.test(model, test, verbose=False)
@@ -46,12 +45,6 @@ def main(cfg: DictConfig) -> float:
     for name, value in tested.items():
         log_result(name, value)
     return validated["val/acc"]
-
-
-def last_checkpoint(folder: str) -> Path | None:
-    """Return the checkpoint that an earlier attempt of this trial left in its directory, if there is one."""
-    path = Path(folder, "checkpoints", "last.ckpt")
-    return path if path.exists() else None
 
 
 if __name__ == "__main__":

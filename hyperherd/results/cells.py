@@ -12,6 +12,8 @@ from decimal import Decimal
 from enum import Enum
 from typing import TYPE_CHECKING, Any
 
+from hyperherd.inert import inert as inert
+from hyperherd.inert import one_line as one_line
 from hyperherd.records.files import strict
 
 if TYPE_CHECKING:
@@ -25,18 +27,6 @@ class Gap(Enum):
 
     MISSING = "–"
     NOT_APPLICABLE = "·"
-
-
-def inert(text: str) -> str:
-    r"""Return `text` with every character that is not printable spelled as an escape: ``\x1b``, ``\n``, ``\u202e``."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
-
-
-def one_line(text: str) -> str:
-    """Return `text` with runs of white space as one blank, made inert."""
-    return inert(" ".join(text.split()))
 
 
 def exact(value: Any) -> str:

@@ -17,12 +17,13 @@ from pathlib import Path
 from typing import TextIO
 
 from hyperherd.errors import FormatError
+from hyperherd.inert import one_line
 from hyperherd.launch.base import ROUTINE, TrialLauncher
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.cells import display_width, duration, measure, one_line
+from hyperherd.results.cells import display_width, duration, measure, setting
 from hyperherd.results.objective import direction_of
 
 log = logging.getLogger("hyperherd")
@@ -228,7 +229,7 @@ def lines(progress: Progress, width: int) -> Iterator[str]:
     for record in running[:_ROWS]:
         left = seconds_left(record)
         parts = (
-            one_line(record.name),
+            one_line(" ".join(f"{name}={setting(value)}" for name, value in record.params.items())),
             _steps(record),
             one_line(progress.metric(record)),
             "" if left is None else f"{duration(left)} left",

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from hydra.core.utils import JobReturn
 
 from hyperherd.errors import SweepError
+from hyperherd.inert import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
@@ -109,7 +110,8 @@ class Running:
         if not self._collector.stopping:
             again = self._judge.again(handle.job, standing, self._collector.next_attempt(number))
         if again is not None:
-            log.warning("trial %d %s: %s; it is run again", number, standing.cause or standing.state, standing.reason)
+            why = f"{standing.cause or standing.state}: {one_line(standing.reason)}"
+            log.warning("trial %d is run again after %s", number, why)
             self._collector.retried(number)
             self._submit([again])
             return

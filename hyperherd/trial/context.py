@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
+from hyperherd.inert import inert_lines, one_line
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
@@ -113,9 +114,9 @@ def _tell(record: TrialRecord, error: BaseException | None) -> None:
     if record.state is not TrialState.FAILED:
         log.info(what)
     elif record.cause is FailureCause.EXIT and record.error is not None:
-        log.error("%s: %s", what, record.error.message)
+        log.error("%s: %s", what, one_line(record.error.message))
     else:
-        log.error("%s\n%s", what, record.error.traceback if record.error else error)
+        log.error("%s\n%s", what, inert_lines(record.error.traceback if record.error else str(error)))
 
 
 def _raise(record: TrialRecord, error: BaseException | None, signals: list[int]) -> NoReturn:

@@ -43,6 +43,9 @@ class CurrentTrial:
 _current: CurrentTrial | None = None
 """Set by the trial context, or found on the first log call; of the process and its forked children."""
 
+_total_steps: int | None = None
+"""How many steps the current trial is going to take, if it has said so."""
+
 _hydra_job: tuple[object, CurrentTrial] | None = None
 """The Hydra config in force when a job outside of any sweep first logged, and where it logs."""
 
@@ -104,6 +107,23 @@ def resumed(step: int, metrics: Iterable[str] | None = None) -> None:
     (_current or _find()).writer.resumed(step, metrics)
 
 
+def total_steps(steps: int) -> None:
+    """Say how many steps this trial is going to take, so that whoever watches it can be told how long that will be.
+
+    Framework callbacks call this. Outside of a sweep it does nothing.
+
+    Args:
+        steps: in the count that the trial logs with.
+    """
+    global _total_steps
+    _total_steps = int(steps)
+
+
+def expected_steps() -> int | None:
+    """Return what :func:`total_steps` was told last in the current trial."""
+    return _total_steps
+
+
 def log_returned(value: Any) -> None:
     """Keep the number a task function returned as the final value ``return_value``, if the trial logged nothing else.
 
@@ -127,7 +147,8 @@ def current_trial() -> CurrentTrial | None:
 
 def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
     """Make `trial_dir` the trial this process logs to, until :func:`leave`."""
-    global _current
+    global _current, _total_steps
+    _total_steps = None
     _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt))
     return _current
 

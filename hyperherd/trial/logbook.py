@@ -1,4 +1,4 @@
-"""The trial's own book: `trial.json`, replaced at each change of state and every half minute as a sign of life."""
+"""The trial's own book: `trial.json`, replaced at each change of state and at least every half minute."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial.attempts import scheduler_job
 from hyperherd.trial.ending import Ending
+from hyperherd.trial.log import expected_steps
 
 HEARTBEAT_SECONDS = 30.0
+_FIRST_HEARTBEAT = 2.0
 
 log = logging.getLogger("hyperherd")
 
@@ -87,8 +89,11 @@ class Logbook:
         return self.record
 
     def _beat(self) -> None:
-        while not self._stopped.wait(HEARTBEAT_SECONDS):
+        """Beat often at first, when somebody may be watching whether the trial does well, and then at leisure."""
+        pause = _FIRST_HEARTBEAT
+        while not self._stopped.wait(min(pause, HEARTBEAT_SECONDS)):
             self._write(durable=False)
+            pause *= 1.3
 
     def _write(self, *, durable: bool) -> None:
         try:
@@ -119,5 +124,6 @@ def _fields(summary: RunningSummary) -> dict[str, Any]:
         "final": summary.final,
         "objective": summary.objective,
         "step": summary.step,
+        "max_step": expected_steps(),
         "step_seconds": summary.step_seconds,
     }

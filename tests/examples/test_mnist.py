@@ -6,32 +6,42 @@ import gzip
 import os
 import re
 import runpy
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import hyperherd
 from hyperherd.metrics.reader import read_final, read_metrics
+from hyperherd.records.trial import TrialRecord
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mnist"
 
 
-def run(folder: Path, script: str, *overrides: str) -> subprocess.CompletedProcess[str]:
-    """Run a script of the example on the bundled digits, its outputs below `folder`."""
+def start(folder: Path, script: str, *overrides: str) -> subprocess.Popen[str]:
+    """Start a script of the example on the bundled digits, its outputs below `folder`."""
     places = [f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep", f"data.root={folder}/none"]
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, script, *overrides, *places],
         cwd=EXAMPLE,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=240,
     )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
+
+
+def run(folder: Path, script: str, *overrides: str) -> str:
+    """Run a script of the example to its end, and return what it printed."""
+    process = start(folder, script, *overrides)
+    told, complained = process.communicate(timeout=240)
+    assert process.returncode == 0, told + complained
+    return told
 
 
 def steps(trial_dir: Path, metric: str) -> list[int]:
@@ -39,8 +49,8 @@ def steps(trial_dir: Path, metric: str) -> list[int]:
 
 
 def test_train(tmp_path: Path) -> None:
-    done = run(tmp_path, "train.py", "epochs=2")
-    assert "data: digits, 1197 training images of 8x8" in done.stdout
+    told = run(tmp_path, "train.py", "epochs=2")
+    assert "data: digits, 1197 training images of 8x8" in told
     assert steps(tmp_path / "run", "train/loss") == list(range(1, 39))
     assert steps(tmp_path / "run", "val/acc") == [19, 38]
     final = read_final(tmp_path / "run")
@@ -53,6 +63,38 @@ def test_train_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
     for epochs in (1, 2, 2):
         run(tmp_path, "train.py", f"epochs={epochs}")
     assert read_metrics(tmp_path / "run", ["train/loss"], raw=True)["step"].to_pylist() == list(range(1, 39))
+
+
+@pytest.mark.slow
+def test_finetune_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
+    for epochs in (1, 2):
+        run(tmp_path, "finetune.py", f"epochs={epochs}")
+    assert read_metrics(tmp_path / "run", ["loss"], raw=True)["step"].to_pylist() == list(range(5, 76, 5))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("script", "metric", "checkpoint"),
+    [("train.py", "train/loss", "checkpoints/*.ckpt"), ("finetune.py", "loss", "checkpoint-*/trainer_state.json")],
+)
+def test_a_trial_that_is_killed_goes_on_where_its_checkpoint_is(
+    tmp_path: Path, script: str, metric: str, checkpoint: str
+) -> None:
+    """Killed once after its first checkpoint, it comes back as its next attempt and does not begin anew."""
+    overrides = ["-m", "epochs=40", "hydra/sweeper=herd", "hydra/launcher=herd_local", "hydra.sweeper.retry={signal:1}"]
+    sweep = start(tmp_path, script, *overrides)
+    trial_dir = tmp_path / "sweep" / "0"
+    while not any(trial_dir.glob(checkpoint)):
+        assert sweep.poll() is None, sweep.communicate()
+        time.sleep(0.05)
+    os.kill(TrialRecord.read(trial_dir).pid or 0, signal.SIGKILL)
+    told, _ = sweep.communicate(timeout=240)
+    assert sweep.returncode == 0, told
+    [trial] = hyperherd.load(tmp_path / "sweep")
+    assert (trial.state, trial.attempt) == ("completed", 1)
+    rows = read_metrics(tmp_path / "sweep" / "0", [metric], raw=True).to_pylist()
+    first = min(row["step"] for row in rows if row["attempt"] == 1)
+    assert first > min(row["step"] for row in rows if row["attempt"] == 0)
 
 
 @pytest.mark.slow

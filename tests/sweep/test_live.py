@@ -76,7 +76,7 @@ def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) 
     assert re.search(r"2 running, 1 waiting of 3; \d+s\n +0  lr=1  step \d  val/acc 0\.", written), written
     assert "about" in written
     screen = _screen(written)
-    assert "trial 0 (lr=1) failed" in screen
+    assert "trial 0 (lr-1) failed" in screen
     assert "ValueError: boom" in screen
     assert "\x1b[2J" not in written
     assert "running" not in screen.split("sweep ")[-1]
@@ -99,7 +99,7 @@ def test_a_table_gives_way_to_what_is_written_above_it() -> None:
 
 def _trial(number: int, **changes: object) -> TrialRecord:
     now = time.time()
-    base = TrialRecord(number, "k", f"lr={number}", (), {}, 0, TrialState.RUNNING, started=now - 10)
+    base = TrialRecord(number, "k", f"lr-{number}", (), {"lr": number}, 0, TrialState.RUNNING, started=now - 10)
     return base.with_(**changes)
 
 
@@ -132,7 +132,7 @@ def test_a_trial_that_says_how_far_it_is_says_how_long_it_takes(tmp_path: Path) 
 
 
 def test_no_line_reaches_the_edge_and_names_are_inert(tmp_path: Path) -> None:
-    record = _trial(0, name="宽" * 80 + "\x1b]0;title\x07")
+    record = _trial(0, params={"lr": "宽" * 80 + "\x1b]0;title\x07"})
     for line in lines(_progress(tmp_path, record, trials=1), 60):
         assert display_width(line) < 60
         assert "\x1b" not in line

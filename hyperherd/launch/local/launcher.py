@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 
+from hyperherd.inert import one_line
 from hyperherd.launch.base import ROUTINE, JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.local.cpu import cores
 from hyperherd.launch.local.ending import job_end
@@ -197,7 +198,7 @@ class LocalLauncher(TrialLauncher):
         if end.verdict == "cancelled":
             log.info("trial %d cancelled", message.number, extra=ROUTINE)
         elif end.reason and not any(line.level >= logging.ERROR for line in said):
-            log.error("trial %d failed: %s", message.number, end.reason)
+            log.error("trial %d failed: %s", message.number, one_line(end.reason))
         return end
 
 
