@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from hyperherd.launch.base import TrialJob
 
@@ -59,3 +59,51 @@ def _divide(cap: int, loads: Sequence[int]) -> list[int]:
     for lane in sorted(range(len(loads)), key=lambda lane: -loads[lane])[: cap - sum(widths)]:
         widths[lane] += 1
     return widths
+
+
+@dataclass
+class _Array:
+    """An array as planned, and once it is submitted its id and those of its jobs that have not ended."""
+
+    share: Share
+    after: str | None = None
+    id: str | None = None
+    open: set[int] = field(default_factory=set)
+
+
+class Allotment:
+    """Keeps the cap on jobs that run at once over all arrays of a sweep, those of later rounds included."""
+
+    def __init__(self, cap: int) -> None:
+        self._cap = cap
+        self._planned: list[_Array] = []
+        self._array_of: dict[int, _Array] = {}
+
+    def plan(self, jobs: Sequence[TrialJob], largest: int) -> list[list[TrialJob]]:
+        """Divide `jobs` into arrays, and give each a share of what earlier arrays leave of the cap."""
+        batches = split(jobs, largest)
+        running = {id(array): array for array in self._array_of.values() if array.open}.values()
+        free, after = self._cap - sum(min(array.share.parallelism, len(array.open)) for array in running), None
+        if free < 1:
+            shortest = min(running, key=lambda array: len(array.open))
+            free, after = shortest.share.parallelism, shortest.id
+        self._planned = [_Array(part, after) for part in share([len(batch) for batch in batches], free)]
+        for batch, array in zip(batches, self._planned, strict=True):
+            self._array_of.update({job.number: array for job in batch})
+        return batches
+
+    def of(self, jobs: Sequence[TrialJob]) -> tuple[int, str | None]:
+        """Return how many of a planned batch may run at once, and the id of the array that has to have ended before."""
+        array = self._array_of[jobs[0].number]
+        earlier = array.share.after
+        return array.share.parallelism, array.after if earlier is None else self._planned[earlier].id
+
+    def submitted(self, jobs: Sequence[TrialJob], array_id: str) -> None:
+        """Note that a batch is on its way."""
+        array = self._array_of[jobs[0].number]
+        array.id, array.open = array_id, {job.number for job in jobs}
+
+    def ended(self, job: TrialJob) -> None:
+        """Note that a job has ended."""
+        if array := self._array_of.get(job.number):
+            array.open.discard(job.number)
