@@ -63,11 +63,13 @@ class Cluster(ABC):
     name: str
     """Of the launcher: ``herd_slurm``, ``herd_lsf``."""
 
-    variables: tuple[str, ...]
-    """Prefixes of the environment variables that describe a job, and must not be handed on to jobs submitted in it."""
-
     kept_variables: frozenset[str] = frozenset()
-    """Those with such a prefix that say where the scheduler is; they are handed on."""
+    """Environment variables that say where the scheduler is, and are handed on although :attr:`variables` has them."""
+
+    @property
+    @abstractmethod
+    def variables(self) -> tuple[str, ...]:
+        """Prefixes of the environment variables that describe a job, and are not handed on to jobs submitted in it."""
 
     @abstractmethod
     def check(self) -> None:

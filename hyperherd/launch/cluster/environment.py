@@ -22,4 +22,4 @@ def scrubbed_environment(cluster: Cluster) -> Iterator[None]:
 
 
 def _describes_a_job(cluster: Cluster, name: str) -> bool:
-    return name.startswith((*cluster.variables)) and name not in cluster.kept_variables
+    return name.startswith(cluster.variables) and name not in cluster.kept_variables
