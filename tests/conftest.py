@@ -17,7 +17,7 @@ from hyperherd.records.trial import TrialRecord
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lsf", action="store_true", help="run the contract tests of LSF on the LSF that is on PATH")
-    parser.addoption("--slurm", action="store_true", help="run the tests of Slurm on the cluster this machine is part of")
+    parser.addoption("--slurm", action="store_true", help="run the tests of Slurm on the cluster around")
 
 
 DEFAULT_BODY = """

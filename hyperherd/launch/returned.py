@@ -41,7 +41,7 @@ def raised(returned: JobReturn) -> str:
     if returned.status is not JobStatus.FAILED:
         return ""
     error = returned._return_value
-    return f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {error}"
 
 
 def _as_failure(error: BaseException) -> TrialFailed:

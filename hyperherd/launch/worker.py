@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 _RANK_SECONDS = 300.0
-"""How long a rank waits for rank 0 to begin the trial: nodes load libraries from slow file systems at their own pace."""
+"""How long a rank waits for rank 0 to begin the trial: nodes load libraries at their own pace."""
 
 
 class TrialTask:

@@ -200,8 +200,8 @@ def _needed(cluster: Cluster) -> Iterator[None]:
         yield
     except SchedulerSilent as silence:
         raise SweepError(
-            f"{cluster.name}: {silence}. Jobs of an earlier sweep here may be queued or running, so nothing is started; "
-            "try again when it answers"
+            f"{cluster.name}: {silence}. Jobs of an earlier sweep here may be queued or running, so nothing is "
+            "started; try again when it answers"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Which jobs have ended: a success by the file it leaves, seen at once; anything else by asking the scheduler, politely.
+"""Which jobs have ended: a success by the file it leaves, seen at once; the rest by asking the scheduler, politely.
 
 A death is believed when the scheduler has said so twice, some seconds apart, and no result has come meanwhile: file
 systems are late, and a job whose node died may be on its way back into the queue. Silence of the scheduler is no
@@ -34,7 +34,7 @@ FIRST_POLL = 2.0
 SETTLED = 2.0
 """Seconds between the two times that the scheduler has to say that a job has ended."""
 SETTLED_SLOWLY = 10.0
-"""The same where more is likely to come: the result of a job that succeeded, or the return of one that lost its node."""
+"""The same where more is likely to come: the result of a success, or the return of a job that lost its node."""
 FORGOTTEN = 30.0
 """Seconds after which a job that the scheduler does not know is given up."""
 _TAIL = 20_000
@@ -191,8 +191,12 @@ def _vanished(watched: _Watched) -> JobEnd:
     if watched.cancelled:
         return JobEnd(watched.handle, None, "the job was cancelled", "cancelled")
     if not watched.paths.stdout.exists():
-        return JobEnd(watched.handle, None, "the job left the queue before it began: somebody cancelled it", "cancelled")
-    return JobEnd(watched.handle, None, _with_log("the scheduler does not know the job any more", watched.paths), "lost")
+        return JobEnd(
+            watched.handle, None, "the job left the queue before it began: somebody cancelled it", "cancelled"
+        )
+    return JobEnd(
+        watched.handle, None, _with_log("the scheduler does not know the job any more", watched.paths), "lost"
+    )
 
 
 def _with_log(reason: str, paths: JobPaths) -> str:

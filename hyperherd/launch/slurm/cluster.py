@@ -1,7 +1,7 @@
 """Slurm as its commands on this machine show it.
 
-squeue knows what the controller knows, at once and for some minutes after a job's end, with accounting or without; sacct
-is asked for the ends of jobs that squeue has forgotten, and never about the living: it is seconds late.
+squeue knows what the controller knows, at once and for some minutes after a job's end, with accounting or without.
+sacct is asked for the ends of jobs that squeue has forgotten, and never about the living: it is seconds late.
 """
 
 from __future__ import annotations
@@ -54,8 +54,8 @@ class SlurmCluster(Cluster):
         missing = [command for command in _COMMANDS if shutil.which(command) is None]
         if missing:
             raise SweepError(
-                f"herd_slurm needs Slurm's commands, and {', '.join(missing)} cannot be found here; start the sweep on a "
-                "login node of the cluster, or use hydra/launcher=herd_local"
+                f"herd_slurm needs Slurm's commands, and {', '.join(missing)} cannot be found here; start the sweep on "
+                "a login node of the cluster, or use hydra/launcher=herd_local"
             )
 
     @property

@@ -26,9 +26,7 @@ def ask(command: Sequence[str]) -> str:
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_DEFAULTS)}
     try:
-        done = subprocess.run(
-            command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment, timeout=_SECONDS
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SchedulerSilent(f"{command[0]} cannot be run: {error}") from None
     if done.returncode == 0:
