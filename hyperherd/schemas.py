@@ -7,7 +7,7 @@ twice is two types.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, List, Optional  # noqa: UP035 - read by OmegaConf
+from typing import Any, Dict, List, Optional  # noqa: UP035 - read by OmegaConf
 
 
 @dataclass
@@ -65,3 +65,50 @@ class HerdLocalLauncherConf:
     timeout_min: Optional[float] = None  # noqa: UP045
     grace_s: float = 10.0
     start_method: str = "auto"
+
+
+@dataclass
+class HerdSlurmLauncherConf:
+    """`hydra/launcher=herd_slurm`; conf/hydra/launcher/herd_slurm.yaml says what each field means."""
+
+    _target_: str = "hydra_plugins.hyperherd.slurm_launcher.HerdSlurmLauncher"
+    wait: bool = True
+    array_parallelism: int = 256
+    poll_s: float = 15.0
+    max_array_size: Optional[int] = None  # noqa: UP045
+    submitit_folder: str = "${hydra.sweep.dir}/.hyperherd/submitit"
+    name: str = "${hydra.job.name}"
+    timeout_min: int = 60
+    max_num_timeout: int = 0
+    signal_delay_s: int = 120
+    nodes: int = 1
+    tasks_per_node: int = 1
+    cpus_per_task: Optional[int] = None  # noqa: UP045
+    mem_gb: Optional[float] = None  # noqa: UP045
+    mem_per_cpu: Optional[str] = None  # noqa: UP045
+    mem_per_gpu: Optional[str] = None  # noqa: UP045
+    gpus_per_node: Optional[int] = None  # noqa: UP045
+    gpus_per_task: Optional[int] = None  # noqa: UP045
+    cpus_per_gpu: Optional[int] = None  # noqa: UP045
+    gres: Optional[str] = None  # noqa: UP045
+    partition: Optional[str] = None  # noqa: UP045
+    qos: Optional[str] = None  # noqa: UP045
+    account: Optional[str] = None  # noqa: UP045
+    constraint: Optional[str] = None  # noqa: UP045
+    nodelist: Optional[str] = None  # noqa: UP045
+    exclude: Optional[str] = None  # noqa: UP045
+    reservation: Optional[str] = None  # noqa: UP045
+    exclusive: Any = None
+    dependency: Optional[str] = None  # noqa: UP045
+    comment: Optional[str] = None  # noqa: UP045
+    wckey: Optional[str] = "submitit"  # noqa: UP045
+    mail_type: Optional[str] = None  # noqa: UP045
+    mail_user: Optional[str] = None  # noqa: UP045
+    stderr_to_stdout: bool = False
+    env: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
+    setup: Optional[List[str]] = None  # noqa: UP006, UP045
+    teardown: Optional[List[str]] = None  # noqa: UP006, UP045
+    use_srun: bool = True
+    srun_args: Optional[List[str]] = None  # noqa: UP006, UP045
+    python: Optional[str] = None  # noqa: UP045
+    additional_parameters: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006

@@ -14,6 +14,12 @@ import pytest
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
 
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--lsf", action="store_true", help="run the contract tests of LSF on the LSF that is on PATH")
+    parser.addoption("--slurm", action="store_true", help="run the tests of Slurm on the cluster around")
+
+
 DEFAULT_BODY = """
     print("config", OmegaConf.to_yaml(cfg))
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +13,22 @@ import cloudpickle
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
+from hyperherd.errors import SweepError
 from hyperherd.overrides import place_overrides
 from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
-from hyperherd.trial.context import find_place, run_in_context
+from hyperherd.trial.attempts import attempt_of_job
+from hyperherd.trial.context import find_place, run_in_context, variables
 from hyperherd.trial.ending import TrialFailed, describe
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
+
+
+_RANK_SECONDS = 300.0
+"""How long a rank waits for rank 0 to begin the trial: nodes load libraries at their own pace."""
 
 
 class TrialTask:
@@ -55,10 +62,31 @@ class TrialTask:
             raise
         return value if not self._is_elsewhere or _can_travel(value) else None
 
+    def join(self, config: DictConfig) -> Any:
+        """Run as a further rank of the trial that another process of the same scheduler's job runs.
+
+        Raises:
+            SweepError: no process of the job has begun the trial in time.
+        """
+        hydra = HydraConfig.get()
+        overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir))
+        os.environ.update(variables(place, _await_attempt(place.trial_dir)))
+        return self._task_function(config)
+
     @property
     def _is_elsewhere(self) -> bool:
         """Whether what it returns or raises has to be pickled on its way to the sweep."""
         return os.getpid() != self._sweep_pid
+
+
+def _await_attempt(trial_dir: Path) -> int:
+    deadline = time.monotonic() + _RANK_SECONDS
+    while (attempt := attempt_of_job(trial_dir)) is None:
+        if time.monotonic() > deadline:
+            raise SweepError(f"rank 0 of this job has not begun the trial in {trial_dir} for {_RANK_SECONDS:.0f} s")
+        time.sleep(0.1)
+    return attempt
 
 
 def _can_travel(value: Any) -> bool:

@@ -62,6 +62,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         "pid": os.getpid(),
         "pid_started": process_started(os.getpid()),
         "job_id": scheduler_job(),
+        "restart": scheduler_restart(),
     }
     if not create(TrialPaths(trial_dir).attempts / str(attempt), claim):
         raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} has been claimed by another process")
@@ -69,11 +70,24 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
 
 
 def _is_requeued(trial_dir: Path, last: int) -> bool:
-    """Return whether the last attempt was made by the scheduler's job that this process runs in."""
+    """Return whether the last attempt was made by the scheduler's job that this process runs in, before its restart."""
     job = scheduler_job()
     with suppress(OSError, FormatError):
-        return job is not None and read_json(TrialPaths(trial_dir).attempts / str(last)).get("job_id") == job
+        claim = read_json(TrialPaths(trial_dir).attempts / str(last))
+        restart = scheduler_restart()
+        same = job is not None and claim.get("job_id") == job
+        return same and (restart is None or claim.get("restart") != restart)
     return False
+
+
+def attempt_of_job(trial_dir: Path) -> int | None:
+    """Return the attempt that another process of this scheduler's job has claimed, or None if none has yet."""
+    for path in TrialPaths(trial_dir).attempts.glob("*"):
+        with suppress(OSError, FormatError):
+            claim = read_json(path)
+            if claim.get("job_id") == scheduler_job() and claim.get("restart") == scheduler_restart():
+                return int(path.name)
+    return None
 
 
 def scheduler_job() -> str | None:
@@ -87,3 +101,10 @@ def scheduler_job() -> str | None:
         index = env.get("LSB_JOBINDEX", "0")
         return job if index == "0" else f"{job}_{index}"
     return None
+
+
+def scheduler_restart() -> int | None:
+    """Return how often its scheduler has started this process's job again, or None if it does not say."""
+    if "SLURM_JOB_ID" not in os.environ:
+        return None
+    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))

@@ -68,7 +68,7 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
         copied_output(paths.log(attempt, "out"), paths.log(attempt, "err")),
     ):
         value, error = None, None
-        os.environ.update(_variables(place, attempt))
+        os.environ.update(variables(place, attempt))
         trial_log.enter(place.trial_dir, attempt)
         try:
             value = task()
@@ -85,7 +85,7 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
     return value
 
 
-def _variables(place: TrialPlace, attempt: int) -> dict[str, str]:
+def variables(place: TrialPlace, attempt: int) -> dict[str, str]:
     """Return what the environment tells a trial about itself; the names are those of the first HyperHerd."""
     return {
         trial_log.WORKSPACE: str(place.sweep_dir),

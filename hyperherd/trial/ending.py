@@ -19,6 +19,19 @@ class TrialFailed(HyperherdError):
     """
 
 
+class Evicted(SystemExit):
+    """The scheduler takes this job's place away; nobody who means to go on should catch it.
+
+    Args:
+        cause: ``TIMEOUT`` or ``PREEMPTED``.
+        message: in words, and what comes next.
+    """
+
+    def __init__(self, cause: FailureCause, message: str) -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
 @dataclass(frozen=True)
 class Ending:
     """The last words of an attempt."""
@@ -37,6 +50,8 @@ def ending_of(error: BaseException | None, signals: Sequence[int]) -> Ending:
         signals: numbers of the signals noted meanwhile. One of them makes it cancelled whatever followed, because a
             framework that was interrupted may return as if it had finished.
     """
+    if isinstance(error, Evicted):
+        return Ending(TrialState.FAILED, error.cause, error=describe(error))
     if signals or isinstance(error, KeyboardInterrupt):
         return Ending(TrialState.CANCELLED)
     if error is None:

@@ -31,6 +31,25 @@ class JobState:
     succeeded: bool = False
 
 
+@dataclass(frozen=True)
+class Submission:
+    """How one batch of jobs is submitted.
+
+    Attributes:
+        folder: where scripts, pickles and the scheduler's logs go.
+        name: of the jobs, unchanged, so that :meth:`Cluster.find` finds them.
+        resources: a part of :attr:`Cluster.resources` with other values.
+        parallelism: how many jobs of the batch may run at once.
+        after: the id of an array or job (``123``) that has to have ended, however, before any of them starts.
+    """
+
+    folder: Path
+    name: str
+    resources: Mapping[str, Any]
+    parallelism: int
+    after: str | None = None
+
+
 class SchedulerSilent(Exception):
     """The scheduler does not answer, so that nothing is known about any job; it is asked again later."""
 
@@ -43,6 +62,14 @@ class Cluster(ABC):
 
     name: str
     """Of the launcher: ``herd_slurm``, ``herd_lsf``."""
+
+    kept_variables: frozenset[str] = frozenset()
+    """Environment variables that say where the scheduler is, and are handed on although :attr:`variables` has them."""
+
+    @property
+    @abstractmethod
+    def variables(self) -> tuple[str, ...]:
+        """Prefixes of the environment variables that describe a job, and are not handed on to jobs submitted in it."""
 
     @abstractmethod
     def check(self) -> None:
@@ -62,14 +89,8 @@ class Cluster(ABC):
         """Return how many jobs one array may hold."""
 
     @abstractmethod
-    def executor(self, folder: Path, name: str, resources: Mapping[str, Any]) -> submitit.Executor:
-        """Return a submitit executor whose jobs are called `name` and get `resources` in place of the config's.
-
-        Args:
-            folder: where scripts, pickles and the scheduler's logs go.
-            name: of the jobs, unchanged, so that :meth:`find` finds them.
-            resources: a part of :attr:`resources` with other values.
-        """
+    def executor(self, submission: Submission) -> submitit.Executor:
+        """Return a submitit executor that submits jobs so; a batch of one becomes a job without an array."""
 
     @abstractmethod
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
@@ -90,3 +111,7 @@ class Cluster(ABC):
     @abstractmethod
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs; those that have ended are passed over."""
+
+    def cause_in(self, log: str) -> FailureCause | None:
+        """Return what the end of a job's log says it died of, in the scheduler's own words there."""
+        return None

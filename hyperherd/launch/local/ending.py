@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.launch.base import JobEnd, JobHandle
 from hyperherd.launch.local.messages import Asked, Ended, read_report
+from hyperherd.launch.returned import raised
 from hyperherd.records.states import FailureCause
 
 
@@ -23,7 +24,8 @@ def job_end(handle: JobHandle, ended: Ended, timeout_min: float | None) -> JobEn
     if ended.asked is Asked.TIMEOUT:
         return JobEnd(handle, returned, f"ran for more than {timeout_min:g} min and was ended", FailureCause.TIMEOUT)
     if returned is not None and (ended.asked is None or returned.status is JobStatus.COMPLETED):
-        return JobEnd(handle, returned, *_raised(returned))
+        reason = raised(returned)
+        return JobEnd(handle, returned, reason, FailureCause.EXCEPTION if reason else None)
     if reason:
         return JobEnd(handle, None, reason)
     if ended.lost:
@@ -42,13 +44,6 @@ def _returned(pickled: bytes | None) -> tuple[JobReturn | None, str]:
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
         return None, f"what it returned cannot be unpickled: {type(error).__name__}: {error}"
     return found, ""
-
-
-def _raised(returned: JobReturn) -> tuple[str, FailureCause | None]:
-    if returned.status is not JobStatus.FAILED:
-        return "", None
-    error = returned._return_value
-    return f"{type(error).__name__}: {error}", FailureCause.EXCEPTION
 
 
 def _violence(status: int, *, out_of_memory: bool) -> tuple[FailureCause, str]:

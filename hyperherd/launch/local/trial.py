@@ -10,7 +10,6 @@ import atexit
 import functools
 import logging
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -19,17 +18,15 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any
 
-import cloudpickle
-from hydra.core.utils import JobReturn, JobStatus, run_job
+from hydra.core.utils import JobReturn, run_job
 from omegaconf import DictConfig
 
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.messages import Returned, Said, append
 from hyperherd.launch.local.processes import die_with_parent
+from hyperherd.launch.returned import failed, pickled
 from hyperherd.launch.worker import TrialTask
-from hyperherd.records.states import TrialState
-from hyperherd.trial.ending import TrialFailed, describe, ending_of
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
@@ -70,7 +67,7 @@ def settle(held: Iterable[signal.Signals], parent: int, *, shows_output: bool) -
 def run_trial(work: Work, composer: Composer, job: TrialJob, report: IO[bytes]) -> None:
     """Run the job and leave what Hydra made of it in `report`."""
     returned = _run(work, composer, job, report)
-    append(report, Returned(_pickled(returned)))
+    append(report, Returned(pickled(returned)))
 
 
 def finish() -> None:
@@ -95,30 +92,7 @@ def _run(work: Work, composer: Composer, job: TrialJob, report: IO[bytes]) -> Jo
             job_subdir_key="hydra.sweep.subdir",
         )
     except BaseException as error:  # noqa: BLE001 - the boundary of a process: nobody is above who could handle it
-        returned = JobReturn(overrides=list(job.overrides), status=JobStatus.FAILED)
-        returned.return_value = error if isinstance(error, Exception) else _as_failure(error)
-        if ending_of(error, ()).state is TrialState.COMPLETED:  # sys.exit(0)
-            returned.status, returned.return_value = JobStatus.COMPLETED, None
-        return returned
-
-
-def _pickled(returned: JobReturn) -> bytes:
-    """Return `returned` pickled; what in it cannot be is left out, or told in words."""
-    for dumps in (pickle.dumps, cloudpickle.dumps):
-        with suppress(Exception):  # user code: pickling runs methods of their classes, which may raise anything
-            return bytes(dumps(returned))
-    value = returned._return_value
-    returned.return_value = _as_failure(value) if isinstance(value, BaseException) else None
-    try:
-        return bytes(cloudpickle.dumps(returned))
-    except Exception:  # noqa: BLE001 - as above; then it is the config
-        returned.cfg = returned.hydra_cfg = None
-        return bytes(cloudpickle.dumps(returned))
-
-
-def _as_failure(error: BaseException) -> TrialFailed:
-    described = describe(error)
-    return TrialFailed(f"{described.type}: {described.message}")
+        return failed(job.overrides, error)
 
 
 def _retold(task_function: TaskFunction, report: IO[bytes]) -> TaskFunction:

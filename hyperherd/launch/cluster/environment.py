@@ -1,0 +1,25 @@
+"""The environment in which jobs are submitted: that of a job which submits others must not become theirs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from hyperherd.launch.cluster.base import Cluster
+
+
+@contextmanager
+def scrubbed_environment(cluster: Cluster) -> Iterator[None]:
+    """Take out of the environment, while the block runs, what describes a job that this process runs in."""
+    taken = {name: value for name, value in os.environ.items() if _describes_a_job(cluster, name)}
+    for name in taken:
+        del os.environ[name]
+    try:
+        yield
+    finally:
+        os.environ.update(taken)
+
+
+def _describes_a_job(cluster: Cluster, name: str) -> bool:
+    return name.startswith(cluster.variables) and name not in cluster.kept_variables

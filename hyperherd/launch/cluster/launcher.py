@@ -1,0 +1,215 @@
+"""Trials as jobs of a cluster, as the sweep sees them, and as Hydra's other sweepers see them."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hydra.core.utils import JobReturn, filter_overrides
+from submitit.core.utils import JobPaths
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, Submission
+from hyperherd.launch.cluster.environment import scrubbed_environment
+from hyperherd.launch.cluster.pieces import Allotment
+from hyperherd.launch.cluster.settings import ClusterSettings
+from hyperherd.launch.cluster.watch import Watch
+from hyperherd.launch.cluster.work import TrialRun, Work
+from hyperherd.launch.returned import failed
+from hyperherd.trial.ending import TrialFailed
+
+LOOK_SECONDS = 0.5
+"""How long a result may lie unnoticed."""
+
+log = logging.getLogger("hyperherd")
+
+
+class ClusterLauncher(TrialLauncher):
+    """Submits each batch as one array of jobs, and watches them.
+
+    Args:
+        work: what the jobs run.
+        cluster: where.
+        settings: how.
+
+    Raises:
+        SweepError: jobs cannot be submitted from here, or not with these options.
+    """
+
+    def __init__(self, work: Work, cluster: Cluster, settings: ClusterSettings) -> None:
+        cluster.check()
+        self._work = work
+        self._cluster = cluster
+        self._settings = settings
+        self._watch = Watch(cluster, settings.poll_s)
+        self._allotment = Allotment(settings.parallelism)
+
+    @property
+    def name(self) -> str:
+        """What people know the launcher by."""
+        return self._cluster.name
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """The options of `hydra.launcher` that each trial may have of its own, with what all get."""
+        return self._cluster.resources
+
+    @property
+    def waits(self) -> bool:
+        """Whether the sweep waits for its jobs."""
+        return self._settings.wait
+
+    def batches(self, jobs: Sequence[TrialJob]) -> list[list[TrialJob]]:
+        """Divide `jobs` by the resources they get, and by how many one array can hold."""
+        largest = self._cluster.max_array_size()
+        return self._allotment.plan(jobs, min(largest, self._settings.max_array_size or largest))
+
+    def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
+        """Submit a batch as one array, called by the option `name` and the batch's own."""
+        return self._submit(jobs, self._job_name(name))
+
+    def events(self) -> Iterator[JobEnd]:
+        """Yield each job when it has ended, until none is left."""
+        while not self._watch.is_over:
+            for end in self._watch.look():
+                self._watch.close(end.handle)
+                self._allotment.ended(end.handle.job)
+                yield end
+            if not self._watch.is_over:
+                time.sleep(LOOK_SECONDS)
+
+    def cancel(self, handles: Sequence[JobHandle]) -> None:
+        """Cancel these jobs; when they have ended, :meth:`events` says so."""
+        ids = [handle.job_id for handle in handles if handle.job_id is not None]
+        if ids:
+            self._cluster.cancel(ids)
+        for handle in handles:
+            self._watch.cancelled(handle)
+
+    def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
+        """Return those of a batch's jobs that the scheduler has and that can run.
+
+        A job whose submission was cut off before it got its pickle can not: it waits for that for a minute, and dies.
+        It is cancelled, so that the trial can be submitted again.
+
+        Raises:
+            SweepError: the scheduler does not answer, so that nobody knows what would run twice.
+        """
+        with _needed(self._cluster):
+            ids = self._cluster.find(self._job_name(name))
+        handles = [JobHandle(jobs[_place(job_id)], job_id) for job_id in ids if _place(job_id) < len(jobs)]
+        able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
+        if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
+            self._cluster.cancel(unable)
+        return able
+
+    def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
+        """Watch those of another sweep's jobs that are still queued or running, and return them.
+
+        Raises:
+            SweepError: the scheduler does not answer, so that nobody knows what would run twice.
+        """
+        by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
+        if not by_id:
+            return []
+        with _needed(self._cluster):
+            states = self._cluster.query(list(by_id))
+        adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
+        for handle in adopted:
+            self._watch.add(handle, self._settings.folder)
+        return adopted
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
+        """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
+        if not self.waits:
+            raise SweepError(
+                "hydra.launcher.wait=false needs hydra/sweeper=herd: this sweeper has to have the results of its jobs "
+                "before it goes on"
+            )
+        jobs = [TrialJob(initial_job_idx + index, 0, tuple(texts)) for index, texts in enumerate(job_overrides)]
+        for job in jobs:
+            log.info("\t#%d : %s", job.number, " ".join(filter_overrides(job.overrides)))
+        handles: list[JobHandle] = []
+        returned: dict[int, JobReturn] = {}
+        try:
+            for batch in self.batches(jobs):
+                handles += self._submit(batch, self._settings.name)
+            for end in self.events():
+                returned[end.handle.job.number] = end.returned or _made_up(end)
+        except BaseException:  # Ctrl-C, SIGTERM: nothing goes on behind the back of who asked for the end
+            self.cancel(handles)
+            raise
+        return [returned[job.number] for job in jobs]
+
+    def _submit(self, jobs: Sequence[TrialJob], job_name: str) -> list[JobHandle]:
+        folder = self._settings.folder
+        files = JobPaths.get_first_id_independent_folder(folder)
+        files.mkdir(parents=True, exist_ok=True)
+        work = self._work.save(files)
+        parallelism, after = self._allotment.of(jobs)
+        submission = Submission(folder, job_name, jobs[0].resources, parallelism, after)
+        with _undisturbed(), scrubbed_environment(self._cluster):
+            ids = self._submitted(submission, [TrialRun(work, job) for job in jobs])
+        self._allotment.submitted(jobs, ids[0].partition("_")[0])
+        handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
+        for handle in handles:
+            self._watch.add(handle, folder)
+        log.info("%s: submitted %d jobs (%s)", self.name, len(ids), _span(ids))
+        return handles
+
+    def _submitted(self, submission: Submission, runs: Sequence[TrialRun]) -> list[str]:
+        """Submit `runs`, and return the jobs' ids."""
+        executor = self._cluster.executor(submission)
+        try:
+            with executor.batch():
+                submitted = [executor.submit(run) for run in runs]
+        except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
+            raise SweepError(f"{self.name}: {len(runs)} jobs cannot be submitted: {error}") from None
+        return [job.job_id for job in submitted]
+
+    def _job_name(self, batch: str) -> str:
+        return f"{self._settings.name}-{batch}"
+
+    def _paths(self, handle: JobHandle) -> JobPaths:
+        return JobPaths(self._settings.folder, handle.job_id, 0)
+
+
+def _place(job_id: str) -> int:
+    """Return the place of a job in its array."""
+    return int(job_id.partition("_")[2] or 0)
+
+
+def _span(ids: Sequence[str]) -> str:
+    return ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
+
+
+def _made_up(end: JobEnd) -> JobReturn:
+    job = end.handle.job
+    return failed(filter_overrides(job.overrides), TrialFailed(f"job {job.number} ({end.handle.job_id}): {end.reason}"))
+
+
+@contextmanager
+def _needed(cluster: Cluster) -> Iterator[None]:
+    """Make the scheduler's silence an error."""
+    try:
+        yield
+    except SchedulerSilent as silence:
+        raise SweepError(
+            f"{cluster.name}: {silence}. Jobs of an earlier sweep here may be queued or running, so nothing is "
+            "started; try again when it answers"
+        ) from None
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Put signals off while the block runs: jobs that are submitted and not noted would run unwatched."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

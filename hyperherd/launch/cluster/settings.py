@@ -1,0 +1,68 @@
+"""The options that all our cluster launchers share, read into plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from omegaconf import OmegaConf
+
+from hyperherd.errors import SweepError
+
+
+@dataclass(frozen=True)
+class ClusterSettings:
+    """How jobs are submitted and watched, on whichever cluster; the presets in conf/hydra/launcher say more.
+
+    Attributes:
+        folder: where scripts, pickles and the scheduler's logs go; may hold submitit's ``%j``.
+        name: of the jobs.
+        parallelism: how many jobs of the sweep run at once, whatever number of arrays they are in.
+        wait: whether the sweep waits for its jobs.
+        poll_s: seconds between two questions to the scheduler, once jobs have run for a while.
+        max_array_size: jobs in one array; None for what the cluster allows.
+    """
+
+    folder: Path
+    name: str
+    parallelism: int
+    wait: bool
+    poll_s: float
+    max_array_size: int | None
+
+
+def read_cluster_settings(launcher: str, options: Mapping[str, Any]) -> tuple[ClusterSettings, dict[str, Any]]:
+    """Return what all clusters share, and the options that are left for one, as plain values without those unset.
+
+    Args:
+        launcher: its name, for messages.
+        options: `hydra.launcher`.
+
+    Raises:
+        SweepError: a value that cannot be meant; the message names its key.
+    """
+    rest = {key: _plain(value) for key, value in options.items()}
+    settings = ClusterSettings(
+        folder=Path(str(rest.pop("submitit_folder"))).expanduser().absolute(),
+        name=str(rest.pop("name")),
+        parallelism=rest.pop("array_parallelism"),
+        wait=rest.pop("wait"),
+        poll_s=rest.pop("poll_s"),
+        max_array_size=rest.pop("max_array_size"),
+    )
+    for key, value, least in (
+        ("array_parallelism", settings.parallelism, 1),
+        ("max_array_size", settings.max_array_size, 1),
+        ("poll_s", settings.poll_s, 1),
+        ("max_num_timeout", rest.get("max_num_timeout"), 0),
+        ("timeout_min", rest.get("timeout_min"), 1),
+    ):
+        if value is not None and value < least:
+            raise SweepError(f"hydra.launcher.{key} is {value}; with {launcher} it is at least {least}")
+    return settings, {key: value for key, value in rest.items() if value is not None}
+
+
+def _plain(value: Any) -> Any:
+    return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value

@@ -1,0 +1,221 @@
+"""Which jobs have ended: a success by the file it leaves, seen at once; the rest by asking the scheduler, politely.
+
+A death is believed when the scheduler has said so twice, some seconds apart, and no result has come meanwhile: file
+systems are late, and a job whose node died may be on its way back into the queue. Silence of the scheduler is no
+verdict, and a job that it does not know is one only after a while.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from submitit.core.utils import JobPaths
+
+from hyperherd.launch.base import JobEnd, JobHandle
+from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent
+from hyperherd.launch.cluster.work import returned_path
+from hyperherd.launch.returned import raised
+from hyperherd.records.states import FailureCause
+
+if TYPE_CHECKING:
+    from hydra.core.utils import JobReturn
+
+FIRST_POLL = 2.0
+"""Seconds until the scheduler is first asked; the next questions come ever later, up to ``poll_s``."""
+SETTLED = 2.0
+"""Seconds between the two times that the scheduler has to say that a job has ended."""
+SETTLED_SLOWLY = 10.0
+"""The same where more is likely to come: the result of a success, or the return of a job that lost its node."""
+FORGOTTEN = 30.0
+"""Seconds after which a job that the scheduler does not know is given up."""
+_TAIL = 20_000
+
+log = logging.getLogger("hyperherd")
+
+
+@dataclass
+class _Watched:
+    handle: JobHandle
+    paths: JobPaths
+    cancelled: bool = False
+    absent_since: float | None = None
+    ended_since: float | None = None
+
+
+class Watch:
+    """Watches the jobs of one launcher.
+
+    Args:
+        cluster: whom to ask.
+        poll_s: seconds between two questions, after the first ones.
+        clock: seconds, from any moment on.
+    """
+
+    def __init__(self, cluster: Cluster, poll_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._cluster = cluster
+        self._poll_s = poll_s
+        self._clock = clock
+        self._open: dict[str, _Watched] = {}
+        self._is_silent = False
+        self.hurry()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether no job is left."""
+        return not self._open
+
+    def add(self, handle: JobHandle, folder: Path) -> None:
+        """Watch a job whose files go into submitit's `folder`."""
+        assert handle.job_id is not None
+        self._open[handle.job_id] = _Watched(handle, JobPaths(folder, handle.job_id, 0))
+        self.hurry()
+
+    def cancelled(self, handle: JobHandle) -> None:
+        """Note that a job was told to end, so that its disappearance means nothing else."""
+        if watched := self._open.get(str(handle.job_id)):
+            watched.cancelled = True
+            self.hurry()
+
+    def close(self, handle: JobHandle) -> None:
+        """Forget a job."""
+        self._open.pop(str(handle.job_id), None)
+
+    def hurry(self) -> None:
+        """Ask the scheduler soon again."""
+        self._delay = min(FIRST_POLL, self._poll_s)
+        self._next = self._clock() + self._delay
+
+    def look(self) -> Iterator[JobEnd]:
+        """Yield the jobs that have ended by now; each comes again until it is closed."""
+        for watched in self._with_results(list(self._open.values())):
+            yield _told(watched)
+        if self._open and self._clock() >= self._next:
+            yield from self._ask()
+
+    def _with_results(self, jobs: Iterable[_Watched]) -> Iterator[_Watched]:
+        """Yield the jobs whose result is there, by one listing for each folder."""
+        by_folder: dict[Path, list[_Watched]] = defaultdict(list)
+        for watched in jobs:
+            by_folder[watched.paths.folder].append(watched)
+        for folder, group in by_folder.items():
+            with suppress(FileNotFoundError), os.scandir(folder) as entries:
+                names = {entry.name for entry in entries if entry.name.endswith("_result.pkl")}
+                yield from (watched for watched in group if watched.paths.result_pickle.name in names)
+
+    def _ask(self) -> Iterator[JobEnd]:
+        try:
+            states = self._cluster.query(list(self._open))
+        except SchedulerSilent as silence:
+            if not self._is_silent:
+                log.warning("%s; the jobs go on, and it is asked again", silence)
+            self._is_silent = True
+            self._later()
+            return
+        self._is_silent = False
+        self._later()
+        dead = [(watched, self._death(watched, states.get(job_id))) for job_id, watched in self._open.items()]
+        gone = [watched for watched, end in dead if end is not None]
+        _refresh({watched.paths.folder for watched in gone})
+        late = {watched.handle.job_id for watched in self._with_results(gone)}
+        yield from (end for watched, end in dead if end is not None and watched.handle.job_id not in late)
+
+    def _later(self) -> None:
+        self._delay = min(self._delay * 1.5, self._poll_s)
+        soonest = self._clock() + self._delay
+        if any(watched.ended_since or watched.absent_since for watched in self._open.values()):
+            soonest = min(soonest, self._clock() + SETTLED)
+        self._next = soonest
+
+    def _death(self, watched: _Watched, state: JobState | None) -> JobEnd | None:
+        """Return the end of a job if it has ended beyond doubt, given what the scheduler says now."""
+        now = self._clock()
+        if state is None:
+            watched.ended_since = None
+            if watched.absent_since is None:
+                watched.absent_since = now
+                self._next = min(self._next, now + SETTLED)
+                return None
+            patience = SETTLED if watched.cancelled else FORGOTTEN
+            return _vanished(watched) if now - watched.absent_since >= patience else None
+        watched.absent_since = None
+        if state.phase != "ended":
+            watched.ended_since = None
+            return None
+        if watched.ended_since is None:
+            watched.ended_since = now
+            self._next = min(self._next, now + SETTLED)
+            return None
+        slow = state.succeeded or state.verdict in (FailureCause.NODE_FAILURE, FailureCause.PREEMPTED)
+        if now - watched.ended_since < (SETTLED_SLOWLY if slow and not watched.cancelled else SETTLED):
+            return None
+        return self._killed(watched, state)
+
+    def _killed(self, watched: _Watched, state: JobState) -> JobEnd:
+        verdict, reason = state.verdict, state.reason
+        if verdict in (None, FailureCause.SIGNAL, FailureCause.EXIT):
+            verdict = self._cluster.cause_in(_tail(watched.paths)) or verdict or FailureCause.EXIT
+        if state.succeeded:
+            reason = f"{reason}, but the trial had not ended"
+        return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict)
+
+
+def _told(watched: _Watched) -> JobEnd:
+    """Return the end of a job that has left a result."""
+    try:
+        returned: JobReturn = pickle.loads(returned_path(watched.paths.result_pickle).read_bytes())
+    except FileNotFoundError:
+        return JobEnd(watched.handle, None, _with_log(_error(watched.paths), watched.paths), FailureCause.EXCEPTION)
+    except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
+        return JobEnd(watched.handle, None, f"what it returned cannot be unpickled: {type(error).__name__}: {error}")
+    return JobEnd(watched.handle, returned, raised(returned))
+
+
+def _error(paths: JobPaths) -> str:
+    """Return the last line of what a job ran into before it came to the trial."""
+    with suppress(OSError, EOFError, pickle.UnpicklingError):
+        _, trace = pickle.loads(paths.result_pickle.read_bytes())
+        return f"the job failed before the trial: {str(trace).strip().splitlines()[-1]}"
+    return "the job failed before the trial"
+
+
+def _vanished(watched: _Watched) -> JobEnd:
+    if watched.cancelled:
+        return JobEnd(watched.handle, None, "the job was cancelled", "cancelled")
+    if not watched.paths.stdout.exists():
+        return JobEnd(
+            watched.handle, None, "the job left the queue before it began: somebody cancelled it", "cancelled"
+        )
+    return JobEnd(
+        watched.handle, None, _with_log("the scheduler does not know the job any more", watched.paths), "lost"
+    )
+
+
+def _with_log(reason: str, paths: JobPaths) -> str:
+    log_file = paths.stderr if paths.stderr.exists() else paths.stdout
+    return f"{reason}; see {log_file}" if log_file.exists() else reason
+
+
+def _tail(paths: JobPaths) -> str:
+    """Return the end of a job's logs."""
+    text = b""
+    for path in (paths.stdout, paths.stderr):
+        with suppress(OSError), open(path, "rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
+            text += stream.read()
+    return text.decode(errors="replace")
+
+
+def _refresh(folders: Iterable[Any]) -> None:
+    """Make a network file system look again at what is in `folders`, as submitit does."""
+    for folder in folders:
+        with suppress(OSError):
+            folder.chmod(folder.stat().st_mode)

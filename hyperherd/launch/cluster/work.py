@@ -1,0 +1,213 @@
+"""What runs in a job: it makes itself a process of the user's script, composes the trial's config and runs it.
+
+Everything jobs have in common is pickled once, into a file of its own; a job's own pickle names it. What Hydra makes of
+the job is left beside submitit's result, so that it arrives although the job fails; a job whose trial failed does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pickle
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import submitit
+from hydra._internal.callbacks import Callbacks
+from hydra.core.utils import JobReturn, JobStatus, run_job
+from hydra.types import HydraContext
+from omegaconf import open_dict
+from submitit.core.utils import DelayedSubmission, UncompletedJobError
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.base import TrialJob
+from hyperherd.launch.luggage import Luggage
+from hyperherd.launch.returned import failed, pickled, raised
+from hyperherd.launch.worker import TrialTask
+from hyperherd.records.files import replace_bytes
+from hyperherd.records.states import FailureCause
+from hyperherd.trial.ending import Evicted, TrialFailed
+from hyperherd.trial.signals import EXIT_CODES, Terminated, noted_signals
+
+if TYPE_CHECKING:
+    from hydra.types import TaskFunction
+    from omegaconf import DictConfig
+
+
+@dataclass(frozen=True)
+class Work:
+    """What all jobs of a sweep have in common.
+
+    Attributes:
+        context: Hydra's.
+        task_function: what they run.
+        config: of the sweep.
+    """
+
+    context: HydraContext
+    task_function: TaskFunction
+    config: DictConfig
+
+    def save(self, folder: Path) -> Path:
+        """Write it into `folder` for jobs to read, and return its file.
+
+        Raises:
+            SweepError: it cannot be pickled.
+        """
+        try:
+            content = pickle.dumps(Luggage.pack(self))
+        except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
+            raise SweepError(
+                f"the task function cannot be sent to jobs, since it cannot be pickled: {type(error).__name__}: {error}"
+            ) from None
+        path = folder / f"work-{hashlib.sha256(content).hexdigest()[:16]}.pkl"
+        if not path.exists():
+            replace_bytes(path, content)
+        return path
+
+
+def returned_path(result: Path) -> Path:
+    """Return where a job leaves what Hydra made of it, given the path of submitit's result pickle."""
+    return result.with_name(result.name.replace("_result.pkl", "_returned.pkl"))
+
+
+class TrialRun:
+    """One job; submitit calls it in each of its processes.
+
+    Args:
+        work: the file of the :class:`Work`.
+        job: which trial; a requeued job runs it as its next attempt.
+    """
+
+    def __init__(self, work: Path, job: TrialJob) -> None:
+        self._work = work
+        self._job = job
+
+    def __call__(self) -> None:
+        """Run the trial, or join it as a further rank.
+
+        Raises:
+            TrialFailed: it failed, so that the job does.
+        """
+        environment = submitit.JobEnvironment()
+        work: Work = pickle.loads(self._work.read_bytes()).unpack()
+        if environment.global_rank:
+            self._join(work, environment)
+        else:
+            self._lead(work, environment)
+
+    def checkpoint(self) -> DelayedSubmission:
+        """Return what submitit is to run when the job is requeued: the same, as the trial's next attempt."""
+        return DelayedSubmission(self)
+
+    def _lead(self, work: Work, environment: submitit.JobEnvironment) -> None:
+        if environment.num_tasks == 1:
+            _hide_scheduler_from_lightning()
+        returned_file = returned_path(environment.paths.result_pickle)
+        for stale in (returned_file, environment.paths.result_pickle):
+            stale.unlink(missing_ok=True)
+        with _own_signals(environment) as requeue:
+            returned = self._run(work, environment)
+            requeue()
+        replace_bytes(returned_file, pickled(returned), durable=False)
+        if reason := raised(returned):
+            raise TrialFailed(reason)
+
+    def _run(self, work: Work, environment: submitit.JobEnvironment) -> JobReturn:
+        task = work.task_function
+        if isinstance(task, TrialTask):
+            task = task.for_attempt(self._job.attempt)
+        try:
+            with noted_signals():
+                return run_job(
+                    hydra_context=work.context,
+                    task_function=task,
+                    config=self._compose(work, environment),
+                    job_dir_key="hydra.sweep.dir",
+                    job_subdir_key="hydra.sweep.subdir",
+                )
+        except (Terminated, KeyboardInterrupt):  # the scheduler knows why
+            raise
+        except BaseException as error:  # noqa: BLE001 - the boundary of a job: nobody is above who could handle it
+            return failed(self._job.overrides, error)
+
+    def _join(self, work: Work, environment: submitit.JobEnvironment) -> None:
+        """Run the task function in a further process of the job: nothing is written, the callbacks stay with rank 0."""
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(environment._usr_sig(), signal.SIG_IGN)
+        task = work.task_function
+        config = self._compose(work, environment)
+        with open_dict(config):
+            config.hydra.output_subdir = None
+        returned = run_job(
+            hydra_context=replace(work.context, callbacks=Callbacks()),
+            task_function=task.join if isinstance(task, TrialTask) else task,
+            config=config,
+            job_dir_key="hydra.sweep.dir",
+            job_subdir_key="hydra.sweep.subdir",
+        )
+        if returned.status is JobStatus.FAILED:
+            _ = returned.return_value  # raises what the rank raised
+
+    def _compose(self, work: Work, environment: submitit.JobEnvironment) -> DictConfig:
+        config = work.context.config_loader.load_sweep_config(work.config, list(self._job.overrides))
+        with open_dict(config):
+            config.hydra.job.id = environment.job_id
+            config.hydra.job.num = self._job.number
+        return config
+
+
+def _hide_scheduler_from_lightning() -> None:
+    """Let Lightning start a trial's further processes itself, as it does on one machine, and never requeue the job.
+
+    Where a job is one task it would otherwise wait for tasks that the scheduler starts. This name is its own sign that
+    the scheduler is none of its business.
+    """
+    if "SLURM_JOB_NAME" in os.environ:
+        os.environ["SLURM_JOB_NAME"] = "interactive"
+
+
+@contextmanager
+def _own_signals(environment: submitit.JobEnvironment) -> Iterator[Callable[[], None]]:
+    """Let the scheduler's warning end the trial first and be answered by submitit then; SIGTERM ends it as anywhere.
+
+    submitit's own handlers would ignore SIGTERM, and requeue the job from within the running trial, which the scheduler
+    would then kill before it has closed its books. Yields a function that requeues the job if it was warned and may
+    come back; it does not return then.
+    """
+    number = environment._usr_sig()
+    answer = signal.getsignal(number)
+    warned = False
+
+    def warn(_: int, __: FrameType | None) -> None:
+        nonlocal warned
+        warned = True
+        signal.signal(number, signal.SIG_IGN)
+        raise _eviction(answer)
+
+    def requeue() -> None:
+        for asked in EXIT_CODES:  # the scheduler, told to requeue it, ends the job
+            signal.signal(asked, signal.SIG_IGN)
+        if warned and callable(answer):
+            with suppress(UncompletedJobError):  # it has been back often enough
+                answer(number, None)
+
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(number, warn)
+    yield requeue
+
+
+def _eviction(handler: Any) -> Evicted:
+    """Return how the trial is to end, as submitit's handler judges the warning."""
+    handler = getattr(handler, "__self__", None)
+    is_over = handler is None or handler.has_timed_out()
+    comes_back = handler is not None and (not is_over or handler._delayed._timeout_countdown > 0)
+    cause = FailureCause.TIMEOUT if is_over else FailureCause.PREEMPTED
+    what = "its time is up" if is_over else "it was preempted"
+    return Evicted(cause, f"{what}; it goes back into the queue" if comes_back else what)

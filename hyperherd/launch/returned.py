@@ -1,0 +1,49 @@
+"""What Hydra made of a job on its way from the job's process to the sweep's."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Sequence
+from contextlib import suppress
+
+import cloudpickle
+from hydra.core.utils import JobReturn, JobStatus
+
+from hyperherd.records.states import TrialState
+from hyperherd.trial.ending import TrialFailed, describe, ending_of
+
+
+def failed(overrides: Sequence[str], error: BaseException) -> JobReturn:
+    """Return what a job that `error` ended amounts to, which Hydra did not catch; ``sys.exit(0)`` is a success."""
+    returned = JobReturn(overrides=list(overrides), status=JobStatus.FAILED)
+    returned.return_value = error if isinstance(error, Exception) else _as_failure(error)
+    if ending_of(error, ()).state is TrialState.COMPLETED:
+        returned.status, returned.return_value = JobStatus.COMPLETED, None
+    return returned
+
+
+def pickled(returned: JobReturn) -> bytes:
+    """Return `returned` pickled; what in it cannot be is left out, or told in words."""
+    for dumps in (pickle.dumps, cloudpickle.dumps):
+        with suppress(Exception):  # user code: pickling runs methods of their classes, which may raise anything
+            return bytes(dumps(returned))
+    value = returned._return_value
+    returned.return_value = _as_failure(value) if isinstance(value, BaseException) else None
+    try:
+        return bytes(cloudpickle.dumps(returned))
+    except Exception:  # noqa: BLE001 - as above; then it is the config
+        returned.cfg = returned.hydra_cfg = None
+        return bytes(cloudpickle.dumps(returned))
+
+
+def raised(returned: JobReturn) -> str:
+    """Return in words what a job raised; an empty string if it did not fail."""
+    if returned.status is not JobStatus.FAILED:
+        return ""
+    error = returned._return_value
+    return str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {error}"
+
+
+def _as_failure(error: BaseException) -> TrialFailed:
+    described = describe(error)
+    return TrialFailed(f"{described.type}: {described.message}")

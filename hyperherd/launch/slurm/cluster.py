@@ -1,0 +1,149 @@
+"""Slurm as its commands on this machine show it.
+
+squeue knows what the controller knows, at once and for some minutes after a job's end, with accounting or without.
+sacct is asked for the ends of jobs that squeue has forgotten, and never about the living: it is seconds late.
+"""
+
+from __future__ import annotations
+
+import functools
+import getpass
+import os
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
+from hyperherd.launch.slurm.commands import Disagreement, ask
+from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
+from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
+from hyperherd.records.states import FailureCause
+
+if TYPE_CHECKING:
+    import submitit
+
+_COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
+_SQUEUE = ["squeue", "--noheader", "--array", "--states=all"]
+_DEFAULT_ARRAY_SIZE = 1001
+_AT_ONCE = 200
+"""How many ids one command gets."""
+
+
+class SlurmCluster(Cluster):
+    """Slurm.
+
+    Args:
+        options: `hydra.launcher`, without what all clusters share; conf/hydra/launcher/herd_slurm.yaml explains it.
+    """
+
+    name = "herd_slurm"
+    kept_variables = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        """What describes a job; outside of one people set defaults of sbatch so, which are to count."""
+        return ("SLURM_", "SBATCH_") if "SLURM_JOB_ID" in os.environ else ("SLURM_",)
+
+    def check(self) -> None:
+        """Find out whether Slurm's commands are here, and whether submitit takes the options."""
+        missing = [command for command in _COMMANDS if shutil.which(command) is None]
+        if missing:
+            raise SweepError(
+                f"herd_slurm needs Slurm's commands, and {', '.join(missing)} cannot be found here; start the sweep on "
+                "a login node of the cluster, or use hydra/launcher=herd_local"
+            )
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """The options that each job may have of its own, with what the config gives all."""
+        return {key: self._options.get(key) for key in RESOURCES}
+
+    @functools.cache  # noqa: B019 - lives as long as the sweep
+    def max_array_size(self) -> int:
+        """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
+        try:
+            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]), re.M)
+        except (SchedulerSilent, Disagreement):
+            found = None
+        return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
+
+    def executor(self, submission: Submission) -> submitit.Executor:
+        """Return submitit's executor for Slurm."""
+        import submitit
+
+        given = {**self._options, **submission.resources}
+        parameters = executor_parameters(
+            given, name=submission.name, parallelism=submission.parallelism, after=submission.after
+        )
+        executor = submitit.AutoExecutor(
+            submission.folder,
+            cluster="slurm",
+            slurm_max_num_timeout=given.get("max_num_timeout", 0),
+            slurm_python=given.get("python"),
+        )
+        try:
+            executor.update_parameters(**parameters)
+        except (AssertionError, NameError, ValueError, TypeError) as error:
+            raise SweepError(f"hydra.launcher: submitit does not take these options: {error}") from None
+        return executor
+
+    def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        """Return the state of these jobs: one squeue, and one sacct if there are jobs that it does not know."""
+        states = self._in_queue(job_ids)
+        forgotten = [job_id for job_id in job_ids if job_id not in states]
+        if forgotten:
+            ended = self._in_accounting(forgotten)
+            states |= {job_id: ended[job_id] for job_id in forgotten if job_id in ended}
+        return states
+
+    def find(self, name: str) -> list[str]:
+        """Return the ids of this user's jobs called `name`, in the queue or in accounting."""
+        try:
+            listed = ask([*_SQUEUE, f"--user={getpass.getuser()}", f"--name={name}", "--Format=JobArrayID:|"])
+        except Disagreement as disagreement:
+            raise SchedulerSilent(f"squeue is refused: {disagreement}") from None
+        found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
+        try:
+            accounted = ask(
+                ["sacct", "-nPX", "--starttime=now-30days", f"--name={name}", "--format=JobID"]
+            ).splitlines()
+        except (SchedulerSilent, Disagreement):
+            accounted = []
+        return in_order([*found, *(job_id for line in accounted for job_id in expand(line.strip()))])
+
+    def cancel(self, job_ids: Collection[str]) -> None:
+        """Cancel these jobs, some hundred with each command."""
+        remaining = list(job_ids)
+        while remaining:
+            some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
+            try:
+                ask(["scancel", *some])
+            except Disagreement:  # one of them has ended
+                continue
+            except SchedulerSilent as silence:
+                raise SweepError(f"the jobs cannot be cancelled: {silence}. They are {' '.join(job_ids)}") from None
+
+    def cause_in(self, log: str) -> FailureCause | None:
+        """Return `oom` if Slurm's lines in the log say so: its state of such a job is often just FAILED."""
+        return FailureCause.OOM if ran_out_of_memory(log) else None
+
+    def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|"
+        try:
+            return read_squeue(ask([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields]))
+        except Disagreement as disagreement:
+            if "Invalid job id" in str(disagreement):  # so says squeue when it has forgotten the only one asked for
+                return {}
+            raise SchedulerSilent(f"squeue is refused: {disagreement}") from None
+
+    def _in_accounting(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        jobs = ",".join(arrays(job_ids))
+        try:
+            return read_sacct(ask(["sacct", "-nP", f"--jobs={jobs}", "--format=JobID,State,ExitCode,NodeList"]))
+        except Disagreement:  # accounting is off
+            return {}

@@ -1,0 +1,44 @@
+"""Slurm's commands, run: what they say, or that Slurm does not answer."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Sequence
+
+from hyperherd.launch.cluster.base import SchedulerSilent
+
+_SECONDS = 60.0
+_OWN_DEFAULTS = ("SQUEUE_", "SACCT_")
+"""People set variables of these names to see what they like to see; we want to see all."""
+
+
+class Disagreement(Exception):
+    """A command was answered, and refused; the message is Slurm's."""
+
+
+def ask(command: Sequence[str]) -> str:
+    """Return what a command prints.
+
+    Raises:
+        SchedulerSilent: nobody answers it.
+        Disagreement: it is refused.
+    """
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_DEFAULTS)}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=_SECONDS)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise SchedulerSilent(f"{command[0]} cannot be run: {error}") from None
+    if done.returncode == 0:
+        return done.stdout
+    said = done.stderr.strip().splitlines()
+    message = said[-1] if said else f"exit code {done.returncode}"
+    if is_outage(done.stderr):
+        raise SchedulerSilent(f"Slurm does not answer: {message}")
+    raise Disagreement(message)
+
+
+def is_outage(message: str) -> bool:
+    """Return whether an error of a command means that a daemon could not be reached, and may be later."""
+    signs = ("contact slurm controller", "Connection refused", "Socket timed out", "Connection timed out", "slurmdbd")
+    return any(sign.lower() in message.lower() for sign in signs)

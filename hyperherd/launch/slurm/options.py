@@ -1,0 +1,83 @@
+"""`hydra.launcher` of herd_slurm in submitit's words."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+from hyperherd.errors import SweepError
+
+OWN = ("use_srun", "srun_args", "setup", "teardown", "comment", "wckey", "mail_type", "mail_user")
+"""Options that submitit's Slurm executor takes under their names, and that all jobs share."""
+
+RESOURCES = (
+    "timeout_min",
+    "nodes",
+    "tasks_per_node",
+    "cpus_per_task",
+    "mem_gb",
+    "mem_per_cpu",
+    "mem_per_gpu",
+    "gpus_per_node",
+    "gpus_per_task",
+    "cpus_per_gpu",
+    "gres",
+    "partition",
+    "qos",
+    "account",
+    "constraint",
+    "nodelist",
+    "exclude",
+    "reservation",
+    "exclusive",
+)
+"""Options that a trial may have of its own."""
+
+_SHARED = {"timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "tasks_per_node", "stderr_to_stdout"}
+"""What submitit calls the same on every cluster."""
+
+
+def executor_parameters(
+    options: Mapping[str, Any], *, name: str, parallelism: int, after: str | None
+) -> dict[str, Any]:
+    """Return the parameters of submitit's executor for Slurm.
+
+    Args:
+        options: those of `hydra.launcher` that are set, with a batch's resources in place of what all get.
+        name: of the jobs.
+        parallelism: how many of an array may run at once.
+        after: the id of the job that has to have ended before.
+    """
+    chosen = {key: value for key, value in options.items() if value is not None}
+    extra = dict(chosen.pop("additional_parameters", {}))
+    environment = chosen.pop("env", {})
+    for key in ("python", "max_num_timeout"):
+        chosen.pop(key, None)
+    if reservation := chosen.pop("reservation", None):
+        extra.setdefault("reservation", reservation)
+    if environment:
+        exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
+        chosen["setup"] = [*exports, *chosen.get("setup", [])]
+    if dependency := _dependency(chosen.pop("dependency", None), after):
+        chosen["dependency"] = dependency
+    if chosen.get("exclusive") is False:
+        del chosen["exclusive"]
+    named = {(key if key in _SHARED else f"slurm_{key}"): value for key, value in chosen.items()}
+    return {
+        "name": name,
+        "slurm_array_parallelism": parallelism,
+        "slurm_additional_parameters": extra,
+        **named,
+    }
+
+
+def _dependency(wanted: str | None, after: str | None) -> str | None:
+    if after is None:
+        return wanted
+    if wanted and "?" in wanted:
+        raise SweepError(
+            f"hydra.launcher.dependency is {wanted!r}: with array_parallelism below the number of arrays these wait "
+            "for one another, which cannot be joined to alternatives (?); raise array_parallelism"
+        )
+    return ",".join(filter(None, (wanted, f"afterany:{after}")))

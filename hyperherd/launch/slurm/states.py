@@ -1,0 +1,122 @@
+"""What Slurm's commands print, read: the states of jobs, and what they mean for a trial."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from hyperherd.launch.cluster.base import JobState
+from hyperherd.records.states import FailureCause
+
+_WAITING = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
+_AT_IT = {"RUNNING", "COMPLETING", "CONFIGURING", "SUSPENDED", "SIGNALING", "STAGE_OUT", "STOPPED", "RESIZING"}
+_VERDICTS: dict[str, FailureCause | Literal["cancelled"]] = {
+    "CANCELLED": "cancelled",
+    "REVOKED": "cancelled",
+    "TIMEOUT": FailureCause.TIMEOUT,
+    "DEADLINE": FailureCause.TIMEOUT,
+    "OUT_OF_MEMORY": FailureCause.OOM,
+    "NODE_FAIL": FailureCause.NODE_FAILURE,
+    "BOOT_FAIL": FailureCause.NODE_FAILURE,
+    "LAUNCH_FAILED": FailureCause.NODE_FAILURE,
+    "PREEMPTED": FailureCause.PREEMPTED,
+}
+_OUT_OF_MEMORY = re.compile(
+    r"^(?:slurmstepd|srun)\S*: error: .*(?:oom[_ -]?kill|exceeded .*memory limit|out of memory)", re.I | re.M
+)
+_ARRAY = re.compile(r"(\d+)_\[([\d,-]+)(?:%\d+)?\]")
+
+
+def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | None:
+    """Return what a state means.
+
+    Args:
+        word: as Slurm prints it, ``CANCELLED by 0`` included.
+        code: the exit code.
+        signal: the signal that ended the job, or 0.
+        where: its node, for people.
+    """
+    state = word.split(" ")[0].rstrip("+")
+    told = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where else ''}"
+    if state in _WAITING:
+        return JobState("pending", reason=told)
+    if state in _AT_IT:
+        return JobState("running", reason=told)
+    if state == "COMPLETED":
+        return JobState("ended", reason=told, succeeded=True)
+    if state == "FAILED":
+        killed = signal or code > 128
+        return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, told)
+    return JobState("ended", _VERDICTS[state], told) if state in _VERDICTS else None
+
+
+def read_squeue(text: str) -> dict[str, JobState]:
+    """Return the jobs in the lines ``id|state|status|nodes`` of ``squeue -r -O``; the status is that of ``wait``."""
+    states = {}
+    for job_id, word, status, nodes in _fields(text, 4):
+        number = int(status) if status.isdigit() else 0
+        if state := job_state(word, number >> 8, number & 127, nodes):
+            states[job_id] = state
+    return states
+
+
+def read_sacct(text: str) -> dict[str, JobState]:
+    """Return the jobs that have ended in the lines ``id|state|code:signal|nodes`` of ``sacct -P``.
+
+    Nobody who has squeue's word needs the others: accounting is some seconds late, and calls a job running for ever if
+    its end was lost. A step that ran out of memory tells more than its job, which only failed.
+    """
+    states: dict[str, JobState] = {}
+    for written, word, status, nodes in _fields(text, 4):
+        job_id, _, step = written.partition(".")
+        if step:
+            known = states.get(job_id)
+            if word.startswith("OUT_OF_ME") and known is not None and not known.succeeded:
+                states[job_id] = JobState("ended", FailureCause.OOM, f"{known.reason}, step {step} {word}")
+            continue
+        code, _, signal = status.partition(":")
+        state = job_state(word, int(code or 0), int(signal or 0), nodes)
+        if state is not None and state.phase == "ended":
+            states.update(dict.fromkeys(expand(job_id), state))
+    return states
+
+
+def expand(job_id: str) -> Iterator[str]:
+    """Yield the ids that ``12_[3-5,7%2]`` stands for; an id that stands for itself is yielded as it is."""
+    match = _ARRAY.fullmatch(job_id)
+    if match is None:
+        yield job_id
+        return
+    for part in match[2].split(","):
+        first, _, last = part.partition("-")
+        for index in range(int(first), int(last or first) + 1):
+            yield f"{match[1]}_{index}"
+
+
+def ran_out_of_memory(log: str) -> bool:
+    """Return whether Slurm's own lines in a job's log say that it was killed for want of memory."""
+    return _OUT_OF_MEMORY.search(log) is not None
+
+
+def arrays(job_ids: Iterable[str]) -> list[str]:
+    """Return the ids of the arrays, or jobs without one, that these jobs belong to, each once."""
+    return list(dict.fromkeys(job_id.partition("_")[0] for job_id in job_ids))
+
+
+def in_order(job_ids: Iterable[str]) -> list[str]:
+    """Return `job_ids` in the order of their arrays."""
+    return sorted(set(job_ids), key=lambda job_id: [int(part) for part in job_id.split("_")])
+
+
+def _exit(code: int, signal: int) -> str:
+    if signal:
+        return f", signal {signal}"
+    return f", exit code {code}" if code else ""
+
+
+def _fields(text: str, count: int) -> Iterator[list[str]]:
+    for line in text.splitlines():
+        parts = [part.strip() for part in line.split("|")]
+        if len(parts) >= count and parts[0]:
+            yield parts[:count]

@@ -1,0 +1,147 @@
+"""`hydra/launcher=herd_slurm` on a real Slurm, as a user runs it: every way a job can end, and none costs another."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from conftest import App, Sweep
+from slurm.real import Slurm, until
+
+from hyperherd.paths import TrialPaths
+from hyperherd.records.events import Event, read_events
+
+SLURM = "hydra/launcher=herd_slurm"
+QUICK = "hydra.launcher.poll_s=2"
+
+
+def verdicts(sweep_dir: Path) -> dict[int, Event]:
+    return {event.number: event for event in read_events(sweep_dir) if event.verdict}
+
+
+def states_of_jobs(slurm: Slurm, job: str) -> dict[str, str]:
+    """Return what accounting says of a job's tasks, once it has caught up."""
+    lines = slurm.ask("sacct", "-nPX", "-j", job, "-o", "JobID,State").split()
+    return dict(line.split("|")[:2] for line in lines)
+
+
+def submitit(sweep_dir: Path) -> Path:
+    return sweep_dir / ".hyperherd" / "submitit"
+
+
+@contextmanager
+def started(app: App, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """Yield a sweep that runs; it is killed if the block fails."""
+    process = app.start("-m", "hydra/sweeper=herd", SLURM, QUICK, "hydra.sweep.dir=s", *arguments)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until_unless_over(process: subprocess.Popen[str], true: Callable[[], object], seconds: float = 60) -> None:
+    until(lambda: true() or process.poll() is not None, seconds)
+    assert process.poll() is None, process.communicate()[0]
+
+
+def test_however_a_job_ends_it_is_one_row_and_costs_no_other(app: App, slurm: Slurm) -> None:
+    app.write("""
+        if cfg.width == 0: os.kill(os.getpid(), 9)
+        if cfg.width == 1: os._exit(3)
+        if cfg.width == 2: os._exit(0)
+        if cfg.width == 3: os.kill(os.getpid(), 11)
+        if cfg.width == 4: sys.exit(4)
+        if cfg.width == 5: raise ValueError("boom")
+        if cfg.width == 6: sys.exit(0)
+        if cfg.width == 7: return lambda: None
+        if cfg.width == 8:
+            memory = []
+            while True:
+                memory.append(bytearray(30_000_000)); time.sleep(0.1)
+        job = HydraConfig.get().job
+        print("here", job.num, job.id == os.environ["SLURM_ARRAY_JOB_ID"] + "_" + os.environ["SLURM_ARRAY_TASK_ID"])
+    """)
+    sweep = app.sweep(SLURM, QUICK, "width=range(10)", "hydra.launcher.mem_gb=0.25", code=1)
+    told = {number: event.event for number, event in verdicts(sweep.dir).items()}
+    assert told == {0: "signal", 1: "exit", 2: "exit", 3: "signal", 8: "oom"}
+    said = {number: (str(record.state), record.cause) for number, record in sweep.records.items() if number not in told}
+    assert said == {
+        4: ("failed", "exit"),
+        5: ("failed", "exception"),
+        6: ("completed", None),
+        7: ("completed", None),
+        9: ("completed", None),
+    }
+    assert TrialPaths(sweep.dir / "9").log(0, "out").read_text().startswith("here 9 True\n")
+    assert "3 completed, 7 failed" in sweep.done.stdout
+    message = str(verdicts(sweep.dir)[0].message)
+    assert "FAILED" in message
+    assert f"see {submitit(sweep.dir)}/" in message
+    job = str(sweep.records[9].job_id).partition("_")[0]
+    ended = ["FAILED"] * 2 + ["COMPLETED"] + ["FAILED"] * 3 + ["COMPLETED"] * 2 + ["FAILED", "COMPLETED"]
+    until(lambda: list(states_of_jobs(slurm, job).values()) == ended)
+
+
+CLUSTER_EVENTS = """
+    from pathlib import Path
+    import signal
+    attempt = os.environ["HYPERHERD_ATTEMPT"]
+    if cfg.width == 2:
+        for number in (signal.SIGUSR2, signal.SIGTERM): signal.signal(number, signal.SIG_IGN)
+    Path(f"at-{cfg.width}-{attempt}").touch()
+    while attempt == "0" and not Path("go").exists():
+        time.sleep(0.1)
+"""
+
+
+def test_what_happens_on_clusters(app: App, own: Slurm) -> None:
+    """Width 0 is cancelled as it runs, 6 as it waits; 1 and 2 run out of time; 3 and 4 lose their node; 7 waits."""
+    app.write(CLUSTER_EVENTS)
+    nodes = [("n1", "[3, 4]"), ("n2", "[0, 1, 2, 5, 6, 7]")]
+    conditions = ", ".join(f"{{when: {{width: {widths}}}, resources: {{nodelist: {node}}}}}" for node, widths in nodes)
+    arguments = [
+        "width=range(8)",
+        "hydra.launcher.array_parallelism=6",
+        "hydra.launcher.timeout_min=5",
+        f"hydra.sweeper.conditions=[{conditions}]",
+    ]
+    with started(app, *arguments) as sweep:
+        begun = [app.folder / f"at-{width}-0" for width in range(6)]
+        until_unless_over(sweep, lambda: all(path.exists() for path in begun))
+        submitted = {event.number: str(event.job_id) for event in read_events(app.folder / "s")}
+        assert not (app.folder / "at-6-0").exists()
+        own.ask("scancel", submitted[0])
+        own.ask("scancel", submitted[6])
+        own.ask("scontrol", "update", f"jobid={submitted[1]}", "EndTime=now+90")
+        own.ask("scontrol", "update", f"jobid={submitted[2]}", "EndTime=now+2")
+        own.ask("scontrol", "update", f"jobid={submitted[4]}", "Requeue=0")
+        own.kill_node("n1")
+        until_unless_over(sweep, lambda: {2, 4, 6} <= verdicts(app.folder / "s").keys(), 90)
+        own.kill_controller()
+        (app.folder / "go").touch()
+        until(lambda: "completed" in (app.folder / "s" / "5" / ".hyperherd" / "trial.json").read_text())
+        own.up()
+        told, _ = sweep.communicate(timeout=120)
+    assert sweep.returncode == 1, told
+    ended = Sweep(None, app.folder / "s")  # type: ignore[arg-type]
+    assert {number: event.event for number, event in verdicts(ended.dir).items()} == {
+        2: "timeout",
+        4: "node_failure",
+        6: "cancelled",
+    }, told
+    assert "6  width=6  the job left the queue before it began: somebody cancelled it" in told
+    records = ended.records
+    assert {number: (str(record.state), record.cause, record.attempt) for number, record in records.items()} == {
+        0: ("cancelled", None, 0),
+        1: ("failed", "timeout", 0),
+        2: ("running", None, 0),
+        3: ("completed", None, 1),
+        4: ("running", None, 0),
+        5: ("completed", None, 0),
+        7: ("completed", None, 0),
+    }
+    assert "its time is up" in told
+    assert "3 completed, 3 failed, 2 cancelled" in told
