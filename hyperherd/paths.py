@@ -28,6 +28,7 @@ class SweepPaths:
         self.trials = self.records / "trials.jsonl"
         self.events = self.records / "events"
         self.lock = self.records / "sweep.lock"
+        self.requests = self.records / "requests"
         self.multirun = self.root / "multirun.yaml"
 
 

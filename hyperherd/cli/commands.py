@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 COMMANDS = {
+    "cancel": "cancel trials that run or wait",
     "compact": "put the metrics of a finished sweep into one file",
 }
 """Name -> what it does. A folder of that name is asked for as ``./name``."""

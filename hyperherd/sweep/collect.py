@@ -69,6 +69,10 @@ class Collector:
         self._open.update({handle.job.number: handle for handle in handles})
         self._note(SUBMITTED, [handle for handle in handles if handle.job_id is not None])
 
+    def awaiting(self, handles: Sequence[JobHandle]) -> None:
+        """Go on with trials that an earlier sweep has handed over."""
+        self._open.update({handle.job.number: handle for handle in handles})
+
     def refused(self, jobs: Sequence[TrialJob], reason: str) -> None:
         """Note that these trials could not be handed over after all."""
         self._note("cancelled", [self._open.pop(job.number) for job in jobs], message=reason)

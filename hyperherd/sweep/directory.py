@@ -65,6 +65,12 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
                 directory.path.rmdir()
 
 
+def is_held(sweep_dir: Path) -> bool:
+    """Return whether a sweep is running in `sweep_dir`, as far as can be seen from this host."""
+    holder = _read(SweepPaths(sweep_dir).lock)
+    return holder is not None and _is_alive(holder)
+
+
 def _make(wanted: Path, *, timestamped: bool) -> SweepDirectory:
     wanted.parent.mkdir(parents=True, exist_ok=True)
     for suffix in itertools.count():

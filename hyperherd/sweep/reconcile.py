@@ -95,7 +95,7 @@ def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> Agenda:
     standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in trials}
     to_run, queued = [], []
     for trial in trials:
-        standing, job = standings[trial.number], _queued(trial, events[trial.number])
+        standing, job = standings[trial.number], queued_job(trial, events[trial.number])
         if job is not None and standing.state in (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED):
             queued.append(job)
         elif not trial.orphan and _is_to_run(standing):
@@ -111,7 +111,7 @@ def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
     return events
 
 
-def _queued(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | None:
+def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | None:
     """Return the last job of `trial` that was put in a queue; what it was called comes before what its id is."""
     intents = [event for event in events if event.event == SUBMITTING]
     if not intents or intents[-1].launcher is None:

@@ -116,10 +116,11 @@ def _run(
     awaited = {handle.job.number for handle in adopted} | {trial.number for trial in agenda.to_run}
     trials = [trial for trial in agenda.trials if trial.number in awaited]
     collector = Collector(sweep_dir, trials, launcher.name if launcher.has_queue else None)
+    collector.awaiting(adopted)
     judge = Judge(settings.policy, launcher, len(agenda.to_run))
     metric = settings.objective["metric"] if settings.objective else None
     with watched(launcher, sweep_dir, trials, metric) as look:
-        running = Running(launcher, collector, judge, app.job_label, look)
+        running = Running(launcher, collector, sweep_dir, judge, app.job_label, look)
         numbers = [trial.number for trial in agenda.to_run]
         if not launcher.waits:
             running.submit(numbers)

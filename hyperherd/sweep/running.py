@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
 from hyperherd.errors import SweepError
 from hyperherd.inert import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.policy import Judge
@@ -24,20 +26,29 @@ class Running:
     Args:
         launcher: who runs them.
         collector: who keeps the books.
+        sweep_dir: where requests to this sweep arrive.
         judge: who decides what follows from failures.
         label: what the names of their jobs begin with.
         look: called at every end, and about once a second where the launcher allows it.
     """
 
     def __init__(
-        self, launcher: TrialLauncher, collector: Collector, judge: Judge, label: str, look: Callable[[], None]
+        self,
+        launcher: TrialLauncher,
+        collector: Collector,
+        sweep_dir: Path,
+        judge: Judge,
+        label: str,
+        look: Callable[[], None],
     ) -> None:
         self._launcher = launcher
         self._collector = collector
+        self._sweep_dir = sweep_dir
         self._judge = judge
         self._label = label
-        self._look = look
+        self._show = look
         self._returned: dict[int, JobReturn] = {}
+        self._dropped: set[int] = set()
 
     def run(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
         """Run these trials, await them and those that were adopted, and return what became of each.
@@ -84,7 +95,7 @@ class Running:
         if verdict := self._judge.canary_verdict():
             log.error("%s; %d trials are not started", verdict, len(numbers) - canary)
         else:
-            yield numbers[canary:]
+            yield [number for number in numbers[canary:] if number not in self._dropped]
 
     def _take_ends(self) -> None:
         for end in self._ends():
@@ -107,7 +118,7 @@ class Running:
         number = handle.job.number
         standing = self._collector.standings[number]
         again = None
-        if not self._collector.stopping:
+        if not self._collector.stopping and number not in self._dropped:
             again = self._judge.again(handle.job, standing, self._collector.next_attempt(number))
         if again is not None:
             why = f"{standing.cause or standing.state}: {one_line(standing.reason)}"
@@ -118,6 +129,15 @@ class Running:
         self._judge.failed(number, self._collector.error_of(number))
         if self._judge.verdict and not self._collector.stopping:
             self._stop(self._judge.verdict)
+
+    def _look(self) -> None:
+        """Show how things are, and do what the sweep has been asked to do meanwhile."""
+        self._show()
+        if numbers := set(take_requests(self._sweep_dir)):
+            self._dropped |= numbers
+            meant = [handle for handle in self._collector.open if handle.job.number in numbers]
+            log.warning("%d trials are cancelled on request", len(meant))
+            self._launcher.cancel(meant)
 
     def _stop(self, verdict: str) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"

@@ -1,0 +1,52 @@
+"""`herd-results cancel`: parse, dispatch, print; what it does is :mod:`hyperherd.sweep.cancel`."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from hyperherd.cli.terminal import PROGRAM, say
+
+
+def run(argv: Sequence[str]) -> int:
+    """Cancel the trials that `argv` names."""
+    arguments = _parser().parse_args(argv)
+    from hyperherd.sweep.cancel import cancel
+
+    done = cancel(arguments.path.absolute(), arguments.only)
+    print(f"cancelled {len(done.numbers)} trials{_list(done.numbers)}")
+    if arguments.only is not None and done.passed_over:
+        say(f"not running: trials {', '.join(map(str, done.passed_over))}")
+    return 0
+
+
+def _list(numbers: Sequence[int]) -> str:
+    shown = ", ".join(map(str, numbers[:20]))
+    return f": {shown}{', ...' if len(numbers) > 20 else ''}" if numbers else ""
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} cancel",
+        description="Cancel trials of a sweep that run or wait, in a scheduler's queue or in the sweep itself. What "
+        "they have logged stays, and the same sweep command runs them again.",
+    )
+    parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep")
+    parser.add_argument(
+        "--only", type=_only, metavar="pending|NUMBERS", help="those that have not started, or numbers such as 0,3-5"
+    )
+    return parser
+
+
+def _only(text: str) -> str | set[int]:
+    if text == "pending":
+        return text
+    numbers: set[int] = set()
+    for word in text.split(","):
+        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", word)
+        if found is None:
+            raise argparse.ArgumentTypeError(f"{text!r} is neither 'pending' nor numbers such as 0,3-5")
+        numbers |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
+    return numbers

@@ -1,0 +1,161 @@
+"""Cancelling trials of a sweep from outside: through the sweep while it runs, else by the scheduler's own command."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from dataclasses import dataclass
+from pathlib import Path
+
+from hyperherd.errors import NothingFound, SweepError
+from hyperherd.launch.cluster.base import Cluster, SchedulerSilent
+from hyperherd.paths import SweepPaths
+from hyperherd.records.events import Event, EventLog
+from hyperherd.records.fold import Standing
+from hyperherd.records.requests import ask_to_cancel
+from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import PlannedTrial, read_planned
+from hyperherd.sweep.directory import is_held
+from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
+
+PENDING = "pending"
+_ALIVE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED)
+_MESSAGE = "cancelled by herd-results cancel"
+_PATIENCE = 60.0
+"""Seconds until whoever was asked must have reacted."""
+
+
+@dataclass(frozen=True)
+class Cancelled:
+    """What came of it.
+
+    Attributes:
+        numbers: of the trials that were cancelled.
+        passed_over: of those that were meant and have ended already, or never started.
+    """
+
+    numbers: tuple[int, ...]
+    passed_over: tuple[int, ...]
+
+
+def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
+    """Cancel trials of the sweep in `sweep_dir`.
+
+    Args:
+        sweep_dir: of one of our sweeps.
+        only: ``pending`` for those that have not started, or numbers; None for all.
+
+    Raises:
+        NothingFound: there is no sweep, or it has no such trial.
+        SweepError: nobody can be reached who could do it; the message says what can be done by hand.
+    """
+    if not SweepPaths(sweep_dir).sweep.exists():
+        raise NothingFound(f"{sweep_dir} holds no sweep; give the directory of one")
+    planned = read_planned(sweep_dir)
+    if not isinstance(only, str | None) and (unknown := set(only) - {trial.number for trial in planned}):
+        raise NothingFound(f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}")
+    events = events_by_trial(sweep_dir)
+    standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in planned}
+    meant = [trial for trial in planned if _is_meant(trial, standings[trial.number], only)]
+    is_running = is_held(sweep_dir)
+    # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it.
+    states = (*_ALIVE, TrialState.WAITING) if is_running else _ALIVE
+    alive = [trial for trial in meant if standings[trial.number].state in states]
+    if alive and is_running:
+        _ask_the_sweep(sweep_dir, alive)
+    elif alive:
+        _ask_the_schedulers(sweep_dir, alive, [queued_job(trial, events[trial.number]) for trial in alive], standings)
+    numbers = tuple(trial.number for trial in alive)
+    return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
+
+
+def _is_meant(trial: PlannedTrial, standing: Standing, only: str | Set[int] | None) -> bool:
+    if only is None:
+        return True
+    if only == PENDING:
+        return standing.state in (TrialState.SUBMITTED, TrialState.WAITING)
+    assert not isinstance(only, str)
+    return trial.number in only
+
+
+def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:
+    request = ask_to_cancel(sweep_dir, [trial.number for trial in trials])
+    if not _comes_true(lambda: not request.exists()):
+        request.unlink(missing_ok=True)
+        raise SweepError(
+            f"the sweep in {sweep_dir} is running and does not listen: its launcher keeps it busy until a trial ends. "
+            f"Press Ctrl-C where it runs"
+        )
+
+
+def _ask_the_schedulers(
+    sweep_dir: Path,
+    trials: Sequence[PlannedTrial],
+    queued: Sequence[QueuedTrial | None],
+    standings: dict[int, Standing],
+) -> None:
+    """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler says that they are over."""
+    orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]
+    if orphans:
+        raise SweepError(
+            f"trials {', '.join(map(str, orphans))} run although their sweep has ended, and in no queue; end them by "
+            f"their process ids, which herd-results show tells"
+        )
+    by_launcher: dict[str, list[QueuedTrial]] = defaultdict(list)
+    for job in queued:
+        if job is not None:
+            by_launcher[job.launcher].append(job)
+    log = EventLog(sweep_dir)
+    for launcher, jobs in by_launcher.items():
+        cluster = _cluster(launcher)
+        ids = {job_id: job for job in jobs for job_id in _ids(job, cluster)}
+        cluster.cancel(list(ids))
+        _comes_true(lambda cluster=cluster, ids=ids: not _living(cluster, ids))  # type: ignore[misc]
+        log.write(
+            Event("cancelled", job.trial.number, standings[job.trial.number].attempt, job_id=job_id, message=_MESSAGE)
+            for job_id, job in ids.items()
+        )
+
+
+def _ids(job: QueuedTrial, cluster: Cluster) -> Iterator[str]:
+    """Yield the id of a job; if its submission was not noted, those of its whole batch, whose was not either."""
+    if job.job_id is not None:
+        yield job.job_id
+        return
+    try:
+        yield from cluster.find(job.batch)
+    except SchedulerSilent as silence:
+        raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
+
+
+def _living(cluster: Cluster, job_ids: Collection[str]) -> bool:
+    try:
+        return any(state.phase != "ended" for state in cluster.query(list(job_ids)).values())
+    except SchedulerSilent:
+        return True
+
+
+def _cluster(launcher: str) -> Cluster:
+    """Return the scheduler behind a launcher of ours, as this machine's commands show it.
+
+    Raises:
+        SweepError: it is not known, or its commands are not here.
+    """
+    from hyperherd.launch.slurm.cluster import SlurmCluster
+
+    clusters: dict[str, Callable[[], Cluster]] = {"herd_slurm": lambda: SlurmCluster({})}
+    if launcher not in clusters:
+        raise SweepError(f"the trials are in the hands of {launcher}, which this version does not know")
+    cluster = clusters[launcher]()
+    cluster.check()
+    return cluster
+
+
+def _comes_true(condition: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + _PATIENCE
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.5)
+    return True

@@ -1,0 +1,94 @@
+"""`herd-results cancel` while a sweep runs; on clusters it is tested with these."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import App
+
+import hyperherd
+from hyperherd.paths import SweepPaths
+from hyperherd.records.events import read_events
+from hyperherd.records.fold import process_started
+from hyperherd.records.states import TrialState
+
+LOCAL = ["-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "hydra/launcher=herd_local"]
+
+
+def cancel(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hyperherd.cli", "cancel", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+def until_running(sweep: subprocess.Popen[str], sweep_dir: Path, number: int) -> None:
+    while not (sweep_dir / str(number) / ".hyperherd" / "trial.json").exists():
+        assert sweep.poll() is None, sweep.communicate()
+        time.sleep(0.05)
+
+
+def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
+    app.write("""
+        go = os.path.join(HydraConfig.get().runtime.cwd, "go")
+        while not os.path.exists(go) and cfg.lr: time.sleep(0.05)
+    """)
+    sweep_dir = app.folder / "multirun/s"
+    sweep = app.start(*LOCAL, "lr=range(1,6)", "hydra.launcher.max_parallel=2", "hydra.sweeper.retry=1")
+    until_running(sweep, sweep_dir, 1)
+    done = cancel(sweep_dir, "--only", "0,3")
+    assert (done.returncode, done.stdout) == (0, "cancelled 2 trials: 0, 3\n"), done.stderr
+    until_running(sweep, sweep_dir, 2)
+    assert cancel(sweep_dir, "--only", "pending").stdout == "cancelled 1 trials: 4\n"
+    (app.folder / "go").touch()
+    told, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 1
+    assert "2 trials are cancelled on request" in told
+    states = {trial.number: str(trial.state) for trial in hyperherd.load(sweep_dir)}
+    assert states == {0: "cancelled", 1: "completed", 2: "completed", 3: "cancelled", 4: "cancelled"}
+    assert not any(event.event == "retried" for event in read_events(sweep_dir))
+    assert list(SweepPaths(sweep_dir).requests.iterdir()) == []
+    over = cancel(sweep_dir, "--only", "0-1")
+    assert (over.returncode, over.stdout) == (0, "cancelled 0 trials\n")
+    assert "not running: trials 0, 1" in over.stderr
+
+
+def test_a_whole_sweep_is_cancelled(app: App) -> None:
+    app.write("time.sleep(60)")
+    sweep = app.start(*LOCAL, "lr=1,2,3", "hydra.launcher.max_parallel=1")
+    until_running(sweep, app.folder / "multirun/s", 0)
+    assert cancel(app.folder / "multirun/s").stdout == "cancelled 3 trials: 0, 1, 2\n"
+    told, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 1
+    assert "3 cancelled" in told
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["s", "--only", "7"], 3, "has no trial 7"),
+        (["s", "--only", "first"], 2, "'first' is neither 'pending' nor numbers such as 0,3-5"),
+        (["nowhere"], 3, "holds no sweep; give the directory of one"),
+    ],
+)
+def test_what_cannot_be_meant_is_said(app: App, arguments: list[str], code: int, message: str) -> None:
+    app.sweep("lr=1")
+    done = cancel(app.folder / "multirun" / arguments[0], *arguments[1:])
+    assert done.returncode == code
+    assert message in done.stderr
+
+
+def test_a_trial_that_outlives_its_sweep_in_no_queue_is_not_forgotten(app: App) -> None:
+    """A launcher that is none of ours may leave such a trial behind; here another process stands for its own."""
+    sweep = app.sweep("lr=1,2")
+    with subprocess.Popen(["sleep", "60"]) as process:
+        record = sweep.records[1].with_(
+            state=TrialState.RUNNING, pid=process.pid, pid_started=process_started(process.pid), heartbeat=time.time()
+        )
+        record.write(sweep.dir / "1")
+        done = cancel(sweep.dir)
+        process.kill()
+    assert done.returncode == 2
+    assert "trials 1 run although their sweep has ended, and in no queue" in done.stderr
