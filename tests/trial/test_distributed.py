@@ -29,9 +29,10 @@ DDP = """
 
 
 @pytest.mark.slow
-def test_two_trials_of_two_ranks_in_one_sweep(app: App) -> None:
+@pytest.mark.parametrize("launcher", ["basic", "herd_local"])
+def test_two_trials_of_two_ranks_in_one_sweep(app: App, launcher: str) -> None:
     app.write(DDP)
-    sweep = app.sweep("lr=0.1,0.2", OMP_NUM_THREADS="1")
+    sweep = app.sweep("lr=0.1,0.2", f"hydra/launcher={launcher}", OMP_NUM_THREADS="1")
     assert sweep.states == {0: "completed", 1: "completed"}
     ranks = sorted(path.name for path in app.folder.glob("rank-*"))
     assert ranks == [f"rank-{rank}-of-2-lr-{lr}" for rank in (0, 1) for lr in (0.1, 0.2)]
@@ -39,3 +40,35 @@ def test_two_trials_of_two_ranks_in_one_sweep(app: App) -> None:
     for number in (0, 1):
         rows = read_metrics(sweep.dir / str(number), ["loss"], raw=True).to_pylist()
         assert [row["step"] for row in rows] == [1, 2, 3, 4]
+
+
+TORCHRUN = """
+    import subprocess
+    from pathlib import Path
+    worker = Path(HydraConfig.get().runtime.cwd, "worker.py")
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*torchrun, str(worker), str(cfg.lr)], check=True)
+"""
+WORKER = """
+import sys
+import torch
+import torch.distributed as dist
+from hyperherd import log_result
+
+dist.init_process_group("gloo")
+total = torch.tensor(float(dist.get_rank() + 1))
+dist.all_reduce(total)
+if dist.get_rank() == 0:
+    log_result("total", total * float(sys.argv[1]), step=1)
+dist.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", ["basic", "herd_local"])
+def test_torchrun_inside_a_trial(app: App, launcher: str) -> None:
+    app.write(TORCHRUN)
+    (app.folder / "worker.py").write_text(WORKER)
+    sweep = app.sweep("lr=1,2", f"hydra/launcher={launcher}", OMP_NUM_THREADS="1")
+    totals = [read_metrics(sweep.dir / str(number), ["total"])["value"].to_pylist() for number in (0, 1)]
+    assert totals == [[3.0], [6.0]]
