@@ -14,10 +14,11 @@ from hydra.core.config_store import ConfigStore
 from omegaconf import MISSING, DictConfig, OmegaConf
 
 from hyperherd.errors import SweepError
+from hyperherd.overrides import place_overrides
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app
 from hyperherd.sweep.compose import Shortcut
-from hyperherd.sweep.validate import directory_override, validate
+from hyperherd.sweep.validate import validate
 
 NEWER = not hydra.__version__.startswith("1.3")
 
@@ -152,7 +153,7 @@ def verdicts(app: HydraApp, trials: Sequence[Sequence[str]]) -> Verdicts:
     """Compose every trial in full, and ask the short way about each; what it says must be what Hydra says."""
     where = Path("/nowhere/sweep")
     found = Verdicts([], [])
-    shortcut = Shortcut(app, directory_override(where))
+    shortcut = Shortcut(app, *place_overrides(where, None))
     for trial in planned(trials):
         place = shortcut.prove(trial)
         found.short.append(None if place is None else (place.dir,))

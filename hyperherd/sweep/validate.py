@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import FormatError, SweepError
+from hyperherd.overrides import place_overrides
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.sweep.app import HydraApp, hydra_config
@@ -34,19 +35,13 @@ def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mod
     Raises:
         SweepError: one does not compose, two share a directory, or something else lies in one.
     """
-    find = _finder(app, directory_override(sweep_dir), mode)
+    [where] = place_overrides(sweep_dir, None)
+    find = _finder(app, where, mode)
     placed = [replace(trial, dir=find(trial).dir) for trial in trials]
     _check_distinct(placed)
     for trial, before in zip(placed, trials, strict=True):
         _check_free(trial, before, sweep_dir)
     return placed
-
-
-def directory_override(sweep_dir: Path) -> str:
-    """Return the override that puts a job below `sweep_dir`, wherever its config is composed."""
-    from hyperherd.overrides import override
-
-    return override("hydra.sweep.dir", str(sweep_dir))
 
 
 def _finder(app: HydraApp, where: str, mode: str) -> Callable[[PlannedTrial], Place]:

@@ -1,16 +1,17 @@
-"""Going on with a sweep: by its directory, the latest one, a part of it, and with what has changed meanwhile."""
+"""Whose directory it is, and going on in it: all of a sweep, the latest one, a part of it, with what has changed."""
 
 from __future__ import annotations
 
 import json
 import os
+import signal
 import time
 from pathlib import Path
 
 import pytest
-from conftest import App
+from conftest import App, wait_for
 
-from hyperherd.paths import SweepPaths
+from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
 
@@ -156,3 +157,95 @@ def test_a_lock_left_by_a_killed_sweep_of_this_host_is_taken_over(app: App) -> N
     lock.parent.mkdir(parents=True)
     lock.write_text(json.dumps({"host": os.uname().nodename, "pid": 2**22 + 1, "pid_started": 1, "time": time.time()}))
     assert app.sweep("lr=1").states == {0: "completed"}
+
+
+def test_the_same_command_runs_only_what_is_not_done(app: App) -> None:
+    app.write("""
+        marker = os.path.join(HydraConfig.get().runtime.cwd, "fixed")
+        if cfg.lr == 2 and not os.path.exists(marker): raise ValueError("not yet")
+    """)
+    first = app.sweep("lr=1,2", code=1)
+    multirun = SweepPaths(first.dir).multirun.read_bytes()
+    started = first.records[0].started
+    (app.folder / "fixed").touch()
+    second = app.sweep("lr=3,2,1")
+    assert {trial.number: trial.params["lr"] for trial in second.planned} == {0: 1, 1: 2, 2: 3}
+    assert second.records[0].started == started
+    assert second.records[1].attempt == 1
+    assert TrialPaths(second.dir / "1").log(0, "out").exists()
+    assert SweepPaths(second.dir).multirun.read_bytes() == multirun
+    third = app.sweep("lr=1,2")
+    assert [trial.orphan for trial in third.planned] == [False, False, True]
+    assert "3 trials, 0 to run (3 completed before)" in third.done.stdout
+
+
+def test_two_sweeps_in_the_same_second_get_two_directories(app: App) -> None:
+    app.write("time.sleep(1)")
+    stamp = "hydra.sweep.dir=multirun/${now:%Y-%m-%d_%H}"
+    first, second = (app.start("-m", "hydra/sweeper=herd", stamp, "lr=1") for _ in range(2))
+    outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert (first.returncode, second.returncode) == (0, 0), outputs
+    names = sorted(path.name for path in (app.folder / "multirun").iterdir())
+    assert len(names) == 2
+    assert names[1] == f"{names[0]}_1"
+
+
+def test_a_second_sweep_in_a_directory_that_is_held_is_refused(app: App) -> None:
+    app.write("print('STARTED', flush=True); time.sleep(60)")
+    process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1")
+    wait_for(process, "STARTED")
+    refused = app.sweep("lr=1", code=1)
+    assert "another sweep is running in" in refused.done.stderr
+    os.kill(process.pid, signal.SIGKILL)
+    process.communicate()
+    app.write("pass")
+    assert app.sweep("lr=1").states == {0: "completed"}
+
+
+def test_another_sweep_is_not_mixed_into_a_directory(app: App) -> None:
+    app.sweep("lr=1,2", "width=3")
+    sweep = app.sweep("lr=1,2", "width=4", code=1)
+    assert "holds another sweep" in sweep.done.stderr
+    assert "with width=3 there" in sweep.done.stderr
+    assert "with width=4 here" in sweep.done.stderr
+
+
+def test_the_lock_of_a_dead_host_is_named(app: App) -> None:
+    lock = SweepPaths(app.folder / "multirun/s").lock
+    lock.parent.mkdir(parents=True)
+    lock.write_text(json.dumps({"host": "gone", "pid": 1, "pid_started": 1, "time": time.time()}))
+    sweep = app.sweep("lr=1", code=1)
+    assert f"If its host is gone for good, delete {lock}" in sweep.done.stderr
+    assert Path(lock).exists()
+
+
+def test_a_trial_that_was_killed_before_it_wrote_anything_is_run_again(app: App) -> None:
+    sweep = app.sweep("lr=1,2")
+    for name in ("trial.json", "provenance.json", "summary.json"):
+        (sweep.dir / "1/.hyperherd" / name).unlink(missing_ok=True)
+    (sweep.dir / "1/.hydra/overrides.yaml").unlink()
+    again = app.sweep("lr=1,2")
+    assert again.records[1].attempt == 1
+
+
+def test_a_directory_named_by_the_launcher_is_found_again(app: App) -> None:
+    subdir = "hydra.sweep.subdir=job_${hydra.job.id}"
+    app.sweep("lr=1,2", subdir)
+    assert "2 trials, 0 to run (2 completed before)" in app.sweep("lr=1,2", subdir).done.stdout
+
+
+def test_scattered_trials_are_handed_over_at_once(app: App) -> None:
+    app.write("marker = 'fixed'\nif cfg.lr % 2 and not os.path.exists(marker): raise ValueError('not yet')")
+    app.sweep("lr=1,2,3,4,5", code=1)
+    (app.folder / "fixed").touch()
+    again = app.sweep("lr=1,2,3,4,5")
+    assert again.done.stdout.count("Launching") == 1
+    assert set(again.states.values()) == {"completed"}
+
+
+def test_of_many_sweeps_that_start_at_once_one_gets_the_directory(app: App) -> None:
+    app.write("time.sleep(3)")
+    started = [app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1") for _ in range(4)]
+    told = [process.communicate(timeout=60)[0] for process in started]
+    assert sorted(process.returncode for process in started) == [0, 1, 1, 1], told
+    assert sum("another sweep is running in" in text for text in told) == 3
