@@ -1,0 +1,70 @@
+"""Every command by name, and bsub's answer with whatever noise the site puts around it."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+
+from . import bjobs, control, history, sites
+from .jobs import WAITING
+from .lifecycle import Batch
+from .settings import Settings
+from .submit import read_submission
+from .wire import Reply, Request
+
+REFUSED = "Connection refused by server"
+
+
+def no_answer(request: Request, settings: Settings) -> Reply:
+    """What a command does while mbatchd is down: wait, as often as LSB_NTRIES says."""
+    final = [REFUSED]
+    if request.command == "bsub":
+        final = [f"{REFUSED}. Job not submitted."]
+    elif request.command in ("bkill", "bstop", "bresume", "brequeue"):
+        final = [f"Job <{word}>: {REFUSED}" for word in request.arguments if word[:1].isdigit()] or final
+    return Reply(
+        err=final,
+        rc=255,
+        wait=settings.retry_interval,
+        waiting="LSF is down. Please wait ...",
+        waiting_on_stdout=settings.waiting_on_stdout,
+        retry=True,
+    )
+
+
+def bsub(request: Request, batch: Batch, now: float) -> Reply:
+    settings = batch.settings
+    spec = read_submission(request, settings, batch.table, platform.node())
+    if spec is None:
+        return Reply(needs_stdin=True)
+    pending = sum(element.state in WAITING for element in batch.table.elements())
+    if settings.max_pend_jobs and pending + len(spec.indices or [0]) > settings.max_pend_jobs:
+        waiting = f"Pending job threshold reached. Retrying in {settings.retry_interval:.0f} seconds..."
+        final = "Pending job threshold reached. Job not submitted."
+        return Reply(err=[final], rc=255, wait=settings.retry_interval, waiting=waiting, retry=True)
+    job = batch.table.add(spec, now, settings.max_jobid)
+    line = f"Job <{job.id}> is submitted to {'queue' if spec.queue_asked else 'default queue'} <{spec.queue}>."
+    if settings.bsub_lies:
+        return Reply(err=[settings.bsub_lies], rc=255)
+    told = [] if "BSUB_QUIET" in request.environ else [line]
+    if "BSUB_STDERR" in request.environ:
+        return Reply([*settings.bsub_before, *settings.bsub_after], told)
+    return Reply([*settings.bsub_before, *told, *settings.bsub_after])
+
+
+COMMANDS: dict[str, Callable[[Request, Batch, float], Reply]] = {
+    "bsub": bsub,
+    "bjobs": bjobs.bjobs,
+    "bkill": control.bkill,
+    "bstop": control.bstop,
+    "bresume": control.bresume,
+    "brequeue": control.brequeue,
+    "bmod": control.bmod,
+    "bhist": history.bhist,
+    "bacct": history.bacct,
+    "bpeek": sites.bpeek,
+    "lsid": sites.lsid,
+    "bqueues": sites.bqueues,
+    "bparams": sites.bparams,
+    "bhosts": sites.bhosts,
+}
