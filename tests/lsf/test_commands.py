@@ -2,7 +2,31 @@
 
 from __future__ import annotations
 
+import json
+import sys
+
+import pytest
 from lsf.emulator.site import Site
+
+PYTHON = f"exec {sys.executable} -S -c"
+HANDLES = """
+import os, signal, sys, time
+def handle(number, frame):
+    print("got", signal.Signals(number).name, flush=True)
+    sys.exit({code})
+for name in ("SIGINT", "SIGTERM", "SIGUSR2"):
+    signal.signal(getattr(signal, name), handle)
+open("ready", "w").write(str(os.getpid()))
+time.sleep(3600)
+"""
+
+
+def python(code: str) -> str:
+    """A script that is this Python program."""
+    return f"#!/bin/bash\n{PYTHON} '{code}'\n"
+
+
+# Submission and what a job sees
 
 
 def test_a_script_on_standard_input_runs_and_its_output_comes_with_a_report(lsf: Site) -> None:
@@ -12,3 +36,336 @@ def test_a_script_on_standard_input_runs_and_its_output_comes_with_a_report(lsf:
     text = lsf.wait_file(f"out.{job}.0", f"said by {job} at 0\n")
     assert f"Subject: Job {job}: <name> in cluster <" in text
     assert "Successfully completed." in text
+
+
+def test_the_line_of_bsub_names_the_queue(lsf: Site) -> None:
+    done = lsf.run("bsub", "-J", "plain", "true")
+    assert done.returncode == 0
+    line = next(line for line in done.stdout.splitlines() if line.startswith("Job <"))
+    assert line.split("> is submitted to ")[1].startswith(("default queue <", "queue <"))
+
+
+def test_output_appends_or_overwrites_and_stderr_may_go_apart(lsf: Site) -> None:
+    for name in ("one", "two"):
+        script = f"#!/bin/bash\necho {name}\necho {name} is wrong >&2\n"
+        lsf.wait(lsf.submit(script, "-o", "appended"))
+        lsf.wait(lsf.submit(script, "-oo", "fresh", "-eo", "errors"))
+        lsf.wait_file("appended", f"{name} is wrong\n")
+        lsf.wait_file("fresh", f"\n{name}\n")
+        assert lsf.wait_file("errors", name) == f"{name} is wrong\n"
+    assert lsf.wait_file("appended").count("Sender: LSF System") == 2
+    assert lsf.wait_file("fresh").count("Sender: LSF System") == 1
+
+
+def test_the_exit_code_is_the_scripts(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\n#BSUB -oo out\nexit 7\n")
+    (row,) = lsf.wait(job)
+    assert (row["stat"], row["exit_code"], row["exit_reason"]) == ("EXIT", "7", "-")
+    assert "Exited with exit code 7." in lsf.wait_file("out", "exit code")
+
+
+def test_the_command_line_is_stronger_than_the_script(lsf: Site) -> None:
+    job = lsf.submit(
+        '#!/bin/bash\n#BSUB -J "inside"\n#BSUB -o inside.out\ntrue\n', "-J", "outside", "-o", "outside.out"
+    )
+    assert lsf.rows(job, fields="job_name output_file") == [{"job_name": "outside", "output_file": "outside.out"}]
+
+
+def test_options_are_read_from_anywhere_in_the_script(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\ntrue\n#BSUB -J late # a comment\n#BSUB -Jd 'two words'\n")
+    rows = lsf.rows(job, fields="job_name job_description")
+    assert rows == [{"job_name": "late", "job_description": "two words"}]
+
+
+def test_a_job_has_the_submitters_environment_and_lsfs(lsf: Site) -> None:
+    script = "#!/bin/bash\nenv > env.$LSB_JOBID\necho done >> env.$LSB_JOBID\n"
+    job = lsf.submit(script, "-J", "named", "-n", "1", MINE='it\'s "mine"', LSB_JOBINDEX="77")
+    seen = dict(line.partition("=")[::2] for line in lsf.wait_file(f"env.{job}", "\ndone\n").splitlines())
+    assert seen["MINE"] == 'it\'s "mine"'
+    assert (seen["LSB_JOBID"], seen["LSB_JOBINDEX"], seen["LSB_BATCH_JID"]) == (job, "0", job)
+    assert seen["LSB_JOBNAME"] == "named"
+    assert seen["LS_SUBCWD"] == seen["PWD"] == str(lsf.folder)
+    assert len(seen["LSB_HOSTS"].split()) == 1
+    assert seen["LSB_MCPU_HOSTS"].split() == [seen["LSB_HOSTS"], "1"]
+
+
+def test_what_env_asks_for_is_what_the_job_gets(lsf: Site) -> None:
+    script = "#!/bin/bash\necho =${MINE-unset}=${OTHER-unset}= > env.$LSB_JOBID\n"
+    for asked, seen in (("none", "=unset=unset="), ("all, OTHER=b", "=a=b="), ("all, ~MINE", "=unset=unset=")):
+        job = lsf.submit(script, "-env", asked, MINE="a")
+        lsf.wait_file(f"env.{job}", seen)
+
+
+def test_a_job_runs_where_cwd_says(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\npwd > there\n", "-cwd", str(lsf.folder / "sub_%J"))
+    assert lsf.wait_file(f"sub_{job}/there", "sub").strip() == str(lsf.folder / f"sub_{job}")
+
+
+# Arrays
+
+
+def test_each_element_of_an_array_has_its_index_and_its_end(lsf: Site) -> None:
+    script = (
+        '#!/bin/bash\n#BSUB -J "a[1-5:2,8]"\n#BSUB -o a.%J.%I\necho $LSB_JOBNAME $LSB_BATCH_JID\nexit $LSB_JOBINDEX\n'
+    )
+    job = lsf.submit(script)
+    rows = lsf.wait(job)
+    assert [(row["jobindex"], row["exit_code"]) for row in rows] == [("1", "1"), ("3", "3"), ("5", "5"), ("8", "8")]
+    assert f"a[3] {job}[3]\n" in lsf.wait_file(f"a.{job}.3", "a[3]")
+
+
+def test_elements_can_be_asked_for_one_by_one(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\ntrue\n", "-J", "a[1-6]")
+    assert [row["jobindex"] for row in lsf.rows(f"{job}[2]", f"{job}[4-5]")] == ["2", "4", "5"]
+    done = lsf.run("bjobs", "-noheader", "-o", "jobid", f"{job}[9]")
+    assert done.stderr == f"Job <{job}[9]> is not found\n"
+
+
+def test_no_more_elements_run_at_once_than_the_array_allows(lsf: Site) -> None:
+    script = "#!/bin/bash\nmkdir slot || exit 1\nsleep 0.1\nrmdir slot\n"
+    rows = lsf.wait(lsf.submit(script, "-J", "a[1-6]%1"))
+    assert [row["stat"] for row in rows] == ["DONE"] * 6
+
+
+def test_the_limit_of_an_array_can_be_changed(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\nuntil [ -e go ]; do sleep 0.1; done\n", "-J", "a[1-3]%1")
+    lsf.wait_for(lambda: sorted(lsf.states(job)) == ["PEND", "PEND", "RUN"])
+    done = lsf.run("bmod", "-J", "%3", job)
+    assert f"Parameters of job <{job}> are being changed" in done.stdout
+    lsf.wait(job, until="RUN")
+    (lsf.folder / "go").touch()
+    assert {row["stat"] for row in lsf.wait(job)} == {"DONE"}
+
+
+# Ends
+
+
+def test_bkill_interrupts_first(lsf: Site) -> None:
+    job = lsf.submit(python(HANDLES.format(code=3)), "-o", "out")
+    lsf.wait_file("ready")
+    done = lsf.run("bkill", job)
+    assert (done.returncode, done.stdout) == (0, f"Job <{job}> is being terminated\n")
+    (row,) = lsf.wait(job)
+    assert (row["stat"], row["exit_code"]) == ("EXIT", "3")
+    assert row["exit_reason"] == "TERM_OWNER: job killed by owner"
+    assert "got SIGINT\n" in lsf.wait_file("out", "got")
+
+
+def test_bkill_kills_what_will_not_go(lsf: Site) -> None:
+    script = "#!/bin/bash\ntrap '' INT TERM\ntouch ready\nwhile true; do sleep 0.1; done\n"
+    job = lsf.submit(script)
+    lsf.wait_file("ready")
+    lsf.run("bkill", job)
+    (row,) = lsf.wait(job)
+    assert (row["stat"], row["exit_reason"].split(":")[0]) == ("EXIT", "TERM_OWNER")
+
+
+def test_a_parallel_job_is_killed_at_once(lsf: Site) -> None:
+    job = lsf.submit(python(HANDLES.format(code=3)), "-n", "2", "-R", "span[hosts=1]", "-o", "out")
+    lsf.wait_file("ready")
+    lsf.run("bkill", job)
+    (row,) = lsf.wait(job)
+    assert (row["stat"], row["exit_code"]) == ("EXIT", "137")
+    assert "got" not in lsf.wait_file("out", "exit code 137")
+
+
+def test_one_element_is_killed_alone(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\nuntil [ -e go ]; do sleep 0.1; done\n", "-J", "a[1-2]")
+    lsf.wait(job, until="RUN")
+    assert lsf.run("bkill", f"{job}[2]").stdout == f"Job <{job}[2]> is being terminated\n"
+    lsf.wait(f"{job}[2]", until="EXIT")
+    assert lsf.states(f"{job}[1]") == ["RUN"]
+    (lsf.folder / "go").touch()
+    lsf.wait(f"{job}[1]", until="DONE")
+
+
+def test_a_held_job_is_killed_before_it_starts(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\ntouch started\n", "-H")
+    lsf.wait(job, until="PSUSP")
+    assert lsf.run("bkill", "-s", "USR2", job).stderr.startswith(f"Job <{job}>: Job has not started yet")
+    lsf.run("bkill", job)
+    (row,) = lsf.wait(job)
+    assert row["stat"] == "EXIT"
+    assert not (lsf.folder / "started").exists()
+
+
+def test_bkill_tells_what_it_could_not_do(lsf: Site) -> None:
+    ended = lsf.submit("#!/bin/bash\ntrue\n")
+    lsf.wait(ended)
+    held = lsf.submit("#!/bin/bash\ntrue\n", "-H")
+    done = lsf.run("bkill", ended, "999999", held)
+    assert done.returncode == 255
+    assert f"Job <{ended}>: Job has already finished" in done.stderr
+    assert "Job <999999>: No matching job found" in done.stderr
+    assert f"Job <{held}> is being terminated" in done.stdout
+    lsf.wait(held, until="EXIT")
+    assert "123_4" in lsf.run("bkill", "123_4").stderr
+
+
+def test_a_signal_reaches_the_script_and_its_child(lsf: Site) -> None:
+    script = f"#!/bin/bash\ntrap : USR2\n{sys.executable} -S -c '{HANDLES.format(code=3)}'\necho child $?\nexit 4\n"
+    job = lsf.submit(script, "-o", "out")
+    lsf.wait_file("ready")
+    assert lsf.run("bkill", "-s", "USR2", job).stdout == f"Job <{job}> is being signaled\n"
+    (row,) = lsf.wait(job)
+    assert row["exit_code"] == "4"
+    assert "got SIGUSR2\nchild 3\n" in lsf.wait_file("out", "child 3")
+
+
+@pytest.mark.slow
+def test_the_run_limit_sends_usr2_which_ends_a_script_without_a_trap(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\nsleep 3600\n", "-W", "1", "-o", "out")
+    (row,) = lsf.wait(job)
+    assert (row["stat"], row["exit_code"]) == ("EXIT", "140")
+    assert row["exit_reason"] == "TERM_RUNLIMIT: job killed after reaching LSF run time limit"
+    assert "Exited with exit code 140." in lsf.wait_file("out", "exit code")
+
+
+@pytest.mark.slow
+def test_the_warning_comes_before_the_run_limit(lsf: Site) -> None:
+    script = python(HANDLES.format(code=5))
+    job = lsf.submit("#!/bin/bash\n#BSUB -W 3\n#BSUB -wa USR2\n#BSUB -wt 2\n#BSUB -o out\n" + script)
+    (row,) = lsf.wait(job)
+    assert (row["exit_code"], row["exit_reason"]) == ("5", "-")
+    assert "got SIGUSR2\n" in lsf.wait_file("out", "got")
+
+
+# Again
+
+
+def test_an_exit_code_requeues_the_job_under_its_id(lsf: Site) -> None:
+    script = "#!/bin/bash\necho run >> runs\n[ $(wc -l < runs) -ge 3 ] || { echo lost; exit 99; }\necho kept\n"
+    job = lsf.submit(script, "-Q", "99", "-o", "out")
+    (row,) = lsf.wait(job)
+    assert (row["jobid"], row["stat"]) == (job, "DONE")
+    assert lsf.wait_file("runs") == "run\n" * 3
+    text = lsf.wait_file("out", "kept")
+    assert "lost\n\n" not in text.partition("follows:")[2]
+    assert text.count("Sender: LSF System") == 1
+
+
+def test_other_codes_do_not_requeue(lsf: Site) -> None:
+    (row,) = lsf.wait(lsf.submit("#!/bin/bash\necho run >> runs\nexit 3\n", "-Q", "all ~3"))
+    assert (row["stat"], row["exit_code"], lsf.wait_file("runs")) == ("EXIT", "3", "run\n")
+
+
+def test_brequeue_runs_a_job_again(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\necho run >> runs\n[ $(wc -l < runs) -ge 2 ] || sleep 3600\n")
+    lsf.wait_file("runs")
+    done = lsf.run("brequeue", job)
+    assert (done.returncode, done.stdout) == (0, f"Job <{job}> is being requeued\n")
+    lsf.wait(job, until="DONE")
+    assert lsf.wait_file("runs") == "run\nrun\n"
+
+
+def test_a_stopped_job_goes_on_when_it_is_resumed(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\ntouch ready\nuntil [ -e go ]; do sleep 0.1; done\n")
+    lsf.wait_file("ready")
+    assert lsf.run("bstop", job).stdout == f"Job <{job}> is being stopped\n"
+    lsf.wait(job, until="USUSP")
+    (lsf.folder / "go").touch()
+    assert lsf.run("bresume", job).stdout == f"Job <{job}> is being resumed\n"
+    lsf.wait(job, until="DONE")
+
+
+def test_a_held_job_starts_when_it_is_resumed(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\ntrue\n", "-H")
+    lsf.wait(job, until="PSUSP")
+    lsf.run("bresume", job)
+    lsf.wait(job, until="DONE")
+
+
+def test_a_dependency_holds_a_job_back(lsf: Site) -> None:
+    first = lsf.submit("#!/bin/bash\nuntil [ -e go ]; do sleep 0.1; done\nexit 3\n")
+    after = lsf.submit("#!/bin/bash\n[ -e go ]\n", "-w", f"exit({first}, 3) && !done({first})")
+    never = lsf.submit("#!/bin/bash\ntrue\n", "-w", f"done({first})")
+    lsf.wait(first, until="RUN")
+    assert lsf.states(after, never) == ["PEND", "PEND"]
+    (lsf.folder / "go").touch()
+    lsf.wait(after, until="DONE")
+    assert lsf.states(never) == ["PEND"]
+
+
+# Refusals
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (["-q", "nosuch"], "nosuch: No such queue. Job not submitted."),
+        (["-W", "abc"], "abc: Bad RUNLIMIT specification. Job not submitted."),
+        (["-R", "rusage[mem"], "Bad resource requirement syntax. Job not submitted."),
+        (["-R", "nonsense[mem=1]"], "Bad resource requirement syntax. Job not submitted."),
+        (["-R", "rusage[mem=1] rusage[mem=2]"], "Bad resource requirement syntax. Job not submitted."),
+        (["-J", "a[1-100000]"], "Job array index too large. Job not submitted."),
+        (["-J", "a[0-3]"], "Job not submitted."),
+        (["-w", "done(999999)"], "999999: No matching job found. Job not submitted."),
+        (["-wa", "USR2", "-wt", "90s", "-W", "5"], "Job not submitted."),
+        (["-Z", "1"], "illegal option"),
+        (["-n", "none"], "Job not submitted."),
+    ],
+)
+def test_what_cannot_be_read_is_refused(lsf: Site, options: list[str], told: str) -> None:
+    done = lsf.run("bsub", *options, stdin="#!/bin/bash\ntrue\n")
+    assert done.returncode == 255
+    assert told in done.stderr
+    assert "is submitted" not in done.stdout
+
+
+def test_nothing_to_run_is_refused(lsf: Site) -> None:
+    done = lsf.run("bsub", stdin="#!/bin/bash\n#BSUB -J empty\n")
+    assert (done.returncode, "No command is specified. Job not submitted." in done.stderr) == (255, True)
+
+
+# Queries
+
+
+def test_json_has_every_value_as_text_and_tells_of_what_is_missing(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\nexit 3\n")
+    lsf.wait(job)
+    done = lsf.run("bjobs", "-json", "-o", "jobid jobindex stat exit_code exit_reason", job, "999999")
+    told = json.loads(done.stdout)
+    found = {"JOBID": job, "JOBINDEX": "0", "STAT": "EXIT", "EXIT_CODE": "3", "EXIT_REASON": ""}
+    assert told["RECORDS"] == [found, {"JOBID": "999999", "ERROR": "Job <999999> is not found"}]
+    assert (told["COMMAND"], told["JOBS"]) == ("bjobs", 2)
+
+
+def test_json_and_noheader_exclude_each_other(lsf: Site) -> None:
+    assert lsf.run("bjobs", "-json", "-noheader", "-o", "jobid").returncode == 255
+
+
+def test_a_header_names_the_fields(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\ntrue\n", "-H")
+    assert lsf.run("bjobs", "-o", "jobid stat delimiter='|'", job).stdout == f"JOBID|STAT\n{job}|PSUSP\n"
+
+
+def test_a_field_that_does_not_exist_is_refused(lsf: Site) -> None:
+    done = lsf.run("bjobs", "-o", "jobid nosuchfield")
+    assert (done.returncode, done.stdout) == (255, "")
+
+
+def test_finished_jobs_are_listed_when_they_are_asked_for(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\ntrue\n", "-J", "finished")
+    lsf.wait(job)
+    assert job not in lsf.run("bjobs", "-noheader", "-o", "jobid").stdout.split()
+    assert job in lsf.run("bjobs", "-a", "-noheader", "-o", "jobid").stdout.split()
+    assert lsf.run("bjobs", "-noheader", "-o", "stat", job).stdout == "DONE\n"
+
+
+def test_history_and_accounts_tell_of_the_end(lsf: Site) -> None:
+    job = lsf.submit("#!/bin/bash\nexit 3\n")
+    lsf.wait(job)
+
+    def told(*words: str) -> str:
+        return "".join(line.strip() for line in lsf.run(*words).stdout.splitlines())
+
+    lsf.wait_for(lambda: "Completed <exit>" in told("bhist", "-l", "-n", "0", job))
+    assert "Exited with exit code 3" in told("bhist", "-l", "-n", "0", job)
+    lsf.wait_for(lambda: "Completed <exit>" in told("bacct", "-l", job))
+    assert "No matching job found" in lsf.run("bhist", "-l", "999999").stderr
+
+
+def test_lsid_names_the_product_and_the_cluster(lsf: Site) -> None:
+    lines = lsf.run("lsid").stdout.splitlines()
+    assert lines[0].startswith("IBM Spectrum LSF")
+    assert any(line.startswith("My cluster name is ") for line in lines)

@@ -6,6 +6,6 @@ its own (`supervisor.py`), which ends when the last process of the job has. Stan
 daemon, and the daemon does not outlive whoever holds the other end of its standard input.
 
 Not emulated, and refused by name where it is an option: normalisation by CPU factor, fair share, jobs on several hosts
-(slots are counted on all of them, the script runs here), esub, interactive jobs, checkpoints, cgroups, pre- and post-exec
-commands, binding of devices beyond CUDA_VISIBLE_DEVICES.
+(slots are counted on all of them, the script runs here), esub, interactive jobs, checkpoints, cgroups, commands before
+and after the job, binding of devices beyond CUDA_VISIBLE_DEVICES.
 """

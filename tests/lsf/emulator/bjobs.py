@@ -7,8 +7,8 @@ import re
 import textwrap
 from typing import NamedTuple
 
-from .fields import ALIASES, FIELDS, moment
-from .history import wrapped
+from .fields import ALIASES, FIELDS
+from .history import described, wrapped
 from .jobs import DONE, EXIT, FINISHED, PEND, PSUSP, RUN, SSUSP, USUSP, WAITING, Element
 from .lifecycle import Batch
 from .options import BJOBS, Parsed, parse_mixed
@@ -81,10 +81,8 @@ def _listed(state: str, flags: set[str]) -> bool:
 
 def _columns(parsed: Parsed, batch: Batch) -> tuple[list[Column], str]:
     """What -o, LSB_BJOBS_FORMAT or nothing asks for."""
-    text = parsed.values.get("o") or (
-        "" if "w" in parsed.flags else batch.settings.lsf_conf.get("LSB_BJOBS_FORMAT", "")
-    )
-    text = text or DEFAULT
+    site = "" if "w" in parsed.flags else batch.settings.lsf_conf.get("LSB_BJOBS_FORMAT", "")
+    text = parsed.values.get("o") or site or DEFAULT
     found = re.search(r"""delimiter=(?:'([^']*)'|"([^"]*)"|(\S+))""", text)
     delimiter = next((part for part in found.groups() if part is not None), "") if found else ""
     if found and len(delimiter) != 1:
@@ -154,19 +152,14 @@ def _arrays(found: list[Element]) -> list[str]:
         counts = [sum(e.state == state for e in job.elements) for state in states]
         spec = job.spec
         numbers = "".join(f"{n:5d}" if i < 4 else f"{n:6d}" for i, n in enumerate(counts))
-        lines.append(
-            f"{job.id:<8d} {(spec.name + spec.array_spec)[:11]:<11s} {spec.user:<7s} {len(job.elements):5d}{numbers}"
-        )
+        name = (spec.name + spec.array_spec)[:11]
+        lines.append(f"{job.id:<8d} {name:<11s} {spec.user:<7s} {len(job.elements):5d}{numbers}")
     return lines
 
 
 def _long(element: Element, batch: Batch, now: float) -> list[str]:
     spec = element.job.spec
-    name = f"Job Name <{element.name}>, " if spec.name else ""
-    first = (
-        f"Job <{element.batch_id}>, {name}User <{spec.user}>, Project <{spec.project}>, Status <{shown_state(element, batch)}>, "
-        f"Queue <{spec.queue}>, Command <{spec.command}>, Share group charged </{spec.user}>"
-    )
+    first = f"{described(element, shown_state(element, batch))}, Share group charged </{spec.user}>"
     files = "".join(f", {kind} File <{path}>" for kind, path in (("Output", spec.out), ("Error", spec.err)) if path)
     codes = f", Requeue exit values <{' '.join(map(str, sorted(spec.requeue_codes)))}>" if spec.requeue_codes else ""
     resources = f", Requested Resources <{' '.join(spec.resources)}>" if spec.resources else ""

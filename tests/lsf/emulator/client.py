@@ -8,13 +8,14 @@ from __future__ import annotations
 import marshal
 import os
 import sys
+import time
 from _socket import AF_UNIX, SHUT_WR, SOCK_STREAM, socket
 from typing import Any
 
 REFUSED = "Connection refused by server"
 
 
-def ask(folder: str, request: dict[str, Any]) -> dict[str, Any] | None:
+def ask(folder: str, request: dict[str, Any]) -> Any:
     """One question to the daemon; None when no one is there."""
     here = os.open(".", os.O_RDONLY) if os.access(".", os.R_OK) else -1
     link = socket(AF_UNIX, SOCK_STREAM)
@@ -33,7 +34,7 @@ def ask(folder: str, request: dict[str, Any]) -> dict[str, Any] | None:
         if here >= 0:
             os.chdir(here)
             os.close(here)
-    return marshal.loads(b"".join(parts)) if parts else None  # type: ignore[no-any-return]
+    return marshal.loads(b"".join(parts)) if parts else None
 
 
 def down(command: str, arguments: list[str]) -> dict[str, Any]:
@@ -44,8 +45,13 @@ def down(command: str, arguments: list[str]) -> dict[str, Any]:
     elif command in ("bkill", "bstop", "bresume", "brequeue"):
         final = [f"Job <{a}>: {REFUSED}" for a in arguments if a[:1].isdigit()] or final
     return {
-        **{"out": [], "err": final, "rc": 255, "retry": True, "wait": 1.0},
-        **{"waiting": "LSF is down. Please wait ...", "waiting_on_stdout": False},
+        "out": [],
+        "err": final,
+        "rc": 255,
+        "retry": True,
+        "wait": 1.0,
+        "waiting": "LSF is down. Please wait ...",
+        "waiting_on_stdout": False,
     }
 
 
@@ -56,11 +62,9 @@ def say(stream: Any, lines: list[str]) -> None:
 
 
 def main() -> int:
-    import time
-
     folder, command, *arguments = sys.argv[1:]
     try:
-        cwd = os.getcwd()
+        cwd = os.getcwd()  # noqa: PTH109 -- pathlib is an import too many here
     except FileNotFoundError:
         cwd = os.environ.get("PWD", "/")
     umask = os.umask(0)

@@ -5,31 +5,19 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 
-from . import bjobs, control, history, sites
+from . import bjobs, client, control, history, sites
 from .jobs import WAITING
 from .lifecycle import Batch
 from .settings import Settings
 from .submit import read_submission
 from .wire import Reply, Request
 
-REFUSED = "Connection refused by server"
-
 
 def no_answer(request: Request, settings: Settings) -> Reply:
     """What a command does while mbatchd is down: wait, as often as LSB_NTRIES says."""
-    final = [REFUSED]
-    if request.command == "bsub":
-        final = [f"{REFUSED}. Job not submitted."]
-    elif request.command in ("bkill", "bstop", "bresume", "brequeue"):
-        final = [f"Job <{word}>: {REFUSED}" for word in request.arguments if word[:1].isdigit()] or final
-    return Reply(
-        err=final,
-        rc=255,
-        wait=settings.retry_interval,
-        waiting="LSF is down. Please wait ...",
-        waiting_on_stdout=settings.waiting_on_stdout,
-        retry=True,
-    )
+    reply = Reply(**client.down(request.command, request.arguments))
+    reply.wait, reply.waiting_on_stdout = settings.retry_interval, settings.waiting_on_stdout
+    return reply
 
 
 def bsub(request: Request, batch: Batch, now: float) -> Reply:
@@ -68,3 +56,10 @@ COMMANDS: dict[str, Callable[[Request, Batch, float], Reply]] = {
     "bparams": sites.bparams,
     "bhosts": sites.bhosts,
 }
+
+
+def run(request: Request, batch: Batch, now: float) -> Reply:
+    """The answer to a command; a CommandError says why it is refused."""
+    if request.arguments == ["-V"]:
+        return Reply(err=[*sites.BANNER])
+    return COMMANDS[request.command](request, batch, now)

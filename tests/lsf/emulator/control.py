@@ -84,9 +84,8 @@ def _kill(element: Element, batch: Batch, now: float, name: str, flags: set[str]
         return None
     if element.ending and not name:
         return "Operation is in progress"
-    element.events.append(
-        (now, f"Signal <{name or 'TERM'}> requested by user or administrator <{element.job.spec.user}>")
-    )
+    who = element.job.spec.user
+    element.events.append((now, f"Signal <{name or 'TERM'}> requested by user or administrator <{who}>"))
     batch.end(element, "TERM_OWNER", now, state, at_once=name == "KILL")
     return None
 
@@ -134,9 +133,7 @@ def brequeue(request: Request, batch: Batch, now: float) -> Reply:
         if element.state in WAITING:
             return "Job has not started yet"
         if element.over:
-            if not (
-                "a" in flags or (element.state == EXIT and "e" in flags) or (element.state == DONE and "d" in flags)
-            ):
+            if not flags & {"a", "e" if element.state == EXIT else "d"}:
                 return FINISHED_ALREADY
             requeue(element, then, now, "Job has been requeued")
         elif element.state in STARTED and (not flags & {"e", "d"} or flags & {"a", "r"}):

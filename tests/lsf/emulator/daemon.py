@@ -113,10 +113,10 @@ class Daemon:
         self.batch.table.clean(now - settings.clean_period)
         self.batch.step(now)
         try:
-            reply = commands.COMMANDS[request.command](request, self.batch, now)
+            reply = commands.run(request, self.batch, now)
         except CommandError as refusal:
             reply = Reply(err=[str(refusal)], rc=255)
-        except Exception:  # the daemon's boundary: a defect of the emulator must not end the cluster
+        except Exception:  # noqa: BLE001 -- the daemon's boundary: a defect of the emulator must not end the cluster
             traceback.print_exc()
             reply = Reply(err=["lsfemu: " + traceback.format_exc()], rc=254)
         if settings.slow and not reply.needs_stdin:

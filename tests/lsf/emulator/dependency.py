@@ -12,7 +12,7 @@ from .wire import CommandError
 
 TOKEN = re.compile(r"""\s*(&&|\|\||!|\(|\)|,|"[^"]*"|'[^']*'|[<>=!]=?\s*\d+|[^\s()&|!,"']+)""")
 COMPARE: dict[str, Callable[[int, int], bool]] = {
-    "": operator.eq, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
+    "": operator.eq, "=": operator.eq, "==": operator.eq, "!=": operator.ne, "<": operator.lt, "<=": operator.le,
     ">": operator.gt, ">=": operator.ge,
 }  # fmt: skip
 CONDITIONS = ("done", "ended", "exit", "started")
@@ -133,7 +133,5 @@ def _state_of(condition: str, element: Element, code: str) -> Verdict:
         found = re.fullmatch(r"([<>=!]=?)?\s*(\d+)", code)
         if not found:
             raise _bad()
-        true = COMPARE[(found[1] or "").replace("=", "==") if found[1] == "=" else found[1] or ""](
-            element.code or 0, int(found[2])
-        )
+        true = COMPARE[found[1] or ""](element.code or 0, int(found[2]))
     return Verdict(true, true)

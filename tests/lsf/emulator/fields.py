@@ -53,6 +53,13 @@ def time_left(e: Element, batch: Batch, now: float) -> str:
     return f"{left // 60}:{left % 60} L"
 
 
+NEVER_SET = (
+    *("mem", "avg_mem", "swap", "swaplimit", "idle_factor", "exception_status", "kill_reason", "suspend_reason"),
+    *("resume_reason", "delay_reason", "job_group", "service_class", "rsvid", "esub", "pids", "input_file", "gpu_mode"),
+    *("pre_exec_command", "post_exec_command", "j_exclusive", "ru_utime", "ru_stime", "hrusage", "licproject"),
+    *("estimated_start_time", "specified_start_time", "specified_terminate_time", "estimated_run_time", "network_req"),
+    *("alloc_slot", "ask_hosts", "exec_home", "forward_time", "forward_cluster"),
+)
 FIELDS: dict[str, Field] = {
     "jobid": Field(7, job_id),
     "jobindex": Field(8, lambda e, b, t: e.index),
@@ -96,15 +103,7 @@ FIELDS: dict[str, Field] = {
     "sub_cwd": Field(10, lambda e, b, t: e.job.spec.cwd),
     "output_file": Field(11, lambda e, b, t: e.job.spec.out or ""),
     "error_file": Field(10, lambda e, b, t: e.job.spec.err or ""),
-    **{
-        name: Field(12, lambda e, b, t: "")
-        for name in (
-            "mem avg_mem swap swaplimit idle_factor exception_status kill_reason suspend_reason resume_reason delay_reason "
-            "job_group service_class rsvid esub pids input_file pre_exec_command post_exec_command gpu_mode j_exclusive "
-            "ru_utime ru_stime hrusage licproject estimated_start_time specified_start_time specified_terminate_time "
-            "estimated_run_time network_req alloc_slot ask_hosts exec_home forward_time forward_cluster"
-        ).split()
-    },
+    **dict.fromkeys(NEVER_SET, Field(12, lambda e, b, t: "")),
 }
 ALIASES = {
     "id": "jobid", "name": "job_name", "description": "job_description", "proj": "proj_name", "project": "proj_name",

@@ -20,6 +20,15 @@ def wrapped(text: str, width: int = 80, indent: int = 21) -> list[str]:
     return lines
 
 
+def described(element: Element, status: str = "") -> str:
+    """The words that begin the long forms of bjobs, bhist and bacct."""
+    spec = element.job.spec
+    name = f", Job Name <{element.name}>" if spec.name else ""
+    placed = f", Status <{status}>, Queue <{spec.queue}>" if status else ""
+    owner = f"User <{spec.user}>, Project <{spec.project}>"
+    return f"Job <{element.batch_id}>{name}, {owner}{placed}, Command <{spec.command}>"
+
+
 def _choose(ids: list[str], batch: Batch) -> list[Element]:
     found = []
     for text in ids:
@@ -52,13 +61,7 @@ def _row(element: Element, now: float) -> str:
 
 def _long_history(element: Element, now: float) -> list[str]:
     spec = element.job.spec
-    name = f"Job Name <{element.name}>, " if spec.name else ""
-    lines = [
-        "",
-        *wrapped(
-            f"Job <{element.batch_id}>, {name}User <{spec.user}>, Project <{spec.project}>, Command <{spec.command}>"
-        ),
-    ]
+    lines = ["", *wrapped(described(element))]
     where = f"Submitted from host <{spec.from_host}>, to Queue <{spec.queue}>, CWD <{spec.cwd}>;"
     for at, text in [(element.submitted, where), *element.events]:
         lines += wrapped(f"{stamp(at)}: {text}", indent=26)
@@ -100,26 +103,21 @@ def bacct(request: Request, batch: Batch, now: float) -> Reply:
 
 def _account(element: Element) -> list[str]:
     spec = element.job.spec
-    name = f"Job Name <{element.name}>, " if spec.name else ""
-    first = (
-        f"Job <{element.batch_id}>, {name}User <{spec.user}>, Project <{spec.project}>, Status <{element.state}>, "
-        f"Queue <{spec.queue}>, Command <{spec.command}>, Share group charged </{spec.user}>"
-    )
-    lines = ["", *wrapped(first)]
-    submitted = (
-        f"Submitted from host <{spec.from_host}>, CWD <{spec.cwd}>{f', Output File <{spec.out}>' if spec.out else ''};"
-    )
+    lines = ["", *wrapped(f"{described(element, element.state)}, Share group charged </{spec.user}>")]
+    out = f", Output File <{spec.out}>" if spec.out else ""
+    submitted = f"Submitted from host <{spec.from_host}>, CWD <{spec.cwd}>{out};"
     events = [(at, text) for at, text in element.events if text.startswith(("Dispatched", "Completed"))]
     for at, text in [(element.submitted, submitted), *events]:
         lines += wrapped(f"{stamp(at, year=False)}: {text}")
     wait = int(element.time_in("PEND", 0))
     turnaround = int((element.ended or 0) - element.submitted)
+    numbers = f"{element.cpu:5.2f} {wait:8d} {turnaround:14d} {element.state.lower():>8s} {0:14.4f}"
     return [
         *lines,
         "",
         "Accounting information about this job:",
         f"     Share group charged </{spec.user}>",
         "     CPU_T     WAIT     TURNAROUND   STATUS     HOG_FACTOR    MEM    SWAP",
-        f"     {element.cpu:5.2f} {wait:8d} {turnaround:14d} {element.state.lower():>8s} {0:14.4f} {element.peak >> 20:5d}M {0:6d}M",
+        f"     {numbers} {element.peak >> 20:5d}M {0:6d}M",
         LONG_RULE,
     ]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from . import processes, report, runs
 from .dependency import weigh
-from .jobs import DONE, EXIT, PEND, PSUSP, RUN, STARTED, USUSP, Element, Ending, Table
+from .jobs import DONE, EXIT, PEND, PSUSP, STARTED, USUSP, Element, Ending, Table
 from .settings import Settings
 
 KILL_AGAIN = 0.2  # seconds; a process may be born between the look at /proc and the KILL

@@ -50,10 +50,8 @@ def deliver(element: Element, settings: Settings, folder: Path) -> None:
             with open(out, "w" if spec.out_overwrites and not direct else "a", errors="surrogateescape") as file:
                 file.write(text)
         if err is not None and not direct:
-            with (
-                open(err, "wb" if spec.err_overwrites else "ab") as target,
-                open(element.spool + ".err", "rb") as source,
-            ):
+            mode = "wb" if spec.err_overwrites else "ab"
+            with open(element.spool + ".err", "rb") as source, open(err, mode) as target:
                 shutil.copyfileobj(source, target)
     except OSError as lost:
         element.events.append((element.ended or 0.0, f"Output is lost: {lost.strerror}"))
@@ -76,13 +74,14 @@ def report(element: Element, settings: Settings) -> str:
     spec, host, cluster = element.job.spec, " ".join(dict.fromkeys(element.hosts)), settings.cluster
     name = spec.name + spec.array_spec or spec.command
     title = "Done" if element.state == DONE else "Exited"
+    placed = f"in cluster <{cluster}> at"
     cpu, peak = f"{element.cpu:.2f} sec.", f"{element.peak / (1 << 20):.0f} MB"
     return f"""\
 Sender: LSF System <lsfadmin@{host}>
 Subject: Job {element.batch_id}: <{name}> in cluster <{cluster}> {title}
 
-Job <{name}> was submitted from host <{spec.from_host}> by user <{spec.user}> in cluster <{cluster}> at {stamp(element.submitted)}
-Job was executed on host(s) <{host}>, in queue <{spec.queue}>, as user <{spec.user}> in cluster <{cluster}> at {stamp(element.started)}
+Job <{name}> was submitted from host <{spec.from_host}> by user <{spec.user}> {placed} {stamp(element.submitted)}
+Job was executed on host(s) <{host}>, in queue <{spec.queue}>, as user <{spec.user}> {placed} {stamp(element.started)}
 <{Path.home()}> was used as the home directory.
 <{spec.exec_cwd or spec.cwd}> was used as the working directory.
 Started at {stamp(element.started)}

@@ -48,22 +48,26 @@ def expand(element: Element, text: str) -> str:
 
 
 def output_path(element: Element, text: str | None) -> Path | None:
-    """Where -o or -e points, seen from the directory that the job was submitted in."""
+    """Where -o or -e points, seen from the directory that the job runs in."""
     if not text:
         return None
-    path = os.path.join(element.job.spec.cwd, expand(element, text))  # noqa: PTH118 -- keeps the slash at the end
+    base = working_directory(element)
+    path = os.path.join(base, expand(element, text))  # noqa: PTH118 -- keeps the slash at the end
     if path.endswith("/"):
         path += f"{element.job.id}{f'.{element.index}' if element.index else ''}.out"
     return Path(path)
 
 
+def working_directory(element: Element) -> str:
+    """-cwd, or where the job was submitted."""
+    return str(Path(element.job.spec.cwd, expand(element, element.job.spec.exec_cwd)))
+
+
 def _cwds(element: Element) -> list[str]:
-    spec = element.job.spec
-    if not spec.exec_cwd:
-        return [spec.cwd, "/tmp"]
-    path = Path(spec.cwd, expand(element, spec.exec_cwd))
-    path.mkdir(parents=True, exist_ok=True)
-    return [str(path), "/tmp"]
+    path = working_directory(element)
+    if element.job.spec.exec_cwd:
+        Path(path).mkdir(parents=True, exist_ok=True)
+    return [path, "/tmp"]
 
 
 def _environment(element: Element, settings: Settings, folder: Path) -> dict[str, str]:

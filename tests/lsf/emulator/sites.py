@@ -5,19 +5,21 @@ from __future__ import annotations
 import platform
 from pathlib import Path
 
+from .control import FINISHED_ALREADY
 from .jobs import STARTED, WAITING
 from .lifecycle import Batch
 from .options import BPEEK, PLAIN, parse_mixed
 from .runs import output
 from .wire import CommandError, Reply, Request
 
+BANNER = ("IBM Spectrum LSF Standard 10.1.0.15, Jan 01 2024", "This is an emulator for tests, not a product of IBM.")
+
 
 def lsid(request: Request, batch: Batch, now: float) -> Reply:
     parse_mixed(PLAIN["lsid"], request.arguments)
     return Reply(
         [
-            "IBM Spectrum LSF Standard 10.1.0.15, Jan 01 2024",
-            "This is an emulator for tests, not a product of IBM.",
+            *BANNER,
             "",
             f"My cluster name is {batch.settings.cluster}",
             f"My master name is {platform.node()}",
@@ -81,9 +83,7 @@ def bpeek(request: Request, batch: Batch, now: float) -> Reply:
         raise CommandError(f"Job <{parsed.rest[0]}> is not found")
     element = elements[0]
     if element.state not in STARTED:
-        raise CommandError(
-            f"Job <{element.batch_id}> : Not yet started." if not element.over else "Job has already finished"
-        )
+        raise CommandError(FINISHED_ALREADY if element.over else f"Job <{element.batch_id}> : Not yet started.")
     err = Path(element.spool + ".err")
     errors = err.read_text(errors="surrogateescape").splitlines() if err.exists() else []
     stderr = ["<< output from stderr >>", *errors] if errors else []

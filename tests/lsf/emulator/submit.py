@@ -49,7 +49,8 @@ def read_submission(request: Request, settings: Settings, table: Table, host: st
     _read_flags(spec, parsed)
     _read_places(spec, parsed, settings)
     for option, value in parsed.values.items():
-        _READERS.get(option, lambda *_: None)(spec, value, settings)
+        if option in _READERS:
+            _READERS[option](spec, value, settings)
     _read_resources(spec, parsed, settings)
     _read_warning(spec, parsed)
     spec.dependency = parsed.values.get("w", "")
@@ -63,9 +64,7 @@ def _read_flags(spec: Submission, parsed: Parsed) -> None:
     if {"r", "rn"} <= flags:
         raise values.not_submitted("-r and -rn cannot be used together")
     if {"o", "oo"} <= set(parsed.values) or {"e", "eo"} <= set(parsed.values):
-        raise values.not_submitted(
-            "An option that appends and one that overwrites the same output cannot be used together"
-        )
+        raise values.not_submitted("Output is either appended (-o, -e) or overwritten (-oo, -eo)")
     spec.rerunnable = "r" in flags
     spec.exclusive = "x" in flags
     spec.held = "H" in flags

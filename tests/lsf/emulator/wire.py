@@ -25,8 +25,8 @@ class Request:
 class Reply:
     """What the command is to print, after `wait` seconds, and its exit code.
 
-    With `needs_stdin` the command sends the same again with its standard input. With `retry` it says that text and comes
-    back after `wait` seconds, at most LSB_NTRIES times, and then fails with what is in `err`.
+    With `needs_stdin` the command sends the same again with its standard input. With `retry` it says `waiting`, comes
+    back after `wait` seconds, does so LSB_NTRIES times at most, and then fails with what is in `err`.
     """
 
     out: list[str] = field(default_factory=list)
