@@ -166,7 +166,7 @@ def test_a_parallel_job_is_killed_at_once(lsf: Site) -> None:
     lsf.run("bkill", job)
     (row,) = lsf.wait(job)
     assert (row["stat"], row["exit_code"]) == ("EXIT", "137")
-    assert "got" not in lsf.wait_file("out", "exit code 137")
+    assert "got SIG" not in lsf.wait_file("out", "exit code 137")
 
 
 def test_one_element_is_killed_alone(lsf: Site) -> None:

@@ -69,10 +69,10 @@ class Daemon:
             for pid in left:
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
-            with contextlib.suppress(ChildProcessError):
-                while os.waitpid(-1, os.WNOHANG)[0]:
-                    pass
             time.sleep(0.01)
+        with contextlib.suppress(ChildProcessError):
+            while True:  # the dead whose parents are dead have come to this process
+                os.wait()
 
     def _stamp(self) -> tuple[int, int]:
         found = (self.folder / FILE).stat()

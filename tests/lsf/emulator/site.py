@@ -50,8 +50,9 @@ class Site:
     def rows(self, *ids: str, fields: str = FIELDS) -> list[Row]:
         """What bjobs tells of the jobs, one row each."""
         done = self.run("bjobs", "-a", "-noheader", "-o", f"{fields} delimiter='^'", *ids)
-        lines = [line.split("^") for line in done.stdout.splitlines() if "^" in line]
-        return [dict(zip(fields.split(), line, strict=True)) for line in lines]
+        names = fields.split()
+        lines = [line.split("^") for line in done.stdout.splitlines() if "Please wait" not in line]
+        return [dict(zip(names, line, strict=True)) for line in lines if len(line) == len(names)]
 
     def states(self, *ids: str) -> list[str]:
         return [row["stat"] for row in self.rows(*ids)]

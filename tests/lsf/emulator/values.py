@@ -85,7 +85,8 @@ def job_name(text: str, max_array: int) -> tuple[str, list[int], str, int, int]:
         raise not_submitted("Job array index too large")
     if found[3] == "0":
         raise not_submitted(f"{text}: Bad job array slot limit")
-    step = int(found[2].rpartition(":")[2]) if ":" in found[2] else 1
+    steps = re.findall(r":(\d+)", found[2])
+    step = int(steps[0]) if steps else 1
     return found[1], indices, text[len(found[1]) :], int(found[3] or 0), step
 
 
