@@ -37,4 +37,5 @@ def lsf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
         cluster = request.getfixturevalue("cluster")
         site = Site(folder, cluster.settings.minute, cluster)
     yield site
-    site.kill_all()
+    if site.cluster is None:
+        site.kill_all()

@@ -169,6 +169,8 @@ def test_gpus_are_handed_out(site: Site, cluster: Cluster) -> None:
     (site.folder / "go").touch()
     assert site.wait_file(f"gpus.{third}", "\n").count(",") == 1
     assert "Job not submitted" in site.run("bsub", "-gpu", "number=2", "true").stderr
+    cluster.configure(LSB_GPU_NEW_SYNTAX=None)
+    assert "LSB_GPU_NEW_SYNTAX" in site.run("bsub", "-gpu", "num=2", "true").stderr
 
 
 def test_a_job_that_takes_too_much_memory_is_killed(site: Site) -> None:
@@ -247,7 +249,7 @@ def test_a_dependency_that_cannot_come_true_ends_the_job_where_asked(site: Site)
 
 
 def test_output_can_go_straight_to_its_file(site: Site, cluster: Cluster) -> None:
-    cluster.set(lsf_conf={"LSB_STDOUT_DIRECT": "Y"})
+    cluster.configure(LSB_STDOUT_DIRECT="Y")
     job = site.submit("echo early\n" + WAITS.partition("\n")[2], "-o", "out")
     assert site.wait_file("out", "early") == "early\n"
     (site.folder / "go").touch()
@@ -340,7 +342,7 @@ def test_queries_of_an_old_or_odd_lsf(site: Site, cluster: Cluster) -> None:
     assert "exit_reason" in site.run("bjobs", "-o", "exit_reason", job).stderr
     cluster.set(blank_exit_codes=True)
     assert [row["exit_code"] for row in site.rows(job, fields="jobindex exit_code")] == ["2", "-", "2"]
-    cluster.set(lsf_conf={"LSB_BJOBS_DISPLAY_ENH": "Y", "LSB_SHORT_HOSTLIST": "1", "LSB_BJOBS_FORMAT": "stat jobid"})
+    cluster.configure(LSB_BJOBS_DISPLAY_ENH="Y", LSB_SHORT_HOSTLIST="1", LSB_BJOBS_FORMAT="stat jobid")
     assert site.rows(f"{job}[2]", fields="jobid exec_host") == [{"jobid": f"{job}[2]", "exec_host": "2*hostA"}]
     assert site.run("bjobs", f"{job}[2]").stdout.splitlines()[0].split() == ["STAT", "JOBID"]
 
@@ -352,7 +354,7 @@ def test_exit_codes_of_bjobs_say_little_unless_they_are_told_to(site: Site, clus
         return [site.run("bjobs", *words).returncode for words in (["-r"], ["99"], [job], [job, "99"])]
 
     assert codes() == [0, 0, 0, 255]
-    cluster.set(lsf_conf={"LSB_BJOBS_CONSISTENT_EXIT_CODE": "Y"})
+    cluster.configure(LSB_BJOBS_CONSISTENT_EXIT_CODE="Y")
     assert codes() == [255, 255, 0, 255]
 
 

@@ -17,10 +17,9 @@ REFUSED = "Connection refused by server"
 
 def ask(folder: str, request: dict[str, Any]) -> Any:
     """One question to the daemon; None when no one is there."""
-    here = os.open(".", os.O_RDONLY) if os.access(".", os.R_OK) else -1
     link = socket(AF_UNIX, SOCK_STREAM)
     try:
-        os.chdir(folder)  # the path of a socket may have 107 characters only
+        os.chdir(folder)  # the path of a socket may have 107 characters only; the request has the old one
         link.connect("socket")
         link.sendall(marshal.dumps(request))
         link.shutdown(SHUT_WR)
@@ -31,9 +30,6 @@ def ask(folder: str, request: dict[str, Any]) -> Any:
         return None
     finally:
         link.close()
-        if here >= 0:
-            os.chdir(here)
-            os.close(here)
     return marshal.loads(b"".join(parts)) if parts else None
 
 

@@ -69,6 +69,8 @@ class Cluster:
         if daemon is not None:
             daemon.communicate(b"")
             (self.folder / "socket").unlink()
+            if self.log:
+                raise RuntimeError(f"the emulator has a defect:\n{self.log}")
 
     def set(self, **changes: Any) -> None:
         """Change settings, faults included, from the next command on."""
@@ -78,6 +80,11 @@ class Cluster:
                 raise TypeError(f"the cluster has no setting {name}")
             setattr(self.settings, name, value)
         self.settings.write(self.folder)
+
+    def configure(self, **parameters: str | None) -> None:
+        """Change parameters of lsf.conf, None takes one out."""
+        changed = {**self.settings.lsf_conf, **parameters}
+        self.set(lsf_conf={name: value for name, value in changed.items() if value is not None})
 
     @property
     def environ(self) -> dict[str, str]:

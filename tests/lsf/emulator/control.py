@@ -164,7 +164,10 @@ def bmod(request: Request, batch: Batch, now: float) -> Reply:
     asked = parsed.values.keys() | parsed.flags | parsed.repeated.keys()
     if started and not batch.settings.says_yes("LSB_MOD_ALL_JOBS") and asked - free:
         raise CommandError(f"Job <{text}>: Job has already started")
-    _change(elements, parsed, batch)
+    try:
+        _change(elements, parsed, batch)
+    except CommandError as refusal:
+        raise CommandError(str(refusal).replace("Job not submitted", "Job not modified")) from None
     return Reply([f"Parameters of job <{text}> are being changed"])
 
 

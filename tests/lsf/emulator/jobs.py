@@ -207,7 +207,10 @@ class Table:
             return []
         if found[2] is None:
             return list(job.elements)
-        wanted = set(parse_indices(found[2]))
+        try:
+            wanted = set(parse_indices(found[2]))
+        except ValueError:
+            raise CommandError(f"{text}: Illegal job ID.") from None
         return [e for e in job.elements if e.index in wanted]
 
 

@@ -157,10 +157,9 @@ class Batch:
         steps = [(now, "KILL")]
         if sequential and not at_once:
             gap = self.settings.terminate_interval
-            steps = [(now, "INT"), (now + gap, "TERM"), (now + 2 * gap, "KILL")]
+            awake = [(now, "CONT")] if element.state == USUSP else []
+            steps = [(now, "INT"), *awake, (now + gap, "TERM"), (now + 2 * gap, "KILL")]
         element.ending = Ending(reason, steps, then)
-        if element.state == USUSP:
-            steps.insert(1, (now, "CONT"))
 
     # Dispatch
 

@@ -98,23 +98,26 @@ def _names(text: str) -> frozenset[str]:
 
 BSUB = Table(
     "bsub",
-    _names("J o oo e eo W We wa wt Q n M gpu q P G app m cwd Jd sp w env u g"),
+    _names("J o oo e eo W We wa wt Q n M gpu q P G app m cwd Jd sp w env u g"),  # -u and -g change nothing here
     _names("r rn x H N ti"),
     _names("R"),
     _names("K I Ip Is IS ISp ISs IX B E Ep b t T U sla k f L c v i is D F S C p a ar ext hl jsdl nn outdir sr ul rnc"),
 )
-BMOD = Table("bmod", _names("J W Q n M q sp w Jd P R"), _names("Wn Qn Mn wn spn Jdn"), refused=_names("o e gpu m app"))
+BMOD = Table(
+    "bmod", _names("J W Q n M q sp w Jd P"), _names("Wn Qn Mn wn spn Jdn"), _names("R"), _names("o e gpu m app")
+)
 BJOBS = Table(
     "bjobs",
-    _names("J q u m P G app o g"),
-    _names("a A d l r p s w W WL WF WP noheader json sum X hms"),
-    refused=_names("script fwd UF cname plan psum aff gpu x N rusage"),
+    _names("J q u m P G app o"),
+    _names("a A d l r p s w noheader json"),
+    refused=_names("g W WL WF WP sum X hms script fwd UF cname plan psum aff gpu x N rusage"),
 )
-BKILL = Table("bkill", _names("J q u m s app g"), _names("r d l b"), refused=_names("stat C"))
-BSTOP = Table("bstop", _names("J q u m"), _names("a"))
-BRESUME = Table("bresume", _names("J q u m"))
+BKILL = Table("bkill", _names("J q u m s app"), _names("r d"), refused=_names("g l b stat C"))
+BSTOP = Table("bstop", _names("J q u m"), refused=_names("a d g"))
+BRESUME = Table("bresume", _names("J q u m"), refused=_names("a d g"))
 BREQUEUE = Table("brequeue", _names("J u q"), _names("a d e r p H"))
-BHIST = Table("bhist", _names("J u q n P f"), _names("a b d e l p r s w"), refused=_names("t T C D S N"))
-BACCT = Table("bacct", _names("q u P m f"), _names("b d e l w x"), refused=_names("C D S N U sla"))
-BPEEK = Table("bpeek", _names("J q m"), _names("f"))
-PLAIN = {name: Table(name, frozenset(), _names("V w l a")) for name in ("lsid", "bqueues", "bparams", "bhosts")}
+BHIST = Table("bhist", _names("J u q n P"), _names("a d l"), refused=_names("b e f p r s t w T C D S N"))
+BACCT = Table("bacct", _names("q u P m"), _names("l"), refused=_names("b d e f w x C D S N U sla"))
+BPEEK = Table("bpeek", frozenset(), refused=_names("f J q m"))
+PLAIN = {name: Table(name, frozenset(), refused=_names("w l")) for name in ("lsid", "bqueues", "bhosts")}
+PLAIN["bparams"] = Table("bparams", frozenset(), _names("a"), refused=_names("l"))

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from .jobs import DONE, REASONS, Element
-from .runs import output, output_path
+from .runs import direct, output, output_path
 from .settings import Settings
 
 RULE = "-" * 60
@@ -33,11 +33,11 @@ def deliver(element: Element, settings: Settings, folder: Path) -> None:
     """Put output and report where -o and -e say; what cannot be written there is lost, as it is on LSF."""
     spec = element.job.spec
     out, err = output_path(element, spec.out), output_path(element, spec.err)
-    direct = settings.says_yes("LSB_STDOUT_DIRECT") and out is not None
+    straight = direct(element, settings)
     ended = "PS:\n\n"
     if err is not None:
         ended += f"Read file <{err}> for stderr output of this job.\n"
-    if direct:
+    if straight:
         text = f"\n{RULE}\n" + report(element, settings) + "\nThe output (if any) is above this job summary.\n"
     else:
         follows = "\nThe output (if any) follows:\n\n"
@@ -45,11 +45,11 @@ def deliver(element: Element, settings: Settings, folder: Path) -> None:
     try:
         if out is None or spec.report_by_mail:
             _mail(spec.environ, text, folder)
-            text = "" if direct else output(element)
+            text = "" if straight else output(element)
         if out is not None:
-            with open(out, "w" if spec.out_overwrites and not direct else "a", errors="surrogateescape") as file:
+            with open(out, "w" if spec.out_overwrites and not straight else "a", errors="surrogateescape") as file:
                 file.write(text)
-        if err is not None and not direct:
+        if err is not None and not straight:
             mode = "wb" if spec.err_overwrites else "ab"
             with open(element.spool + ".err", "rb") as source, open(err, mode) as target:
                 shutil.copyfileobj(source, target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
 from pathlib import Path
@@ -24,19 +25,30 @@ def start(element: Element, hosts: list[str], gpus: list[int], settings: Setting
     script = Path(element.spool + ".shell")
     script.write_text(_program(spec.script), encoding="utf-8", errors="surrogateescape")
     script.chmod(0o700)
-    out, err = output_path(element, spec.out), output_path(element, spec.err)
-    direct = settings.says_yes("LSB_STDOUT_DIRECT") and out is not None
-    run = supervisor.Run(
-        str(script),
-        _cwds(element),
-        _environment(element, settings, folder),
-        spec.umask,
-        str(out) if direct else element.spool + ".out",
-        (str(err) if direct else element.spool + ".err") if err else "",
-    )
+    out, err = _streams(element, settings)
+    run = supervisor.Run(str(script), _cwds(element), _environment(element, settings, folder), spec.umask, out, err)
     element.turn(RUN, now, f"Dispatched {len(hosts)} Task(s) on Host(s) {' '.join(f'<{h}>' for h in hosts)}")
     element.pid = supervisor.start(run)
     element.events.append((now, f"Starting (Pid {element.pid})"))
+
+
+def direct(element: Element, settings: Settings) -> bool:
+    """Does the job write to the file of -o itself, without the spool folder?"""
+    spec = element.job.spec
+    asked = spec.environ.get("LSB_STDOUT_DIRECT", "").upper() == "Y" or settings.says_yes("LSB_STDOUT_DIRECT")
+    return asked and spec.out is not None
+
+
+def _streams(element: Element, settings: Settings) -> tuple[str, str]:
+    """Where the job's two streams go; no second one where they go together."""
+    spec = element.job.spec
+    out, err = output_path(element, spec.out), output_path(element, spec.err)
+    if not direct(element, settings):
+        return element.spool + ".out", element.spool + ".err" if err else ""
+    for path, fresh in ((out, spec.out_overwrites), (err, spec.err_overwrites)):
+        if path and fresh:
+            path.unlink(missing_ok=True)
+    return str(out), str(err) if err else ""
 
 
 def _program(script: str) -> str:
@@ -66,7 +78,8 @@ def working_directory(element: Element) -> str:
 def _cwds(element: Element) -> list[str]:
     path = working_directory(element)
     if element.job.spec.exec_cwd:
-        Path(path).mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            Path(path).mkdir(parents=True, exist_ok=True)
     return [path, "/tmp"]
 
 

@@ -102,12 +102,19 @@ def _execute(run: Run) -> None:
         except OSError:
             continue
         break
-    out = os.open(run.out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    os.dup2(out, 1)
-    os.dup2(os.open(run.err, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if run.err else 1, 2)
     os.umask(run.umask)
+    os.dup2(_open(run.out), 1)
+    os.dup2(_open(run.err) if run.err else 1, 2)
     environ = {**run.environ, "PWD": str(Path.cwd()), "LS_JOBPID": str(os.getpid())}
     try:
         os.execve(run.program, [run.program], environ)
     except OSError as problem:
         os.write(2, f"{run.program}: {problem.strerror}\n".encode())
+
+
+def _open(path: str) -> int:
+    """A file for a stream; what cannot be written is lost."""
+    try:
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)
