@@ -286,6 +286,28 @@ def test_a_dependency_holds_a_job_back(lsf: Site) -> None:
     assert lsf.states(never) == ["PEND"]
 
 
+CHECKPOINTS = """
+import os, signal, sys, time
+if os.path.exists("checkpoint"):
+    print("went on from a checkpoint")
+    sys.exit(0)
+def save(number, frame):
+    open("checkpoint", "w").close()
+    sys.exit(99)
+signal.signal(signal.SIGUSR2, save)
+time.sleep(3600)
+"""
+
+
+@pytest.mark.slow
+def test_a_job_that_is_warned_can_save_and_go_on_after_a_requeue(lsf: Site) -> None:
+    options = "#BSUB -W 5\n#BSUB -wa USR2\n#BSUB -wt 4\n#BSUB -Q 99\n#BSUB -o out\n"
+    script = f"{sys.executable} -S -c '{CHECKPOINTS}'\nexit $?\n"
+    (row,) = lsf.wait(lsf.submit(f"#!/bin/bash\n{options}trap : USR2\n{script}"))
+    assert row["stat"] == "DONE"
+    assert "went on from a checkpoint" in lsf.wait_file("out", "went on from a checkpoint\n")
+
+
 # Refusals
 
 

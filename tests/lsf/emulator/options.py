@@ -101,7 +101,9 @@ BSUB = Table(
     _names("J o oo e eo W We wa wt Q n M gpu q P G app m cwd Jd sp w env u g"),  # -u and -g change nothing here
     _names("r rn x H N ti"),
     _names("R"),
-    _names("K I Ip Is IS ISp ISs IX B E Ep b t T U sla k f L c v i is D F S C p a ar ext hl jsdl nn outdir sr ul rnc"),
+    _names(
+        "U K I Ip Is IS ISp ISs IX B E Ep b t T U sla k f L c v i is D F S C p a ar ext hl jsdl nn outdir sr ul rnc"
+    ),
 )
 BMOD = Table(
     "bmod", _names("J W Q n M q sp w Jd P"), _names("Wn Qn Mn wn spn Jdn"), _names("R"), _names("o e gpu m app")
