@@ -238,6 +238,31 @@ def test_bkill_0_takes_all_that_match(site: Site) -> None:
     assert site.run("bkill", "-J", "nosuch", "0").stderr == "No matching job found\n"
 
 
+def test_one_element_can_be_killed_by_its_name(site: Site) -> None:
+    job = site.submit(WAITS, "-J", "a[1-2]", "-H")
+    assert site.run("bkill", "-J", "a[2]").stdout == f"Job <{job}[2]> is being terminated\n"
+    assert site.states(job) == ["PSUSP", "EXIT"]
+
+
+def test_bmod_changes_all_that_is_asked_or_nothing(site: Site) -> None:
+    job = site.submit("true\n", "-H", "-W", "5")
+    done = site.run("bmod", "-Jd", "new", "-W", "soon", job)
+    assert (done.returncode, done.stderr) == (255, "soon: Bad RUNLIMIT specification. Job not modified.\n")
+    fields = "job_description runtimelimit queue"
+    assert site.rows(job, fields=fields) == [{"job_description": "-", "runtimelimit": "5.0", "queue": "normal"}]
+    assert site.run("bmod", "-Jd", "new", "-Wn", "-q", "short", job).returncode == 0
+    assert site.rows(job, fields=fields) == [{"job_description": "new", "runtimelimit": "-", "queue": "short"}]
+
+
+def test_what_runs_can_be_changed_little(site: Site, cluster: Cluster) -> None:
+    job = site.submit(WAITS, "-W", "5")
+    site.wait(job, until="RUN")
+    assert "Job has already started" in site.run("bmod", "-W", "6", job).stderr
+    cluster.configure(LSB_MOD_ALL_JOBS="Y")
+    assert site.run("bmod", "-W", "6", job).returncode == 0
+    assert site.rows(job, fields="stat runtimelimit") == [{"stat": "RUN", "runtimelimit": "6.0"}]
+
+
 def test_a_dependency_that_cannot_come_true_ends_the_job_where_asked(site: Site) -> None:
     failed = site.submit("exit 1\n", "-J", "first[1-2]")
     waits = site.submit("true\n", "-J", "second[1-2]", "-w", 'done("first[*]")')

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import textwrap
 from typing import NamedTuple
 
 from .fields import ALIASES, FIELDS
@@ -20,10 +19,16 @@ from .wire import CommandError, Reply, Request
 EMPTY = {"a": "No job found", "d": "No DONE/EXIT job found", "p": "No pending job found", "r": "No running job found",
          "s": "No suspended job found"}  # fmt: skip
 DEFAULT = "jobid:7 user:7 stat:5 queue:10 from_host:11 exec_host:11 job_name:10 submit_time:12"
+SCHEDULING = (
+    " SCHEDULING PARAMETERS:",
+    "           r15s   r1m  r15m   ut      pg    io   ls    it    tmp    swp    mem",
+    " loadSched   -     -     -     -       -     -    -     -     -      -      -",
+    " loadStop    -     -     -     -       -     -    -     -     -      -      -",
+)
 
 
 class Column(NamedTuple):
-    """One column of a format: width 0 is as wide as it must be."""
+    """One column of a format."""
 
     name: str
     width: int
@@ -124,7 +129,7 @@ def _text(
         return [line for element in found for line in _long(element, batch, now)]
     rows = [[_value(c, e, batch, now) or "-" for c in columns] for e in found]
     if "noheader" not in parsed.flags:
-        rows.insert(0, [_heading(c) for c in columns])
+        rows.insert(0, [c.name.upper() for c in columns])
     if delimiter:
         lines = [delimiter.join(row) for row in rows]
     else:
@@ -133,10 +138,6 @@ def _text(
     if "p" in parsed.flags and "o" not in parsed.values:
         lines += [f" {element.pend_reason};" for element in found]
     return lines
-
-
-def _heading(column: Column) -> str:
-    return column.name.upper()
 
 
 def _cell(text: str, column: Column, wide: bool) -> str:
@@ -173,12 +174,4 @@ def _long(element: Element, batch: Batch, now: float) -> list[str]:
         lines += ["", " PENDING REASONS:", f" {element.pend_reason};"]
     if element.state == EXIT and element.reason:
         lines += wrapped(f"{stamp(element.ended, year=False)}: {reason_text(element.reason)}.")
-    return (
-        lines
-        + textwrap.dedent("""
-         SCHEDULING PARAMETERS:
-                   r15s   r1m  r15m   ut      pg    io   ls    it    tmp    swp    mem
-         loadSched   -     -     -     -       -     -    -     -     -      -      -
-         loadStop    -     -     -     -       -     -    -     -     -      -      -
-        """).splitlines()
-    )
+    return [*lines, "", *SCHEDULING]

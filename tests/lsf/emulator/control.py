@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
 
 from . import processes, values
-from .jobs import DONE, EXIT, FINISHED, PEND, PSUSP, RUN, STARTED, USUSP, WAITING, Element, Ending
+from .dependency import check
+from .jobs import DONE, EXIT, FINISHED, PEND, PSUSP, RUN, STARTED, USUSP, WAITING, Element, Ending, Submission
 from .lifecycle import Batch, finish, requeue
 from .options import BKILL, BMOD, BREQUEUE, BRESUME, BSTOP, Parsed, parse_mixed
 from .selecting import filtered
+from .submit import READERS, read_requirements
 from .wire import CommandError, Reply, Request
 
 FINISHED_ALREADY = "Job has already finished"
@@ -17,22 +22,10 @@ NOT_FOUND = "No matching job found"
 Act = Callable[[Element], str | None]  # what is wrong, or None
 
 
-def each(parsed: Parsed, batch: Batch, act: Act, done: str, reply: Reply | None = None) -> Reply:
+def each(parsed: Parsed, batch: Batch, act: Act, done: str) -> Reply:
     """Act on all that the command line names, one line each; one that fails makes the exit code 255."""
-    reply = reply or Reply()
-    ids = parsed.rest
-    if not ids and not parsed.values.keys() & {"J", "q", "u", "m"}:
-        raise CommandError("Job ID, or one of the options -J, -m, -u, -q, must be specified")
-    if not ids or ids == ["0"]:
-        alive = [e for e in filtered(parsed, batch) if not e.over]
-        if not ids:
-            last = alive[-1].job.id if alive else 0
-            alive = [e for e in alive if e.job.id == last]
-        if not alive:
-            raise CommandError(NOT_FOUND)
-        ids = list(dict.fromkeys(str(e.job.id) for e in alive))
-    for text in ids:
-        elements = batch.table.find(text)
+    reply = Reply()
+    for text, elements in _targets(parsed, batch):
         if not elements:
             reply.fail(f"Job <{text}>: {NOT_FOUND}")
         elif "[" in text:
@@ -41,6 +34,23 @@ def each(parsed: Parsed, batch: Batch, act: Act, done: str, reply: Reply | None 
         else:
             _tell(reply, text, [act(element) for element in elements], done)
     return reply
+
+
+def _targets(parsed: Parsed, batch: Batch) -> list[tuple[str, list[Element]]]:
+    """The ids of the command line; for 0 all jobs that the filters let through, without an id the last of them."""
+    if parsed.rest and parsed.rest != ["0"]:
+        return [(text, batch.table.find(text)) for text in parsed.rest]
+    if not parsed.rest and not parsed.values.keys() & {"J", "q", "u", "m"}:
+        raise CommandError("Job ID, or one of the options -J, -m, -u, -q, must be specified")
+    alive = [element for element in filtered(parsed, batch) if not element.over]
+    if not alive:
+        raise CommandError(NOT_FOUND)
+    by_element = "[" in parsed.values.get("J", "")
+    found: dict[str, list[Element]] = {}
+    for element in alive:
+        found.setdefault(element.batch_id if by_element else str(element.job.id), []).append(element)
+    targets = list(found.items())
+    return targets if parsed.rest else targets[-1:]
 
 
 def _tell(reply: Reply, name: str, problems: list[str | None], done: str) -> None:
@@ -147,6 +157,17 @@ def brequeue(request: Request, batch: Batch, now: float) -> Reply:
     return each(parsed, batch, again, "is being requeued")
 
 
+CLEARS: dict[str, dict[str, Any]] = {
+    "Wn": {"run_limit": None},
+    "Mn": {"memory_limit": 0},
+    "Qn": {"requeue_codes": frozenset(), "exclude_codes": frozenset()},
+    "wn": {"dependency": ""},
+    "spn": {"priority": 0},
+    "Jdn": {"description": ""},
+}
+ALWAYS = {"J", "Jd", "Jdn", "w", "wn", "sp", "spn", "P"}  # may be changed when the job runs
+
+
 def bmod(request: Request, batch: Batch, now: float) -> Reply:
     parsed = parse_mixed(BMOD, request.arguments)
     if len(parsed.rest) != 1:
@@ -160,45 +181,36 @@ def bmod(request: Request, batch: Batch, now: float) -> Reply:
     if all(element.over for element in elements):
         raise CommandError(f"Job <{text}>: {FINISHED_ALREADY}")
     started = any(element.state not in (*WAITING, *FINISHED) for element in elements)
-    free = {"J", "Jd", "w", "wn", "sp", "spn", "Jdn"}
     asked = parsed.values.keys() | parsed.flags | parsed.repeated.keys()
-    if started and not batch.settings.says_yes("LSB_MOD_ALL_JOBS") and asked - free:
+    if started and not batch.settings.says_yes("LSB_MOD_ALL_JOBS") and asked - ALWAYS:
         raise CommandError(f"Job <{text}>: Job has already started")
+    job = elements[0].job
     try:
-        _change(elements, parsed, batch)
+        job.spec = _changed(job.spec, parsed, batch)
     except CommandError as refusal:
         raise CommandError(str(refusal).replace("Job not submitted", "Job not modified")) from None
+    for element in elements:
+        element.order = (-job.spec.priority, *element.order[1:])
     return Reply([f"Parameters of job <{text}> are being changed"])
 
 
-def _change(elements: list[Element], parsed: Parsed, batch: Batch) -> None:
-    spec, asked, settings = elements[0].job.spec, parsed.values, batch.settings
-    if "J" in asked:
-        if not (asked["J"].startswith("%") and asked["J"][1:].isdigit() and spec.indices):
-            raise CommandError(f"{asked['J']}: Bad job name")
-        spec.array_limit = int(asked["J"][1:])
-        spec.array_spec = spec.array_spec.partition("%")[0] + (asked["J"] if spec.array_limit else "")
-    if "q" in asked:
-        if asked["q"] not in settings.queues:
-            raise CommandError(f"{asked['q']}: No such queue")
-        spec.queue = asked["q"]
-    if "W" in asked or "Wn" in parsed.flags:
-        spec.run_limit = values.run_limit(asked["W"]) if "W" in asked else None
-    if "M" in asked or "Mn" in parsed.flags:
-        unit = settings.lsf_conf.get("LSF_UNIT_FOR_LIMITS", "KB")
-        spec.memory_limit = values.memory(asked["M"], unit) if "M" in asked else 0
-    if "Q" in asked or "Qn" in parsed.flags:
-        spec.requeue_codes, spec.exclude_codes = values.requeue_codes(asked.get("Q", ""))
-    if "n" in asked:
-        spec.slots = values.slots(asked["n"], settings.task_limit)
+def _changed(spec: Submission, parsed: Parsed, batch: Batch) -> Submission:
+    """The submission with what bmod asks for; of -J it is the limit of an array alone."""
+    asked = dict(parsed.values)
+    spec = replace(spec)
+    limit = asked.pop("J", None)
+    if limit is not None:
+        if not (re.fullmatch(r"%\d+", limit) and spec.indices):
+            raise CommandError(f"{limit}: Bad job name")
+        spec.array_limit = int(limit[1:])
+        spec.array_spec = spec.array_spec.partition("%")[0] + (limit if spec.array_limit else "")
+    if "w" in asked:
+        spec.dependency = asked.pop("w")
+        check(spec.dependency, batch.table)
+    for option, value in asked.items():
+        READERS[option](spec, value, batch.settings)
     if "R" in parsed.repeated:
-        spec.one_host, spec.ptile = values.spans(parsed.repeated["R"])
-        spec.resources = parsed.repeated["R"]
-    if "w" in asked or "wn" in parsed.flags:
-        spec.dependency = asked.get("w", "")
-    if "sp" in asked or "spn" in parsed.flags:
-        spec.priority = int(asked.get("sp", "0"))
-        for element in elements:
-            element.order = (-spec.priority, *element.order[1:])
-    if "Jd" in asked or "Jdn" in parsed.flags:
-        spec.description = asked.get("Jd", "")
+        read_requirements(spec, parsed.repeated["R"])
+    for flag in parsed.flags:
+        spec = replace(spec, **CLEARS[flag])
+    return spec

@@ -210,7 +210,8 @@ class Batch:
         for element in self.active.values():
             alone = element.job.spec.exclusive
             for host in element.hosts:
-                free[host] = 0 if alone else free.get(host, 0) - 1
+                if host in free:
+                    free[host] = 0 if alone else free[host] - 1
         return free
 
     def _place(self, element: Element, free: dict[str, int]) -> list[str]:

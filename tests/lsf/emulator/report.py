@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 
 from .jobs import DONE, REASONS, Element
-from .runs import direct, output, output_path
+from .runs import direct, output, output_paths
 from .settings import Settings
 
 RULE = "-" * 60
@@ -32,7 +32,7 @@ def outcome(element: Element) -> str:
 def deliver(element: Element, settings: Settings, folder: Path) -> None:
     """Put output and report where -o and -e say; what cannot be written there is lost, as it is on LSF."""
     spec = element.job.spec
-    out, err = output_path(element, spec.out), output_path(element, spec.err)
+    out, err = output_paths(element)
     straight = direct(element, settings)
     ended = "PS:\n\n"
     if err is not None:

@@ -42,7 +42,7 @@ def direct(element: Element, settings: Settings) -> bool:
 def _streams(element: Element, settings: Settings) -> tuple[str, str]:
     """Where the job's two streams go; no second one where they go together."""
     spec = element.job.spec
-    out, err = output_path(element, spec.out), output_path(element, spec.err)
+    out, err = output_paths(element)
     if not direct(element, settings):
         return element.spool + ".out", element.spool + ".err" if err else ""
     for path, fresh in ((out, spec.out_overwrites), (err, spec.err_overwrites)):
@@ -59,14 +59,19 @@ def expand(element: Element, text: str) -> str:
     return text.replace("%J", str(element.job.id)).replace("%I", str(element.index))
 
 
-def output_path(element: Element, text: str | None) -> Path | None:
-    """Where -o or -e points, seen from the directory that the job runs in."""
+def output_paths(element: Element) -> tuple[Path | None, Path | None]:
+    """Where -o and -e point, seen from the directory that the job runs in."""
+    spec = element.job.spec
+    return _output_path(element, spec.out, ".out"), _output_path(element, spec.err, ".err")
+
+
+def _output_path(element: Element, text: str | None, suffix: str) -> Path | None:
     if not text:
         return None
     base = working_directory(element)
     path = os.path.join(base, expand(element, text))  # noqa: PTH118 -- keeps the slash at the end
     if path.endswith("/"):
-        path += f"{element.job.id}{f'.{element.index}' if element.index else ''}.out"
+        path += f"{element.job.id}{f'.{element.index}' if element.index else ''}{suffix}"
     return Path(path)
 
 

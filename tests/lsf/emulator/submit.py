@@ -43,14 +43,13 @@ def read_submission(request: Request, settings: Settings, table: Table, host: st
         umask=request.umask,
         user=user_name(),
         from_host=host,
-        queue=parsed.values.get("q", settings.default_queue),
-        queue_asked="q" in parsed.values,
+        queue=settings.default_queue,
     )
     _read_flags(spec, parsed)
     _read_places(spec, parsed, settings)
     for option, value in parsed.values.items():
-        if option in _READERS:
-            _READERS[option](spec, value, settings)
+        if option in READERS:
+            READERS[option](spec, value, settings)
     _read_resources(spec, parsed, settings)
     _read_warning(spec, parsed)
     spec.dependency = parsed.values.get("w", "")
@@ -77,8 +76,6 @@ def _read_flags(spec: Submission, parsed: Parsed) -> None:
 
 
 def _read_places(spec: Submission, parsed: Parsed, settings: Settings) -> None:
-    if spec.queue not in settings.queues:
-        raise values.not_submitted(f"{spec.queue}: No such queue")
     spec.app = parsed.values.get("app", "")
     if spec.app and spec.app not in settings.apps:
         raise values.not_submitted(f"{spec.app}: No such application profile")
@@ -86,10 +83,22 @@ def _read_places(spec: Submission, parsed: Parsed, settings: Settings) -> None:
     for name in spec.hosts:
         if name not in settings.hosts:
             raise values.not_submitted(f"{name}: Bad host name, host group name or cluster name")
-    spec.project = parsed.values.get("P", "default")
     spec.group = parsed.values.get("G", "")
-    spec.description = parsed.values.get("Jd", "")
     spec.exec_cwd = parsed.values.get("cwd", "")
+
+
+def _read_queue(spec: Submission, value: str, settings: Settings) -> None:
+    if value not in settings.queues:
+        raise values.not_submitted(f"{value}: No such queue")
+    spec.queue, spec.queue_asked = value, True
+
+
+def _read_project(spec: Submission, value: str, settings: Settings) -> None:
+    spec.project = value
+
+
+def _read_description(spec: Submission, value: str, settings: Settings) -> None:
+    spec.description = value
 
 
 def _read_name(spec: Submission, value: str, settings: Settings) -> None:
@@ -131,8 +140,11 @@ def _read_gpu(spec: Submission, value: str, settings: Settings) -> None:
 
 
 Reader = Callable[[Submission, str, Settings], None]
-_READERS: dict[str, Reader] = {
+READERS: dict[str, Reader] = {
     "J": _read_name,
+    "q": _read_queue,
+    "P": _read_project,
+    "Jd": _read_description,
     "n": _read_slots,
     "W": _read_run_limit,
     "We": _read_estimate,
@@ -144,11 +156,15 @@ _READERS: dict[str, Reader] = {
 
 
 def _read_resources(spec: Submission, parsed: Parsed, settings: Settings) -> None:
-    spec.resources = parsed.repeated.get("R", [])
-    spec.one_host, spec.ptile = values.spans(spec.resources)
+    read_requirements(spec, parsed.repeated.get("R", []))
     old = values.old_gpus(spec.resources)
     if old:
         spec.gpus, spec.gpus_exclusive = spec.gpus + old, True
+
+
+def read_requirements(spec: Submission, requirements: list[str]) -> None:
+    spec.resources = requirements
+    spec.one_host, spec.ptile = values.spans(requirements)
 
 
 def _read_warning(spec: Submission, parsed: Parsed) -> None:
