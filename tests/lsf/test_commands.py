@@ -212,6 +212,25 @@ def test_a_signal_reaches_the_script_and_its_child(lsf: Site) -> None:
     assert "got SIGUSR2\nchild 3\n" in lsf.wait_file("out", "child 3")
 
 
+def test_a_script_without_a_trap_dies_of_the_signal_but_the_job_lasts_as_long_as_its_child(lsf: Site) -> None:
+    child = """
+import os, signal, sys, time
+def save(number, frame):
+    time.sleep(0.5)
+    open("saved", "w").close()
+    sys.exit(99)
+signal.signal(signal.SIGUSR2, save)
+open("ready", "w").close()
+time.sleep(3600)
+"""
+    job = lsf.submit(f"#!/bin/bash\n{sys.executable} -S -c '{child}'\nexit $?\n", "-Q", "99")
+    lsf.wait_file("ready")
+    lsf.run("bkill", "-s", "USR2", job)
+    (row,) = lsf.wait(job)
+    assert (row["stat"], row["exit_code"]) == ("EXIT", "140")
+    assert (lsf.folder / "saved").exists()
+
+
 @pytest.mark.slow
 def test_the_run_limit_sends_usr2_which_ends_a_script_without_a_trap(lsf: Site) -> None:
     job = lsf.submit("#!/bin/bash\nsleep 3600\n", "-W", "1", "-o", "out")
@@ -224,7 +243,7 @@ def test_the_run_limit_sends_usr2_which_ends_a_script_without_a_trap(lsf: Site) 
 @pytest.mark.slow
 def test_the_warning_comes_before_the_run_limit(lsf: Site) -> None:
     script = python(HANDLES.format(code=5))
-    job = lsf.submit("#!/bin/bash\n#BSUB -W 3\n#BSUB -wa USR2\n#BSUB -wt 2\n#BSUB -o out\n" + script)
+    job = lsf.submit("#!/bin/bash\n#BSUB -W 4\n#BSUB -wa USR2\n#BSUB -wt 2\n#BSUB -o out\n" + script)
     (row,) = lsf.wait(job)
     assert (row["exit_code"], row["exit_reason"]) == ("5", "-")
     assert "got SIGUSR2\n" in lsf.wait_file("out", "got")
@@ -301,7 +320,7 @@ time.sleep(3600)
 
 @pytest.mark.slow
 def test_a_job_that_is_warned_can_save_and_go_on_after_a_requeue(lsf: Site) -> None:
-    options = "#BSUB -W 5\n#BSUB -wa USR2\n#BSUB -wt 4\n#BSUB -Q 99\n#BSUB -o out\n"
+    options = "#BSUB -W 6\n#BSUB -wa USR2\n#BSUB -wt 4\n#BSUB -Q 99\n#BSUB -o out\n"
     script = f"{sys.executable} -S -c '{CHECKPOINTS}'\nexit $?\n"
     (row,) = lsf.wait(lsf.submit(f"#!/bin/bash\n{options}trap : USR2\n{script}"))
     assert row["stat"] == "DONE"

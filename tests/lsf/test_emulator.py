@@ -183,7 +183,7 @@ def test_a_job_that_takes_too_much_memory_is_killed(site: Site) -> None:
 
 
 def test_after_the_run_limit_comes_a_grace_then_the_kill(site: Site, cluster: Cluster) -> None:
-    cluster.set(minute=0.2, grace_minutes=2.0)
+    cluster.set(minute=1.0, grace_minutes=0.5)
     script = "trap 'echo usr2 >> got' USR2; trap 'echo int >> got' INT; while true; do sleep 0.05; done\n"
     job = site.submit(f"#!/bin/bash\n{script}", "-W", "2")
     (row,) = site.wait(job)
