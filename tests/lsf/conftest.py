@@ -25,17 +25,21 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster
 
 
 @pytest.fixture
-def lsf(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
-    """LSF by its commands alone. On a real one (--lsf), let --basetemp name a folder that its hosts share."""
+def site(cluster: Cluster, tmp_path: Path) -> Site:
+    """The emulated cluster by its commands, in an empty folder."""
     folder = tmp_path / "work"
     folder.mkdir()
-    if request.config.getoption("--lsf"):
-        if not shutil.which("bsub"):
-            pytest.skip("--lsf needs bsub on PATH")
-        site = Site(folder, minute=60.0)
-    else:
-        cluster = request.getfixturevalue("cluster")
-        site = Site(folder, cluster.settings.minute, cluster)
+    return Site(folder, cluster.settings.minute, cluster)
+
+
+@pytest.fixture
+def lsf(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """LSF by its commands alone. On a real one (--lsf), let --basetemp name a folder that its hosts share."""
+    if not request.config.getoption("--lsf"):
+        yield request.getfixturevalue("site")
+        return
+    if not shutil.which("bsub"):
+        pytest.skip("--lsf needs bsub on PATH")
+    site = Site(request.getfixturevalue("tmp_path"), minute=60.0)
     yield site
-    if site.cluster is None:
-        site.kill_all()
+    site.kill_all()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 from collections.abc import Callable
 
-from . import bjobs, client, control, history, sites
+from . import about, bjobs, client, control, history
 from .jobs import WAITING
 from .lifecycle import Batch
 from .settings import Settings
@@ -50,16 +50,16 @@ COMMANDS: dict[str, Callable[[Request, Batch, float], Reply]] = {
     "bmod": control.bmod,
     "bhist": history.bhist,
     "bacct": history.bacct,
-    "bpeek": sites.bpeek,
-    "lsid": sites.lsid,
-    "bqueues": sites.bqueues,
-    "bparams": sites.bparams,
-    "bhosts": sites.bhosts,
+    "bpeek": about.bpeek,
+    "lsid": about.lsid,
+    "bqueues": about.bqueues,
+    "bparams": about.bparams,
+    "bhosts": about.bhosts,
 }
 
 
 def run(request: Request, batch: Batch, now: float) -> Reply:
     """The answer to a command; a CommandError says why it is refused."""
     if request.arguments == ["-V"]:
-        return Reply(err=[*sites.BANNER])
+        return Reply(err=[*about.BANNER])
     return COMMANDS[request.command](request, batch, now)

@@ -11,7 +11,7 @@ USAGE = "Usage: {0} [-h] [-V] [options] [arguments]"
 
 
 @dataclass(frozen=True)
-class Table:
+class Options:
     """The options of one command: those that take a value, those that do not, those that exist but are not emulated."""
 
     command: str
@@ -43,7 +43,7 @@ class Parsed:
         )
 
 
-def parse(table: Table, arguments: list[str]) -> Parsed:
+def parse(table: Options, arguments: list[str]) -> Parsed:
     """Options up to the first word that is none; the rest is the command, or ids."""
     parsed = Parsed()
     words = list(arguments)
@@ -68,7 +68,7 @@ def parse(table: Table, arguments: list[str]) -> Parsed:
     return parsed
 
 
-def parse_mixed(table: Table, arguments: list[str]) -> Parsed:
+def parse_mixed(table: Options, arguments: list[str]) -> Parsed:
     """The same where options may also follow the ids."""
     whole = parse(table, arguments)
     ids: list[str] = []
@@ -96,7 +96,7 @@ def _names(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-BSUB = Table(
+BSUB = Options(
     "bsub",
     _names("J o oo e eo W We wa wt Q n M gpu q P G app m cwd Jd sp w env u g"),  # -u and -g change nothing here
     _names("r rn x H N ti"),
@@ -105,21 +105,21 @@ BSUB = Table(
         "U K I Ip Is IS ISp ISs IX B E Ep b t T U sla k f L c v i is D F S C p a ar ext hl jsdl nn outdir sr ul rnc"
     ),
 )
-BMOD = Table(
+BMOD = Options(
     "bmod", _names("J W Q n M q sp w Jd P"), _names("Wn Qn Mn wn spn Jdn"), _names("R"), _names("o e gpu m app")
 )
-BJOBS = Table(
+BJOBS = Options(
     "bjobs",
     _names("J q u m P G app o"),
     _names("a A d l r p s w noheader json"),
     refused=_names("g W WL WF WP sum X hms script fwd UF cname plan psum aff gpu x N rusage"),
 )
-BKILL = Table("bkill", _names("J q u m s app"), _names("r d"), refused=_names("g l b stat C"))
-BSTOP = Table("bstop", _names("J q u m"), refused=_names("a d g"))
-BRESUME = Table("bresume", _names("J q u m"), refused=_names("a d g"))
-BREQUEUE = Table("brequeue", _names("J u q"), _names("a d e r p H"))
-BHIST = Table("bhist", _names("J u q n P"), _names("a d l"), refused=_names("b e f p r s t w T C D S N"))
-BACCT = Table("bacct", _names("q u P m"), _names("l"), refused=_names("b d e f w x C D S N U sla"))
-BPEEK = Table("bpeek", frozenset(), refused=_names("f J q m"))
-PLAIN = {name: Table(name, frozenset(), refused=_names("w l")) for name in ("lsid", "bqueues", "bhosts")}
-PLAIN["bparams"] = Table("bparams", frozenset(), _names("a"), refused=_names("l"))
+BKILL = Options("bkill", _names("J q u m s app"), _names("r d"), refused=_names("g l b stat C"))
+BSTOP = Options("bstop", _names("J q u m"), refused=_names("a d g"))
+BRESUME = Options("bresume", _names("J q u m"), refused=_names("a d g"))
+BREQUEUE = Options("brequeue", _names("J u q"), _names("a d e r p H"))
+BHIST = Options("bhist", _names("J u q n P"), _names("a d l"), refused=_names("b e f p r s t w T C D S N"))
+BACCT = Options("bacct", _names("q u P m"), _names("l"), refused=_names("b d e f w x C D S N U sla"))
+BPEEK = Options("bpeek", frozenset(), refused=_names("f J q m"))
+PLAIN = {name: Options(name, frozenset(), refused=_names("w l")) for name in ("lsid", "bqueues", "bhosts")}
+PLAIN["bparams"] = Options("bparams", frozenset(), _names("a"), refused=_names("l"))

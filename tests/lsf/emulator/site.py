@@ -14,6 +14,7 @@ from .cluster import Cluster
 
 Done = subprocess.CompletedProcess[str]
 Row = dict[str, str]
+WAITS = "#!/bin/bash\nuntil [ -e go ]; do sleep 0.05; done\n"  # a job that ends when a file is there
 FIELDS = "jobid jobindex stat exit_code exit_reason"
 
 

@@ -11,7 +11,7 @@ from .dependency import check
 from .jobs import Submission, Table
 from .options import BSUB, Parsed, embedded, parse
 from .settings import Settings
-from .wire import Request
+from .wire import CommandError, Request
 
 
 def user_name() -> str:
@@ -172,4 +172,8 @@ def _read_warning(spec: Submission, parsed: Parsed) -> None:
     if (action is None) != (time is None):
         raise values.not_submitted("-wa and -wt must be used together")
     if action is not None and time is not None:
-        spec.warning = values.signal_name(action), values.minutes(time, "Bad time specification")
+        try:
+            name = values.signal_name(action)
+        except CommandError as refusal:
+            raise values.not_submitted(str(refusal)) from None
+        spec.warning = name, values.minutes(time, "Bad time specification")
