@@ -131,7 +131,8 @@ def test_output_that_cannot_be_written_is_lost(site: Site) -> None:
 REFUSED = """
 -I; -K; -wa USR2; -wa NOSUCH -wt 1; -Q x; -Q 300; -M many; -sp x; -app nosuch; -m nosuch; -env ,; -n 0; -n 3,2; -We 1s
 -J; -J a%b; -J a[1-3]%0; -J a[3-1]; -J a[1; -w done(; -w 1&&; -r -rn; -o a -oo b; -W 0; -W 1:x; -gpu num=0
--gpu mode=mine; -gpu num=1:num=1; -R span[hosts=2]; -R rusage[mem=1x]; -R rusage[nosuch=1]; -R span[ptile=1]span[ptile=1]; -R ]
+-gpu mode=mine; -gpu num=1:num=1; -R span[hosts=2]; -R rusage[mem=1x]; -R rusage[nosuch=1]; -R span[ptile=1]span[ptile=1]
+-R ]
 """
 TAKEN = """
 -x; -r; -rn; -G group; -P project; -app default; -m hostA; -g /group; -u someone; -W 1:30; -W 30/hostA; -We 5; -env none

@@ -9,6 +9,8 @@ from .wire import CommandError
 
 USAGE = "Usage: {0} [-h] [-V] [options] [arguments]"
 
+RIVALS = {"o": "oo", "oo": "o", "e": "eo", "eo": "e", "r": "rn", "rn": "r"}  # one replaces the other
+
 
 @dataclass(frozen=True)
 class Options:
@@ -35,9 +37,11 @@ class Parsed:
 
     def over(self, weaker: Parsed) -> Parsed:
         """These options, and those of `weaker` that they do not say anything about."""
+        said = {RIVALS[name] for name in (*self.values, *self.flags) if name in RIVALS}
+        kept = {name: value for name, value in weaker.values.items() if name not in said}
         return Parsed(
-            {**weaker.values, **self.values},
-            weaker.flags | self.flags,
+            {**kept, **self.values},
+            (weaker.flags - said) | self.flags,
             {**weaker.repeated, **self.repeated},
             self.rest,
         )

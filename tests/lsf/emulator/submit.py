@@ -28,7 +28,7 @@ def read_submission(request: Request, settings: Settings, table: Table, host: st
         return None
     else:
         script = request.stdin
-        command = next((text for text in script.splitlines() if text.strip() and text[0] != "#"), "")
+        command = next((text for text in script.splitlines() if text.strip() and text.lstrip()[0] != "#"), "")
         inside = parse(BSUB, embedded(script))
         if inside.rest:
             raise values.not_submitted(f"{inside.rest[0]}: Illegal argument in a #BSUB line")
