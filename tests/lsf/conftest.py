@@ -1,0 +1,45 @@
+"""The fixture `lsf`: commands of LSF on PATH, those of the emulator or, with --lsf, those of a real cluster."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from lsf.emulator.cluster import Cluster
+from lsf.emulator.site import Site
+
+
+@pytest.fixture
+def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """An emulated cluster whose commands come first on PATH."""
+    for name in os.environ:
+        if name.startswith(("LSB_", "LSF_", "LS_", "BSUB_")):
+            monkeypatch.delenv(name)
+    with Cluster(tmp_path / "lsf") as cluster:
+        for name, value in cluster.environ.items():
+            monkeypatch.setenv(name, value)
+        yield cluster
+
+
+@pytest.fixture
+def site(cluster: Cluster, tmp_path: Path) -> Site:
+    """The emulated cluster by its commands, in an empty folder."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    return Site(folder, cluster.settings.minute, cluster)
+
+
+@pytest.fixture
+def lsf(request: pytest.FixtureRequest) -> Iterator[Site]:
+    """LSF by its commands alone. On a real one (--lsf), let --basetemp name a folder that its hosts share."""
+    if not request.config.getoption("--lsf"):
+        yield request.getfixturevalue("site")
+        return
+    if not shutil.which("bsub"):
+        pytest.skip("--lsf needs bsub on PATH")
+    site = Site(request.getfixturevalue("tmp_path"), minute=60.0)
+    yield site
+    site.kill_all()
