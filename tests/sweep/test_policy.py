@@ -7,6 +7,7 @@ import re
 import pytest
 from conftest import App, Sweep
 
+from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.paths import TrialPaths
@@ -14,7 +15,7 @@ from hyperherd.records.events import read_events
 from hyperherd.records.fold import Standing
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
-from hyperherd.sweep.policy import Judge, Policy, Retry, read_policy, signature
+from hyperherd.sweep.policy import Judge, Policy, Retry, check_policy, read_policy, signature
 
 LOCAL = "hydra/launcher=herd_local"
 
@@ -143,6 +144,24 @@ def test_what_cannot_be_kept_is_refused_before_anything_runs(app: App, case: str
 def test_a_factor_needs_something_to_multiply(app: App) -> None:
     sweep = app.sweep("lr=1", LOCAL, "hydra.sweeper.retry={timeout:{times:1,time_factor:2}}", code=1)
     assert "has nothing to multiply; set hydra.launcher.timeout_min" in sweep.done.stderr
+
+
+class _Absent(HydraLauncher):
+    """A launcher that submits and leaves."""
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def waits(self) -> bool:
+        return False
+
+
+@pytest.mark.parametrize("raw", [{"retry": 1}, {"canary": 1}, {"stop_after_failures": "5%"}])
+def test_what_needs_somebody_who_waits_is_refused_without(raw: dict[str, object]) -> None:
+    check_policy(Policy(), _Absent())
+    with pytest.raises(SweepError, match="nobody would be there to follow"):
+        check_policy(read_policy(raw), _Absent())
 
 
 class _Roomy(HydraLauncher):
