@@ -112,6 +112,10 @@ class Cluster(ABC):
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs; those that have ended are passed over."""
 
+    def is_outage(self, message: str) -> bool:
+        """Return whether a command that failed with this message may succeed later."""
+        return False
+
     def cause_in(self, log: str) -> FailureCause | None:
         """Return what the end of a job's log says it died of, in the scheduler's own words there."""
         return None

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import secrets
 import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from hydra.core.utils import JobReturn, filter_overrides
@@ -25,6 +26,8 @@ from hyperherd.trial.ending import TrialFailed
 
 LOOK_SECONDS = 0.5
 """How long a result may lie unnoticed."""
+_OUTAGE_WAITS = (5, 15, 30)
+"""Seconds between tries to submit to a scheduler that does not answer: its restart is to end no sweep."""
 
 log = logging.getLogger("hyperherd")
 
@@ -64,22 +67,41 @@ class ClusterLauncher(TrialLauncher):
         """Whether the sweep waits for its jobs."""
         return self._settings.wait
 
+    @property
+    def has_queue(self) -> bool:
+        """Jobs outlive the sweep."""
+        return True
+
     def batches(self, jobs: Sequence[TrialJob]) -> list[list[TrialJob]]:
         """Divide `jobs` by the resources they get, and by how many one array can hold."""
         largest = self._cluster.max_array_size()
         return self._allotment.plan(jobs, min(largest, self._settings.max_array_size or largest))
 
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
-        """Submit a batch as one array, called by the option `name` and the batch's own."""
-        return self._submit(jobs, self._job_name(name))
+        """Submit a batch as one array, called `name`."""
+        folder = self._settings.folder
+        files = JobPaths.get_first_id_independent_folder(folder)
+        files.mkdir(parents=True, exist_ok=True)
+        work = self._work.save(files)
+        parallelism, after = self._allotment.of(jobs)
+        submission = Submission(folder, name, jobs[0].resources, parallelism, after)
+        with scrubbed_environment(self._cluster):
+            ids = self._submitted(submission, [TrialRun(work, job) for job in jobs])
+        self._allotment.submitted(jobs, ids[0].partition("_")[0])
+        handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
+        for handle in handles:
+            self._watch.add(handle, folder)
+        log.info("%s: submitted %s", self.name, _span(ids))
+        return handles
 
-    def events(self) -> Iterator[JobEnd]:
-        """Yield each job when it has ended, until none is left."""
+    def events(self) -> Iterator[JobEnd | None]:
+        """Yield each job when it has ended, until none is left, and None between two looks."""
         while not self._watch.is_over:
             for end in self._watch.look():
                 self._watch.close(end.handle)
                 self._allotment.ended(end.handle.job)
                 yield end
+            yield None
             if not self._watch.is_over:
                 time.sleep(LOOK_SECONDS)
 
@@ -101,7 +123,7 @@ class ClusterLauncher(TrialLauncher):
             SweepError: the scheduler does not answer, so that nobody knows what would run twice.
         """
         with _needed(self._cluster):
-            ids = self._cluster.find(self._job_name(name))
+            ids = self._cluster.find(name)
         handles = [JobHandle(jobs[_place(job_id)], job_id) for job_id in ids if _place(job_id) < len(jobs)]
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
@@ -138,42 +160,36 @@ class ClusterLauncher(TrialLauncher):
         returned: dict[int, JobReturn] = {}
         try:
             for batch in self.batches(jobs):
-                handles += self._submit(batch, self._settings.name)
+                handles += self.submit(batch, f"{self._settings.name}-{secrets.token_hex(3)}")
             for end in self.events():
-                returned[end.handle.job.number] = end.returned or _made_up(end)
+                if end is not None:
+                    returned[end.handle.job.number] = end.returned or _made_up(end)
         except BaseException:  # Ctrl-C, SIGTERM: nothing goes on behind the back of who asked for the end
             self.cancel(handles)
             raise
         return [returned[job.number] for job in jobs]
 
-    def _submit(self, jobs: Sequence[TrialJob], job_name: str) -> list[JobHandle]:
-        folder = self._settings.folder
-        files = JobPaths.get_first_id_independent_folder(folder)
-        files.mkdir(parents=True, exist_ok=True)
-        work = self._work.save(files)
-        parallelism, after = self._allotment.of(jobs)
-        submission = Submission(folder, job_name, jobs[0].resources, parallelism, after)
-        with _undisturbed(), scrubbed_environment(self._cluster):
-            ids = self._submitted(submission, [TrialRun(work, job) for job in jobs])
-        self._allotment.submitted(jobs, ids[0].partition("_")[0])
-        handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
-        for handle in handles:
-            self._watch.add(handle, folder)
-        log.info("%s: submitted %d jobs (%s)", self.name, len(ids), _span(ids))
-        return handles
-
     def _submitted(self, submission: Submission, runs: Sequence[TrialRun]) -> list[str]:
-        """Submit `runs`, and return the jobs' ids."""
-        executor = self._cluster.executor(submission)
-        try:
-            with executor.batch():
-                submitted = [executor.submit(run) for run in runs]
-        except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
-            raise SweepError(f"{self.name}: {len(runs)} jobs cannot be submitted: {error}") from None
-        return [job.job_id for job in submitted]
+        """Submit `runs`, again after a while if the scheduler does not answer, and return the jobs' ids."""
+        for wait in (*_OUTAGE_WAITS, None):
+            executor = self._cluster.executor(submission)
+            try:
+                with _undisturbed(), executor.batch():
+                    submitted = [executor.submit(run) for run in runs]
+                return [job.job_id for job in submitted]
+            except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
+                if wait is None or not self._cluster.is_outage(str(error)):
+                    raise SweepError(f"{self.name}: {len(runs)} jobs cannot be submitted: {error}") from None
+                log.warning("%s: %s; tried again in %d s", self.name, error, wait)
+            time.sleep(wait)
+            self._cancel_half_submitted(submission.name)
+        raise AssertionError("the last try returns or raises")
 
-    def _job_name(self, batch: str) -> str:
-        return f"{self._settings.name}-{batch}"
+    def _cancel_half_submitted(self, job_name: str) -> None:
+        """Cancel jobs that the scheduler took without saying so; they have no pickles and could never run."""
+        with suppress(SchedulerSilent, SweepError):
+            if ids := self._cluster.find(job_name):
+                self._cluster.cancel(ids)
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)
@@ -185,7 +201,7 @@ def _place(job_id: str) -> int:
 
 
 def _span(ids: Sequence[str]) -> str:
-    return ids[0] if len(ids) == 1 else f"{ids[0]} to {ids[-1]}"
+    return f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs, {ids[0]} to {ids[-1]}"
 
 
 def _made_up(end: JobEnd) -> JobReturn:

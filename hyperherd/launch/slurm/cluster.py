@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
-from hyperherd.launch.slurm.commands import Disagreement, ask
+from hyperherd.launch.slurm.commands import Disagreement, ask, is_outage
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
 from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
 from hyperherd.records.states import FailureCause
@@ -127,6 +127,10 @@ class SlurmCluster(Cluster):
                 continue
             except SchedulerSilent as silence:
                 raise SweepError(f"the jobs cannot be cancelled: {silence}. They are {' '.join(job_ids)}") from None
+
+    def is_outage(self, message: str) -> bool:
+        """Return whether a command could not reach a daemon of Slurm."""
+        return is_outage(message)
 
     def cause_in(self, log: str) -> FailureCause | None:
         """Return `oom` if Slurm's lines in the log say so: its state of such a job is often just FAILED."""

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from hyperherd.errors import SweepError
-
-OWN = ("use_srun", "srun_args", "setup", "teardown", "comment", "wckey", "mail_type", "mail_user")
-"""Options that submitit's Slurm executor takes under their names, and that all jobs share."""
 
 RESOURCES = (
     "timeout_min",
@@ -50,6 +48,7 @@ def executor_parameters(
         after: the id of the job that has to have ended before.
     """
     chosen = {key: value for key, value in options.items() if value is not None}
+    chosen["timeout_min"] = math.ceil(chosen["timeout_min"])  # 1.5 times as much may be half a minute more
     extra = dict(chosen.pop("additional_parameters", {}))
     environment = chosen.pop("env", {})
     for key in ("python", "max_num_timeout"):
