@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from conftest import App, Sweep
+import pytest
+from conftest import App, Sweep, wait_for
 from slurm.real import Slurm, until
 
 from hyperherd.paths import TrialPaths
@@ -145,3 +148,87 @@ def test_what_happens_on_clusters(app: App, own: Slurm) -> None:
     }
     assert "its time is up" in told
     assert "3 completed, 3 failed, 2 cancelled" in told
+
+
+def test_a_killed_sweep_goes_on_with_its_jobs(app: App, slurm: Slurm) -> None:
+    app.write("""
+        from pathlib import Path
+        Path(f"at-{cfg.width}").touch(exist_ok=False)
+        while not Path("go").exists(): time.sleep(0.1)
+        if cfg.width == 1: raise ValueError("boom")
+    """)
+    arguments = ["width=0,1,2", "hydra.launcher.array_parallelism=2"]
+    with started(app, *arguments) as sweep:
+        until_unless_over(sweep, lambda: len(list(app.folder.glob("at-*"))) == 2)
+        sweep.kill()
+        sweep.wait()
+    with started(app, *arguments) as again:
+        wait_for(again, "3 ")
+        (app.folder / "go").touch()
+        told, _ = again.communicate(timeout=60)
+    assert again.returncode == 1, told
+    ended = Sweep(None, app.folder / "s")  # type: ignore[arg-type]
+    assert ended.states == {0: "completed", 1: "failed", 2: "completed"}
+    assert {record.attempt for record in ended.records.values()} == {0}
+    assert len({str(record.job_id).partition("_")[0] for record in ended.records.values()}) == 1
+    assert "1  width=1  ValueError: boom" in told
+
+
+SUBMIT_AND_DIE = """
+import os, sys
+from pathlib import Path
+from submitit.core.utils import JobPaths
+from hyperherd.launch.base import TrialJob
+from hyperherd.launch.cluster.launcher import ClusterLauncher
+from hyperherd.launch.cluster.settings import ClusterSettings
+from hyperherd.launch.cluster.work import Work
+from hyperherd.launch.slurm.cluster import SlurmCluster
+
+def launcher():
+    settings = ClusterSettings(Path(sys.argv[1]), "app", 10, True, 2, None)
+    options = {"timeout_min": 1, "additional_parameters": {"begin": "now+4"}}
+    return ClusterLauncher(Work(None, None, None), SlurmCluster(options), settings)
+
+jobs = [TrialJob(number, 0, (f"x={number}",)) for number in (4, 7, 9)]
+
+def dying(paths, path, name, *rest, **more):
+    if name == "submitted_pickle" and paths.job_id.endswith("_1"):
+        os._exit(9)
+    return moved(paths, path, name, *rest, **more)
+
+if __name__ == "__main__":
+    moved, JobPaths.move_temporary_file = JobPaths.move_temporary_file, dying
+    one = launcher()
+    one.submit(one.batches(jobs)[0], "batch-of-a-killed-sweep")
+"""
+
+
+def test_jobs_without_a_pickle_are_cancelled_and_the_others_found(
+    tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sweep is killed between sbatch and the renaming of submitit's pickles, which is when jobs get theirs."""
+    script = tmp_path / "submit.py"
+    script.write_text(SUBMIT_AND_DIE)
+    assert subprocess.run([sys.executable, str(script), str(tmp_path / "jobs")]).returncode == 9
+    monkeypatch.setattr(sys, "argv", [str(script), str(tmp_path / "jobs")])
+    again = runpy.run_path(str(script))
+    launcher, jobs = again["launcher"](), again["jobs"]
+    assert launcher.find(jobs, "a batch that nobody submitted") == []
+    (found,) = launcher.find(jobs, "batch-of-a-killed-sweep")
+    assert found.job == jobs[0]
+    array = str(found.job_id).partition("_")[0]
+    until(lambda: all(slurm.state(f"{array}_{index}") in ("", "CANCELLED", "COMPLETING") for index in (1, 2)))
+    assert launcher.adopt([found]) == [found]
+    (end,) = [end for end in launcher.events() if end is not None]
+    assert end.handle == found
+    assert end.verdict == "exception"  # it has no work to do
+
+
+def test_wait_false_leaves_in_seconds_and_needs_our_sweeper(app: App, slurm: Slurm) -> None:
+    app.write("time.sleep(1)")
+    left = app.sweep(SLURM, "width=0,1", "hydra.launcher.wait=false")
+    assert left.states in ({}, {0: "running", 1: "running"})
+    until(lambda: left.states == {0: "completed", 1: "completed"})
+    refused = app.run("-m", SLURM, "width=0,1", "hydra.launcher.wait=false")
+    assert refused.returncode == 1
+    assert "hydra.launcher.wait=false needs hydra/sweeper=herd" in refused.stderr

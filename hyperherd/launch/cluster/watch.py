@@ -176,7 +176,8 @@ def _told(watched: _Watched) -> JobEnd:
         return JobEnd(watched.handle, None, _with_log(_error(watched.paths), watched.paths), FailureCause.EXCEPTION)
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
         return JobEnd(watched.handle, None, f"what it returned cannot be unpickled: {type(error).__name__}: {error}")
-    return JobEnd(watched.handle, returned, raised(returned))
+    reason = raised(returned)
+    return JobEnd(watched.handle, returned, reason, FailureCause.EXCEPTION if reason else None)
 
 
 def _error(paths: JobPaths) -> str:
