@@ -35,7 +35,7 @@ LIGHTNING = """
 """
 TORCH = """
     import submitit, torch, torch.distributed as dist
-    submitit.helpers.TorchDistributedEnvironment().export()
+    submitit.helpers.TorchDistributedEnvironment().export(overwrite=True)
     os.environ["MASTER_ADDR"] = "127.0.0.1"
     dist.init_process_group("gloo")
     total = torch.tensor([float(dist.get_rank() + 1)])
@@ -46,7 +46,7 @@ TORCH = """
     open(f"{name}-{os.environ['HYPERHERD_ATTEMPT']}", "x").close()
 """
 TORCHRUN = """
-    import subprocess
+    import subprocess, textwrap
     program = '''
 import os, torch, torch.distributed as dist
 from hyperherd import log_result
@@ -57,7 +57,7 @@ if dist.get_rank() == 0: log_result("total", float(total), step=0)
 name = f"rank-{dist.get_rank()}-of-{dist.get_world_size()}-lr-{os.environ['LR']}"
 open(f"{name}-{os.environ['HYPERHERD_ATTEMPT']}", "x").close()
 '''
-    open(f"program-{cfg.lr}.py", "w").write(program)
+    open(f"program-{cfg.lr}.py", "w").write(textwrap.dedent(program))
     subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
                     f"program-{cfg.lr}.py"], check=True, env={**os.environ, "LR": str(cfg.lr)})
 """

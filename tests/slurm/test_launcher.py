@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import runpy
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -232,3 +234,77 @@ def test_wait_false_leaves_in_seconds_and_needs_our_sweeper(app: App, slurm: Slu
     refused = app.run("-m", SLURM, "width=0,1", "hydra.launcher.wait=false")
     assert refused.returncode == 1
     assert "hydra.launcher.wait=false needs hydra/sweeper=herd" in refused.stderr
+
+
+def test_arrays_are_split_and_share_the_cap(app: App, slurm: Slurm) -> None:
+    app.write("""
+        from pathlib import Path
+        mine = Path(f"live-{cfg.width}"); mine.touch()
+        Path(f"seen-{cfg.width}").write_text(str(len(list(Path(".").glob("live-*")))))
+        time.sleep(0.5)
+        mine.unlink()
+    """)
+    few = ["hydra.launcher.max_array_size=2", "hydra.launcher.array_parallelism=3"]
+    sweep = app.sweep(SLURM, QUICK, "width=range(7)", *few)
+    assert set(sweep.states.values()) == {"completed"}
+    assert [trial.number for trial in sweep.planned] == sorted(sweep.states)
+    assert len({str(record.job_id).partition("_")[0] for record in sweep.records.values()}) == 4
+    assert max(int(path.read_text()) for path in app.folder.glob("seen-*")) <= 3
+
+
+def test_a_sweep_started_inside_of_a_job(app: App, slurm: Slurm) -> None:
+    """The job it runs in has options and variables that its trials must not inherit."""
+    app.write("""
+        from pathlib import Path
+        given = {name: os.environ[name] for name in ("SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_CPUS_PER_TASK")}
+        Path(f"env-{cfg.width}").write_text(json.dumps({"EXTRA": os.environ["EXTRA"], **given}))
+    """)
+    words = app.command("-m", "hydra/sweeper=herd", SLURM, QUICK, "hydra.sweep.dir=s", "width=0,1")
+    options = ["hydra.launcher.cpus_per_task=1", "+hydra.launcher.env.EXTRA='a b'"]
+    command = f"cd {shlex.quote(str(app.folder))} && exec {shlex.join([*words, *options])}"
+    done = slurm.ask("sbatch", "--wait", "--parsable", "-n2", "-c2", "--output=/dev/null", "--wrap", command)
+    seen = [json.loads((app.folder / f"env-{width}").read_text()) for width in (0, 1)]
+    assert [(env["SLURM_NTASKS"], env["SLURM_CPUS_PER_TASK"], env["EXTRA"]) for env in seen] == [("1", "1", "a b")] * 2
+    assert done.strip() not in {env["SLURM_JOB_ID"] for env in seen}
+
+
+def test_a_module_beside_the_script_and_a_config_that_does_not_compose(app: App, slurm: Slurm) -> None:
+    (app.folder / "beside.py").write_text("def double(value): return 2 * value\n")
+    app.write("from beside import double\nassert double(cfg.width) == 4\nassert sys.argv[0].endswith('app.py')")
+    app.script.write_text("import beside\n" + app.script.read_text())
+    elsewhere = app.folder / "elsewhere"
+    elsewhere.mkdir()
+    command = ["-m", "hydra/sweeper=herd", SLURM, QUICK, "hydra.sweep.dir=../s", "width=2"]
+    done = subprocess.run(app.command(*command), cwd=elsewhere, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    arguments = ["width=2,3", "hydra.sweeper.validate=none", "hydra.sweep.subdir=${oc.env:HERD_IS_NOT_SET}-${width}"]
+    failed = app.sweep(SLURM, QUICK, *arguments, code=1)
+    assert "HERD_IS_NOT_SET" in failed.done.stdout
+
+
+def test_what_cannot_be_is_said_before_anything_runs(app: App, slurm: Slurm, tmp_path: Path) -> None:
+    def refusal(*arguments: str, **environment: str) -> str:
+        done = app.run("-m", "hydra/sweeper=herd", SLURM, "hydra.sweep.dir=s", "width=0,1", *arguments, **environment)
+        assert done.returncode == 1
+        return done.stderr
+
+    assert "hydra.launcher.array_parallelism is 0" in refusal("hydra.launcher.array_parallelism=0")
+    assert "could not be converted to Integer" in refusal("hydra.launcher.timeout_min=soon")
+    assert "Key 'partitoin' not in" in refusal("hydra.launcher.partitoin=main")
+    conditions = "hydra.sweeper.conditions=[{when: {width: 1}, resources: {mem: 3}}]"
+    assert "'mem' (did you mean 'mem_gb'?)" in refusal(conditions)
+    assert "sbatch, squeue" in refusal(PATH=str(tmp_path))
+    assert "invalid partition" in refusal("hydra.launcher.partition=nowhere")
+    assert not list(app.folder.glob("s/*/.hyperherd"))
+
+
+def test_a_sweeper_that_is_not_ours(app: App, slurm: Slurm) -> None:
+    app.write("""
+        if cfg.width == 1: os.kill(os.getpid(), 9)
+        print("here", HydraConfig.get().job.num)
+    """)
+    done = app.run("-m", SLURM, QUICK, "hydra.sweep.dir=s", "width=0,1,2")
+    assert done.returncode == 1
+    assert "job 1 (" in done.stderr
+    assert "Slurm: FAILED" in done.stderr
+    assert {path.parent.name for path in (app.folder / "s").glob("*/.hydra")} == {"0", "1", "2"}

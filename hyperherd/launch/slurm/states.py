@@ -37,7 +37,7 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
         signal: the signal that ended the job, or 0.
         where: its node, for people.
     """
-    state = word.split(" ")[0].rstrip("+")
+    state = word.split(" ")[0]
     told = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where else ''}"
     if state in _WAITING:
         return JobState("pending", reason=told)
@@ -72,7 +72,7 @@ def read_sacct(text: str) -> dict[str, JobState]:
         job_id, _, step = written.partition(".")
         if step:
             known = states.get(job_id)
-            if word.startswith("OUT_OF_ME") and known is not None and not known.succeeded:
+            if word == "OUT_OF_MEMORY" and known is not None and not known.succeeded:
                 states[job_id] = JobState("ended", FailureCause.OOM, f"{known.reason}, step {step} {word}")
             continue
         code, _, signal = status.partition(":")

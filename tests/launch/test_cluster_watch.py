@@ -1,0 +1,194 @@
+"""What is believed of a scheduler that is late, silent or forgetful. The scheduler is a script of answers, the clock is
+turned by hand, and the files are real."""
+
+from __future__ import annotations
+
+import logging
+import pickle
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra.core.utils import JobReturn, JobStatus
+
+from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
+from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
+from hyperherd.launch.cluster.watch import FORGOTTEN, Watch
+from hyperherd.records.states import FailureCause
+
+RUNNING = JobState("running")
+FAILED = JobState("ended", FailureCause.EXIT, "exit code 3")
+NODE_FAIL = JobState("ended", FailureCause.NODE_FAILURE, "NODE_FAIL")
+
+
+class Scheduler(Cluster):
+    """Answers what it is told to; None for silence."""
+
+    name = "herd_test"
+    answer: dict[str, JobState] | None = None
+    asked = 0
+
+    def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        self.asked += 1
+        if self.answer is None:
+            raise SchedulerSilent("nobody is there")
+        return {job_id: state for job_id, state in self.answer.items() if job_id in job_ids}
+
+    def cause_in(self, log: str) -> FailureCause | None:
+        return FailureCause.OOM if "memory" in log else None
+
+    def check(self) -> None: ...
+
+    def max_array_size(self) -> int:
+        return 1
+
+    def executor(self, submission: Submission) -> Any: ...
+
+    def find(self, name: str) -> list[str]:
+        return []
+
+    def cancel(self, job_ids: Collection[str]) -> None: ...
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        return {}
+
+    @property
+    def variables(self) -> tuple[str, ...]:
+        return ()
+
+
+class Watched:
+    """One job, watched."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.now = 0.0
+        self.scheduler = Scheduler()
+        self.watch = Watch(self.scheduler, 10.0, lambda: self.now)
+        self.handle = JobHandle(TrialJob(3, 0, ("x=1",)), "7_0")
+        self.watch.add(self.handle, folder)
+
+    def told(self, answer: JobState | str | None, seconds: float) -> JobEnd | None:
+        """Return how the job ends within some seconds of this answer (``silence``: none)."""
+        self.scheduler.answer = None if isinstance(answer, str) else {} if answer is None else {"7_0": answer}
+        for _ in range(round(seconds)):
+            self.now += 1
+            for end in self.watch.look():
+                return end
+        return None
+
+    def write(self, name: str, content: bytes = b"") -> None:
+        (self.folder / name).write_bytes(content)
+
+    def succeed(self) -> None:
+        returned = JobReturn(overrides=["x=1"], status=JobStatus.COMPLETED)
+        returned.return_value = 5
+        self.write("7_0_0_returned.pkl", pickle.dumps(returned))
+        self.write("7_0_0_result.pkl", pickle.dumps(("success", None)))
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Watched:
+    return Watched(tmp_path)
+
+
+def test_a_result_is_seen_whatever_the_scheduler_says(job: Watched) -> None:
+    assert job.told(RUNNING, 5) is None
+    job.succeed()
+    asked = job.scheduler.asked
+    end = job.told("silence", 1)
+    assert end is not None
+    assert (end.handle, end.returned and end.returned.return_value, end.verdict) == (job.handle, 5, None)
+    assert job.scheduler.asked == asked
+    job.watch.close(job.handle)
+    assert job.watch.is_over
+
+
+def test_a_death_is_believed_when_it_is_told_twice(job: Watched) -> None:
+    job.write("7_0_0_log.err", b"Traceback")
+    assert job.told(FAILED, 2) is None
+    end = job.told(FAILED, 10)
+    assert end is not None
+    assert end.verdict == "exit"
+    assert end.reason == f"exit code 3; see {job.folder}/7_0_0_log.err"
+
+
+def test_a_result_that_comes_late_counts(job: Watched) -> None:
+    assert job.told(FAILED, 2) is None
+    job.succeed()
+    end = job.told(FAILED, 1)
+    assert end is not None
+    assert end.returned is not None
+
+
+def test_a_node_failure_may_be_followed_by_a_requeue(job: Watched) -> None:
+    assert job.told(NODE_FAIL, 8) is None
+    assert job.told(JobState("pending"), 5) is None
+    assert job.told(RUNNING, 500) is None
+    end = job.told(NODE_FAIL, 40)
+    assert end is not None
+    assert end.verdict == "node_failure"
+
+
+def test_the_log_knows_more_than_the_exit_code(job: Watched) -> None:
+    job.write("7_0_0_log.err", b"exceeded memory")
+    end = job.told(FAILED, 10)
+    assert end is not None
+    assert end.verdict == "oom"
+
+
+def test_exit_code_0_without_a_result_is_a_failure(job: Watched) -> None:
+    end = job.told(JobState("ended", reason="COMPLETED", succeeded=True), 30)
+    assert end is not None
+    assert (end.verdict, end.reason) == ("exit", "COMPLETED, but the trial had not ended")
+
+
+def test_silence_is_no_verdict(job: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING, "hyperherd"):
+        assert job.told("silence", 5000) is None
+    assert [record.getMessage() for record in caplog.records] == [
+        "nobody is there; the jobs go on, and it is asked again"
+    ]
+    assert job.told(FAILED, 30) is not None
+
+
+@pytest.mark.parametrize(("started", "verdict"), [(True, "lost"), (False, "cancelled")])
+def test_a_job_that_nobody_knows(job: Watched, started: bool, verdict: str) -> None:
+    if started:
+        job.write("7_0_0_log.out")
+    assert job.told(None, FORGOTTEN) is None
+    end = job.told(None, 30)
+    assert end is not None
+    assert end.verdict == verdict
+
+
+def test_a_job_that_we_cancelled_need_not_be_known_long(job: Watched) -> None:
+    job.watch.cancelled(job.handle)
+    end = job.told(None, 6)
+    assert end is not None
+    assert end.verdict == "cancelled"
+
+
+def test_a_job_that_was_absent_for_a_moment_lives(job: Watched) -> None:
+    for _ in range(5):
+        assert job.told(None, FORGOTTEN / 2) is None
+        assert job.told(RUNNING, 20) is None
+
+
+def test_what_fails_before_the_trial_is_told(job: Watched) -> None:
+    trace = "Traceback (most recent call last):\n  ...\nModuleNotFoundError: No module named 'mine'\n"
+    job.write("7_0_0_result.pkl", pickle.dumps(("error", trace)))
+    end = job.told("silence", 1)
+    assert end is not None
+    assert end.verdict == "exception"
+    assert end.reason == "the job failed before the trial: ModuleNotFoundError: No module named 'mine'"
+
+
+def test_the_scheduler_is_asked_ever_more_rarely(job: Watched) -> None:
+    job.told(RUNNING, 20)
+    early = job.scheduler.asked
+    job.told(RUNNING, 1000)
+    assert 3 <= early <= 6
+    assert job.scheduler.asked - early == pytest.approx(100, abs=2)
