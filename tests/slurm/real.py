@@ -54,6 +54,15 @@ class Slurm:
     def down(self, *arguments: str) -> None:
         self._script("down.sh", *arguments)
 
+    def configure(self, before: str, after: str) -> None:
+        """Replace words of slurm.conf, and let the daemons read it again."""
+        assert self.folder is not None
+        file = self.folder / "etc" / "slurm.conf"
+        text = file.read_text()
+        assert before in text
+        file.write_text(text.replace(before, after))
+        self.ask("scontrol", "reconfigure")
+
     def kill_node(self, name: str) -> None:
         self._script("killnode.sh", name)
 

@@ -143,3 +143,34 @@ def test_a_job_that_is_warned_comes_back_in_the_same_directory(app: App, slurm: 
         assert int((app.folder / f"first-{trial.number}").read_text()) > 20
         steps = [row["step"] for row in read_metrics(directory, ["step"]).to_pylist()]
         assert steps == list(range(100))
+
+
+@pytest.mark.parametrize("warns", [True, False])
+def test_a_preempted_job_comes_back(app: App, own: Slurm, warns: bool) -> None:
+    """Slurm tells it by the signal that jobs are warned with, or where it is not set up for that, by SIGTERM."""
+    app.write(COMES_BACK)
+    if not warns:
+        own.configure("preempt_send_user_signal", "no_backup_scheduling")
+    process = app.start(
+        *("-m", "hydra/sweeper=herd", *ARGUMENTS, "hydra.sweep.dir=s", "width=0"),
+        *("hydra.launcher.partition=low", "hydra.launcher.nodelist=n1", "hydra.launcher.timeout_min=30"),
+    )
+    trial_json = app.folder / "s/0/.hyperherd/trial.json"
+    try:
+        until(lambda: (app.folder / "ready-0").exists() or process.poll() is not None)
+        job = json.loads(trial_json.read_text())["job_id"]
+        other = own.ask("sbatch", "--parsable", "-w", "n1", "--exclusive", "--output=/dev/null", "--wrap", "sleep 1")
+        until(lambda: own.state(job) == "PENDING")
+        first = json.loads(trial_json.read_text())
+        until(lambda: own.state(other.strip()) in ("COMPLETED", ""))
+        own.ask("scontrol", "update", f"jobid={job}", "StartTime=now")
+        told, _ = process.communicate(timeout=90)
+    finally:
+        process.kill()
+        if not warns:
+            own.configure("no_backup_scheduling", "preempt_send_user_signal")
+    assert process.returncode == 0, told
+    assert (first["state"], first["cause"]) == (("failed", "preempted") if warns else ("cancelled", None))
+    ended = json.loads(trial_json.read_text())
+    assert (ended["state"], ended["attempt"], ended["job_id"]) == ("completed", 1, job)
+    assert int((app.folder / "first-0").read_text()) > 20

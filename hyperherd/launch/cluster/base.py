@@ -112,6 +112,11 @@ class Cluster(ABC):
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs; those that have ended are passed over."""
 
+    @staticmethod
+    def is_preempting() -> bool:
+        """Return, in a job that was told to end, whether it is to make place for another and may come back."""
+        return False
+
     def is_outage(self, message: str) -> bool:
         """Return whether a command that failed with this message may succeed later."""
         return False

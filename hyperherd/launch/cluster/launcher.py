@@ -86,7 +86,7 @@ class ClusterLauncher(TrialLauncher):
         parallelism, after = self._allotment.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
         with scrubbed_environment(self._cluster):
-            ids = self._submitted(submission, [TrialRun(work, job) for job in jobs])
+            ids = self._submitted(submission, [TrialRun(work, job, self._cluster.is_preempting) for job in jobs])
         self._allotment.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:

@@ -82,11 +82,13 @@ class TrialRun:
     Args:
         work: the file of the :class:`Work`.
         job: which trial; a requeued job runs it as its next attempt.
+        is_preempting: asked in a job that was told to end: whether it only makes place for another.
     """
 
-    def __init__(self, work: Path, job: TrialJob) -> None:
+    def __init__(self, work: Path, job: TrialJob, is_preempting: Callable[[], bool]) -> None:
         self._work = work
         self._job = job
+        self._is_preempting = is_preempting
 
     def __call__(self) -> None:
         """Run the trial, or join it as a further rank.
@@ -131,7 +133,9 @@ class TrialRun:
                     job_dir_key="hydra.sweep.dir",
                     job_subdir_key="hydra.sweep.subdir",
                 )
-        except (Terminated, KeyboardInterrupt):  # the scheduler knows why
+        except (Terminated, KeyboardInterrupt):  # the scheduler knows why, and may let it come back
+            if self._is_preempting():
+                environment._requeue(0)
             raise
         except BaseException as error:  # noqa: BLE001 - the boundary of a job: nobody is above who could handle it
             return failed(self._job.overrides, error)

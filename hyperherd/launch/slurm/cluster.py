@@ -96,10 +96,16 @@ class SlurmCluster(Cluster):
         """Return the state of these jobs: one squeue, and one sacct if there are jobs that it does not know."""
         states = self._in_queue(job_ids)
         forgotten = [job_id for job_id in job_ids if job_id not in states]
-        if forgotten:
+        if not forgotten:
+            return states
+        try:
             ended = self._in_accounting(forgotten)
-            states |= {job_id: ended[job_id] for job_id in forgotten if job_id in ended}
-        return states
+        except SchedulerSilent as silence:
+            if not states:
+                raise
+            # The others' states count all the same; of these nobody knows anything, so they are not given up.
+            return states | dict.fromkeys(forgotten, JobState("running", reason=str(silence)))
+        return states | {job_id: ended[job_id] for job_id in forgotten if job_id in ended}
 
     def find(self, name: str) -> list[str]:
         """Return the ids of this user's jobs called `name`, in the queue or in accounting."""
@@ -127,6 +133,15 @@ class SlurmCluster(Cluster):
                 continue
             except SchedulerSilent as silence:
                 raise SweepError(f"the jobs cannot be cancelled: {silence}. They are {' '.join(job_ids)}") from None
+
+    @staticmethod
+    def is_preempting() -> bool:
+        """Return whether Slurm ends the job that this process runs in to make place for another one's."""
+        try:
+            told = ask(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]])
+        except (SchedulerSilent, Disagreement, KeyError):
+            return False
+        return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", told) is not None
 
     def is_outage(self, message: str) -> bool:
         """Return whether a command could not reach a daemon of Slurm."""

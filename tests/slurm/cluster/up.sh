@@ -88,7 +88,7 @@ MpiDefault=none
 SlurmdParameters=config_overrides
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU_Memory
-DefMemPerCPU=100
+DefMemPerCPU=400
 ReturnToService=2
 # fast
 SchedulerType=sched/backfill
