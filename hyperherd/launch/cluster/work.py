@@ -10,12 +10,13 @@ import hashlib
 import os
 import pickle
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+import threading
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import submitit
 from hydra._internal.callbacks import Callbacks
@@ -37,6 +38,10 @@ from hyperherd.trial.signals import EXIT_CODES, Terminated, noted_signals
 if TYPE_CHECKING:
     from hydra.types import TaskFunction
     from omegaconf import DictConfig
+
+
+PATIENCE = 30.0
+"""Seconds that a warned trial gets to close its books."""
 
 
 @dataclass(frozen=True)
@@ -113,9 +118,10 @@ class TrialRun:
         returned_file = returned_path(environment.paths.result_pickle)
         for stale in (returned_file, environment.paths.result_pickle):
             stale.unlink(missing_ok=True)
-        with _own_signals(environment) as requeue:
-            returned = self._run(work, environment)
-            requeue()
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it
+        warning = _Warning(environment)
+        returned = self._run(work, environment)
+        warning.answer()
         replace_bytes(returned_file, pickled(returned), durable=False)
         if reason := raised(returned):
             raise TrialFailed(reason)
@@ -177,34 +183,42 @@ def _hide_scheduler_from_lightning() -> None:
         os.environ["SLURM_JOB_NAME"] = "interactive"
 
 
-@contextmanager
-def _own_signals(environment: submitit.JobEnvironment) -> Iterator[Callable[[], None]]:
-    """Let the scheduler's warning end the trial first and be answered by submitit then; SIGTERM ends it as anywhere.
+class _Warning:
+    """The scheduler's warning of a job: it ends the trial first, and is answered by submitit then.
 
-    submitit's own handlers would ignore SIGTERM, and requeue the job from within the running trial, which the scheduler
-    would then kill before it has closed its books. Yields a function that requeues the job if it was warned and may
-    come back; it does not return then.
+    submitit's own handler would requeue the job from within the running trial, which the scheduler would then kill
+    before it has closed its books. A trial that does not end in time (ranks may wait for one another) is not waited
+    for.
     """
-    number = environment._usr_sig()
-    answer = signal.getsignal(number)
-    warned = False
 
-    def warn(_: int, __: FrameType | None) -> None:
-        nonlocal warned
-        warned = True
-        signal.signal(number, signal.SIG_IGN)
-        raise _eviction(answer)
+    def __init__(self, environment: submitit.JobEnvironment) -> None:
+        self._signal = environment._usr_sig()
+        self._answer: Any = signal.getsignal(self._signal)
+        self._impatience: threading.Timer | None = None
+        signal.signal(self._signal, self._end_trial)
 
-    def requeue() -> None:
-        for asked in EXIT_CODES:  # the scheduler, told to requeue it, ends the job
-            signal.signal(asked, signal.SIG_IGN)
-        if warned and callable(answer):
-            with suppress(UncompletedJobError):  # it has been back often enough
-                answer(number, None)
+    def answer(self) -> None:
+        """Requeue the job if it was warned and may come back, and do not return then; no warning counts any more."""
+        signal.signal(self._signal, signal.SIG_IGN)
+        if self._impatience is None:
+            return
+        self._impatience.cancel()
+        for number in EXIT_CODES:  # the scheduler, told to requeue the job, ends it
+            signal.signal(number, signal.SIG_IGN)
+        with suppress(UncompletedJobError):  # it has been back often enough
+            self._answer(self._signal, None)
 
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(number, warn)
-    yield requeue
+    def _end_trial(self, _: int, __: FrameType | None) -> NoReturn:
+        signal.signal(self._signal, signal.SIG_IGN)
+        evicted = _eviction(self._answer)
+        self._impatience = threading.Timer(PATIENCE, self._lose_patience)
+        self._impatience.daemon = True
+        self._impatience.start()
+        raise evicted
+
+    def _lose_patience(self) -> None:
+        with suppress(UncompletedJobError, SystemExit):
+            self._answer(self._signal, None)
 
 
 def _eviction(handler: Any) -> Evicted:
