@@ -1,6 +1,6 @@
 """Trials as jobs of Slurm: herd_slurm beside hydra-submitit-launcher's submitit_slurm, on a Slurm of its own.
 
-    python benchmarks/slurm.py                         # as root, with Slurm installed (tests/slurm/real.py says what)
+    python benchmarks/slurm.py                         # as root, with Slurm installed (tests/real_slurm.py says what)
     python benchmarks/slurm.py --trials 20 --repetitions 1
 
 `submission` is the time from the start of the command until Slurm has all jobs, of which none may start before; `whole`
@@ -22,7 +22,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from slurm.real import Slurm, own_slurm, until
+from real_slurm import Slurm, own_slurm, until
 
 APP = """import os, time
 import hydra

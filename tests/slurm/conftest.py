@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from slurm.real import Slurm, own_slurm, reason_to_skip
+from real_slurm import Slurm, own_slurm, reason_to_skip
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,7 @@ import json
 
 import pytest
 from conftest import App
-from slurm.real import Slurm, until
+from real_slurm import Slurm, until
 
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.records.sweep import read_planned

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App, Sweep, wait_for
-from slurm.real import Slurm, until
+from real_slurm import Slurm, until
 
 from hyperherd.paths import TrialPaths
 from hyperherd.records.events import Event, read_events

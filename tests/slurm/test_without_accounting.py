@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import App
-from slurm.real import Slurm, own_slurm, reason_to_skip, until
+from real_slurm import Slurm, own_slurm, reason_to_skip, until
 
 from hyperherd.records.events import read_events
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-SCRIPTS = Path(__file__).parent / "cluster"
+SCRIPTS = Path(__file__).parent / "slurm" / "cluster"
 NEEDED = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd", "sbatch")
 PACKAGES = "slurmctld slurmd slurm-client munge slurmdbd mariadb-server-core"
 
