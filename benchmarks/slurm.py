@@ -1,11 +1,11 @@
 """Trials as jobs of Slurm: herd_slurm beside hydra-submitit-launcher's submitit_slurm, on a Slurm of its own.
 
     python benchmarks/slurm.py                         # as root, with Slurm installed (tests/real_slurm.py says what)
-    python benchmarks/slurm.py --trials 20 --repetitions 1
+    python benchmarks/slurm.py --trials 20 --repetitions 1 --measures submission death
 
 `submission` is the time from the start of the command until Slurm has all jobs, of which none may start before; `whole`
-is the whole sweep of trials that do nothing. `a killed job is noticed` is the time from a SIGKILL of the only job's
-process until the command has ended. The launchers take turns; figures are medians, ratios are those of the medians.
+is the whole sweep of trials that do nothing. `death` is the time from a SIGKILL of the only job's process until the
+command has ended. The launchers take turns; figures are medians, ratios are those of the medians.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -33,6 +33,7 @@ def main(config):
         time.sleep(600)
 main()
 """
+MEASURES = ("submission", "whole", "death")
 LAUNCHERS = {
     "submitit_slurm": ["hydra/launcher=submitit_slurm"],
     "herd_slurm, Hydra's sweeper": ["hydra/launcher=herd_slurm"],
@@ -91,31 +92,32 @@ class Bench:
         return time.perf_counter() - begun
 
 
-def compare(bench: Bench, repetitions: int) -> None:
+def compare(bench: Bench, chosen: Sequence[str], repetitions: int) -> None:
     measures: dict[str, Callable[[str], float]] = {
         "submission": bench.submission,
         "whole": bench.whole,
-        "a killed job is noticed": bench.death,
+        "death": bench.death,
     }
-    print(f"{'':<24} {'launcher':<28} {'s':>7} {'ratio':>6}")
-    for name, measure in measures.items():
+    print(f"{'':<12} {'launcher':<28} {'s':>7} {'ratio':>6}")
+    for name in chosen:
         runs: dict[str, list[float]] = {launcher: [] for launcher in LAUNCHERS}
         for _ in range(repetitions):
             for launcher, seconds in runs.items():
-                seconds.append(measure(launcher))
+                seconds.append(measures[name](launcher))
         peer = statistics.median(runs["submitit_slurm"])
         for launcher, seconds in runs.items():
             median = statistics.median(seconds)
-            print(f"{name:<24} {launcher:<28} {median:>7.2f} {median / peer:>6.2f}", flush=True)
+            print(f"{name:<12} {launcher:<28} {median:>7.2f} {median / peer:>6.2f}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=100)
     parser.add_argument("--repetitions", type=int, default=3)
+    parser.add_argument("--measures", nargs="+", choices=MEASURES, default=MEASURES)
     arguments = parser.parse_args()
     with own_slurm() as slurm, tempfile.TemporaryDirectory() as folder:
-        compare(Bench(slurm, Path(folder), arguments.trials), arguments.repetitions)
+        compare(Bench(slurm, Path(folder), arguments.trials), arguments.measures, arguments.repetitions)
 
 
 if __name__ == "__main__":
