@@ -5,16 +5,19 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd import __version__
 from hyperherd.cli.commands import COMMANDS
 from hyperherd.cli.options import add_choice, add_judging, chosen, words
-from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, say, screen, write
+from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, refuse_existing, say, screen, write, write_file
+from hyperherd.errors import ResultsError
 
 if TYPE_CHECKING:
     from hyperherd.results.columns import View
+    from hyperherd.results.seeds import Groups
     from hyperherd.results.trials import Trials
 
 _FORMATS = ("table", "tsv", "csv", "json", "jsonl", "md", "latex", "parquet")
@@ -40,12 +43,11 @@ commands (herd-results COMMAND --help):
 def run(argv: Sequence[str]) -> int:
     """Show the table that `argv` asks for; return the exit code."""
     arguments = _parser().parse_intermixed_args(argv)
-    if arguments.output and arguments.output.exists() and not arguments.force:
-        say(f"error: {arguments.output} exists already; --force overwrites it")
-        return 2
+    refuse_existing(arguments.output, force=arguments.force)
     trials = chosen(arguments)
+    failing = _unhealthy(trials, arguments)  # Before anything is written: it may be asked for what there is not.
     _show(trials, arguments)
-    return UNHEALTHY if _unhealthy(trials, arguments) else 0
+    return UNHEALTHY if failing else 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -120,26 +122,85 @@ def _view(arguments: argparse.Namespace) -> View:
 
 
 def _show(trials: Trials, arguments: argparse.Namespace) -> None:
-    form = arguments.format or ("table" if sys.stdout.isatty() else "tsv")
-    view = _view(arguments)
-    keys = words(arguments.seed_key or "")
-    folded = arguments.seeds
+    form = arguments.format or _form_of(arguments.output)
+    view, limit = _view(arguments), arguments.rows or None
     if form == "table":
-        from hyperherd.results.text import render, render_groups
-
-        groups = trials.seeds(arguments.err, keys=keys) if folded is not False else None
-        target = screen(0 if arguments.full and arguments.rows is None else arguments.rows, sys.stdout)
-        show_groups = groups is not None and (folded or groups.repeats)
-        write(render_groups(groups, target, view) if show_groups and groups else render(trials, target, view))
+        _emit(_page(trials, arguments, view), arguments)
         return
-    from hyperherd.results.export import to_json, to_tsv
     from hyperherd.results.text import notes
 
     for note in notes(trials):
         say(note)
-    limit = arguments.rows or None
-    write(to_json(trials, limit=limit) if form == "json" else to_tsv(trials, limit=limit, view=view))
+    groups = _groups(trials, arguments, by_default=form in ("md", "latex"))
+    if form == "parquet":
+        _write_parquet(trials, groups, view, limit, arguments)
+        return
+    from hyperherd.results.export import pivot_text, to_text
+
+    if arguments.pivot and groups is not None and form not in ("json", "jsonl"):
+        _emit(pivot_text(groups, form, view), arguments)
+    else:
+        _emit(to_text(trials, form, view, limit=limit, groups=groups), arguments)
+
+
+def _form_of(output: Path | None) -> str:
+    """Return the format when nobody named one."""
+    if output is None:
+        return "table" if sys.stdout.isatty() else "tsv"
+    suffix = {"tex": "latex", "txt": "table"}.get(output.suffix[1:], output.suffix[1:])
+    return suffix if suffix in _FORMATS else "tsv"
+
+
+def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> Groups | None:
+    """Return the groups that are asked for, by name or by default, or None."""
+    if arguments.pivot:
+        from hyperherd.results.pivot import pivot_groups
+
+        row, column = arguments.pivot
+        return pivot_groups(trials, row, column, arguments.err)
+    if arguments.seeds is False or (arguments.seeds is None and not by_default):
+        return None
+    groups = trials.seeds(arguments.err, keys=words(arguments.seed_key or ""))
+    return groups if arguments.seeds or groups.repeats else None
+
+
+def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
+    from hyperherd.results.text import render, render_groups, render_pivot
+
+    rows = 0 if arguments.full and arguments.rows is None else arguments.rows
+    target = screen(rows, sys.stdout, arguments.color, to_file=arguments.output is not None)
+    groups = _groups(trials, arguments, by_default=True)
+    if groups is None:
+        return render(trials, target, view)
+    return render_pivot(groups, target, view) if arguments.pivot else render_groups(groups, target, view)
+
+
+def _write_parquet(
+    trials: Trials, groups: Groups | None, view: View, limit: int | None, arguments: argparse.Namespace
+) -> None:
+    from hyperherd.results.arrow import write_parquet
+    from hyperherd.results.export import exact_sheet
+    from hyperherd.results.pivot import pivot_columns
+
+    if arguments.output is None and sys.stdout.isatty():
+        raise ResultsError("Parquet is nothing for a terminal: add -o FILE, or a pipe")
+    if groups is not None and arguments.pivot:
+        columns = pivot_columns(groups, exact=True)
+    else:
+        columns = exact_sheet(trials, view, limit=limit, groups=groups)
+    stream = BytesIO()
+    write_parquet(columns, stream)
+    _emit(stream.getvalue(), arguments)
+
+
+def _emit(data: str | bytes, arguments: argparse.Namespace) -> None:
+    if arguments.output is None:
+        write(data)
+    else:
+        write_file(arguments.output, data, force=arguments.force)
 
 
 def _unhealthy(trials: Trials, arguments: argparse.Namespace) -> bool:
-    return any(trial.state.value in arguments.fail_on for trial in trials)
+    from hyperherd.results.health import unhealthy
+
+    return bool(unhealthy(trials, arguments.fail_on))

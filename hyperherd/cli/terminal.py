@@ -6,7 +6,11 @@ import os
 import shutil
 import sys
 from io import TextIOWrapper
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
+
+from hyperherd.errors import ResultsError
+from hyperherd.records.files import replace_bytes
 
 if TYPE_CHECKING:
     from hyperherd.results.layout import Screen
@@ -17,19 +21,27 @@ _LINES_AROUND_TABLE = 12
 """Rows of a screen that are not the table's: the head, the best trial, the next prompt."""
 
 
-def screen(rows: int | None, stream: TextIO) -> Screen:
-    """Return what a table on `stream` must fit: a terminal's size, and no bounds elsewhere."""
+def screen(rows: int | None, stream: TextIO, colour: str = "auto", *, to_file: bool = False) -> Screen:
+    """Return what a table must fit.
+
+    Args:
+        rows: most rows; 0: all; None: what a terminal has room for.
+        stream: where it goes.
+        colour: ``auto`` (a terminal that nobody asked to be plain), ``always`` or ``never``.
+        to_file: it goes to a file instead, which has no bounds.
+    """
     from hyperherd.results.layout import Screen
 
-    terminal = stream.isatty()
+    terminal = stream.isatty() and not to_file
+    plain = not terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     size = shutil.get_terminal_size()
     if rows is None and terminal:
         rows = max(size.lines - _LINES_AROUND_TABLE, 10)
     return Screen(
         width=size.columns if terminal else None,
         rows=rows or None,
-        colour=terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb",
-        unicode=_can_write(stream, "✓✗▶■○→†·–…"),
+        colour=colour == "always" or (colour == "auto" and not plain),
+        unicode=to_file or _can_write(stream, "✓✗▶■○→†·–…±×−∅▁▂▃▄▅▆▇█"),
     )
 
 
@@ -41,12 +53,40 @@ def _can_write(stream: TextIO, text: str) -> bool:
     return True
 
 
-def write(text: str) -> None:
-    """Write `text` to stdout; what its encoding has no letter for is spelled as an escape."""
+def write(data: str | bytes) -> None:
+    """Write to stdout; what its encoding has no letter for is spelled as an escape."""
+    if isinstance(data, bytes):
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+        return
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")
-    sys.stdout.write(text)
+    sys.stdout.write(data)
     sys.stdout.flush()
+
+
+def refuse_existing(path: Path | None, *, force: bool) -> None:
+    """Raise ResultsError if `path` is there already and nobody said that it may be overwritten."""
+    if path is not None and os.path.lexists(path) and not force:
+        raise ResultsError(f"{path} exists already; --force overwrites it")
+
+
+def write_file(path: Path, data: str | bytes, *, force: bool) -> None:
+    """Write a whole new file; one that is there is replaced only by force.
+
+    Raises:
+        ResultsError: it is there already, or cannot be written.
+    """
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    refuse_existing(path, force=force)
+    try:
+        if force:
+            replace_bytes(path, content)
+            return
+        with open(path, "xb") as stream:
+            stream.write(content)
+    except OSError as error:
+        raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
 
 
 def say(message: str) -> None:

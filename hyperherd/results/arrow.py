@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 
@@ -12,7 +12,7 @@ from hyperherd.errors import FormatError
 from hyperherd.metrics.parquet import SCHEMA
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.results.cells import Gap, exact, is_number
-from hyperherd.results.columns import View, exact_columns, spread_columns, sweep_labels
+from hyperherd.results.columns import Column, View, exact_columns, spread_columns, sweep_labels
 from hyperherd.results.seeds import Groups
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
@@ -22,14 +22,17 @@ _LEAD = (pa.field("sweep", pa.string()), pa.field("number", pa.int64()))
 
 def trial_table(trials: Trials) -> pa.Table:
     """Return one row per trial with all its parameters; a column of mixed types holds their exact text."""
-    columns = exact_columns(trials, View(everything=True), sweep=True)
+    return columns_table(exact_columns(trials, trials, View(everything=True), sweep=True))
+
+
+def columns_table(columns: Sequence[Column]) -> pa.Table:
+    """Return columns as a table, each of the narrowest type that holds all of it."""
     return pa.Table.from_arrays([_array(column.values) for column in columns], names=[item.name for item in columns])
 
 
 def group_table(groups: Groups) -> pa.Table:
     """Return one row per group: settings, n, planned, and each metric's mean, std, sem, ci, min and max."""
-    columns = spread_columns(groups, View(everything=True))
-    return pa.Table.from_arrays([_array(column.values) for column in columns], names=[item.name for item in columns])
+    return columns_table(spread_columns(groups, View(everything=True)))
 
 
 def metric_table(trials: Trials, names: list[str] | None) -> pa.Table:
@@ -43,6 +46,13 @@ def metric_table(trials: Trials, names: list[str] | None) -> pa.Table:
     if not tables:
         return pa.schema([*_LEAD, *SCHEMA]).empty_table()
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
+
+
+def write_parquet(columns: Sequence[Column], stream: BinaryIO) -> None:
+    """Write columns as Parquet."""
+    import pyarrow.parquet as pq
+
+    pq.write_table(columns_table(columns), stream)
 
 
 def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:

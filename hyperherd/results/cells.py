@@ -81,12 +81,13 @@ def with_error(spread: Spread, err: str, precision: int = 4) -> str:
     if spread.mean is None:
         return Gap.MISSING.value
     mean = _rounded(spread.mean, precision)
+    part = "" if spread.planned in (None, spread.n) else f" ({spread.n}/{spread.planned})"
     low, high = spread.bounds(err)
     if low is None or high is None:
-        return mean
+        return mean + part
     if err == "range":
-        return f"{mean} ({_alike(low, mean, precision)} to {_alike(high, mean, precision)})"
-    return f"{mean} ± {_alike(spread.error(err) or 0.0, mean, precision)}"
+        return f"{mean} ({_alike(low, mean, precision)} to {_alike(high, mean, precision)}){part}"
+    return f"{mean} ± {_alike(spread.error(err) or 0.0, mean, precision)}{part}"
 
 
 def _rounded(value: float, precision: int) -> str:

@@ -51,16 +51,17 @@ class Column:
     values: list[Any]
 
 
-def exact_columns(trials: Trials, view: View, *, sweep: bool) -> list[Column]:
+def exact_columns(trials: Trials, rows: Sequence[Trial], view: View, *, sweep: bool) -> list[Column]:
     """Return the columns for programs; their order depends on names alone, never on what is best.
 
     Args:
-        trials: one row each, in this order.
+        trials: all trials; they decide which columns there are.
+        rows: those to show, in this order.
         view: what to show.
         sweep: whether the first column names the sweep.
     """
     if view.columns:
-        return [_column(find_quantity(trials, name), trials) for name in view.columns]
+        return [_column(find_quantity(trials, name), rows) for name in view.columns]
     names = trials.params if view.everything else trials.varying
     quantities = [
         *([_sweep_quantity(trials)] if sweep else []),
@@ -71,7 +72,7 @@ def exact_columns(trials: Trials, view: View, *, sweep: bool) -> list[Column]:
         *_aggregated(trials),
         fact_quantity("dir"),
     ]
-    return [_column(quantity, trials) for quantity in _not_hidden(quantities, view)]
+    return [_column(quantity, rows) for quantity in _not_hidden(quantities, view)]
 
 
 def shown_columns(trials: Trials, rows: Sequence[Trial], view: View) -> list[Column]:

@@ -1,67 +1,173 @@
-"""Trials for programs: exact TSV and strict JSON, both from the same trials as the table on the terminal."""
+"""Trials for programs and papers, in every format, from the same columns and records as the table on the terminal."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 from hyperherd.records.files import strict
-from hyperherd.results.cells import tsv
-from hyperherd.results.columns import View, exact_columns, sorted_by, sweep_labels
+from hyperherd.results import formats
+from hyperherd.results.cells import Gap
+from hyperherd.results.columns import (
+    Column,
+    View,
+    exact_columns,
+    groups_sorted_by,
+    shown_columns,
+    sorted_by,
+    spread_columns,
+    sweep_labels,
+)
+from hyperherd.results.grid import people_columns
 from hyperherd.results.objective import Objective
+from hyperherd.results.pivot import pivot_columns
+from hyperherd.results.seeds import Group, Groups
+from hyperherd.results.spread import Spread
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 
 SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""
+_FOR_PEOPLE = {"md": formats.to_markdown, "latex": formats.to_latex}
+_FOR_PROGRAMS = {"tsv": formats.to_tsv, "csv": formats.to_csv}
+
+
+def to_text(
+    trials: Trials, form: str, view: View | None = None, *, limit: int | None = None, groups: Groups | None = None
+) -> str:
+    """Return a table in a format but for ``table`` and ``parquet``.
+
+    Args:
+        trials: a row each, if there are no groups.
+        form: ``tsv``, ``csv``, ``json``, ``jsonl``, ``md`` or ``latex``.
+        view: what to show.
+        limit: at most so many rows.
+        groups: a row each instead.
+    """
+    view = view or View()
+    if form in ("json", "jsonl"):
+        return (to_json if form == "json" else to_jsonl)(trials, limit=limit, view=view, groups=groups)
+    if form in _FOR_PROGRAMS:
+        return _FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups))
+    if groups is not None:
+        rows = groups_sorted_by(groups, view)[:limit]
+        best = 0 if rows and not view.sort and groups.ranked else None
+        return _FOR_PEOPLE[form](people_columns(groups, rows, view), view, groups.err, best)
+    chosen = sorted_by(trials, view)[:limit]
+    best = 0 if chosen and not view.sort and trials.ranked else None
+    return _FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
+
+
+def pivot_text(groups: Groups, form: str, view: View) -> str:
+    """Return the objective by two names in a format of text."""
+    if form in _FOR_PROGRAMS:
+        return _FOR_PROGRAMS[form](pivot_columns(groups, exact=True))
+    return _FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err)
+
+
+def exact_sheet(trials: Trials, view: View, *, limit: int | None = None, groups: Groups | None = None) -> list[Column]:
+    """Return the columns of a table for programs, best first."""
+    if groups is not None:
+        return spread_columns(groups, view, groups_sorted_by(groups, view)[:limit])
+    rows = sorted_by(trials, view)[:limit]
+    return exact_columns(trials, rows, view, sweep=len(trials.sweeps) > 1)
 
 
 def to_tsv(trials: Trials, *, limit: int | None = None, view: View | None = None) -> str:
-    """Return a header and one line per trial, best first: nothing rounded, nothing cut.
-
-    An empty cell is a missing value; backslash, tab, newline and what is not printable are escaped as in Python.
-    """
-    view = view or View()
-    ordered = Trials(sorted_by(trials, view), trials.objective)
-    columns = exact_columns(ordered, view, sweep=len(ordered.sweeps) > 1)
-    rows = zip(*([tsv(value) for value in column.values[:limit]] for column in columns), strict=True)
-    lines = ["\t".join(tsv(column.name) for column in columns), *map("\t".join, rows)]
-    return "\n".join(lines) + "\n"
+    """Return a header and one line per trial, best first (see :func:`formats.to_tsv`)."""
+    return to_text(trials, "tsv", view, limit=limit)
 
 
-def to_json(trials: Trials, *, limit: int | None = None) -> str:
+def to_json(trials: Trials, *, limit: int | None = None, view: View | None = None, groups: Groups | None = None) -> str:
     """Return everything a table is made of as strict JSON: NaN and infinities are strings, as in docs/format.md."""
-    ordered = trials.sorted()
-    labels = sweep_labels(ordered.sweeps)
-    objective = ordered.objective
-    record = {
+    objective = trials.objective
+    record: dict[str, Any] = {
         "schema": SCHEMA,
-        "sweeps": [_sweep(sweep, label) for sweep, label in labels.items()],
-        "objective": _objective(objective) if objective else None,
-        "counts": {state.value: count for state, count in ordered.counts.items()},
-        "constant": ordered.constant,
-        "varying": list(ordered.varying),
-        "trials": [
-            {"sweep": labels[trial.sweep], "rank": rank, **_trial(trial, objective)}
-            for rank, trial in zip(_ranks(ordered), ordered, strict=True)
-        ][:limit],
+        "sweeps": [_sweep(sweep, label) for sweep, label in sweep_labels(trials.sweeps).items()],
+        "objective": asdict(objective) if objective else None,
+        "counts": {state.value: count for state, count in trials.counts.items()},
+        "constant": trials.constant,
+        "varying": list(trials.varying),
+        "trials": trial_records(trials, sorted_by(trials, view or View())[:limit]),
     }
+    if groups is not None:
+        record["seed_keys"] = list(groups.keys)
+        record["groups"] = group_records(groups, groups_sorted_by(groups, view or View())[:limit])
+        # The limit counts what is asked for, and a group is worth nothing without its trials.
+        record["trials"] = trial_records(trials, list(trials.sorted()))
     return json.dumps(strict(record), indent=1, allow_nan=False, default=str) + "\n"
 
 
-def _ranks(ordered: Trials) -> list[int | None]:
-    """Return the place of each trial, from 1; None for those that are not ranked, which come last."""
-    ranked = len(ordered.ranked)
-    return [*range(1, ranked + 1), *[None] * (len(ordered) - ranked)]
+def to_jsonl(
+    trials: Trials, *, limit: int | None = None, view: View | None = None, groups: Groups | None = None
+) -> str:
+    """Return one line of strict JSON per trial, or per group."""
+    view = view or View()
+    if groups is not None:
+        records = group_records(groups, groups_sorted_by(groups, view)[:limit])
+    else:
+        records = trial_records(trials, sorted_by(trials, view)[:limit])
+    return "".join(json.dumps(strict(item), allow_nan=False, default=str) + "\n" for item in records)
+
+
+def trial_records(trials: Trials, rows: Sequence[Trial]) -> list[dict[str, Any]]:
+    """Return some of the trials as the JSON has them, with their places among all."""
+    labels = sweep_labels(trials.sweeps)
+    ranks = {id(trial): rank for rank, trial in enumerate(trials.ranked, 1)}
+    objective = trials.objective
+    return [{"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **_trial(trial, objective)} for trial in rows]
+
+
+def group_records(groups: Groups, rows: Sequence[Group]) -> list[dict[str, Any]]:
+    """Return some of the groups as the JSON has them, with their places among all."""
+    ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
+    return [{"rank": ranks.get(id(group)), **_group(group, groups)} for group in rows]
+
+
+def _group(group: Group, groups: Groups) -> dict[str, Any]:
+    objective = groups.objective
+    judged = group.judged(objective) if objective else None
+    return {
+        "settings": {name: value for name, value in group.settings.items() if not isinstance(value, Gap)},
+        "n": len(group.counted) if judged is None else judged.n,
+        "planned": group.planned,
+        "value": None if judged is None else _spread(judged),
+        "metrics": {name: _spread(group.spread(name)) for name in groups.trials.metric_names},
+        "counted": _labels(group.counted),
+        "missing": _labels(group.missing),
+        "superseded": _labels(group.superseded),
+    }
+
+
+def _labels(trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    return [{"number": trial.number, "name": trial.name, "state": trial.state.value} for trial in trials]
+
+
+def _spread(found: Spread) -> dict[str, Any]:
+    low, high = (min(found.values), max(found.values)) if found.values else (None, None)
+    return {
+        "n": found.n,
+        "mean": found.mean,
+        "std": found.std,
+        "sem": found.sem,
+        "ci": found.ci,
+        "min": low,
+        "max": high,
+        "values": list(found.values),
+    }
 
 
 def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
-    return {"name": label, "dir": str(sweep.dir), "script": sweep.script or None, "problem": sweep.problem or None}
-
-
-def _objective(objective: Objective) -> dict[str, Any]:
-    return asdict(objective)
+    return {
+        "name": label,
+        "dir": str(sweep.dir),
+        "script": sweep.script or None,
+        "seed_key": sweep.seed_key or None,
+        "note": sweep.note or None,
+        "problem": sweep.problem or None,
+    }
 
 
 def _trial(trial: Trial, objective: Objective | None) -> dict[str, Any]:
@@ -77,12 +183,17 @@ def _trial(trial: Trial, objective: Objective | None) -> dict[str, Any]:
         "params": trial.params,
         "metrics": trial.metrics,
         "final": trial.final,
+        "objective": trial.objective,
         "started": trial.started,
         "ended": trial.ended,
         "seconds": trial.seconds,
+        "silent_seconds": trial.silent or None,
+        "eta_seconds": trial.eta,
         "attempt": trial.attempt,
         "step": trial.step,
         "max_step": trial.max_step,
+        "host": trial.host or None,
+        "job_id": trial.job_id,
         "error": None if trial.error is None else asdict(trial.error),
         "overrides": list(trial.overrides),
         "command": trial.command,

@@ -26,6 +26,7 @@ from hyperherd.results.columns import (
     sorted_by,
 )
 from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, state_colour, wrapped
+from hyperherd.results.pivot import pivot_columns
 from hyperherd.results.quantities import Role
 from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.spread import Spread
@@ -59,14 +60,27 @@ def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
     ordered = groups_sorted_by(groups, view)
     rows = ordered[: screen.rows]
     ranked = None if view.sort or groups.objective is None else min(len(groups.ranked), len(rows))
-    places = {id(group): str(place) for place, group in enumerate(groups.ranked, 1)}
-    rank = Column("rank", Role.PROGRESS, [places.get(id(group), "–") for group in rows])
-    seeds = Column("seeds" if groups.keys else "trials", Role.IDENTITY, [seed_count(group, groups) for group in rows])
-    columns = group_columns(groups, rows, view)
-    width = len(groups.quantities) if not view.columns else 0
-    columns = [*([rank] if groups.objective else []), *columns[:width], seeds, *columns[width:]]
+    columns = people_columns(groups, rows, view)
     leads = [("", 0)] * len(rows)
     yield from _lines(_Rows(columns, leads, ranked, len(ordered)), screen, view, groups.err)
+
+
+def pivot_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
+    """Yield the lines of the objective by two names."""
+    columns = pivot_columns(groups, exact=False)
+    rows = len(columns[0].values)
+    yield from _lines(_Rows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
+
+
+def people_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Column]:
+    """Return the columns of configurations for people: their place, settings, how many seeds count, and measures."""
+    places = {id(group): str(place) for place, group in enumerate(groups.ranked, 1)}
+    rank = Column("rank", Role.PROGRESS, [places.get(id(group), Gap.MISSING) for group in rows])
+    seeds = Column("seeds" if groups.keys else "trials", Role.IDENTITY, [seed_count(group, groups) for group in rows])
+    columns = group_columns(groups, rows, view)
+    settings = [column for column in columns if column.role in (Role.PARAM, Role.IDENTITY)]
+    measured = [column for column in columns if column not in settings]
+    return [*([rank] if groups.objective else []), *settings, seeds, *measured]
 
 
 def seed_count(group: Group, groups: Groups) -> str:
@@ -117,30 +131,26 @@ def _fitting(columns: Sequence[Column], cells: Sequence[list[str]], margin: int,
 
 def _formatted(column: Column, view: View, err: str) -> list[str]:
     """Return the heading and the cells of a column as text of one width."""
-    values = [_told(value) for value in column.values]
-    numbers = all(isinstance(value, Gap | Spread) or is_number(value) for value in values)
-    cells = [_cell(value, column.role, view, err) for value in _whole(values, column.role)]
+    numbers = all(isinstance(value, Gap | Spread) or is_number(value) for value in column.values)
+    cells = [cell(value, column.role, view, err) for value in whole(column)]
     if numbers:
         cells = align(cells)
     heading = inert(column.name)
     width = max(map(display_width, (heading, *cells)))
-    right = column.role is Role.PROGRESS or (numbers and not any(isinstance(value, Spread) for value in values))
+    right = column.role is Role.PROGRESS or (numbers and not any(isinstance(item, Spread) for item in column.values))
     return [pad(text, width, right=right) for text in (heading, *cells)]
 
 
-def _told(value: Any) -> Any:
-    return Gap.MISSING if isinstance(value, Spread) and not value.n else value
-
-
-def _whole(values: list[Any], role: Role) -> list[Any]:
+def whole(column: Column) -> list[Any]:
     """Return the values, measured floats as ints if all are whole: Arrow and JSON keep epochs as floats."""
-    floats = [value for value in values if isinstance(value, float)]
-    if role is Role.PARAM or not all(value.is_integer() and abs(value) < 1e15 for value in floats):
-        return values
-    return [int(value) if isinstance(value, float) else value for value in values]
+    floats = [value for value in column.values if isinstance(value, float)]
+    if column.role is Role.PARAM or not all(value.is_integer() and abs(value) < 1e15 for value in floats):
+        return column.values
+    return [int(value) if isinstance(value, float) else value for value in column.values]
 
 
-def _cell(value: Any, role: Role, view: View, err: str) -> str:
+def cell(value: Any, role: Role, view: View, err: str) -> str:
+    """Return one value for people."""
     if isinstance(value, Gap):
         return value.value
     if isinstance(value, Spread):

@@ -26,7 +26,7 @@ GLYPHS = {
     TrialState.UNKNOWN: "?",
 }
 BARS = "▁▂▃▄▅▆▇█"
-_PLAIN = str.maketrans(
+PLAIN = str.maketrans(
     {
         "✓": "+",
         "▶": ">",
@@ -65,7 +65,7 @@ class Screen:
 def page(lines: Iterable[str], screen: Screen) -> str:
     """Return lines as one text that the screen can show, each ended by a newline."""
     text = "".join(line.rstrip() + "\n" for line in lines)
-    return text if screen.unicode else text.translate(_PLAIN)
+    return text if screen.unicode else text.translate(PLAIN)
 
 
 def section(lines: list[str]) -> list[str]:

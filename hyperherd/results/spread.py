@@ -31,6 +31,8 @@ class Spread:
     """Finite values of one metric."""
 
     values: tuple[float, ...]
+    planned: int | None = None
+    """How many there should be, where that has to be said beside them."""
 
     @property
     def n(self) -> int:

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import inert, measure
+from hyperherd.results.cells import inert, measure, with_error
 from hyperherd.results.columns import View
-from hyperherd.results.grid import group_grid, trial_grid
+from hyperherd.results.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.objective import MAXIMIZE, saved_objectives
 from hyperherd.results.reasons import assignments, broken_sweeps, problems
@@ -21,7 +21,7 @@ from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 
-__all__ = ["Screen", "closing", "from_here", "notes", "ranking", "render", "render_groups"]
+__all__ = ["Screen", "closing", "from_here", "notes", "ranking", "render", "render_groups", "render_pivot"]
 
 _ERRORS = {
     "std": "mean ± std (n−1)",
@@ -56,6 +56,18 @@ def render_groups(groups: Groups, screen: Screen, view: View | None = None) -> s
         *(wrapped(told, screen) if told else []),
         *section(list(problems(trials, screen))),
         *section(list(_best_group(groups, screen))),
+    ]
+    return page(lines, screen)
+
+
+def render_pivot(groups: Groups, screen: Screen, view: View) -> str:
+    """Return the objective by two names as text that ends in a newline."""
+    lines = [
+        *_head(groups.trials, screen, view),
+        "",
+        *pivot_grid(groups, screen, view),
+        *wrapped(f"{_ERRORS[groups.err]}, finished trials only; (2/3): of three trials two count", screen),
+        *section(list(problems(groups.trials, screen))),
     ]
     return page(lines, screen)
 
@@ -136,8 +148,7 @@ def _best_group(groups: Groups, screen: Screen) -> Iterator[str]:
         return
     best = groups.ranked[0]
     judged = best.judged(groups.objective)
-    error = judged.error(groups.err)
-    value = measure(judged.mean) + ("" if error is None else f" ± {measure(error)}")
+    value = with_error(judged, groups.err)
     settings = " ".join(assignments(best.settings)) or "the only one"
     told = f"best configuration: {settings}, {inert(groups.objective.label)} {value} (n={judged.n})"
     yield paint(told, BOLD, screen)

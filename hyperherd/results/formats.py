@@ -1,0 +1,101 @@
+"""Columns as text in every format there is: exact for programs (TSV, CSV), rounded for people (Markdown, LaTeX)."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from hyperherd.results.cells import Gap, exact, inert, tsv
+from hyperherd.results.columns import Column, View
+from hyperherd.results.grid import cell, whole
+from hyperherd.results.layout import PLAIN
+
+_LATEX = PLAIN | str.maketrans(
+    {
+        **{char: f"\\{char}" for char in "&%$#_{}"},
+        "\\": r"\textbackslash{}",
+        "~": r"\textasciitilde{}",
+        "^": r"\textasciicircum{}",
+        "±": r"$\pm$",
+        "–": "--",
+        "·": r"$\cdot$",
+        "−": "$-$",
+        "…": r"\ldots{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+    }
+)
+_MARKDOWN = str.maketrans(
+    {**{char: f"\\{char}" for char in "\\|`*_[]#~"}, "<": "&lt;", ">": "&gt;", "&": "&amp;", "$": "\\$"}
+)
+
+
+def to_tsv(columns: Sequence[Column]) -> str:
+    """Return a header and one line per row: nothing rounded, nothing cut.
+
+    An empty cell is a missing value; backslash, tab, newline and what is not printable are escaped as in Python.
+    """
+    rows = zip(*([tsv(value) for value in column.values] for column in columns), strict=True)
+    return "\n".join(["\t".join(tsv(column.name) for column in columns), *map("\t".join, rows)]) + "\n"
+
+
+def to_csv(columns: Sequence[Column]) -> str:
+    """Return what :func:`to_tsv` does as CSV (RFC 4180, but for lines that end as on this system)."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow([inert(column.name) for column in columns])
+    writer.writerows(zip(*([_csv(value) for value in column.values] for column in columns), strict=True))
+    return stream.getvalue()
+
+
+def to_markdown(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
+    """Return a GitHub table, rounded as on a terminal.
+
+    Args:
+        columns: what to show.
+        view: how much is shown of a number or a text.
+        err: which spread stands behind a mean.
+        best: the row whose objective is set in bold.
+    """
+    table = _people(columns, view, err, lambda text: text.translate(_MARKDOWN))
+    for column, cells in zip(columns, table, strict=True):
+        _emphasize(column, cells, best, "**{}**")
+    lines = [" | ".join(cells) for cells in zip(*table, strict=True)]
+    rule = " | ".join("---:" if _is_numeric(column) else "---" for column in columns)
+    return "".join(f"| {line} |\n" for line in (lines[0], rule, *lines[1:]))
+
+
+def to_latex(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
+    """Return a ``tabular`` that needs no package, rounded as on a terminal (see :func:`to_markdown`)."""
+    table = _people(columns, view, err, lambda text: text.translate(_LATEX))
+    for column, cells in zip(columns, table, strict=True):
+        _emphasize(column, cells, best, r"\textbf{{{}}}")
+    kinds = "".join("r" if _is_numeric(column) else "l" for column in columns)
+    heading, *lines = [" & ".join(cells) + r" \\" for cells in zip(*table, strict=True)]
+    body = [rf"\begin{{tabular}}{{{kinds}}}", r"\hline", heading, r"\hline", *lines, r"\hline", r"\end{tabular}"]
+    return "\n".join(body) + "\n"
+
+
+def _csv(value: Any) -> str:
+    return "" if isinstance(value, Gap) else inert(exact(value))
+
+
+def _people(columns: Sequence[Column], view: View, err: str, escape: Callable[[str], str]) -> list[list[str]]:
+    return [
+        [escape(inert(column.name)), *(escape(cell(value, column.role, view, err)) for value in whole(column))]
+        for column in columns
+    ]
+
+
+def _emphasize(column: Column, cells: list[str], best: int | None, form: str) -> None:
+    if best is not None and column.role.value == "objective":
+        cells[best + 1] = form.format(cells[best + 1])
+
+
+def _is_numeric(column: Column) -> bool:
+    return column.role.value in ("objective", "metric", "progress") or not any(
+        isinstance(value, str) for value in column.values
+    )

@@ -1,0 +1,28 @@
+"""Whether a sweep is well, for who waits for it to be: trials in states that someone does not want."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hyperherd.errors import ResultsError, nearest
+from hyperherd.records.states import TrialState
+from hyperherd.results.trial import Trial
+from hyperherd.results.trials import Trials
+
+MISSING = "missing"
+_MISSING = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.LOST)
+
+
+def unhealthy(trials: Trials, unwanted: Sequence[str]) -> list[Trial]:
+    """Return the trials in unwanted states; ``missing`` is every planned trial that nobody runs or has run.
+
+    Raises:
+        ResultsError: there is no such state.
+    """
+    known = [MISSING, *(state.value for state in TrialState)]
+    states: set[TrialState] = set()
+    for name in unwanted:
+        if name not in known:
+            raise ResultsError(f"{name!r} is no state{nearest(name, known)}; there are: {', '.join(known)}")
+        states.update(_MISSING if name == MISSING else (TrialState(name),))
+    return [trial for trial in trials if trial.state in states]

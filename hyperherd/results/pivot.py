@@ -1,0 +1,65 @@
+"""The objective by two names: a row for each value of one, a column for each value of the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hyperherd.errors import ResultsError
+from hyperherd.results.cells import Gap, is_number, setting
+from hyperherd.results.columns import Column
+from hyperherd.results.quantities import Role
+from hyperherd.results.seeds import Group, Groups
+from hyperherd.results.spread import Spread
+from hyperherd.results.trials import Trials
+
+
+def pivot_groups(trials: Trials, row: str, column: str, err: str) -> Groups:
+    """Return the trials by the two names.
+
+    Raises:
+        ResultsError: there is no objective, or the names are the same or unknown.
+    """
+    if trials.objective is None:
+        raise ResultsError("a pivot shows the objective, and there is none: choose one with -m METRIC")
+    if row == column:
+        raise ResultsError(f"a pivot takes two names, not {row!r} twice")
+    return trials.group(row, column, err=err)
+
+
+def pivot_columns(groups: Groups, *, exact: bool) -> list[Column]:
+    """Return the pivot of groups by two names.
+
+    Args:
+        groups: what :func:`pivot_groups` returned.
+        exact: whether a cell is the mean alone, for programs, instead of a spread that says how many it is of.
+    """
+    objective = groups.objective
+    assert objective is not None
+    row, column = (quantity.name for quantity in groups.quantities)
+    rows, columns = _values(groups, row), _values(groups, column)
+    cells = {(repr(group.settings[row]), repr(group.settings[column])): group for group in groups}
+    found = [Column(row, Role.PARAM, rows)]
+    for value in columns:
+        at = [cells.get((repr(item), repr(value))) for item in rows]
+        heading = f"{column}={value.value if isinstance(value, Gap) else setting(value)}"
+        spreads = [_spread(group, groups) if group else Spread(()) for group in at]
+        told: list[Any] = [Gap.MISSING if item.mean is None else item.mean for item in spreads] if exact else spreads
+        found.append(Column(heading, Role.OBJECTIVE, told))
+    return found
+
+
+def _spread(group: Group, groups: Groups) -> Spread:
+    assert groups.objective is not None
+    return Spread(group.judged(groups.objective).values, group.planned)
+
+
+def _values(groups: Groups, name: str) -> list[Any]:
+    """Return the different values of a name, numbers in order, then texts in theirs, gaps last."""
+    found = {repr(group.settings[name]): group.settings[name] for group in groups}.values()
+    return sorted(found, key=_place)
+
+
+def _place(value: Any) -> tuple[int, float, str]:
+    if is_number(value):
+        return 0, float(value), ""
+    return (2, 0.0, "") if isinstance(value, Gap) else (1, 0.0, str(value))
