@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 FORMAT = 1
@@ -19,33 +20,102 @@ def conf_dir() -> Path:
 
 
 class SweepPaths:
-    """The files of one sweep directory."""
+    """The files of one sweep directory; each path is made when it is asked for, since there may be 10,000 of us."""
 
     def __init__(self, sweep_dir: Path | str) -> None:
         self.root = Path(sweep_dir)
-        self.records = self.root / RECORDS
-        self.sweep = self.records / "sweep.json"
-        self.trials = self.records / "trials.jsonl"
-        self.events = self.records / "events"
-        self.lock = self.records / "sweep.lock"
-        self.requests = self.records / "requests"
-        self.multirun = self.root / "multirun.yaml"
+
+    @cached_property
+    def records(self) -> Path:
+        """What is ours."""
+        return self.root / RECORDS
+
+    @property
+    def sweep(self) -> Path:
+        """What was asked for."""
+        return self.records / "sweep.json"
+
+    @property
+    def trials(self) -> Path:
+        """The planned trials."""
+        return self.records / "trials.jsonl"
+
+    @property
+    def events(self) -> Path:
+        """The folder of what was done to the trials."""
+        return self.records / "events"
+
+    @property
+    def lock(self) -> Path:
+        """Who is running the sweep now."""
+        return self.records / "sweep.lock"
+
+    @property
+    def requests(self) -> Path:
+        """The folder of what others ask of the running sweep."""
+        return self.records / "requests"
+
+    @property
+    def index(self) -> Path:
+        """What reading the trials again would find."""
+        return self.records / "index.json"
+
+    @property
+    def multirun(self) -> Path:
+        """Hydra's config of the sweep."""
+        return self.root / "multirun.yaml"
 
 
 class TrialPaths:
-    """The files of one trial directory."""
+    """The files of one trial directory; each path is made when it is asked for."""
 
     def __init__(self, trial_dir: Path | str) -> None:
         self.root = Path(trial_dir)
-        self.hydra = self.root / ".hydra"
-        self.records = self.root / RECORDS
-        self.trial = self.records / "trial.json"
-        self.provenance = self.records / "provenance.json"
-        self.summary = self.records / "summary.json"
-        self.attempts = self.records / "attempts"
-        self.logs = self.records / "logs"
-        self.metrics = self.records / "metrics"
-        self.parquet = self.root / METRICS_FILE
+
+    @cached_property
+    def hydra(self) -> Path:
+        """What Hydra composed."""
+        return self.root / ".hydra"
+
+    @cached_property
+    def records(self) -> Path:
+        """What is ours."""
+        return self.root / RECORDS
+
+    @property
+    def trial(self) -> Path:
+        """State and summary."""
+        return self.records / "trial.json"
+
+    @property
+    def provenance(self) -> Path:
+        """Code and environment."""
+        return self.records / "provenance.json"
+
+    @property
+    def summary(self) -> Path:
+        """Final values."""
+        return self.records / "summary.json"
+
+    @property
+    def attempts(self) -> Path:
+        """The folder of who claimed which attempt."""
+        return self.records / "attempts"
+
+    @property
+    def logs(self) -> Path:
+        """The folder of what the trial printed."""
+        return self.records / "logs"
+
+    @cached_property
+    def metrics(self) -> Path:
+        """The folder of journals and parts."""
+        return self.records / "metrics"
+
+    @property
+    def parquet(self) -> Path:
+        """The metric rows of a trial that has ended."""
+        return self.root / METRICS_FILE
 
     def log(self, attempt: int, stream: str) -> Path:
         """Return the file that keeps what the attempt printed to `stream` (``out`` or ``err``)."""

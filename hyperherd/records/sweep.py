@@ -29,9 +29,11 @@ class PlannedTrial:
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> PlannedTrial:
         """Make a planned trial from one line, ignoring keys this version does not know."""
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in raw.items() if key in known}
+        values = {key: value for key, value in raw.items() if key in _PLANNED}
         return cls(**{**values, "overrides": tuple(values["overrides"])})
+
+
+_PLANNED = frozenset(item.name for item in fields(PlannedTrial))
 
 
 @dataclass(frozen=True)

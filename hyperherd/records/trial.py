@@ -69,8 +69,7 @@ class TrialRecord:
         """Make a record from the JSON object that `path` holds, ignoring keys this version does not know."""
         from hyperherd.errors import FormatError
 
-        known = {item.name for item in fields(cls)}
-        values = {key: value for key, value in raw.items() if key in known}
+        values = {key: value for key, value in raw.items() if key in _FIELDS}
         try:
             values["state"] = TrialState(values["state"])
             values["cause"] = FailureCause(values["cause"]) if values.get("cause") else None
@@ -84,3 +83,6 @@ class TrialRecord:
     def with_(self, **changes: Any) -> TrialRecord:
         """Return a copy with some fields changed."""
         return replace(self, **changes)
+
+
+_FIELDS = frozenset(item.name for item in fields(TrialRecord))

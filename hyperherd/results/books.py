@@ -33,12 +33,20 @@ class Books:
     """Trial number -> its events in the order of their time."""
 
 
-def read_books(sweep_dir: Path) -> Books:
-    """Read what there is of `sweep.json`, `trials.jsonl` and the events, or of Hydra's `multirun.yaml`."""
+def read_books(sweep_dir: Path, *, all_done: bool = False) -> Books:
+    """Read what there is of `sweep.json`, `trials.jsonl` and the events, or of Hydra's `multirun.yaml`.
+
+    Args:
+        sweep_dir: absolute.
+        all_done: whether all its trials are known, and done: then nothing else is planned, and no event says anything.
+    """
     problems: list[str] = []
     record = _tried(lambda: SweepRecord.read(sweep_dir), None, problems)
-    planned: list[PlannedTrial] = _tried(lambda: check_planned(read_planned(sweep_dir), sweep_dir), [], problems)
-    history: list[Event] = _tried(lambda: read_events(sweep_dir), [], problems)
+    planned: list[PlannedTrial] = []
+    history: list[Event] = []
+    if not all_done:
+        planned = _tried(lambda: check_planned(read_planned(sweep_dir), sweep_dir), [], problems)
+        history = _tried(lambda: read_events(sweep_dir), [], problems)
     events: dict[int, list[Event]] = defaultdict(list)
     for event in history:
         events[event.number].append(event)

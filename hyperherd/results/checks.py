@@ -45,7 +45,7 @@ def check_planned(planned: list[PlannedTrial], sweep_dir: Path) -> list[PlannedT
     return planned
 
 
-def check_record(record: TrialRecord, trial_dir: Path) -> TrialRecord:
+def check_record(record: TrialRecord, trial_dir: str | Path) -> TrialRecord:
     """Return `record` if every field has its type (see :func:`check_planned`)."""
     fault = _fault(record, _RECORDED)
     for name, summary in record.metrics.items() if not fault else ():

@@ -8,26 +8,37 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from hyperherd.errors import NothingFound
-from hyperherd.paths import RECORDS
+from hyperherd.paths import METRICS_FILE, RECORDS
+from hyperherd.results.index import Entry, Index
 
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
-_TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")
+_TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics", METRICS_FILE)
 _LEVELS_UP = 5
 """How far above a trial its sweep is looked for: ``hydra.sweep.subdir`` may have slashes."""
 
 
-@dataclass(frozen=True)
-class Place:
+class Place(NamedTuple):
     """A directory that is a trial, or that could not be looked into."""
 
-    dir: Path
+    path: str
     sweep: Path | None = None
     """The directory of the sweep it lies in, absolute; None if there is none above it."""
     error: str = ""
+    name: str = ""
+    """Its path below the sweep, where that is known."""
+    stored: Entry | None = None
+    """What the index of its sweep still rightly has of it."""
+
+    @property
+    def dir(self) -> Path:
+        """The directory, as it was reached."""
+        return Path(self.path)
 
 
 @dataclass
@@ -37,6 +48,8 @@ class Found:
     sweeps: dict[Path, Path] = field(default_factory=dict)
     """Sweeps that lie under the paths as a whole, so that their planned trials count: absolute -> as it was reached."""
     places: list[Place] = field(default_factory=list)
+    indexes: dict[Path, Index] = field(default_factory=dict)
+    """What is kept of these sweeps from the last time."""
 
 
 def discover(paths: Iterable[Path]) -> Found:
@@ -61,65 +74,118 @@ def discover(paths: Iterable[Path]) -> Found:
     return walk.found
 
 
+class _Visit(NamedTuple):
+    """A folder to look into, and the sweep it lies in."""
+
+    path: str
+    sweep: Path | None = None
+    kept: Index | None = None
+    below: str = ""
+    """Its path below the sweep, with a slash at the end; empty for the sweep itself."""
+
+
 class _Walk:
     def __init__(self) -> None:
         self.found = Found()
-        self._seen: set[tuple[int, int]] = set()
+        self._visited: list[str] = []
+        self._seen: set[tuple[int, int]] | None = None
 
     def under(self, root: Path) -> None:
         """Visit `root` and what lies below it, symbolic links last, so that a real path names what two lead to."""
-        pending: deque[tuple[Path, Path | None]] = deque([(root, _sweep_above(root))])
+        if self._visited:
+            self._tell_twins()
+        pending: deque[_Visit] = deque([_Visit(str(root), _sweep_above(root))])
         while pending:
-            folder, sweep = pending.popleft()
+            visit = pending.popleft()
             try:
-                if self._seen_before(folder):
+                if self._seen_before(visit.path):
                     continue
-                if _has_any(folder, _TRIAL_MARKS):
-                    self.found.places.append(Place(folder, sweep))
+                if _has_any(visit.path, _TRIAL_MARKS):
+                    self.found.places.append(Place(visit.path, visit.sweep, name=visit.below[:-1]))
                     continue
-                if _has_any(folder, _SWEEP_MARKS):
-                    sweep = absolute(folder)
-                    self.found.sweeps.setdefault(sweep, folder)
-                real, links = _subfolders(folder)
+                if _has_any(visit.path, _SWEEP_MARKS):
+                    visit = self._enter(visit.path)
+                real, links = _subfolders(visit.path)
             except FileNotFoundError:  # gone since it was listed
                 continue
             except OSError as error:
-                self.found.places.append(Place(folder, sweep, f"{error.strerror}: {folder}"))
+                self.found.places.append(Place(visit.path, visit.sweep, f"{error.strerror}: {visit.path}"))
                 continue
-            pending.extendleft((child, sweep) for child in reversed(real))
-            pending.extend((child, sweep) for child in links)
+            pending.extendleft(reversed(self._unknown(visit, real)))
+            pending.extend(_below(visit, name) for name in links)
+            if links:
+                self._tell_twins()
 
-    def _seen_before(self, folder: Path) -> bool:
-        status = folder.stat()
-        identity = (status.st_dev, status.st_ino)
+    def _enter(self, path: str) -> _Visit:
+        sweep = absolute(Path(path))
+        self.found.sweeps.setdefault(sweep, Path(path))
+        index = self.found.indexes.setdefault(sweep, Index.read(sweep))
+        return _Visit(path, sweep, index)
+
+    def _unknown(self, visit: _Visit, names: list[str]) -> list[_Visit]:
+        """Return the folders to be looked into; a trial that is as the index has it is not."""
+        if visit.kept is None or not visit.kept.rows or self._seen is not None:
+            return [_below(visit, name) for name in names]
+        rest = []
+        for name in names:
+            path, below = f"{visit.path}/{name}", f"{visit.below}{name}"
+            entry = visit.kept.current(below, path)
+            if entry is None:
+                rest.append(_below(visit, name))
+            else:
+                self._visited.append(path)
+                self.found.places.append(Place(path, visit.sweep, "", below, entry))
+        return rest
+
+    def _seen_before(self, path: str) -> bool:
+        self._visited.append(path)
+        if self._seen is None:
+            return False
+        identity = _identity(path)
         if identity in self._seen:
             return True
         self._seen.add(identity)
         return False
 
+    def _tell_twins(self) -> None:
+        """From now on look whether a folder has been visited under another name; before, there was only one way."""
+        if self._seen is None:
+            self._seen = set()
+            for path in self._visited:
+                with suppress(OSError):
+                    self._seen.add(_identity(path))
+
+
+def _identity(path: str) -> tuple[int, int]:
+    status = os.stat(path)  # noqa: PTH116 - once for each trial
+    return status.st_dev, status.st_ino
+
+
+def _below(visit: _Visit, name: str) -> _Visit:
+    return _Visit(f"{visit.path}/{name}", visit.sweep, visit.kept, f"{visit.below}{name}/")
+
 
 def is_trial_dir(folder: Path) -> bool:
     """Return whether a folder is that of a trial."""
-    return _has_any(folder, _TRIAL_MARKS)
+    return _has_any(str(folder), _TRIAL_MARKS)
 
 
 def _sweep_above(folder: Path) -> Path | None:
     for parent in list(absolute(folder).parents)[:_LEVELS_UP]:
-        if _has_any(parent, _SWEEP_MARKS):
+        if _has_any(str(parent), _SWEEP_MARKS):
             return parent
     return None
 
 
-def _has_any(folder: Path, marks: Iterable[str]) -> bool:
+def _has_any(folder: str, marks: Iterable[str]) -> bool:
     return any(os.path.exists(f"{folder}/{mark}") for mark in marks)  # noqa: PTH110 - never raises
 
 
-def _subfolders(folder: Path) -> tuple[list[Path], list[Path]]:
-    """Return the real and the linked subfolders, hidden ones left out."""
+def _subfolders(folder: str) -> tuple[list[str], list[str]]:
+    """Return the names of the real and the linked subfolders, hidden ones left out."""
     with os.scandir(folder) as entries:
         names = sorted((entry.name, entry.is_symlink()) for entry in entries if _may_hold_trials(entry))
-    real = [folder / name for name, linked in names if not linked]
-    return real, [folder / name for name, linked in names if linked]
+    return [name for name, linked in names if not linked], [name for name, linked in names if linked]
 
 
 def _may_hold_trials(entry: os.DirEntry[str]) -> bool:

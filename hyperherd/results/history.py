@@ -45,7 +45,7 @@ def series(trial: Trial, name: str) -> Series:
 
 def aggregated(trial: Trial, name: str, aggregate: str) -> float | None:
     """Return ``mean``, ``mean:K`` or ``@STEP`` of a metric; None if there is none, or its rows cannot be read."""
-    summary = trial.metrics.get(name, {})
+    summary = trial.summary(name)
     if aggregate.startswith("@") and summary.get("last_step") == int(aggregate[1:]):
         return number(summary.get("last"))
     try:
@@ -69,16 +69,16 @@ def at_best(trial: Trial, name: str, objective: Objective) -> Any:
     Best is where the objective was, unless its aggregate says which step is meant. A value logged without a step is of
     no step, and stands for itself.
     """
-    if name in trial.final and name not in trial.metrics:
+    if name in trial.final and name not in trial.metric_names:
         return trial.final[name]
-    summary = trial.metrics.get(objective.metric, {})
+    summary = trial.summary(objective.metric)
     step = _step_of(summary, objective)
-    if step is None or name not in trial.metrics:
+    if step is None or name not in trial.metric_names:
         return None
     known = trial.objective or {}
     if known.get("metric") == objective.metric and known.get("best_step") == step and name in known.get("at_best", {}):
         return known["at_best"][name]
-    told = trial.metrics[name]
+    told = trial.summary(name)
     for aggregate in ("last", "max", "min"):
         if told.get(f"{aggregate}_step") == step:
             return told.get(aggregate)

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from hyperherd.errors import NothingFound
+from hyperherd.paths import SweepPaths
 from hyperherd.records.fold import Observer
 from hyperherd.results.books import read_books
 from hyperherd.results.discover import Found, Place, absolute, discover, is_trial_dir
+from hyperherd.results.index import Index, is_settled
 from hyperherd.results.reading import TrialReader
+from hyperherd.results.recorded import Signature, signature_of
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 
@@ -26,15 +31,47 @@ def load(*paths: str | os.PathLike[str]) -> Trials:
     Raises:
         NothingFound: a path does not exist, or there is no trial under any of them.
     """
-    found = discover(Path(path) for path in paths or (DEFAULT,))
+    with _no_collection():
+        return _load([Path(path) for path in paths or (DEFAULT,)])
+
+
+def _load(paths: list[Path]) -> Trials:
+    found = discover(paths)
     observer = Observer()
     trials: list[Trial] = []
     for sweep_dir, places in _by_sweep(found).items():
-        reader = TrialReader(read_books(sweep_dir), observer)
+        index = found.indexes.get(sweep_dir, Index())
+        planned = _planned(sweep_dir) if sweep_dir in found.sweeps else None
+        known = all(place.stored for place in places) and len(places) == len(index.rows)
+        all_done = known and planned is not None and list(planned) == index.planned
+        reader = TrialReader(read_books(sweep_dir, all_done=all_done), observer)
         trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
+        if sweep_dir in found.sweeps and not all_done:
+            index.write(sweep_dir, reader.entries, planned if reader.is_all_done and planned else None)
     if not trials:
         raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
     return Trials(trials)
+
+
+def _planned(sweep_dir: Path) -> Signature | None:
+    """Return the signature of the list of planned trials, from before it is read."""
+    try:
+        signature = signature_of(SweepPaths(sweep_dir).trials)
+    except OSError:
+        return None
+    return signature if is_settled(signature) else None
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Keep Python from looking for garbage among ten thousand new trials, again and again, while there is none."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def is_trial(path: str | os.PathLike[str]) -> bool:
@@ -59,4 +96,4 @@ def _trials(reader: TrialReader, places: Iterable[Place], whole: Path | None) ->
 
 
 def _order(trial: Trial) -> tuple[bool, int, str]:
-    return trial.number is None, trial.number or 0, str(trial.dir)
+    return trial.number is None, trial.number or 0, "" if trial.number is not None else str(trial.dir)

@@ -62,9 +62,11 @@ class Objective:
 
     def order(self, trial: Trial) -> tuple[int, float]:
         """Return a sort key: ranked trials best first, then finished ones without a value, then the others."""
-        if not self.ranks(trial):
-            return (1 if trial.state.finished else 2), 0.0
-        value = self.value(trial) or 0.0
+        if not trial.state.finished:
+            return 2, 0.0
+        value = self.value(trial)
+        if value is None or not math.isfinite(value):
+            return 1, 0.0
         return 0, -value if self.direction == MAXIMIZE else value
 
 
@@ -125,7 +127,8 @@ def turned(objective: Objective, direction: str) -> Objective:
 
 def metric_names(trials: Iterable[Trial]) -> list[str]:
     """Return the names of all metrics and final values of `trials`, sorted."""
-    return sorted({name for trial in trials for name in (*trial.metrics, *trial.final)})
+    kinds = dict.fromkeys((trial.metric_names, tuple(trial.final)) for trial in trials)
+    return sorted({name for metrics, final in kinds for name in (*metrics, *final)})
 
 
 def direction_of(name: str) -> str | None:

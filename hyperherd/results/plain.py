@@ -6,31 +6,15 @@ never imported, and OmegaConf only for a value that is an interpolation.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePath
-from typing import Any, ClassVar
-
-import yaml
+from pathlib import Path
+from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import TrialPaths
 
 _ABSENT = object()
-_FAST_BYTES = 10_000_000
-_FAST_OPENERS = 5_000
-_FLOAT = re.compile(
-    # From omegaconf._utils.get_yaml_loader.
-    r"""^(?:
-     [-+]?[0-9]+(?:_[0-9]+)*\.[0-9_]*(?:[eE][-+]?[0-9]+)?
-    |[-+]?[0-9]+(?:_[0-9]+)*(?:[eE][-+]?[0-9]+)
-    |\.[0-9]+(?:_[0-9]+)*(?:[eE][-+][0-9]+)?
-    |[-+]?[0-9]+(?:_[0-9]+)*(?::[0-5]?[0-9])+\.[0-9_]*
-    |[-+]?\.(?:inf|Inf|INF)
-    |\.(?:nan|NaN|NAN))$""",
-    re.X,
-)
 
 
 @dataclass(frozen=True)
@@ -47,6 +31,13 @@ class HydraOrigin:
 
     script: str = ""
     number: int | None = None
+
+
+def read_yaml(path: Path) -> Any:
+    """Return what a YAML file holds (see :func:`hyperherd.results.yamls.read_yaml`)."""
+    from hyperherd.results.yamls import read_yaml  # Tables of our own trials need no YAML.
+
+    return read_yaml(path)
 
 
 def read_job(trial_dir: Path) -> HydraJob:
@@ -86,21 +77,6 @@ def read_origin(path: Path) -> HydraOrigin:
         return HydraOrigin(_script(hydra), number if isinstance(number, int) else None)
     except (OSError, FormatError, KeyError, TypeError, AttributeError):
         return HydraOrigin()
-
-
-def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds, read as OmegaConf reads it (``1e-4`` is a float), interpolations as text.
-
-    Raises:
-        OSError: it cannot be read.
-        FormatError: it is no YAML.
-    """
-    try:
-        text = path.read_bytes()
-        return yaml.load(text, _loader(text))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        first_line = str(error).partition("\n")[0]
-        raise FormatError(f"{path} is not valid YAML: {first_line}") from None
 
 
 def _param(override: str, config: dict[str, Any]) -> tuple[str, Any]:
@@ -151,36 +127,3 @@ def _script_folders(hydra: dict[str, Any]) -> Iterator[Path]:
         if source["provider"] == "main" and source["schema"] == "file":
             yield Path(source["path"])
             yield Path(source["path"]).parent
-
-
-def _untagged(loader: Any, tag: str, node: yaml.Node) -> Any:
-    if isinstance(node, yaml.MappingNode):
-        return loader.construct_mapping(node, deep=True)
-    if isinstance(node, yaml.SequenceNode):
-        items = loader.construct_sequence(node, deep=True)
-        return str(PurePath(*map(str, items))) if "pathlib" in tag else items
-    return node.value
-
-
-def _like_omegaconf(base: Any) -> Any:
-    """Return a loader with OmegaConf's rules: more spellings are floats, none is a date; an unknown tag is ignored."""
-
-    class Loader(base):  # type: ignore[misc]
-        yaml_implicit_resolvers: ClassVar = {
-            first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":timestamp")]
-            for first, resolvers in base.yaml_implicit_resolvers.items()
-        }
-
-    Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
-    Loader.add_multi_constructor("", _untagged)
-    return Loader
-
-
-_SAFE = _like_omegaconf(yaml.SafeLoader)
-_FAST = _like_omegaconf(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def _loader(text: bytes) -> Any:
-    """Return the fast loader, or the slow one for a text that might nest deep enough to overflow the C stack."""
-    deep = len(text) > _FAST_BYTES or sum(text.count(opener) for opener in b"[{-?") > _FAST_OPENERS
-    return _SAFE if deep else _FAST

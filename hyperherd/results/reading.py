@@ -13,15 +13,15 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import TrialPaths
-from hyperherd.records.files import number
 from hyperherd.records.fold import Observer, fold
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.records.trial import TrialRecord
 from hyperherd.results.books import Books
-from hyperherd.results.checks import check_record
 from hyperherd.results.discover import Place, absolute
+from hyperherd.results.index import Entry
 from hyperherd.results.plain import HydraOrigin, read_job, read_origin
+from hyperherd.results.recorded import Recorded, decode_final, decode_numbers, read_record
+from hyperherd.results.stored import StoredTrial
 from hyperherd.results.trial import Trial
 
 
@@ -34,19 +34,46 @@ class TrialReader:
         self._by_key = {trial.key: trial for trial in books.planned}
         self._by_dir = {os.path.normpath(trial.dir): trial for trial in books.planned if trial.dir}
         self._seen: set[int] = set()
+        self._count = 0
+        self.entries: dict[str, Entry] = {}
+        """What may be kept of the trials that are done, by their directories below the sweep's."""
+
+    @property
+    def is_all_done(self) -> bool:
+        """Whether every trial it has read or knows to be planned is done, and may be kept."""
+        return self._count == len(self.entries) and not any(
+            trial.number not in self._seen for trial in self._books.planned
+        )
 
     def read(self, place: Place) -> Trial:
         """Return the trial in `place`."""
-        planned = self._by_dir.get(os.path.relpath(absolute(place.dir), self._books.sweep.dir))
+        self._count += 1
+        if place.stored is not None:
+            return self._stored(place, place.stored)
         try:
             if place.error:
                 raise FormatError(place.error)
-            record = _record(place.dir)
-            if record is not None:
-                return self._recorded(record, place.dir)
+            found = read_record(place.path)
+            if found is not None:
+                return self._recorded(found, place)
+            planned = self._planned_in(place)
             return self._planned(planned, place.dir) if planned else self._plain(place.dir)
         except (OSError, FormatError) as error:
-            return self._unreadable(planned, place.dir, _why(error))
+            return self._unreadable(self._planned_in(place), place.dir, _why(error))
+
+    def _planned_in(self, place: Place) -> PlannedTrial | None:
+        return self._by_dir.get(self._below_sweep(place))
+
+    def _below_sweep(self, place: Place) -> str:
+        return os.path.relpath(absolute(place.dir), self._books.sweep.dir)
+
+    def _stored(self, place: Place, entry: Entry) -> Trial:
+        trial = StoredTrial.of(entry, place.path, self._books.sweep)
+        known = self._by_key.get(trial.key)
+        if known is not None:
+            self._seen.add(known.number)
+        self.entries[place.name] = entry
+        return trial
 
     def not_started(self, sweep_dir: Path) -> Iterator[Trial]:
         """Yield the planned trials that no directory was read for; theirs will lie in `sweep_dir`."""
@@ -54,17 +81,18 @@ class TrialReader:
             if planned.number not in self._seen:
                 yield self._planned(planned, sweep_dir / planned.dir if planned.dir else None)
 
-    def _recorded(self, record: TrialRecord, trial_dir: Path) -> Trial:
+    def _recorded(self, found: Recorded, place: Place) -> Trial:
+        record = found.record
         known = self._by_key.get(record.key)
         if known is not None:
             self._seen.add(known.number)
         standing = fold(record, self._books.events.get(record.number, ()), self._observer)
         last_sign = record.heartbeat if record.ended is None else record.ended
         spoke = standing.attempt == record.attempt
-        return Trial(
+        trial = Trial(
             number=record.number,
             name=record.name,
-            dir=trial_dir,
+            dir=place.dir,
             sweep=self._books.sweep,
             state=standing.state,
             cause=standing.cause,
@@ -73,8 +101,8 @@ class TrialReader:
             overrides=record.overrides,
             key=record.key,
             script=self._books.sweep.script,
-            metrics=_numbers(record.metrics),
-            final=_final(record.final),
+            metrics=decode_numbers(record.metrics) if found.is_odd else record.metrics,
+            final=decode_final(record.final) if found.is_odd else record.final,
             objective=record.objective if isinstance(record.objective, dict) else None,
             error=record.error if spoke else None,
             started=record.started,
@@ -88,6 +116,9 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
         )
+        if place.name and (entry := Entry.of(found)):
+            self.entries[place.name] = entry
+        return trial
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:
         self._seen.add(planned.number)
@@ -169,16 +200,9 @@ def read_logged(trial_dir: Path) -> Logged:
     if not has_metrics(trial_dir):
         return Logged()
     try:
-        return Logged(_numbers(read_summary(trial_dir)["metrics"]), _final(read_final(trial_dir)))
+        return Logged(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
     except (OSError, FormatError) as error:
         return Logged(error=_why(error))
-
-
-def _record(trial_dir: Path) -> TrialRecord | None:
-    try:
-        return check_record(TrialRecord.read(trial_dir), trial_dir)
-    except FileNotFoundError:
-        return None
 
 
 def _why(error: Exception) -> str:
@@ -189,21 +213,3 @@ def _why(error: Exception) -> str:
 
 def _number_of(trial_dir: Path) -> int | None:
     return int(trial_dir.name) if trial_dir.name.isdecimal() else None
-
-
-def _numbers(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    return {name: {key: _decoded(value) for key, value in summary.items()} for name, summary in metrics.items()}
-
-
-def _final(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: _decoded(value) for name, value in values.items()}
-
-
-def _decoded(value: Any) -> Any:
-    """Return a number that JSON has no word for as that number (docs/format.md), anything else as it is."""
-    if isinstance(value, dict) and value.keys() == {"$number"}:
-        value = value["$number"]
-    if isinstance(value, str):
-        token = number(value)
-        return value if token is None else token
-    return value

@@ -20,7 +20,10 @@ def problems(trials: Trials, screen: Screen) -> Iterator[str]:
     for problem in broken_sweeps(trials):
         yield from wrapped(f"# {problem}", screen, indent="    ")
     labels = sweep_labels(trials.sweeps) if len(trials.sweeps) > 1 else {}
+    ranked = set(map(id, trials.ranked))
     for trial in trials:
+        if id(trial) in ranked:
+            continue
         why = reason(trial, trials.objective)
         if why:
             where = f"{inert(labels[trial.sweep])} {inert(trial.label)}" if labels else inert(trial.label)

@@ -20,13 +20,14 @@ from hyperherd.results.quantities import Quantity, find_quantity, param_quantity
 from hyperherd.results.spread import Spread, check_kind, spread
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
-from hyperherd.space.values import token
+from hyperherd.space.values import identity as identity_of
 
 if TYPE_CHECKING:
     import pyarrow
 
 USUAL_KEYS = ("seed", "*.seed")
 """The parameters that are seeds when nobody says so."""
+_PLAIN = (int, float, str, type(None))
 _COMPLETE, _INCOMPLETE, _WITHOUT_VALUE = range(3)
 
 
@@ -219,12 +220,14 @@ def seed_keys(trials: Trials, asked: Sequence[str] = ()) -> tuple[str, ...]:
 
 def _configuration(trials: Trials, members: Sequence[Trial], names: Sequence[str], seeds: Sequence[str]) -> Group:
     settings = {name: trials.setting(members[0], name) for name in names}
-    values: list[Hashable] = []
-    for place, trial in enumerate(members):
-        # One that cannot be read might have any seed.
-        known = {key: trials.setting(trial, key) for key in seeds}
-        values.append(place if Gap.MISSING in known.values() else _identity(known))
+    values = [_seed(trials, trial, seeds, place) for place, trial in enumerate(members)]
     return Group(settings, Trials(members, trials.objective), tuple(values))
+
+
+def _seed(trials: Trials, trial: Trial, keys: Sequence[str], place: int) -> Hashable:
+    """Return what stands for the seed of a trial; one that cannot be read might have any."""
+    known = [trials.setting(trial, key) for key in keys]
+    return place if Gap.MISSING in known else repr([_text(value) for value in known])
 
 
 def _identities(trials: Trials, seeds: Sequence[str]) -> list[str]:
@@ -237,7 +240,7 @@ def _identities(trials: Trials, seeds: Sequence[str]) -> list[str]:
     known: dict[str, str] = {}
     for trial, text in zip(trials, by_params, strict=True):
         if text not in known and trial.written_config:
-            known[text] = token(_without(trial.written_config, keys))
+            known[text] = identity_of(_without(trial.written_config, keys))
     return [known.get(text, text) for text in by_params]
 
 
@@ -245,7 +248,8 @@ def _by_params(trial: Trial, seeds: Sequence[str]) -> str:
     """Return one text for the trials of one sweep that have the same parameters but for seeds."""
     if trial.number is None or (trial.state is TrialState.UNREADABLE and not trial.params):
         return f"{trial.dir}"
-    return f"{trial.sweep.dir}\n" + _identity({key: value for key, value in trial.params.items() if key not in seeds})
+    names = sorted(name for name in trial.params if name not in seeds)
+    return f"{trial.sweep.dir}\n{names}{[_text(trial.params[name]) for name in names]}"
 
 
 def _without(config: dict[str, Any], keys: Sequence[list[str]]) -> dict[str, Any]:
@@ -260,11 +264,14 @@ def _without(config: dict[str, Any], keys: Sequence[list[str]]) -> dict[str, Any
 
 
 def _identity(values: dict[str, Any]) -> str:
-    return "\n".join(f"{name}={_text(values[name])}" for name in sorted(values))
+    return repr([(name, _text(values[name])) for name in sorted(values)])
 
 
-def _text(value: Any) -> str:
-    return value.name if isinstance(value, Gap) else token(value)
+def _text(value: Any) -> Any:
+    """Return what stands for all values that are identical to one: to a trial 1, 1.0 and true are three values."""
+    if isinstance(value, _PLAIN):
+        return value
+    return value.name if isinstance(value, Gap) else identity_of({"": value})
 
 
 def _order(group: Group, objective: Objective | None) -> tuple[int, float]:

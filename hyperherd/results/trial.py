@@ -40,6 +40,9 @@ class Sweep:
     problem: str = ""
     """Which of its own files cannot be read, and why."""
 
+    def __hash__(self) -> int:
+        return hash(self.dir)
+
 
 @dataclass(frozen=True, eq=False)
 class Trial:
@@ -125,14 +128,23 @@ class Trial:
         Returns:
             a number, or whatever JSON value was logged; None if there is none.
         """
-        if name in self.final and (aggregate is None or name not in self.metrics):
+        if name in self.final and (aggregate is None or name not in self.metric_names):
             return self.final[name]
-        summary = self.metrics.get(name, {})
+        summary = self.summary(name)
         if aggregate in (None, "last", "max", "min") or not summary:
             return summary.get(aggregate or "last")
         from hyperherd.results.history import aggregated
 
         return aggregated(self, name, aggregate or "last")
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics it has logged with steps."""
+        return tuple(self.metrics)
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """Return count, last, min, max, their steps and nan of a metric; empty if it has not logged it."""
+        return self.metrics.get(name, {})
 
     def history(self, *names: str) -> pa.Table:
         """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory."""

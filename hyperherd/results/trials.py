@@ -219,14 +219,19 @@ class Trials(Sequence[Trial]):
     @cached_property
     def ranked(self) -> tuple[Trial, ...]:
         """The finished trials with a finite objective value, best first; empty without an objective."""
+        return tuple(trial for standing, trial in self._standings if standing == 0) if self.objective else ()
+
+    @cached_property
+    def _standings(self) -> list[tuple[int, Trial]]:
+        """The trials, best first: 0 for those that are ranked, 1 for other finished ones, 2 for the rest."""
         objective = self.objective
-        return tuple(trial for trial in self.sorted() if objective.ranks(trial)) if objective else ()
+        orders = [objective.order(trial) if objective else (0, 0.0) for trial in self._trials]
+        places = sorted(range(len(orders)), key=orders.__getitem__)
+        return [(orders[place][0], self._trials[place]) for place in places]
 
     def sorted(self) -> Trials:
         """Return them best first; those that cannot be ranked follow: finished ones, then the others."""
-        if self.objective is None:
-            return self
-        return self._like(sorted(self._trials, key=self.objective.order))
+        return self._like(trial for _, trial in self._standings) if self.objective else self
 
     def best(self) -> Trial:
         """Return the best finished trial.

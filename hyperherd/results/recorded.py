@@ -1,0 +1,101 @@
+"""Reads one `trial.json`, and the numbers in it that JSON has no word for."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from hyperherd.errors import FormatError
+from hyperherd.paths import FORMAT, RECORDS
+from hyperherd.records.files import check_format, number
+from hyperherd.records.trial import TrialRecord
+from hyperherd.results.checks import check_record
+
+Signature = tuple[int, int, int]
+"""Modification time in nanoseconds, size and inode of a file."""
+_WIDE = re.compile(rb"[:,\[\s]-?\d{19}")
+"""An integer that may be beyond 64 bits; the fast parser makes a float of it."""
+_TOKENS = (b'"NaN"', b'Infinity"', b'"$number"')
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What a `trial.json` said, and which one that was."""
+
+    record: TrialRecord
+    signature: Signature
+    is_odd: bool
+    """Whether numbers may be in it that JSON has no word for."""
+    is_usual: bool = True
+    """Whether the fast parser reads and writes it without loss."""
+
+
+def read_record(trial_dir: str) -> Recorded | None:
+    """Read the `trial.json` of a directory; None if there is none.
+
+    Raises:
+        OSError: it is closed to us.
+        FormatError: it is broken, or of a newer format than ours; the message names the file.
+    """
+    path = f"{trial_dir}/{RECORDS}/trial.json"
+    try:
+        signature = signature_of(path)  # Before it is read, so that it is never that of a newer one.
+        with open(path, "rb") as stream:
+            data = stream.read()
+    except FileNotFoundError:
+        return None
+    usual = _WIDE.search(data) is None
+    try:
+        raw = orjson.loads(data) if usual else None
+    except ValueError:
+        usual = False  # Such as half a surrogate pair in a text.
+    raw = raw if usual else _parsed(data, path)
+    if not isinstance(raw, dict):
+        raise FormatError(f"{path} holds no JSON object")
+    if raw.get("format", FORMAT) != FORMAT:
+        check_format(Path(path), raw["format"])
+    record = check_record(TrialRecord.from_json(raw, Path(path)), trial_dir)
+    return Recorded(record, signature, is_odd(data), usual)
+
+
+def is_odd(data: bytes) -> bool:
+    """Return whether numbers may be in some JSON that JSON has no word for."""
+    return any(token in data for token in _TOKENS)
+
+
+def signature_of(path: str | Path) -> Signature:
+    """Return what tells whether a file has been replaced."""
+    status = os.stat(path)  # noqa: PTH116 - once for each trial, and a Path takes longer
+    return status.st_mtime_ns, status.st_size, status.st_ino
+
+
+def decode_numbers(metrics: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the summaries of metrics with their numbers as numbers (docs/format.md)."""
+    return {name: {key: _decoded(value) for key, value in summary.items()} for name, summary in metrics.items()}
+
+
+def decode_final(values: dict[str, Any]) -> dict[str, Any]:
+    """Return final values with their numbers as numbers (docs/format.md)."""
+    return {name: _decoded(value) for name, value in values.items()}
+
+
+def _decoded(value: Any) -> Any:
+    if isinstance(value, dict) and value.keys() == {"$number"}:
+        value = value["$number"]
+    if isinstance(value, str):
+        token = number(value)
+        return value if token is None else token
+    return value
+
+
+def _parsed(data: bytes, path: str) -> Any:
+    try:
+        return json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise FormatError(f"{path} is not valid JSON: {error}") from None

@@ -1,0 +1,116 @@
+"""Trials made of their entries in the index; what few tables look at is read from `trial.json` when it is asked for."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from hyperherd.errors import FormatError
+from hyperherd.records.states import TrialState
+from hyperherd.records.trial import TrialRecord
+from hyperherd.results.index import FACTS, STATISTICS, Entry
+from hyperherd.results.recorded import decode_final, decode_numbers, read_record
+from hyperherd.results.trial import Sweep, Trial
+
+_STATES = {state.value: state for state in TrialState}
+_WIDTH = len(STATISTICS)
+
+
+class StoredTrial(Trial):
+    """A trial that is done, as the index has it."""
+
+    @classmethod
+    def of(cls, entry: Entry, path: str, sweep: Sweep) -> StoredTrial:
+        """Return the trial in the directory `path`.
+
+        Raises:
+            KeyError: the entry has a state that there is not.
+        """
+        trial = cls.__new__(cls)
+        told = trial.__dict__
+        told.update(zip(FACTS, entry.facts, strict=True))
+        told["state"] = _STATES[told["state"]]
+        told["params"] = dict(zip(entry.shape[0], entry.params, strict=True))
+        final = dict(zip(entry.shape[1], entry.final, strict=True))
+        told["final"] = decode_final(final) if entry.is_odd else final
+        told["sweep"], told["script"], told["_path"], told["_entry"] = sweep, sweep.script, path, entry
+        told["_summaries"] = {}
+        return trial
+
+    @cached_property
+    def dir(self) -> Path:
+        """Its directory."""
+        return Path(self.__dict__["_path"])
+
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Any]]:
+        """Metric -> count, last, min, max, their steps and nan."""
+        return {name: self.summary(name) for name in self.metric_names}
+
+    @property
+    def metric_names(self) -> tuple[str, ...]:
+        """The metrics it has logged."""
+        entry: Entry = self.__dict__["_entry"]
+        return entry.shape[2]
+
+    def summary(self, name: str) -> dict[str, Any]:
+        """Return count, last, min, max, their steps and nan of a metric; empty if it has not logged it."""
+        known: dict[str, dict[str, Any]] = self.__dict__["_summaries"]
+        found = known.get(name)
+        if found is None:
+            found = known[name] = self._summary(name)
+        return found
+
+    def _summary(self, name: str) -> dict[str, Any]:
+        entry: Entry = self.__dict__["_entry"]
+        if name not in entry.shape[2]:
+            return {}
+        start = entry.shape[2].index(name) * _WIDTH
+        summary = dict(zip(STATISTICS, entry.statistics[start : start + _WIDTH], strict=True))
+        return decode_numbers({name: summary})[name] if entry.is_odd else summary
+
+    @cached_property
+    def _record(self) -> TrialRecord | None:
+        """Its `trial.json`; None if that has gone since."""
+        try:
+            found = read_record(self.__dict__["_path"])
+        except (OSError, FormatError):
+            return None
+        return found.record if found else None
+
+    @cached_property
+    def name(self) -> str:
+        """For people."""
+        return self._record.name if self._record else self.label
+
+    @cached_property
+    def overrides(self) -> tuple[str, ...]:
+        """Its overrides."""
+        return self._record.overrides if self._record else ()
+
+    @cached_property
+    def objective(self) -> dict[str, Any] | None:
+        """How the sweep's objective stands."""
+        return self._record.objective if self._record else None
+
+    @cached_property
+    def reason(self) -> str:
+        """Why it is not simply done."""
+        error = self._record.error if self._record else None
+        return f"{error.type}: {error.message}".strip(": ") if error else ""
+
+    @cached_property
+    def step_seconds(self) -> float | None:
+        """The usual time between two logged steps."""
+        return self._record.step_seconds if self._record else None
+
+    @cached_property
+    def host(self) -> str:
+        """Where it ran."""
+        return self._record.host if self._record else ""
+
+    @cached_property
+    def job_id(self) -> str | None:
+        """The scheduler's number of its job."""
+        return self._record.job_id if self._record else None
