@@ -44,7 +44,7 @@ commands (herd-results COMMAND --help):
 def run(argv: Sequence[str]) -> int:
     """Show the table that `argv` asks for; return the exit code."""
     arguments = _parser().parse_intermixed_args(argv)
-    gc.disable()  # One table and this process ends: among so many trials looking for garbage takes longer than it frees.
+    gc.disable()  # One table, and this process ends: looking for garbage among many trials costs more than it frees.
     refuse_existing(arguments.output, force=arguments.force)
     trials = chosen(arguments)
     failing = _unhealthy(trials, arguments)  # Before anything is written: it may be asked for what there is not.

@@ -21,6 +21,7 @@ import orjson
 import hyperherd
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records.files import replace_bytes
+from hyperherd.records.states import TrialState
 from hyperherd.results.recorded import Recorded, Signature, signature_of
 
 FORMAT = 1
@@ -28,6 +29,7 @@ SMALLEST = 100
 """Sweeps of fewer trials are read as fast without."""
 STATISTICS = ("count", "last", "last_step", "min", "min_step", "max", "max_step", "nan")
 FACTS = ("number", "state", "key", "started", "ended", "seconds", "attempt", "step", "max_step")
+_DONE = frozenset(state.value for state in TrialState if state.done)
 _TICK = 2_000_000_000
 """Nanoseconds: two seconds, the coarsest clock of a file system."""
 _WORTHWHILE = 20
@@ -100,7 +102,7 @@ class Index:
                 return None
             names = self.shapes[shape]
             wanted = (len(FACTS), len(names[0]), len(names[1]), len(STATISTICS) * len(names[2]))
-            if (len(facts), len(params), len(final), len(statistics)) != wanted:
+            if (len(facts), len(params), len(final), len(statistics)) != wanted or facts[1] not in _DONE:
                 return None
             return Entry(signature, odd, names, facts, params, final, statistics)
         except (OSError, ValueError, TypeError, IndexError):

@@ -44,10 +44,12 @@ def _load(paths: list[Path]) -> Trials:
         planned = _planned(sweep_dir) if sweep_dir in found.sweeps else None
         known = all(place.stored for place in places) and len(places) == len(index.rows)
         all_done = known and planned is not None and list(planned) == index.planned
-        reader = TrialReader(read_books(sweep_dir, all_done=all_done), observer)
+        books = read_books(sweep_dir, all_done=all_done)
+        reader = TrialReader(books, observer)
         trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
         if sweep_dir in found.sweeps and not all_done:
-            index.write(sweep_dir, reader.entries, planned if reader.is_all_done and planned else None)
+            complete = reader.is_all_done and not books.sweep.problem
+            index.write(sweep_dir, reader.entries, planned if complete else None)
     if not trials:
         raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
     return Trials(trials)

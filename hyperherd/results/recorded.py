@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,7 @@ from hyperherd.results.checks import check_record
 
 Signature = tuple[int, int, int]
 """Modification time in nanoseconds, size and inode of a file."""
-_WIDE = re.compile(rb"[:,\[\s]-?\d{19}")
-"""An integer that may be beyond 64 bits; the fast parser makes a float of it."""
+_WIDE = 2.0**63
 _TOKENS = (b'"NaN"', b'Infinity"', b'"$number"')
 
 
@@ -50,12 +48,13 @@ def read_record(trial_dir: str) -> Recorded | None:
             data = stream.read()
     except FileNotFoundError:
         return None
-    usual = _WIDE.search(data) is None
     try:
-        raw = orjson.loads(data) if usual else None
+        raw = orjson.loads(data)
+        usual = not _is_wide(raw)
     except ValueError:
         usual = False  # Such as half a surrogate pair in a text.
-    raw = raw if usual else _parsed(data, path)
+    if not usual:
+        raw = _parsed(data, path)
     if not isinstance(raw, dict):
         raise FormatError(f"{path} holds no JSON object")
     if raw.get("format", FORMAT) != FORMAT:
@@ -92,6 +91,15 @@ def _decoded(value: Any) -> Any:
         token = number(value)
         return value if token is None else token
     return value
+
+
+def _is_wide(value: Any) -> bool:
+    """Return whether some JSON may hold an integer beyond 64 bits, of which the fast parser makes a float."""
+    if isinstance(value, float):
+        return abs(value) >= _WIDE
+    if isinstance(value, dict):  # Metrics are floats from the start.
+        return any(_is_wide(item) for name, item in value.items() if name not in ("metrics", "objective"))
+    return isinstance(value, list) and any(map(_is_wide, value))
 
 
 def _parsed(data: bytes, path: str) -> Any:

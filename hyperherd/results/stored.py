@@ -22,11 +22,7 @@ class StoredTrial(Trial):
 
     @classmethod
     def of(cls, entry: Entry, path: str, sweep: Sweep) -> StoredTrial:
-        """Return the trial in the directory `path`.
-
-        Raises:
-            KeyError: the entry has a state that there is not.
-        """
+        """Return the trial in the directory `path`."""
         trial = cls.__new__(cls)
         told = trial.__dict__
         told.update(zip(FACTS, entry.facts, strict=True))

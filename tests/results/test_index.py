@@ -1,0 +1,234 @@
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from results.builder import SweepBuilder, stats
+
+from hyperherd import load
+from hyperherd.paths import SweepPaths
+from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import write_planned
+from hyperherd.results.export import to_json
+from hyperherd.results.index import SMALLEST, Index
+from hyperherd.results.stored import StoredTrial
+
+OLD = 1_700_000_000
+
+
+def settle(sweep: SweepBuilder) -> None:
+    """Make all files look as if they had been written long ago."""
+    for path in [*sweep.dir.rglob("trial.json"), SweepPaths(sweep.dir).trials]:
+        os.utime(path, (OLD, OLD))
+
+
+def page(sweep: SweepBuilder) -> str:
+    return to_json(load(sweep.dir))
+
+
+def stored(sweep: SweepBuilder) -> int:
+    return sum(isinstance(trial, StoredTrial) for trial in load(sweep.dir))
+
+
+@pytest.fixture
+def many(sweep: SweepBuilder) -> SweepBuilder:
+    """A finished sweep that has an index."""
+    for number in range(SMALLEST + 5):
+        params = {"lr": number / 7, "seed": number % 3, "model": "cnn"}
+        metrics = {"val/acc": stats(number / 1000, max=0.5), "lr": 1.0}
+        objective = {"metric": "val/acc", "best": 1.0, "best_step": 2, "at_best": {}, "curve": [[0, 1.0]]}
+        odd = {"pruned": number == 7}
+        final = {"test/acc": math.nan if number == 3 else 0.5, "note": "é"} if number % 2 else {}
+        state = TrialState.PRUNED if odd["pruned"] else TrialState.COMPLETED
+        sweep.trial(metrics, final, params=params, objective=objective, state=state, step=2, job_id=f"7_{number}")
+    settle(sweep)
+    load(sweep.dir)
+    assert SweepPaths(sweep.dir).index.is_file()
+    return sweep
+
+
+def test_it_tells_what_the_files_tell(many: SweepBuilder) -> None:
+    assert stored(many) == SMALLEST + 5
+    with_index = page(many)
+    SweepPaths(many.dir).index.unlink()
+    SweepPaths(many.dir).index.mkdir()  # So that none can be written.
+    assert page(many) == with_index
+    assert stored(many) == 0
+
+
+def test_it_is_what_is_read(many: SweepBuilder) -> None:
+    index = SweepPaths(many.dir).index
+    index.write_text(index.read_text().replace('"cnn"', '"from the index"'))
+    assert load(many.dir).constant == {"model": "from the index"}
+
+
+def replaced(sweep: SweepBuilder) -> None:
+    record = sweep.file(5).read_text().replace('"test/acc": 0.5', '"test/acc": 0.7')
+    temporary = sweep.file(5).with_name("x")
+    temporary.write_text(record)
+    os.utime(temporary, (OLD, OLD))  # The same size and time: the inode is another.
+    temporary.replace(sweep.file(5))
+
+
+def rewritten(sweep: SweepBuilder) -> None:
+    sweep.file(5).write_text(sweep.file(5).read_text().replace('"test/acc": 0.5', '"test/acc": 0.7'))
+
+
+def running_again(sweep: SweepBuilder) -> None:
+    sweep.file(5).write_text(sweep.file(5).read_text().replace('"completed"', '"failed"'))
+
+
+def gone(sweep: SweepBuilder) -> None:
+    sweep.file(5).unlink()
+
+
+def moved(sweep: SweepBuilder) -> None:
+    (sweep.dir / "5").rename(sweep.dir / "five")
+
+
+def swapped(sweep: SweepBuilder) -> None:
+    (sweep.dir / "5").rename(sweep.dir / "x")
+    (sweep.dir / "6").rename(sweep.dir / "5")
+    (sweep.dir / "x").rename(sweep.dir / "6")
+
+
+def planned(sweep: SweepBuilder) -> None:
+    sweep.plan(lr=100.0)
+
+
+def unplanned(sweep: SweepBuilder) -> None:
+    write_planned(sweep.dir, sweep.planned[:-1])
+
+
+def added(sweep: SweepBuilder) -> None:
+    sweep.failed(params={"lr": 100.0})
+
+
+def broken_plan(sweep: SweepBuilder) -> None:
+    SweepPaths(sweep.dir).trials.write_text('{"number": 1}\n')
+
+
+def another_objective(sweep: SweepBuilder) -> None:
+    path = SweepPaths(sweep.dir).sweep
+    path.write_text(path.read_text().replace("maximize", "minimize"))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *[replaced, rewritten, running_again, gone, moved, swapped, planned, unplanned, added, broken_plan],
+        another_objective,
+    ],
+)
+def test_whatever_changes_shows(many: SweepBuilder, change: Callable[[SweepBuilder], None]) -> None:
+    before = page(many)
+    change(many)
+    shown = [page(many), page(many)]
+    assert shown[0] != before or change is unplanned
+    SweepPaths(many.dir).index.unlink()
+    assert shown == [page(many)] * 2
+
+
+def test_what_has_just_been_written_is_not_kept(many: SweepBuilder) -> None:
+    SweepPaths(many.dir).index.unlink()
+    os.utime(many.file(5))
+    assert "5" not in Index.read(many.dir).rows
+    load(many.dir)
+    rows = Index.read(many.dir).rows
+    assert "5" not in rows
+    assert len(rows) == SMALLEST + 4
+
+
+def test_only_what_is_done_is_kept(many: SweepBuilder) -> None:
+    SweepPaths(many.dir).index.unlink()
+    many.failed()
+    many.running()
+    many.plan(lr=3)
+    settle(many)
+    load(many.dir)
+    index = Index.read(many.dir)
+    assert len(index.rows) == SMALLEST + 5
+    assert index.planned is None
+
+
+def test_what_it_cannot_hold_is_read_again(many: SweepBuilder) -> None:
+    SweepPaths(many.dir).index.unlink()
+    many.trial(final={"n": 2**70, "text": "\udc80"}, params={"big": -(2**64)})
+    settle(many)
+    for _ in range(2):
+        trial = load(many.dir)[-1]
+        assert (trial.final, trial.params) == ({"n": 2**70, "text": "\udc80"}, {"big": -(2**64)})
+    assert stored(many) == SMALLEST + 5
+
+
+def test_small_sweeps_have_none(sweep: SweepBuilder) -> None:
+    sweep.trial({"val/acc": 0.5})
+    settle(sweep)
+    load(sweep.dir)
+    assert not SweepPaths(sweep.dir).index.exists()
+
+
+def tampered(index: Path, place: int, value: Any) -> None:
+    raw = json.loads(index.read_text())
+    for row in raw["trials"].values():
+        row[place] = value
+    index.write_text(json.dumps(raw))
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda index: index.write_bytes(index.read_bytes()[:-100]),
+        lambda index: index.write_bytes(b""),
+        lambda index: index.write_text("[]"),
+        lambda index: index.write_text('{"format": 99, "hyperherd": "9"}'),
+        lambda index: index.write_text(index.read_text().replace('"format":1', '"format":2')),
+        lambda index: tampered(index, 4, 7),
+        lambda index: tampered(index, 4, "x"),
+        lambda index: tampered(index, 5, []),
+        lambda index: tampered(index, 5, None),
+        lambda index: tampered(index, 8, [1]),
+        lambda index: tampered(index, 5, [0, "no state", "k", 1, 1, 1, 0, 1, 1]),
+    ],
+)
+def test_a_broken_index_is_none(many: SweepBuilder, spoil: Callable[[Path], object]) -> None:
+    expected = page(many)
+    spoil(SweepPaths(many.dir).index)
+    assert page(many) == expected
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
+def test_a_folder_that_is_closed_to_us(many: SweepBuilder) -> None:
+    expected = page(many)
+    SweepPaths(many.dir).index.unlink()
+    folder = SweepPaths(many.dir).records
+    folder.chmod(0o555)
+    try:
+        assert page(many) == expected
+    finally:
+        folder.chmod(0o755)
+
+
+def test_a_sweep_under_two_names_is_one(many: SweepBuilder, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(many.dir)
+    assert len(load(many.dir, tmp_path / "link", many.dir / "5")) == SMALLEST + 5
+    assert len(load(tmp_path)) == SMALLEST + 5
+
+
+def test_trials_in_folders_of_folders(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    for number in range(SMALLEST):
+        record = sweep.trial({"val/acc": number / 1000}, params={"lr": number})
+        deep = sweep.dir / f"lr={number % 7}" / f"{record.number}"
+        deep.parent.mkdir(exist_ok=True)
+        (sweep.dir / str(number)).rename(deep)
+    settle(sweep)
+    before = page(sweep)
+    assert stored(sweep) == SMALLEST
+    assert page(sweep) == before
+    assert [trial.number for trial in load(sweep.dir)] == list(range(SMALLEST))
