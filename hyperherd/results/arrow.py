@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.parquet import SCHEMA
-from hyperherd.metrics.reader import read_metrics
 from hyperherd.results.cells import Gap, exact, is_number
 from hyperherd.results.columns import Column, View, exact_columns, spread_columns, sweep_labels
+from hyperherd.results.history import rows
 from hyperherd.results.seeds import Groups
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
@@ -56,10 +56,10 @@ def write_parquet(columns: Sequence[Column], stream: BinaryIO) -> None:
 
 
 def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
-    if trial.dir is None:
+    if trial.dir is None or names == []:
         return None
     try:
-        return read_metrics(trial.dir, names)
+        return rows(trial, names or ())
     except (OSError, FormatError) as error:
         warnings.warn(f"the metrics of trial {trial.label} are left out: {error}", stacklevel=4)
         return None

@@ -29,8 +29,11 @@ from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, state_col
 from hyperherd.results.pivot import pivot_columns
 from hyperherd.results.quantities import Role
 from hyperherd.results.seeds import Group, Groups
+from hyperherd.results.sparks import curve_columns
 from hyperherd.results.spread import Spread
 from hyperherd.results.trials import Trials
+
+_REST = "not ranked: not every seed has a value"
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class _Rows:
     """How many of the rows are ranked; None where the order says nothing of that."""
     total: int
     """How many rows there would be without a limit."""
+    rest: str = "not ranked"
+    """What is said of those below the ranked ones."""
 
 
 def trial_grid(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
@@ -52,7 +57,8 @@ def trial_grid(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
     rows = ordered[: screen.rows]
     ranked = None if view.sort or trials.objective is None else min(len(trials.ranked), len(rows))
     leads = [(GLYPHS[trial.state], state_colour(trial.state)) for trial in rows]
-    yield from _lines(_Rows(shown_columns(trials, rows, view), leads, ranked, len(ordered)), screen, view, "std")
+    columns = [*shown_columns(trials, rows, view), *curve_columns(trials, [[trial] for trial in rows], view)]
+    yield from _lines(_Rows(columns, leads, ranked, len(ordered)), screen, view, "std")
 
 
 def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
@@ -60,9 +66,10 @@ def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
     ordered = groups_sorted_by(groups, view)
     rows = ordered[: screen.rows]
     ranked = None if view.sort or groups.objective is None else min(len(groups.ranked), len(rows))
-    columns = people_columns(groups, rows, view)
+    curves = curve_columns(groups.trials, [group.counted or tuple(group.trials) for group in rows], view)
+    columns = [*people_columns(groups, rows, view), *curves]
     leads = [("", 0)] * len(rows)
-    yield from _lines(_Rows(columns, leads, ranked, len(ordered)), screen, view, groups.err)
+    yield from _lines(_Rows(columns, leads, ranked, len(ordered), _REST), screen, view, groups.err)
 
 
 def pivot_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
@@ -105,7 +112,7 @@ def _lines(rows: _Rows, screen: Screen, view: View, err: str) -> Iterator[str]:
     yield paint(" " * margin + "  ".join(cells[place][0] for place in kept).rstrip(), BOLD, screen)
     for index, (sign, colour) in enumerate(rows.leads):
         if index == rows.ranked:
-            yield paint("  not ranked", DIM, screen)
+            yield paint(f"  {rows.rest}", DIM, screen)
         line = "  ".join(cells[place][index + 1] for place in kept)
         dim = rows.ranked is not None and index >= rows.ranked
         yield f"{paint(sign, colour, screen)} {_dimmed(line, dim, screen)}" if lead else _dimmed(line, dim, screen)

@@ -26,10 +26,13 @@ def rows(trial: Trial, names: Sequence[str]) -> pa.Table:
         FormatError: its `metrics.parquet` is broken, or of a newer format than ours.
     """
     from hyperherd.metrics.parquet import SCHEMA
-    from hyperherd.metrics.reader import read_metrics
+    from hyperherd.metrics.reader import has_metrics, read_metrics
+    from hyperherd.results.others import read_series, table
 
     if trial.dir is None:
         return SCHEMA.empty_table()
+    if not has_metrics(trial.dir) and (others := read_series(trial.dir)):
+        return table(others, list(names) or None)
     return read_metrics(trial.dir, list(names) or None)
 
 

@@ -19,6 +19,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.books import Books
 from hyperherd.results.discover import Place, absolute
 from hyperherd.results.index import Entry
+from hyperherd.results.others import read_ending, read_series, summaries
 from hyperherd.results.plain import HydraOrigin, read_job, read_origin
 from hyperherd.results.recorded import Recorded, decode_final, decode_numbers, read_record
 from hyperherd.results.stored import StoredTrial
@@ -89,6 +90,7 @@ class TrialReader:
         standing = fold(record, self._books.events.get(record.number, ()), self._observer)
         last_sign = record.heartbeat if record.ended is None else record.ended
         spoke = standing.attempt == record.attempt
+        others = {} if record.metrics or record.final else _other_metrics(place.dir)
         trial = Trial(
             number=record.number,
             name=record.name,
@@ -101,7 +103,7 @@ class TrialReader:
             overrides=record.overrides,
             key=record.key,
             script=self._books.sweep.script,
-            metrics=decode_numbers(record.metrics) if found.is_odd else record.metrics,
+            metrics=others or (decode_numbers(record.metrics) if found.is_odd else record.metrics),
             final=decode_final(record.final) if found.is_odd else record.final,
             objective=record.objective if isinstance(record.objective, dict) else None,
             error=record.error if spoke else None,
@@ -116,7 +118,7 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
         )
-        if place.name and (entry := Entry.of(found)):
+        if place.name and not others and (entry := Entry.of(found)):
             self.entries[place.name] = entry
         return trial
 
@@ -144,19 +146,25 @@ class TrialReader:
     def _plain(self, trial_dir: Path) -> Trial:
         job = read_job(trial_dir)
         logged = read_logged(trial_dir)
+        ending = read_ending(trial_dir)
         origin = self._origin(trial_dir)
+        error = ending.error
         return Trial(
             number=origin.number,
             name=",".join(job.overrides) or trial_dir.name,
             dir=trial_dir,
             sweep=self._books.sweep,
-            state=TrialState.UNREADABLE if logged.error else TrialState.UNKNOWN,
-            reason=logged.error,
+            state=TrialState.UNREADABLE if logged.error else ending.state,
+            cause=ending.cause,
+            reason=logged.error or (f"{error.type}: {error.message}".strip(": ") if error else ""),
             params=job.params,
             overrides=job.overrides,
             script=origin.script,
             metrics=logged.metrics,
-            final=logged.final,
+            final={**ending.final, **logged.final},
+            error=error,
+            started=_began(trial_dir),
+            step=max((item["last_step"] for item in logged.metrics.values()), default=None),
         )
 
     def _unreadable(self, planned: PlannedTrial | None, trial_dir: Path, reason: str) -> Trial:
@@ -194,15 +202,23 @@ class Logged:
 
 
 def read_logged(trial_dir: Path) -> Logged:
-    """Return the summary of a trial that wrote metrics, but whose own book nobody kept."""
+    """Return the summary of a trial whose own book nobody kept: of its metrics, or else of what its trainer wrote."""
     from hyperherd.metrics.reader import has_metrics, read_final, read_summary
 
-    if not has_metrics(trial_dir):
-        return Logged()
     try:
+        if not has_metrics(trial_dir):
+            return Logged(summaries(read_series(trial_dir)))
         return Logged(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
     except (OSError, FormatError) as error:
         return Logged(error=_why(error))
+
+
+def _other_metrics(trial_dir: Path) -> dict[str, dict[str, Any]]:
+    """Return what a trainer wrote in a trial that logged nothing to us; nothing if that is broken."""
+    try:
+        return summaries(read_series(trial_dir))
+    except (OSError, FormatError):
+        return {}
 
 
 def _why(error: Exception) -> str:
@@ -213,3 +229,11 @@ def _why(error: Exception) -> str:
 
 def _number_of(trial_dir: Path) -> int | None:
     return int(trial_dir.name) if trial_dir.name.isdecimal() else None
+
+
+def _began(trial_dir: Path) -> float | None:
+    """Return when Hydra started a job: it writes the overrides first, and never again."""
+    try:
+        return (TrialPaths(trial_dir).hydra / "overrides.yaml").stat().st_mtime
+    except OSError:
+        return None

@@ -2,34 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from hyperherd.results.cells import Gap, inert, one_line, setting
+from hyperherd.records.states import TrialState
+from hyperherd.results.cells import Gap, duration, inert, one_line, setting
 from hyperherd.results.columns import sweep_labels
 from hyperherd.results.layout import GLYPHS, Screen, wrapped
 from hyperherd.results.objective import Objective
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
+from hyperherd.space.values import equal
 
 _LONGEST_REASON = 300
+_MOST = 10
+"""Problems that are shown where not everything is asked for."""
 
 
 def problems(trials: Trials, screen: Screen) -> Iterator[str]:
-    """Yield a line for every broken sweep, and for every trial that needs attention."""
+    """Yield a line for every broken sweep, for every trial that needs attention, and for what those share."""
     for problem in broken_sweeps(trials):
         yield from wrapped(f"# {problem}", screen, indent="    ")
     labels = sweep_labels(trials.sweeps) if len(trials.sweeps) > 1 else {}
     ranked = set(map(id, trials.ranked))
-    for trial in trials:
-        if id(trial) in ranked:
-            continue
-        why = reason(trial, trials.objective)
-        if why:
-            where = f"{inert(labels[trial.sweep])} {inert(trial.label)}" if labels else inert(trial.label)
-            settings = {name: trial.params[name] for name in trials.varying if name in trial.params}
-            line = f"{GLYPHS[trial.state]} {where}  {' '.join(assignments(settings))}  {why}"
-            yield from wrapped(line, screen, indent="    ")
+    told = [(trial, why) for trial in trials if id(trial) not in ranked and (why := reason(trial, trials.objective))]
+    most = len(told) if screen.rows is None or len(told) <= _MOST + 2 else _MOST
+    for trial, why in told[:most]:
+        where = f"{inert(labels[trial.sweep])} {inert(trial.label)}" if labels else inert(trial.label)
+        settings = {name: trial.params[name] for name in trials.varying if name in trial.params}
+        line = f"{GLYPHS[trial.state]} {where}  {' '.join(assignments(settings))}  {why}"
+        yield from wrapped(line, screen, indent="    ")
+    if most < len(told):
+        yield f"... {len(told) - most} more (-n 0 shows all)"
+    amiss = [trial for trial, _ in told if trial.state.problem]
+    if len(amiss) > 1 and (common := assignments(shared(amiss, trials))):
+        yield from wrapped(f"all {len(amiss)} problems share {' '.join(common)}", screen)
+
+
+def shared(some: Sequence[Trial], trials: Trials) -> dict[str, Any]:
+    """Return the parameters that some of the trials have with one value, and not all trials do."""
+    first = some[0].params
+    return {
+        name: first[name]
+        for name in trials.varying
+        if name in first and all(name in other.params and equal(other.params[name], first[name]) for other in some)
+    }
 
 
 def broken_sweeps(trials: Trials) -> list[str]:
@@ -45,6 +62,11 @@ def reason(trial: Trial, objective: Objective | None) -> str:
         lame = objective is not None and value is not None and not objective.ranks(trial)
         return f"{inert(objective.label)} is {value:g}" if lame and objective else ""
     text = one_line(trial.reason)
+    if trial.state is TrialState.STALLED and trial.silent:
+        usual = f" (usually a step every {duration(trial.step_seconds)})" if trial.step_seconds else ""
+        text = f"silent for {duration(trial.silent)}{usual}"
+    if trial.state is TrialState.RUNNING:
+        return "" if trial.eta is None else f"about {duration(trial.eta)} left"
     if len(text) > _LONGEST_REASON:
         text = text[:_LONGEST_REASON].rpartition(" ")[0] + " ..."
     if trial.cause is not None and trial.cause.value not in ("exception", text):

@@ -23,6 +23,8 @@ from hyperherd.results.trials import Trials
 
 __all__ = ["Screen", "closing", "from_here", "notes", "ranking", "render", "render_groups", "render_pivot"]
 
+_AXES = 8
+"""Parameters that are named as what varies."""
 _ERRORS = {
     "std": "mean ± std (n−1)",
     "sem": "mean ± standard error",
@@ -116,12 +118,22 @@ def notes(trials: Trials) -> list[str]:
 def _head(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
     title = f"{_title(trials)} · {len(trials)} trial{'s' * (len(trials) != 1)} "
     yield from flowing(title, [(f"{GLYPHS[s]} {n} {s}", state_colour(s)) for s, n in trials.counts.items()], screen)
+    if axes := _axes(trials):
+        yield from wrapped(axes, screen)
     if trials.constant and not view.everything:
         shown = "  ".join(assignments(trials.constant))
         yield from wrapped(f"same in all: {shown}", screen)
     yield from wrapped(ranking(trials), screen)
     if TrialState.UNKNOWN in trials.counts:
         yield from wrapped("unknown: Hydra ran these without HyperHerd and does not note whether they finished", screen)
+
+
+def _axes(trials: Trials) -> str:
+    """Return ``lr (4) × model (2)``: what varies, and how many values it has."""
+    values = {name: {repr(trials.setting(trial, name)) for trial in trials} for name in trials.varying}
+    told = [f"{inert(name)} ({len(found)})" for name, found in values.items()]
+    more = [f"{len(told) - _AXES} more"] if len(told) > _AXES else []
+    return " × ".join([*told[:_AXES], *more])
 
 
 def _title(trials: Trials) -> str:
@@ -153,6 +165,14 @@ def _best_group(groups: Groups, screen: Screen) -> Iterator[str]:
     told = f"best configuration: {settings}, {inert(groups.objective.label)} {value} (n={judged.n})"
     yield paint(told, BOLD, screen)
     yield from _command(best.counted[0], without_seed(best, groups.keys))
+    yield from _best_trial(groups.trials)
+
+
+def _best_trial(trials: Trials) -> Iterator[str]:
+    best, objective = trials.ranked[0], trials.objective
+    if objective is not None:
+        value = measure(objective.value(best))
+        yield f"best trial: {inert(best.label)}, {inert(objective.label)} {value}, in {inert(str(best.dir))}"
 
 
 def without_seed(group: Group, keys: tuple[str, ...]) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ def test_the_whole_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 s · train.py · 13 trials   ✓ 4 completed  ▶ 1 running  ✗ 1 failed  ~ 1 pruned
   ■ 1 cancelled  ○ 1 waiting  → 1 submitted  ! 1 stalled  † 1 lost
   # 1 unreadable
+lr (5) × seed (13)
 same in all: epochs=50
 ranked by val/acc, higher is better (the sweep's objective)
 
@@ -55,7 +56,7 @@ ranked by val/acc, higher is better (the sweep's objective)
 
 ✓ 3  lr=1.0 seed=3  val/acc is nan
 ✗ 4  lr=0.3 seed=4  ValueError: train/loss is nan
-! 5  lr=0.3 seed=5  silent for 900 s
+! 5  lr=0.3 seed=5  silent for 15m00s
 † 7  lr=0.3 seed=7  job 12_7 left the queue
 """
     )
@@ -108,7 +109,7 @@ def test_a_name_that_is_both_gets_its_prefix(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s")
     sweep.trial({"lr": 0.1, "state": 1.0, "val/acc": 1.0}, params={"lr": 0.1, "trial": 5})
     sweep.trial({"lr": 0.2}, params={"lr": 0.2, "trial": 6})
-    heading = show(sweep.dir)[3].split()
+    heading = show(sweep.dir)[4].split()
     assert heading == ["trial", "param.lr", "param.trial", "val/acc", "metric.lr", "metric.state", "time"]
 
 
