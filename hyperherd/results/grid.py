@@ -25,7 +25,7 @@ from hyperherd.results.columns import (
     shown_columns,
     sorted_by,
 )
-from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, state_colour, wrapped
+from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
 from hyperherd.results.pivot import pivot_columns
 from hyperherd.results.quantities import Role
 from hyperherd.results.seeds import Group, Groups
@@ -105,7 +105,7 @@ def seed_count(group: Group, groups: Groups) -> str:
 
 def _lines(rows: _Rows, screen: Screen, view: View, err: str) -> Iterator[str]:
     columns = rows.columns
-    cells = [_formatted(column, view, err) for column in columns]
+    cells = [_formatted(column, view, err, screen) for column in columns]
     lead = max((len(text) for text, _ in rows.leads), default=0)
     margin = lead + 1 if lead else 0
     kept = _fitting(columns, cells, margin, None if view.everything or view.full else screen.width)
@@ -136,10 +136,10 @@ def _fitting(columns: Sequence[Column], cells: Sequence[list[str]], margin: int,
     return kept
 
 
-def _formatted(column: Column, view: View, err: str) -> list[str]:
+def _formatted(column: Column, view: View, err: str, screen: Screen) -> list[str]:
     """Return the heading and the cells of a column as text of one width."""
     numbers = all(isinstance(value, Gap | Spread) or is_number(value) for value in column.values)
-    cells = [cell(value, column.role, view, err) for value in whole(column)]
+    cells = [shown(cell(value, column.role, view, err), screen) for value in whole(column)]
     if numbers:
         cells = align(cells)
     heading = inert(column.name)

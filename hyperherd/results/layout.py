@@ -64,7 +64,11 @@ class Screen:
 
 def page(lines: Iterable[str], screen: Screen) -> str:
     """Return lines as one text that the screen can show, each ended by a newline."""
-    text = "".join(line.rstrip() + "\n" for line in lines)
+    return shown("".join(line.rstrip() + "\n" for line in lines), screen)
+
+
+def shown(text: str, screen: Screen) -> str:
+    """Return text with our own signs in ASCII where the screen has no others; some of them get wider by that."""
     return text if screen.unicode else text.translate(PLAIN)
 
 
