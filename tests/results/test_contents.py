@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,13 @@ def test_a_notebook_gets_inert_html(sweep: SweepBuilder) -> None:
     for page in (trials._repr_html_(), trials.seeds()._repr_html_()):
         assert "alert(1)" in page
         assert page.count("<") == 2
+
+
+def test_the_page_for_users_runs_as_written(ran: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "results.md").read_text()
+    (block,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    assert ran[0].dir is not None
+    monkeypatch.chdir(ran[0].dir.parent.parent.parent)
+    names: dict[str, object] = {}
+    exec(block, names)
+    assert len(names["frame"]) == 2  # type: ignore[arg-type]
