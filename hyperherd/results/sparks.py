@@ -15,7 +15,7 @@ from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 
 _POINTS = 12
-_MOST = 5
+_MOST = 3
 """Trials of a configuration that are looked at."""
 
 

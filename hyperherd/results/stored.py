@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,16 @@ from hyperherd.results.trial import Sweep, Trial
 
 _STATES = {state.value: state for state in TrialState}
 _WIDTH = len(STATISTICS)
+
+
+_PLACES = {None: 1, "last": 1, "min": 3, "max": 5}
+"""Aggregate -> its place among `STATISTICS`."""
+
+
+@lru_cache(maxsize=1024)
+def _starts(metrics: tuple[str, ...]) -> dict[str, int]:
+    """Return where the statistics of each metric begin."""
+    return {name: place * _WIDTH for place, name in enumerate(metrics)}
 
 
 class StoredTrial(Trial):
@@ -31,7 +41,6 @@ class StoredTrial(Trial):
         final = dict(zip(entry.shape[1], entry.final, strict=True))
         told["final"] = decode_final(final) if entry.is_odd else final
         told["sweep"], told["script"], told["_path"], told["_entry"] = sweep, sweep.script, path, entry
-        told["_summaries"] = {}
         return trial
 
     @cached_property
@@ -50,19 +59,21 @@ class StoredTrial(Trial):
         entry: Entry = self.__dict__["_entry"]
         return entry.shape[2]
 
+    def value(self, name: str, aggregate: str | None = None) -> Any:
+        """Return the value of a metric (see :class:`Trial`)."""
+        entry: Entry = self.__dict__["_entry"]
+        start = _starts(entry.shape[2]).get(name)
+        place = _PLACES.get(aggregate)
+        if start is None or place is None or entry.is_odd or name in self.final:
+            return super().value(name, aggregate)
+        return entry.statistics[start + place]
+
     def summary(self, name: str) -> dict[str, Any]:
         """Return count, last, min, max, their steps and nan of a metric; empty if it has not logged it."""
-        known: dict[str, dict[str, Any]] = self.__dict__["_summaries"]
-        found = known.get(name)
-        if found is None:
-            found = known[name] = self._summary(name)
-        return found
-
-    def _summary(self, name: str) -> dict[str, Any]:
         entry: Entry = self.__dict__["_entry"]
-        if name not in entry.shape[2]:
+        start = _starts(entry.shape[2]).get(name)
+        if start is None:
             return {}
-        start = entry.shape[2].index(name) * _WIDTH
         summary = dict(zip(STATISTICS, entry.statistics[start : start + _WIDTH], strict=True))
         return decode_numbers({name: summary})[name] if entry.is_odd else summary
 

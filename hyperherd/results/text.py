@@ -130,8 +130,7 @@ def _head(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
 
 def _axes(trials: Trials) -> str:
     """Return ``lr (4) × model (2)``: what varies, and how many values it has."""
-    values = {name: {repr(trials.setting(trial, name)) for trial in trials} for name in trials.varying}
-    told = [f"{inert(name)} ({len(found)})" for name, found in values.items()]
+    told = [f"{inert(name)} ({trials.count_of(name)})" for name in trials.varying]
     more = [f"{len(told) - _AXES} more"] if len(told) > _AXES else []
     return " × ".join([*told[:_AXES], *more])
 

@@ -175,6 +175,11 @@ class Trials(Sequence[Trial]):
 
         return lookup(trial.config, name)
 
+    def count_of(self, name: str) -> int:
+        """Return how many different values a parameter has; where it is absent or unknown is none."""
+        values = [trial.params[name] for trial in self._trials if name in trial.params]
+        return len({(type(value), value if isinstance(value, str | int | float) else repr(value)) for value in values})
+
     @cached_property
     def _swept(self) -> dict[Sweep, set[str]]:
         """Sweep -> the parameters that any of its trials has."""
