@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import ResultsError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 USUAL_KEYS = ("seed", "*.seed")
 """The parameters that are seeds when nobody says so."""
-_PLAIN = (int, float, str, type(None))
+_PLAIN = frozenset({int, float, str, bool, type(None)})
 _COMPLETE, _INCOMPLETE, _WITHOUT_VALUE = range(3)
 
 
@@ -226,8 +226,8 @@ def _configuration(trials: Trials, members: Sequence[Trial], names: Sequence[str
 
 def _seed(trials: Trials, trial: Trial, keys: Sequence[str], place: int) -> Hashable:
     """Return what stands for the seed of a trial; one that cannot be read might have any."""
-    known = [trials.setting(trial, key) for key in keys]
-    return place if Gap.MISSING in known else repr([_text(value) for value in known])
+    known = [trial.params[key] if key in trial.params else trials.setting(trial, key) for key in keys]
+    return place if Gap.MISSING in known else _one_text(known)
 
 
 def _identities(trials: Trials, seeds: Sequence[str]) -> list[str]:
@@ -248,8 +248,13 @@ def _by_params(trial: Trial, seeds: Sequence[str]) -> str:
     """Return one text for the trials of one sweep that have the same parameters but for seeds."""
     if trial.number is None or (trial.state is TrialState.UNREADABLE and not trial.params):
         return f"{trial.dir}"
-    names = sorted(name for name in trial.params if name not in seeds)
-    return f"{trial.sweep.dir}\n{names}{[_text(trial.params[name]) for name in names]}"
+    names = _names(tuple(trial.params), tuple(seeds))
+    return f"{trial.sweep.dir}\n{names}{_one_text([trial.params[name] for name in names])}"
+
+
+@lru_cache(maxsize=1024)
+def _names(params: tuple[str, ...], seeds: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(sorted(set(params).difference(seeds)))
 
 
 def _without(config: dict[str, Any], keys: Sequence[list[str]]) -> dict[str, Any]:
@@ -264,13 +269,16 @@ def _without(config: dict[str, Any], keys: Sequence[list[str]]) -> dict[str, Any
 
 
 def _identity(values: dict[str, Any]) -> str:
-    return repr([(name, _text(values[name])) for name in sorted(values)])
+    names = sorted(values)
+    return f"{names}{_one_text([values[name] for name in names])}"
+
+
+def _one_text(values: Sequence[Any]) -> str:
+    """Return one text for all values that are identical to some: to a trial 1, 1.0 and true are three values."""
+    return repr([value if type(value) in _PLAIN else _text(value) for value in values])
 
 
 def _text(value: Any) -> Any:
-    """Return what stands for all values that are identical to one: to a trial 1, 1.0 and true are three values."""
-    if isinstance(value, _PLAIN):
-        return value
     return value.name if isinstance(value, Gap) else identity_of({"": value})
 
 

@@ -178,7 +178,10 @@ class Trials(Sequence[Trial]):
     def count_of(self, name: str) -> int:
         """Return how many different values a parameter has; where it is absent or unknown is none."""
         values = [trial.params[name] for trial in self._trials if name in trial.params]
-        return len({(type(value), value if isinstance(value, str | int | float) else repr(value)) for value in values})
+        kinds = set(map(type, values))
+        if len(kinds) == 1 and kinds <= {int, float, str, bool}:
+            return len(set(values))
+        return len({(type(value), repr(value)) for value in values})
 
     @cached_property
     def _swept(self) -> dict[Sweep, set[str]]:
