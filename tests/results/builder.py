@@ -131,7 +131,7 @@ def sweep24(root: Path) -> SweepBuilder:
                     failed = {"state": TrialState.FAILED, "cause": FailureCause.EXCEPTION, "error": error}
                     sweep.trial(metrics, **{**told, **times, **failed, "step": 11 - 7 * (seed == 2)})
                 elif lr == 0.1 and model == "cnn":
-                    sweep.running(metrics, silent=840, **{**told, "step": 18})
+                    sweep.running(metrics, silent=7205, **{**told, "step": 18})
                 elif number == 23:
                     sweep.running(metrics, **{**told, "step": 31})
                 else:
