@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 import time
 from collections.abc import Iterable, Iterator
@@ -49,7 +48,7 @@ class EventLog:
 
     def __init__(self, sweep_dir: Path) -> None:
         host = socket.gethostname().split(".")[0]
-        self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{secrets.token_hex(3)}.jsonl"
+        self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{os.urandom(3).hex()}.jsonl"
 
     def write(self, events: Iterable[Event]) -> None:
         """Append events, durably: they are on the disk when this returns."""

@@ -9,6 +9,7 @@ It is JSON, because importing pyarrow takes longer than all the rest; and it is 
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Mapping
 from contextlib import suppress
@@ -22,7 +23,7 @@ import hyperherd
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records.files import replace_bytes
 from hyperherd.records.states import TrialState
-from hyperherd.results.recorded import Recorded, Signature, signature_of
+from hyperherd.results.recorded import Recorded, Signature
 
 FORMAT = 1
 SMALLEST = 100
@@ -30,6 +31,7 @@ SMALLEST = 100
 STATISTICS = ("count", "last", "last_step", "min", "min_step", "max", "max_step", "nan")
 FACTS = ("number", "state", "key", "started", "ended", "seconds", "attempt", "step", "max_step")
 _DONE = frozenset(state.value for state in TrialState if state.done)
+_TRIAL = f"{RECORDS}/trial.json"
 _TICK = 2_000_000_000
 """Nanoseconds: two seconds, the coarsest clock of a file system."""
 _WORTHWHILE = 20
@@ -97,14 +99,14 @@ class Index:
             return None
         try:
             time_ns, size, inode, odd, shape, facts, params, final, statistics = row
-            signature = (time_ns, size, inode)
-            if signature != signature_of(f"{path}/{RECORDS}/trial.json"):
+            status = os.stat(f"{path}/{_TRIAL}")  # noqa: PTH116 - once for each trial, and a Path takes longer
+            if status.st_mtime_ns != time_ns or status.st_size != size or status.st_ino != inode:
                 return None
             names = self.shapes[shape]
-            wanted = (len(FACTS), len(names[0]), len(names[1]), len(STATISTICS) * len(names[2]))
-            if (len(facts), len(params), len(final), len(statistics)) != wanted or facts[1] not in _DONE:
+            fits = len(params) == len(names[0]) and len(final) == len(names[1]) and len(facts) == len(FACTS)
+            if not fits or len(statistics) != len(STATISTICS) * len(names[2]) or facts[1] not in _DONE:
                 return None
-            return Entry(signature, odd, names, facts, params, final, statistics)
+            return Entry((time_ns, size, inode), odd, names, facts, params, final, statistics)
         except (OSError, ValueError, TypeError, IndexError):
             return None
 

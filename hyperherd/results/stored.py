@@ -35,10 +35,10 @@ class StoredTrial(Trial):
         """Return the trial in the directory `path`."""
         trial = cls.__new__(cls)
         told = trial.__dict__
-        told.update(zip(FACTS, entry.facts, strict=True))
+        told.update(zip(FACTS, entry.facts))  # noqa: B905 - the index has compared the lengths; it is done so often
         told["state"] = _STATES[told["state"]]
-        told["params"] = dict(zip(entry.shape[0], entry.params, strict=True))
-        final = dict(zip(entry.shape[1], entry.final, strict=True))
+        told["params"] = dict(zip(entry.shape[0], entry.params))  # noqa: B905
+        final = dict(zip(entry.shape[1], entry.final))  # noqa: B905
         told["final"] = decode_final(final) if entry.is_odd else final
         told["sweep"], told["script"], told["_path"], told["_entry"] = sweep, sweep.script, path, entry
         return trial
