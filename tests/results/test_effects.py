@@ -1,0 +1,302 @@
+from __future__ import annotations
+
+import itertools
+import math
+import random
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hyperherd.errors import ResultsError
+from hyperherd.records.states import TrialState
+from hyperherd.results.cells import Gap
+from hyperherd.results.effects import Effect, Effects, effects
+from hyperherd.results.objective import Objective
+from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials import Trials
+
+SWEEP = Sweep("s", Path("/s"))
+
+
+def trials(
+    rows: list[tuple[dict[str, Any], float | None]],
+    direction: str = "maximize",
+    states: dict[int, TrialState] | None = None,
+) -> Trials:
+    """Trials with these parameters and values; the state of each is completed unless told otherwise."""
+    return Trials(
+        (
+            Trial(
+                number,
+                str(number),
+                Path(f"/s/{number}"),
+                SWEEP,
+                (states or {}).get(number, TrialState.COMPLETED),
+                params=params,
+                final={} if value is None else {"y": value},
+                ended=float(number),
+            )
+            for number, (params, value) in enumerate(rows)
+        ),
+        Objective("y", direction),
+    )
+
+
+def grid(seed: int, *, holes: float = 0.0, seeds: int = 3) -> list[tuple[dict[str, Any], float]]:
+    """A grid of lr x model x seed with random effects of the first two, and some trials missing."""
+    draw = random.Random(seed)
+    lrs = {lr: draw.gauss(0, 3) for lr in (1e-3, 1e-2, 1e-1, 1)}
+    models = {model: draw.gauss(0, 0.3) for model in ("cnn", "mlp", "vit")}
+    points = itertools.product(lrs, models, range(seeds))
+    return [
+        ({"lr": lr, "model": model, "seed": number, "epochs": 5}, lrs[lr] + models[model] + draw.gauss(0, 0.2))
+        for lr, model, number in points
+        if draw.random() >= holes
+    ]
+
+
+def of(found: Effects, name: str) -> Effect:
+    (effect,) = (item for item in found.parameters if item.parameter == name)
+    return effect
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_shares_are_those_of_scipy(seed: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rows = grid(seed, holes=0.2)
+    found = effects(trials(rows))
+    for name in ("lr", "model"):
+        groups = [
+            [value for params, value in rows if params[name] == level] for level in {params[name] for params, _ in rows}
+        ]
+        freedom = len(groups) - 1, len(rows) - len(groups)
+        ratio = stats.f_oneway(*groups).statistic
+        assert of(found, name).share == pytest.approx(ratio * freedom[0] / (ratio * freedom[0] + freedom[1]))
+        assert of(found, name).chance == pytest.approx(freedom[0] / (len(rows) - 1))
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_unique_shares_are_those_of_statsmodels(seed: int) -> None:
+    api = pytest.importorskip("statsmodels.formula.api")
+    anova = pytest.importorskip("statsmodels.stats.anova")
+    pd = pytest.importorskip("pandas")
+    rows = grid(seed, holes=0.3)
+    frame = pd.DataFrame([{**params, "y": value} for params, value in rows])
+    table = anova.anova_lm(api.ols("y ~ C(lr) + C(model)", frame).fit(), typ=2)
+    total = ((frame.y - frame.y.mean()) ** 2).sum()
+    found = effects(trials(rows))
+    assert of(found, "lr").unique == pytest.approx(table.loc["C(lr)", "sum_sq"] / total)
+    assert of(found, "model").unique == pytest.approx(table.loc["C(model)", "sum_sq"] / total)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_unique_shares_are_those_of_least_squares(seed: int) -> None:
+    np = pytest.importorskip("numpy")
+    rows = grid(seed, holes=0.4)
+    y = np.array([value for _, value in rows])
+
+    def residual(*names: str) -> float:
+        columns = [np.ones(len(rows))]
+        for name in names:
+            for level in {params[name] for params, _ in rows}:
+                columns.append(np.array([float(params[name] == level) for params, _ in rows]))
+        design = np.stack(columns, 1)
+        return float(((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2).sum())
+
+    total = float(((y - y.mean()) ** 2).sum())
+    found = effects(trials(rows))
+    assert of(found, "lr").unique == pytest.approx((residual("model") - residual("lr", "model")) / total)
+    assert of(found, "model").unique == pytest.approx((residual("lr") - residual("lr", "model")) / total)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_pairs_and_noise_are_those_of_scipy(seed: int) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    rows = grid(seed, holes=0.2)
+    values = {(params["lr"], params["model"], params["seed"]): value for params, value in rows}
+    found = effects(trials(rows))
+    for contrast in of(found, "model").contrasts:
+        keys = [key for key in values if key[1] == contrast.value and (key[0], contrast.against, key[2]) in values]
+        left = [values[key] for key in keys]
+        right = [values[key[0], contrast.against, key[2]] for key in keys]
+        test = stats.ttest_rel(left, right)
+        assert contrast.pairs == len(keys)
+        assert contrast.sem is not None
+        assert contrast.mean / contrast.sem == pytest.approx(test.statistic)
+        assert contrast.wins == sum(one > other for one, other in zip(left, right, strict=True))
+    groups = [
+        [value for (lr, model, _), value in values.items() if (lr, model) == key] for key in {key[:2] for key in values}
+    ]
+    within = sum(statistics.pvariance(group) * len(group) for group in groups)
+    assert found.noise is not None
+    assert found.noise.freedom == len(rows) - len(groups)
+    assert found.noise.std == pytest.approx(math.sqrt(within / found.noise.freedom))
+
+
+def test_pairs_show_what_shares_hide() -> None:
+    """A strong parameter makes a small sure effect look like nothing (facts: fANOVA gave the model 0.007)."""
+    draw = random.Random(0)
+    rows = [
+        ({"lr": lr, "model": model, "seed": seed}, lr * 10 + (model == "cnn") * 0.02 + draw.gauss(0, 0.002))
+        for lr in (0.1, 0.2, 0.3)
+        for model in ("cnn", "mlp")
+        for seed in range(3)
+    ]
+    model = of(effects(trials(rows)), "model")
+    assert model.share is not None
+    assert model.chance is not None
+    assert model.share < model.chance
+    (contrast,) = model.contrasts
+    assert (contrast.value, contrast.against, contrast.wins, contrast.pairs) == ("cnn", "mlp", 9, 9)
+    assert contrast.mean == pytest.approx(0.02, abs=0.003)
+
+
+def test_a_hole_in_the_grid_misleads_means_but_not_pairs() -> None:
+    """The better model failed where everything is good: its mean is worse, and yet it wins every pair."""
+    base = {1: 0.1, 2: 0.2, 3: 0.9}
+    rows = [({"lr": lr, "model": model}, base[lr] + (model == "cnn") * 0.01) for lr in base for model in ("cnn", "mlp")]
+    found = effects(trials(rows, states={4: TrialState.FAILED}))
+    model = of(found, "model")
+    assert (found.trials, found.left_out) == (5, 1)
+    assert model.levels[0].value == "mlp"
+    assert [(item.value, item.wins, item.pairs) for item in model.contrasts] == [("cnn", 2, 2)]
+    assert model.share is not None
+    assert model.unique is not None
+    assert model.share > 0.15
+    assert model.unique < 0.001
+
+
+def test_lower_may_be_better() -> None:
+    rows = [({"lr": lr, "seed": seed}, lr + seed / 100) for lr in (0.1, 0.5, 0.2) for seed in (0, 1)]
+    effect = of(effects(trials(rows, "minimize")), "lr")
+    assert [level.value for level in effect.levels] == [0.1, 0.2, 0.5]
+    assert [(item.value, item.against, item.wins) for item in effect.contrasts] == [(0.1, 0.2, 2), (0.1, 0.5, 2)]
+    assert effect.contrasts[0].mean == pytest.approx(-0.1)
+
+
+def test_what_is_not_finished_or_not_finite_is_left_out() -> None:
+    rows = [({"lr": 1}, 0.5), ({"lr": 2}, 0.6), ({"lr": 3}, math.nan), ({"lr": 4}, 99.0), ({"lr": 5}, None)]
+    found = effects(trials(rows, states={3: TrialState.RUNNING}))
+    assert (found.trials, found.left_out) == (2, 3)
+    assert [level.value for level in of(found, "lr").levels] == [2, 1]
+
+
+def test_a_value_for_each_trial_explains_nothing() -> None:
+    rows = [({"name": f"n{number}", "lr": number % 2}, float(number)) for number in range(4)]
+    found = effects(trials(rows))
+    assert of(found, "name").share is None
+    assert of(found, "lr").share == pytest.approx(0.2)
+
+
+def test_many_numbers_are_judged_in_ranges() -> None:
+    draw = random.Random(1)
+    rows = [({"lr": draw.random(), "junk": draw.random()}, 0.0) for _ in range(60)]
+    rows = [(params, params["lr"] + draw.gauss(0, 0.05)) for params, _ in rows]
+    found = effects(trials(rows))
+    lr, junk = of(found, "lr"), of(found, "junk")
+    assert lr.share is not None
+    assert junk.share is not None
+    assert lr.share > 0.8 > 0.3 > junk.share
+    assert sum(level.trials for level in lr.levels) == 60
+    assert all(level.upto is not None and level.value < level.upto for level in lr.levels)
+    assert lr.contrasts == ()
+
+
+def test_parameters_that_change_together_get_nothing_of_their_own() -> None:
+    rows = [({"lr": lr, "batch": lr * 10, "seed": seed}, lr + seed / 1e3) for lr in (1, 2) for seed in (0, 1, 2)]
+    found = effects(trials(rows))
+    for name in ("lr", "batch"):
+        assert of(found, name).share == pytest.approx(1, abs=1e-4)
+        assert of(found, name).unique == pytest.approx(0, abs=1e-9)
+        assert of(found, name).contrasts == ()
+
+
+def test_a_parameter_that_some_trials_do_not_have() -> None:
+    rows = [({"opt": "sgd", "lr": lr}, lr) for lr in (1, 2)]
+    rows += [({"opt": "adam", "lr": lr, "beta": beta}, 5 + lr + beta) for lr in (1, 2) for beta in (0.1, 0.2)]
+    found = effects(trials(rows))
+    beta = of(found, "beta")
+    assert beta.share == pytest.approx(0.01 / 1.01)  # among the four that have it
+    assert [(level.value, level.trials) for level in beta.levels] == [(0.2, 2), (0.1, 2), (Gap.NOT_APPLICABLE, 2)]
+    assert [(item.wins, item.pairs) for item in beta.contrasts] == [(2, 2)]
+    assert of(found, "opt").contrasts == ()
+
+
+def test_seeds_that_no_two_configurations_share() -> None:
+    rows = [({"lr": lr, "seed": 10 * lr + repeat}, float(lr)) for lr in (1, 2) for repeat in range(3)]
+    effect = of(effects(trials(rows)), "lr")
+    assert effect.over == "configurations"
+    assert [(item.value, item.wins, item.pairs, item.sem) for item in effect.contrasts] == [(2, 1, 1, None)]
+
+
+def test_of_duplicates_the_last_one_counts() -> None:
+    rows = [({"lr": 1, "seed": 0}, 0.0), ({"lr": 1, "seed": 0}, 5.0), ({"lr": 2, "seed": 0}, 1.0)]
+    found = effects(trials(rows))
+    assert (found.trials, found.left_out) == (2, 1)
+    assert [(item.value, item.mean) for item in of(found, "lr").contrasts] == [(1, 4.0)]
+
+
+def test_equal_values_and_types() -> None:
+    rows = [({"x": 1}, 1.0), ({"x": 1.0}, 1.0), ({"x": True}, 1.0), ({"x": [1]}, 1.0)]
+    (effect,) = effects(trials(rows)).parameters
+    assert [level.trials for level in effect.levels] == [1, 1, 1]  # 1 and 1.0 are one, and so duplicates
+    assert (effect.share, effect.unique) == (None, None)
+    assert all((item.mean, item.ties) == (0.0, 1) for item in effect.contrasts)
+
+
+def test_fixed_overrides_of_two_sweeps_are_parameters_too() -> None:
+    pool = [
+        Trial(
+            0,
+            "",
+            Path("/a/0"),
+            SWEEP,
+            TrialState.COMPLETED,
+            None,
+            "",
+            {"lr": 1},
+            ("epochs=5", "lr=1"),
+            final={"y": 1.0},
+        ),
+        Trial(
+            1,
+            "",
+            Path("/a/1"),
+            SWEEP,
+            TrialState.COMPLETED,
+            None,
+            "",
+            {"lr": 1},
+            ("epochs=9", "lr=1"),
+            final={"y": 2.0},
+        ),
+    ]
+    (effect,) = effects(Trials(pool, Objective("y", "maximize"))).parameters
+    assert (effect.parameter, effect.contrasts[0].value) == ("epochs", 9)
+
+
+def test_nothing_to_compare() -> None:
+    assert effects(trials([])).parameters == ()
+    assert effects(trials([({"lr": 1}, 1.0)])).parameters == ()
+    assert effects(trials([({"lr": 1}, 1.0)])).noise is None
+    with pytest.raises(ResultsError, match="nothing says"):
+        effects(Trials([]))
+
+
+values = st.sampled_from([1, 1.0, 2, True, None, "a", "b", (1,)])
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.dictionaries(st.sampled_from("pqrs"), values), st.floats(-1e6, 1e6)), max_size=12))
+def test_any_trials_have_effects_in_bounds(rows: list[tuple[dict[str, Any], float]]) -> None:
+    found = effects(trials(rows))
+    for effect in found.parameters:
+        assert effect.share is None or 0 <= effect.share <= 1
+        assert effect.unique is None or 0 <= effect.unique <= 1
+        assert sum(level.trials for level in effect.levels) == found.trials
+        for contrast in effect.contrasts:
+            assert 0 <= contrast.wins + contrast.ties <= contrast.pairs
