@@ -1,4 +1,4 @@
-"""Sums of squares of one-way and additive models, in plain Python: a sweep's numbers are few, and NumPy starts slowly."""
+"""Sums of squares of one-way and additive models, in plain Python: a sweep has few numbers, and NumPy starts slowly."""
 
 from __future__ import annotations
 
@@ -84,6 +84,6 @@ def _unexplained(values: Sequence[float], columns: Sequence[Sequence[int]]) -> f
         for row in matrix[pivot + 1 :]:
             factor = row[pivot] / head
             if factor:
-                for column in range(pivot, size + 1):
-                    row[column] -= factor * line[column]
+                for place in range(pivot, size + 1):
+                    row[place] -= factor * line[place]
     return max(0.0, residual)
