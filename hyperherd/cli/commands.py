@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 COMMANDS = {
+    "failures": "what went wrong, grouped, with what it has in common",
+    "effects": "which parameters matter, and by how much",
     "cancel": "cancel trials that run or wait",
     "compact": "put the metrics of a finished sweep into one file",
 }

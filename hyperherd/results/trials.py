@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
+    from hyperherd.results.effects import Effects
+    from hyperherd.results.failures import Failures
     from hyperherd.results.seeds import Groups
 
 __all__ = ["Sweep", "Trial", "Trials"]
@@ -270,6 +272,18 @@ class Trials(Sequence[Trial]):
         if self.objective is None:
             raise ResultsError(f"a direction needs a metric; there are: {', '.join(self.metric_names) or 'none'}")
         return Trials(self._trials, turned(self.objective, direction))
+
+    def effects(self, metric: str | None = None, direction: str | None = None) -> Effects:
+        """Return what matters for the objective, or another metric; see :mod:`hyperherd.results.effects`."""
+        from hyperherd.results.effects import effects
+
+        return effects(self.judged_by(metric, direction))
+
+    def failures(self) -> Failures:
+        """Return what went wrong, grouped; see :mod:`hyperherd.results.failures`."""
+        from hyperherd.results.failures import failures
+
+        return failures(self)
 
     def table(self) -> pyarrow.Table:
         """Return one row per trial: sweep, number, state, parameters, metrics (final value, else last), directory."""

@@ -1,0 +1,160 @@
+"""Why trials did not end well: grouped by what ended them and where, with what the unlucky ones share.
+
+What is said to be shared is true of fewer finished trials than there are: a setting that everybody has explains nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import PurePath
+from typing import Any
+
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.results.configuration import settings_of, value_token
+from hyperherd.results.reproduce import Command, resume
+from hyperherd.results.trial import Trial
+from hyperherd.results.trials import Trials
+
+_FRAME = re.compile(r'^[\s|+-]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$', re.M)
+_FOREIGN = re.compile(
+    r"site-packages|dist-packages|/lib(64)?/python\d|^<|/hyperherd/(?:trial|metrics|records|launch)/|/hyperherd_callbacks/"
+)
+_MOST_COMBINED = 3
+_MOST_SETTINGS = 30
+
+
+@dataclass(frozen=True)
+class Shared:
+    """Settings that all trials of a group have."""
+
+    settings: Mapping[str, Any]
+    """The fewest that tell the group from the finished trials as well as all of them do."""
+    finished: int
+    """How many finished trials have them too."""
+    of: int
+    """How many trials finished."""
+
+
+@dataclass(frozen=True)
+class FailureGroup:
+    """Trials that were ended by the same thing in the same place."""
+
+    kind: str
+    """The exception's type, else the failure cause, else the state: ``ValueError``, ``oom``, ``lost``."""
+    where: str
+    """The last frame in the user's own code, ``train.py:31 in main``; empty if none is known."""
+    message: str
+    """Of the first trial."""
+    trials: tuple[Trial, ...]
+    shared: Shared | None
+    """None for a single trial, which shares everything with itself, and where nothing tells them apart."""
+    traceback: str
+    """Of the first trial that has one."""
+
+
+@dataclass(frozen=True)
+class Failures:
+    """All that went wrong."""
+
+    total: int
+    """How many trials there are."""
+    groups: tuple[FailureGroup, ...]
+    """The largest first."""
+    shared: Shared | None
+    """What all failures of all groups share, if there are several groups."""
+    again: tuple[Command, ...]
+    """The commands that run them again where they are."""
+
+    @property
+    def trials(self) -> tuple[Trial, ...]:
+        """The trials of all groups."""
+        return tuple(trial for group in self.groups for trial in group.trials)
+
+
+def failures(trials: Trials) -> Failures:
+    """Return the failed, lost, stalled and unreadable ones of `trials`, grouped, with what they share."""
+    unlucky = [trial for trial in trials if trial.state.problem]
+    finished = [_tokens(trial) for trial in trials if trial.state.finished]
+    groups: dict[tuple[str, str], list[Trial]] = {}
+    for trial in unlucky:
+        groups.setdefault((_kind(trial), last_own_frame(_traceback(trial))), []).append(trial)
+    found = [_group(kind, where, members, finished) for (kind, where), members in groups.items()]
+    found.sort(key=lambda group: -len(group.trials))
+    shared = _shared(unlucky, finished) if len(found) > 1 else None
+    return Failures(len(trials), tuple(found), shared, tuple(resume(unlucky)))
+
+
+def last_own_frame(traceback: str) -> str:
+    """Return the last frame of a traceback that is neither a library's nor ours; the very last if all are."""
+    frames = list(_FRAME.finditer(traceback))
+    own = [frame for frame in frames if not _FOREIGN.search(frame["file"].replace("\\", "/"))]
+    for frame in reversed(own or frames):
+        place = f"{PurePath(frame['file'].replace(chr(92), '/')).name}:{frame['line']}"
+        return f"{place} in {frame['function']}" if frame["function"] else place
+    return ""
+
+
+def _kind(trial: Trial) -> str:
+    if trial.cause not in (None, FailureCause.EXCEPTION):
+        return str(trial.cause)
+    if trial.state is TrialState.FAILED and trial.error is not None:
+        return trial.error.type
+    return str(trial.cause or trial.state)
+
+
+def _traceback(trial: Trial) -> str:
+    return trial.error.traceback if trial.error is not None else ""
+
+
+def _group(kind: str, where: str, members: Sequence[Trial], finished: Sequence[dict[str, str]]) -> FailureGroup:
+    first = members[0]
+    return FailureGroup(
+        kind=kind,
+        where=where,
+        message=first.error.message if first.error is not None else first.reason,
+        trials=tuple(members),
+        shared=_shared(members, finished),
+        traceback=next((text for trial in members if (text := _traceback(trial))), ""),
+    )
+
+
+def _tokens(trial: Trial) -> dict[str, str]:
+    return {name: value_token(value) for name, value in settings_of(trial).items()}
+
+
+def _shared(members: Sequence[Trial], finished: Sequence[dict[str, str]]) -> Shared | None:
+    """Return the fewest settings that all `members` have and as few of `finished` as can be."""
+    known = [trial for trial in members if trial.state is not TrialState.UNREADABLE or trial.params]
+    if len(known) < 2 or not finished:
+        return None
+    first, *others = map(_tokens, known)
+    common = {name: text for name, text in first.items() if all(item.get(name) == text for item in others)}
+    # Which finished trials have each setting, as the bits of a number: combinations are many.
+    having = {name: _bits(item.get(name) == text for item in finished) for name, text in common.items()}
+    everyone = (1 << len(finished)) - 1
+    telling = [name for name in common if having[name] != everyone][:_MOST_SETTINGS]
+    fewest = _together(having, telling, everyone).bit_count()
+    if fewest == len(finished):
+        return None
+    chosen = next(names for names in _choices(telling) if _together(having, names, everyone).bit_count() == fewest)
+    settings = settings_of(known[0])
+    return Shared({name: settings[name] for name in chosen}, fewest, len(finished))
+
+
+def _bits(flags: Iterable[bool]) -> int:
+    return int("".join("1" if flag else "0" for flag in flags), 2)
+
+
+def _together(having: Mapping[str, int], names: Iterable[str], everyone: int) -> int:
+    return functools.reduce(lambda bits, name: bits & having[name], names, everyone)
+
+
+def _choices(names: Sequence[str]) -> Iterator[Sequence[str]]:
+    """Yield the ways to choose one, two or three of `names`, one first, and at last all of them."""
+    for size in range(1, _MOST_COMBINED + 1):
+        yield from combinations(names, size)
+    yield names

@@ -1,0 +1,169 @@
+"""What matters, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hyperherd.results.cells import Gap, inert, measure, setting
+from hyperherd.results.effects import Contrast, Effect, Effects, Level, SeedNoise
+from hyperherd.results.export import SCHEMA
+from hyperherd.results.layout import heading, page, table, wrapped
+from hyperherd.results.objective import MAXIMIZE
+from hyperherd.results.text import Screen
+
+_SHOWN_CONTRASTS = 5
+
+
+def effects_page(found: Effects, screen: Screen) -> str:
+    """Return what matters as a page of text."""
+    return page(_lines(found, screen), screen)
+
+
+def effects_record(found: Effects) -> dict[str, Any]:
+    """Return what matters as JSON has it."""
+    objective = found.objective
+    return {
+        "schema": SCHEMA,
+        "objective": {
+            "metric": objective.metric,
+            "direction": objective.direction,
+            "aggregate": objective.aggregate,
+            "source": objective.source,
+        },
+        "trials": found.trials,
+        "left_out": found.left_out,
+        "seeds": list(found.seeds),
+        "noise": _noise(found.noise),
+        "parameters": [_effect(effect) for effect in found.parameters],
+    }
+
+
+def _lines(found: Effects, screen: Screen) -> Iterator[str]:
+    better = "higher" if found.objective.direction == MAXIMIZE else "lower"
+    guessed = ", guessed from its name" if found.objective.source == "guessed" else ""
+    yield from wrapped(
+        f"what matters for {inert(found.objective.label)} ({better} is better{guessed}) · {found.trials} finished "
+        f"trials, {found.left_out} left out",
+        screen,
+    )
+    if not found.parameters:
+        yield "no parameter differs among them, so there is nothing to compare"
+        return
+    yield ""
+    yield from table(
+        ("parameter", "η²", "unique", "chance", "best mean"),
+        [_row(effect) for effect in found.parameters],
+        screen,
+        right=(1, 2, 3),
+    )
+    yield from _noise_lines(found, screen)
+    yield from heading("matched pairs: trials that differ in nothing but the parameter", screen)
+    for effect in found.parameters:
+        yield from _contrast_lines(effect, screen)
+    yield ""
+    yield from wrapped(
+        "η²: share of the variance between its values; chance: what it is on average for a parameter that does "
+        "nothing; unique: what no other parameter explains. Where they differ, believe the pairs.",
+        screen,
+        "",
+    )
+
+
+def _row(effect: Effect) -> tuple[str, ...]:
+    best = effect.levels[0]
+    numbers = (effect.share, effect.unique, effect.chance)
+    return (
+        inert(effect.parameter),
+        *map(_share, numbers),
+        f"{level_text(best)}  ({measure(best.mean)}, {best.trials} trials)",
+    )
+
+
+def _share(share: float | None) -> str:
+    return "–" if share is None else f"{share:.3f}"
+
+
+def level_text(level: Level) -> str:
+    """Return a value or a range of values for people."""
+    if isinstance(level.value, Gap):
+        return "(not set)"
+    return setting(level.value) if level.upto is None else f"{setting(level.value)} to {setting(level.upto)}"
+
+
+def _noise_lines(found: Effects, screen: Screen) -> Iterator[str]:
+    noise = found.noise
+    if noise is None:
+        return
+    share = "" if noise.share is None else f", {noise.share:.3f} of the variance"
+    yield ""
+    yield from wrapped(
+        f"seed noise: ± {measure(noise.std)} between trials of one configuration{share} "
+        f"({noise.freedom} degrees of freedom); less than that is not an effect",
+        screen,
+    )
+
+
+def _contrast_lines(effect: Effect, screen: Screen) -> Iterator[str]:
+    name = inert(effect.parameter)
+    if not effect.contrasts:
+        yield f"  {name}: no two trials differ in it alone"
+        return
+    over = " of configurations" if effect.over == "configurations" else ""
+    for contrast in effect.contrasts[:_SHOWN_CONTRASTS]:
+        yield from wrapped(
+            f"  {name}: {setting(contrast.value)} better than {setting(contrast.against)} in {contrast.wins}/"
+            f"{contrast.pairs} pairs{over}{_ties(contrast)}, {_signed(contrast.mean)}{_error(contrast)}",
+            screen,
+            "    ",
+        )
+    if len(effect.contrasts) > _SHOWN_CONTRASTS:
+        yield f"  {name}: ... {len(effect.contrasts) - _SHOWN_CONTRASTS} more values (-f json shows all)"
+
+
+def _ties(contrast: Contrast) -> str:
+    return f" ({contrast.ties} equal)" if contrast.ties else ""
+
+
+def _signed(value: float) -> str:
+    return f"+{measure(value)}" if value > 0 else measure(value)
+
+
+def _error(contrast: Contrast) -> str:
+    return "" if contrast.sem is None else f" ± {measure(contrast.sem)}"
+
+
+def _noise(noise: SeedNoise | None) -> dict[str, Any] | None:
+    return None if noise is None else {"std": noise.std, "freedom": noise.freedom, "share": noise.share}
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {
+        "parameter": effect.parameter,
+        "share": effect.share,
+        "unique": effect.unique,
+        "chance": effect.chance,
+        "levels": [
+            {
+                "value": None if level.value is Gap.NOT_APPLICABLE else level.value,
+                "applies": level.value is not Gap.NOT_APPLICABLE,
+                "upto": level.upto,
+                "trials": level.trials,
+                "mean": level.mean,
+            }
+            for level in effect.levels
+        ],
+        "over": effect.over,
+        "contrasts": [
+            {
+                "value": contrast.value,
+                "against": contrast.against,
+                "pairs": contrast.pairs,
+                "wins": contrast.wins,
+                "ties": contrast.ties,
+                "mean": contrast.mean,
+                "sem": contrast.sem,
+            }
+            for contrast in effect.contrasts
+        ],
+    }

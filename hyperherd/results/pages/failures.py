@@ -1,0 +1,130 @@
+"""What went wrong, for people and for programs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from hyperherd.results.cells import inert, one_line, setting
+from hyperherd.results.columns import sweep_labels
+from hyperherd.results.export import SCHEMA
+from hyperherd.results.failures import FailureGroup, Failures, Shared
+from hyperherd.results.layout import RED, block, heading, page, paint, wrapped
+from hyperherd.results.reproduce import Command
+from hyperherd.results.text import Screen
+from hyperherd.results.trial import Sweep, Trial
+
+_LONGEST_MESSAGE = 300
+_SHOWN_TRIALS = 30
+_SHOWN_COMMANDS = 20
+
+
+def failures_page(found: Failures, screen: Screen) -> str:
+    """Return what went wrong as a page of text."""
+    return page(_lines(found, screen), screen)
+
+
+def failures_record(found: Failures) -> dict[str, Any]:
+    """Return what went wrong as JSON has it."""
+    labels = _labels(found.trials)
+    return {
+        "schema": SCHEMA,
+        "total": found.total,
+        "failed": len(found.trials),
+        "shared": _shared(found.shared),
+        "groups": [_group(group, labels) for group in found.groups],
+        "again": [command_record(command) for command in found.again],
+    }
+
+
+def command_record(command: Command) -> dict[str, Any]:
+    """Return a command as JSON has it."""
+    return {
+        "argv": list(command.argv),
+        "cwd": None if command.cwd is None else str(command.cwd),
+        "shell": command.shell(),
+    }
+
+
+def shell_line(command: Command, screen: Screen) -> str:
+    """Return a command as one types it, with nothing in it that a terminal would obey or cannot show."""
+    return command.shell(ascii_only=not screen.unicode)
+
+
+def _lines(found: Failures, screen: Screen) -> Iterator[str]:
+    if not found.groups:
+        yield f"none of {found.total} trials failed"
+        return
+    labels = _labels(found.trials)
+    yield f"{len(found.trials)} of {found.total} trials did not end well"
+    if found.shared:
+        yield from wrapped(f"all of them have {shared_text(found.shared)}", screen)
+    for group in found.groups:
+        yield from _group_lines(group, labels, screen)
+    if found.again:
+        yield from heading("to run them again, keeping what is done:", screen)
+        yield from (f"  {shell_line(command, screen)}" for command in found.again[:_SHOWN_COMMANDS])
+        if len(found.again) > _SHOWN_COMMANDS:
+            yield f"  ... {len(found.again) - _SHOWN_COMMANDS} more commands (-f json shows all)"
+
+
+def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) -> Iterator[str]:
+    message = one_line(group.message)
+    if len(message) > _LONGEST_MESSAGE:
+        message = message[:_LONGEST_MESSAGE] + " ..."
+    what = f"{inert(group.kind)}: {message}" if message and message != group.kind else inert(group.kind)
+    where = f"  ({inert(group.where)})" if group.where else ""
+    yield ""
+    yield from wrapped(f"{paint('✗', RED, screen)} {what}{where}", screen, "    ")
+    names = [_called(trial, labels) for trial in group.trials]
+    more = f" and {len(names) - _SHOWN_TRIALS} more" if len(names) > _SHOWN_TRIALS else ""
+    yield from wrapped(
+        f"  {len(names)} trial{'s' * (len(names) != 1)}: {', '.join(names[:_SHOWN_TRIALS])}{more}", screen, "    "
+    )
+    if group.shared:
+        yield from wrapped(f"  all have {shared_text(group.shared)}", screen, "    ")
+    yield from block(group.traceback)
+
+
+def shared_text(shared: Shared) -> str:
+    """Return what failed trials share, and how many finished ones do."""
+    settings = " ".join(f"{inert(name)}={setting(value)}" for name, value in shared.settings.items())
+    if not shared.finished:
+        return f"{settings}, as no finished trial has"
+    return f"{settings}, as {shared.finished} of {shared.of} finished trials have"
+
+
+def _labels(trials: tuple[Trial, ...]) -> dict[Sweep, str]:
+    return sweep_labels(tuple(dict.fromkeys(trial.sweep for trial in trials))) if trials else {}
+
+
+def _called(trial: Trial, labels: dict[Sweep, str]) -> str:
+    return inert(trial.label if len(labels) == 1 else f"{labels[trial.sweep]}/{trial.label}")
+
+
+def _shared(shared: Shared | None) -> dict[str, Any] | None:
+    if shared is None:
+        return None
+    return {"settings": dict(shared.settings), "finished": shared.finished, "of": shared.of}
+
+
+def _group(group: FailureGroup, labels: dict[Sweep, str]) -> dict[str, Any]:
+    return {
+        "kind": group.kind,
+        "where": group.where or None,
+        "message": group.message or None,
+        "shared": _shared(group.shared),
+        "traceback": group.traceback or None,
+        "trials": [
+            {
+                "sweep": labels[trial.sweep],
+                "number": trial.number,
+                "dir": None if trial.dir is None else str(trial.dir),
+                "state": trial.state.value,
+                "cause": None if trial.cause is None else trial.cause.value,
+                "params": trial.params,
+                "command": trial.command,
+            }
+            for trial in group.trials
+        ],
+    }
