@@ -1,6 +1,6 @@
 """Why trials did not end well: grouped by what ended them and where, with what the unlucky ones share.
 
-What is said to be shared is true of fewer finished trials than there are: a setting that everybody has explains nothing.
+What is said to be shared is not true of all finished trials: a setting that everybody has explains nothing.
 """
 
 from __future__ import annotations

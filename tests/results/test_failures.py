@@ -11,7 +11,6 @@ from hyperherd import load
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.failures import failures, last_own_frame
-from hyperherd.results.layout import page
 from hyperherd.results.pages.failures import failures_page, failures_record
 from hyperherd.results.text import Screen
 
@@ -161,7 +160,3 @@ def test_a_real_sweep(app: App) -> None:
     assert "json/decoder.py" in page
     (command,) = found.again
     assert command.shell() in page
-
-
-def test_a_page_in_ascii() -> None:
-    assert page(["✗ ± Δ"], Screen(unicode=False)) == "x +- delta\n"

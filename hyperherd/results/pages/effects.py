@@ -8,9 +8,9 @@ from typing import Any
 from hyperherd.results.cells import Gap, inert, measure, setting
 from hyperherd.results.effects import Contrast, Effect, Effects, Level, SeedNoise
 from hyperherd.results.export import SCHEMA
-from hyperherd.results.layout import heading, page, table, wrapped
+from hyperherd.results.layout import Screen, page, wrapped
 from hyperherd.results.objective import MAXIMIZE
-from hyperherd.results.text import Screen
+from hyperherd.results.pages.parts import heading, table
 
 _SHOWN_CONTRASTS = 5
 

@@ -9,9 +9,9 @@ from hyperherd.results.cells import inert, one_line, setting
 from hyperherd.results.columns import sweep_labels
 from hyperherd.results.export import SCHEMA
 from hyperherd.results.failures import FailureGroup, Failures, Shared
-from hyperherd.results.layout import RED, block, heading, page, paint, wrapped
+from hyperherd.results.layout import Screen, page, paint, wrapped
+from hyperherd.results.pages.parts import RED, block, heading, shell_line
 from hyperherd.results.reproduce import Command
-from hyperherd.results.text import Screen
 from hyperherd.results.trial import Sweep, Trial
 
 _LONGEST_MESSAGE = 300
@@ -44,11 +44,6 @@ def command_record(command: Command) -> dict[str, Any]:
         "cwd": None if command.cwd is None else str(command.cwd),
         "shell": command.shell(),
     }
-
-
-def shell_line(command: Command, screen: Screen) -> str:
-    """Return a command as one types it, with nothing in it that a terminal would obey or cannot show."""
-    return command.shell(ascii_only=not screen.unicode)
 
 
 def _lines(found: Failures, screen: Screen) -> Iterator[str]:

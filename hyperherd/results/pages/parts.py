@@ -1,0 +1,53 @@
+"""The pieces that pages are made of: headings, aligned tables, names with texts, blocks of text as it was.
+
+Every text that comes from a run must have been made inert (:mod:`hyperherd.results.cells`) before it gets here; `block`
+does so itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from hyperherd.results.cells import display_width, inert, pad
+from hyperherd.results.layout import BOLD, Screen, paint, wrapped
+from hyperherd.results.reproduce import Command
+
+RED, GREEN = 31, 32
+
+
+def heading(text: str, screen: Screen) -> list[str]:
+    """Return an empty line and a title."""
+    return ["", paint(text, BOLD, screen)]
+
+
+def pairs(items: Iterable[tuple[str, str]], screen: Screen) -> list[str]:
+    """Return names and texts in two columns, empty texts left out; a long text goes on under itself."""
+    known = [(name, text) for name, text in items if text]
+    width = max((display_width(name) for name, _ in known), default=0)
+    return [
+        line for name, text in known for line in wrapped(f"  {pad(name, width)}  {text}", screen, " " * (width + 4))
+    ]
+
+
+def table(
+    header: Sequence[str], rows: Iterable[Sequence[str]], screen: Screen, *, right: Iterable[int] = ()
+) -> list[str]:
+    """Return a table with a bold header; the columns in `right` are flush right."""
+    flush = set(right)
+    every = [list(header), *map(list, rows)]
+    widths = [max(map(display_width, column)) for column in zip(*every, strict=True)]
+    lines = [
+        "  " + "  ".join(pad(cell, widths[place], right=place in flush) for place, cell in enumerate(row))
+        for row in every
+    ]
+    return [paint(lines[0].rstrip(), BOLD, screen), *lines[1:]]
+
+
+def block(text: str, indent: str = "    ") -> list[str]:
+    """Return a text of several lines made inert, line by line, and indented."""
+    return [indent + inert(line.expandtabs()) for line in text.rstrip().splitlines()]
+
+
+def shell_line(command: Command, screen: Screen) -> str:
+    """Return a command as one types it, with nothing in it that a terminal would obey or cannot show."""
+    return command.shell(ascii_only=not screen.unicode)
