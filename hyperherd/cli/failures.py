@@ -5,17 +5,17 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 
-from hyperherd.cli.asking import add_format, add_paths, show
+from hyperherd.cli.answer import add_format, show
+from hyperherd.cli.options import add_choice, chosen
 
 
 def run(argv: Sequence[str]) -> int:
     """Show what went wrong."""
-    arguments = _parser().parse_args(argv)
+    arguments = _parser().parse_intermixed_args(argv)
     from hyperherd.results.failures import failures
-    from hyperherd.results.load import load
     from hyperherd.results.pages.failures import failures_page, failures_record
 
-    show(arguments.format, failures(load(*arguments.paths)), failures_page, failures_record)
+    show(arguments.format, failures(chosen(arguments)), failures_page, failures_record)
     return 0
 
 
@@ -25,6 +25,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Show the trials that failed, were lost, went silent or cannot be read: grouped by what ended them "
         "and where, with what they share and no finished trial has, a traceback, and the command to run them again.",
     )
-    add_paths(parser)
+    add_choice(parser)
     add_format(parser)
+    parser.set_defaults(metric=None, direction=None)
     return parser

@@ -16,8 +16,9 @@ from typing import Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.cells import Gap, is_number
-from hyperherd.results.configuration import distinct, seed_names, settings_of, value_token
+from hyperherd.results.configuration import distinct, settings_of, value_token
 from hyperherd.results.objective import MAXIMIZE, Objective
+from hyperherd.results.seeds import seed_keys
 from hyperherd.results.trials import Trials
 from hyperherd.results.variance import Factor, share_alone, shares_beyond, squares
 
@@ -110,20 +111,20 @@ class _Point:
     """The settings as texts that are equal where the values are."""
 
 
-def effects(trials: Trials, *, seeds: Collection[str] | None = None) -> Effects:
+def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
     """Return what matters for the objective of `trials`.
 
     Args:
         trials: any; the ranked ones are compared.
-        seeds: the parameters that repeat a configuration; None: as the sweeps say, else by their name.
+        keys: the parameters that are seeds, ``*`` allowed; without any, what the sweeps say, else ``seed, *.seed``.
 
     Raises:
-        ResultsError: nothing says what the trials are judged by.
+        ResultsError: nothing says what the trials are judged by, or no parameter matches `keys`.
     """
     objective = trials.objective
     if objective is None:
         raise ResultsError("nothing says what these trials are judged by: choose a metric and a direction")
-    names = tuple(seed_names(trials) if seeds is None else seeds)
+    names = seed_keys(trials, keys)
     points = _points(trials, objective)
     varying = [name for name in _varying(points) if name not in names]
     factors = {name: _factor(points, name) for name in varying}
@@ -136,8 +137,8 @@ def effects(trials: Trials, *, seeds: Collection[str] | None = None) -> Effects:
 
 def _points(trials: Trials, objective: Objective) -> list[_Point]:
     points = []
-    for trial in distinct(trials.ranked):
-        settings = settings_of(trial)
+    for trial in distinct(trials):
+        settings = settings_of(trials, trial)
         value = objective.value(trial)
         assert value is not None
         points.append(_Point(value, settings, {name: value_token(item) for name, item in settings.items()}))

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hyperherd.records.states import FailureCause, TrialState
-from hyperherd.results.configuration import settings_of, value_token
+from hyperherd.results.configuration import settings_of, tokens_of
 from hyperherd.results.reproduce import Command, resume
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
@@ -77,14 +77,14 @@ class Failures:
 
 def failures(trials: Trials) -> Failures:
     """Return the failed, lost, stalled and unreadable ones of `trials`, grouped, with what they share."""
-    unlucky = [trial for trial in trials if trial.state.problem]
-    finished = [_tokens(trial) for trial in trials if trial.state.finished]
+    unlucky = trials.problems
+    compare = _Comparison(trials)
     groups: dict[tuple[str, str], list[Trial]] = {}
     for trial in unlucky:
         groups.setdefault((_kind(trial), last_own_frame(_traceback(trial))), []).append(trial)
-    found = [_group(kind, where, members, finished) for (kind, where), members in groups.items()]
+    found = [_group(kind, where, members, compare) for (kind, where), members in groups.items()]
     found.sort(key=lambda group: -len(group.trials))
-    shared = _shared(unlucky, finished) if len(found) > 1 else None
+    shared = compare.shared(list(unlucky)) if len(found) > 1 else None
     return Failures(len(trials), tuple(found), shared, tuple(resume(unlucky)))
 
 
@@ -110,47 +110,50 @@ def _traceback(trial: Trial) -> str:
     return trial.error.traceback if trial.error is not None else ""
 
 
-def _group(kind: str, where: str, members: Sequence[Trial], finished: Sequence[dict[str, str]]) -> FailureGroup:
+def _group(kind: str, where: str, members: Sequence[Trial], compare: _Comparison) -> FailureGroup:
     first = members[0]
     return FailureGroup(
         kind=kind,
         where=where,
         message=first.error.message if first.error is not None else first.reason,
         trials=tuple(members),
-        shared=_shared(members, finished),
+        shared=compare.shared(members),
         traceback=next((text for trial in members if (text := _traceback(trial))), ""),
     )
 
 
-def _tokens(trial: Trial) -> dict[str, str]:
-    return {name: value_token(value) for name, value in settings_of(trial).items()}
+class _Comparison:
+    """Finds what some trials share, and how many of the finished ones do.
 
+    Which finished trials have a setting is kept as the bits of a number, because combinations are many.
+    """
 
-def _shared(members: Sequence[Trial], finished: Sequence[dict[str, str]]) -> Shared | None:
-    """Return the fewest settings that all `members` have and as few of `finished` as can be."""
-    known = [trial for trial in members if trial.state is not TrialState.UNREADABLE or trial.params]
-    if len(known) < 2 or not finished:
-        return None
-    first, *others = map(_tokens, known)
-    common = {name: text for name, text in first.items() if all(item.get(name) == text for item in others)}
-    # Which finished trials have each setting, as the bits of a number: combinations are many.
-    having = {name: _bits(item.get(name) == text for item in finished) for name, text in common.items()}
-    everyone = (1 << len(finished)) - 1
-    telling = [name for name in common if having[name] != everyone][:_MOST_SETTINGS]
-    fewest = _together(having, telling, everyone).bit_count()
-    if fewest == len(finished):
-        return None
-    chosen = next(names for names in _choices(telling) if _together(having, names, everyone).bit_count() == fewest)
-    settings = settings_of(known[0])
-    return Shared({name: settings[name] for name in chosen}, fewest, len(finished))
+    def __init__(self, trials: Trials) -> None:
+        self._trials = trials
+        self._finished = [tokens_of(trials, trial) for trial in trials if trial.state.finished]
+        self._everyone = (1 << len(self._finished)) - 1
 
+    def shared(self, members: Sequence[Trial]) -> Shared | None:
+        """Return the fewest settings that all `members` have and as few finished trials as can be."""
+        known = [trial for trial in members if trial.state is not TrialState.UNREADABLE or trial.params]
+        if len(known) < 2 or not self._finished:
+            return None
+        first, *others = (tokens_of(self._trials, trial) for trial in known)
+        common = {name: text for name, text in first.items() if all(item.get(name) == text for item in others)}
+        having = {name: bits for name, text in common.items() if (bits := self._having(name, text)) != self._everyone}
+        telling = list(having)[:_MOST_SETTINGS]
+        fewest = self._count(having, telling)
+        if fewest == len(self._finished):
+            return None
+        chosen = next(names for names in _choices(telling) if self._count(having, names) == fewest)
+        settings = settings_of(self._trials, known[0])
+        return Shared({name: settings[name] for name in chosen}, fewest, len(self._finished))
 
-def _bits(flags: Iterable[bool]) -> int:
-    return int("".join("1" if flag else "0" for flag in flags), 2)
+    def _having(self, name: str, text: str) -> int:
+        return int("".join("1" if item.get(name) == text else "0" for item in self._finished), 2)
 
-
-def _together(having: Mapping[str, int], names: Iterable[str], everyone: int) -> int:
-    return functools.reduce(lambda bits, name: bits & having[name], names, everyone)
+    def _count(self, having: Mapping[str, int], names: Iterable[str]) -> int:
+        return functools.reduce(lambda bits, name: bits & having[name], names, self._everyone).bit_count()
 
 
 def _choices(names: Sequence[str]) -> Iterator[Sequence[str]]:

@@ -42,6 +42,8 @@ PLAIN = str.maketrans(
         "×": "x",
         "−": "-",
         "≤": "<=",
+        "η": "eta",
+        "²": "^2",
         **dict(zip(BARS, "_..--=^#", strict=True)),
     }
 )

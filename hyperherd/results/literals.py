@@ -29,6 +29,13 @@ def read_values(text: str) -> tuple[Any, ...]:
     return _by_hydra(text)
 
 
+def plain_value(text: str) -> Any:
+    """Return the value of one override: typed if it is a plain number or word, else the text without its quotes."""
+    if _is_plain(text):
+        return _plain(text)
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
 def _is_plain(text: str) -> bool:
     return any(pattern.fullmatch(text) for pattern in (_INT, _FLOAT, _WORD))
 

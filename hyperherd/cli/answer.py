@@ -1,4 +1,4 @@
-"""What the commands of `herd-results` ask and answer alike: paths, a metric, a page for people or JSON."""
+"""What the commands of `herd-results` answer alike: a page for people, or strict JSON for programs."""
 
 from __future__ import annotations
 
@@ -10,31 +10,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hyperherd.cli.terminal import screen, write
 
 if TYPE_CHECKING:
-    from hyperherd.results.text import Screen
+    from hyperherd.results.layout import Screen
 
 T = TypeVar("T")
 
 
-def add_paths(parser: argparse.ArgumentParser) -> None:
-    """Let `parser` take paths."""
-    parser.add_argument(
-        "paths", nargs="*", metavar="PATH", help="sweeps, folders above them, or single trials (default: ./multirun)"
-    )
-
-
-def add_metric(parser: argparse.ArgumentParser) -> None:
-    """Let `parser` take a metric and its direction."""
-    parser.add_argument(
-        "-m",
-        "--metric",
-        metavar="METRIC[:AGG]",
-        help="the metric to judge by; AGG: max, min or last (default: the sweep's objective)",
-    )
-    parser.add_argument("--direction", choices=("max", "min"), help="whether a high or a low value is better")
-
-
 def add_format(parser: argparse.ArgumentParser) -> None:
-    """Let `parser` take ``-f``."""
+    """Let a command take ``-f``."""
     parser.add_argument("-f", "--format", choices=("text", "json"), default="text", help="default: text")
 
 
