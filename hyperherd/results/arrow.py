@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, BinaryIO
 
 import pyarrow as pa
@@ -40,11 +40,9 @@ def metric_table(trials: Trials, names: list[str] | None) -> pa.Table:
 
     A trial whose metrics cannot be read is left out, with a warning that names it.
     """
-    labels = sweep_labels(trials.sweeps)
-    found = ((trial, _rows(trial, names)) for trial in trials)
-    tables = [_led(rows, labels[trial.sweep], trial.number) for trial, rows in found if rows is not None]
+    tables = list(metric_batches(trials, names))
     if not tables:
-        return pa.schema([*_LEAD, *SCHEMA]).empty_table()
+        return metric_schema().empty_table()
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
 
 
@@ -53,6 +51,20 @@ def write_parquet(columns: Sequence[Column], stream: BinaryIO) -> None:
     import pyarrow.parquet as pq
 
     pq.write_table(columns_table(columns), stream)
+
+
+def metric_schema() -> pa.Schema:
+    """Return the columns of :func:`metric_table`."""
+    return pa.schema([*_LEAD, *SCHEMA])
+
+
+def metric_batches(trials: Trials, names: list[str] | None = None) -> Iterator[pa.Table]:
+    """Yield the rows of :func:`metric_table` trial by trial."""
+    labels = sweep_labels(trials.sweeps)
+    for trial in trials:
+        rows = _rows(trial, names)
+        if rows is not None:
+            yield _led(rows, labels[trial.sweep], trial.number)
 
 
 def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:

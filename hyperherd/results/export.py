@@ -117,7 +117,7 @@ def trial_records(trials: Trials, rows: Sequence[Trial]) -> list[dict[str, Any]]
     labels = sweep_labels(trials.sweeps)
     ranks = {id(trial): rank for rank, trial in enumerate(trials.ranked, 1)}
     objective = trials.objective
-    return [{"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **_trial(trial, objective)} for trial in rows]
+    return [{"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)} for trial in rows]
 
 
 def group_records(groups: Groups, rows: Sequence[Group]) -> list[dict[str, Any]]:
@@ -170,7 +170,8 @@ def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
     }
 
 
-def _trial(trial: Trial, objective: Objective | None) -> dict[str, Any]:
+def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
+    """Return what JSON says of one trial."""
     return {
         "number": trial.number,
         "name": trial.name,

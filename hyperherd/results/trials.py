@@ -15,9 +15,13 @@ from hyperherd.results.trial import Sweep, Trial
 from hyperherd.space.values import equal
 
 if TYPE_CHECKING:
+    import os
+    from pathlib import Path
+
     import pandas
     import pyarrow
 
+    from hyperherd.results.diff import Diff
     from hyperherd.results.effects import Effects
     from hyperherd.results.failures import Failures
     from hyperherd.results.seeds import Groups
@@ -278,6 +282,36 @@ class Trials(Sequence[Trial]):
         from hyperherd.results.effects import effects
 
         return effects(self.judged_by(metric, direction))
+
+    def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
+        """Return what differs between two of them, named by number or label, or given; see :mod:`.diff`."""
+        from hyperherd.results.diff import diff
+
+        return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))
+
+    def sql(self, query: str) -> pyarrow.Table:
+        """Return what a query makes of the views trials, metrics and configs; needs DuckDB (``[sql]``).
+
+        Raises:
+            ResultsError: DuckDB is missing or cannot make sense of it, or the query does more than read.
+        """
+        from hyperherd.results.sql import sql
+
+        return sql(self, query)
+
+    def export(self, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
+        """Write trials, metrics and a description of their columns into a folder; see :mod:`.archive`.
+
+        Args:
+            folder: made if it is missing; no file in it is ever overwritten.
+            form: ``parquet``, ``csv`` or ``jsonl``.
+
+        Returns:
+            the files written.
+        """
+        from hyperherd.results.archive import export
+
+        return export(self, folder, form)
 
     def failures(self) -> Failures:
         """Return what went wrong, grouped; see :mod:`hyperherd.results.failures`."""

@@ -1,0 +1,160 @@
+"""Trials and metrics as files for other programs, with a description of every column. No file is ever overwritten."""
+
+from __future__ import annotations
+
+import csv
+import os
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from hyperherd.errors import ResultsError, nearest
+from hyperherd.records.files import dumps
+from hyperherd.results.arrow import metric_batches, metric_schema
+from hyperherd.results.columns import Role, View, exact_columns
+from hyperherd.results.export import SCHEMA
+from hyperherd.results.trials import Trials
+
+FORMS = ("parquet", "csv", "jsonl")
+_ROWS = 1_000_000
+"""Rows of a row group: what is held in memory at once."""
+_METRIC_COLUMNS = {
+    "sweep": "the sweep's name, or its directory where two have one name",
+    "number": "the trial's number in its sweep; null outside of any",
+    "step": "the metric's own counter",
+    "metric": "its name",
+    "value": "the number that was logged; null for what is no number",
+    "time": "when it was logged, UTC",
+    "attempt": "which execution of the trial logged it, from 0",
+    "json": "the exact JSON of a value that a float cannot hold",
+}
+_ROLES = {
+    Role.IDENTITY: "which trial it is, and how it stands",
+    Role.PARAM: "a parameter",
+    Role.OBJECTIVE: "what the trials are judged by",
+    Role.METRIC: "a metric: the value logged without a step if there is one, else the last",
+    Role.PROGRESS: "how far it got",
+}
+
+
+def export(trials: Trials, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
+    """Write ``trials``, ``metrics`` and ``schema.json`` into `folder` and return their paths.
+
+    Args:
+        trials: what to write; one row each, and one row per metric, step and attempt.
+        folder: made if it is missing.
+        form: ``parquet``, ``csv`` or ``jsonl``.
+
+    Raises:
+        ResultsError: one of the files exists already, or there is no such form; nothing has been written then.
+        OSError: the folder cannot be written to.
+    """
+    if form not in FORMS:
+        raise ResultsError(f"{form!r} is no form of export{nearest(form, FORMS)}; there are: {', '.join(FORMS)}")
+    place = Path(folder)
+    paths = [place / f"trials.{form}", place / f"metrics.{form}", place / "schema.json"]
+    taken = [str(path) for path in paths if os.path.lexists(path)]
+    if taken:
+        raise ResultsError(f"{' and '.join(taken)} exist{'s' * (len(taken) == 1)} already; choose another folder")
+    place.mkdir(parents=True, exist_ok=True)
+    table = trials.table()
+    write = {"parquet": _write_parquet, "csv": _write_csv, "jsonl": _write_jsonl}[form]
+    with _fresh(paths[0]) as path:
+        write(path, table.schema, [table])
+    with _fresh(paths[1]) as path:
+        write(path, metric_schema(), _gathered(metric_batches(trials)))
+    with _fresh(paths[2]) as path:
+        path.write_text(dumps(_description(trials, table.schema, form), indent=1) + "\n", encoding="utf-8")
+    return paths
+
+
+@contextmanager
+def _fresh(path: Path) -> Iterator[Path]:
+    """Give a place to write to, and make it `path` when all is written; nothing is left of what failed."""
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
+    try:
+        yield temporary
+        os.link(temporary, path)  # unlike a rename, it fails if someone was faster
+    except FileExistsError:
+        raise ResultsError(f"{path} exists already; choose another folder") from None
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
+    """Yield tables of about so many rows, so that a row group is neither a single trial nor everything."""
+    waiting: list[pa.Table] = []
+    for table in tables:
+        waiting.append(table)
+        if sum(map(len, waiting)) >= _ROWS:
+            yield pa.concat_tables(waiting).unify_dictionaries()
+            waiting = []
+    if waiting:
+        yield pa.concat_tables(waiting).unify_dictionaries()
+
+
+def _write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+        for table in tables:
+            writer.write_table(table)
+
+
+def _write_csv(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    with open(path, "w", encoding="utf-8", newline="", errors="surrogatepass") as stream:
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerow(schema.names)
+        for row in _rows(tables):
+            writer.writerow([_cell(value) for value in row.values()])
+
+
+def _write_jsonl(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+    with open(path, "w", encoding="utf-8", errors="surrogatepass") as stream:
+        stream.writelines(dumps({name: _plain(value) for name, value in row.items()}) + "\n" for row in _rows(tables))
+
+
+def _rows(tables: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
+    for table in tables:
+        for batch in table.to_batches(max_chunksize=10_000):
+            yield from batch.to_pylist()
+
+
+def _cell(value: Any) -> Any:
+    """Return a value for CSV: nothing where there is none, floats exactly, Hydra's own words for truth."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(value)
+    return _plain(value)
+
+
+def _plain(value: Any) -> Any:
+    return value.isoformat() if hasattr(value, "isoformat") else value
+
+
+def _description(trials: Trials, schema: pa.Schema, form: str) -> dict[str, Any]:
+    roles = {column.name: column.role for column in exact_columns(trials, View(everything=True), sweep=True)}
+    objective = trials.objective
+    return {
+        "schema": SCHEMA,
+        "objective": None
+        if objective is None
+        else {"metric": objective.metric, "direction": objective.direction, "aggregate": objective.aggregate},
+        f"trials.{form}": [
+            {
+                "name": field.name,
+                "type": str(field.type),
+                "role": roles[field.name].value,
+                "meaning": _ROLES[roles[field.name]],
+            }
+            for field in schema
+        ],
+        f"metrics.{form}": [
+            {"name": field.name, "type": str(field.type), "meaning": _METRIC_COLUMNS[field.name]}
+            for field in metric_schema()
+        ],
+    }

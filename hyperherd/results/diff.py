@@ -1,0 +1,132 @@
+"""Two trials side by side: which settings, code, environment and results differ."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from hyperherd.results.cells import Gap, is_number
+from hyperherd.results.objective import MAXIMIZE, direction_of
+from hyperherd.results.trial import Trial
+from hyperherd.space.values import equal
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A name with its two values; :attr:`Gap.NOT_APPLICABLE` where one has none."""
+
+    name: str
+    a: Any
+    b: Any
+
+
+@dataclass(frozen=True)
+class MetricDifference:
+    """A metric of both, or of one of them."""
+
+    name: str
+    a: Any
+    b: Any
+    delta: float | None
+    """b minus a; None if one is no finite number."""
+    better: str | None
+    """``a`` or ``b`` where the name, or the sweep's objective, tells which way is better."""
+
+
+@dataclass(frozen=True)
+class Diff:
+    """What differs between two trials."""
+
+    a: Trial
+    b: Trial
+    params: tuple[Difference, ...]
+    """What the sweep varied."""
+    config: tuple[Difference, ...]
+    """What else differs in their configs, by dotted name."""
+    code: tuple[Difference, ...]
+    environment: tuple[Difference, ...]
+    metrics: tuple[MetricDifference, ...]
+    """All of them, equal ones too: final values, else the last."""
+    unknown: tuple[str, ...]
+    """What cannot be compared, and why."""
+
+
+def diff(a: Trial, b: Trial) -> Diff:
+    """Return what differs between two trials, of one sweep or of two."""
+    params = _differences(a.params, b.params)
+    known = {*a.params, *b.params}
+    config = [item for item in _differences(flat(a.config), flat(b.config)) if item.name not in known]
+    ours, theirs = a.provenance, b.provenance
+    return Diff(
+        a=a,
+        b=b,
+        params=tuple(params),
+        config=tuple(config) if a.config and b.config else (),
+        code=tuple(_differences(_code(a, ours), _code(b, theirs))) if ours and theirs else (),
+        environment=tuple(_differences(_environment(ours), _environment(theirs))) if ours and theirs else (),
+        metrics=tuple(_metrics(a, b)),
+        unknown=tuple(_unknown(a, b)),
+    )
+
+
+def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Return the values of a config by dotted name; lists, and maps without anything in them, are values."""
+    found: dict[str, Any] = {}
+    for key, value in node.items():
+        if isinstance(value, dict) and value:
+            found |= flat(value, f"{prefix}{key}.")
+        else:
+            found[f"{prefix}{key}"] = value
+    return found
+
+
+def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:
+    absent = Gap.NOT_APPLICABLE
+    pairs = ((name, a.get(name, absent), b.get(name, absent)) for name in dict.fromkeys((*a, *b)))
+    return [Difference(name, one, other) for name, one, other in pairs if not equal(one, other)]
+
+
+def _code(trial: Trial, provenance: Mapping[str, Any]) -> dict[str, Any]:
+    git = provenance.get("git")
+    known = {"script": trial.script, **(git if isinstance(git, dict) else {}), "hyperherd": provenance.get("hyperherd")}
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _environment(provenance: Mapping[str, Any]) -> dict[str, Any]:
+    packages = provenance.get("packages")
+    names = ("python", "executable", "platform", "host", "cwd")
+    known = {name: provenance[name] for name in names if name in provenance}
+    return {**known, **(flat({"packages": packages}) if isinstance(packages, dict) else {})}
+
+
+def _metrics(a: Trial, b: Trial) -> Iterator[MetricDifference]:
+    for name in sorted({*a.metrics, *a.final, *b.metrics, *b.final}):
+        one, other = a.value(name), b.value(name)
+        delta = other - one if _finite(one) and _finite(other) else None
+        direction = _direction(a, name) or _direction(b, name) or direction_of(name)
+        better = None
+        if delta and direction:
+            better = "b" if (delta > 0) == (direction == MAXIMIZE) else "a"
+        yield MetricDifference(name, _known(one), _known(other), delta, better)
+
+
+def _finite(value: Any) -> bool:
+    return is_number(value) and math.isfinite(value)
+
+
+def _known(value: Any) -> Any:
+    return Gap.NOT_APPLICABLE if value is None else value
+
+
+def _direction(trial: Trial, name: str) -> str | None:
+    objective = trial.sweep.objective
+    return objective.direction if objective is not None and objective.metric == name else None
+
+
+def _unknown(a: Trial, b: Trial) -> Iterator[str]:
+    for what, known in (("config", lambda trial: trial.config), ("provenance", lambda trial: trial.provenance)):
+        without = [trial.label for trial in (a, b) if not known(trial)]
+        if without:
+            yield f"{what}: trial {' and '.join(without)} kept none that can be read"

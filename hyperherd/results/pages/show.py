@@ -1,0 +1,201 @@
+"""One trial with all there is to know about it, for people and for programs."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hyperherd.results.cells import duration, exact, inert, measure, one_line, setting
+from hyperherd.results.contents import log_file
+from hyperherd.results.diff import flat
+from hyperherd.results.export import SCHEMA, trial_record
+from hyperherd.results.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
+from hyperherd.results.logs import read_lines, shown
+from hyperherd.results.pages.failures import command_record
+from hyperherd.results.pages.parts import block, heading, pairs, shell_line, table
+from hyperherd.results.reproduce import run_again
+from hyperherd.results.trial import Trial
+
+_SHOWN_FILES = 20
+_LONGEST_VALUE = 200
+
+
+def show_page(trial: Trial, screen: Screen, *, lines: int = 20) -> str:
+    """Return everything about a trial as a page of text, with the last `lines` of its log."""
+    return page(_lines(trial, screen, lines), screen)
+
+
+def show_record(trial: Trial, *, lines: int = 20) -> dict[str, Any]:
+    """Return everything about a trial as JSON has it."""
+    command = run_again(trial)
+    return {
+        "schema": SCHEMA,
+        "sweep": {"name": trial.sweep.name, "dir": str(trial.sweep.dir), "script": trial.sweep.script or None},
+        **trial_record(trial, trial.sweep.objective),
+        "note": trial.note or None,
+        "host": trial.host or None,
+        "job_id": trial.job_id,
+        "again": command_record(command) if command else None,
+        "config": trial.config,
+        "files": [{"path": str(path), "bytes": _size(path)} for path in trial.files()],
+        "attempts": [
+            {"number": attempt.number, **_claim(attempt.claim), "logs": {k: str(v) for k, v in attempt.logs.items()}}
+            for attempt in trial.attempts
+        ],
+        "provenance": trial.provenance,
+        "log": {stream: _tail(trial, stream, lines) for stream in ("stdout", "stderr")},
+    }
+
+
+def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
+    glyph = paint(GLYPHS[trial.state], state_colour(trial.state), screen)
+    what = f"{glyph} trial {inert(trial.label)} of {inert(trial.sweep.name)}: {trial.state}"
+    if trial.cause is not None:
+        what += f" ({trial.cause})"
+    yield from wrapped(f"{what}, {one_line(trial.reason)}" if trial.reason else what, screen)
+    yield from pairs(_facts(trial, screen), screen)
+    if command := run_again(trial):
+        yield from heading("command", screen)
+        yield f"  {shell_line(command, screen)}"
+    yield from _metrics(trial, screen)
+    yield from _config(trial, screen)
+    yield from _provenance(trial, screen)
+    yield from _files(trial, screen)
+    if trial.error is not None and trial.error.traceback:
+        yield from heading("traceback", screen)
+        yield from block(trial.error.traceback, "  ")
+    yield from _log(trial, screen, lines)
+
+
+def _facts(trial: Trial, screen: Screen) -> Iterator[tuple[str, str]]:
+    yield "swept", "  ".join(f"{inert(name)}={_value(value)}" for name, value in trial.params.items())
+    yield "note", inert(trial.note)
+    yield "where", inert(str(trial.dir or ""))
+    started = trial.started
+    if started is not None:
+        span = f", for {duration(trial.seconds)}" if trial.seconds is not None else ""
+        yield "when", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}{span}"
+    if trial.step is not None:
+        yield "step", f"{trial.step} of {trial.max_step}" if trial.max_step is not None else str(trial.step)
+    yield "on", inert(trial.host + (f", job {trial.job_id}" if trial.job_id else ""))
+    attempts = trial.attempts
+    if len(attempts) > 1:
+        claims = (f"{attempt.number} {_claimed(attempt.claim)}".rstrip() for attempt in attempts)
+        yield "attempts", inert(", ".join(claims))
+
+
+def _claimed(claim: Mapping[str, Any]) -> str:
+    when = claim.get("time")
+    if not isinstance(when, int | float):
+        return ""
+    return f"({time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(when))} on {claim.get('host')})"
+
+
+def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: claim.get(name) for name in ("time", "host", "pid", "job_id")}
+
+
+def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
+    if trial.metrics:
+        yield from heading("metrics", screen)
+        rows = [(inert(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
+        header = ("", "last", "at step", "least", "at step", "greatest", "at step", "NaN")
+        yield from table(header, rows, screen, right=range(1, 8))
+    if trial.final:
+        yield from heading("final values", screen)
+        yield from pairs(((inert(name), _value(value)) for name, value in sorted(trial.final.items())), screen)
+
+
+def _summary(summary: Mapping[str, Any]) -> Iterator[str]:
+    for name in ("last", "min", "max"):
+        value, step = summary.get(name), summary.get(f"{name}_step")
+        yield "" if value is None else measure(value)
+        yield "" if step is None else inert(str(step))
+    yield inert(str(summary.get("nan") or ""))
+
+
+def _config(trial: Trial, screen: Screen) -> Iterator[str]:
+    rest = {name: value for name, value in flat(trial.config).items() if name not in trial.params}
+    if rest:
+        yield from heading("the rest of its config", screen)
+        yield from wrapped("  " + "  ".join(f"{inert(name)}={_value(value)}" for name, value in rest.items()), screen)
+
+
+def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
+    found = trial.provenance
+    if not found:
+        return
+    yield from heading("provenance", screen)
+    git = found.get("git")
+    facts = {name: found.get(name) for name in ("python", "executable", "platform", "cwd")}
+    yield from pairs(
+        [
+            ("code", _git(git) if isinstance(git, dict) else ""),
+            ("script", inert(trial.script)),
+            *((name, inert(str(value))) for name, value in facts.items() if value),
+            ("packages", _packages(found.get("packages"))),
+        ],
+        screen,
+    )
+
+
+def _git(git: Mapping[str, Any]) -> str:
+    changed = " with changes that were not committed" if git.get("dirty") else ""
+    return inert(f"{git.get('commit')}{changed}")
+
+
+def _packages(packages: Any) -> str:
+    if not isinstance(packages, dict):
+        return ""
+    return inert("  ".join(f"{name}={version}" for name, version in packages.items()))
+
+
+def _files(trial: Trial, screen: Screen) -> Iterator[str]:
+    found = trial.files()
+    if not found or trial.dir is None:
+        return
+    yield from heading("files", screen)
+    rows = [(inert(str(path.relative_to(trial.dir))), _bytes(_size(path))) for path in found[:_SHOWN_FILES]]
+    yield from table(("", "size"), rows, screen, right=(1,))
+    if len(found) > _SHOWN_FILES:
+        yield f"  ... {len(found) - _SHOWN_FILES} more"
+
+
+def _log(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
+    for stream in ("stdout", "stderr"):
+        found = _tail(trial, stream, lines)
+        if found:
+            yield from heading(f"the last of its {stream}", screen)
+            yield from (f"  {line}" for line in found)
+
+
+def _tail(trial: Trial, stream: str, lines: int) -> list[str]:
+    kept = [attempt.logs[stream] for attempt in trial.attempts if stream in attempt.logs]
+    if not kept or not lines:
+        return []
+    return [shown(line) for line in deque(read_lines(kept[-1]), maxlen=lines)]
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+def _bytes(size: int | None) -> str:
+    if size is None:
+        return ""
+    value, units = float(size), iter(("kB", "MB", "GB", "TB"))
+    unit = "B"
+    while value >= 1000 and (larger := next(units, None)):
+        value, unit = value / 1000, larger
+    return f"{size} B" if unit == "B" else f"{value:.1f} {unit}"
+
+
+def _value(value: Any) -> str:
+    text = setting(value) if isinstance(value, float) else inert(exact(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

@@ -1,0 +1,88 @@
+"""Watching a sweep: what has changed since the last look, and whether anything may still change."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from hyperherd.errors import FormatError
+from hyperherd.paths import SweepPaths
+from hyperherd.records.files import read_json
+from hyperherd.records.fold import Observer, same_process
+from hyperherd.records.states import TrialState
+from hyperherd.results.columns import sweep_labels
+from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials import Trials
+
+_ACTIVE = (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED)
+_WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
+
+
+class Watcher:
+    """Tells which trials differ from what they were at the last look."""
+
+    def __init__(self) -> None:
+        self._seen: dict[tuple[Path, int | str], dict[str, Any]] = {}
+
+    def changes(self, trials: Trials) -> Iterator[dict[str, Any]]:
+        """Yield a record for each trial that is new or has changed."""
+        labels = sweep_labels(trials.sweeps)
+        for trial in trials:
+            record = _record(trial, trials, labels)
+            who = (trial.sweep.dir, trial.label)
+            if self._seen.get(who) != record:
+                self._seen[who] = record
+                yield {"event": "trial", "time": time.time(), **record}
+
+
+def end_record(trials: Trials) -> dict[str, Any]:
+    """Return the last record: how many trials ended how."""
+    counts = {state.value: count for state, count in trials.counts.items()}
+    return {"event": "end", "time": time.time(), "counts": counts, "ok": all_well(trials)}
+
+
+def has_ended(trials: Trials) -> bool:
+    """Return whether nothing is left to be watched.
+
+    Trials that wait are waited for while a sweep holds the directory; afterwards nobody will start them.
+    """
+    if any(trial.state in _ACTIVE for trial in trials):
+        return False
+    return not any(_is_held(sweep) for sweep in trials.sweeps)
+
+
+def all_well(trials: Trials) -> bool:
+    """Return whether every trial ended as it should: completed or pruned, or nobody can say that it did not."""
+    return all(trial.state in _WELL for trial in trials)
+
+
+def _is_held(sweep: Sweep) -> bool:
+    try:
+        holder = read_json(SweepPaths(sweep.dir).lock)
+    except (OSError, FormatError):
+        return False
+    pid, started = holder.get("pid"), holder.get("pid_started")
+    if holder.get("host") != Observer().host or not isinstance(pid, int):
+        return True
+    return same_process(pid, started if isinstance(started, int | float) else None)
+
+
+def _record(trial: Trial, trials: Trials, labels: dict[Sweep, str]) -> dict[str, Any]:
+    objective = trials.objective
+    return {
+        "sweep": labels[trial.sweep],
+        "number": trial.number,
+        "dir": None if trial.dir is None else str(trial.dir),
+        "params": trial.params,
+        "state": trial.state.value,
+        "cause": None if trial.cause is None else trial.cause.value,
+        # How long it has been silent changes at each look, and is no change.
+        "reason": None if trial.state is TrialState.STALLED else trial.reason or None,
+        "attempt": trial.attempt,
+        "step": trial.step,
+        "max_step": trial.max_step,
+        "metric": objective.label if objective else None,
+        "value": objective.value(trial) if objective else None,
+    }
