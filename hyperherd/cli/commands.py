@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 COMMANDS = {
+    "show": "everything about one trial",
+    "best": "the winners, how to reproduce them, and more seeds for them",
     "failures": "what went wrong, grouped, with what it has in common",
     "effects": "which parameters matter, and by how much",
+    "diff": "what differs between two trials",
+    "logs": "what a trial printed",
+    "watch": "look again and again until all trials have ended",
+    "sql": "ask in SQL",
+    "export": "all trials and metrics as files for other programs",
     "cancel": "cancel trials that run or wait",
     "compact": "put the metrics of a finished sweep into one file",
 }

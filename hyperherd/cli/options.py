@@ -31,6 +31,23 @@ def add_judging(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--direction", choices=("max", "min"), help="whether a high or a low value is better")
 
 
+def add_trial(parser: argparse.ArgumentParser) -> None:
+    """Let a command take one trial."""
+    parser.add_argument(
+        "trial",
+        nargs="+",
+        metavar="TRIAL",
+        help="the folder of a trial, or its number and the paths it is under (default: ./multirun)",
+    )
+
+
+def count(text: str) -> int:
+    """Return a whole number that a command line asks for."""
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+    return int(text)
+
+
 def chosen(arguments: argparse.Namespace) -> Trials:
     """Return the trials that the words of a command line name, judged by what it asks for.
 

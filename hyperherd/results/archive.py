@@ -16,8 +16,9 @@ import pyarrow.parquet as pq
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.files import dumps
 from hyperherd.results.arrow import metric_batches, metric_schema
-from hyperherd.results.columns import Role, View, exact_columns
+from hyperherd.results.columns import View, exact_columns
 from hyperherd.results.export import SCHEMA
+from hyperherd.results.quantities import Role
 from hyperherd.results.trials import Trials
 
 FORMS = ("parquet", "csv", "jsonl")
@@ -137,7 +138,7 @@ def _plain(value: Any) -> Any:
 
 
 def _description(trials: Trials, schema: pa.Schema, form: str) -> dict[str, Any]:
-    roles = {column.name: column.role for column in exact_columns(trials, View(everything=True), sweep=True)}
+    roles = {column.name: column.role for column in exact_columns(trials, trials, View(everything=True), sweep=True)}
     objective = trials.objective
     return {
         "schema": SCHEMA,

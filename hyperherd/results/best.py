@@ -6,9 +6,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hyperherd.errors import ResultsError
 from hyperherd.paths import TrialPaths
 from hyperherd.results.reproduce import Command, run_again
 from hyperherd.results.seeds import Group, Groups
@@ -96,7 +94,7 @@ def _config(trial: Trial) -> Path | None:
 
 
 def checkpoint(trial: Trial) -> Path | None:
-    """Return the newest file or folder in a trial's directory that looks like a checkpoint, by name; None if none does."""
+    """Return the newest file or folder in a trial's directory that is a checkpoint by its name; None without any."""
     if trial.dir is None:
         return None
     found: list[tuple[float, str]] = []
@@ -110,5 +108,3 @@ def checkpoint(trial: Trial) -> Path | None:
             except OSError:  # gone since it was listed
                 continue
     return Path(max(found)[1]) if found else None
-
-

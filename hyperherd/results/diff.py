@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -65,7 +66,7 @@ def diff(a: Trial, b: Trial) -> Diff:
         params=tuple(params),
         config=tuple(config) if a.config and b.config else (),
         code=tuple(_differences(_code(a, ours), _code(b, theirs))) if ours and theirs else (),
-        environment=tuple(_differences(_environment(ours), _environment(theirs))) if ours and theirs else (),
+        environment=tuple(_differences(_environment(a, ours), _environment(b, theirs))) if ours and theirs else (),
         metrics=tuple(_metrics(a, b)),
         unknown=tuple(_unknown(a, b)),
     )
@@ -94,10 +95,12 @@ def _code(trial: Trial, provenance: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _environment(provenance: Mapping[str, Any]) -> dict[str, Any]:
+def _environment(trial: Trial, provenance: Mapping[str, Any]) -> dict[str, Any]:
     packages = provenance.get("packages")
     names = ("python", "executable", "platform", "host", "cwd")
     known = {name: provenance[name] for name in names if name in provenance}
+    if trial.dir is not None and known.get("cwd") == os.path.abspath(trial.dir):  # noqa: PTH100 - links are kept
+        del known["cwd"]  # hydra.job.chdir: that each trial is in its own place is no difference
     return {**known, **(flat({"packages": packages}) if isinstance(packages, dict) else {})}
 
 
@@ -126,7 +129,7 @@ def _direction(trial: Trial, name: str) -> str | None:
 
 
 def _unknown(a: Trial, b: Trial) -> Iterator[str]:
-    for what, known in (("config", lambda trial: trial.config), ("provenance", lambda trial: trial.provenance)):
-        without = [trial.label for trial in (a, b) if not known(trial)]
+    for what in ("config", "provenance"):
+        without = [trial.label for trial in (a, b) if not getattr(trial, what)]
         if without:
             yield f"{what}: trial {' and '.join(without)} kept none that can be read"

@@ -117,7 +117,9 @@ def trial_records(trials: Trials, rows: Sequence[Trial]) -> list[dict[str, Any]]
     labels = sweep_labels(trials.sweeps)
     ranks = {id(trial): rank for rank, trial in enumerate(trials.ranked, 1)}
     objective = trials.objective
-    return [{"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)} for trial in rows]
+    return [
+        {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)} for trial in rows
+    ]
 
 
 def group_records(groups: Groups, rows: Sequence[Group]) -> list[dict[str, Any]]:

@@ -46,9 +46,7 @@ def sql(trials: Trials, query: str) -> pa.Table:
                     connection.register(name, _view(trials, name))
             for wall in _WALLS:
                 connection.execute(wall)
-            result = connection.execute(query)
-            fetch = getattr(result, "to_arrow_table", None) or result.fetch_arrow_table
-            found: pa.Table = fetch()
+            found: pa.Table = connection.sql(query).to_arrow_table()
             return found
         except duckdb.Error as error:
             hint = f"the views are {', '.join(VIEWS)}; 'describe trials' tells the columns of one"

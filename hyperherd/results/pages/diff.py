@@ -28,9 +28,7 @@ def diff_record(found: Diff) -> dict[str, Any]:
         "config": list(map(_difference, found.config)),
         "code": list(map(_difference, found.code)),
         "environment": list(map(_difference, found.environment)),
-        "metrics": [
-            {**_difference(item), "delta": item.delta, "better": item.better} for item in found.metrics
-        ],
+        "metrics": [{**_difference(item), "delta": item.delta, "better": item.better} for item in found.metrics],
         "unknown": list(found.unknown),
     }
 

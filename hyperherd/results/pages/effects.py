@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from hyperherd.results.cells import Gap, inert, measure, setting
-from hyperherd.results.effects import Contrast, Effect, Effects, Level, SeedNoise
+from hyperherd.results.effects import Contrast, Effect, Effects, Level
 from hyperherd.results.export import SCHEMA
 from hyperherd.results.layout import Screen, page, wrapped
 from hyperherd.results.objective import MAXIMIZE
@@ -22,19 +23,13 @@ def effects_page(found: Effects, screen: Screen) -> str:
 
 def effects_record(found: Effects) -> dict[str, Any]:
     """Return what matters as JSON has it."""
-    objective = found.objective
     return {
         "schema": SCHEMA,
-        "objective": {
-            "metric": objective.metric,
-            "direction": objective.direction,
-            "aggregate": objective.aggregate,
-            "source": objective.source,
-        },
+        "objective": asdict(found.objective),
         "trials": found.trials,
         "left_out": found.left_out,
         "seeds": list(found.seeds),
-        "noise": _noise(found.noise),
+        "noise": asdict(found.noise) if found.noise else None,
         "parameters": [_effect(effect) for effect in found.parameters],
     }
 
@@ -99,7 +94,7 @@ def _noise_lines(found: Effects, screen: Screen) -> Iterator[str]:
     yield ""
     yield from wrapped(
         f"seed noise: ± {measure(noise.std)} between trials of one configuration{share} "
-        f"({noise.freedom} degrees of freedom); less than that is not an effect",
+        f"({noise.freedom} degrees of freedom); a single trial that is better by less may be luck",
         screen,
     )
 
@@ -130,11 +125,7 @@ def _signed(value: float) -> str:
 
 
 def _error(contrast: Contrast) -> str:
-    return "" if contrast.sem is None else f" ± {measure(contrast.sem)}"
-
-
-def _noise(noise: SeedNoise | None) -> dict[str, Any] | None:
-    return None if noise is None else {"std": noise.std, "freedom": noise.freedom, "share": noise.share}
+    return "" if contrast.sem is None else f" ± {measure(contrast.sem, 2)}"
 
 
 def _effect(effect: Effect) -> dict[str, Any]:
@@ -154,16 +145,5 @@ def _effect(effect: Effect) -> dict[str, Any]:
             for level in effect.levels
         ],
         "over": effect.over,
-        "contrasts": [
-            {
-                "value": contrast.value,
-                "against": contrast.against,
-                "pairs": contrast.pairs,
-                "wins": contrast.wins,
-                "ties": contrast.ties,
-                "mean": contrast.mean,
-                "sem": contrast.sem,
-            }
-            for contrast in effect.contrasts
-        ],
+        "contrasts": list(map(asdict, effect.contrasts)),
     }

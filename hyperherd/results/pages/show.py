@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 from hyperherd.results.cells import duration, exact, inert, measure, one_line, setting
-from hyperherd.results.contents import log_file
 from hyperherd.results.diff import flat
 from hyperherd.results.export import SCHEMA, trial_record
 from hyperherd.results.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
@@ -176,7 +174,7 @@ def _tail(trial: Trial, stream: str, lines: int) -> list[str]:
     kept = [attempt.logs[stream] for attempt in trial.attempts if stream in attempt.logs]
     if not kept or not lines:
         return []
-    return [shown(line) for line in deque(read_lines(kept[-1]), maxlen=lines)]
+    return list(map(shown, read_lines(kept[-1], lines)))
 
 
 def _size(path: Path) -> int | None:

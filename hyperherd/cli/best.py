@@ -1,0 +1,82 @@
+"""`herd-results best`: parse, dispatch, print, and start the sweep that adds seeds, if that is asked for."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+from hyperherd.cli.answer import add_format, as_json, show
+from hyperherd.cli.options import add_choice, add_judging, chosen, count
+from hyperherd.cli.terminal import FAILED, say, write
+
+if TYPE_CHECKING:
+    from hyperherd.results.best import Winner
+    from hyperherd.results.trials import Trials
+
+
+def run(argv: Sequence[str]) -> int:
+    """Show the winners, or the sweep that adds seeds to them."""
+    parser = _parser()
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.run and not arguments.seeds:
+        parser.error("--run starts the sweep that --seeds asks for: add e.g. --seeds 5..9")
+    from hyperherd.results.best import winners
+    from hyperherd.results.pages.best import best_page, best_record
+
+    trials = chosen(arguments)
+    found = winners(trials, max(arguments.count, 1))
+    if arguments.seeds:
+        return _add_seeds(trials, found, arguments)
+    show(arguments.format, found, partial(best_page, trials), partial(best_record, trials))
+    return 0
+
+
+def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Namespace) -> int:
+    from hyperherd.results.pages.failures import command_record
+    from hyperherd.results.reproduce import executable, more_seeds, parse_seeds
+    from hyperherd.results.seeds import seed_keys
+
+    keys = seed_keys(trials)
+    code = 0
+    for winner in found:
+        command = more_seeds(winner.trial, parse_seeds(arguments.seeds), keys[0] if keys else "")
+        if arguments.format == "json":
+            write(as_json(command_record(command)) + "\n")
+        else:
+            write(command.shell() + "\n")
+        if arguments.run:
+            python = executable(winner.trial) or sys.executable
+            code = _run([python, *command.argv[1:]], None if command.cwd is None else str(command.cwd)) or code
+    return code
+
+
+def _run(argv: list[str], cwd: str | None) -> int:
+    try:
+        return subprocess.run(argv, cwd=cwd, check=False).returncode
+    except OSError as error:
+        say(f"error: the sweep cannot be started: {error}")
+        return FAILED
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herd-results best",
+        description="Show the best configuration: its overrides, seeds, config, checkpoint, and the command that "
+        "reproduces it. Failed and unfinished trials never win.",
+        epilog="examples:\n"
+        "  herd-results best -k 3                 the three best configurations\n"
+        "  herd-results best --seeds 5..9         the command that runs the best one with five more seeds\n"
+        "  herd-results best --seeds 5..9 --run   and runs it, in the directory of the sweep",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_choice(parser)
+    add_judging(parser)
+    parser.add_argument("-k", dest="count", type=count, default=1, metavar="K", help="how many (default: 1)")
+    parser.add_argument("--seeds", metavar="5..9", help="print the sweep that adds these seeds, also as 1,2,5..9")
+    parser.add_argument("--run", action="store_true", help="start that sweep, and wait for it")
+    add_format(parser)
+    return parser

@@ -1,0 +1,38 @@
+"""`herd-results diff`: parse, dispatch, print; the trials are compared by `hyperherd.results.diff`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+
+from hyperherd.cli.answer import add_format, show
+
+
+def run(argv: Sequence[str]) -> int:
+    """Show what differs between two trials."""
+    arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.diff import diff
+    from hyperherd.results.pages.diff import diff_page, diff_record
+    from hyperherd.results.pick import pick
+
+    show(arguments.format, diff(*pick(arguments.trials, 2)), diff_page, diff_record)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herd-results diff",
+        description="Show what differs between two trials: parameters, the rest of the config, code version, "
+        "environment, metrics.",
+        epilog="examples:\n  herd-results diff multirun/2026-11-21/21-40-16 3 7\n"
+        "  herd-results diff multirun/a/3 multirun/b/7",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument(
+        "trials",
+        nargs="+",
+        metavar="TRIAL",
+        help="the folders of two trials, or two numbers and the paths they are under (default: ./multirun)",
+    )
+    add_format(parser)
+    return parser

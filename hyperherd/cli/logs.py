@@ -1,0 +1,63 @@
+"""`herd-results logs`: parse, dispatch, print; how a log may be shown says `hyperherd.results.logs`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from hyperherd.cli.options import add_trial, count
+from hyperherd.cli.terminal import write
+
+if TYPE_CHECKING:
+    from hyperherd.results.trial import Trial
+
+
+def run(argv: Sequence[str]) -> int:
+    """Print a log."""
+    arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.logs import shown
+    from hyperherd.results.pick import pick
+
+    (trial,) = pick(arguments.trial)
+    for line in _lines(trial, arguments):
+        write(shown(line) + "\n")
+    return 0
+
+
+def _lines(trial: Trial, arguments: argparse.Namespace) -> Iterator[str]:
+    from hyperherd.results.contents import log_file
+    from hyperherd.results.logs import follow, read_lines
+
+    path = log_file(trial.path(), arguments.stream, arguments.attempt)
+    if not arguments.follow:
+        return read_lines(path, arguments.lines)
+    return follow(path, _ended(trial), arguments.lines)
+
+
+def _ended(trial: Trial) -> Callable[[], bool]:
+    def ended() -> bool:
+        from hyperherd.records.states import TrialState
+        from hyperherd.results.load import load
+
+        (now,) = load(trial.path())
+        return now.state is not TrialState.RUNNING or now.attempt > trial.attempt
+
+    return ended
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herd-results logs",
+        description="Print what a trial printed, with nothing in it that a terminal would obey.",
+    )
+    add_trial(parser)
+    stream = parser.add_mutually_exclusive_group()
+    stream.add_argument(
+        "--stderr", dest="stream", action="store_const", const="stderr", default="stdout", help="what it printed there"
+    )
+    stream.add_argument("--file", dest="stream", metavar="NAME", help="another log in its directory: train.log")
+    parser.add_argument("--attempt", type=count, metavar="N", help="of this attempt, from 0 (default: the last)")
+    parser.add_argument("-n", "--lines", type=count, metavar="N", help="the last N lines (default: all)")
+    parser.add_argument("-f", "--follow", action="store_true", help="go on until the attempt has ended")
+    return parser

@@ -1,0 +1,40 @@
+"""`herd-results show`: parse, dispatch, print; the trial is picked by `hyperherd.results.pick`."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from functools import partial
+
+from hyperherd.cli.answer import add_format, show
+from hyperherd.cli.options import add_trial, count
+
+
+def run(argv: Sequence[str]) -> int:
+    """Show everything about one trial."""
+    arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.pages.show import show_page, show_record
+    from hyperherd.results.pick import pick
+
+    (trial,) = pick(arguments.trial)
+    show(
+        arguments.format,
+        trial,
+        partial(show_page, lines=arguments.lines),
+        partial(show_record, lines=arguments.lines),
+    )
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herd-results show",
+        description="Show everything about one trial: parameters, metrics, command, config, code and environment, "
+        "files, attempts, traceback, the end of its log.",
+    )
+    add_trial(parser)
+    parser.add_argument(
+        "-n", "--lines", type=count, default=20, metavar="N", help="lines of the log (default: 20; 0: none)"
+    )
+    add_format(parser)
+    return parser

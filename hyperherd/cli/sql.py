@@ -1,0 +1,52 @@
+"""`herd-results sql`: parse, dispatch, print; the query is answered by `hyperherd.results.sql`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from hyperherd.cli.options import add_choice, chosen
+from hyperherd.cli.terminal import screen, write
+
+
+def run(argv: Sequence[str]) -> int:
+    """Answer a query."""
+    arguments = _parser().parse_intermixed_args(argv)
+    query, *arguments.words = arguments.words
+    from hyperherd.results.pages.rows import rows_text
+
+    answer = chosen(arguments).sql(query)
+    form = arguments.format or ("table" if sys.stdout.isatty() else "tsv")
+    write(rows_text(answer, form, screen(0, sys.stdout)))
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herd-results sql",
+        usage="herd-results sql [-h] [-f FORMAT] QUERY [PATH | FILTER ...]",
+        description="Ask trials, metrics and configs in SQL (DuckDB's). A query reads these three views and nothing "
+        "else: no file, no network, no second statement. Needs: pip install 'hydra-hyperherd[sql]'",
+        epilog="""\
+views:
+  trials   one row per trial: sweep, number, state, parameters, metrics, dir
+  metrics  one row per metric, step and attempt: sweep, number, step, metric, value, time, attempt, json
+  configs  one row per config value: sweep, number, key, value (its exact text), num
+
+examples:
+  herd-results sql 'select lr, avg("val/acc") from trials group by lr'
+  herd-results sql "select number, max(value) from metrics where metric = 'val/acc' group by all" multirun/a
+  herd-results sql 'describe trials'
+""",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_choice(parser)
+    parser.set_defaults(metric=None, direction=None)
+    parser.add_argument(
+        "-f",
+        "--format",
+        choices=("table", "tsv", "csv", "json", "jsonl"),
+        help="default: table on a terminal, else tsv",
+    )
+    return parser

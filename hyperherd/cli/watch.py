@@ -1,0 +1,82 @@
+"""`herd-results watch`: look again and again; a table on a terminal, a line per change elsewhere."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from hyperherd.cli.answer import as_json
+from hyperherd.cli.options import add_choice, add_judging, chosen
+from hyperherd.cli.terminal import FAILED, screen, write
+
+if TYPE_CHECKING:
+    from hyperherd.results.trials import Trials
+    from hyperherd.results.watch import Watcher
+
+_HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
+
+
+def run(argv: Sequence[str]) -> int:
+    """Watch until all trials have ended; return whether all of them ended well."""
+    arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.watch import Watcher, all_well, end_record, has_ended
+
+    form = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
+    watcher = Watcher()
+    while True:
+        trials = chosen(arguments)
+        ended = has_ended(trials)
+        if form == "jsonl":
+            _tell(watcher, trials)
+        elif sys.stdout.isatty() or ended:
+            _paint(trials)
+        if ended:
+            break
+        time.sleep(arguments.every)
+    if form == "jsonl":
+        write(as_json(end_record(trials)) + "\n")
+    return 0 if all_well(trials) else FAILED
+
+
+def _tell(watcher: Watcher, trials: Trials) -> None:
+    for record in watcher.changes(trials):
+        write(as_json(record) + "\n")
+
+
+def _paint(trials: Trials) -> None:
+    """Show the table in the place of the last one, without a moment in which there is none."""
+    from hyperherd.results.text import render
+
+    text = render(trials, screen(None, sys.stdout))
+    if sys.stdout.isatty():
+        text = _HOME + text.replace("\n", f"{_CLEAR_LINE}\n") + _CLEAR_BELOW
+    write(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0.1 <= seconds <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 86400")
+    return seconds
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="herd-results watch",
+        description="Watch trials until all of them have ended. On a terminal the table is painted again and again; "
+        "elsewhere there is a line of JSON for each trial that is new or has changed, and one at the end. Exit codes: "
+        "0 all ended well, 1 some did not, 3 nothing found.",
+    )
+    add_choice(parser)
+    add_judging(parser)
+    parser.add_argument(
+        "--every", type=_seconds, default=2.0, metavar="SEC", help="seconds between two looks (default: 2)"
+    )
+    parser.add_argument("-f", "--format", choices=("table", "jsonl"), help="default: table on a terminal, else jsonl")
+    return parser

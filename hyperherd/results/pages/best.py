@@ -1,0 +1,83 @@
+"""The winners, for people and for programs."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from hyperherd.results.best import Winner
+from hyperherd.results.cells import inert, measure, with_error
+from hyperherd.results.export import SCHEMA, trial_record
+from hyperherd.results.layout import BOLD, Screen, page, paint, wrapped
+from hyperherd.results.objective import Objective
+from hyperherd.results.pages.failures import command_record
+from hyperherd.results.pages.parts import pairs, shell_line
+from hyperherd.results.text import ranking
+from hyperherd.results.trials import Trials
+
+
+def best_page(trials: Trials, found: Sequence[Winner], screen: Screen) -> str:
+    """Return the winners as a page of text."""
+    return page(_lines(trials, found, screen), screen)
+
+
+def best_record(trials: Trials, found: Sequence[Winner]) -> dict[str, Any]:
+    """Return the winners as JSON has them."""
+    objective = trials.objective
+    return {
+        "schema": SCHEMA,
+        "objective": asdict(objective) if objective else None,
+        "winners": [_winner(winner, objective) for winner in found],
+    }
+
+
+def _lines(trials: Trials, found: Sequence[Winner], screen: Screen) -> Iterator[str]:
+    yield from wrapped(ranking(trials), screen)
+    for winner in found:
+        yield ""
+        yield from _winner_lines(winner, trials.objective, screen)
+
+
+def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -> Iterator[str]:
+    label = inert(objective.label) if objective else ""
+    name, value = f"trial {inert(winner.trial.label)}", measure(winner.value)
+    title = f"{winner.rank}. {label} {value}, {name}"
+    if winner.seeds:
+        spread = winner.spread
+        title = f"{winner.rank}. {label} {with_error(spread, 'std')} over {spread.n} of {winner.group.planned} seeds"
+        title += f"; best is {name} with {value}"
+    yield from (paint(line, BOLD, screen) for line in wrapped(title, screen))
+    yield from pairs(
+        [
+            ("overrides", inert(shlex.join(winner.overrides))),
+            ("seeds", "  ".join(f"{inert(seed)}: {measure(number)}" for seed, number in winner.seeds.items())),
+            ("where", inert(str(winner.trial.dir or ""))),
+            ("config", inert(str(winner.config or ""))),
+            ("checkpoint", inert(str(winner.checkpoint or ""))),
+        ],
+        screen,
+    )
+    if winner.command:
+        yield f"  {shell_line(winner.command, screen)}"
+
+
+def _winner(winner: Winner, objective: Objective | None) -> dict[str, Any]:
+    spread = winner.spread
+    return {
+        "rank": winner.rank,
+        "value": winner.value,
+        "mean": spread.mean,
+        "std": spread.std,
+        "sem": spread.sem,
+        "ci": spread.ci,
+        "n": spread.n,
+        "planned": winner.group.planned,
+        "seeds": winner.seeds,
+        "overrides": list(winner.overrides),
+        "command": command_record(winner.command) if winner.command else None,
+        "config": None if winner.config is None else str(winner.config),
+        "checkpoint": None if winner.checkpoint is None else str(winner.checkpoint),
+        "trial": trial_record(winner.trial, objective),
+    }
