@@ -12,7 +12,10 @@ from hyperherd.cli.terminal import screen, write
 
 def run(argv: Sequence[str]) -> int:
     """Answer a query."""
-    arguments = _parser().parse_intermixed_args(argv)
+    parser = _parser()
+    arguments = parser.parse_intermixed_args(argv)
+    if not arguments.words:
+        parser.error("the following arguments are required: QUERY")
     query, *arguments.words = arguments.words
     from hyperherd.results.pages.rows import rows_text
 
