@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from hyperherd.results.cells import Gap
@@ -16,7 +17,7 @@ def settings_of(trials: Trials, trial: Trial) -> dict[str, Any]:
     fixed = {}
     for text in trial.overrides:
         name, _, value = text.lstrip("+").partition("=")
-        if not name.startswith(("hydra.", "hydra/", "~")):
+        if name not in trial.params and not name.startswith(("hydra.", "hydra/", "~")):
             fixed[name] = plain_value(value)
     if len(trials.sweeps) > 1:
         known = {name: trials.setting(trial, name) for name in trials.params if name not in trial.params}
@@ -31,16 +32,6 @@ def value_token(value: Any) -> str:
     return token(value)
 
 
-def tokens_of(trials: Trials, trial: Trial) -> dict[str, str]:
-    """Return the settings of a trial as texts that are equal where the values are."""
-    return {name: value_token(value) for name, value in settings_of(trials, trial).items()}
-
-
-def distinct(trials: Trials) -> list[Trial]:
-    """Return the ranked ones of `trials`, of several with the same settings the one that ended last."""
-    found: dict[frozenset[tuple[str, str]], Trial] = {}
-    for trial in trials.ranked:
-        key = frozenset(tokens_of(trials, trial).items())
-        if key not in found or (trial.ended or 0.0) > (found[key].ended or 0.0):
-            found[key] = trial
-    return list(found.values())
+def tokens_of(settings: Mapping[str, Any]) -> dict[str, str]:
+    """Return settings as texts that are equal where the values are."""
+    return {name: value_token(value) for name, value in settings.items()}

@@ -16,7 +16,7 @@ from typing import Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.cells import Gap, is_number
-from hyperherd.results.configuration import distinct, settings_of, value_token
+from hyperherd.results.configuration import settings_of, tokens_of
 from hyperherd.results.objective import MAXIMIZE, Objective
 from hyperherd.results.seeds import seed_keys
 from hyperherd.results.trials import Trials
@@ -136,13 +136,17 @@ def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
 
 
 def _points(trials: Trials, objective: Objective) -> list[_Point]:
-    points = []
-    for trial in distinct(trials):
+    """Return the ranked trials, of several with the same settings the one that ended last."""
+    found: dict[frozenset[tuple[str, str]], tuple[float, _Point]] = {}
+    for trial in trials.ranked:
         settings = settings_of(trials, trial)
+        tokens = tokens_of(settings)
+        ended, who = trial.ended or 0.0, frozenset(tokens.items())
         value = objective.value(trial)
         assert value is not None
-        points.append(_Point(value, settings, {name: value_token(item) for name, item in settings.items()}))
-    return points
+        if who not in found or ended > found[who][0]:
+            found[who] = ended, _Point(value, settings, tokens)
+    return [point for _, point in found.values()]
 
 
 def _varying(points: Sequence[_Point]) -> list[str]:
@@ -234,7 +238,7 @@ def _pairs(points: Sequence[_Point], name: str, ignoring: Collection[str]) -> di
     blocks: dict[frozenset[tuple[str, str]], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for point in points:
         if name in point.tokens:
-            rest = frozenset(item for item in point.tokens.items() if item[0] != name and item[0] not in ignoring)
+            rest = frozenset(point.tokens.items() - {(key, point.tokens.get(key, "")) for key in (name, *ignoring)})
             blocks[rest][point.tokens[name]].append(point.value)
     pairs: dict[tuple[str, str], list[float]] = defaultdict(list)
     for block in blocks.values():

@@ -130,7 +130,7 @@ class _Comparison:
 
     def __init__(self, trials: Trials) -> None:
         self._trials = trials
-        self._finished = [tokens_of(trials, trial) for trial in trials if trial.state.finished]
+        self._finished = [self._tokens(trial) for trial in trials if trial.state.finished]
         self._everyone = (1 << len(self._finished)) - 1
 
     def shared(self, members: Sequence[Trial]) -> Shared | None:
@@ -138,7 +138,7 @@ class _Comparison:
         known = [trial for trial in members if trial.state is not TrialState.UNREADABLE or trial.params]
         if len(known) < 2 or not self._finished:
             return None
-        first, *others = (tokens_of(self._trials, trial) for trial in known)
+        first, *others = map(self._tokens, known)
         common = {name: text for name, text in first.items() if all(item.get(name) == text for item in others)}
         having = {name: bits for name, text in common.items() if (bits := self._having(name, text)) != self._everyone}
         telling = list(having)[:_MOST_SETTINGS]
@@ -148,6 +148,9 @@ class _Comparison:
         chosen = next(names for names in _choices(telling) if self._count(having, names) == fewest)
         settings = settings_of(self._trials, known[0])
         return Shared({name: settings[name] for name in chosen}, fewest, len(self._finished))
+
+    def _tokens(self, trial: Trial) -> dict[str, str]:
+        return tokens_of(settings_of(self._trials, trial))
 
     def _having(self, name: str, text: str) -> int:
         return int("".join("1" if item.get(name) == text else "0" for item in self._finished), 2)
