@@ -15,6 +15,7 @@ from hyperherd.cli.terminal import FAILED, say, write
 
 if TYPE_CHECKING:
     from hyperherd.results.best import Winner
+    from hyperherd.results.reproduce import Command
     from hyperherd.results.trials import Trials
 
 
@@ -36,30 +37,37 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Namespace) -> int:
-    from hyperherd.results.pages.failures import command_record
-    from hyperherd.results.reproduce import executable, more_seeds, parse_seeds
+    from hyperherd.results.pages.best import seeds_record
+    from hyperherd.results.reproduce import more_seeds, parse_seeds
     from hyperherd.results.seeds import seed_keys
 
     keys = seed_keys(trials)
-    code = 0
-    for winner in found:
-        command = more_seeds(winner.trial, parse_seeds(arguments.seeds), keys[0] if keys else "")
-        if arguments.format == "json":
-            write(as_json(command_record(command)) + "\n")
-        else:
-            write(command.shell() + "\n")
-        if arguments.run:
-            python = executable(winner.trial) or sys.executable
-            code = _run([python, *command.argv[1:]], None if command.cwd is None else str(command.cwd)) or code
-    return code
+    seeds = parse_seeds(arguments.seeds)
+    commands = [more_seeds(winner.trial, seeds, keys[0] if keys else "") for winner in found]
+    if arguments.format == "json":
+        write(as_json(seeds_record(commands), indent=1) + "\n")
+    else:
+        write("".join(command.shell() + "\n" for command in commands))
+    codes = [_run(winner, command) for winner, command in zip(found, commands, strict=True) if arguments.run]
+    return max(codes, default=0)
 
 
-def _run(argv: list[str], cwd: str | None) -> int:
+def _run(winner: Winner, command: Command) -> int:
+    """Run a sweep with the Python that ran the trial, and wait for it, also after a Ctrl-C, which is its to answer."""
+    from hyperherd.results.reproduce import executable
+
+    argv = [executable(winner.trial) or sys.executable, *command.argv[1:]]
     try:
-        return subprocess.run(argv, cwd=cwd, check=False).returncode
+        process = subprocess.Popen(argv, cwd=command.cwd)
     except OSError as error:
         say(f"error: the sweep cannot be started: {error}")
         return FAILED
+    while True:
+        try:
+            code = process.wait()
+            return code if code >= 0 else 128 - code
+        except KeyboardInterrupt:
+            continue
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -32,7 +33,7 @@ def run(argv: Sequence[str]) -> int:
         if form == "jsonl":
             _tell(watcher, trials)
         elif sys.stdout.isatty() or ended:
-            _paint(trials)
+            _paint(trials, last=ended)
         if ended:
             break
         time.sleep(arguments.every)
@@ -46,13 +47,17 @@ def _tell(watcher: Watcher, trials: Trials) -> None:
         write(as_json(record) + "\n")
 
 
-def _paint(trials: Trials) -> None:
-    """Show the table in the place of the last one, without a moment in which there is none."""
+def _paint(trials: Trials, *, last: bool) -> None:
+    """Show the table in the place of the one before, without a moment in which there is none.
+
+    A screen that scrolled could not be painted over, so what is below it is shown at the end alone.
+    """
     from hyperherd.results.text import render
 
     text = render(trials, screen(None, sys.stdout))
     if sys.stdout.isatty():
-        text = _HOME + text.replace("\n", f"{_CLEAR_LINE}\n") + _CLEAR_BELOW
+        lines = text.splitlines() if last else text.splitlines()[: shutil.get_terminal_size().lines - 1]
+        text = _HOME + "".join(f"{line}{_CLEAR_LINE}\n" for line in lines) + _CLEAR_BELOW
     write(text)
 
 

@@ -145,7 +145,7 @@ def test_the_sweep_that_adds_seeds(app: App) -> None:
     assert best.settings == {"lr": 0.2, "text": "a b"}
     assert [trial.params["seed"] for trial in best.counted] == [0, 1, 5, 6]
     record = strictly(pipe("best", "--seeds", "7", "-f", "json", cwd=app.folder).stdout)
-    assert "seed=choice(7)" in record["argv"]
+    assert "seed=choice(7)" in record["commands"][0]["argv"]
     assert pipe("best", "--run", cwd=app.folder).returncode == 2
     wrong = pipe("best", "--seeds", "five", cwd=app.folder)
     assert (wrong.returncode, "write 5..9, or 1,2,5..9" in wrong.stderr) == (2, True)

@@ -12,8 +12,8 @@ from hyperherd.results.cells import inert, measure, with_error
 from hyperherd.results.export import SCHEMA, trial_record
 from hyperherd.results.layout import BOLD, Screen, page, paint, wrapped
 from hyperherd.results.objective import Objective
-from hyperherd.results.pages.failures import command_record
-from hyperherd.results.pages.parts import pairs, shell_line
+from hyperherd.results.pages.parts import command_record, pairs, shell_line
+from hyperherd.results.reproduce import Command
 from hyperherd.results.text import ranking
 from hyperherd.results.trials import Trials
 
@@ -31,6 +31,11 @@ def best_record(trials: Trials, found: Sequence[Winner]) -> dict[str, Any]:
         "objective": asdict(objective) if objective else None,
         "winners": [_winner(winner, objective) for winner in found],
     }
+
+
+def seeds_record(commands: Sequence[Command]) -> dict[str, Any]:
+    """Return the sweeps that add seeds as JSON has them."""
+    return {"schema": SCHEMA, "commands": list(map(command_record, commands))}
 
 
 def _lines(trials: Trials, found: Sequence[Winner], screen: Screen) -> Iterator[str]:

@@ -87,7 +87,8 @@ def _measured(value: Any) -> str:
 
 def _trial(trial: Trial) -> dict[str, Any]:
     return {
-        "sweep": str(trial.sweep.dir),
+        "sweep": trial.sweep.name,
+        "sweep_dir": str(trial.sweep.dir),
         "number": trial.number,
         "dir": None if trial.dir is None else str(trial.dir),
         "state": trial.state.value,

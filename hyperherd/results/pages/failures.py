@@ -10,8 +10,7 @@ from hyperherd.results.columns import sweep_labels
 from hyperherd.results.export import SCHEMA
 from hyperherd.results.failures import FailureGroup, Failures, Shared
 from hyperherd.results.layout import Screen, page, paint, wrapped
-from hyperherd.results.pages.parts import RED, block, heading, shell_line
-from hyperherd.results.reproduce import Command
+from hyperherd.results.pages.parts import RED, block, command_record, heading, shell_line
 from hyperherd.results.trial import Sweep, Trial
 
 _LONGEST_MESSAGE = 300
@@ -34,15 +33,6 @@ def failures_record(found: Failures) -> dict[str, Any]:
         "shared": _shared(found.shared),
         "groups": [_group(group, labels) for group in found.groups],
         "again": [command_record(command) for command in found.again],
-    }
-
-
-def command_record(command: Command) -> dict[str, Any]:
-    """Return a command as JSON has it."""
-    return {
-        "argv": list(command.argv),
-        "cwd": None if command.cwd is None else str(command.cwd),
-        "shell": command.shell(),
     }
 
 

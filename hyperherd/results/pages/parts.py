@@ -7,12 +7,13 @@ does so itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from hyperherd.results.cells import display_width, inert, pad
 from hyperherd.results.layout import BOLD, Screen, paint, wrapped
 from hyperherd.results.reproduce import Command
 
-RED, GREEN = 31, 32
+RED = 31
 
 
 def heading(text: str, screen: Screen) -> list[str]:
@@ -51,3 +52,12 @@ def block(text: str, indent: str = "    ") -> list[str]:
 def shell_line(command: Command, screen: Screen) -> str:
     """Return a command as one types it, with nothing in it that a terminal would obey or cannot show."""
     return command.shell(ascii_only=not screen.unicode)
+
+
+def command_record(command: Command) -> dict[str, Any]:
+    """Return a command as JSON has it."""
+    return {
+        "argv": list(command.argv),
+        "cwd": None if command.cwd is None else str(command.cwd),
+        "shell": command.shell(),
+    }

@@ -12,8 +12,7 @@ from hyperherd.results.diff import flat
 from hyperherd.results.export import SCHEMA, trial_record
 from hyperherd.results.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
 from hyperherd.results.logs import read_lines, shown
-from hyperherd.results.pages.failures import command_record
-from hyperherd.results.pages.parts import block, heading, pairs, shell_line, table
+from hyperherd.results.pages.parts import block, command_record, heading, pairs, shell_line, table
 from hyperherd.results.reproduce import run_again
 from hyperherd.results.trial import Trial
 
@@ -31,11 +30,11 @@ def show_record(trial: Trial, *, lines: int = 20) -> dict[str, Any]:
     command = run_again(trial)
     return {
         "schema": SCHEMA,
-        "sweep": {"name": trial.sweep.name, "dir": str(trial.sweep.dir), "script": trial.sweep.script or None},
+        "sweep": trial.sweep.name,
+        "sweep_dir": str(trial.sweep.dir),
+        "script": trial.script or None,
         **trial_record(trial, trial.sweep.objective),
         "note": trial.note or None,
-        "host": trial.host or None,
-        "job_id": trial.job_id,
         "again": command_record(command) if command else None,
         "config": trial.config,
         "files": [{"path": str(path), "bytes": _size(path)} for path in trial.files()],
