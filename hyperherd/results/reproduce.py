@@ -42,6 +42,7 @@ class Command:
     """A command, and the folder it is to be run in; None if that is not known."""
 
     argv: tuple[str, ...]
+    """Python, then the script (absolute) or ``-m``, then the rest."""
     cwd: Path | None = None
 
     def shell(self, *, ascii_only: bool = False) -> str:
@@ -49,8 +50,11 @@ class Command:
 
         What is not printable, or not ASCII if that is asked for, is spelled as bash, zsh and ksh read it: ``$'\x1b'``.
         """
-        line = " ".join(_shell_quoted(item, ascii_only) for item in self.argv)
-        if self.cwd is None or self.cwd == _here():
+        here = _here()
+        python, script, *rest = self.argv
+        argv = (python, _near(script, self.cwd or here), *rest)
+        line = " ".join(_shell_quoted(item, ascii_only) for item in argv)
+        if self.cwd is None or self.cwd == here:
             return line
         return f"cd {_shell_quoted(str(self.cwd), ascii_only)} && {line}"
 
@@ -123,6 +127,13 @@ def _shell_quoted(text: str, ascii_only: bool) -> str:
     data = text.encode("utf-8", "surrogateescape")
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in data)
     return f"$'{''.join(plain)}'"
+
+
+def _near(script: str, folder: Path | None) -> str:
+    """Return the path of a script as one types it in `folder`, if it lies there or below."""
+    if folder is None or not Path(script).is_absolute() or not Path(script).is_relative_to(folder):
+        return script
+    return str(Path(script).relative_to(folder))
 
 
 def _here() -> Path | None:

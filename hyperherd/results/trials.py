@@ -284,7 +284,7 @@ class Trials(Sequence[Trial]):
         return effects(self.judged_by(metric, direction))
 
     def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
-        """Return what differs between two of them, named by number or label, or given; see :mod:`.diff`."""
+        """Return what differs between two of them, named by number or label, or given; see :mod:`hyperherd.results.diff`."""
         from hyperherd.results.diff import diff
 
         return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))
@@ -300,7 +300,7 @@ class Trials(Sequence[Trial]):
         return sql(self, query)
 
     def export(self, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
-        """Write trials, metrics and a description of their columns into a folder; see :mod:`.archive`.
+        """Write trials, metrics and a description of their columns into a folder; see :mod:`hyperherd.results.archive`.
 
         Args:
             folder: made if it is missing; no file in it is ever overwritten.

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,7 +13,7 @@ from typing import Any
 
 import pytest
 from cli.test_main import ESCAPE, HERD_RESULTS, environment, pipe, terminal
-from conftest import App
+from conftest import App, wait_for
 from results.builder import SweepBuilder, every_state
 
 from hyperherd import load
@@ -157,6 +159,33 @@ def test_a_sweep_that_fails_says_so(app: App) -> None:
     )
     app.sweep("lr=0.1,0.2")
     assert pipe("best", "--seeds", "5", "--run", cwd=app.folder).returncode == 1
+
+
+def test_an_interrupt_is_answered_by_the_sweep(app: App) -> None:
+    app.write(
+        """
+        from hyperherd import log_result
+        log_result("val/acc", cfg.lr)
+        if cfg.seed == 5:
+            print("waiting", flush=True)
+            time.sleep(60)
+        """,
+        "lr: 1\nseed: 0\n",
+    )
+    sweep = app.sweep("lr=0.1,0.2")
+    process = subprocess.Popen(
+        [*HERD_RESULTS, "best", "--seeds", "5", "--run"],
+        cwd=app.folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    wait_for(process, "waiting")
+    os.killpg(process.pid, signal.SIGINT)
+    process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert load(sweep.dir)[-1].state.value == "cancelled"
 
 
 def test_show(swept: Path) -> None:

@@ -189,8 +189,10 @@ def test_orphans_get_commands_of_their_own(app: App, tmp_path: Path) -> None:
 def test_the_shell_is_told_where_to_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "it's here"
     folder.mkdir()
-    command = Command(("echo", "a b"), folder)
+    command = Command(("python", f"{folder}/a b.py", "x=1"), folder)
     assert command.shell().startswith("cd ")
+    assert command.shell().endswith(" && python 'a b.py' x=1")
     monkeypatch.chdir(folder)
-    assert command.shell() == "echo 'a b'"
-    assert Command(("echo", "a'\x1bb\u202e")).shell() == r"echo $'a\x27\x1bb\xe2\x80\xae'"
+    assert command.shell() == "python 'a b.py' x=1"
+    assert Command(("python", "/elsewhere/a.py")).shell() == "python /elsewhere/a.py"
+    assert Command(("python", "-m", "a'\x1bb\u202e")).shell() == r"python -m $'a\x27\x1bb\xe2\x80\xae'"

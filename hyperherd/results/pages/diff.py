@@ -72,7 +72,7 @@ def _name(trial: Trial, found: Diff) -> str:
 
 
 def _setting(value: Any) -> str:
-    return value.value if isinstance(value, Gap) else setting(value)
+    return value.value if isinstance(value, Gap) else setting(value, full=True)
 
 
 def _metric(item: MetricDifference) -> tuple[str, ...]:

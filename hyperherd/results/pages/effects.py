@@ -93,7 +93,7 @@ def _noise_lines(found: Effects, screen: Screen) -> Iterator[str]:
     share = "" if noise.share is None else f", {noise.share:.3f} of the variance"
     yield ""
     yield from wrapped(
-        f"seed noise: ± {measure(noise.std)} between trials of one configuration{share} "
+        f"seed noise: ± {measure(noise.std, 2)} between trials of one configuration{share} "
         f"({noise.freedom} degrees of freedom); a single trial that is better by less may be luck",
         screen,
     )
