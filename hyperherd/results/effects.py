@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from statistics import fmean
 from typing import Any
@@ -125,18 +125,23 @@ def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
     if objective is None:
         raise ResultsError("nothing says what these trials are judged by: choose a metric and a direction")
     names = seed_keys(trials, keys)
-    points = _points(trials, objective)
+    points, unit = _points(trials, objective)
     varying = [name for name in _varying(points) if name not in names]
     factors = {name: _factor(points, name) for name in varying}
     unique = shares_beyond([point.value for point in points], factors)
     better = 1.0 if objective.direction == MAXIMIZE else -1.0
-    found = [_effect(points, name, factors[name], unique[name], names, better) for name in varying]
+    found = [_scaled(_effect(points, name, factors[name], unique[name], names, better), unit) for name in varying]
     found.sort(key=lambda effect: -1.0 if effect.share is None else effect.share, reverse=True)
-    return Effects(objective, len(points), len(trials) - len(points), names, _noise(points, names), tuple(found))
+    noise = _noise(points, names)
+    noise = replace(noise, std=noise.std * unit) if noise else None
+    return Effects(objective, len(points), len(trials) - len(points), names, noise, tuple(found))
 
 
-def _points(trials: Trials, objective: Objective) -> list[_Point]:
-    """Return the ranked trials, of several with the same settings the one that ended last."""
+def _points(trials: Trials, objective: Objective) -> tuple[list[_Point], float]:
+    """Return the ranked trials, of several with the same settings the one that ended last, and their unit.
+
+    The unit is a power of two such that no value is beyond 2, because the squares of what diverged are no floats.
+    """
     found: dict[frozenset[tuple[str, str]], tuple[float, _Point]] = {}
     for trial in trials.ranked:
         settings = settings_of(trials, trial)
@@ -146,7 +151,22 @@ def _points(trials: Trials, objective: Objective) -> list[_Point]:
         assert value is not None
         if who not in found or ended > found[who][0]:
             found[who] = ended, _Point(value, settings, tokens)
-    return [point for _, point in found.values()]
+    points = [point for _, point in found.values()]
+    _, exponent = math.frexp(max((abs(point.value) for point in points), default=0.0))
+    unit = math.ldexp(1.0, exponent - 1)
+    return [replace(point, value=point.value / unit) for point in points], unit
+
+
+def _scaled(effect: Effect, unit: float) -> Effect:
+    """Return an effect that was found in units of `unit` in the objective's own."""
+    return replace(
+        effect,
+        levels=tuple(replace(level, mean=level.mean * unit) for level in effect.levels),
+        contrasts=tuple(
+            replace(item, mean=item.mean * unit, sem=None if item.sem is None else item.sem * unit)
+            for item in effect.contrasts
+        ),
+    )
 
 
 def _varying(points: Sequence[_Point]) -> list[str]:

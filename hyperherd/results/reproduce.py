@@ -5,6 +5,7 @@ A command is what a shell and then Hydra's parser take back as the same typed va
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -35,6 +36,7 @@ _SPACE = {
     "seeds": "null",
 }
 """What `hydra.sweeper` may hold of a search space, and the override that takes it away."""
+_NOT_REPEATED = frozenset({*_SPACE, "order", "dry_run"})
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,10 @@ def parse_seeds(text: str) -> list[int]:
 def _shell_quoted(text: str, ascii_only: bool) -> str:
     if text.isprintable() and (text.isascii() or not ascii_only):
         return shlex.quote(text)
-    data = text.encode("utf-8", "surrogateescape")
+    try:
+        data = os.fsencode(text)
+    except UnicodeEncodeError:  # half a character, which no file name and no argument has
+        data = text.encode("utf-8", "backslashreplace")
     plain = (chr(byte) if 32 <= byte < 127 and byte not in b"\\'" else f"\\x{byte:02x}" for byte in data)
     return f"$'{''.join(plain)}'"
 
@@ -217,8 +222,8 @@ def _hydra_arguments(invocation: dict[str, Any], record: SweepRecord, sweep: Swe
         item
         for item in _arguments(invocation)
         if _name(item).startswith(("hydra.", "hydra/"))
-        and _name(item) not in ("hydra.sweep.dir", "hydra.sweeper.dry_run")
-        and not any(_name(item).startswith(f"hydra.sweeper.{key}") for key in (*_SPACE, "order"))
+        and _name(item) != "hydra.sweep.dir"
+        and not (_name(item).startswith("hydra.sweeper.") and _name(item).split(".")[2] in _NOT_REPEATED)
     ]
     if not invocation:
         kept = ["hydra/sweeper=herd"]

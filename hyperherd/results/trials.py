@@ -284,7 +284,7 @@ class Trials(Sequence[Trial]):
         return effects(self.judged_by(metric, direction))
 
     def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
-        """Return what differs between two of them, named by number or label, or given; see :mod:`hyperherd.results.diff`."""
+        """Return what differs between two of them, given or named; see :mod:`hyperherd.results.diff`."""
         from hyperherd.results.diff import diff
 
         return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))

@@ -240,6 +240,20 @@ def test_of_duplicates_the_last_one_counts() -> None:
     assert [(item.value, item.mean) for item in of(found, "lr").contrasts] == [(1, 4.0)]
 
 
+@pytest.mark.parametrize("unit", [1.0, 1e-300, 1e200, 1e307])
+def test_huge_and_tiny_values(unit: float) -> None:
+    """What diverged is finite too, and its square is not."""
+    rows = [({"lr": lr, "seed": seed}, (lr + seed / 10) * unit) for lr in (1, 2) for seed in (0, 1)]
+    found = effects(trials(rows))
+    (effect,) = found.parameters
+    assert effect.share == pytest.approx(1 / 1.01)
+    assert effect.unique == pytest.approx(1 / 1.01)
+    assert effect.levels[0].mean == pytest.approx(2.05 * unit)
+    assert effect.contrasts[0].mean == pytest.approx(unit)
+    assert found.noise is not None
+    assert found.noise.std == pytest.approx(math.sqrt(0.005) * unit)
+
+
 def test_equal_values_and_types() -> None:
     rows = [({"x": 1}, 1.0), ({"x": 1.0}, 1.0), ({"x": True}, 1.0), ({"x": [1]}, 1.0)]
     (effect,) = effects(trials(rows)).parameters
@@ -291,7 +305,12 @@ values = st.sampled_from([1, 1.0, 2, True, None, "a", "b", (1,)])
 
 
 @settings(max_examples=60, deadline=None)
-@given(st.lists(st.tuples(st.dictionaries(st.sampled_from("pqrs"), values), st.floats(-1e6, 1e6)), max_size=12))
+@given(
+    st.lists(
+        st.tuples(st.dictionaries(st.sampled_from("pqrs"), values), st.floats(allow_nan=False, allow_infinity=False)),
+        max_size=12,
+    )
+)
 def test_any_trials_have_effects_in_bounds(rows: list[tuple[dict[str, Any], float]]) -> None:
     found = effects(trials(rows))
     for effect in found.parameters:

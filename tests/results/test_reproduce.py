@@ -196,3 +196,4 @@ def test_the_shell_is_told_where_to_go(tmp_path: Path, monkeypatch: pytest.Monke
     assert command.shell() == "python 'a b.py' x=1"
     assert Command(("python", "/elsewhere/a.py")).shell() == "python /elsewhere/a.py"
     assert Command(("python", "-m", "a'\x1bb\u202e")).shell() == r"python -m $'a\x27\x1bb\xe2\x80\xae'"
+    assert Command(("python", "a.py", "\ud800\udcff")).shell().isprintable()
