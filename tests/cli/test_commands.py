@@ -167,7 +167,7 @@ def test_an_interrupt_is_answered_by_the_sweep(app: App) -> None:
         from hyperherd import log_result
         log_result("val/acc", cfg.lr)
         if cfg.seed == 5:
-            print("waiting", flush=True)
+            print("now I sleep", flush=True)
             time.sleep(60)
         """,
         "lr: 1\nseed: 0\n",
@@ -181,7 +181,7 @@ def test_an_interrupt_is_answered_by_the_sweep(app: App) -> None:
         text=True,
         start_new_session=True,
     )
-    wait_for(process, "waiting")
+    wait_for(process, "now I sleep")
     os.killpg(process.pid, signal.SIGINT)
     process.communicate(timeout=60)
     assert process.returncode == 130
