@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.paths import TrialPaths
+from hyperherd.results.objective import Objective, needed
 from hyperherd.results.reproduce import Command, run_again
 from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.spread import Spread
@@ -47,15 +48,14 @@ def winners(trials: Trials, count: int = 1) -> list[Winner]:
     Raises:
         ResultsError: nothing says what the trials are judged by, or none can be ranked.
     """
+    objective = needed(trials.objective, trials)
     groups = trials.seeds()
     groups.best()  # says what is amiss if there is none
     shown = groups.ranked or tuple(groups[:1])
-    return [_winner(rank, group, groups) for rank, group in enumerate(shown[:count], 1)]
+    return [_winner(rank, group, groups, objective) for rank, group in enumerate(shown[:count], 1)]
 
 
-def _winner(rank: int, group: Group, groups: Groups) -> Winner:
-    objective = groups.objective
-    assert objective is not None
+def _winner(rank: int, group: Group, groups: Groups, objective: Objective) -> Winner:
     best = min((trial for trial in group.counted if objective.ranks(trial)), key=objective.order)
     value = objective.value(best)
     assert value is not None

@@ -14,10 +14,9 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from hyperherd.errors import ResultsError
 from hyperherd.results.cells import Gap, is_number
 from hyperherd.results.configuration import settings_of, tokens_of
-from hyperherd.results.objective import MAXIMIZE, Objective
+from hyperherd.results.objective import MAXIMIZE, Objective, needed
 from hyperherd.results.seeds import seed_keys
 from hyperherd.results.trials import Trials
 from hyperherd.results.variance import Factor, share_alone, shares_beyond, squares
@@ -121,9 +120,7 @@ def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
     Raises:
         ResultsError: nothing says what the trials are judged by, or no parameter matches `keys`.
     """
-    objective = trials.objective
-    if objective is None:
-        raise ResultsError("nothing says what these trials are judged by: choose a metric and a direction")
+    objective = needed(trials.objective, trials)
     names = seed_keys(trials, keys)
     points, unit = _points(trials, objective)
     varying = [name for name in _varying(points) if name not in names]

@@ -78,6 +78,21 @@ def saved_objective(raw: Any) -> Objective | None:
     return Objective(metric, raw["direction"], source="saved") if isinstance(metric, str) else None
 
 
+def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
+    """Return the objective.
+
+    Raises:
+        ResultsError: there is none, so the question that needs one has no answer.
+    """
+    if objective is None:
+        known = ", ".join(metric_names(trials)) or "none"
+        raise ResultsError(
+            f"nothing says what these trials are judged by: choose one of their metrics, and max or min "
+            f"(-m METRIC --direction max); there are: {known}"
+        )
+    return objective
+
+
 def choose_objective(trials: Sequence[Trial]) -> Objective | None:
     """Return what `trials` are judged by when nobody asked: the sweep's own objective, else a guess, else None."""
     saved = saved_objectives(trials)

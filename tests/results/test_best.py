@@ -59,6 +59,13 @@ def test_nothing_can_win(sweep: SweepBuilder) -> None:
         winners(load(sweep.dir))
 
 
+def test_nothing_says_what_wins(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s", None)
+    sweep.trial({"speed": 1.0})
+    with pytest.raises(ResultsError, match=r"-m METRIC --direction max\); there are: speed"):
+        winners(load(sweep.dir))
+
+
 def test_what_did_not_finish_never_wins(tmp_path: Path) -> None:
     (best,) = winners(load(every_state(tmp_path / "s").dir))
     assert best.trial.state is TrialState.COMPLETED
