@@ -27,7 +27,10 @@ class Winner:
     spread: Spread
     """The objective over the seeds that finished."""
     seeds: dict[str, float | None]
-    """The seed of each finished trial, as text, and its value; empty if nothing repeats the configuration."""
+    """The seed of each finished trial, as text, and its value; empty if nothing repeats the configuration.
+
+    A trial that ran before anybody thought of seeds is ``unset``: it has the seed of the app's config.
+    """
     trial: Trial
     """Its best trial."""
     value: float
@@ -76,7 +79,7 @@ def _winner(rank: int, group: Group, groups: Groups, objective: Objective) -> Wi
 
 def _seed(trial: Trial, groups: Groups) -> str:
     known = [str(trial.params[key]) for key in groups.keys if key in trial.params]
-    return ",".join(known)
+    return ",".join(known) or "unset"
 
 
 def _overrides(trial: Trial, without: tuple[str, ...]) -> Iterator[str]:
