@@ -90,11 +90,13 @@ def _fresh(path: Path) -> Iterator[Path]:
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
     """Yield tables of about so many rows, so that a row group is neither a single trial nor everything."""
     waiting: list[pa.Table] = []
+    count = 0
     for table in tables:
         waiting.append(table)
-        if sum(map(len, waiting)) >= _ROWS:
+        count += len(table)
+        if count >= _ROWS:
             yield pa.concat_tables(waiting).unify_dictionaries()
-            waiting = []
+            waiting, count = [], 0
     if waiting:
         yield pa.concat_tables(waiting).unify_dictionaries()
 

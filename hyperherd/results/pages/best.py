@@ -17,6 +17,8 @@ from hyperherd.results.reproduce import Command
 from hyperherd.results.text import ranking
 from hyperherd.results.trials import Trials
 
+_SHOWN_SEEDS = 20
+
 
 def best_page(trials: Trials, found: Sequence[Winner], screen: Screen) -> str:
     """Return the winners as a page of text."""
@@ -57,7 +59,7 @@ def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -
     yield from pairs(
         [
             ("overrides", inert(shlex.join(winner.overrides))),
-            ("seeds", "  ".join(f"{inert(seed)}: {measure(number)}" for seed, number in winner.seeds.items())),
+            ("seeds", _seeds(winner)),
             ("where", inert(str(winner.trial.dir or ""))),
             ("config", inert(str(winner.config or ""))),
             ("checkpoint", inert(str(winner.checkpoint or ""))),
@@ -66,6 +68,12 @@ def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -
     )
     if winner.command:
         yield f"  {shell_line(winner.command, screen)}"
+
+
+def _seeds(winner: Winner) -> str:
+    values = [f"{inert(seed)}: {measure(value)}" for seed, value in winner.seeds.items()]
+    more = [f"... {len(values) - _SHOWN_SEEDS} more"] if len(values) > _SHOWN_SEEDS else []
+    return "  ".join([*values[:_SHOWN_SEEDS], *more])
 
 
 def _winner(winner: Winner, objective: Objective | None) -> dict[str, Any]:
