@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,10 @@ from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.spread import Spread
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
+from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint
 
-_WEIGHTS = (".ckpt", ".pt", ".pth", ".safetensors", ".pkl", ".joblib", ".h5", ".keras", ".npz")
+_WEIGHTS = (*PATTERNS, "*.pt", "*.pth", "*.safetensors", "*.keras", "*.h5", "*.pkl", "*.joblib")
+"""What frameworks call what they have learned."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Winner:
     config: Path | None
     """The whole config it ran with."""
     checkpoint: Path | None
-    """The newest checkpoint in its directory."""
+    """The newest complete checkpoint in its directory, by its name."""
 
 
 def winners(trials: Trials, count: int = 1) -> list[Winner]:
@@ -73,7 +74,7 @@ def _winner(rank: int, group: Group, groups: Groups, objective: Objective) -> Wi
         overrides=tuple(_overrides(best, groups.keys if repeated else ())),
         command=run_again(best),
         config=_config(best),
-        checkpoint=checkpoint(best),
+        checkpoint=newest_checkpoint(best.dir, _WEIGHTS) if best.dir else None,
     )
 
 
@@ -94,20 +95,3 @@ def _config(trial: Trial) -> Path | None:
         return None
     path = TrialPaths(trial.dir).hydra / "config.yaml"
     return path if path.is_file() else None
-
-
-def checkpoint(trial: Trial) -> Path | None:
-    """Return the newest file or folder in a trial's directory that is a checkpoint by its name; None without any."""
-    if trial.dir is None:
-        return None
-    found: list[tuple[float, str]] = []
-    for folder, folders, files in os.walk(trial.dir):
-        here = Path(folder)
-        saved = [name for name in folders if name.startswith("checkpoint-")]
-        folders[:] = [name for name in folders if name not in saved and not name.startswith(".")]
-        for name in (*saved, *(name for name in files if name.endswith(_WEIGHTS))):
-            try:
-                found.append(((here / name).stat().st_mtime, str(here / name)))
-            except OSError:  # gone since it was listed
-                continue
-    return Path(max(found)[1]) if found else None

@@ -36,9 +36,12 @@ def checkpoint(patterns: Sequence[str] = PATTERNS) -> Path | None:
         an absolute path; None outside of a trial too, so that the same script runs alone.
     """
     trial = current_trial()
-    if trial is None:
-        return None
-    found = [path for path in _named(trial.trial_dir, patterns) if _is_complete(path)]
+    return None if trial is None else newest_checkpoint(trial.trial_dir, patterns)
+
+
+def newest_checkpoint(trial_dir: Path, patterns: Sequence[str] = PATTERNS) -> Path | None:
+    """Return the newest complete checkpoint in the directory of any trial (see :func:`checkpoint`)."""
+    found = [path for path in _named(trial_dir, patterns) if _is_complete(path)]
     numbered = [path for path in found if _step(path) >= 0]
     others = [path for path in found if _step(path) < 0]
     latest = max(numbered, key=lambda path: (_step(path), _time(path)), default=None)

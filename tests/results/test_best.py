@@ -11,7 +11,7 @@ from results.builder import SweepBuilder, every_state
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.best import checkpoint, winners
+from hyperherd.results.best import winners
 from hyperherd.results.layout import Screen
 from hyperherd.results.pages.best import best_page, best_record
 
@@ -75,17 +75,15 @@ def test_what_did_not_finish_never_wins(tmp_path: Path) -> None:
 def test_checkpoints(sweep: SweepBuilder) -> None:
     sweep.trial({"val/acc": 1.0})
     folder = sweep.dir / "0"
-    trial = load(sweep.dir)[0]
-    assert checkpoint(trial) is None
-    for age, name in enumerate(["a/last.ckpt", "model.pt", ".hidden/x.ckpt", "notes.txt", "checkpoint-3/weights.pt"]):
+    assert winners(load(sweep.dir))[0].checkpoint is None
+    for age, name in enumerate(["notes.txt", "a/last.ckpt", "model.pt", "checkpoint-3/weights.pt"]):
         path = folder / name
         path.parent.mkdir(exist_ok=True, parents=True)
-        path.touch()
+        path.write_text("weights")
         os.utime(path, (1000 - age, 1000 - age))
-        os.utime(path.parent, (500, 500))
-    assert checkpoint(trial) == folder / "a" / "last.ckpt"
-    os.utime(folder / "checkpoint-3", (2000, 2000))
-    assert checkpoint(trial) == folder / "checkpoint-3"
+    assert winners(load(sweep.dir))[0].checkpoint == folder / "a" / "last.ckpt"
+    (folder / "model.pt").write_text("newer")
+    assert winners(load(sweep.dir))[0].checkpoint == folder / "model.pt"
 
 
 def test_for_people_and_for_programs(app: App) -> None:
