@@ -14,5 +14,7 @@ COMMANDS = {
     "export": "all trials and metrics as files for other programs",
     "cancel": "cancel trials that run or wait",
     "compact": "put the metrics of a finished sweep into one file",
+    "curves": "draw how a metric went, in the terminal or as png, pdf or svg",
+    "report": "write everything into one HTML file that works offline",
 }
 """Name -> what it does. A folder of that name is asked for as ``./name``."""

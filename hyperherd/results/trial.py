@@ -16,6 +16,7 @@ from hyperherd.records.trial import TrialError
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+    from matplotlib.figure import Figure
 
     from hyperherd.results.contents import Attempt
     from hyperherd.results.objective import Objective
@@ -274,3 +275,10 @@ class Trial:
         if self.dir is None:
             raise ResultsError(f"trial {self.label} has no directory yet")
         return self.dir
+
+    def plot(self, metric: str | None = None, **look: Any) -> Figure:
+        """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
+        from hyperherd.results.plot import plot
+        from hyperherd.results.trials import Trials
+
+        return plot(Trials([self]), metric, **look)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     import pandas
     import pyarrow
+    from matplotlib.figure import Figure
 
     from hyperherd.results.diff import Diff
     from hyperherd.results.effects import Effects
@@ -338,6 +339,58 @@ class Trials(Sequence[Trial]):
     def to_pandas(self) -> pandas.DataFrame:
         """Return :meth:`table` as a pandas data frame; needs pandas."""
         return self.table().to_pandas()
+
+    def plot(
+        self,
+        metric: str | None = None,
+        *,
+        right: str | None = None,
+        hue: str | None = None,
+        band: str = "std",
+        smooth: float | None = None,
+        window: int | None = None,
+        x: str = "step",
+        y_range: tuple[float, float] | None = None,
+        log_x: bool = False,
+        log_y: bool = False,
+        most: int | None = 10,
+    ) -> Figure:
+        """Return the curves of a metric as a matplotlib Figure: mean and band over seeds, best points marked.
+
+        Args:
+            metric: what to draw; None draws what they are judged by.
+            right: a second metric, on an axis of its own.
+            hue: one line per value of this parameter; None: one per configuration.
+            band: around a mean: ``std``, ``sem``, ``range`` or ``none``.
+            smooth: weight of an exponential moving average, 0 to below 1.
+            window: steps of a sliding mean, instead of `smooth`.
+            x: ``step``, or ``time`` in seconds since a trial's first value.
+            y_range: the ends of the metric's axis.
+            log_x: logarithmic steps or time.
+            log_y: logarithmic values.
+            most: lines at most, the best ones; None: all.
+
+        Raises:
+            ResultsError: no trial has a curve of the metric, or matplotlib is not installed.
+        """
+        from hyperherd.results.plot import plot
+
+        look = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
+        return plot(self, metric, y_range=y_range, log_x=log_x, log_y=log_y, **look)
+
+    def report(self, path: str | Path = "report.html", *, replace: bool = False) -> Path:
+        """Write everything about the trials into one HTML file that works offline, and return its path.
+
+        Args:
+            path: the file.
+            replace: whether a file that exists may be replaced.
+
+        Raises:
+            ResultsError: the file exists.
+        """
+        from hyperherd.results.report import write_report
+
+        return write_report(self, path, replace=replace).path
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.table().__arrow_c_stream__(requested_schema)

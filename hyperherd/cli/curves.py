@@ -1,0 +1,109 @@
+"""`herd-results curves`: parse, dispatch, print; what is drawn is `hyperherd.results.curves`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hyperherd.cli.options import add_choice, chosen
+from hyperherd.cli.terminal import PROGRAM, refuse_existing, say, screen, write, write_file
+
+if TYPE_CHECKING:
+    from hyperherd.results.curves import Look
+
+_ROWS = 18
+_EPILOG = """\
+A line is the mean of one configuration over its seeds; the number of trials and the best point are told below.
+
+examples:
+  herd-results curves val/acc                           the newest sweeps under ./multirun, in the terminal
+  herd-results curves val/acc multirun/s --hue lr       one line for each learning rate
+  herd-results curves train/loss --smooth 0.9 --log-y   a moving average, logarithmic
+  herd-results curves val/acc -o acc.pdf --band sem     for a paper
+"""
+
+
+def run(argv: Sequence[str]) -> int:
+    """Draw the curves that `argv` asks for."""
+    arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.curves import draw
+
+    refuse_existing(arguments.output, force=arguments.force)
+    drawing = draw(chosen(arguments), _look(arguments))
+    for note in drawing.notes:
+        say(note)
+    if arguments.output is None:
+        from hyperherd.results.braille import render_curves
+
+        write(render_curves(drawing, screen(_ROWS, sys.stdout)))
+        return 0
+    from hyperherd.results.plot import encoded, figure
+
+    form = arguments.output.suffix[1:].lower()
+    write_file(arguments.output, encoded(figure(drawing), form), force=arguments.force)
+    say(f"wrote {arguments.output}")
+    return 0
+
+
+def _image(text: str) -> Path:
+    path = Path(text)
+    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
+        raise argparse.ArgumentTypeError(f"{text!r} must end in .png, .pdf or .svg")
+    return path
+
+
+def _look(arguments: argparse.Namespace) -> Look:
+    from hyperherd.results.curves import Look
+
+    return Look(
+        metric=arguments.drawn,
+        right=arguments.right,
+        hue=arguments.hue,
+        band=arguments.band,
+        smooth=arguments.smooth,
+        window=arguments.window,
+        x=arguments.x,
+        y_range=tuple(arguments.range) if arguments.range else None,
+        log_x=arguments.log_x,
+        log_y=arguments.log_y,
+        most=arguments.lines or None,
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} curves",
+        description="Draw how a metric went, in the terminal or into a file for a paper.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("drawn", metavar="METRIC", help="what to draw")
+    add_choice(parser)
+    add("-o", "--output", type=_image, metavar="FILE", help="write a .png, .pdf or .svg (needs matplotlib)")
+    add("--force", action="store_true", help="replace the file if it exists")
+    add("--hue", metavar="PARAM", help="one line for each value of this parameter (default: for each configuration)")
+    add(
+        "--band", choices=("std", "sem", "range", "none"), default="std", help="around a mean over seeds (default: std)"
+    )
+    smoothing = parser.add_mutually_exclusive_group()
+    smoothing.add_argument("--smooth", type=float, metavar="WEIGHT", help="exponential moving average, 0 to below 1")
+    smoothing.add_argument("--window", type=int, metavar="STEPS", help="sliding mean over so many logged steps")
+    add("--x", choices=("step", "time"), default="step", help="the horizontal axis (default: step)")
+    add("--log-x", action="store_true", help="logarithmic steps or time")
+    add("--log-y", action="store_true", help="logarithmic values")
+    add("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="the ends of the metric's axis")
+    add("--right", metavar="METRIC", help="a second metric, on an axis of its own")
+    add(
+        "-n",
+        dest="lines",
+        type=int,
+        default=10,
+        metavar="N",
+        help="at most N lines, the best ones; 0: all (default: 10)",
+    )
+    parser.set_defaults(metric=None, direction=None)
+    return parser

@@ -1,0 +1,324 @@
+"""Curves of metrics over steps or time: those of single trials, and their mean with a band over seeds.
+
+At each x the mean is over the trials that have been there: values between two logged steps are interpolated, and none
+is made up before a trial's first step or after its last.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from hyperherd.errors import FormatError, ResultsError, nearest
+from hyperherd.results.cells import Gap, exact, setting
+from hyperherd.results.objective import MAXIMIZE, direction_of
+from hyperherd.results.smoothing import Moments, ema, sliding
+from hyperherd.results.trial import Trial
+
+if TYPE_CHECKING:
+    from hyperherd.results.trials import Trials
+
+BANDS = ("std", "sem", "range", "none")
+AXES = ("step", "time")
+MOST_LINES = 10
+_FINEST = 1000
+"""Points of a mean at most; a single trial's curve keeps all of its own."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What is asked of a drawing."""
+
+    metric: str
+    right: str | None = None
+    """Another metric, on an axis of its own."""
+    hue: str | None = None
+    """One line per value of this parameter; None: one per configuration."""
+    band: str = "std"
+    """What the band around a mean shows: ``std``, ``sem``, ``range`` or ``none``."""
+    smooth: float | None = None
+    """Weight of an exponential moving average, 0 to below 1."""
+    window: int | None = None
+    """Steps of a sliding mean; the band of a single trial is then the std within the window."""
+    x: str = "step"
+    """``step``, or ``time`` in seconds since the trial's first value."""
+    y_range: tuple[float, float] | None = None
+    """The ends of the axis of the metric; None: those of the lines."""
+    log_x: bool = False
+    log_y: bool = False
+    most: int | None = MOST_LINES
+    """Lines at most, the best ones; None: all."""
+
+    def checked(self, trials: Trials) -> Look:
+        """Return it with the metrics' names as they were logged.
+
+        Raises:
+            ResultsError: something in it cannot be; the message says what would be right.
+        """
+        if self.band not in BANDS:
+            raise ResultsError(f"{self.band!r} is no band: use {', '.join(BANDS)}")
+        if self.x not in AXES:
+            raise ResultsError(f"x cannot be {self.x!r}: use {' or '.join(AXES)}")
+        if self.smooth is not None and self.window is not None:
+            raise ResultsError("smooth (a moving average) and window (a sliding mean) exclude each other")
+        if self.smooth is not None and not 0 <= self.smooth < 1:
+            raise ResultsError(f"smooth is the weight of what came before: 0 to below 1, not {self.smooth:g}")
+        if self.window is not None and self.window < 1:
+            raise ResultsError(f"a window has at least 1 step, not {self.window}")
+        if self.y_range is not None and not self.y_range[0] < self.y_range[1]:
+            raise ResultsError(
+                f"a range goes from a low to a high value, not from {self.y_range[0]} to {self.y_range[1]}"
+            )
+        if self.hue is not None and self.hue not in trials.params:
+            known = ", ".join(trials.params) or "none"
+            raise ResultsError(
+                f"no trial has a parameter {self.hue!r}{nearest(self.hue, trials.params)}; there are: {known}"
+            )
+        right = None if self.right is None else _known_metric(self.right, trials)
+        return replace(self, metric=_known_metric(self.metric, trials), right=right)
+
+
+@dataclass(frozen=True)
+class Curve:
+    """The values of one metric of one trial, x ascending."""
+
+    xs: Sequence[float]
+    ys: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a drawing."""
+
+    label: str
+    trials: tuple[Trial, ...]
+    xs: list[float]
+    ys: list[float]
+    """NaN where there is a gap."""
+    raw: list[float] | None
+    """The line as it was before it was smoothed, if it was."""
+    low: list[float]
+    """The band; NaN where there is none."""
+    high: list[float]
+    best: tuple[float, float] | None
+    """The best point of the line as it is drawn; None if nothing tells whether more of the metric is better."""
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """All that is to be drawn."""
+
+    look: Look
+    lines: list[Line]
+    right: list[Line]
+    """The lines of the second metric, in the same order; a label without a line there is missing."""
+    notes: list[str]
+    """What someone who sees the drawing must know."""
+
+
+def draw(trials: Trials, look: Look) -> Drawing:
+    """Return what `look` asks for.
+
+    Raises:
+        ResultsError: it asks for something that cannot be, or no trial has logged the metric with steps.
+    """
+    look = look.checked(trials)
+    wanted = [look.metric] if look.right is None else [look.metric, look.right]
+    curves, notes = read_curves(trials, wanted, look.x)
+    groups = _groups(trials, look)
+    lines = _lines(groups, curves, look.metric, look, trials)
+    if not lines:
+        raise ResultsError(f"no trial has a curve of {look.metric!r}: it was logged without steps")
+    if look.most is not None and len(lines) > look.most:
+        notes.append(f"{len(lines) - look.most} more lines are not shown; these are the best ones")
+        lines = lines[: look.most]
+    shown = {line.label for line in lines}
+    right = [] if look.right is None else _lines(groups, curves, look.right, look, trials)
+    return Drawing(look, lines, [line for line in right if line.label in shown], notes)
+
+
+def read_curves(
+    trials: Iterable[Trial], names: Sequence[str], x: str = "step"
+) -> tuple[dict[tuple[Trial, str], Curve], list[str]]:
+    """Return the curve of each trial and metric that has one, and a note for each trial that cannot be read."""
+    curves: dict[tuple[Trial, str], Curve] = {}
+    notes = []
+    for trial in trials:
+        if trial.dir is None or not any(name in trial.metrics for name in names):
+            continue
+        try:
+            curves.update({(trial, name): curve for name, curve in _read(trial, names, x).items()})
+        except (OSError, FormatError) as error:
+            notes.append(f"the curves of trial {trial.label} are left out: {error}")
+    return curves, notes
+
+
+def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, Curve]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    table = trial.history(*names)
+    table = table.filter(pc.is_valid(table["value"]))
+    found = {}
+    for name in names:
+        rows = table.filter(pc.equal(table["metric"], name)) if len(names) > 1 else table
+        if x == "time":
+            rows = rows.filter(pc.is_valid(rows["time"])).sort_by("time")
+            micros = pc.cast(rows["time"], pa.int64()).to_pylist()
+            xs = [(moment - micros[0]) / 1e6 for moment in micros]
+        else:
+            xs = rows["step"].to_pylist()
+        if xs:
+            found[name] = Curve(xs, rows["value"].to_pylist())
+    return found
+
+
+def mean_curve(curves: Sequence[Curve], band: str) -> tuple[list[float], list[float], list[float], list[float]]:
+    """Return x, mean, and the lower and upper edge of the band over `curves`.
+
+    The grid is all of their own steps; beyond a thousand it is that many of them.
+    """
+    grid = sorted({x for curve in curves for x in curve.xs})
+    if len(grid) > _FINEST:
+        grid = [grid[round(place * (len(grid) - 1) / (_FINEST - 1))] for place in range(_FINEST)]
+    columns = [_at(curve, grid) for curve in curves]
+    means, low, high = [], [], []
+    for values in zip(*columns, strict=True):
+        known = [value for value in values if math.isfinite(value)]
+        moments = Moments()
+        for value in known:
+            moments = moments.merged(Moments.of(value))
+        edges = _edges(moments, known, band)
+        means.append(moments.mean)
+        low.append(edges[0])
+        high.append(edges[1])
+    return grid, means, low, high
+
+
+def _edges(moments: Moments, known: Sequence[float], band: str) -> tuple[float, float]:
+    if moments.count < 2 or band == "none":
+        return math.nan, math.nan
+    if band == "range":
+        return min(known), max(known)
+    half = moments.std / math.sqrt(moments.count) if band == "sem" else moments.std
+    return moments.mean - half, moments.mean + half
+
+
+def _at(curve: Curve, grid: Sequence[float]) -> list[float]:
+    """Return the curve's values on `grid`, interpolated between its points; NaN outside of them."""
+    points = [(x, y) for x, y in zip(curve.xs, curve.ys, strict=True) if math.isfinite(y)]
+    if not points:
+        return [math.nan] * len(grid)
+    xs = [x for x, _ in points]
+    values = []
+    for x in grid:
+        place = bisect_left(xs, x)
+        if place < len(xs) and xs[place] == x:
+            values.append(points[place][1])
+        elif 0 < place < len(xs):
+            (x0, y0), (x1, y1) = points[place - 1], points[place]
+            values.append(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
+        else:
+            values.append(math.nan)
+    return values
+
+
+def _groups(trials: Trials, look: Look) -> dict[str, list[Trial]]:
+    """Return the trials of each line, by its label."""
+    groups: dict[str, list[Trial]] = {}
+    if look.hue is not None:
+        for trial in trials:
+            groups.setdefault(f"{look.hue}={_text(trials.setting(trial, look.hue))}", []).append(trial)
+        return groups
+    for group in trials.seeds():
+        told = " ".join(
+            f"{name}={_text(value)}" for name, value in group.settings.items() if not isinstance(value, Gap)
+        )
+        one = f"trial {group.trials[0].label}"
+        label = told or (one if len(group.trials) == 1 else "all trials")
+        # Trials of several sweeps may differ in what no parameter tells.
+        groups.setdefault(label if label not in groups else f"{label} ({one})", []).extend(group.trials)
+    return groups
+
+
+def _text(value: Any) -> str:
+    return value.value if isinstance(value, Gap) else setting(value)
+
+
+def _lines(
+    groups: dict[str, list[Trial]],
+    curves: dict[tuple[Trial, str], Curve],
+    metric: str,
+    look: Look,
+    trials: Trials,
+) -> list[Line]:
+    """Return the lines of `metric`, best end first if it is known what is better."""
+    direction = _direction(metric, trials)
+    lines = []
+    for label, members in groups.items():
+        shown = tuple(trial for trial in members if (trial, metric) in curves)
+        if shown:
+            lines.append(_line(label, shown, [curves[trial, metric] for trial in shown], look, direction))
+    if direction is None:
+        return lines
+    sign = -1 if direction == MAXIMIZE else 1
+    return sorted(lines, key=lambda line: _sort_key(line, sign))
+
+
+def _sort_key(line: Line, sign: int) -> tuple[bool, float]:
+    end = next((y for y in reversed(line.ys) if math.isfinite(y)), math.nan)
+    return math.isnan(end), 0.0 if math.isnan(end) else sign * end
+
+
+def _line(label: str, trials: tuple[Trial, ...], curves: list[Curve], look: Look, direction: str | None) -> Line:
+    if len(curves) == 1:
+        xs, raw = list(curves[0].xs), list(curves[0].ys)
+        ys = smoothed(raw, look)
+        low, high = _within(raw, look)
+    else:
+        xs, raw, *edges = mean_curve(curves, look.band)
+        ys, low, high = (smoothed(part, look) for part in (raw, *edges))
+    return Line(label, trials, xs, ys, None if ys == raw else raw, low, high, _best(xs, ys, direction))
+
+
+def _within(values: Sequence[float], look: Look) -> tuple[list[float], list[float]]:
+    """Return the band of a single trial: one standard deviation of the values within the window, if there is one."""
+    if not look.window or look.band == "none":
+        return [math.nan] * len(values), [math.nan] * len(values)
+    moments = sliding(values, look.window)
+    return [item.mean - item.std for item in moments], [item.mean + item.std for item in moments]
+
+
+def smoothed(values: Sequence[float], look: Look) -> list[float]:
+    """Return `values` smoothed as `look` asks."""
+    if look.window:
+        return [item.mean for item in sliding(values, look.window)]
+    return ema(values, look.smooth) if look.smooth else list(values)
+
+
+def _best(xs: Sequence[float], ys: Sequence[float], direction: str | None) -> tuple[float, float] | None:
+    points = [(x, y) for x, y in zip(xs, ys, strict=True) if math.isfinite(y)]
+    if not points or direction is None:
+        return None
+    choose: Any = max if direction == MAXIMIZE else min
+    best: tuple[float, float] = choose(points, key=lambda point: point[1])
+    return best
+
+
+def _direction(metric: str, trials: Trials) -> str | None:
+    objective = trials.objective
+    if objective is not None and objective.metric == metric:
+        return objective.direction
+    return direction_of(metric)
+
+
+def _known_metric(name: str, trials: Trials) -> str:
+    known = trials.metric_names
+    bare = name if name in known else name.removeprefix("metric.")
+    if bare not in known:
+        told = ", ".join(map(exact, known)) or "none"
+        raise ResultsError(f"no trial has a metric {name!r}{nearest(name, known)}; there are: {told}")
+    return bare
