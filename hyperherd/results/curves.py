@@ -227,20 +227,24 @@ def _at(curve: Curve, grid: Sequence[float]) -> list[float]:
 
 
 def _groups(trials: Trials, look: Look) -> dict[str, list[Trial]]:
-    """Return the trials of each line, by its label."""
+    """Return the trials of each line, by its label; of several with one seed those that do not count are left out."""
     groups: dict[str, list[Trial]] = {}
+    configurations = trials.seeds()
+    twice = {trial for group in configurations for trial in group.superseded}
     if look.hue is not None:
         for trial in trials:
-            groups.setdefault(f"{look.hue}={_text(trials.setting(trial, look.hue))}", []).append(trial)
+            if trial not in twice:
+                groups.setdefault(f"{look.hue}={_text(trials.setting(trial, look.hue))}", []).append(trial)
         return groups
-    for group in trials.seeds():
+    for group in configurations:
         told = " ".join(
             f"{name}={_text(value)}" for name, value in group.settings.items() if not isinstance(value, Gap)
         )
         one = f"trial {group.trials[0].label}"
         label = told or (one if len(group.trials) == 1 else "all trials")
         # Trials of several sweeps may differ in what no parameter tells.
-        groups.setdefault(label if label not in groups else f"{label} ({one})", []).extend(group.trials)
+        members = [trial for trial in group.trials if trial not in twice]
+        groups.setdefault(label if label not in groups else f"{label} ({one})", []).extend(members)
     return groups
 
 

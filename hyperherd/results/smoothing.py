@@ -9,8 +9,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-Point = tuple[float, float]
-
 
 @dataclass(frozen=True)
 class Moments:
@@ -86,24 +84,27 @@ def ema(values: Sequence[float], weight: float) -> list[float]:
     return smoothed
 
 
-def thin(points: Sequence[Point], most: int) -> list[Point]:
-    """Return at most `most` of the points: the first, the last, and the extremes of equal stretches between.
+def thin(values: Sequence[float], most: int) -> list[int]:
+    """Return the places of at most `most` of the values: both ends, and the extremes of equal stretches between.
 
     Args:
-        points: in the order of x.
+        values: the curve.
         most: at least 4.
     """
-    if len(points) <= most:
-        return list(points)
+    if len(values) <= most:
+        return list(range(len(values)))
     stretches = (most - 2) // 2
-    inner = len(points) - 2
-    kept = [points[0]]
+    inner = len(values) - 2
+    kept = [0]
     for number in range(stretches):
         start, end = 1 + inner * number // stretches, 1 + inner * (number + 1) // stretches
-        finite = [place for place in range(start, end) if math.isfinite(points[place][1])]
-        if not finite:
-            kept.append(points[start])
-            continue
-        extremes = {min(finite, key=lambda place: points[place][1]), max(finite, key=lambda place: points[place][1])}
-        kept += [points[place] for place in sorted(extremes)]
-    return [*kept, points[-1]]
+        kept += sorted(start + place for place in _extremes(values[start:end]))
+    return [*kept, len(values) - 1]
+
+
+def _extremes(values: Sequence[float]) -> set[int]:
+    """Return the places of the least and the greatest finite value; the first place if no value is finite."""
+    if not math.isfinite(sum(values)):
+        finite = [place for place, value in enumerate(values) if math.isfinite(value)] or [0]
+        return {min(finite, key=values.__getitem__), max(finite, key=values.__getitem__)}
+    return {values.index(min(values)), values.index(max(values))}

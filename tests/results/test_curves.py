@@ -67,6 +67,15 @@ def test_beyond_the_end_of_a_seed_the_mean_is_of_the_others(seeds: SweepBuilder)
     assert math.isnan(line.high[2])
 
 
+def test_of_two_trials_with_one_seed_the_newest_counts(seeds: SweepBuilder) -> None:
+    log(seeds, [0.3, 0.4, 0.9], {"lr": 0.1, "seed": 1})
+    for number, ended in ((1, 1000.0), (4, 2000.0)):
+        record = json.loads(seeds.file(number).read_text())
+        seeds.file(number).write_text(json.dumps({**record, "ended": ended}))
+    assert lines(seeds)["lr=0.1"].ys == pytest.approx([0.2, 0.4, 0.75])
+    assert [trial.number for trial in lines(seeds, hue="lr")["lr=0.1"].trials] == [0, 4]
+
+
 @pytest.mark.parametrize(
     ("band", "low", "high"),
     [("range", 0.1, 0.3), ("sem", 0.2 - 0.1, 0.2 + 0.1), ("none", NAN, NAN)],

@@ -1,0 +1,31 @@
+// Failures, grouped by what happened and where, with what their trials share and how to run them again.
+
+function showFailures() {
+  const found = data.failures;
+  if (!found) return;
+  const shared = Object.entries(found.shared);
+  fill('failures', 'Failures', `${plural(found.total, 'trial')} did not end well`,
+    shared.length ? el('div', { class: 'tools' }, 'all of them have ', settings(shared)) : null,
+    ...found.groups.map((group, place) => failureGroup(group, place < 2)),
+    found.more ? el('p', { class: 'empty' }, `and ${plural(found.more, 'more group')}`) : null,
+    found.again.length ? el('div', { class: 'again' }, el('p', { class: 'muted' }, 'run them again, keeping what is done'), found.again.map(commandBox),
+      found.more_again ? el('p', { class: 'muted' }, `and ${plural(found.more_again, 'more command')}: herd-results failures`) : null) : null);
+}
+
+function failureGroup(group, open) {
+  const shared = Object.entries(group.shared);
+  const only = group.finished === 0 ? 'all have, and no finished trial has,' : `all have, and ${plural(group.finished ?? 0, 'finished trial')} too,`;
+  return el('details', { open },
+    el('summary', {}, el('b', {}, group.kind), ` × ${group.trials.length}`, group.where ? el('span', { class: 'mono' }, `  ${group.where}`) : null,
+      group.message ? el('div', { class: 'muted' }, group.message) : null),
+    el('div', { class: 'tools', style: { margin: '10px 0 0' } },
+      el('span', {}, `${group.trials.length === 1 ? 'trial' : 'trials'} `, trialLinks(group.trials)),
+      shared.length ? el('span', { class: 'settings' }, only, settings(shared)) : settings(group.trials.length === 1 ? trialSettings(group.trials[0]) : [])),
+    group.traceback ? el('pre', { tabIndex: 0, aria: { label: 'traceback' } }, group.traceback) : null,
+    group.command ? commandBox(group.command) : null);
+}
+
+function trialLinks(trials) {
+  const links = trials.slice(0, 12).map((trial) => el('a', { href: '#trials', on: { click: () => openTrial(trial) } }, data.trials.label[trial]));
+  return el('span', {}, links.flatMap((link, place) => (place ? [', ', link] : [link])), trials.length > 12 ? ` and ${trials.length - 12} more` : null);
+}

@@ -1,0 +1,124 @@
+// The page as a whole: theme, filter, navigation, and the order in which its parts come up.
+
+const SECTIONS = [['configurations', 'Configurations'], ['parallel', 'Parallel'], ['effects', 'What matters'], ['curves', 'Curves'],
+  ['failures', 'Failures'], ['timeline', 'Timeline'], ['compare', 'Compare'], ['trials', 'Trials'], ['provenance', 'About']];
+
+function setTheme(name) {
+  document.documentElement.dataset.theme = name;
+  const button = byId('theme');
+  button.textContent = name === 'dark' ? '☀' : '☾';
+  button.title = `switch to ${name === 'dark' ? 'light' : 'dark'}`;
+}
+
+function startTheme() {
+  const dark = window.matchMedia('(prefers-color-scheme: dark)');
+  setTheme(dark.matches ? 'dark' : 'light');
+  const change = (name) => { setTheme(name); repaint(); };
+  dark.addEventListener('change', () => change(dark.matches ? 'dark' : 'light'));
+  byId('theme').addEventListener('click', () => change(theme() === 'dark' ? 'light' : 'dark'));
+  let before = 'light';
+  window.addEventListener('beforeprint', () => { before = theme(); change('light'); for (const self of [...charts]) self.refresh(); });
+  window.addEventListener('afterprint', () => change(before));
+}
+
+/** Draw again what has colours of its own. */
+function repaint() {
+  showSummary();
+  byId('parallel').querySelector('.ramp')?.replaceWith(rampLegend());
+  redrawCharts();
+}
+
+function setFilter(text) {
+  const input = byId('filter');
+  input.value = text;
+  applyFilter();
+}
+
+function applyFilter() {
+  const input = byId('filter');
+  try {
+    selection.terms = parseFilter(input.value);
+    input.setCustomValidity('');
+    input.title = '';
+  } catch (error) {
+    input.setCustomValidity(error.message);
+    input.title = error.message;
+  }
+  input.classList.toggle('wrong', !input.validity.valid);
+  if (!input.validity.valid) return;
+  // The address holds the filter, so that a view can be shared.
+  history.replaceState(null, '', input.value ? `#?${new URLSearchParams({ filter: input.value })}` : location.hash.startsWith('#?') ? '#' : location.hash);
+  selectionChanged();
+}
+
+function clearSelection() {
+  byId('filter').value = '';
+  selection.terms = [];
+  selection.clearBrushes?.();
+  applyFilter();
+}
+
+function startFilter() {
+  let typing = 0;
+  byId('filter').addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(applyFilter, count > 2000 ? 250 : 80); });
+  byId('search').addEventListener('submit', (event) => { event.preventDefault(); applyFilter(); byId('filter').reportValidity(); });
+  byId('clear').addEventListener('click', clearSelection);
+  document.addEventListener('keydown', (event) => {
+    const typing_ = ['INPUT', 'SELECT', 'TEXTAREA'].includes(document.activeElement?.tagName);
+    if (event.key === '/' && !typing_) { event.preventDefault(); byId('filter').focus(); }
+    if (event.key === 'Escape' && document.activeElement === byId('filter')) clearSelection();
+  });
+  selection.listeners.unshift(() => {
+    const pill = byId('selection');
+    pill.textContent = selectsAll() ? '' : `${selection.size.toLocaleString('en')} of ${count.toLocaleString('en')}`;
+    pill.classList.toggle('active', !selectsAll());
+    byId('clear').hidden = selectsAll() && !byId('filter').value && !selection.brushes.size;
+  });
+  selection.listeners.push(() => { const after = selection.after; selection.after = null; after?.(); });
+}
+
+function showNavigation() {
+  const links = SECTIONS.filter(([id]) => !byId(id).hidden).map(([id, text]) => [id, el('a', { href: `#${id}` }, text)]);
+  byId('nav').replaceChildren(...links.map(([, link]) => link));
+  const watcher = new IntersectionObserver((entries) => {
+    for (const entry of entries.filter((item) => item.isIntersecting)) {
+      for (const [id, link] of links) if (id === entry.target.id) link.setAttribute('aria-current', 'true'); else link.removeAttribute('aria-current');
+    }
+  }, { rootMargin: '-30% 0px -60% 0px' });
+  for (const id of ['top', ...links.map(([name]) => name)]) watcher.observe(byId(id));
+}
+
+function showProvenance() {
+  const pairs = [['made by', `HyperHerd ${data.made_by.version}, Python ${data.made_by.python}, on ${date(data.made)}`], ['command', data.made_by.command], ['ranking', data.ranking],
+    ...data.sweeps.slice(0, 20).map((sweep) => ['sweep', [sweep.name, sweep.dir, sweep.problem].filter(Boolean).join(' · ')]),
+    ...data.notes.map((note) => ['left out', note])].filter(([, text]) => text);
+  const kinds = data.provenance.kinds;
+  const keys = [...new Set(kinds.flatMap((kind) => Object.keys(kind)))];
+  const told = keys.map((key) => {
+    const values = [...new Set(kinds.map((kind) => own(kind, key)).filter(Boolean))];
+    return [key, values.slice(0, 8).join(', ') + (values.length > 8 ? `, and ${values.length - 8} more` : '')];
+  });
+  fill('provenance', 'About this report', 'where it comes from and where its trials ran',
+    el('dl', {}, [...pairs, ...told].flatMap(([key, text]) => [el('dt', {}, key), el('dd', {}, text)])));
+}
+
+async function start() {
+  startTheme();
+  await loadData();
+  select_();
+  startFilter();
+  for (const show of [showSummary, showConfigurations, showParallel, showEffects, showCurves, showFailures, showTimeline, showCompare, showTable, showProvenance]) show();
+  // The listener that was added first opens a trial, which is possible once the table has followed.
+  selection.listeners.push(selection.listeners.splice(1, 1)[0]);
+  showNavigation();
+  const shared = location.hash.startsWith('#?') ? new URLSearchParams(location.hash.slice(2)).get('filter') : '';
+  if (shared) setFilter(shared);
+  document.documentElement.dataset.ready = 'yes';
+}
+
+start().catch((error) => {
+  const broken = byId('broken');
+  broken.hidden = false;
+  broken.textContent = `This report cannot be shown: ${error.message}`;
+  console.error(error);
+});

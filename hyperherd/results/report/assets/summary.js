@@ -1,0 +1,74 @@
+// The head of the page: what was swept, where it stands, what is best and how to have it again.
+
+function showSummary() {
+  byId('brand').textContent = data.title;
+  const environment = data.provenance.kinds[0] ?? {};
+  const scripts = [...new Set(data.sweeps.map((sweep) => sweep.script).filter(Boolean))].join(', ');
+  const told = [scripts, environment.commit ? `commit ${environment.commit.slice(0, 10)}` : '', `report of ${date(data.made)}`];
+  byId('top').replaceChildren(
+    el('div', { class: 'title' }, el('h1', {}, data.title), el('p', { class: 'muted' }, told.filter(Boolean).join(' · '))),
+    stateBar(),
+    stateChips(),
+    el('div', { class: 'cards' }, bestConfiguration(), bestTrial(), effort(), reproduce()),
+    sameInAll(),
+  );
+}
+
+function stateBar() {
+  const parts = Object.entries(data.counts).map(([state, number]) =>
+    el('i', { style: { flex: String(number), background: stateColour(state) } }));
+  return el('div', { class: 'progress', aria: { hidden: 'true' } }, parts);
+}
+
+function stateChips() {
+  const chips = Object.entries(data.counts).map(([state, number]) => el('button', {
+    type: 'button', class: `chip ${state}`, title: `show the ${state} trials only`, on: { click: () => setFilter(`state=${state}`) },
+  }, el('i'), `${number.toLocaleString('en')} ${state}`));
+  return el('div', { class: 'states' }, el('strong', { class: 'num' }, plural(count, 'trial')), chips,
+    isFinite_(data.left) ? el('span', { class: 'muted' }, `the running ones need about ${duration(data.left)} more`) : null);
+}
+
+function card(what, ...children) {
+  return el('div', { class: 'card' }, el('div', { class: 'what' }, what), ...children);
+}
+
+function bestConfiguration() {
+  const best = data.configurations?.find((item) => item.n > 1 && item.rank === 1);
+  if (!best) return null;
+  const spread = best.std === null ? null : el('small', {}, ` ± ${error_(best.std)}`);
+  return card(`best configuration, mean ${data.objective.label} of ${best.n} seeds`,
+    el('div', { class: 'big' }, measure(best.mean), spread), settings(Object.entries(best.params)));
+}
+
+function bestTrial() {
+  if (!data.objective?.ranked) {
+    return card('best trial', el('div', { class: 'big' }, '–'), el('p', { class: 'muted' }, data.ranking));
+  }
+  const { label, direction } = data.objective;
+  return card(`best trial, ${label} (${direction === 'maximize' ? 'higher' : 'lower'} is better)`,
+    el('div', { class: 'big' }, measure(data.objective.values[0]), el('small', {}, `  ${trialName(0)}`)),
+    settings(trialSettings(0)));
+}
+
+function effort() {
+  const times = data.trials.seconds.filter(isFinite_);
+  if (!times.length) return null;
+  const total = times.reduce((sum, value) => sum + value, 0);
+  const starts = data.trials.started.filter(isFinite_);
+  const told = starts.length ? `first started ${date(starts.reduce((low, value) => Math.min(low, value)))}` : '';
+  return card('time spent by all trials', el('div', { class: 'big' }, duration(total)),
+    el('p', { class: 'muted' }, `${duration(total / times.length)} a trial`), el('p', { class: 'muted' }, told));
+}
+
+function reproduce() {
+  if (!data.objective?.ranked || !data.trials.command[0]) return null;
+  const box = card(`run the best trial again`, commandBox(data.trials.command[0]));
+  box.classList.add('wide');
+  return box;
+}
+
+function sameInAll() {
+  const pairs = Object.entries(data.constant);
+  if (!pairs.length) return null;
+  return el('div', { class: 'settings' }, el('span', { class: 'muted' }, 'the same in all'), settings(pairs));
+}

@@ -1,0 +1,141 @@
+"""What the other rooms found out, as plain data over the places of trials: configurations, effects, failures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from hyperherd.results.cells import Gap, setting
+from hyperherd.results.effects import Contrast, Effect, effects
+from hyperherd.results.failures import FailureGroup, failures
+from hyperherd.results.reproduce import Command
+from hyperherd.results.seeds import Group
+from hyperherd.results.text import from_here
+from hyperherd.results.trial import Trial
+from hyperherd.results.trials import Trials
+
+_MOST_GROUPS = 50
+_MOST_CONTRASTS = 12
+_MOST_COMMANDS = 3
+_LONGEST_MESSAGE = 500
+_LONGEST_TRACEBACK = 20_000
+
+Places = Mapping[Trial, int]
+
+
+def configurations(trials: Trials, places: Places) -> list[dict[str, Any]]:
+    """Return the configurations with the spread of the objective over their seeds, best first."""
+    objective = trials.objective
+    if objective is None:
+        return []
+    groups = trials.seeds()
+    ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
+    found = []
+    for group in groups:
+        spread = group.judged(objective)
+        low, high = spread.bounds("ci")
+        found.append(
+            {
+                "params": {name: text(value) for name, value in group.settings.items() if value != Gap.NOT_APPLICABLE},
+                "trials": [places[trial] for trial in group.trials],
+                "rank": ranks.get(id(group)),
+                "n": spread.n,
+                "planned": group.planned,
+                "mean": spread.mean,
+                "std": spread.std,
+                "low": low,
+                "high": high,
+                "values": list(spread.values),
+                "twice": [places[trial] for trial in group.superseded],
+                "flag": _flag(group),
+            }
+        )
+    return found
+
+
+def _flag(group: Group) -> str:
+    """Return what is amiss with the seeds of a configuration."""
+    missing = [f"{trial.label} ({trial.state})" for trial in group.missing]
+    twice = [trial.label for trial in group.superseded]
+    parts = [f"no value: {', '.join(missing)}" if missing else "", f"done twice: {', '.join(twice)}" if twice else ""]
+    return "; ".join(part for part in parts if part)
+
+
+def what_matters(trials: Trials) -> dict[str, Any] | None:
+    """Return the share of variance and the matched pairs of each parameter; None if nothing can be said."""
+    if trials.objective is None or len(trials.ranked) < 3:
+        return None
+    found = effects(trials)
+    return {
+        "trials": found.trials,
+        "left_out": found.left_out,
+        "noise": None if found.noise is None else {"std": found.noise.std, "share": found.noise.share},
+        "parameters": [_effect(effect) for effect in found.parameters],
+    }
+
+
+def _effect(effect: Effect) -> dict[str, Any]:
+    return {
+        "name": effect.parameter,
+        "share": effect.share,
+        "unique": effect.unique,
+        "chance": effect.chance,
+        "over": effect.over,
+        "contrasts": [_contrast(contrast) for contrast in effect.contrasts[:_MOST_CONTRASTS]],
+        "more": max(0, len(effect.contrasts) - _MOST_CONTRASTS),
+    }
+
+
+def _contrast(contrast: Contrast) -> dict[str, Any]:
+    return {
+        "value": text(contrast.value),
+        "against": text(contrast.against),
+        "pairs": contrast.pairs,
+        "wins": contrast.wins,
+        "mean": contrast.mean,
+        "sem": contrast.sem,
+    }
+
+
+def what_failed(trials: Trials, places: Places) -> dict[str, Any] | None:
+    """Return the failures in groups; None if there are none."""
+    found = failures(trials)
+    if not found.groups:
+        return None
+    return {
+        "total": len(found.trials),
+        "groups": [_failure(group, places) for group in found.groups[:_MOST_GROUPS]],
+        "more": max(0, len(found.groups) - _MOST_GROUPS),
+        "shared": _settings(found.shared.settings) if found.shared else {},
+        "again": [command.shell() for command in found.again[:_MOST_COMMANDS]],
+        "more_again": max(0, len(found.again) - _MOST_COMMANDS),
+    }
+
+
+def _failure(group: FailureGroup, places: Places) -> dict[str, Any]:
+    shared = group.shared
+    return {
+        "kind": group.kind,
+        "where": group.where,
+        "message": group.message[:_LONGEST_MESSAGE],
+        "trials": [places[trial] for trial in group.trials],
+        "shared": _settings(shared.settings) if shared else {},
+        "finished": shared.finished if shared else None,
+        "traceback": group.traceback[-_LONGEST_TRACEBACK:],
+        "command": command_of(group.trials[0]),
+    }
+
+
+def command_of(trial: Trial) -> str:
+    """Return what to type to run the trial alone; its overrides if its script is not known."""
+    argv: Iterable[str] = trial.command or trial.overrides
+    return Command(tuple(from_here(part) if part == trial.script else part for part in argv)).shell()
+
+
+def text(value: Any) -> str:
+    """Return the value of a parameter for people."""
+    return value.value if isinstance(value, Gap) else setting(value)
+
+
+def _settings(values: Mapping[str, Any]) -> dict[str, str]:
+    return {name: text(value) for name, value in values.items()}

@@ -1,0 +1,166 @@
+"""The data of a report, as plain as JSON: columns over the trials, in the order of their rank.
+
+A trial is known by its place in these columns. Parameters are coded: each column has its different values once.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from hyperherd import __version__
+from hyperherd.results.cells import exact, is_number, setting
+from hyperherd.results.columns import sweep_labels
+from hyperherd.results.objective import direction_of, interest
+from hyperherd.results.report.findings import command_of, configurations, what_failed, what_matters
+from hyperherd.results.report.sampling import MOST_READ, sample_curves
+from hyperherd.results.text import ranking
+from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials import Trials
+
+SCHEMA = 1
+_MOST_METRICS = 40
+_LONGEST_TEXT = 500
+
+
+def gather(trials: Trials, command: str) -> tuple[dict[str, Any], list[str]]:
+    """Return the report's data, and what is missing in it."""
+    ordered = trials.sorted()
+    curves, notes = sample_curves(ordered)
+    metrics, left_out = _metrics(ordered)
+    if left_out:
+        notes.append(f"{len(left_out)} metrics are not in the report: {', '.join(left_out[:5])} ...")
+    labels = sweep_labels(ordered.sweeps)
+    places = {trial: place for place, trial in enumerate(ordered)}
+    document = {
+        "schema": SCHEMA,
+        "title": " + ".join(list(labels.values())[:3]) + (" ..." if len(labels) > 3 else ""),
+        "made": time.time(),
+        "made_by": {"version": __version__, "python": platform.python_version(), "command": command},
+        "objective": _objective(ordered),
+        "ranking": ranking(ordered),
+        "left": max((trial.eta for trial in ordered if trial.eta is not None), default=None),
+        "counts": {state.value: count for state, count in ordered.counts.items()},
+        "sweeps": [_sweep(sweep, label) for sweep, label in labels.items()],
+        "directions": {name: better for name in curves if (better := _direction(ordered, name))},
+        "constant": {name: setting(value) for name, value in ordered.constant.items()},
+        "params": [_param(ordered, name) for name in ordered.varying],
+        "metrics": metrics,
+        "trials": _columns(ordered),
+        "configurations": configurations(ordered, places),
+        "effects": what_matters(ordered),
+        "failures": what_failed(ordered, places),
+        "provenance": _provenance(ordered),
+        "curves": curves,
+        "notes": notes,
+    }
+    return document, notes
+
+
+def _objective(trials: Trials) -> dict[str, Any] | None:
+    objective = trials.objective
+    if objective is None:
+        return None
+    return {
+        "metric": objective.metric,
+        "label": objective.label,
+        "direction": objective.direction,
+        "source": objective.source,
+        "values": [objective.value(trial) for trial in trials],
+        "ranked": len(trials.ranked),
+    }
+
+
+def _direction(trials: Trials, metric: str) -> str | None:
+    objective = trials.objective
+    return objective.direction if objective and objective.metric == metric else direction_of(metric)
+
+
+def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
+    return {"name": label, "dir": str(sweep.dir), "script": Path(sweep.script).name, "problem": sweep.problem}
+
+
+def _param(trials: Trials, name: str) -> dict[str, Any]:
+    """Return a parameter's different values, sorted, and for each trial the place of its own; -1 where it has none."""
+    places: dict[str, Any] = {}
+    for trial in trials:
+        if name in trial.params:
+            places.setdefault(_token(trial.params[name]), trial.params[name])
+    numbers = all(is_number(value) and math.isfinite(value) for value in places.values())
+    ordered = sorted(places.items(), key=lambda item: item[1] if numbers else (str(type(item[1])), exact(item[1])))
+    codes = {token: code for code, (token, _) in enumerate(ordered)}
+    values = [
+        {"text": setting(value), "exact": exact(value), "number": value if numbers else None} for _, value in ordered
+    ]
+    found = [codes[_token(trial.params[name])] if name in trial.params else -1 for trial in trials]
+    return {"name": name, "numeric": numbers, "values": values, "codes": found}
+
+
+def _token(value: Any) -> str:
+    return f"{type(value).__name__} {exact(value)}"
+
+
+def _metrics(trials: Trials) -> tuple[list[dict[str, Any]], list[str]]:
+    first = trials.objective.metric if trials.objective else None
+    names = sorted(trials.metric_names, key=lambda name: (name != first, interest(name)))
+    columns = [
+        {"name": name, "values": [_cell(trial.value(name)) for trial in trials]} for name in names[:_MOST_METRICS]
+    ]
+    return columns, names[_MOST_METRICS:]
+
+
+def _cell(value: Any) -> Any:
+    """Return a measured value: a number as it is, anything else as text."""
+    if value is None or is_number(value):
+        return value
+    return exact(value)[:_LONGEST_TEXT]
+
+
+def _columns(trials: Trials) -> dict[str, list[Any]]:
+    sweeps = {sweep: place for place, sweep in enumerate(trials.sweeps)}
+    return {
+        "label": [trial.label for trial in trials],
+        "sweep": [sweeps[trial.sweep] for trial in trials],
+        "state": [trial.state.value for trial in trials],
+        "reason": [trial.reason[:_LONGEST_TEXT] for trial in trials],
+        "started": [trial.started for trial in trials],
+        "seconds": [trial.seconds for trial in trials],
+        "step": [trial.step for trial in trials],
+        "max_step": [trial.max_step for trial in trials],
+        "attempt": [trial.attempt for trial in trials],
+        "dir": [None if trial.dir is None else str(trial.dir) for trial in trials],
+        "command": [command_of(trial) for trial in trials],
+    }
+
+
+def _provenance(trials: Trials) -> dict[str, Any]:
+    """Return the different environments the trials ran in, and for each trial the place of its own; -1 if unknown."""
+    kinds: dict[str, int] = {}
+    places = []
+    for trial in trials if len(trials) <= MOST_READ else _first_of_each(trials):
+        told = _environment(trial)
+        places.append(-1 if told is None else kinds.setdefault(json.dumps(told, sort_keys=True), len(kinds)))
+    return {"kinds": [json.loads(kind) for kind in kinds], "of": places if len(places) == len(trials) else []}
+
+
+def _first_of_each(trials: Trials) -> Sequence[Trial]:
+    return list({trial.sweep: trial for trial in reversed(trials) if trial.started is not None}.values())
+
+
+def _environment(trial: Trial) -> dict[str, str] | None:
+    told = trial.provenance
+    if not told:
+        return None
+    git = told.get("git")
+    found = {name: told.get(name) for name in ("host", "python", "platform", "hyperherd")}
+    if isinstance(git, dict):
+        found["commit"] = f"{git.get('commit')}{' + changes' if git.get('dirty') else ''}"
+    packages = told.get("packages")
+    if isinstance(packages, dict):
+        found.update({f"{name} version": version for name, version in packages.items()})
+    return {str(name): str(value)[:_LONGEST_TEXT] for name, value in found.items() if value is not None}

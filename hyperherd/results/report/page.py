@@ -1,0 +1,84 @@
+"""One HTML file from plain data: template, style, scripts and data, under a policy that lets nothing else run or load.
+
+Data stands in a script element that is never executed, with ``<`` spelled as an escape, so that no text in it can end
+the element. Scripts and style are named in the policy by their hashes.
+"""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import hashlib
+import html
+import json
+from importlib import resources
+from typing import Any
+
+from hyperherd.records.files import strict
+
+_ECHARTS = "echarts/echarts.min.js"
+_SCRIPTS = (
+    "base.js",
+    "store.js",
+    "summary.js",
+    "configurations.js",
+    "parallel.js",
+    "effects.js",
+    "curves.js",
+    "failures.js",
+    "timeline.js",
+    "compare.js",
+    "table.js",
+    "main.js",
+)
+_PACKED = 1 << 20
+"""Bytes of JSON above which it is compressed; the browser unpacks it."""
+
+
+def page(document: dict[str, Any]) -> bytes:
+    """Return the file for what `gather` returned."""
+    style = _asset("report.css")
+    scripts = [_asset(_ECHARTS), "(() => {\n'use strict';\n" + "\n".join(map(_asset, _SCRIPTS)) + "\n})();\n"]
+    policy = "; ".join(
+        (
+            "default-src 'none'",
+            "script-src " + " ".join(map(_source, scripts)),
+            f"style-src {_source(style)}",
+            "img-src data:",
+            "base-uri 'none'",
+            "form-action 'none'",
+        )
+    )
+    parts = {
+        "@POLICY@": policy,
+        "@TITLE@": html.escape(document["title"]),
+        "@STYLE@": style,
+        "@DATA@": _data(document),
+        "@CHARTS@": scripts[0],
+        "@SCRIPT@": scripts[1],
+    }
+    text = _asset("report.html")
+    # Each place is filled once and what was filled in is not looked at again, so that data may hold "@SCRIPT@".
+    done = []
+    for mark, part in parts.items():
+        before, _, text = text.partition(mark)
+        done += [before, part]
+    return "".join([*done, text]).encode("utf-8", "backslashreplace")
+
+
+def _data(document: dict[str, Any]) -> str:
+    text = json.dumps(strict(document), ensure_ascii=True, allow_nan=False, default=str, separators=(",", ":"))
+    kind = "application/json"
+    if len(text) > _PACKED:
+        kind = "application/gzip"
+        text = base64.b64encode(gzip.compress(text.encode(), 6, mtime=0)).decode()
+    return f'<script id="data" type="{kind}">{text.replace("<", chr(92) + "u003c")}</script>'
+
+
+def _source(text: str) -> str:
+    """Return the hash by which the policy knows an inline script or style."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _asset(name: str) -> str:
+    return (resources.files("hyperherd.results.report") / "assets" / name).read_text("utf-8")

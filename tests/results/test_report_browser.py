@@ -1,0 +1,323 @@
+"""The report as a browser shows it: Chromium without a window, driven by playwright; skipped where either is absent."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from results.builder import SweepBuilder
+from results.showcase import showcase
+
+import hyperherd
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.trial import TrialError
+
+playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium is installed")
+
+QUIET = ("--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--no-first-run")
+HOSTILE = "</script><script>window.hacked=1</script><img src=x onerror=window.hacked=1>{a|b}"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, args=[*QUIET, "--disable-component-update"])
+        yield opened
+        opened.close()
+
+
+class Opened:
+    """A report in a browser, with everything that it said or asked for."""
+
+    def __init__(self, browser: Any, file: Path, **options: Any) -> None:
+        self.page = browser.new_page(viewport={"width": 1320, "height": 900}, **options)
+        self.said: list[str] = []
+        self.requests: list[str] = []
+        self.page.on("console", lambda message: self.said.append(message.text))
+        self.page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.goto(file.as_uri())
+        self.page.wait_for_selector("html[data-ready]", timeout=60_000)
+
+    def rows(self) -> int:
+        self.page.wait_for_timeout(250)
+        return int(self.page.locator("#trials tbody tr[data-trial]").count())
+
+    def column(self, place: int) -> list[str]:
+        return list(self.page.locator(f"#trials tbody tr[data-trial] td:nth-child({place})").all_inner_texts())
+
+    def drag(self, x: float, y0: float, y1: float) -> None:
+        """Drag along an axis of the parallel coordinates; 0 to 1 across and down the drawing."""
+        chart = self.page.locator("#parallel .chart")
+        chart.scroll_into_view_if_needed()
+        box = chart.bounding_box()
+        self.page.mouse.move(box["x"] + x, box["y"] + y0 * box["height"])
+        self.page.mouse.down()
+        self.page.mouse.move(box["x"] + x, box["y"] + (y0 + y1) / 2 * box["height"], steps=4)
+        self.page.mouse.move(box["x"] + x, box["y"] + y1 * box["height"], steps=4)
+        self.page.mouse.up()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    return hyperherd.load(showcase(folder / "multirun" / "lr_model_seed")).report(folder / "report.html")
+
+
+@pytest.fixture
+def opened(browser: Any, file: Path) -> Iterator[Opened]:
+    report = Opened(browser, file)
+    yield report
+    report.page.close()
+    assert report.said == []
+    assert [url for url in report.requests if not url.startswith(("data:", "blob:"))] == [file.as_uri()]
+
+
+def scrolled(page: Any) -> None:
+    """See every part once, so that what is drawn when it is seen is drawn."""
+    height = page.evaluate("document.documentElement.scrollHeight")
+    for top in range(0, height, 600):
+        page.evaluate(f"window.scrollTo({{top: {top}, behavior: 'instant'}})")
+        page.wait_for_timeout(50)
+
+
+def test_every_section_is_there_and_drawn(opened: Opened) -> None:
+    page = opened.page
+    scrolled(page)
+    titles = page.locator("section h2").all_inner_texts()
+    expected = ["Configurations", "Parallel coordinates", "What matters", "Curves", "Failures", "Timeline"]
+    assert titles == [*expected, "Compare two trials", "All trials", "About this report"]
+    assert page.title() == page.locator("h1").inner_text() == "lr_model_seed"
+    assert "20 completed" in page.locator(".states").inner_text()
+    assert page.locator(".hero .command").inner_text().startswith("python ")
+    blank = "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return !d.some(v => v) }"
+    drawn = page.locator(".chart canvas")
+    assert drawn.count() == 6  # intervals, parallel coordinates, two strips, curves, timeline
+    assert [place for place in range(6) if drawn.nth(place).evaluate(blank)] == []
+    assert opened.rows() == 24
+
+
+def test_a_brush_filters_the_table_the_configurations_and_the_curves(opened: Opened) -> None:
+    opened.drag(54, 0.90, 0.98)  # The lowest value of the first axis, lr.
+    assert opened.rows() == 6
+    assert set(opened.column(4)) == {"1e-4"}
+    assert opened.page.locator("#selection").inner_text() == "6 of 24"
+    assert opened.page.locator("#configurations tbody tr").count() == 2
+    assert all("lr=1e-4" in text for text in opened.page.locator("#curves .legend button").all_inner_texts())
+    opened.page.locator("#clear").click()
+    assert opened.rows() == 24
+    assert opened.page.locator("#selection").inner_text() == ""
+
+
+def test_two_brushes_and_a_filter_hold_together_and_a_click_lets_go(opened: Opened) -> None:
+    opened.drag(54, 0.90, 0.98)
+    look = (
+        "echarts.getInstanceByDom(document.querySelector('#parallel .chart')).getZr().storage.getDisplayList()"
+        ".filter(shape => shape.name === 'main' && shape.type === 'rect').map(shape => shape.style.opacity)"
+    )
+    assert opened.page.evaluate(look) == [0.22]
+    opened.page.locator("#filter").fill("seed!=0")
+    assert opened.rows() == 4
+    assert opened.page.evaluate(look) == [0.22]
+    opened.page.locator("#theme").click()
+    assert opened.rows() == 4
+    assert opened.page.evaluate(look) == [0.22]
+    opened.page.locator("#parallel .chart").scroll_into_view_if_needed()
+    box = opened.page.locator("#parallel .chart").bounding_box()
+    opened.page.mouse.click(box["x"] + 54, box["y"] + 0.5 * box["height"])
+    assert opened.rows() == 16
+
+
+@pytest.mark.parametrize(
+    ("text", "rows"),
+    [
+        ("lr=0.01", 6),
+        ("lr=0.01,1e-3 model=cnn", 6),
+        ("model!=cnn", 12),
+        ("val/acc>0.95 state=completed", 6),
+        ("state=failed", 2),
+        ("reason~nan", 1),
+        ("reason~NAN", 0),
+        ("train/loss!=3 lr!~e-4", 18),
+        ("epochs=50", 24),
+        ("stalled", 1),
+        ("nothing-like-this", 0),
+    ],
+)
+def test_the_filter_speaks_the_sweeps_language(opened: Opened, text: str, rows: int) -> None:
+    opened.page.locator("#filter").fill(text)
+    assert opened.rows() == rows
+
+
+def test_a_filter_that_means_nothing_says_so_and_changes_nothing(opened: Opened) -> None:
+    opened.page.locator("#filter").fill("learning=3")
+    assert opened.rows() == 24
+    assert "learning" in opened.page.locator("#filter").get_attribute("title")
+
+
+def test_the_address_carries_the_filter(opened: Opened, browser: Any, file: Path) -> None:
+    opened.page.locator("#filter").fill("lr=0.01 model=cnn")
+    opened.rows()
+    page = browser.new_page()
+    page.goto(opened.page.url)
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_timeout(250)
+    assert page.locator("#selection").inner_text() == "3 of 24"
+    page.close()
+
+
+def test_the_table_sorts_by_keyboard_and_opens_a_trial(opened: Opened) -> None:
+    page = opened.page
+    head = page.locator("#trials th button", has_text="train/loss")
+    head.focus()
+    page.keyboard.press("Enter")
+    losses = [float(text) for text in opened.column(8)]
+    assert losses == sorted(losses)
+    assert page.locator("#trials th[aria-sort=ascending]").inner_text().startswith("train/loss")
+    page.keyboard.press("Enter")
+    assert [float(text) for text in opened.column(8)] == sorted(losses, reverse=True)
+    first = page.locator("#trials tbody tr[data-trial] button.link").first
+    first.focus()
+    page.keyboard.press("Enter")
+    assert "python" in page.locator("#trials tr.detail").inner_text()
+
+
+def test_what_is_not_finished_is_never_ranked(opened: Opened) -> None:
+    table = dict(zip(opened.column(2), opened.column(1), strict=True))
+    assert {table[number] for number in ("18", "19", "20", "23")} == {"–"}
+    assert sorted(int(rank) for rank in table.values() if rank != "–") == list(range(1, 21))
+
+
+def test_two_trials_are_compared(opened: Opened) -> None:
+    page = opened.page
+    page.locator("#compare-a").fill("0")
+    page.locator("#compare-a").press("Tab")
+    page.locator("#compare-b").fill("15")
+    page.locator("#compare-b").press("Tab")
+    rows = page.locator("#compare tr.differs").all_inner_texts()
+    assert any(row.split()[:3] == ["lr", "1e-4", "0.01"] for row in rows)
+    assert any(row.split()[:3] == ["model", "cnn", "mlp"] for row in rows)
+    assert not any(row.startswith("seed") for row in rows)
+
+
+def test_a_download_is_exact_and_has_the_selected_trials(opened: Opened, file: Path, tmp_path: Path) -> None:
+    page = opened.page
+    page.locator("#filter").fill("lr=0.01 model=cnn")
+    opened.rows()
+    with page.expect_download() as waiting:
+        page.get_by_text("download CSV").click()
+    waiting.value.save_as(tmp_path / "trials.csv")
+    header, *lines = [line.split(",") for line in (tmp_path / "trials.csv").read_text().splitlines()]
+    trials = hyperherd.load(file.parent / "multirun").filter("lr=0.01", model="cnn")
+    assert header[:2] == ["number", "rank"]
+    assert {line[0]: float(line[header.index("val/acc")]) for line in lines} == {
+        trial.label: trial.value("val/acc") for trial in trials
+    }
+
+
+def test_the_curves_follow_their_controls(opened: Opened) -> None:
+    page = opened.page
+    legend = page.locator("#curves .legend button")
+    assert legend.count() == 8
+    page.get_by_label("one line per").select_option("param lr")
+    assert [text.split()[0] for text in legend.all_inner_texts()] == ["lr=0.01", "lr=0.1", "lr=0.001", "lr=1e-4"]
+    for label, option in (("metric", "train/loss"), ("over", "time"), ("band", "range")):
+        page.locator("#curves").get_by_label(label, exact=True).select_option(option)
+    page.get_by_label("logarithmic").check()
+    page.get_by_label("smoothing").fill("0.9")
+    legend.first.press("Enter")
+    assert legend.first.get_attribute("aria-pressed") == "false"
+    assert page.evaluate("document.activeElement.getAttribute('aria-pressed')") == "false"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_light_and_dark_follow_the_system_and_the_button(browser: Any, file: Path, scheme: str) -> None:
+    opened = Opened(browser, file, color_scheme=scheme)
+    page = opened.page
+    ground = "getComputedStyle(document.body).backgroundColor"
+    before = page.evaluate(ground)
+    assert page.locator("html").get_attribute("data-theme") == scheme
+    page.locator("#theme").click()
+    assert page.locator("html").get_attribute("data-theme") != scheme
+    assert page.evaluate(ground) != before
+    assert opened.said == []
+    page.close()
+
+
+def test_nothing_can_be_loaded_or_run_beyond_what_it_brings(browser: Any, file: Path) -> None:
+    page = Opened(browser, file).page
+    page.evaluate(
+        "document.head.append(Object.assign(document.createElement('script'), {textContent: 'window.hacked = 1'}))"
+    )
+    page.evaluate("document.body.insertAdjacentHTML('beforeend', '<img src=x onerror=\"window.hacked = 1\">')")
+    refused = page.evaluate("fetch('http://127.0.0.1:9/').then(() => false, () => true)")
+    page.wait_for_timeout(100)
+    assert refused
+    assert page.evaluate("window.hacked") is None
+    page.close()
+
+
+def test_hostile_texts_are_texts(browser: Any, sweep: SweepBuilder) -> None:
+    sweep.trial(
+        {"val/acc": 0.9, HOSTILE: 1.0}, params={"name": HOSTILE, HOSTILE: 1, "seed": 0}, final={"note": HOSTILE}
+    )
+    inherited = {"__proto__": "a", "constructor": "constructor", "toString": 1}
+    sweep.trial({"val/acc": 0.8, HOSTILE: 2.0}, params={"name": "plain", HOSTILE: 2, "seed": 0}, final=inherited)
+    sweep.trial({"val/acc": 0.7, HOSTILE: 2.5}, params={"name": "plain", HOSTILE: 2, "seed": 1})
+    error = TrialError(HOSTILE, HOSTILE, f"Traceback\n{HOSTILE}\n\u2028\x1b[31m\x00")
+    sweep.trial(params={"name": HOSTILE, "seed": 3}, state=TrialState.FAILED, cause=FailureCause.EXCEPTION, error=error)
+    opened = Opened(browser, hyperherd.load(sweep.dir).report(sweep.dir / "r.html"))
+    page = opened.page
+    scrolled(page)
+    page.locator("#filter").fill("constructor=constructor")
+    assert opened.rows() == 1
+    page.locator("#clear").click()
+    assert opened.rows() == 4
+    for place in range(page.locator("#trials button.link").count()):
+        page.locator("#trials button.link").nth(place).click()
+    for part in ("#parallel", "#curves", "#timeline", "#effects", "#configurations"):
+        for chart in page.locator(f"{part} .chart").all():
+            chart.scroll_into_view_if_needed()
+            box = chart.bounding_box()
+            for share in (0.2, 0.5, 0.9):
+                page.mouse.move(box["x"] + share * box["width"], box["y"] + 0.5 * box["height"])
+    page.wait_for_timeout(300)
+    assert page.evaluate("window.hacked") is None
+    assert page.locator("img").count() == 0
+    assert page.locator("script").count() == 2  # The data block has been taken out; charts and ours are left.
+    assert HOSTILE in page.locator("#failures pre").inner_text()
+    assert opened.said == []
+    assert len([url for url in opened.requests if not url.startswith("data:")]) == 1
+    page.close()
+
+
+def test_a_large_sweep_is_packed_paged_and_filtered(browser: Any, tmp_path: Path) -> None:
+    root = showcase(tmp_path / "multirun" / "big", 2500, parquet=False)
+    file = hyperherd.load(root).report(tmp_path / "big.html")
+    assert "application/gzip" in file.read_text()[:100_000]
+    opened = Opened(browser, file)
+    assert opened.rows() == 50
+    assert "of 50" in opened.page.locator("#trials .pager").inner_text()
+    opened.page.locator("#trials .pager button", has_text="next").click()
+    assert opened.column(1)[0] == "51"
+    opened.page.locator("#filter").fill("lr=0.01 model=cnn width=64 dropout=0.1")
+    opened.page.wait_for_timeout(400)
+    shown = len(hyperherd.load(root).filter("lr=0.01", "model=cnn", "width=64", "dropout=0.1"))
+    assert opened.page.locator("#selection").inner_text() == f"{shown} of 2,500"
+    assert opened.said == []
+    opened.page.close()
+
+
+def test_a_sweep_that_has_nothing_yet(browser: Any, sweep: SweepBuilder) -> None:
+    sweep.plan(lr=0.1)
+    sweep.plan(lr=0.2)
+    opened = Opened(browser, hyperherd.load(sweep.dir).report(sweep.dir / "r.html"))
+    assert opened.rows() == 2
+    assert "2 waiting" in opened.page.locator(".states").inner_text()
+    assert opened.said == []
+    opened.page.close()
