@@ -321,3 +321,12 @@ def test_a_sweep_that_has_nothing_yet(browser: Any, sweep: SweepBuilder) -> None
     assert "2 waiting" in opened.page.locator(".states").inner_text()
     assert opened.said == []
     opened.page.close()
+
+
+def test_what_is_not_there_is_not_mentioned(browser: Any, sweep: SweepBuilder) -> None:
+    sweep.trial({"val/acc": 0.9}, params={"lr": 0.1})
+    sweep.trial({"val/acc": 0.8}, params={"lr": 0.2})
+    opened = Opened(browser, hyperherd.load(sweep.dir).report(sweep.dir / "r.html"))
+    body = opened.page.locator("body").inner_text()
+    assert not {"null", "undefined", "NaN"} & set(body.split())
+    opened.page.close()

@@ -10,7 +10,7 @@ function showSummary() {
     stateBar(),
     stateChips(),
     el('div', { class: 'cards' }, bestConfiguration(), bestTrial(), effort(), reproduce()),
-    sameInAll(),
+    ...sameInAll(),
   );
 }
 
@@ -69,6 +69,5 @@ function reproduce() {
 
 function sameInAll() {
   const pairs = Object.entries(data.constant);
-  if (!pairs.length) return null;
-  return el('div', { class: 'settings' }, el('span', { class: 'muted' }, 'the same in all'), settings(pairs));
+  return pairs.length ? [el('div', { class: 'settings' }, el('span', { class: 'muted' }, 'the same in all'), settings(pairs))] : [];
 }
