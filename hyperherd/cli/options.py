@@ -75,5 +75,5 @@ def split_words(given: list[str]) -> tuple[list[str], list[str]]:
 
 
 def words(text: str) -> tuple[str, ...]:
-    """Return the parts of a list with commas; those in brackets or quotes separate nothing."""
+    """Return the parts of a list with commas."""
     return tuple(part.strip() for part in text.split(",") if part.strip())

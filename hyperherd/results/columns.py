@@ -20,6 +20,7 @@ from hyperherd.results.quantities import (
     param_quantity,
 )
 from hyperherd.results.seeds import Group, Groups
+from hyperherd.results.spread import Spread
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 
@@ -185,7 +186,7 @@ def groups_sorted_by(groups: Groups, view: View) -> list[Group]:
         return list(groups)
     quantity = find_quantity(groups.trials, key[0])
     (column,) = [_group_column(quantity, list(groups), groups)]
-    values = [value if not hasattr(value, "mean") else value.mean for value in column.values]
+    values = [value.mean if isinstance(value, Spread) else value for value in column.values]
     return _in_order(list(zip(values, groups, strict=True)), descending=key[1])
 
 

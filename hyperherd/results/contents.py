@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -106,18 +107,14 @@ def move_in(source: Path, target: Path) -> Path:
     return target
 
 
-class _fresh:
-    """Makes the folder of a target, and says in our words that it is taken."""
-
-    def __init__(self, target: Path) -> None:
-        self._target = target
-
-    def __enter__(self) -> None:
-        self._target.parent.mkdir(parents=True, exist_ok=True)
-
-    def __exit__(self, kind: object, error: object, trace: object) -> None:
-        if isinstance(error, FileExistsError):
-            raise ResultsError(f"{self._target} exists already, and is not overwritten") from None
+@contextmanager
+def _fresh(target: Path) -> Iterator[None]:
+    """Make the folder of a target, and say in our words that it is taken."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    except FileExistsError:
+        raise ResultsError(f"{target} exists already, and is not overwritten") from None
 
 
 def provenance(trial_dir: Path) -> dict[str, Any]:

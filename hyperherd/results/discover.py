@@ -124,7 +124,7 @@ class _Walk:
 
     def _unknown(self, visit: _Visit, names: list[str]) -> list[_Visit]:
         """Return the folders to be looked into; a trial that is as the index has it is not."""
-        if visit.kept is None or not visit.kept.rows or self._seen is not None:
+        if visit.kept is None or not visit.kept.rows:
             return [_below(visit, name) for name in names]
         rest = []
         for name in names:
@@ -132,8 +132,7 @@ class _Walk:
             entry = visit.kept.current(below, path)
             if entry is None:
                 rest.append(_below(visit, name))
-            else:
-                self._visited.append(path)
+            elif not self._seen_before(path):
                 self.found.places.append(Place(path, visit.sweep, "", below, entry))
         return rest
 
@@ -141,7 +140,10 @@ class _Walk:
         self._visited.append(path)
         if self._seen is None:
             return False
-        identity = _identity(path)
+        try:
+            identity = _identity(path)
+        except OSError:  # Whoever reads it will say so.
+            return False
         if identity in self._seen:
             return True
         self._seen.add(identity)

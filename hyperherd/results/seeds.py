@@ -155,7 +155,8 @@ class Groups(Sequence[Group]):
             ResultsError: there is no objective, or no finished trial has a finite value of it.
         """
         if not self._ordered or self._ordered[0][0][0] == _WITHOUT_VALUE:
-            self.trials.best()  # Says what is amiss.
+            self.trials.best()  # Says what is amiss, but for this:
+            raise ResultsError("no finite value is that of the newest trial of its seed")
         return self[0]
 
     def table(self) -> pyarrow.Table:

@@ -67,7 +67,7 @@ class Trials(Sequence[Trial]):
 
     def __add__(self, other: Iterable[Trial]) -> Trials:
         """Return the trials of both, each once."""
-        found = {(trial.dir or (trial.sweep.dir, trial.number)): trial for trial in (*self._trials, *other)}
+        found = {_place(trial): trial for trial in (*self._trials, *other)}
         return Trials(found.values(), self._asked)
 
     def __repr__(self) -> str:
@@ -413,3 +413,8 @@ def _only(found: Sequence[Trial], asked: str) -> Trial:
             f"{len(found)} trials {asked}".rstrip() + f": {', '.join(trial.label for trial in found[:10])}"
         )
     return found[0]
+
+
+def _place(trial: Trial) -> object:
+    """Return what tells a trial from all others, however it was reached."""
+    return (trial.sweep.dir, trial.number) if trial.dir is None else trial.dir.absolute()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -232,3 +233,15 @@ def test_trials_in_folders_of_folders(tmp_path: Path) -> None:
     assert stored(sweep) == SMALLEST
     assert page(sweep) == before
     assert [trial.number for trial in load(sweep.dir)] == list(range(SMALLEST))
+
+
+def test_several_sweeps_have_an_index_each(many: SweepBuilder, tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(many.dir, other)
+    for path in other.rglob("trial.json"):
+        os.utime(path, (OLD, OLD))
+    load(many.dir, other)
+    trials = load(many.dir, other, tmp_path)
+    assert len(trials) == 2 * (SMALLEST + 5)
+    assert all(isinstance(trial, StoredTrial) for trial in trials)
+    assert len(load(many.dir) + load(other) + trials) == len(trials)
