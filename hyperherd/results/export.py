@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -82,22 +82,36 @@ def to_tsv(trials: Trials, *, limit: int | None = None, view: View | None = None
 
 def to_json(trials: Trials, *, limit: int | None = None, view: View | None = None, groups: Groups | None = None) -> str:
     """Return everything a table is made of as strict JSON: NaN and infinities are strings, as in docs/format.md."""
+    view = view or View()
     objective = trials.objective
-    record: dict[str, Any] = {
+    head: dict[str, Any] = {
         "schema": SCHEMA,
         "sweeps": [_sweep(sweep, label) for sweep, label in sweep_labels(trials.sweeps).items()],
         "objective": asdict(objective) if objective else None,
         "counts": {state.value: count for state, count in trials.counts.items()},
         "constant": trials.constant,
         "varying": list(trials.varying),
-        "trials": trial_records(trials, sorted_by(trials, view or View())[:limit]),
     }
-    if groups is not None:
-        record["seed_keys"] = list(groups.keys)
-        record["groups"] = group_records(groups, groups_sorted_by(groups, view or View())[:limit])
-        # The limit counts what is asked for, and a group is worth nothing without its trials.
-        record["trials"] = trial_records(trials, list(trials.sorted()))
-    return json.dumps(strict(record), indent=1, allow_nan=False, default=str) + "\n"
+    if groups is None:
+        return _document(head, {"trials": trial_records(trials, sorted_by(trials, view)[:limit])})
+    head["seed_keys"] = list(groups.keys)
+    # The limit counts what is asked for, and a group is worth nothing without its trials.
+    rows = group_records(groups, groups_sorted_by(groups, view)[:limit])
+    return _document(head, {"groups": rows, "trials": trial_records(trials, list(trials.sorted()))})
+
+
+def _document(head: dict[str, Any], lists: dict[str, Iterable[dict[str, Any]]]) -> str:
+    """Return one JSON object; of the lists, which may be long, one item at a time is held as more than text."""
+    parts = [json.dumps(strict(head), indent=1, allow_nan=False, default=str).removesuffix("\n}")]
+    parts += [f',\n "{name}": [\n' + ",\n".join(map(_line, items)) + "\n ]" for name, items in lists.items()]
+    return "".join(parts) + "\n}\n"
+
+
+def _line(record: dict[str, Any]) -> str:
+    try:
+        return json.dumps(record, allow_nan=False, default=str)
+    except ValueError:  # A number that JSON has no word for; to look for one everywhere takes longer than all the rest.
+        return json.dumps(strict(record), allow_nan=False, default=str)
 
 
 def to_jsonl(
@@ -109,23 +123,23 @@ def to_jsonl(
         records = group_records(groups, groups_sorted_by(groups, view)[:limit])
     else:
         records = trial_records(trials, sorted_by(trials, view)[:limit])
-    return "".join(json.dumps(strict(item), allow_nan=False, default=str) + "\n" for item in records)
+    return "".join(_line(record) + "\n" for record in records)
 
 
-def trial_records(trials: Trials, rows: Sequence[Trial]) -> list[dict[str, Any]]:
-    """Return some of the trials as the JSON has them, with their places among all."""
+def trial_records(trials: Trials, rows: Sequence[Trial]) -> Iterator[dict[str, Any]]:
+    """Yield some of the trials as the JSON has them, with their places among all."""
     labels = sweep_labels(trials.sweeps)
     ranks = {id(trial): rank for rank, trial in enumerate(trials.ranked, 1)}
     objective = trials.objective
-    return [
-        {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)} for trial in rows
-    ]
+    for trial in rows:
+        yield {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)}
 
 
-def group_records(groups: Groups, rows: Sequence[Group]) -> list[dict[str, Any]]:
-    """Return some of the groups as the JSON has them, with their places among all."""
+def group_records(groups: Groups, rows: Sequence[Group]) -> Iterator[dict[str, Any]]:
+    """Yield some of the groups as the JSON has them, with their places among all."""
     ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
-    return [{"rank": ranks.get(id(group)), **_group(group, groups)} for group in rows]
+    for group in rows:
+        yield {"rank": ranks.get(id(group)), **_group(group, groups)}
 
 
 def _group(group: Group, groups: Groups) -> dict[str, Any]:
