@@ -125,24 +125,29 @@ def _view(arguments: argparse.Namespace) -> View:
 
 def _show(trials: Trials, arguments: argparse.Namespace) -> None:
     form = arguments.format or _form_of(arguments.output)
-    view, limit = _view(arguments), arguments.rows or None
+    view = _view(arguments)
     if form == "table":
         _emit(_page(trials, arguments, view), arguments)
         return
+    data = _data(trials, arguments, form, view)
     from hyperherd.results.text import notes
 
     for note in notes(trials):
         say(note)
-    groups = _groups(trials, arguments, by_default=form in ("md", "latex"))
-    if form == "parquet":
-        _write_parquet(trials, groups, view, limit, arguments)
-        return
+    _emit(data, arguments)
+
+
+def _data(trials: Trials, arguments: argparse.Namespace, form: str, view: View) -> str | bytes:
+    """Return what is written in a format but for the table for people."""
     from hyperherd.results.export import pivot_text, to_text
 
+    limit = arguments.rows or None
+    groups = _groups(trials, arguments, by_default=form in ("md", "latex"))
+    if form == "parquet":
+        return _parquet(trials, groups, view, arguments)
     if arguments.pivot and groups is not None and form not in ("json", "jsonl"):
-        _emit(pivot_text(groups, form, view), arguments)
-    else:
-        _emit(to_text(trials, form, view, limit=limit, groups=groups), arguments)
+        return pivot_text(groups, form, view)
+    return to_text(trials, form, view, limit=limit, groups=groups)
 
 
 def _form_of(output: Path | None) -> str:
@@ -177,9 +182,7 @@ def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
     return render_pivot(groups, target, view) if arguments.pivot else render_groups(groups, target, view)
 
 
-def _write_parquet(
-    trials: Trials, groups: Groups | None, view: View, limit: int | None, arguments: argparse.Namespace
-) -> None:
+def _parquet(trials: Trials, groups: Groups | None, view: View, arguments: argparse.Namespace) -> bytes:
     from hyperherd.results.arrow import write_parquet
     from hyperherd.results.export import exact_sheet
     from hyperherd.results.pivot import pivot_columns
@@ -189,10 +192,10 @@ def _write_parquet(
     if groups is not None and arguments.pivot:
         columns = pivot_columns(groups, exact=True)
     else:
-        columns = exact_sheet(trials, view, limit=limit, groups=groups)
+        columns = exact_sheet(trials, view, limit=arguments.rows or None, groups=groups)
     stream = BytesIO()
     write_parquet(columns, stream)
-    _emit(stream.getvalue(), arguments)
+    return stream.getvalue()
 
 
 def _emit(data: str | bytes, arguments: argparse.Namespace) -> None:

@@ -46,15 +46,24 @@ def series(trial: Trial, name: str) -> Series:
     return kept[name]
 
 
+def _readable_series(trial: Trial, name: str) -> Series | None:
+    """Return what :func:`series` does; None if that cannot be read, which `trial.unread` then tells."""
+    try:
+        return series(trial, name)
+    except (OSError, FormatError) as error:
+        trial.__dict__["_unread"] = str(error)
+        return None
+
+
 def aggregated(trial: Trial, name: str, aggregate: str) -> float | None:
     """Return ``mean``, ``mean:K`` or ``@STEP`` of a metric; None if there is none, or its rows cannot be read."""
     summary = trial.summary(name)
     if aggregate.startswith("@") and summary.get("last_step") == int(aggregate[1:]):
         return number(summary.get("last"))
-    try:
-        steps, values = series(trial, name)
-    except (OSError, FormatError):
+    found = _readable_series(trial, name)
+    if found is None:
         return None
+    steps, values = found
     if aggregate.startswith("@"):
         return dict(zip(steps, values, strict=True)).get(int(aggregate[1:]))
     _, _, count = aggregate.partition(":")
@@ -85,10 +94,10 @@ def at_best(trial: Trial, name: str, objective: Objective) -> Any:
     for aggregate in ("last", "max", "min"):
         if told.get(f"{aggregate}_step") == step:
             return told.get(aggregate)
-    try:
-        steps, values = series(trial, name)
-    except (OSError, FormatError):
+    found = _readable_series(trial, name)
+    if found is None:
         return None
+    steps, values = found
     place = bisect_right(steps, step)
     return values[place - 1] if place else None
 

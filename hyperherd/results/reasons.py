@@ -25,7 +25,11 @@ def problems(trials: Trials, screen: Screen) -> Iterator[str]:
         yield from wrapped(f"# {problem}", screen, indent="    ")
     labels = sweep_labels(trials.sweeps) if len(trials.sweeps) > 1 else {}
     ranked = set(map(id, trials.ranked))
-    told = [(trial, why) for trial in trials if id(trial) not in ranked and (why := reason(trial, trials.objective))]
+    told = [
+        (trial, why)
+        for trial in trials
+        if (trial.unread or id(trial) not in ranked) and (why := reason(trial, trials.objective))
+    ]
     most = len(told) if screen.rows is None or len(told) <= _MOST + 2 else _MOST
     for trial, why in told[:most]:
         where = f"{inert(labels[trial.sweep])} {inert(trial.label)}" if labels else inert(trial.label)
@@ -57,6 +61,8 @@ def broken_sweeps(trials: Trials) -> list[str]:
 
 def reason(trial: Trial, objective: Objective | None) -> str:
     """Return why a trial is not ranked, if there is more to say than its state does."""
+    if trial.unread:
+        return f"its metrics cannot be read: {one_line(trial.unread)}"
     if trial.state.finished:
         value = objective.value(trial) if objective else None
         lame = objective is not None and value is not None and not objective.ranks(trial)

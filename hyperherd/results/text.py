@@ -110,9 +110,13 @@ def ranking(trials: Trials) -> str:
 
 
 def notes(trials: Trials) -> list[str]:
-    """Return what someone must know who sees only the data: that the order rests on a guess, and what is broken."""
+    """Return what someone must know who sees only the data: that the order rests on a guess, and what is broken.
+
+    What could not be read for the data is known once they have been made.
+    """
     guessed = trials.objective is not None and trials.objective.source == "guessed"
-    return [*([ranking(trials)] if guessed else []), *broken_sweeps(trials)]
+    unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
+    return [*([ranking(trials)] if guessed else []), *broken_sweeps(trials), *unread]
 
 
 def _head(trials: Trials, screen: Screen, view: View) -> Iterator[str]:

@@ -91,6 +91,12 @@ class Trial:
         return f"<Trial {self.label} {self.state} {settings}".rstrip() + ">"
 
     @property
+    def unread(self) -> str:
+        """Why rows of its metrics that someone asked for could not be read; empty if none were, or all could."""
+        told: str = self.__dict__.get("_unread", "")
+        return told
+
+    @property
     def command(self) -> list[str]:
         """The command that runs this trial alone, outside of the sweep; empty if its script is not known."""
         return self.command_with(self.overrides)

@@ -221,3 +221,14 @@ def test_a_pivot_says_of_how_many(tmp_path: Path) -> None:
     assert "lr  model=a       model=b\n 1  0.5000 (1/2)  –\n 2  –             0.2500\n" in page
     rows = pipe(sweep.dir, "--pivot", "lr", "model").stdout.splitlines()
     assert rows == ["lr\tmodel=a\tmodel=b", "1\t0.5\t", "2\t\t0.25"]
+
+
+def test_metrics_that_cannot_be_read_are_missing_with_a_reason(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.trial({"val/acc": 0.5}, params={"lr": 1})
+    (sweep.dir / "0" / "metrics.parquet").write_bytes(b"PAR1 half a file")
+    done = pipe(sweep.dir, "-m", "val/acc:mean:2", "-c", "trial,val/acc:mean:2")
+    assert done.stdout == "trial\tval/acc:mean:2\n0\t\n"
+    assert "trial 0: its metrics cannot be read" in done.stderr
+    page = pipe(sweep.dir, "-c", "val/acc:mean:2", "-f", "table").stdout
+    assert "✓ 0    its metrics cannot be read" in page
