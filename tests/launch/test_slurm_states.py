@@ -84,6 +84,8 @@ def test_sacct_tells_of_ends_alone() -> None:
         "10": ("ended", "preempted"),
     }
     assert states["7"].succeeded
+    assert states["1_3"].reason == "Slurm: CANCELLED by 0"
+    assert states["5"].reason == "Slurm: FAILED, exit code 1 on n1, step 0 OUT_OF_MEMORY"
 
 
 @pytest.mark.parametrize("garbage", ["", "\n", "sacct: error: nothing here\n", "1|2\n", "|||\n"])

@@ -34,7 +34,7 @@ def test_discovery_finds_us_and_loads_nothing_heavy() -> None:
         check=True,
     )
     told = json.loads(done.stdout)
-    assert {"HerdSweeper", "HerdLocalLauncher", "HerdSearchPathPlugin"} <= set(told["found"])
+    assert {"HerdSweeper", "HerdLocalLauncher", "HerdSlurmLauncher", "HerdSearchPathPlugin"} <= set(told["found"])
     assert not HEAVY & set(told["modules"])
     ours = {name for name in told["modules"] if name.split(".")[0] == "hyperherd"}
     assert ours == {"hyperherd", "hyperherd.paths", "hyperherd.schemas"}

@@ -308,3 +308,29 @@ def test_a_sweeper_that_is_not_ours(app: App, slurm: Slurm) -> None:
     assert "job 1 (" in done.stderr
     assert "Slurm: FAILED" in done.stderr
     assert {path.parent.name for path in (app.folder / "s").glob("*/.hydra")} == {"0", "1", "2"}
+
+
+def test_cancelled_from_the_records(app: App, slurm: Slurm) -> None:
+    app.write("time.sleep(300)")
+    arguments = ["width=0,1,2", "hydra.launcher.array_parallelism=1", "hydra.launcher.submitit_folder=logs/%j"]
+    left = app.sweep(SLURM, *arguments, "hydra.launcher.wait=false")
+    until(lambda: left.states == {0: "running"})
+    command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(left.dir)]
+    for only, numbers in ((["--only", "pending"], {1, 2}), ([], {0})):
+        done = subprocess.run([*command, *only], capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert {number for number in range(3) if number in verdicts(left.dir)} >= numbers
+    assert left.states == {0: "cancelled"}
+    job = str(left.records[0].job_id)
+    assert slurm.state(job) in ("", "CANCELLED")
+    assert (app.folder / "logs" / job / f"{job}_0_log.out").exists()
+
+
+def test_logs_in_a_folder_of_each_job(app: App, slurm: Slurm) -> None:
+    """As hydra-submitit-launcher has it."""
+    app.write("if cfg.width == 1: os.kill(os.getpid(), 9)")
+    folder = "hydra.launcher.submitit_folder=${hydra.sweep.dir}/.submitit/%j"
+    sweep = app.sweep(SLURM, QUICK, folder, "width=0,1,2", code=1)
+    assert sweep.states == {0: "completed", 1: "running", 2: "completed"}
+    job = str(sweep.records[1].job_id)
+    assert f"see {sweep.dir}/.submitit/{job}/{job}_0_log.err" in str(verdicts(sweep.dir)[1].message)

@@ -94,7 +94,8 @@ class SlurmCluster(Cluster):
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
         """Return the state of these jobs: one squeue, and one sacct if there are jobs that it does not know."""
-        states = self._in_queue(job_ids)
+        queued = self._in_queue(job_ids)
+        states = {job_id: queued[job_id] for job_id in job_ids if job_id in queued}
         forgotten = [job_id for job_id in job_ids if job_id not in states]
         if not forgotten:
             return states

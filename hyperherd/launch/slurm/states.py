@@ -22,6 +22,7 @@ _VERDICTS: dict[str, FailureCause | Literal["cancelled"]] = {
     "LAUNCH_FAILED": FailureCause.NODE_FAILURE,
     "PREEMPTED": FailureCause.PREEMPTED,
 }
+_NOWHERE = "None assigned"
 _OUT_OF_MEMORY = re.compile(
     r"^(?:slurmstepd|srun)\S*: error: .*(?:oom[_ -]?kill|exceeded .*memory limit|out of memory)", re.I | re.M
 )
@@ -38,7 +39,7 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
         where: its node, for people.
     """
     state = word.split(" ")[0]
-    told = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where else ''}"
+    told = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where and where != _NOWHERE else ''}"
     if state in _WAITING:
         return JobState("pending", reason=told)
     if state in _AT_IT:
