@@ -73,6 +73,7 @@ TWO_TASKS = ["hydra.launcher.tasks_per_node=2"]
         pytest.param(LIGHTNING, TWO_TASKS, "loss", id="Lightning, ranks started by Slurm"),
         pytest.param(LIGHTNING, [], "loss", id="Lightning, ranks started by itself"),
         pytest.param(TORCH, TWO_TASKS, "total", id="torch, ranks started by Slurm"),
+        pytest.param(TORCH, ["hydra.launcher.nodes=2"], "total", id="torch, ranks on two nodes"),
         pytest.param(TORCHRUN, [], "total", id="torchrun"),
     ],
 )

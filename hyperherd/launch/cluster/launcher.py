@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from hydra.core.utils import JobReturn, filter_overrides
+from hydra.errors import CompactHydraException
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
@@ -24,8 +25,6 @@ from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.returned import failed
 from hyperherd.trial.ending import TrialFailed
 
-LOOK_SECONDS = 0.5
-"""How long a result may lie unnoticed."""
 _OUTAGE_WAITS = (5, 15, 30)
 """Seconds between tries to submit to a scheduler that does not answer: its restart is to end no sweep."""
 
@@ -103,7 +102,7 @@ class ClusterLauncher(TrialLauncher):
                 yield end
             yield None
             if not self._watch.is_over:
-                time.sleep(LOOK_SECONDS)
+                time.sleep(self._watch.pause)
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """Cancel these jobs; when they have ended, :meth:`events` says so."""
@@ -149,7 +148,7 @@ class ClusterLauncher(TrialLauncher):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
         if not self.waits:
-            raise SweepError(
+            raise CompactHydraException(
                 "hydra.launcher.wait=false needs hydra/sweeper=herd: this sweeper has to have the results of its jobs "
                 "before it goes on"
             )

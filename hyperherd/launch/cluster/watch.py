@@ -29,6 +29,8 @@ from hyperherd.records.states import FailureCause
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
 
+LOOK = 0.5
+"""Seconds between two looks for results; where a look itself takes long, ten times that."""
 FIRST_POLL = 2.0
 """Seconds until the scheduler is first asked; the next questions come ever later, up to ``poll_s``."""
 SETTLED = 2.0
@@ -66,7 +68,13 @@ class Watch:
         self._clock = clock
         self._open: dict[str, _Watched] = {}
         self._is_silent = False
+        self._last_look = 0.0
         self.hurry()
+
+    @property
+    def pause(self) -> float:
+        """Seconds to wait before the next look."""
+        return max(LOOK, 10 * self._last_look)
 
     @property
     def is_over(self) -> bool:
@@ -96,7 +104,10 @@ class Watch:
 
     def look(self) -> Iterator[JobEnd]:
         """Yield the jobs that have ended by now; each comes again until it is closed."""
-        for watched in self._with_results(list(self._open.values())):
+        began = self._clock()
+        successes = list(self._with_results(self._open.values()))
+        self._last_look = self._clock() - began
+        for watched in successes:
             yield _told(watched)
         if self._open and self._clock() >= self._next:
             yield from self._ask()
