@@ -334,3 +334,16 @@ def test_logs_in_a_folder_of_each_job(app: App, slurm: Slurm) -> None:
     assert sweep.states == {0: "completed", 1: "running", 2: "completed"}
     job = str(sweep.records[1].job_id)
     assert f"see {sweep.dir}/.submitit/{job}/{job}_0_log.err" in str(verdicts(sweep.dir)[1].message)
+
+
+def test_a_trial_that_ran_out_of_memory_gets_more(app: App, own: Slurm) -> None:
+    app.write("""
+        memory = bytearray(b"x" * 500_000_000)
+        time.sleep(3)
+        print("memory", os.environ["SLURM_MEM_PER_NODE"])
+    """)
+    retry = "hydra.sweeper.retry={oom: {times: 1, mem_factor: 6}}"
+    sweep = app.sweep(SLURM, QUICK, "width=0", "hydra.launcher.mem_gb=0.25", retry)
+    assert [event.event for event in read_events(sweep.dir) if event.verdict] == ["oom"]
+    assert (sweep.states, sweep.records[0].attempt) == ({0: "completed"}, 1)
+    assert TrialPaths(sweep.dir / "0").log(1, "out").read_text().startswith("memory 1536\n")
