@@ -1,0 +1,108 @@
+"""Running LSF's commands, so that none of them can block for ever or answer in a form of the user's.
+
+Without ``LSB_NTRIES`` they retry until mbatchd comes back, and variables such as ``BSUB_QUIET`` change what they print.
+What a command said is returned whatever its exit code, which in LSF says little.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+_CHANGES_OUTPUT = {"BSUB_QUIET", "BSUB_QUIET2", "BSUB_STDERR", "LSB_BJOBS_FORMAT", "LSB_BJOBS_DISPLAY_ENH"}
+
+_OF_ANOTHER_JOB = re.compile(
+    r"SLURM_\w+|SBATCH_\w+|SRUN_\w+|LS_JOBPID|LS_SUBCWD|LSB_(?:JOBID|JOBINDEX\w*|JOBNAME|JOBFILENAME|JOBGROUP|JOBRES_\w+"
+    r"|BATCH_JID|QUEUE|HOSTS|MCPU_HOSTS|DJOB_\w+|MAX_NUM_PROCESSORS|SUB_HOST|SUB_USER|SUB_RES_REQ|RESTART\w*|OUTPUTFILE"
+    r"|ERRORFILE|EXIT_\w+|TRAPSIGS|EFFECTIVE_RSRCREQ|AFFINITY_\w+|BIND_\w+|INTERACTIVE\w*|PJL_\w+)"
+    r"|SUBMITIT_(?:EXECUTOR|FOLDER|LSF_\w+|LOCAL_\w+)"
+)
+_KEPT = {"SLURM_CONF"}
+
+TROUBLE = re.compile(
+    r"Please wait|not responding|still trying|Connection refused|Cannot connect|LSF is down|Failed in an LSF library"
+    r"|Request from non-LSF host|timed out|Communication time",
+    re.IGNORECASE,
+)
+"""What the commands print while the cluster's daemons cannot be reached; it may precede good data."""
+
+
+@dataclass(frozen=True)
+class Said:
+    """What a command printed.
+
+    Attributes:
+        code: its exit code; None if it had to be stopped because it took too long, or could not be started.
+    """
+
+    stdout: str
+    stderr: str
+    code: int | None
+
+    @property
+    def text(self) -> str:
+        """Everything, for people and for searching."""
+        return "\n".join(part for part in (self.stdout.strip(), self.stderr.strip()) if part)
+
+    @property
+    def is_trouble(self) -> bool:
+        """Whether the daemons, rather than the question, are why there is no answer."""
+        return self.code is None or bool(TROUBLE.search(self.text))
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long the commands may take.
+
+    Attributes:
+        seconds: until a command is stopped.
+        tries: to reach the daemons (LSB_NTRIES).
+    """
+
+    seconds: float = 60.0
+    tries: int = 2
+
+
+def run(command: Sequence[str], patience: Patience, script: Path | None = None) -> Said:
+    """Run one of LSF's commands and return what it said; it never raises for what the command does.
+
+    Args:
+        command: and its arguments.
+        patience: with it.
+        script: what it reads from its standard input; it reads nothing otherwise.
+    """
+    environment = {**clean_environment(os.environ), "LSB_NTRIES": str(patience.tries)}
+    if script is None:  # bsub hands its environment to the job, which is to speak the user's language
+        environment["LC_ALL"] = "C"
+    try:
+        with open(script or os.devnull, "rb") as stdin:
+            done = subprocess.run(
+                list(command), stdin=stdin, capture_output=True, env=environment, timeout=patience.seconds
+            )
+    except subprocess.TimeoutExpired as late:
+        return Said(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {patience.seconds:g} s", None)
+    except OSError as error:
+        return Said("", f"{command[0]}: {error}", None)
+    return Said(_decode(done.stdout), _decode(done.stderr), done.returncode)
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return `environment` without what belongs to the job we may be in ourselves, or changes what commands print."""
+    dropped = set(_CHANGES_OUTPUT)
+    if "LSB_JOBID" in environment or "SLURM_JOB_ID" in environment:
+        dropped |= {"CUDA_VISIBLE_DEVICES"}  # that job's GPUs; the new one gets its own
+    return {
+        name: value
+        for name, value in environment.items()
+        if name in _KEPT or not (name in dropped or _OF_ANOTHER_JOB.fullmatch(name))
+    }
+
+
+def _decode(data: bytes | str | None) -> str:
+    if isinstance(data, str):
+        return data
+    return (data or b"").decode(errors="replace")

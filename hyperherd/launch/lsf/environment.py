@@ -1,0 +1,86 @@
+"""What a job knows of itself, and how it comes back after the run limit: it says so, and its script does the rest."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar
+
+from submitit.core import job_environment, logger, utils
+
+MARKER = "SUBMITIT_LSF_REQUEUE_MARKER"
+"""Names the file whose existence makes the job's script exit with the code that has LSF requeue it."""
+
+METHOD = "SUBMITIT_LSF_REQUEUE"
+_BREQUEUE_SECONDS = 60
+
+
+class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
+    """The environment of a job, as LSF and the job's script set it."""
+
+    _env: ClassVar[dict[str, str]] = {
+        "job_id": "LSB_JOBID",
+        "array_job_id": "LSB_JOBID",
+        "array_task_id": "LSB_JOBINDEX",
+        "num_tasks": "SUBMITIT_LSF_NTASKS",
+        "num_nodes": "SUBMITIT_LSF_NNODES",
+        "node": "SUBMITIT_LSF_NODEID",
+        "global_rank": "SUBMITIT_LSF_GLOBAL_RANK",
+        "local_rank": "SUBMITIT_LSF_LOCAL_RANK",
+    }
+
+    @property
+    def array_job_id(self) -> str | None:
+        """The id of the array, or None if this job is none; LSF calls its index 0 then."""
+        return os.environ.get("LSB_JOBID") if self.array_task_id else None
+
+    @property
+    def array_task_id(self) -> str | None:
+        """The place in the array, from 1."""
+        index = os.environ.get("LSB_JOBINDEX", "")
+        return index if index not in ("", "0") else None
+
+    def _handle_signals(self, paths: utils.JobPaths, submission: utils.DelayedSubmission) -> None:
+        """Set submitit's handlers; that for the end of time acts once, and in this process alone.
+
+        LSF may send the signal several times (as the warning, at the limit, to the whole group), and a forked child,
+        such as a data loader's worker, has our handlers too.
+        """
+        super()._handle_signals(paths, submission)
+        handler: Any = signal.getsignal(self._usr_sig())
+        pid, seen = os.getpid(), list[int]()
+
+        def once(number: int, frame: FrameType | None) -> None:
+            if not seen and os.getpid() == pid:
+                seen.append(number)
+                handler(number, frame)
+
+        for number in {self._usr_sig(), signal.SIGUSR2}:  # the run limit's is always USR2
+            signal.signal(number, once)
+
+    def _requeue(self, countdown: int) -> None:
+        """Have LSF run this job again, under the same id; submitit ends the process after this."""
+        method = os.environ.get(METHOD, "exit_code")
+        if method == "none":
+            raise utils.UncompletedJobError("Job not requeued because: requeue is none.")
+        _write_marker(Path(os.environ[MARKER]))
+        if method == "brequeue":
+            self._brequeue()
+        logger.get_logger().info(f"Job {self.job_id} is to be requeued ({countdown} remaining timeouts)")
+
+    def _brequeue(self) -> None:
+        """Ask LSF to requeue; if that fails the exit code is left, which the queue may requeue for."""
+        job = f"{self.raw_job_id}[{self.array_task_id}]" if self.array_task_id else self.raw_job_id
+        try:
+            subprocess.run(["brequeue", job], check=True, timeout=_BREQUEUE_SECONDS, stdin=subprocess.DEVNULL)
+        except (OSError, subprocess.SubprocessError) as error:
+            logger.get_logger().warning(f"brequeue failed, leaving it to the exit code: {error}")
+
+
+def _write_marker(marker: Path) -> None:
+    fresh = marker.with_name(f"{marker.name}.{os.getpid()}")
+    fresh.write_text("requeue\n")
+    fresh.replace(marker)

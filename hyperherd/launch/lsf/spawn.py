@@ -1,0 +1,67 @@
+"""``python -m hyperherd.launch.lsf.spawn N FOLDER``: the processes of a job that has several, on one host.
+
+LSF has no srun for this. Each process gets its rank, its log and its result; all of them end with the first that fails.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from hyperherd.launch.lsf.environment import MARKER, LsfJobEnvironment
+
+_GRACE_SECONDS = 30.0
+_LOOK_SECONDS = 0.1
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the processes and return the exit code of the first that failed, or 0."""
+    tasks, folder = int(arguments[0]), arguments[1]
+    for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda *_: None)  # LSF sends them to every process: each decides for itself
+    processes = [_start(rank, tasks, folder) for rank in range(tasks)]
+    return _wait(processes)
+
+
+def _start(rank: int, tasks: int, folder: str) -> subprocess.Popen[bytes]:
+    ours = {"NTASKS": tasks, "NNODES": 1, "NODEID": 0, "GLOBAL_RANK": rank, "LOCAL_RANK": rank}
+    environment = {**os.environ, **{f"SUBMITIT_LSF_{name}": str(value) for name, value in ours.items()}}
+    command = [sys.executable, "-u", "-m", "submitit.core._submit", folder]
+    if rank == 0:  # its logs are the script's
+        return subprocess.Popen(command, env=environment)
+    with open(_log(folder, rank, "out"), "ab") as stdout:
+        if os.path.sameopenfile(1, 2):  # stderr_to_stdout
+            return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.STDOUT)
+        with open(_log(folder, rank, "err"), "ab") as stderr:
+            return subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr)
+
+
+def _log(folder: str, rank: int, kind: str) -> str:
+    from submitit.core import utils
+
+    paths = utils.JobPaths(folder, LsfJobEnvironment().job_id, rank)
+    return str(paths.stdout if kind == "out" else paths.stderr)
+
+
+def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
+    """Wait for all, and after the first failure for a while only, since the others may wait for it for ever."""
+    failed: int | None = None
+    deadline = float("inf")
+    while any(process.poll() is None for process in processes):
+        if failed is None and (failed := next((p.returncode for p in processes if p.poll()), None)) is not None:
+            deadline = time.monotonic() + (0.0 if Path(os.environ[MARKER]).exists() else _GRACE_SECONDS)
+        if time.monotonic() >= deadline:
+            for process in processes:
+                process.kill()
+        time.sleep(_LOOK_SECONDS)
+    failed = failed if failed is not None else next((p.returncode for p in processes if p.returncode), 0)
+    return failed if failed >= 0 else 128 - failed
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,205 @@
+"""What became of jobs, over many polls: the one memory behind submitit's watcher and our own launcher.
+
+One answer of LSF is not the truth. A requeued job shows as EXIT for some seconds, a finished one is forgotten after
+CLEAN_PERIOD, and daemons that restart answer with nothing; so an end counts when LSF explains it or says it again, and
+silence changes nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hyperherd.launch.lsf.commands import Patience, Said, run
+from hyperherd.launch.lsf.ids import base_of, sort_key
+from hyperherd.launch.lsf.parsing import (
+    DELIMITER,
+    FIELDS,
+    NAME_FIELDS,
+    JobRow,
+    read_history,
+    read_named,
+    read_not_found,
+    read_rows,
+)
+from hyperherd.launch.lsf.states import has_exited, is_explained, submitit_state, wants_requeue
+
+_IDS_A_CALL = 200
+_MISSES = 3
+
+
+class LsfSilent(Exception):
+    """LSF does not answer, so that nothing new is known about any job."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What is known of one job.
+
+    Attributes:
+        state: in submitit's words.
+        row: LSF's last word on it; None if LSF has forgotten it.
+        note: what else there is to say, for people.
+    """
+
+    state: str
+    row: JobRow | None = None
+    note: str = ""
+
+    @property
+    def words(self) -> str:
+        """All of it, for people."""
+        return "; ".join(part for part in (self.row.words if self.row else "", self.note) if part)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long things that may still change are waited for, in seconds.
+
+    Attributes:
+        exit: after the first EXIT without a reason, before it counts.
+        requeue: after the EXIT of a job that is to be requeued.
+        history: between two looks into the history of the same job, which is slow.
+    """
+
+    exit: float = 10.0
+    requeue: float = 120.0
+    history: float = 60.0
+
+
+@dataclass
+class Tracker:
+    """Follows jobs. What it keeps of a job can be lost without harm: it then takes a poll or two more."""
+
+    patience: Patience = field(default_factory=Patience)
+    timing: Timing = field(default_factory=Timing)
+    clock: Callable[[], float] = time.monotonic
+    markers: dict[str, Path] = field(default_factory=dict)
+    """Files by which jobs say that they want to be requeued, where known."""
+    cancelled: set[str] = field(default_factory=set)
+    """Jobs that we have cancelled."""
+    _seen: dict[str, Seen] = field(default_factory=dict)
+    _exits: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _misses: dict[str, int] = field(default_factory=dict)
+    _histories: dict[str, tuple[float, dict[str, JobRow] | None]] = field(default_factory=dict)
+    _fields: int = 0
+
+    def look(self, job_ids: Collection[str]) -> dict[str, Seen]:
+        """Ask LSF about all these jobs and return what is known; those it never mentioned are absent.
+
+        Raises:
+            LsfSilent: it answered nothing at all.
+        """
+        bases = sorted({base_of(job_id) for job_id in job_ids}, key=int)
+        rows, unknown = self._ask_all(bases)
+        answered = {base_of(job_id) for job_id in rows}
+        for job_id in sorted(job_ids, key=sort_key):
+            if job_id in rows:
+                self._misses.pop(job_id, None)
+                self._seen[job_id] = self._judge(rows[job_id])
+            elif job_id in unknown or base_of(job_id) in unknown | answered:
+                self._miss(job_id)
+        return {job_id: self._seen[job_id] for job_id in job_ids if job_id in self._seen}
+
+    def find(self, name: str) -> list[tuple[str, str]]:
+        """Return id and description of the jobs of this name, in the order of their array, ended ones too.
+
+        Raises:
+            LsfSilent: LSF does not answer.
+        """
+        said = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
+        named = [(job_id, text) for job_id, known, text in read_named(said.stdout) if known == name]
+        if not named and said.is_trouble:
+            raise LsfSilent(said.text)
+        return sorted(named, key=lambda found: sort_key(found[0]))
+
+    def _ask_all(self, bases: list[str]) -> tuple[dict[str, JobRow], frozenset[str]]:
+        rows: dict[str, JobRow] = {}
+        unknown: frozenset[str] = frozenset()
+        silence = ""
+        for start in range(0, len(bases), _IDS_A_CALL):
+            said = self._ask(bases[start : start + _IDS_A_CALL])
+            found = read_rows(said.stdout, FIELDS[self._fields])
+            missing = read_not_found(said.text)
+            if not found and not missing:
+                silence = said.text or "bjobs printed nothing"
+            rows.update(found)
+            unknown |= missing
+        if silence and not rows and not unknown:
+            raise LsfSilent(silence)
+        return rows, unknown
+
+    def _ask(self, bases: list[str]) -> Said:
+        """Ask bjobs, with fewer fields from now on if this version of LSF does not know all of them."""
+        said = self._bjobs(FIELDS[self._fields], bases)
+        for fewer in range(self._fields + 1, len(FIELDS)):
+            if (
+                read_rows(said.stdout, FIELDS[fewer - 1])
+                or read_not_found(said.text)
+                or said.is_trouble
+                or not said.text
+            ):
+                return said
+            said = self._bjobs(FIELDS[fewer], bases)
+            if read_rows(said.stdout, FIELDS[fewer]):
+                self._fields = fewer
+                return said
+        return said
+
+    def _bjobs(self, fields: Iterable[str], which: list[str]) -> Said:
+        shown = f"{' '.join(fields)} delimiter='{DELIMITER}'"
+        return run(["bjobs", "-a", "-noheader", "-o", shown, *which], self.patience)
+
+    def _judge(self, row: JobRow) -> Seen:
+        """Return what a row means, given what was seen before."""
+        marked = self._is_marked(row.job_id)
+        if not has_exited(row):
+            self._exits.pop(row.job_id, None)
+            held = row.stat == "PSUSP" and marked
+            return Seen(submitit_state(row), row, "held, not requeued (MAX_JOB_REQUEUE?): see bresume" if held else "")
+        first, polls = self._exits.get(row.job_id, (self.clock(), 0))
+        self._exits[row.job_id] = (first, polls + 1)
+        age = self.clock() - first
+        if row.job_id in self.cancelled and not is_explained(row):
+            return Seen("CANCELLED", row)
+        if (marked and not is_explained(row)) or wants_requeue(row):
+            if age < self.timing.requeue:
+                return Seen("REQUEUED", row)
+            return Seen("FAILED", row, "it asked to be requeued, and LSF did not do it")
+        if is_explained(row) or (polls and age >= self.timing.exit):
+            return Seen(submitit_state(row), row)
+        return Seen("COMPLETING", row, "it may be requeued")
+
+    def _is_marked(self, job_id: str) -> bool:
+        marker = self.markers.get(job_id)
+        return marker is not None and marker.exists()
+
+    def _miss(self, job_id: str) -> None:
+        """Note that LSF no longer has a job; after some times its history is asked."""
+        self._misses[job_id] = self._misses.get(job_id, 0) + 1
+        if self._misses[job_id] < _MISSES:
+            return
+        rows = self._history(base_of(job_id))
+        if rows is None:
+            return
+        if row := rows.get(job_id):
+            self._seen[job_id] = Seen(submitit_state(row), row, "from its history")
+        else:
+            self._seen[job_id] = Seen("FAILED", None, "NOT_FOUND: LSF has forgotten the job, and so has its history")
+
+    def _history(self, base: str) -> dict[str, JobRow] | None:
+        """Return the ended jobs of an id, asked for once in a while; None if they could not be asked."""
+        asked, rows = self._histories.get(base, (float("-inf"), None))
+        if self.clock() - asked >= self.timing.history:
+            rows = self._ask_history(base)
+            self._histories[base] = (self.clock(), rows)
+        return rows
+
+    def _ask_history(self, base: str) -> dict[str, JobRow] | None:
+        told = [run(["bhist", "-l", "-n", "0", base], self.patience)]
+        if not (rows := read_history(told[0].stdout)):
+            told.append(run(["bacct", "-l", base], self.patience))
+            rows = read_history(told[1].stdout)
+        return None if not rows and any(said.is_trouble for said in told) else rows
