@@ -110,7 +110,7 @@ def read_history(text: str) -> dict[str, JobRow]:
     """Return the jobs that ``bhist -l`` or ``bacct -l`` say have ended; of a requeued job its last run counts."""
     joined = _CONTINUED.sub("", text)  # both wrap their lines at column 80, within words
     starts = [*_HEADER.finditer(joined)]
-    ends = [header.start() for header in starts[1:]] + [len(joined)]
+    ends = [header.start() for header in starts[1:]] + [len(joined)] * bool(starts)
     rows = {}
     for header, end in zip(starts, ends, strict=True):
         job_id = from_lsf(header[1])
