@@ -66,10 +66,10 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         method = os.environ.get(METHOD, "exit_code")
         if method == "none":
             raise utils.UncompletedJobError("Job not requeued because: requeue is none.")
+        logger.get_logger().info(f"Job {self.job_id} is to be requeued ({countdown} remaining timeouts)")
         _write_marker(Path(os.environ[MARKER]))
         if method == "brequeue":
             self._brequeue()
-        logger.get_logger().info(f"Job {self.job_id} is to be requeued ({countdown} remaining timeouts)")
 
     def _brequeue(self) -> None:
         """Ask LSF to requeue; if that fails the exit code is left, which the queue may requeue for."""

@@ -15,7 +15,9 @@ from pathlib import Path
 
 from hyperherd.launch.lsf.environment import MARKER, LsfJobEnvironment
 
-_GRACE_SECONDS = 30.0
+GRACE = "HYPERHERD_LSF_GRACE_S"
+"""Seconds the other processes get when one has failed, 30 if it is not set."""
+
 _LOOK_SECONDS = 0.1
 
 
@@ -54,13 +56,17 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
     deadline = float("inf")
     while any(process.poll() is None for process in processes):
         if failed is None and (failed := next((p.returncode for p in processes if p.poll()), None)) is not None:
-            deadline = time.monotonic() + (0.0 if Path(os.environ[MARKER]).exists() else _GRACE_SECONDS)
+            deadline = time.monotonic() + (0.0 if Path(os.environ[MARKER]).exists() else _grace())
         if time.monotonic() >= deadline:
             for process in processes:
                 process.kill()
         time.sleep(_LOOK_SECONDS)
     failed = failed if failed is not None else next((p.returncode for p in processes if p.returncode), 0)
     return failed if failed >= 0 else 128 - failed
+
+
+def _grace() -> float:
+    return float(os.environ.get(GRACE, "30"))
 
 
 if __name__ == "__main__":

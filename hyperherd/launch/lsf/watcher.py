@@ -12,8 +12,8 @@ from hyperherd.launch.lsf.tracker import LsfSilent, Seen, Tracker
 class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
     """Asks about all jobs of a program at once; the :class:`~hyperherd.launch.lsf.tracker.Tracker` knows the rest.
 
-    The info of a job is a dict with ``State`` in submitit's words, ``Stat``, ``ExitCode``, ``ExitReason`` and ``Host`` in
-    LSF's, ``Note`` and, all of it for people, ``Words``.
+    The info of a job is a dict: ``State`` in submitit's words; ``Stat``, ``ExitCode``, ``ExitReason`` and ``Host`` in
+    LSF's; ``Note``; and all of it for people, ``Words``.
     """
 
     def __init__(self, delay_s: int = 60) -> None:
