@@ -105,6 +105,7 @@ def scheduler_job() -> str | None:
 
 def scheduler_restart() -> int | None:
     """Return how often its scheduler has started this process's job again, or None if it does not say."""
-    if "SLURM_JOB_ID" not in os.environ:
-        return None
-    return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    if "SLURM_JOB_ID" in os.environ:
+        return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
+    told = os.environ.get("SUBMITIT_LSF_RESTARTS")  # by the script of our jobs
+    return None if told is None else int(told)

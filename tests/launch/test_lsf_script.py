@@ -67,6 +67,8 @@ mkdir -p /abs/folder || exit 1
 exec >> /abs/folder/"$SUBMITIT_LSF_ID"_0_log.out 2>> /abs/folder/"$SUBMITIT_LSF_ID"_0_log.err || exit 1
 export SUBMITIT_LSF_REQUEUE_MARKER=/abs/folder/"$SUBMITIT_LSF_ID"_requeue
 rm -f "$SUBMITIT_LSF_REQUEUE_MARKER"
+echo started >> /abs/folder/"$SUBMITIT_LSF_ID"_starts
+export SUBMITIT_LSF_RESTARTS=$(($(wc -l < /abs/folder/"$SUBMITIT_LSF_ID"_starts) - 1))
 export SUBMITIT_EXECUTOR=lsf SUBMITIT_LSF_REQUEUE=exit_code
 trap : USR2; trap 'exit 130' INT; trap 'exit 143' TERM HUP
 

@@ -63,6 +63,9 @@ class Cluster(ABC):
     name: str
     """Of the launcher: ``herd_slurm``, ``herd_lsf``."""
 
+    first_index: int = 0
+    """Of the first job of an array."""
+
     kept_variables: frozenset[str] = frozenset()
     """Environment variables that say where the scheduler is, and are handed on although :attr:`variables` has them."""
 

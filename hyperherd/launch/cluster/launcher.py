@@ -123,7 +123,8 @@ class ClusterLauncher(TrialLauncher):
         """
         with _needed(self._cluster):
             ids = self._cluster.find(name)
-        handles = [JobHandle(jobs[_place(job_id)], job_id) for job_id in ids if _place(job_id) < len(jobs)]
+        places = [(_place(job_id, self._cluster.first_index), job_id) for job_id in ids]
+        handles = [JobHandle(jobs[place], job_id) for place, job_id in places if place < len(jobs)]
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
             self._cluster.cancel(unable)
@@ -194,9 +195,10 @@ class ClusterLauncher(TrialLauncher):
         return JobPaths(self._settings.folder, handle.job_id, 0)
 
 
-def _place(job_id: str) -> int:
-    """Return the place of a job in its array."""
-    return int(job_id.partition("_")[2] or 0)
+def _place(job_id: str, first: int) -> int:
+    """Return the place of a job in its array, from 0."""
+    index = job_id.partition("_")[2]
+    return int(index) - first if index else 0
 
 
 def _span(ids: Sequence[str]) -> str:

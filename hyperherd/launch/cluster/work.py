@@ -16,7 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import submitit
 from hydra._internal.callbacks import Callbacks
@@ -192,6 +192,7 @@ class _Warning:
     """
 
     def __init__(self, environment: submitit.JobEnvironment) -> None:
+        self._pid = os.getpid()
         self._signal = environment._usr_sig()
         self._answer: Any = signal.getsignal(self._signal)
         self._impatience: threading.Timer | None = None
@@ -208,7 +209,9 @@ class _Warning:
         with suppress(UncompletedJobError):  # it has been back often enough
             self._answer(self._signal, None)
 
-    def _end_trial(self, _: int, __: FrameType | None) -> NoReturn:
+    def _end_trial(self, _: int, __: FrameType | None) -> None:
+        if os.getpid() != self._pid:  # a forked child: LSF signals every process of a job
+            return
         signal.signal(self._signal, signal.SIG_IGN)
         evicted = _eviction(self._answer)
         self._impatience = threading.Timer(PATIENCE, self._lose_patience)

@@ -15,7 +15,27 @@ MARKER = "SUBMITIT_LSF_REQUEUE_MARKER"
 """Names the file whose existence makes the job's script exit with the code that has LSF requeue it."""
 
 METHOD = "SUBMITIT_LSF_REQUEUE"
+RESTARTS = "SUBMITIT_LSF_RESTARTS"
+"""How often this job has been started before; LSF itself tells nobody."""
+
 _BREQUEUE_SECONDS = 60
+
+
+class _OnceHandler(job_environment.SignalHandler):  # type: ignore[misc]
+    """submitit's handler, which acts on the end of time once, and in its own process alone.
+
+    LSF may send the signal several times (as the warning, at the limit), and to every process of the job: a forked
+    child, such as a data loader's worker, has this handler too.
+    """
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self._pid, self._is_done = os.getpid(), False
+
+    def checkpoint_and_try_requeue(self, signum: int, frame: FrameType | None = None) -> None:
+        if not self._is_done and os.getpid() == self._pid:
+            self._is_done = True
+            super().checkpoint_and_try_requeue(signum, frame)
 
 
 class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
@@ -44,22 +64,11 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         return index if index not in ("", "0") else None
 
     def _handle_signals(self, paths: utils.JobPaths, submission: utils.DelayedSubmission) -> None:
-        """Set submitit's handlers; that for the end of time acts once, and in this process alone.
-
-        LSF may send the signal several times (as the warning, at the limit, to the whole group), and a forked child,
-        such as a data loader's worker, has our handlers too.
-        """
-        super()._handle_signals(paths, submission)
-        handler: Any = signal.getsignal(self._usr_sig())
-        pid, seen = os.getpid(), list[int]()
-
-        def once(number: int, frame: FrameType | None) -> None:
-            if not seen and os.getpid() == pid:
-                seen.append(number)
-                handler(number, frame)
-
+        handler = _OnceHandler(self, paths, submission)
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            signal.signal(number, handler.bypass)
         for number in {self._usr_sig(), signal.SIGUSR2}:  # the run limit's is always USR2
-            signal.signal(number, once)
+            signal.signal(number, handler.checkpoint_and_try_requeue)
 
     def _requeue(self, countdown: int) -> None:
         """Have LSF run this job again, under the same id; submitit ends the process after this."""

@@ -37,7 +37,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
 
     def _register_in_watcher(self) -> None:
         super()._register_in_watcher()
-        self.watcher.tracker.markers[self.job_id] = marker_path(self.paths)
+        self.watcher.markers[self.job_id] = marker_path(self.paths)
 
     def cancel(self, check: bool = True) -> None:
         """Cancel the job; one that has ended is passed over.

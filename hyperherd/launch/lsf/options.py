@@ -135,7 +135,7 @@ class LsfParameters:
     @property
     def safe_name(self) -> str:
         """The name that LSF gets."""
-        return re.sub(r"[^A-Za-z0-9._-]", "_", self.job_name)[:200] or "submitit"
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.job_name)[-200:] or "submitit"  # what tells it apart comes last
 
     def check(self) -> None:
         """Raise ValueError for what LSF, or we, cannot do."""

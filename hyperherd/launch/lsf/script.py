@@ -11,7 +11,7 @@ from pathlib import Path
 
 from submitit.core import utils
 
-from hyperherd.launch.lsf.environment import MARKER, METHOD
+from hyperherd.launch.lsf.environment import MARKER, METHOD, RESTARTS
 from hyperherd.launch.lsf.options import LsfParameters, bsub_options
 
 _VARIABLES = {"%j": '"$SUBMITIT_LSF_ID"', "%A": '"$LSB_JOBID"', "%a": '"$LSB_JOBINDEX"', "%t": "0"}
@@ -73,6 +73,8 @@ def _head(parameters: LsfParameters, folder: Path) -> list[str]:
         f"exec >> {_in_shell(paths.stdout)} {stderr} || exit 1",
         f"export {MARKER}={_in_shell(paths.folder / '%j_requeue')}",
         f'rm -f "${MARKER}"',
+        f"echo started >> {_in_shell(paths.folder / '%j_starts')}",
+        f"export {RESTARTS}=$(($(wc -l < {_in_shell(paths.folder / '%j_starts')}) - 1))",
         f"export SUBMITIT_EXECUTOR=lsf {METHOD}={parameters.requeue}",
         "trap : USR2; trap 'exit 130' INT; trap 'exit 143' TERM HUP",  # while setup runs, which may take its time
     ]

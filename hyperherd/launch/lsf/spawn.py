@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -26,13 +27,16 @@ def main(arguments: Sequence[str]) -> int:
     tasks, folder = int(arguments[0]), arguments[1]
     for number in (signal.SIGUSR2, signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, lambda *_: None)  # LSF sends them to every process: each decides for itself
-    processes = [_start(rank, tasks, folder) for rank in range(tasks)]
+    port = _free_port()
+    processes = [_start(rank, tasks, folder, port) for rank in range(tasks)]
     return _wait(processes)
 
 
-def _start(rank: int, tasks: int, folder: str) -> subprocess.Popen[bytes]:
+def _start(rank: int, tasks: int, folder: str, port: int) -> subprocess.Popen[bytes]:
     ours = {"NTASKS": tasks, "NNODES": 1, "NODEID": 0, "GLOBAL_RANK": rank, "LOCAL_RANK": rank}
-    environment = {**os.environ, **{f"SUBMITIT_LSF_{name}": str(value) for name, value in ours.items()}}
+    torch = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": tasks, "NODE_RANK": 0, "MASTER_PORT": port}
+    given = {**{f"SUBMITIT_LSF_{name}": value for name, value in ours.items()}, **torch}
+    environment = {**os.environ, "MASTER_ADDR": "127.0.0.1", **{name: str(value) for name, value in given.items()}}
     command = [sys.executable, "-u", "-m", "submitit.core._submit", folder]
     if rank == 0:  # its logs are the script's
         return subprocess.Popen(command, env=environment)
@@ -41,6 +45,13 @@ def _start(rank: int, tasks: int, folder: str) -> subprocess.Popen[bytes]:
             return subprocess.Popen(command, env=environment, stdout=stdout, stderr=subprocess.STDOUT)
         with open(_log(folder, rank, "err"), "ab") as stderr:
             return subprocess.Popen(command, env=environment, stdout=stdout, stderr=stderr)
+
+
+def _free_port() -> int:
+    """Return a port for the processes to meet at, by the variables of torch that Lightning and others read too."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _log(folder: str, rank: int, kind: str) -> str:

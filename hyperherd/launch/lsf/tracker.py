@@ -76,12 +76,12 @@ class Tracker:
     patience: Patience = field(default_factory=Patience)
     timing: Timing = field(default_factory=Timing)
     clock: Callable[[], float] = time.monotonic
-    markers: dict[str, Path] = field(default_factory=dict)
-    """Files by which jobs say that they want to be requeued, where known."""
+    marker_of: Callable[[str], Path | None] = lambda job_id: None
+    """Returns the file by which a job says that it wants to be requeued, if it is known."""
     cancelled: set[str] = field(default_factory=set)
     """Jobs that we have cancelled."""
     _seen: dict[str, Seen] = field(default_factory=dict)
-    _exits: dict[str, tuple[float, int]] = field(default_factory=dict)
+    _exits: dict[str, float] = field(default_factory=dict)
     _misses: dict[str, int] = field(default_factory=dict)
     _histories: dict[str, tuple[float, dict[str, JobRow] | None]] = field(default_factory=dict)
     _fields: int = 0
@@ -159,21 +159,19 @@ class Tracker:
             self._exits.pop(row.job_id, None)
             held = row.stat == "PSUSP" and marked
             return Seen(submitit_state(row), row, "held, not requeued (MAX_JOB_REQUEUE?): see bresume" if held else "")
-        first, polls = self._exits.get(row.job_id, (self.clock(), 0))
-        self._exits[row.job_id] = (first, polls + 1)
-        age = self.clock() - first
+        age = self.clock() - self._exits.setdefault(row.job_id, self.clock())
         if row.job_id in self.cancelled and not is_explained(row):
             return Seen("CANCELLED", row)
         if (marked and not is_explained(row)) or wants_requeue(row):
             if age < self.timing.requeue:
                 return Seen("REQUEUED", row)
             return Seen("FAILED", row, "it asked to be requeued, and LSF did not do it")
-        if is_explained(row) or (polls and age >= self.timing.exit):
+        if is_explained(row) or age >= self.timing.exit:
             return Seen(submitit_state(row), row)
         return Seen("COMPLETING", row, "it may be requeued")
 
     def _is_marked(self, job_id: str) -> bool:
-        marker = self.markers.get(job_id)
+        marker = self.marker_of(job_id)
         return marker is not None and marker.exists()
 
     def _miss(self, job_id: str) -> None:

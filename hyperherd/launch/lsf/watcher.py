@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from submitit.core import core, logger
@@ -18,7 +19,8 @@ class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
 
     def __init__(self, delay_s: int = 60) -> None:
         super().__init__(delay_s)
-        self.tracker = Tracker()
+        self.markers: dict[str, Path] = {}
+        self.tracker = Tracker(marker_of=self.markers.get)
 
     def get_state(self, job_id: str, mode: str = "standard") -> str:
         """Return the state of a job in submitit's words; ``mode`` is force, standard or cache."""
@@ -42,7 +44,7 @@ class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
     def clear(self) -> None:
         """Forget everything; see :meth:`submitit.core.core.InfoWatcher.clear`."""
         super().clear()
-        self.tracker = Tracker(self.tracker.patience, self.tracker.timing, markers=self.tracker.markers)
+        self.tracker = Tracker(self.tracker.patience, self.tracker.timing, marker_of=self.markers.get)
 
 
 def _info(seen: Seen) -> dict[str, Any]:

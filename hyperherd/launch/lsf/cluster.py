@@ -1,0 +1,170 @@
+"""LSF as its commands on this machine show it, for our own launcher."""
+
+from __future__ import annotations
+
+import functools
+import re
+import shutil
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from submitit.core.utils import JobPaths
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
+from hyperherd.launch.lsf.commands import Patience, run
+from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
+from hyperherd.launch.lsf.options import LsfParameters
+from hyperherd.launch.lsf.script import marker_path
+from hyperherd.launch.lsf.states import has_exited, verdict
+from hyperherd.launch.lsf.tracker import LsfSilent, Seen, Timing, Tracker
+
+if TYPE_CHECKING:
+    import submitit
+
+_COMMANDS = ("bsub", "bjobs", "bkill")
+_DEFAULT_ARRAY_SIZE = 1000
+_NEVER_SPLIT = 1_000_000
+_AT_ONCE = 100
+"""How many ids bkill gets."""
+
+RESOURCES = (
+    "timeout_min",
+    "tasks_per_node",
+    "cpus_per_task",
+    "mem_gb",
+    "mem_limit",
+    "gpus_per_node",
+    "gpu",
+    "gpu_mode",
+    "gpu_j_exclusive",
+    "gpu_model",
+    "gpu_mem",
+    "queue",
+    "project",
+    "user_group",
+    "app",
+    "hosts",
+    "exclusive",
+    "resreq",
+    "priority",
+)
+"""Options that a trial may have of its own."""
+
+
+class LsfCluster(Cluster):
+    """LSF.
+
+    Args:
+        options: `hydra.launcher`, without what all clusters share; conf/hydra/launcher/herd_lsf.yaml explains it.
+        folder: where scripts, pickles and logs of all jobs are.
+    """
+
+    name = "herd_lsf"
+    first_index = 1
+    variables = ()  # LsfExecutor leaves them out itself
+
+    def __init__(self, options: Mapping[str, Any], folder: Path) -> None:
+        self._options = options
+        timing = Timing() if options.get("requeue") == "brequeue" else Timing(exit=0.0)  # who watches waits himself
+        self._tracker = Tracker(
+            Patience(options["query_timeout_s"], options["query_retries"]),
+            timing,
+            marker_of=lambda job_id: marker_path(JobPaths(folder, job_id)),
+        )
+
+    def check(self) -> None:
+        """Find out whether LSF's commands are here, and whether the options can be followed."""
+        missing = [command for command in _COMMANDS if shutil.which(command) is None]
+        if missing:
+            raise SweepError(
+                f"herd_lsf needs LSF's commands, and {', '.join(missing)} cannot be found here; start the sweep on "
+                "a host of the cluster, or use hydra/launcher=herd_local"
+            )
+        self._parameters(Submission(Path("/"), "check", {}, 1))
+
+    @property
+    def resources(self) -> Mapping[str, Any]:
+        """The options that each job may have of its own, with what the config gives all."""
+        return {key: self._options.get(key) for key in RESOURCES}
+
+    @functools.cache  # noqa: B019 - lives as long as the sweep
+    def max_array_size(self) -> int:
+        """Return how many jobs an array may hold: MAX_JOB_ARRAY_SIZE, 1000 where LSF does not say."""
+        found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", run(["bparams", "-a"], self._tracker.patience).stdout)
+        return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
+
+    def executor(self, submission: Submission) -> submitit.Executor:
+        """Return our executor for LSF."""
+        executor = LsfExecutor(
+            submission.folder,
+            max_num_timeout=self._options.get("max_num_timeout", 0),
+            python=self._options.get("python"),
+        )
+        executor.update_parameters(**self._parameters(submission))
+        return executor
+
+    def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
+        """Return the state of these jobs: one bjobs, and their history for those that it has forgotten."""
+        try:
+            seen = self._tracker.look(job_ids)
+        except LsfSilent as silence:
+            raise SchedulerSilent(f"LSF does not answer: {_last_line(str(silence))}") from None
+        return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
+
+    def find(self, name: str) -> list[str]:
+        """Return the ids of the jobs called `name`, those that ended not long ago too."""
+        try:
+            return [job_id for job_id, _ in self._tracker.find(LsfParameters(job_name=name).safe_name)]
+        except LsfSilent as silence:
+            raise SchedulerSilent(f"LSF does not answer: {_last_line(str(silence))}") from None
+
+    def cancel(self, job_ids: Collection[str]) -> None:
+        """Cancel these jobs, some hundred with each command."""
+        remaining = list(job_ids)
+        while remaining:
+            some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
+            if refused := cancel_jobs(some, self._tracker):
+                raise SweepError(f"the jobs cannot be cancelled: {_last_line(refused)}. They are {' '.join(job_ids)}")
+
+    def _parameters(self, submission: Submission) -> dict[str, Any]:
+        """Return the parameters of our executor for a batch.
+
+        Raises:
+            SweepError: one of the options cannot be followed.
+        """
+        given = {**self._options, **submission.resources}
+        given = {key: value for key, value in given.items() if value is not None}
+        for key in ("max_num_timeout", "python"):
+            given.pop(key, None)
+        given["time"] = given.pop("timeout_min", None)
+        given["dependency"] = _both(given.get("dependency"), submission.after)
+        given |= {"job_name": submission.name, "array_parallelism": submission.parallelism}
+        given["max_array_size"] = _NEVER_SPLIT  # the launcher has done so
+        try:
+            LsfParameters(**given).check()
+        except ValueError as error:
+            raise SweepError(f"hydra.launcher.{error}") from None
+        return given
+
+
+def _both(dependency: str | None, after: str | None) -> str | None:
+    ended = f"ended({after})" if after else None
+    return f"({dependency}) && {ended}" if dependency and ended else dependency or ended
+
+
+def _job_state(seen: Seen) -> JobState:
+    assert seen.row is not None
+    told = f"LSF: {seen.words}"
+    if seen.state in ("PENDING", "REQUEUED"):
+        return JobState("pending", reason=told)
+    if seen.state in ("RUNNING", "UNKNOWN", "COMPLETING"):
+        return JobState("running", reason=told)
+    if not has_exited(seen.row):
+        return JobState("ended", reason=told, succeeded=True)
+    return JobState("ended", "cancelled" if seen.state == "CANCELLED" else verdict(seen.row), told)
+
+
+def _last_line(text: str) -> str:
+    return text.strip().splitlines()[-1] if text.strip() else text

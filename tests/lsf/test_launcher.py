@@ -1,0 +1,319 @@
+"""`hydra/launcher=herd_lsf` as a user runs it: every way a job can end, and none costs another.
+
+With --lsf on a real one, except where a test asks for a fault.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import App, Sweep
+from hydra.test_utils.launcher_common_tests import LauncherTestSuite
+from lsf.emulator.cluster import Cluster
+from lsf.emulator.site import Site
+
+from hyperherd.paths import TrialPaths
+from hyperherd.records.events import Event, read_events
+
+LSF = ("hydra/launcher=herd_lsf", "hydra.launcher.poll_s=2")
+HERD = ("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", *LSF)
+
+
+def verdicts(sweep_dir: Path) -> dict[int, Event]:
+    return {event.number: event for event in read_events(sweep_dir) if event.verdict}
+
+
+def jobs(sweep_dir: Path) -> dict[int, str]:
+    return {event.number: str(event.job_id) for event in read_events(sweep_dir) if event.job_id}
+
+
+def states(sweep: Sweep) -> dict[int, tuple[str, str | None, int]]:
+    return {number: (str(one.state), one.cause, one.attempt) for number, one in sweep.records.items()}
+
+
+def wait_until(there: Callable[[], Any], sweep: subprocess.Popen[str]) -> None:
+    """Look again and again while the sweep runs; pytest's own time limit ends a wait that is in vain."""
+    while not there():
+        if sweep.poll() is not None:
+            pytest.fail(sweep.communicate()[0])
+        time.sleep(0.1)
+
+
+def test_however_a_job_ends_it_is_one_row_and_costs_no_other(app: App, lsf: Site) -> None:
+    app.write("""
+        if cfg.width == 0: os.kill(os.getpid(), 9)
+        if cfg.width == 1: os._exit(3)
+        if cfg.width == 2: os._exit(0)
+        if cfg.width == 3: os.kill(os.getpid(), 11)
+        if cfg.width == 4: sys.exit(4)
+        if cfg.width == 5: raise ValueError("boom")
+        if cfg.width == 6: sys.exit(0)
+        if cfg.width == 7: return lambda: None
+        if cfg.width == 8: os._exit(99)
+        job = HydraConfig.get().job
+        print("here", job.num, job.id == os.environ["LSB_JOBID"] + "_" + os.environ["LSB_JOBINDEX"])
+    """)
+    sweep = app.sweep(*LSF, "width=range(10)", code=1)
+    told = {number: event.event for number, event in verdicts(sweep.dir).items()}
+    assert told == {0: "signal", 1: "exit", 2: "exit", 3: "signal", 8: "exit"}
+    said = {number: state for number, state in states(sweep).items() if number not in told}
+    assert said == {
+        4: ("failed", "exit", 0),
+        5: ("failed", "exception", 0),
+        6: ("completed", None, 0),
+        7: ("completed", None, 0),
+        9: ("completed", None, 0),
+    }
+    assert TrialPaths(sweep.dir / "9").log(0, "out").read_text().startswith("here 9 True\n")
+    assert "3 completed, 7 failed" in sweep.done.stdout
+    message = str(verdicts(sweep.dir)[1].message)
+    assert "LSF: EXIT, exit code 3" in message
+    assert f"see {sweep.dir}/.hyperherd/submitit/" in message
+    base = str(sweep.records[9].job_id).partition("_")[0]
+    ended = {int(row["jobindex"]) - 1: row["stat"] for row in lsf.wait(base)}
+    assert ended == {number: "DONE" if number in (2, 6, 7, 9) else "EXIT" for number in range(10)}
+
+
+def test_out_of_memory(app: App, cluster: Cluster) -> None:
+    app.write("""
+        memory = []
+        while cfg.width:
+            memory.append(bytearray(30_000_000)); time.sleep(0.05)
+    """)
+    sweep = app.sweep(*LSF, "width=0,1", "hydra.launcher.mem_limit=300MB", code=1)
+    assert {number: event.event for number, event in verdicts(sweep.dir).items()} == {1: "oom"}
+    assert "TERM_MEMLIMIT" in str(verdicts(sweep.dir)[1].message)
+
+
+def test_after_its_run_limit_a_trial_resumes_in_its_directory(app: App, lsf: Site) -> None:
+    app.write("""
+        from pathlib import Path
+        from hyperherd import log_result
+        here = Path(HydraConfig.get().runtime.output_dir)
+        checkpoint = here / "step"
+        step = int(checkpoint.read_text()) if checkpoint.exists() else 0
+        print("attempt", os.environ["HYPERHERD_ATTEMPT"], "from", step)
+        log_result("step", step, step=step)
+        checkpoint.write_text(str(step + 1))
+        if step < cfg.width: time.sleep(300)
+    """)
+    limits = ("hydra.launcher.timeout_min=8", "hydra.launcher.signal_delay_min=4", "hydra.launcher.max_num_timeout=3")
+    sweep = app.sweep(*LSF, *limits, "width=0,1,2")
+    assert states(sweep) == {number: ("completed", None, number) for number in range(3)}
+    logs = [TrialPaths(sweep.dir / "2").log(attempt, "out").read_text() for attempt in range(3)]
+    assert [log.splitlines()[0] for log in logs] == [f"attempt {n} from {n}" for n in range(3)]
+    assert jobs(sweep.dir) == {number: str(record.job_id) for number, record in sweep.records.items()}
+
+
+def test_time_is_up_for_good(app: App, lsf: Site) -> None:
+    app.write("time.sleep(300 * cfg.width)")
+    sweep = app.sweep(*LSF, "hydra.launcher.timeout_min=4", "hydra.launcher.signal_delay_min=2", "width=0,1", code=1)
+    assert states(sweep) == {0: ("completed", None, 0), 1: ("failed", "timeout", 0)}
+
+
+CLUSTER_EVENTS = """
+    from pathlib import Path
+    Path(f"at-{cfg.width}-{os.environ['HYPERHERD_ATTEMPT']}").touch()
+    while not Path("go").exists(): time.sleep(0.1)
+"""
+
+
+def test_what_others_do_to_jobs(app: App, lsf: Site) -> None:
+    """Width 0 is killed as it runs, 3 as it waits; 1 is suspended for a while, and 2 requeued by hand."""
+    app.write(CLUSTER_EVENTS)
+    sweep = app.start(*HERD, "width=range(4)", "hydra.launcher.array_parallelism=3")
+    wait_until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(3)), sweep)
+    ids = {number: job.replace("_", "[") + "]" for number, job in jobs(app.folder / "s").items()}
+    assert not (app.folder / "at-3-0").exists()
+    for command, number in [("bkill", 3), ("bkill", 0), ("bstop", 1), ("brequeue", 2)]:
+        done = lsf.run(command, ids[number])
+        assert done.returncode == 0, done.stderr
+    wait_until(lambda: {0, 3} <= verdicts(app.folder / "s").keys(), sweep)
+    wait_until(lambda: (app.folder / "at-2-1").exists(), sweep)
+    lsf.run("bresume", ids[1])
+    (app.folder / "go").touch()
+    told, _ = sweep.communicate()
+    assert sweep.returncode == 1, told
+    ended = Sweep(None, app.folder / "s")  # type: ignore[arg-type]
+    assert {number: event.event for number, event in verdicts(ended.dir).items()} == {0: "cancelled", 3: "cancelled"}
+    assert states(ended) == {0: ("cancelled", None, 0), 1: ("completed", None, 0), 2: ("completed", None, 1)}
+    assert "2 completed, 2 cancelled" in told
+
+
+def test_sizes_of_their_own(app: App, lsf: Site) -> None:
+    app.write("print('slots', os.environ['LSB_DJOB_NUMPROC'])")
+    conditions = "[{when: {width: 3}, resources: {cpus_per_task: 2, timeout_min: 30}}]"
+    sweep = app.sweep(*LSF, "width=1,2,3", f"hydra.sweeper.conditions={conditions}")
+    slots = {n: TrialPaths(sweep.dir / str(n)).log(0, "out").read_text().split()[1] for n in range(3)}
+    assert slots == {0: "1", 1: "1", 2: "2"}
+    ids = [job.partition("_") for job in jobs(sweep.dir).values()]
+    assert ids[0][0] == ids[1][0] != ids[2][0]
+
+
+def test_several_arrays_keep_to_the_cap(app: App, lsf: Site) -> None:
+    app.write("""
+        from pathlib import Path
+        mine = Path(f"live-{cfg.width}"); mine.touch(); time.sleep(1)
+        Path(f"seen-{cfg.width}").write_text(str(len(list(Path(".").glob("live-*")))))
+        mine.unlink()
+    """)
+    sweep = app.sweep(*LSF, "width=range(5)", "hydra.launcher.max_array_size=2", "hydra.launcher.array_parallelism=2")
+    assert set(states(sweep).values()) == {("completed", None, 0)}
+    assert max(int(path.read_text()) for path in app.folder.glob("seen-*")) <= 2
+    assert len({job.partition("_")[0] for job in jobs(sweep.dir).values()}) == 3
+
+
+def test_an_interrupt_cancels_the_jobs(app: App, lsf: Site) -> None:
+    app.write(CLUSTER_EVENTS)
+    sweep = app.start(*HERD, "width=range(2)")
+    wait_until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)), sweep)
+    sweep.send_signal(signal.SIGINT)
+    told, _ = sweep.communicate()
+    assert sweep.returncode == 130, told
+    (base,) = {job.partition("_")[0] for job in jobs(app.folder / "s").values()}
+    assert {row["stat"] for row in lsf.wait(base)} == {"EXIT"}
+    assert {state for state, _, _ in states(Sweep(None, app.folder / "s")).values()} == {"cancelled"}  # type: ignore[arg-type]
+
+
+def test_without_waiting_and_then_with(app: App, lsf: Site) -> None:
+    app.write(CLUSTER_EVENTS)
+    first = app.run(*HERD, "width=range(2)", "hydra.launcher.wait=false")
+    assert first.returncode == 0, first.stdout + first.stderr
+    lsf.wait_for(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)))
+    second = app.start(*HERD, "width=range(3)")
+    wait_until(lambda: (app.folder / "at-2-0").exists(), second)
+    (app.folder / "go").touch()
+    told, _ = second.communicate()
+    assert second.returncode == 0, told
+    ended = Sweep(None, app.folder / "s")  # type: ignore[arg-type]
+    assert set(states(ended).values()) == {("completed", None, 0)}
+
+
+def test_a_sweep_that_was_killed_while_it_submitted(app: App, cluster: Cluster, lsf: Site) -> None:
+    """Its jobs are found by name, each at its place in the array."""
+    app.write(CLUSTER_EVENTS)
+    first = app.start(*HERD, "width=range(3)")
+    wait_until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(3)), first)
+    first.kill()
+    first.communicate()
+    (events,) = (app.folder / "s" / ".hyperherd" / "events").iterdir()
+    lines = events.read_text().splitlines()
+    events.write_text(
+        "".join(line + "\n" for line in lines if "job_id" not in line or json.loads(line)["job_id"] is None)
+    )
+    assert not jobs(app.folder / "s")
+    second = app.start(*HERD, "width=range(3)")
+    wait_until(lambda: len(jobs(app.folder / "s")) == 3, second)
+    (app.folder / "go").touch()
+    told, _ = second.communicate()
+    assert second.returncode == 0, told
+    ended = Sweep(None, app.folder / "s")  # type: ignore[arg-type]
+    assert set(states(ended).values()) == {("completed", None, 0)}
+    assert jobs(ended.dir) == {number: str(record.job_id) for number, record in ended.records.items()}
+    assert len(lsf.rows()) == 3
+
+
+def test_mbatchd_goes_and_comes_back(app: App, cluster: Cluster) -> None:
+    app.write(CLUSTER_EVENTS)
+    sweep = app.start(*HERD, "width=range(2)", "hydra.launcher.query_retries=1")
+    wait_until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)), sweep)
+    cluster.set(down=True)
+    assert sweep.stdout is not None
+    wait_until(lambda: "LSF does not answer" in sweep.stdout.readline(), sweep)
+    cluster.set(down=False)
+    (app.folder / "go").touch()
+    told, _ = sweep.communicate()
+    assert sweep.returncode == 0, told
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("nodes=2", "hydra.launcher.nodes: 2 is more than 1"),
+        ("mem_per=core", "hydra.launcher.mem_per: 'core' is none of auto, host, task"),
+        ("queue=nosuch", "No such queue"),
+    ],
+)
+def test_what_cannot_be_done_is_said_before_anything_runs(app: App, lsf: Site, option: str, message: str) -> None:
+    done = app.run(*HERD, "width=1,2", f"hydra.launcher.{option}")
+    assert done.returncode == 1
+    assert message in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_a_machine_without_lsf(app: App, tmp_path: Path) -> None:
+    done = app.run(*HERD, "width=1,2", PATH=str(tmp_path))
+    assert done.returncode == 1
+    assert "herd_lsf needs LSF's commands, and bsub, bjobs, bkill cannot be found here" in done.stdout + done.stderr
+
+
+def test_for_another_sweeper(app: App, lsf: Site) -> None:
+    app.write("print('width', cfg.width)\nassert cfg.width != 2")
+    done = app.run("-m", "hydra.sweep.dir=s", *LSF, "width=1,2")
+    assert done.returncode == 1
+    assert "AssertionError" in done.stdout + done.stderr
+    assert "width 1" in "".join(path.read_text() for path in (app.folder / "s").rglob("*_log.out"))
+
+
+DDP = """
+    import torch
+    from datetime import timedelta
+    torch.set_num_threads(1)
+    torch.distributed.init_process_group("gloo", timeout=timedelta(seconds=60))
+    mine = torch.tensor([float(torch.distributed.get_rank() + 1)])
+    torch.distributed.all_reduce(mine)
+    from hyperherd import log_result
+    log_result("sum", mine.item())
+    torch.distributed.destroy_process_group()
+"""
+
+
+@pytest.mark.slow
+def test_two_ranks_that_lsf_starts(app: App, lsf: Site) -> None:
+    """tasks_per_node=2: they meet by torch's variables, and one writes."""
+    app.write(DDP)
+    sweep = app.sweep(*LSF, "hydra.launcher.tasks_per_node=2", "lr=1,2", OMP_NUM_THREADS="1")
+    assert set(states(sweep).values()) == {("completed", None, 0)}
+    summary = json.loads((sweep.dir / "0" / ".hyperherd" / "summary.json").read_text())
+    assert summary["sum"] == 3.0 or summary.get("values", {}).get("sum") == 3.0
+
+
+LIGHTNING = """
+    import torch, pytorch_lightning as pl
+    torch.set_num_threads(1)
+    class Model(pl.LightningModule):
+        def __init__(self): super().__init__(); self.layer = torch.nn.Linear(4, 1)
+        def training_step(self, batch, index):
+            loss = self.layer(batch).pow(2).mean(); self.log("loss", loss); return loss
+        def configure_optimizers(self): return torch.optim.SGD(self.parameters(), lr=0.1)
+    data = torch.utils.data.DataLoader(torch.ones(8, 4), batch_size=2)
+    quiet = dict(logger=False, enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False)
+    trainer = pl.Trainer(accelerator="cpu", devices=2, strategy="ddp", max_epochs=1, **quiet)
+    trainer.fit(Model(), data)
+    print("world", trainer.world_size, "rank", trainer.global_rank)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("tasks", [1, 2])
+def test_lightning_on_two_processes(app: App, lsf: Site, tasks: int) -> None:
+    """Started by Lightning itself within one task, or by the job as two tasks."""
+    pytest.importorskip("pytorch_lightning")
+    app.write(LIGHTNING)
+    sweep = app.sweep(*LSF, f"hydra.launcher.tasks_per_node={tasks}", "lr=1,2", OMP_NUM_THREADS="1")
+    assert set(states(sweep).values()) == {("completed", None, 0)}
+    assert "world 2 rank 0" in TrialPaths(sweep.dir / "0").log(0, "out").read_text()
+    assert len([path for path in sweep.dir.iterdir() if path.name.isdigit()]) == 2
+
+
+@pytest.mark.usefixtures("lsf")
+@pytest.mark.parametrize(("launcher_name", "overrides"), [("herd_lsf", ["hydra.launcher.poll_s=1"])])
+class TestHydrasSuite(LauncherTestSuite):
+    """Hydra's own tests of a launcher."""
