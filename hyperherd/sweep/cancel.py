@@ -142,9 +142,13 @@ def _cluster(launcher: str) -> Cluster:
     Raises:
         SweepError: it is not known, or its commands are not here.
     """
+    from hyperherd.launch.lsf.cluster import LsfCluster
     from hyperherd.launch.slurm.cluster import SlurmCluster
 
-    clusters: dict[str, Callable[[], Cluster]] = {"herd_slurm": lambda: SlurmCluster({})}
+    clusters: dict[str, Callable[[], Cluster]] = {
+        "herd_slurm": lambda: SlurmCluster({}),
+        "herd_lsf": lambda: LsfCluster({}),
+    }
     if launcher not in clusters:
         raise SweepError(f"the trials are in the hands of {launcher}, which this version does not know")
     cluster = clusters[launcher]()

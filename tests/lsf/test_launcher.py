@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import Any
 
 import pytest
 from conftest import App, Sweep, wait_for
-from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
 
@@ -195,6 +195,19 @@ def test_without_waiting_and_then_with(app: App, lsf: Site) -> None:
     assert set(states(ended).values()) == {("completed", None, 0)}
 
 
+def test_cancel_what_nobody_waits_for(app: App, lsf: Site) -> None:
+    app.write(CLUSTER_EVENTS)
+    app.run(*HERD, "width=range(3)", "hydra.launcher.wait=false", "hydra.launcher.array_parallelism=2")
+    lsf.wait_for(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)))
+    done = lsf.run(sys.executable, "-m", "hyperherd.cli", "cancel", str(app.folder / "s"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    (base,) = {job.partition("_")[0] for job in jobs(app.folder / "s").values()}
+    assert {row["stat"] for row in lsf.wait(base)} == {"EXIT"}
+    assert {number: event.event for number, event in verdicts(app.folder / "s").items()} == dict.fromkeys(
+        range(3), "cancelled"
+    )
+
+
 def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None:
     """Jobs that wait are found by name, each at its place in the array."""
     app.write(CLUSTER_EVENTS)
@@ -309,9 +322,3 @@ def test_lightning_on_two_processes(app: App, lsf: Site, tasks: int) -> None:
     assert set(states(sweep).values()) == {("completed", None, 0)}
     assert "world 2 rank 0" in TrialPaths(sweep.dir / "0").log(0, "out").read_text()
     assert len([path for path in sweep.dir.iterdir() if path.name.isdigit()]) == 2
-
-
-@pytest.mark.usefixtures("lsf")
-@pytest.mark.parametrize(("launcher_name", "overrides"), [("herd_lsf", ["hydra.launcher.poll_s=1"])])
-class TestHydrasSuite(LauncherTestSuite):
-    """Hydra's own tests of a launcher."""

@@ -13,7 +13,7 @@ from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
-from hyperherd.launch.lsf.commands import Patience, run
+from hyperherd.launch.lsf.commands import TROUBLE, Patience, run
 from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.script import marker_path
@@ -58,20 +58,20 @@ class LsfCluster(Cluster):
 
     Args:
         options: `hydra.launcher`, without what all clusters share; conf/hydra/launcher/herd_lsf.yaml explains it.
-        folder: where scripts, pickles and logs of all jobs are.
+        folder: where scripts, pickles and logs of all jobs are, if there are any.
     """
 
     name = "herd_lsf"
     first_index = 1
     variables = ()  # LsfExecutor leaves them out itself
 
-    def __init__(self, options: Mapping[str, Any], folder: Path) -> None:
+    def __init__(self, options: Mapping[str, Any], folder: Path | None = None) -> None:
         self._options = options
         timing = Timing() if options.get("requeue") == "brequeue" else Timing(exit=0.0)  # who watches waits himself
         self._tracker = Tracker(
-            Patience(options["query_timeout_s"], options["query_retries"]),
+            Patience(options.get("query_timeout_s", Patience.seconds), options.get("query_retries", Patience.tries)),
             timing,
-            marker_of=lambda job_id: marker_path(JobPaths(folder, job_id)),
+            marker_of=lambda job_id: folder and marker_path(JobPaths(folder, job_id)),
         )
 
     def check(self) -> None:
@@ -127,6 +127,10 @@ class LsfCluster(Cluster):
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             if refused := cancel_jobs(some, self._tracker):
                 raise SweepError(f"the jobs cannot be cancelled: {_last_line(refused)}. They are {' '.join(job_ids)}")
+
+    def is_outage(self, message: str) -> bool:
+        """Return whether a command could not reach LSF's daemons."""
+        return bool(TROUBLE.search(message))
 
     def _parameters(self, submission: Submission) -> dict[str, Any]:
         """Return the parameters of our executor for a batch.
