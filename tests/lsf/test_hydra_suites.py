@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hydra.core.plugins import Plugins
 from hydra.test_utils.launcher_common_tests import LauncherTestSuite
@@ -15,6 +17,14 @@ pytestmark = [
         "ignore::UserWarning:hydra", "ignore:Future Hydra versions:UserWarning", "ignore::pytest.PytestWarning"
     ),
 ]
+
+
+@pytest.fixture
+def tmpdir(tmp_path: Path) -> Path:
+    """A folder that the suite may remove, without the cluster beside it."""
+    folder = tmp_path / "hydra"
+    folder.mkdir()
+    return folder
 
 
 @pytest.mark.parametrize(("launcher_name", "overrides"), [("herd_lsf", [])])
