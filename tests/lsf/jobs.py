@@ -83,3 +83,16 @@ class Resumable:
 
     def checkpoint(self, *args: Any) -> DelayedSubmission:
         return DelayedSubmission(self, *args)
+
+
+class SlowCheckpoint(Resumable):
+    """Takes a while to write its checkpoint, and leaves a file for each time that it begins."""
+
+    def __init__(self, folder: Path, seconds: float = 2) -> None:
+        super().__init__(folder)
+        self.seconds = seconds
+
+    def checkpoint(self, *args: Any) -> DelayedSubmission:
+        (self.folder / f"checkpoint{time.time_ns()}").touch()
+        time.sleep(self.seconds)
+        return DelayedSubmission(self, *args)
