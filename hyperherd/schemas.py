@@ -64,6 +64,9 @@ class HerdLocalLauncherConf:
     trials_per_gpu: int = 1
     timeout_min: Optional[float] = None  # noqa: UP045
     grace_s: float = 10.0
+    allowed_load: Optional[float] = None  # noqa: UP045
+    allowed_memory: Optional[float] = None  # noqa: UP045
+    startup_time_s: float = 0.0
     start_method: str = "auto"
 
 

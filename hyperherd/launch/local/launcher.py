@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 
+from hyperherd.errors import SweepError
 from hyperherd.inert import one_line
 from hyperherd.launch.base import ROUTINE, JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.local.cpu import cores
 from hyperherd.launch.local.ending import job_end
-from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, read_report
+from hyperherd.launch.local.messages import Cancel, Ended, Held, Kill, Start, Started, read_report
 from hyperherd.launch.local.processes import kill_group
 from hyperherd.launch.local.server import Times
 from hyperherd.launch.local.slots import Limits, plan_capacity, usable_gpus
@@ -65,9 +66,13 @@ class LocalLauncher(TrialLauncher):
         self._method: str = rest.pop("start_method")
         self._timeout_min: float | None = rest.pop("timeout_min")
         grace: float = rest.pop("grace_s")
+        startup: float = rest.pop("startup_time_s")
+        if startup < 0:
+            raise SweepError(f"hydra.launcher.startup_time_s: {startup} is less than 0")
         limits = Limits(**rest)
         capacity = plan_capacity(limits, usable_gpus(limits, os.environ), cores(), os.environ)
-        self._pool = Pool(capacity, Times(None if self._timeout_min is None else self._timeout_min * 60, grace))
+        seconds = None if self._timeout_min is None else self._timeout_min * 60
+        self._pool = Pool(capacity, Times(seconds, grace, startup), limits.gate)
         self._work = Work(context, task_function, config, shows_output)
         self._server: ServerProcess | None = None
         self._is_cancelled = False
@@ -103,6 +108,8 @@ class LocalLauncher(TrialLauncher):
             for message in heard:
                 if isinstance(message, Started):
                     self._started(message)
+                elif isinstance(message, Held):
+                    log.info(message.reason)
                 else:
                     yield self._ended(message)
         self.close()
@@ -155,7 +162,7 @@ class LocalLauncher(TrialLauncher):
         with suppress(OSError), _undisturbed():  # if it is gone, `_heard` finds that out
             self._server.channel.send(message)
 
-    def _heard(self) -> list[Started | Ended]:
+    def _heard(self) -> list[Started | Held | Ended]:
         """Wait a moment for the server's next message; what it was never given ends here."""
         if self._dropped:
             dropped, self._dropped = self._dropped, []
@@ -174,7 +181,7 @@ class LocalLauncher(TrialLauncher):
         except (EOFError, OSError):
             return self._lost()
 
-    def _lost(self) -> list[Started | Ended]:
+    def _lost(self) -> list[Started | Held | Ended]:
         """Clean up after a server that was killed; its trials die with it, and here whatever they had started."""
         for pid in self._pids.values():
             kill_group(pid)

@@ -59,6 +59,13 @@ class Started:
 
 
 @dataclass(frozen=True)
+class Held:
+    """From the server: trials could start, but for a reason that may pass."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class Ended:
     """From the server: a trial's process has ended, or it will never have one.
 

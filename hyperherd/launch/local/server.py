@@ -21,10 +21,14 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from hyperherd.launch.base import TrialJob
-from hyperherd.launch.local.messages import Asked, Cancel, Ended, Kill, Start, Started
+from hyperherd.launch.local.gpus import Gate, look
+from hyperherd.launch.local.messages import Asked, Cancel, Ended, Held, Kill, Start, Started
 from hyperherd.launch.local.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
 from hyperherd.launch.local.processes import memory_kills as count_memory_kills
 from hyperherd.launch.local.slots import Slot, Slots
+
+LOOK_AGAIN = 2.0
+"""Seconds between two looks at GPUs that others use."""
 
 Starter = Callable[[TrialJob, Slot, IO[bytes]], int]
 """Starts the process of a trial, which leaves its report in the file; returns its pid."""
@@ -43,6 +47,8 @@ class Times:
     """A trial; None is for ever."""
     grace: float
     """A trial that was told to end, to do so."""
+    startup: float = 0.0
+    """A trial that has begun, before the next one does."""
 
 
 @dataclass
@@ -66,9 +72,12 @@ class Server:
     start: Starter
     slots: Slots
     times: Times
+    gate: Gate = field(default_factory=Gate)
     _waiting: deque[TrialJob] = field(default_factory=deque)
     _running: dict[int, _Running] = field(default_factory=dict)
     _is_left: bool = False
+    _next_start: float = 0.0
+    _is_held: bool = False
     _sweep: int = field(default_factory=os.getppid)
 
     def serve(self) -> None:
@@ -98,15 +107,41 @@ class Server:
             kill_group(pid)
 
     def _fill(self) -> None:
-        while self._waiting and self.slots.any_free:
-            job, slot = self._waiting.popleft(), self.slots.take()
-            try:
-                pid = self._begin(job, slot)
-            except OSError as error:  # no process, memory or disk to be had: the others may still end well
-                self.slots.give_back(slot)
-                self._tell(Ended(job.number, lost=f"it could not be started: {error}"))
-            else:
-                self._tell(Started(job.number, pid, slot.gpus))
+        while self._can_start and time.monotonic() >= self._next_start:
+            slot = self._take_slot()
+            if slot is None:
+                self._hold()
+                return
+            self._start_in(slot)
+            self._next_start = time.monotonic() + self.times.startup
+
+    @property
+    def _can_start(self) -> bool:
+        return bool(self._waiting) and self.slots.any_free
+
+    def _take_slot(self) -> Slot | None:
+        if not self.gate.is_asked:
+            return self.slots.take()
+        use = look()
+        return self.slots.take(lambda slot: self.gate.allows(slot.gpus, use))
+
+    def _hold(self) -> None:
+        """Look again in a while: others use the GPUs. Who sees nothing run is told why."""
+        self._next_start = time.monotonic() + LOOK_AGAIN
+        if not self._is_held and not self._running:
+            self._tell(Held(f"waiting for a GPU that others use less ({self.gate})"))
+        self._is_held = True
+
+    def _start_in(self, slot: Slot) -> None:
+        self._is_held = False
+        job = self._waiting.popleft()
+        try:
+            pid = self._begin(job, slot)
+        except OSError as error:  # no process, memory or disk to be had: the others may still end well
+            self.slots.give_back(slot)
+            self._tell(Ended(job.number, lost=f"it could not be started: {error}"))
+        else:
+            self._tell(Started(job.number, pid, slot.gpus))
 
     def _begin(self, job: TrialJob, slot: Slot) -> int:
         report = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the trial has ended
@@ -165,6 +200,7 @@ class Server:
 
     def _until_next(self) -> float | None:
         times = [trial.ends if trial.asked is None else trial.killed_at for trial in self._running.values()]
+        times += [self._next_start] if self._can_start else []
         known = [moment for moment in times if moment is not None]
         return max(0.0, min(known) - time.monotonic()) if known else None
 
@@ -184,6 +220,8 @@ class Server:
             report.seek(0)
             self._tell(Ended(trial.job.number, status, trial.asked, out_of_memory, report.read()))
         self.slots.give_back(trial.slot)
+        if self._is_held:
+            self._next_start = 0.0
 
     def _tell(self, message: Any) -> None:
         if self._is_left:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.local.cpu import threads_asked
+from hyperherd.launch.local.gpus import Gate, installed
 
 MASK = "CUDA_VISIBLE_DEVICES"
-_NVIDIA_SMI_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,13 @@ class Limits:
     gpus: str | Sequence[Any] = "auto"
     gpus_per_trial: int | None = None
     trials_per_gpu: int = 1
+    allowed_load: float | None = None
+    allowed_memory: float | None = None
+
+    @property
+    def gate(self) -> Gate:
+        """Which GPUs may get a trial."""
+        return Gate(self.allowed_load, self.allowed_memory)
 
     def check(self) -> None:
         """Raise SweepError for a number that makes no sense."""
@@ -71,7 +77,7 @@ def plan_capacity(limits: Limits, gpus: Sequence[str], cores: int, environment: 
         environment: of the user, who may have set a number of threads there.
 
     Raises:
-        SweepError: a trial is to have more GPUs than there are.
+        SweepError: a trial is to have more GPUs than there are, or such as nobody can find.
     """
     limits.check()
     per_trial = (1 if gpus else 0) if limits.gpus_per_trial is None else limits.gpus_per_trial
@@ -80,6 +86,7 @@ def plan_capacity(limits: Limits, gpus: Sequence[str], cores: int, environment: 
             f"hydra.launcher.gpus_per_trial: {per_trial} is more than the {len(gpus)} GPUs that may be used "
             f"({','.join(gpus) or 'none found'}); see hydra.launcher.gpus and {MASK}"
         )
+    limits.gate.check(gpus if per_trial else [])
     places = _places(gpus, per_trial, limits.trials_per_gpu) if per_trial else None
     threads = limits.threads or threads_asked(environment)
     parallel = limits.max_parallel or (len(places) if places else max(1, cores // (threads or 1)))
@@ -102,7 +109,7 @@ def usable_gpus(limits: Limits, environment: Mapping[str, str]) -> list[str]:
     if not isinstance(limits.gpus, str):
         return [str(gpu) for gpu in limits.gpus]
     mask = environment.get(MASK)
-    return _installed() if mask is None else _masked(mask)
+    return installed() if mask is None else _masked(mask)
 
 
 def _masked(mask: str) -> list[str]:
@@ -113,16 +120,6 @@ def _masked(mask: str) -> list[str]:
             break
         gpus.append(entry)
     return gpus
-
-
-def _installed() -> list[str]:
-    """Return the numbers of all GPUs, asked of the driver's tool: no process that has asked CUDA can be forked."""
-    command = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_NVIDIA_SMI_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [line.strip() for line in done.stdout.splitlines() if line.strip().isdigit()]
 
 
 class Slots:
@@ -137,9 +134,12 @@ class Slots:
         """Whether a trial can start."""
         return bool(self._free)
 
-    def take(self) -> Slot:
-        """Take the best free slot."""
-        slot = min(self._free, key=lambda free: (sum(taken.gpus == free.gpus for taken in self._taken), free.number))
+    def take(self, may_be_used: Callable[[Slot], bool] = lambda slot: True) -> Slot | None:
+        """Take the best free slot of those that may be used; None if there is none."""
+        usable = [slot for slot in self._free if may_be_used(slot)]
+        if not usable:
+            return None
+        slot = min(usable, key=lambda free: (sum(taken.gpus == free.gpus for taken in self._taken), free.number))
         self._free.remove(slot)
         self._taken.append(slot)
         return slot

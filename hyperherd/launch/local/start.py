@@ -45,6 +45,7 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.cpu import ThreadLimit, end_openmp_team
+from hyperherd.launch.local.gpus import Gate
 from hyperherd.launch.local.messages import Ready
 from hyperherd.launch.local.server import HELD, Server, Starter, Times
 from hyperherd.launch.local.slots import Capacity, Slot, Slots
@@ -58,6 +59,7 @@ class Pool:
 
     capacity: Capacity
     times: Times
+    gate: Gate
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def _serve_forked(work: Work, pool: Pool, theirs_of_sweep: Connection, channel: 
 
 
 def _serve(channel: Connection, start: Starter, pool: Pool) -> None:
-    server = Server(channel, start, Slots(pool.capacity.slots), pool.times)
+    server = Server(channel, start, Slots(pool.capacity.slots), pool.times, pool.gate)
     try:
         server.serve()
     finally:
