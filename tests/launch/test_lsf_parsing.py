@@ -16,6 +16,7 @@ from hyperherd.launch.lsf.parsing import (
     read_not_found,
     read_rows,
     read_submitted,
+    says_none,
 )
 from hyperherd.launch.lsf.states import is_explained, submitit_state, verdict, wants_requeue
 
@@ -142,6 +143,9 @@ def test_an_old_lsf_tells_less() -> None:
 def test_jobs_that_lsf_does_not_have() -> None:
     assert read_not_found("Job <123> is not found\nJob <124[3]> is not found\n") == {"123", "124_3"}
     assert read_not_found("No unfinished job found\n") == frozenset()
+    assert says_none("Job <sweep*> is not found")
+    assert says_none("No unfinished job found")
+    assert not says_none('bjobs: "job_description" is not a valid field name')
 
 
 def test_names_and_descriptions() -> None:

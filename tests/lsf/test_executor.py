@@ -208,8 +208,10 @@ def test_pickles_that_are_too_big_are_refused(make: MakeExecutor) -> None:
 
 
 def test_a_submission_that_lsf_refuses(make: MakeExecutor) -> None:
+    executor = make(queue="no-such-queue")
     with pytest.raises(utils.FailedSubmissionError, match="No such queue"):
-        make(queue="no-such-queue").submit(add, 1, 2)
+        executor.submit(add, 1, 2)
+    assert not list(executor.folder.glob("*.pkl"))
 
 
 def test_a_job_of_a_job_is_its_own(make: MakeExecutor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -322,6 +324,21 @@ def test_bsub_fails_but_the_job_is_there(make: MakeExecutor, cluster: Cluster, l
     cluster.set(bsub_lies="")
     assert [job.result() for job in jobs] == [4, 6]
     assert len(lsf.rows("-J", "twins*")) == 2  # and not four
+
+
+def test_an_array_whose_second_half_is_refused(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:
+    executor = make(max_array_size=2)
+    submit = executor._submit_script
+
+    def refuse_the_next(*arguments: Any) -> Any:
+        submitted = submit(*arguments)
+        cluster.set(fail_next={"bsub": ["User cannot use the queue. Job not submitted."]})
+        return submitted
+
+    executor._submit_script = refuse_the_next
+    with pytest.raises(utils.FailedSubmissionError, match="cannot use the queue"):
+        executor.map_array(touch_and_sleep, [lsf.folder / name for name in "abc"])
+    assert {row["stat"] for row in lsf.wait("1")} == {"EXIT"}
 
 
 def test_forgotten_by_bjobs_but_not_by_history(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:

@@ -139,8 +139,15 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
 
     def _internal_process_submissions(self, delayed_submissions: Sequence[Any]) -> list[Any]:
         size = self._lsf.max_array_size
-        starts = range(0, len(delayed_submissions), size)
-        return [job for start in starts for job in self._submit_all(delayed_submissions[start : start + size])]
+        jobs: list[Any] = []
+        try:
+            for start in range(0, len(delayed_submissions), size):
+                jobs += self._submit_all(delayed_submissions[start : start + size])
+        except BaseException:  # who gets no handles is to have no jobs
+            if jobs:
+                cancel_jobs([job.job_id for job in jobs], self.job_class.watcher.tracker)
+            raise
+        return jobs
 
     def _submit_all(self, submissions: Sequence[Any]) -> list[Any]:
         """Submit one job or one array."""
@@ -151,7 +158,12 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         self._last_job_submitted = time.time()
         began = time.time()
         size = len(submissions) if len(submissions) > 1 else None
-        base, script = self._submit_script(self._submitit_command_str, size)
+        try:
+            base, script = self._submit_script(self._submitit_command_str, size)
+        except BaseException:
+            for pickle in pickles:
+                pickle.unlink()
+            raise
         ids = [base] if size is None else [f"{base}_{index}" for index in range(1, size + 1)]
         jobs = [self.job_class(folder=self.folder, job_id=job_id, tasks=range(self._num_tasks())) for job_id in ids]
         for job, pickle in zip(jobs, pickles, strict=True):

@@ -20,6 +20,7 @@ NAME_FIELDS = ("jobid", "jobindex", "job_name", "job_description")
 
 _SUBMITTED = re.compile(r"Job <(\d+)> is submitted")
 _NOT_FOUND = re.compile(r"Job <(\d+(?:\[\d+\])?)> is not found")
+_NONE = re.compile(r"Job <[^>]*> is not found|No (?:unfinished |matching )?job found", re.IGNORECASE)
 _STATE = re.compile("PEND|PROV|PSUSP|RUN|USUSP|SSUSP|DONE|EXIT|UNKWN|WAIT|ZOMBI|POST_DONE|POST_ERR")
 _HEADER = re.compile(r"^Job <(\d+(?:\[\d+\])?)>", re.MULTILINE)
 _EVENT = re.compile(r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: \d{4})?: (.*)$", re.MULTILINE)
@@ -104,6 +105,11 @@ def _shown(cell: str | None) -> str:
 def read_not_found(text: str) -> frozenset[str]:
     """Return the ids (submitit's) of which LSF says that it has no such job."""
     return frozenset(job_id for text_id in _NOT_FOUND.findall(text) if (job_id := from_lsf(text_id)))
+
+
+def says_none(text: str) -> bool:
+    """Return whether LSF says that it has no job, or not all of those asked for."""
+    return bool(_NONE.search(text))
 
 
 def read_history(text: str) -> dict[str, JobRow]:

@@ -23,6 +23,7 @@ from hyperherd.launch.lsf.parsing import (
     read_named,
     read_not_found,
     read_rows,
+    says_none,
 )
 from hyperherd.launch.lsf.states import has_exited, is_explained, submitit_state, wants_requeue
 
@@ -111,7 +112,7 @@ class Tracker:
         """
         said = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
         named = [(job_id, text) for job_id, known, text in read_named(said.stdout) if known == name]
-        if not named and said.is_trouble:
+        if not named and (said.is_trouble or (said.text and not says_none(said.text))):
             raise LsfSilent(said.text)
         return sorted(named, key=lambda found: sort_key(found[0]))
 
@@ -135,17 +136,11 @@ class Tracker:
         """Ask bjobs, with fewer fields from now on if this version of LSF does not know all of them."""
         said = self._bjobs(FIELDS[self._fields], bases)
         for fewer in range(self._fields + 1, len(FIELDS)):
-            if (
-                read_rows(said.stdout, FIELDS[fewer - 1])
-                or read_not_found(said.text)
-                or said.is_trouble
-                or not said.text
-            ):
-                return said
+            if said.is_trouble or not said.text or says_none(said.text) or read_rows(said.stdout, FIELDS[fewer - 1]):
+                break
             said = self._bjobs(FIELDS[fewer], bases)
             if read_rows(said.stdout, FIELDS[fewer]):
                 self._fields = fewer
-                return said
         return said
 
     def _bjobs(self, fields: Iterable[str], which: list[str]) -> Said:
