@@ -112,6 +112,23 @@ def test_after_its_run_limit_a_trial_resumes_in_its_directory(app: App, lsf: Sit
     assert jobs(sweep.dir) == {number: str(record.job_id) for number, record in sweep.records.items()}
 
 
+@pytest.mark.slow
+def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, lsf: Site) -> None:
+    app.write("""
+        import subprocess
+        if os.environ["HYPERHERD_ATTEMPT"] == "0":
+            child = subprocess.Popen(["sh", "-c", "trap : USR2; sleep 300; sleep 300"])
+            while True:
+                try: child.wait()
+                except SystemExit as error: print("no:", error, flush=True)
+    """)
+    limits = ("hydra.launcher.timeout_min=60", "hydra.launcher.signal_delay_min=58", "hydra.launcher.max_num_timeout=1")
+    sweep = app.sweep(*LSF, *limits, "lr=1")
+    assert states(sweep) == {0: ("completed", None, 1)}
+    log = TrialPaths(sweep.dir / "0").log(0, "out").read_text()
+    assert log == "no: its time is up; it goes back into the queue\n"
+
+
 def test_time_is_up_for_good(app: App, lsf: Site) -> None:
     app.write("time.sleep(300 * cfg.width)")
     sweep = app.sweep(*LSF, "hydra.launcher.timeout_min=4", "hydra.launcher.signal_delay_min=2", "width=0,1", code=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+import threading
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -79,6 +80,8 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         _write_marker(Path(os.environ[MARKER]))
         if method == "brequeue":
             self._brequeue()
+        if threading.current_thread() is not threading.main_thread():
+            _end_now()
 
     def _brequeue(self) -> None:
         """Ask LSF to requeue; if that fails the exit code is left, which the queue may requeue for."""
@@ -87,6 +90,14 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
             subprocess.run(["brequeue", job], check=True, timeout=_BREQUEUE_SECONDS, stdin=subprocess.DEVNULL)
         except (OSError, subprocess.SubprocessError) as error:
             logger.get_logger().warning(f"brequeue failed, leaving it to the exit code: {error}")
+
+
+def _end_now() -> None:
+    """End this process and what it has started: its main thread did not, and LSF requeues by an exit code alone."""
+    from hyperherd.launch.local.processes import descendants, kill
+
+    kill(descendants(os.getpid()))
+    os._exit(255)
 
 
 def _write_marker(marker: Path) -> None:
