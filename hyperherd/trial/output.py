@@ -16,6 +16,7 @@ from pathlib import Path
 
 _DRAIN_SECONDS = 2.0
 """How long to wait for the last output; a process that the trial left behind may hold the pipe open for ever."""
+_IGNORED = "INT TERM HUP USR1 USR2"
 
 
 @contextmanager
@@ -41,9 +42,13 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
         yield
         return
     _flush()
-    # A session of its own keeps the terminal's Ctrl-C from it: it has to outlive the trial's last words.
+    # It has to outlive the trial's last words, whatever a terminal or a scheduler sends to every process there is.
     copier = subprocess.Popen(
-        ["tee", "-a", str(path)], stdin=subprocess.PIPE, stdout=shown, stderr=subprocess.DEVNULL, start_new_session=True
+        ["sh", "-c", f'trap "" {_IGNORED}; exec tee -a "$1"', "tee", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=shown,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
     )
     copiers.append(copier)
     assert copier.stdin is not None

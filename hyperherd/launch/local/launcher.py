@@ -19,11 +19,11 @@ from hyperherd.launch.base import ROUTINE, JobEnd, JobHandle, TrialJob, TrialLau
 from hyperherd.launch.local.cpu import cores
 from hyperherd.launch.local.ending import job_end
 from hyperherd.launch.local.messages import Cancel, Ended, Held, Kill, Start, Started, read_report
-from hyperherd.launch.local.processes import kill_group
 from hyperherd.launch.local.server import Times
 from hyperherd.launch.local.slots import Limits, plan_capacity, usable_gpus
 from hyperherd.launch.local.start import Pool, ServerProcess, start_server
 from hyperherd.launch.local.trial import Work
+from hyperherd.launch.processes import kill_group
 from hyperherd.trial.ending import TrialFailed
 
 if TYPE_CHECKING:

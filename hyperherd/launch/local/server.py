@@ -23,9 +23,9 @@ from typing import IO, Any
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.gpus import Gate, look
 from hyperherd.launch.local.messages import Asked, Cancel, Ended, Held, Kill, Start, Started
-from hyperherd.launch.local.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
-from hyperherd.launch.local.processes import memory_kills as count_memory_kills
 from hyperherd.launch.local.slots import Slot, Slots
+from hyperherd.launch.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
+from hyperherd.launch.processes import memory_kills as count_memory_kills
 
 LOOK_AGAIN = 2.0
 """Seconds between two looks at GPUs that others use."""

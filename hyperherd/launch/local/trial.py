@@ -24,7 +24,7 @@ from omegaconf import DictConfig
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.messages import Returned, Said, append
-from hyperherd.launch.local.processes import die_with_parent
+from hyperherd.launch.processes import die_with_parent
 from hyperherd.launch.returned import failed, pickled
 from hyperherd.launch.worker import TrialTask
 

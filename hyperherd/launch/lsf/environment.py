@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 
 from submitit.core import job_environment, logger, utils
 
+from hyperherd.launch.processes import descendants, kill
+
 MARKER = "SUBMITIT_LSF_REQUEUE_MARKER"
 """Names the file whose existence makes the job's script exit with the code that has LSF requeue it."""
 
@@ -80,8 +82,9 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         _write_marker(Path(os.environ[MARKER]))
         if method == "brequeue":
             self._brequeue()
+        kill(descendants(os.getpid()))  # or the job, which is all of its processes, would not be over
         if threading.current_thread() is not threading.main_thread():
-            _end_now()
+            os._exit(255)  # the main thread does not end, and LSF requeues by an exit code alone
 
     def _brequeue(self) -> None:
         """Ask LSF to requeue; if that fails the exit code is left, which the queue may requeue for."""
@@ -90,14 +93,6 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
             subprocess.run(["brequeue", job], check=True, timeout=_BREQUEUE_SECONDS, stdin=subprocess.DEVNULL)
         except (OSError, subprocess.SubprocessError) as error:
             logger.get_logger().warning(f"brequeue failed, leaving it to the exit code: {error}")
-
-
-def _end_now() -> None:
-    """End this process and what it has started: its main thread did not, and LSF requeues by an exit code alone."""
-    from hyperherd.launch.local.processes import descendants, kill
-
-    kill(descendants(os.getpid()))
-    os._exit(255)
 
 
 def _write_marker(marker: Path) -> None:

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperherd.launch.lsf.environment import MARKER, LsfJobEnvironment
+from hyperherd.launch.processes import descendants, kill
 
 GRACE = "HYPERHERD_LSF_GRACE_S"
 """Seconds the other processes get when one has failed, 30 if it is not set."""
@@ -69,8 +70,7 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
         if failed is None and (failed := next((p.returncode for p in processes if p.poll()), None)) is not None:
             deadline = time.monotonic() + (0.0 if Path(os.environ[MARKER]).exists() else _grace())
         if time.monotonic() >= deadline:
-            for process in processes:
-                process.kill()
+            kill(descendants(os.getpid()))
         time.sleep(_LOOK_SECONDS)
     failed = failed if failed is not None else next((p.returncode for p in processes if p.returncode), 0)
     return failed if failed >= 0 else 128 - failed
