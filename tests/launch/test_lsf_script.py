@@ -70,6 +70,7 @@ rm -f "$SUBMITIT_LSF_REQUEUE_MARKER"
 echo started >> /abs/folder/"$SUBMITIT_LSF_ID"_starts
 export SUBMITIT_LSF_RESTARTS=$(($(wc -l < /abs/folder/"$SUBMITIT_LSF_ID"_starts) - 1))
 export SUBMITIT_EXECUTOR=lsf SUBMITIT_LSF_REQUEUE=exit_code
+export SUBMITIT_LSF_WARNED_AT=$(($(date +%s) + 3480))
 trap : USR2; trap 'exit 130' INT; trap 'exit 143' TERM HUP
 
 export A='it'"'"'s'

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -21,7 +22,11 @@ METHOD = "SUBMITIT_LSF_REQUEUE"
 RESTARTS = "SUBMITIT_LSF_RESTARTS"
 """How often this job has been started before; LSF itself tells nobody."""
 
+WARNED_AT = "SUBMITIT_LSF_WARNED_AT"
+"""When LSF is to warn the job, in seconds since the epoch."""
+
 _BREQUEUE_SECONDS = 60
+_EARLY_SECONDS = 60
 
 
 class _OnceHandler(job_environment.SignalHandler):  # type: ignore[misc]
@@ -34,6 +39,11 @@ class _OnceHandler(job_environment.SignalHandler):  # type: ignore[misc]
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self._pid, self._is_done = os.getpid(), False
+
+    def has_timed_out(self) -> bool:
+        """Return whether the run limit is near, which is what LSF warns of, however long before."""
+        due = float(os.environ.get(WARNED_AT, "inf"))
+        return time.time() >= due - _EARLY_SECONDS or bool(super().has_timed_out())
 
     def checkpoint_and_try_requeue(self, signum: int, frame: FrameType | None = None) -> None:
         if not self._is_done and os.getpid() == self._pid:

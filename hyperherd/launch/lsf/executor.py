@@ -133,7 +133,6 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
             raise ValueError(f"unknown parameter {hints}; those of LsfExecutor are: {', '.join(sorted(known))}")
         parameters = LsfParameters(**{**self.parameters, **kwargs})
         parameters.check()
-        make_script(parameters, self.folder, "true", size=None, tag="check", warning=LsfJobEnvironment.USR_SIG)
         super()._internal_update_parameters(**kwargs)
         self.job_class.watcher.tracker.patience = Patience(parameters.query_timeout_s, parameters.query_retries)
 

@@ -133,6 +133,17 @@ class LsfParameters:
         return self.tasks * (self.cpus_per_task or 1)
 
     @property
+    def limit_min(self) -> int | None:
+        """The run limit in whole minutes, which is all that LSF knows."""
+        return max(1, math.ceil(self.time)) if self.time else None
+
+    @property
+    def warned_after_min(self) -> int | None:
+        """After how many minutes a job is warned; None if it is not, since its limit is too short or there is none."""
+        limit = self.limit_min
+        return limit - self.signal_delay_min if limit and 0 < self.signal_delay_min < limit else None
+
+    @property
     def safe_name(self) -> str:
         """The name that LSF gets."""
         return re.sub(r"[^A-Za-z0-9._-]", "_", self.job_name)[-200:] or "submitit"  # what tells it apart comes last
@@ -158,6 +169,7 @@ class LsfParameters:
         for name in self.env or {}:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(f"env: {name!r} is not the name of a variable")
+        bsub_options(self, "check", "/dev/null", "check", "USR2")
 
 
 def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, warning: str) -> list[str]:
@@ -176,7 +188,7 @@ def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, wa
         "J": name,
         "Jd": f"{p.job_description} {tag}" if p.job_description else tag,
         "o": report,
-        "W": _minutes(p),
+        "W": p.limit_min,
         "n": p.slots,
         "R": requirements,
         "M": p.mem_limit,
@@ -198,14 +210,8 @@ def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, wa
     return [line for option, value in {**generated, **extra}.items() for line in _lines(option, value)]
 
 
-def _minutes(p: LsfParameters) -> int | None:
-    return max(1, math.ceil(p.time)) if p.time else None
-
-
 def _warning(p: LsfParameters, name: str) -> dict[str, Any]:
-    limit = _minutes(p)
-    fits = limit is not None and 0 < p.signal_delay_min < limit
-    return {"wa": name, "wt": p.signal_delay_min} if fits else {}
+    return {"wa": name, "wt": p.signal_delay_min} if p.warned_after_min else {}
 
 
 def _requirements(p: LsfParameters) -> Iterator[str]:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from submitit.core import utils
 
-from hyperherd.launch.lsf.environment import MARKER, METHOD, RESTARTS
+from hyperherd.launch.lsf.environment import MARKER, METHOD, RESTARTS, WARNED_AT
 from hyperherd.launch.lsf.options import LsfParameters, bsub_options
 
 _VARIABLES = {"%j": '"$SUBMITIT_LSF_ID"', "%A": '"$LSB_JOBID"', "%a": '"$LSB_JOBINDEX"', "%t": "0"}
@@ -66,6 +66,8 @@ def _report(parameters: LsfParameters, folder: Path) -> str:
 def _head(parameters: LsfParameters, folder: Path) -> list[str]:
     paths = utils.JobPaths(folder)
     stderr = "2>&1" if parameters.stderr_to_stdout else f"2>> {_in_shell(paths.stderr)}"
+    after = parameters.warned_after_min
+    warned = [f"export {WARNED_AT}=$(($(date +%s) + {60 * after}))"] if after else []
     return [
         'SUBMITIT_LSF_ID="$LSB_JOBID"',
         'if [ "${LSB_JOBINDEX:-0}" != 0 ]; then SUBMITIT_LSF_ID="${LSB_JOBID}_${LSB_JOBINDEX}"; fi',
@@ -76,6 +78,7 @@ def _head(parameters: LsfParameters, folder: Path) -> list[str]:
         f"echo started >> {_in_shell(paths.folder / '%j_starts')}",
         f"export {RESTARTS}=$(($(wc -l < {_in_shell(paths.folder / '%j_starts')}) - 1))",
         f"export SUBMITIT_EXECUTOR=lsf {METHOD}={parameters.requeue}",
+        *warned,
         "trap : USR2; trap 'exit 130' INT; trap 'exit 143' TERM HUP",  # while setup runs, which may take its time
     ]
 
