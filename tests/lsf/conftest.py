@@ -12,6 +12,14 @@ from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """On a real LSF a minute of a run limit lasts a minute."""
+    if config.getoption("--lsf"):
+        for item in items:
+            if Path(__file__).parent in item.path.parents:
+                item.add_marker(pytest.mark.timeout(1800))
+
+
 @pytest.fixture
 def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
     """An emulated cluster whose commands come first on PATH."""

@@ -1,6 +1,6 @@
 """`hydra/launcher=herd_lsf` as a user runs it: every way a job can end, and none costs another.
 
-With --lsf on a real one, except where a test asks for a fault.
+With --lsf on a real one, except where a test asks for a fault or waits for a run limit.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def test_out_of_memory(app: App, cluster: Cluster) -> None:
     assert "TERM_MEMLIMIT" in str(verdicts(sweep.dir)[1].message)
 
 
-def test_after_its_run_limit_a_trial_resumes_in_its_directory(app: App, lsf: Site) -> None:
+def test_after_its_run_limit_a_trial_resumes_in_its_directory(app: App, cluster: Cluster) -> None:
     app.write("""
         from pathlib import Path
         from hyperherd import log_result
@@ -113,7 +113,7 @@ def test_after_its_run_limit_a_trial_resumes_in_its_directory(app: App, lsf: Sit
 
 
 @pytest.mark.slow
-def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, lsf: Site) -> None:
+def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, cluster: Cluster) -> None:
     app.write("""
         import subprocess
         if os.environ["HYPERHERD_ATTEMPT"] == "0":
@@ -129,7 +129,7 @@ def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, lsf: Site) 
     assert "no: it was preempted; it goes back into the queue\n" in log  # what it says after the signal is kept too
 
 
-def test_time_is_up_for_good(app: App, lsf: Site) -> None:
+def test_time_is_up_for_good(app: App, cluster: Cluster) -> None:
     app.write("time.sleep(300 * cfg.width)")
     sweep = app.sweep(*LSF, "hydra.launcher.timeout_min=4", "hydra.launcher.signal_delay_min=2", "width=0,1", code=1)
     assert states(sweep) == {0: ("completed", None, 0), 1: ("failed", "timeout", 0)}
