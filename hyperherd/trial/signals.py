@@ -66,3 +66,13 @@ def noted_signals() -> Iterator[list[int]]:
         for signal_number, handler in previous.items():
             signal.signal(signal_number, handler)
         _ours.discard(note)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Put signals off while the block runs: something must not be done by halves."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, EXIT_CODES)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -34,10 +34,12 @@ def test_discovery_finds_us_and_loads_nothing_heavy() -> None:
         check=True,
     )
     told = json.loads(done.stdout)
-    assert {"HerdSweeper", "HerdLocalLauncher", "HerdSlurmLauncher", "HerdSearchPathPlugin"} <= set(told["found"])
+    plugins = {name for name in told["found"] if name.startswith("Herd")}
+    launchers = {"HerdLocalLauncher", "HerdSlurmLauncher", "HerdLsfLauncher"}
+    assert plugins == {"HerdSweeper", "HerdSearchPathPlugin", *launchers}
     assert not HEAVY & set(told["modules"])
     ours = {name for name in told["modules"] if name.split(".")[0] == "hyperherd"}
-    assert ours == {"hyperherd", "hyperherd.paths", "hyperherd.schemas"}
+    assert ours == {"hyperherd", "hyperherd.launch", "hyperherd.launch.plugin", "hyperherd.paths", "hyperherd.schemas"}
 
 
 def test_an_app_that_does_not_use_us_sees_nothing_of_us(app: App) -> None:

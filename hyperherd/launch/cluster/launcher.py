@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import secrets
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.returned import failed
 from hyperherd.trial.ending import TrialFailed
+from hyperherd.trial.signals import undisturbed
 
 _OUTAGE_WAITS = (5, 15, 30)
 """Seconds between tries to submit to a scheduler that does not answer: its restart is to end no sweep."""
@@ -174,7 +174,7 @@ class ClusterLauncher(TrialLauncher):
         for wait in (*_OUTAGE_WAITS, None):
             executor = self._cluster.executor(submission)
             try:
-                with _undisturbed(), executor.batch():
+                with undisturbed(), executor.batch():
                     submitted = [executor.submit(run) for run in runs]
                 return [job.job_id for job in submitted]
             except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
@@ -220,13 +220,3 @@ def _needed(cluster: Cluster) -> Iterator[None]:
             f"{cluster.name}: {silence}. Jobs of an earlier sweep here may be queued or running, so nothing is "
             "started; try again when it answers"
         ) from None
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put signals off while the block runs: jobs that are submitted and not noted would run unwatched."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

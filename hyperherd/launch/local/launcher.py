@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,7 @@ from hyperherd.launch.local.start import Pool, ServerProcess, start_server
 from hyperherd.launch.local.trial import Work
 from hyperherd.launch.processes import kill_group
 from hyperherd.trial.ending import TrialFailed
+from hyperherd.trial.signals import undisturbed
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
@@ -153,13 +153,13 @@ class LocalLauncher(TrialLauncher):
             return
         if self._server is None:
             self._server = start_server(self._work, self._pool, self._method, log.warning)
-        with _undisturbed():
+        with undisturbed():
             self._send(Start(tuple(self._new)))
             self._new = []
 
     def _send(self, message: Any) -> None:
         assert self._server is not None
-        with suppress(OSError), _undisturbed():  # if it is gone, `_heard` finds that out
+        with suppress(OSError), undisturbed():  # if it is gone, `_heard` finds that out
             self._server.channel.send(message)
 
     def _heard(self) -> list[Started | Held | Ended]:
@@ -176,7 +176,7 @@ class LocalLauncher(TrialLauncher):
                 self._send(Kill())
             raise
         try:
-            with _undisturbed():
+            with undisturbed():
                 return [self._server.channel.recv()]
         except (EOFError, OSError):
             return self._lost()
@@ -213,13 +213,3 @@ def _made_up(end: JobEnd) -> JobReturn:
     returned = JobReturn(overrides=list(filter_overrides(end.handle.job.overrides)), status=JobStatus.FAILED)
     returned.return_value = TrialFailed(f"job {end.handle.job.number}: {end.reason}")
     return returned
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Put signals off while the block runs: half a message would garble all that follow."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
