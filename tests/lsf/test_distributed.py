@@ -5,61 +5,8 @@ from __future__ import annotations
 import pytest
 from conftest import App
 from lsf.emulator.site import Site
+from ranks import LIGHTNING, TORCH, TORCHRUN, assert_ranks_started_once
 
-from hyperherd.metrics.reader import read_metrics
-
-LEAVE_A_FILE = """
-    name = f"rank-{rank}-of-{world}-lr-{cfg.lr}"
-    open(f"{name}-{os.environ['HYPERHERD_ATTEMPT']}", "x").close()
-"""
-LIGHTNING = """
-    import torch, pytorch_lightning as pl
-    from hyperherd_callbacks.lightning import HyperHerdStreamCallback
-    class Module(pl.LightningModule):
-        def __init__(self):
-            super().__init__(); self.layer = torch.nn.Linear(1, 1)
-        def training_step(self, batch, index):
-            total = self.layer(batch[0]).sum()
-            self.log("total", total)
-            return total
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), cfg.lr)
-    data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 1)), 1)
-    trainer = pl.Trainer(max_epochs=1, logger=False, enable_progress_bar=False, enable_checkpointing=False,
-                         accelerator="cpu", devices=2, strategy="ddp", callbacks=[HyperHerdStreamCallback()],
-                         default_root_dir=HydraConfig.get().runtime.output_dir)
-    trainer.fit(Module(), data)
-    rank, world = trainer.global_rank, trainer.world_size
-"""
-TORCH = """
-    import torch, torch.distributed as dist
-    from hyperherd import log_result
-    dist.init_process_group("gloo")
-    rank, world = dist.get_rank(), dist.get_world_size()
-    for step in range(4):
-        total = torch.tensor([float(rank + step)])
-        dist.all_reduce(total)
-        if rank == 0: log_result("total", float(total), step=step + 1)
-    dist.destroy_process_group()
-"""
-TORCHRUN = """
-    import subprocess, textwrap
-    program = '''
-import os, sys, torch, torch.distributed as dist
-from hyperherd import log_result
-dist.init_process_group("gloo")
-rank, world = dist.get_rank(), dist.get_world_size()
-for step in range(4):
-    total = torch.tensor([float(rank + step)])
-    dist.all_reduce(total)
-    if rank == 0: log_result("total", float(total), step=step + 1)
-open(f"rank-{rank}-of-{world}-lr-{sys.argv[1]}-{os.environ['HYPERHERD_ATTEMPT']}", "x").close()
-dist.destroy_process_group()
-'''
-    open(f"program-{cfg.lr}.py", "w").write(textwrap.dedent(program))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*torchrun, f"program-{cfg.lr}.py", str(cfg.lr)], check=True)
-"""
 TWO_TASKS = ("hydra.launcher.tasks_per_node=2",)
 
 
@@ -67,9 +14,9 @@ TWO_TASKS = ("hydra.launcher.tasks_per_node=2",)
 @pytest.mark.parametrize(
     ("body", "arguments"),
     [
-        pytest.param(LIGHTNING + LEAVE_A_FILE, TWO_TASKS, id="Lightning, ranks started by the job"),
-        pytest.param(LIGHTNING + LEAVE_A_FILE, (), id="Lightning, ranks started by itself"),
-        pytest.param(TORCH + LEAVE_A_FILE, TWO_TASKS, id="torch, ranks started by the job"),
+        pytest.param(LIGHTNING, TWO_TASKS, id="Lightning, ranks started by the job"),
+        pytest.param(LIGHTNING, (), id="Lightning, ranks started by itself"),
+        pytest.param(TORCH, TWO_TASKS, id="torch, ranks started by the job"),
         pytest.param(TORCHRUN, (), id="torchrun"),
     ],
 )
@@ -78,11 +25,5 @@ def test_two_trials_of_two_ranks(app: App, lsf: Site, body: str, arguments: tupl
     app.write(body)
     launcher = ("hydra/launcher=herd_lsf", "hydra.launcher.poll_s=2", *arguments)
     sweep = app.sweep(*launcher, "lr=0.1,0.2", OMP_NUM_THREADS="1")
-    assert sweep.states == {0: "completed", 1: "completed"}
-    ranks = sorted(path.name for path in app.folder.glob("rank-*"))
-    assert ranks == [f"rank-{rank}-of-2-lr-{lr}-0" for rank in (0, 1) for lr in (0.1, 0.2)]
-    for number in (0, 1):
-        rows = read_metrics(sweep.dir / str(number), ["total"], raw=True).to_pylist()
-        assert [row["step"] for row in rows] == [1, 2, 3, 4]
-    assert {path.name for path in sweep.dir.iterdir()} <= {"0", "1", ".hyperherd", "multirun.yaml"}
+    assert_ranks_started_once(app, sweep)
     assert len({str(record.job_id) for record in sweep.records.values()}) == 2

@@ -6,6 +6,7 @@ import json
 
 import pytest
 from conftest import App
+from ranks import LIGHTNING, TORCH, TORCHRUN, assert_ranks_started_once
 from real_slurm import Slurm, until
 
 from hyperherd.metrics.reader import read_metrics
@@ -13,54 +14,10 @@ from hyperherd.records.sweep import read_planned
 
 ARGUMENTS = ["hydra/launcher=herd_slurm", "hydra.launcher.poll_s=2", "hydra.launcher.signal_delay_s=1"]
 
-LIGHTNING = """
-    import torch, pytorch_lightning as pl
-    from hyperherd_callbacks.lightning import HyperHerdStreamCallback
-    class Module(pl.LightningModule):
-        def __init__(self):
-            super().__init__(); self.layer = torch.nn.Linear(1, 1)
-        def training_step(self, batch, index):
-            loss = self.layer(batch[0]).sum()
-            self.log("loss", loss)
-            return loss
-        def configure_optimizers(self):
-            return torch.optim.SGD(self.parameters(), cfg.lr)
-    data = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(torch.ones(8, 1)), 1)
-    trainer = pl.Trainer(max_epochs=1, logger=False, enable_progress_bar=False, enable_checkpointing=False,
-                         accelerator="cpu", devices=2, strategy="ddp", callbacks=[HyperHerdStreamCallback()],
-                         default_root_dir=HydraConfig.get().runtime.output_dir)
-    trainer.fit(Module(), data)
-    name = f"rank-{trainer.global_rank}-of-{trainer.world_size}-lr-{cfg.lr}"
-    open(f"{name}-{os.environ['HYPERHERD_ATTEMPT']}", "x").close()
-"""
-TORCH = """
-    import submitit, torch, torch.distributed as dist
+EXPORTED = """
+    import submitit
     submitit.helpers.TorchDistributedEnvironment().export(overwrite=True)
     os.environ["MASTER_ADDR"] = "127.0.0.1"
-    dist.init_process_group("gloo")
-    total = torch.tensor([float(dist.get_rank() + 1)])
-    dist.all_reduce(total)
-    from hyperherd import log_result
-    if dist.get_rank() == 0: log_result("total", float(total), step=0)
-    name = f"rank-{dist.get_rank()}-of-{dist.get_world_size()}-lr-{cfg.lr}"
-    open(f"{name}-{os.environ['HYPERHERD_ATTEMPT']}", "x").close()
-"""
-TORCHRUN = """
-    import subprocess, textwrap
-    program = '''
-import os, torch, torch.distributed as dist
-from hyperherd import log_result
-dist.init_process_group("gloo")
-total = torch.tensor([float(dist.get_rank() + 1)])
-dist.all_reduce(total)
-if dist.get_rank() == 0: log_result("total", float(total), step=0)
-name = f"rank-{dist.get_rank()}-of-{dist.get_world_size()}-lr-{os.environ['LR']}"
-open(f"{name}-{os.environ['HYPERHERD_ATTEMPT']}", "x").close()
-dist.destroy_process_group()
-'''
-    open(f"program-{cfg.lr}.py", "w").write(textwrap.dedent(program))
-    subprocess.run([sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2",
-                    f"program-{cfg.lr}.py"], check=True, env={**os.environ, "LR": str(cfg.lr)})
 """
 MEMORY = "hydra.launcher.mem_gb=3"
 TWO_TASKS = ["hydra.launcher.tasks_per_node=2"]
@@ -68,29 +25,20 @@ TWO_TASKS = ["hydra.launcher.tasks_per_node=2"]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("body", "arguments", "metric"),
+    ("body", "arguments"),
     [
-        pytest.param(LIGHTNING, TWO_TASKS, "loss", id="Lightning, ranks started by Slurm"),
-        pytest.param(LIGHTNING, [], "loss", id="Lightning, ranks started by itself"),
-        pytest.param(TORCH, TWO_TASKS, "total", id="torch, ranks started by Slurm"),
-        pytest.param(TORCH, ["hydra.launcher.nodes=2"], "total", id="torch, ranks on two nodes"),
-        pytest.param(TORCHRUN, [], "total", id="torchrun"),
+        pytest.param(LIGHTNING, TWO_TASKS, id="Lightning, ranks started by Slurm"),
+        pytest.param(LIGHTNING, [], id="Lightning, ranks started by itself"),
+        pytest.param(EXPORTED + TORCH, TWO_TASKS, id="torch, ranks started by Slurm"),
+        pytest.param(EXPORTED + TORCH, ["hydra.launcher.nodes=2"], id="torch, ranks on two nodes"),
+        pytest.param(TORCHRUN, [], id="torchrun"),
     ],
 )
-def test_two_trials_of_two_ranks(app: App, slurm: Slurm, body: str, arguments: list[str], metric: str) -> None:
+def test_two_trials_of_two_ranks(app: App, slurm: Slurm, body: str, arguments: list[str]) -> None:
     pytest.importorskip("torch")
     app.write(body)
     sweep = app.sweep(*ARGUMENTS, MEMORY, *arguments, "lr=0.1,0.2", MASTER_ADDR="127.0.0.1")
-    assert sweep.states == {0: "completed", 1: "completed"}
-    ranks = sorted(path.name for path in app.folder.glob("rank-*"))
-    assert ranks == [f"rank-{rank}-of-2-lr-{lr}-0" for rank in (0, 1) for lr in (0.1, 0.2)]
-    assert sorted(path.name for path in (app.folder / "multirun").iterdir()) == ["s"]
-    for number in (0, 1):
-        rows = read_metrics(sweep.dir / str(number), [metric], raw=True).to_pylist()
-        assert len(rows) == (4 if metric == "loss" else 1)
-        assert [path.name for path in (sweep.dir / str(number) / ".hyperherd" / "attempts").iterdir()] == ["0"]
-    if metric == "total":
-        assert rows[0]["value"] == 3.0
+    assert_ranks_started_once(app, sweep)
 
 
 COMES_BACK = """
