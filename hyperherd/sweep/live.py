@@ -121,7 +121,8 @@ def watched(
     if launcher.shows_output:
         yield lambda: None
     elif sys.stdout.isatty():
-        with _painted(progress, sys.stdout) as paint:
+        # What fails in this machine's own processes is told by their launcher, with its traceback.
+        with _painted(progress, sys.stdout, tells_failures=launcher.has_queue) as paint:
             yield _paced(paint)
     elif launcher.has_queue:
         yield _paced(lambda: _tell(progress.read()))
@@ -153,7 +154,7 @@ def _tell(changed: Sequence[TrialRecord]) -> None:
 
 
 @contextmanager
-def _painted(progress: Progress, terminal: TextIO) -> Iterator[Callable[[], None]]:
+def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> Iterator[Callable[[], None]]:
     """Keep a table at the bottom of the terminal while the block runs; what is logged goes above it."""
     table = _Table(terminal)
     handlers = [
@@ -166,7 +167,9 @@ def _painted(progress: Progress, terminal: TextIO) -> Iterator[Callable[[], None
         handler.addFilter(_is_news)
 
     def paint() -> None:
-        progress.read()
+        changed = progress.read()
+        if tells_failures:
+            _tell([record for record in changed if record.state is TrialState.FAILED])
         table.show(list(lines(progress, shutil.get_terminal_size().columns)))
 
     try:

@@ -20,7 +20,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.results.cells import display_width
-from hyperherd.sweep.live import Progress, _Above, _Table, lines
+from hyperherd.sweep.live import Progress, _Above, _painted, _Table, lines
 
 LIVE = [
     "hydra/sweeper=herd",
@@ -66,15 +66,14 @@ def _screen(written: str) -> str:
 def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) -> None:
     app.write("""
         from hyperherd import log_result
-        for step in range(8):
-            log_result("val/acc", step / 8, step=step)
+        for step in range(12):
+            log_result("val/acc", step / 12, step=step)
             time.sleep(0.5)
         if cfg.lr == 1: raise ValueError("boom \\x1b[2J")
     """)
     written, code = _on_a_terminal(app, "-m", *LIVE, "lr=1,2,3")
     assert code == 1
-    assert re.search(r"2 running, 1 waiting of 3; \d+s\n +0  lr=1  step \d  val/acc 0\.", written), written
-    assert "about" in written
+    assert re.search(r"running.* of 3; \d+s.*\n( +\d  lr=.*\n)* +\d  lr=\d  step \d+  val/acc 0\.", written), written
     screen = _screen(written)
     assert "trial 0 (lr-1) failed" in screen
     assert "ValueError: boom" in screen
@@ -95,6 +94,17 @@ def test_a_table_gives_way_to_what_is_written_above_it() -> None:
     above.write(" a line\n")
     table.show([])
     assert _screen(terminal.getvalue()) == "news\nhalf a line\n"
+
+
+def test_failures_in_a_queue_come_above_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    progress = _progress(tmp_path, _trial(0), trials=1)
+    terminal = io.StringIO()
+    with _painted(progress, terminal, tells_failures=True) as paint:
+        paint()
+        _trial(0, state=TrialState.FAILED, error=TrialError("E", "m")).write(tmp_path / "0")
+        paint()
+    assert [record.message for record in caplog.records] == ["trial 0 (lr-0) failed: E: m"]
+    assert _screen(terminal.getvalue()) == ""
 
 
 def _trial(number: int, **changes: object) -> TrialRecord:
