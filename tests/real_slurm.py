@@ -71,6 +71,11 @@ class Slurm:
         assert self.folder is not None
         os.kill(int((self.folder / "run" / "slurmctld.pid").read_text()), 9)
 
+    def kill_accounting(self) -> None:
+        """End slurmdbd as a crash does; `up` brings it back."""
+        assert self.folder is not None
+        os.kill(int((self.folder / "run" / "slurmdbd.pid").read_text()), 9)
+
     def _script(self, name: str, *arguments: str) -> None:
         assert self.folder is not None
         done = subprocess.run(
