@@ -63,3 +63,15 @@ def test_arrays_in_one_lane_wait_for_one_another() -> None:
         waits.append(allotment.of(batch))
         allotment.submitted(batch, str(10 + index))
     assert waits == [(1, None), (1, "10"), (1, "11")]
+
+
+def test_what_an_earlier_sweep_left_in_the_queue_has_its_part_of_the_cap() -> None:
+    allotment = Allotment(4)
+    allotment.adopted(jobs(0, 1, 2), "10")
+    (few,) = allotment.plan(jobs(5, 6), 100)
+    assert allotment.of(few) == (1, None)
+    allotment = Allotment(4)
+    allotment.adopted(jobs(0), "10")
+    allotment.adopted(jobs(1, 2, 3, 4, 7), "11")
+    (many,) = allotment.plan(jobs(5, 6, 8, 9), 100)
+    assert allotment.of(many) == (4, "11")  # behind the one job of array 10 they would go one by one

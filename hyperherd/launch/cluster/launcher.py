@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import secrets
 import time
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -142,8 +143,12 @@ class ClusterLauncher(TrialLauncher):
         with _needed(self._cluster):
             states = self._cluster.query(list(by_id))
         adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
+        arrays: dict[str, list[TrialJob]] = defaultdict(list)
         for handle in adopted:
             self._watch.add(handle, self._settings.folder)
+            arrays[str(handle.job_id).partition("_")[0]].append(handle.job)
+        for array_id, jobs in arrays.items():
+            self._allotment.adopted(jobs, array_id)
         return adopted
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:

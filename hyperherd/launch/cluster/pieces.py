@@ -85,8 +85,9 @@ class Allotment:
         running = {id(array): array for array in self._array_of.values() if array.open}.values()
         free, after = self._cap - sum(min(array.share.parallelism, len(array.open)) for array in running), None
         if free < 1:
-            shortest = min(running, key=lambda array: len(array.open))
-            free, after = shortest.share.parallelism, shortest.id
+            # The one with the most room that these can use, and of such the one that is done first.
+            before = min(running, key=lambda array: (-min(array.share.parallelism, len(jobs)), len(array.open)))
+            free, after = before.share.parallelism, before.id
         self._planned = [_Array(part, after) for part in share([len(batch) for batch in batches], free)]
         for batch, array in zip(batches, self._planned, strict=True):
             self._array_of.update({job.number: array for job in batch})
@@ -102,6 +103,11 @@ class Allotment:
         """Note that a batch is on its way."""
         array = self._array_of[jobs[0].number]
         array.id, array.open = array_id, {job.number for job in jobs}
+
+    def adopted(self, jobs: Sequence[TrialJob], array_id: str) -> None:
+        """Note what is left of an array of an earlier sweep, which may have had the whole cap."""
+        array = _Array(Share(min(self._cap, len(jobs))), id=array_id, open={job.number for job in jobs})
+        self._array_of.update({job.number: array for job in jobs})
 
     def ended(self, job: TrialJob) -> None:
         """Note that a job has ended."""
