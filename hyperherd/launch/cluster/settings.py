@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,12 +34,19 @@ class ClusterSettings:
     max_array_size: int | None
 
 
-def read_cluster_settings(launcher: str, options: Mapping[str, Any]) -> tuple[ClusterSettings, dict[str, Any]]:
+_PLACEHOLDER = re.compile(r"%\w|[\\\n]")
+"""What stands for something else in the path of a job's log: for submitit, Slurm or LSF."""
+
+
+def read_cluster_settings(
+    launcher: str, options: Mapping[str, Any], sweep_dir: Path
+) -> tuple[ClusterSettings, dict[str, Any]]:
     """Return what all clusters share, and the options that are left for one, as plain values without those unset.
 
     Args:
         launcher: its name, for messages.
         options: `hydra.launcher`.
+        sweep_dir: absolute.
 
     Raises:
         SweepError: a value that cannot be meant; the message names its key.
@@ -61,6 +69,12 @@ def read_cluster_settings(launcher: str, options: Mapping[str, Any]) -> tuple[Cl
     ):
         if value is not None and value < least:
             raise SweepError(f"hydra.launcher.{key} is {value}; with {launcher} it is at least {least}")
+    for given in (sweep_dir, Path.cwd()):  # a submitit_folder of its own may hold %j
+        if settings.folder.is_relative_to(given) and (found := _PLACEHOLDER.search(str(given))):
+            raise SweepError(
+                f"hydra.launcher.submitit_folder: {launcher} would take {found[0]!r} in {given} for something else "
+                "when it writes the logs of jobs; choose another hydra.sweep.dir, or a submitit_folder elsewhere"
+            )
     return settings, {key: value for key, value in rest.items() if value is not None}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.launch.cluster.launcher import ClusterLauncher
@@ -23,5 +24,5 @@ def lsf_launcher(
     Raises:
         SweepError: jobs cannot be submitted from here, or not with these options.
     """
-    settings, rest = read_cluster_settings("herd_lsf", options)
+    settings, rest = read_cluster_settings("herd_lsf", options, Path(config.hydra.sweep.dir).absolute())
     return ClusterLauncher(Work(context, task_function, config), LsfCluster(rest, settings.folder), settings)
