@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -39,7 +39,7 @@ class Policy:
     Attributes:
         retry: cause -> what is done about it.
         canary: so many trials run alone first; the others start if none of these failed.
-        failures: stop at so many failed trials; below 1 it is a share of those that are to run.
+        failures: stop at so many failed trials; below 1 it is a share of those that are to run or awaited.
         same_error: stop at so many trials that failed with the same exception at the same place.
     """
 
@@ -149,7 +149,7 @@ class Judge:
     Args:
         policy: what was asked for.
         launcher: whose resources are multiplied.
-        trials: how many are to run.
+        trials: how many are to run or awaited.
     """
 
     def __init__(self, policy: Policy, launcher: TrialLauncher, trials: int) -> None:
@@ -187,9 +187,9 @@ class Judge:
                 return f"{times} trials died of the same error (hydra.sweeper.stop_after_same_error): {error}"
         return ""
 
-    def canary_verdict(self) -> str:
+    def canary_verdict(self, canary: Iterable[int]) -> str:
         """Why the trials behind the canary are not to start; empty if they are."""
-        return "a trial of the canary failed (hydra.sweeper.canary)" if self._failed else ""
+        return "a trial of the canary failed (hydra.sweeper.canary)" if self._failed.intersection(canary) else ""
 
     def _more(self, resources: Mapping[str, Any], cause: str, factor: float) -> Mapping[str, Any]:
         if factor == 1:

@@ -117,7 +117,7 @@ def _run(
     trials = [trial for trial in agenda.trials if trial.number in awaited]
     collector = Collector(sweep_dir, trials, launcher.name if launcher.has_queue else None)
     collector.awaiting(adopted)
-    judge = Judge(settings.policy, launcher, len(agenda.to_run))
+    judge = Judge(settings.policy, launcher, len(trials))
     metric = settings.objective["metric"] if settings.objective else None
     with watched(launcher, sweep_dir, trials, metric) as look:
         running = Running(launcher, collector, sweep_dir, judge, app.job_label, look)

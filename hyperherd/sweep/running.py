@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import secrets
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from pathlib import Path
 
 from hydra.core.utils import JobReturn
@@ -59,7 +59,7 @@ class Running:
         try:
             for part in self._parts(numbers):
                 self.submit(part)
-                self._take_ends()
+                self._take_ends(of=set(part) if len(part) < len(numbers) else None)
                 if self._collector.stopping:
                     break
         except BaseException:  # Ctrl-C, SIGTERM, a refusal: what runs is told to end, and heard out
@@ -92,12 +92,13 @@ class Running:
             yield numbers
             return
         yield numbers[:canary]
-        if verdict := self._judge.canary_verdict():
+        if verdict := self._judge.canary_verdict(numbers[:canary]):
             log.error("%s; %d trials are not started", verdict, len(numbers) - canary)
         else:
             yield [number for number in numbers[canary:] if number not in self._dropped]
 
-    def _take_ends(self) -> None:
+    def _take_ends(self, of: Set[int] | None = None) -> None:
+        """Take ends until none is left, or from a queue none of these trials: others there may take days."""
         for end in self._ends():
             number = end.handle.job.number
             self._returned[number] = self._collector.ended(end)
@@ -105,6 +106,12 @@ class Running:
             if not standing.state.done and standing.state is not TrialState.CANCELLED:
                 self._failed(end.handle)
             self._look()
+            if (
+                of is not None
+                and self._launcher.has_queue
+                and not of & {one.job.number for one in self._collector.open}
+            ):
+                return
 
     def _ends(self) -> Iterator[JobEnd]:
         for end in self._launcher.events():

@@ -187,6 +187,14 @@ def test_memory_grows_from_retry_to_retry() -> None:
     assert judge.again(second, standing, 3) is None
 
 
+def test_the_canary_is_judged_by_its_own_trials() -> None:
+    judge = Judge(Policy(canary=1), _Roomy(), 3)
+    judge.failed(7, None)  # of an earlier sweep, awaited at the same time
+    assert judge.canary_verdict([3]) == ""
+    judge.failed(3, None)
+    assert judge.canary_verdict([3])
+
+
 def test_a_trial_that_was_cancelled_is_not_retried() -> None:
     judge = Judge(read_policy({"retry": 5}), _Roomy(), 1)
     assert judge.again(TrialJob(0, 0, ()), Standing(TrialState.CANCELLED), 1) is None
