@@ -83,5 +83,10 @@ def _named(word: str, candidates: Trials) -> set[int | None]:
 
 
 def _why_not(agenda: Agenda, chosen: set[int | None]) -> str:
-    done = sorted(number for number, standing in agenda.standings.items() if number in chosen and standing.state.done)
-    return f"; done already: {', '.join(map(str, done[:10]))}" if done else ""
+    done = [number for number, standing in agenda.standings.items() if number in chosen and standing.state.done]
+    at_it = [queued.trial.number for queued in agenda.queued if queued.trial.number in chosen]
+    return "".join(
+        f"; {what}: {', '.join(map(str, sorted(numbers)[:10]))}"
+        for what, numbers in (("done already", done), ("queued or running", at_it))
+        if numbers
+    )
