@@ -126,6 +126,7 @@ def watched(
             yield _paced(paint)
     elif launcher.has_queue:
         yield _paced(lambda: _tell(progress.read()))
+        _tell(progress.read())  # the last ends came after the last look
     else:
         yield lambda: None
 
