@@ -1,4 +1,4 @@
-"""Trials for people: one aligned table that fits the screen, what went wrong below it, and the best one's command.
+"""Trials for people: one aligned table that fits the screen, below it what went wrong, what was best, what matters.
 
 Nothing that is not finished stands among what is ranked.
 """
@@ -16,6 +16,7 @@ from hyperherd.results.columns import View
 from hyperherd.results.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.objective import MAXIMIZE, saved_objectives
+from hyperherd.results.pages.matters import matters
 from hyperherd.results.reasons import assignments, broken_sweeps, problems
 from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.trial import Trial
@@ -41,7 +42,7 @@ def render(trials: Trials, screen: Screen, view: View | None = None) -> str:
         "",
         *trial_grid(trials, screen, view),
         *section(list(problems(trials, screen))),
-        *section(list(_best(trials, screen))),
+        *section([*_best(trials, screen), *matters(trials, screen)]),
     ]
     return page(lines, screen)
 
@@ -57,7 +58,7 @@ def render_groups(groups: Groups, screen: Screen, view: View | None = None) -> s
         *group_grid(groups, screen, view),
         *(wrapped(told, screen) if told else []),
         *section(list(problems(trials, screen))),
-        *section(list(_best_group(groups, screen))),
+        *section([*_best_group(groups, screen), *matters(trials, screen, groups.keys)]),
     ]
     return page(lines, screen)
 

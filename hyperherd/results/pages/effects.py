@@ -7,10 +7,11 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.results.cells import Gap, inert, measure, setting
-from hyperherd.results.effects import Contrast, Effect, Effects, Level
+from hyperherd.results.effects import Effect, Effects, Level
 from hyperherd.results.export import SCHEMA
 from hyperherd.results.layout import Screen, page, wrapped
 from hyperherd.results.objective import MAXIMIZE
+from hyperherd.results.pages.matters import contrast_text
 from hyperherd.results.pages.parts import heading, table
 
 _SHOWN_CONTRASTS = 5
@@ -104,28 +105,10 @@ def _contrast_lines(effect: Effect, screen: Screen) -> Iterator[str]:
     if not effect.contrasts:
         yield f"  {name}: no two trials differ in it alone"
         return
-    over = " of configurations" if effect.over == "configurations" else ""
     for contrast in effect.contrasts[:_SHOWN_CONTRASTS]:
-        yield from wrapped(
-            f"  {name}: {setting(contrast.value)} better than {setting(contrast.against)} in {contrast.wins}/"
-            f"{contrast.pairs} pairs{over}{_ties(contrast)}, {_signed(contrast.mean)}{_error(contrast)}",
-            screen,
-            "    ",
-        )
+        yield from wrapped(f"  {contrast_text(effect, contrast)}", screen, "    ")
     if len(effect.contrasts) > _SHOWN_CONTRASTS:
         yield f"  {name}: ... {len(effect.contrasts) - _SHOWN_CONTRASTS} more values (-f json shows all)"
-
-
-def _ties(contrast: Contrast) -> str:
-    return f" ({contrast.ties} equal)" if contrast.ties else ""
-
-
-def _signed(value: float) -> str:
-    return f"+{measure(value)}" if value > 0 else measure(value)
-
-
-def _error(contrast: Contrast) -> str:
-    return "" if contrast.sem is None else f" ± {measure(contrast.sem, 2)}"
 
 
 def _effect(effect: Effect) -> dict[str, Any]:

@@ -1,0 +1,81 @@
+"""The line "what matters" below a table: it says what `effects` says, and nothing where there is nothing to say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from results.builder import SweepBuilder, sweep24
+
+from hyperherd import load
+from hyperherd.results.layout import Screen
+from hyperherd.results.pages import matters as room
+from hyperherd.results.pages.matters import matters
+from hyperherd.results.text import render, render_groups
+
+
+def told(path: Path) -> str:
+    return "\n".join(matters(load(path), Screen()))
+
+
+def test_it_says_what_effects_says(tmp_path: Path) -> None:
+    trials = load(sweep24(tmp_path / "s").dir)
+    line = "\n".join(matters(trials, Screen()))
+    found = trials.effects()
+    by_name = {effect.parameter: effect for effect in found.parameters}
+    assert by_name["lr"].share is not None
+    assert found.noise is not None
+    assert f"lr (η² {by_name['lr'].share:.3f})" in line
+    assert "model: cnn better than mlp in 9/9 pairs, +0.01500" in line
+    assert f"seed noise η² {found.noise.share:.3f}" in line
+    assert "seed (" not in line
+    for page in (render(trials, Screen()), render_groups(trials.seeds(), Screen())):
+        assert page.rstrip().endswith(line)
+
+
+def test_few_trials_or_equal_ones_are_told_nothing_of(tmp_path: Path) -> None:
+    few = SweepBuilder(tmp_path / "few")
+    for lr in (0.1, 0.2, 0.1):
+        few.trial({"val/acc": lr}, params={"lr": lr})
+    few.failed({"val/acc": 9.0}, params={"lr": 0.2})
+    assert told(few.dir) == ""
+    same = SweepBuilder(tmp_path / "same")
+    for seed in range(6):
+        same.trial({"val/acc": seed / 10}, params={"lr": 0.1, "seed": seed})
+    assert told(same.dir) == ""
+    unjudged = SweepBuilder(tmp_path / "unjudged", objective=None)
+    for lr in (0.1, 0.1, 0.2, 0.2):
+        unjudged.trial({"thing": lr}, params={"lr": lr})
+    assert told(unjudged.dir) == ""
+
+
+def test_what_is_no_more_than_chance_is_called_so(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    for place, acc in enumerate((0.1, 0.9, 0.9, 0.1)):
+        sweep.trial({"val/acc": acc}, params={"opt": ("sgd", "adam")[place // 2], "n": place % 2})
+    line = told(sweep.dir)
+    assert line.startswith("what matters: no parameter explains more of the variance than chance would")
+    assert "opt: " in line
+
+
+def test_equal_values_are_called_equal(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    for lr in (0.1, 0.2):
+        for model in ("cnn", "mlp"):
+            sweep.trial({"val/acc": lr}, params={"lr": lr, "model": model})
+    assert "model: cnn and mlp are equal in 2/2 pairs  (" in told(sweep.dir)
+
+
+def test_it_is_left_out_where_it_would_take_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sweep = sweep24(tmp_path / "s")
+    monkeypatch.setattr(room, "_MOST", 23)
+    assert told(sweep.dir) == ""
+
+
+def test_names_cannot_steer_the_terminal(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    for place in range(4):
+        params = {"\x1b[2Jlr": f"\x1b]0;x{place // 2}", "seed": place % 2}
+        sweep.trial({"val/acc": place / 4}, params=params)
+    assert "\x1b" not in told(sweep.dir)
+    assert "lr" in told(sweep.dir)
