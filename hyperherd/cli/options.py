@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from hyperherd.cli.commands import COMMANDS
+from hyperherd.errors import ResultsError, nearest
 
 if TYPE_CHECKING:
     from hyperherd.results.trials import Trials
@@ -53,17 +57,29 @@ def chosen(arguments: argparse.Namespace) -> Trials:
 
     Raises:
         NothingFound: there is no trial, or no filter holds of any.
-        ResultsError: a filter, or the metric, means nothing.
+        ResultsError: a filter, the metric, or a word that was to be a command means nothing.
     """
     from hyperherd.errors import NothingFound
     from hyperherd.results.load import load
 
     paths, filters = split_words(arguments.words)
+    refuse_misspelt_command(paths)
     trials = load(*paths).judged_by(arguments.metric, arguments.direction)
     found = trials.filter(*filters) if filters else trials
     if not found:
         raise NothingFound(f"none of {len(trials)} trials matches {' '.join(filters)}")
     return found
+
+
+def refuse_misspelt_command(paths: list[str]) -> None:
+    """Raise ResultsError for a word that is no path, but a command's name or near one: ``shwo 3``, ``-n 3 best``."""
+    for word in paths:
+        if os.path.lexists(word) or not word.isalpha():
+            continue
+        if word in COMMANDS:
+            raise ResultsError(f"{word} is a command, and a command comes first: herd-results {word} ...")
+        if hint := nearest(word, COMMANDS):
+            raise ResultsError(f"{word} is neither a path nor a command{hint}; herd-results --help lists the commands")
 
 
 def split_words(given: list[str]) -> tuple[list[str], list[str]]:
