@@ -1,15 +1,19 @@
-"""The table of a finished sweep: ours beside pandas and OmegaConf, as people do it by hand.
+"""The table of a finished sweep: ours beside pandas and OmegaConf by hand, TensorBoard's reader, MLflow's search_runs.
 
-    python benchmarks/results.py                  # 1,000 trials
-    python benchmarks/results.py 1000 10000       # both sizes; by hand the larger one takes minutes
+    python benchmarks/results.py                             # 1,000 trials
+    python benchmarks/results.py 1000 10000                  # both sizes; by hand the larger one takes minutes
+    python benchmarks/results.py --peers venv/bin/python     # a Python that has tensorboard and mlflow, sqlalchemy, pandas
 
 Every figure is of a fresh process, imports included, the median of three: seconds on the wall, seconds of CPU, and the
 peak of memory in MiB. "First" has no index, "next" has the one that the first one left. What is not installed is left
-out. The trials are written through the record classes, each with five metrics and a config of forty values.
+out. The trials are written through the record classes, each with five metrics and a config of forty values. The same
+five metrics of 50 steps are in TensorBoard's event files, written by its own writer, and the last value of each and the
+parameters are in MLflow's SQLite store, written by its own client; the time to write is not counted.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import statistics
@@ -47,6 +51,58 @@ import hyperherd
 trials = hyperherd.load(folder)
 print(len(trials.filter("val/acc>0.5")), trials.seeds().best().settings)
 """
+TENSORBOARD_WRITE = """
+import os
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+for number in range(count):
+    writer = EventFileWriter(os.path.join(folder, "tensorboard", str(number)))
+    for step in range(50):
+        values = [Summary.Value(tag=name, simple_value=number * 7919 % 10007 / 10007 * step / 49) for name in METRICS]
+        writer.add_event(Event(wall_time=float(step), step=step, summary=Summary(value=values)))
+    writer.close()
+"""
+TENSORBOARD_READ = """
+import os
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+rows = []
+for name in os.listdir(os.path.join(folder, "tensorboard")):
+    events = EventAccumulator(os.path.join(folder, "tensorboard", name))
+    events.Reload()
+    rows.append({tag: events.Scalars(tag)[-1].value for tag in events.Tags()["scalars"]})
+assert len(rows) == count and all(len(row) == 5 for row in rows), len(rows)
+print(sorted(row["val/acc"] for row in rows)[-1])
+"""
+MLFLOW_WRITE = """
+import os
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param
+client = MlflowClient("sqlite:///" + os.path.join(folder, "mlflow.db"))
+sweep = client.create_experiment("sweep", artifact_location=folder)
+for number in range(count):
+    params = {"lr": 10.0 ** -(1 + number % 4), "width": 2 ** (4 + number // 4 % 5), "model": "cnn", "seed": number // 60}
+    metrics = [Metric(name, number * 7919 % 10007 / 10007, 0, 49) for name in METRICS]
+    run = client.create_run(sweep).info.run_id
+    client.log_batch(run, metrics=metrics, params=[Param(name, str(value)) for name, value in params.items()])
+    client.set_terminated(run)
+"""
+MLFLOW_READ = """
+import os, mlflow
+mlflow.set_tracking_uri("sqlite:///" + os.path.join(folder, "mlflow.db"))
+frame = mlflow.search_runs(experiment_names=["sweep"], max_results=50000, order_by=["metrics.`val/acc` DESC"])
+assert len(frame) == count, len(frame)
+print(frame.head(20))
+"""
+PEERS: list[tuple[str, str, str, tuple[str, ...]]] = [
+    (
+        "TensorBoard's EventAccumulator, last value of each metric",
+        TENSORBOARD_WRITE,
+        TENSORBOARD_READ,
+        ("tensorboard",),
+    ),
+    ("MLflow's search_runs (SQLite)", MLFLOW_WRITE, MLFLOW_READ, ("mlflow", "sqlalchemy", "pandas")),
+]
 TASKS: list[tuple[str, str, list[str], bool, tuple[str, ...]]] = [
     ("pandas and OmegaConf by hand", BY_HAND, [], False, ("pandas", "omegaconf")),
     ("**herd-results, first**", TABLE, ["-f", "table", "-n", "20"], False, ()),
@@ -112,39 +168,61 @@ def make(folder: Path, count: int) -> None:
 
 
 def measure(folder: Path, program: str, arguments: list[str], keep: bool) -> tuple[float, float, float]:
-    """Run a program in a fresh process; return seconds, seconds of CPU and MiB."""
+    """Run a program of ours in a fresh process; return seconds, seconds of CPU and MiB."""
     index = SweepPaths(folder).index
     if not keep:
         index.unlink(missing_ok=True)
-    code = f"folder, arguments = {str(folder)!r}, {arguments!r}\n{program}"
+    return run(sys.executable, f"folder, arguments = {str(folder)!r}, {arguments!r}\n{program}")
+
+
+def run(python: str, program: str) -> tuple[float, float, float]:
+    """Run a program in a fresh process; return seconds, seconds of CPU and MiB."""
     started = time.perf_counter()
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL)
+    process = subprocess.Popen([python, "-c", program], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
     if status:
         raise SystemExit(f"{program} failed")
     return time.perf_counter() - started, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
 
 
+def peers(folder: Path, count: int, python: str) -> None:
+    """Show what the peers need that `python` has; each writes its own files first."""
+    start = f"folder, count, METRICS = {str(folder)!r}, {count}, {METRICS!r}\n"
+    for name, write, read, needed in PEERS:
+        find = f"import sys; from importlib.util import find_spec; sys.exit(not all(map(find_spec, {needed!r})))"
+        if subprocess.run([python, "-c", find], check=False).returncode:
+            print(f"| {name}: not installed | | | |")
+            continue
+        run(python, start + write)
+        show(name, [run(python, start + read) for _ in range(1 if count > 2000 else 3)])
+
+
+def show(name: str, runs: list[tuple[float, float, float]]) -> None:
+    """Print a row of medians."""
+    print(
+        "| {} | {:.2f} | {:.2f} | {:.0f} |".format(name, *map(statistics.median, zip(*runs, strict=True))), flush=True
+    )
+
+
 def main() -> None:
-    for count in [int(argument) for argument in sys.argv[1:]] or [1000]:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("counts", nargs="*", type=int, default=[1000])
+    parser.add_argument("--peers", default=sys.executable, help="the Python that has TensorBoard and MLflow")
+    arguments = parser.parse_args()
+    for count in arguments.counts:
         root = Path(tempfile.mkdtemp())
         try:
             folder = root / "sweep"
             make(folder, count)
             time.sleep(2.1)  # Until the files are old enough to be kept.
             print(f"\n| {count:,} trials | s | s of CPU | MiB |\n|---|--:|--:|--:|")
-            for name, program, arguments, keep, needed in TASKS:
+            for name, program, asked, keep, needed in TASKS:
                 if all(map(find_spec, needed)):
                     if keep:
-                        measure(folder, program, arguments, keep)
-                    runs = [
-                        measure(folder, program, arguments, keep) for _ in range(1 if needed and count > 2000 else 3)
-                    ]
-                    print(
-                        "| {} | {:.2f} | {:.2f} | {:.0f} |".format(
-                            name, *map(statistics.median, zip(*runs, strict=True))
-                        )
-                    )
+                        measure(folder, program, asked, keep)
+                    times = 1 if needed and count > 2000 else 3
+                    show(name, [measure(folder, program, asked, keep) for _ in range(times)])
+            peers(root, count, arguments.peers)
         finally:
             shutil.rmtree(root)
 

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import argparse
 import os
+from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.commands import COMMANDS
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import ResultsError
 
 if TYPE_CHECKING:
     from hyperherd.results.trials import Trials
+
+_NEAR = 0.65
+"""How near a word must be to a command's name; less would take folders (``results``) for misspelt commands."""
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -78,8 +82,8 @@ def refuse_misspelt_command(paths: list[str]) -> None:
             continue
         if word in COMMANDS:
             raise ResultsError(f"{word} is a command, and a command comes first: herd-results {word} ...")
-        if hint := nearest(word, COMMANDS):
-            raise ResultsError(f"{word} is neither a path nor a command{hint}; herd-results --help lists the commands")
+        if near := get_close_matches(word, COMMANDS, n=1, cutoff=_NEAR):
+            raise ResultsError(f"{word} is neither a path nor a command (did you mean {near[0]!r}?)")
 
 
 def split_words(given: list[str]) -> tuple[list[str], list[str]]:

@@ -141,7 +141,7 @@ def test_a_guess_is_said_on_stderr(plain: Path) -> None:
         (["nowhere"], 3, "error: nowhere does not exist"),
         (["shwo", "3"], 2, "error: shwo is neither a path nor a command (did you mean 'show'?)"),
         (["--trials", "best"], 2, "error: best is a command, and a command comes first: herd-results best"),
-        (["outputs"], 3, "error: outputs does not exist; give the folder of a sweep"),
+        (["results"], 3, "error: results does not exist; give the folder of a sweep"),
         (["."], 3, "error: no sweep or trial found under .: no folder there has"),
         ([], 3, "error: multirun does not exist; give the folder of a sweep"),
         (["s", "-m", "val/ac"], 2, "error: no trial has a metric 'val/ac' (did you mean 'val/acc'?)"),
