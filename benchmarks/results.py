@@ -2,7 +2,7 @@
 
     python benchmarks/results.py                             # 1,000 trials
     python benchmarks/results.py 1000 10000                  # both sizes; by hand the larger one takes minutes
-    python benchmarks/results.py --peers venv/bin/python     # a Python that has tensorboard and mlflow, sqlalchemy, pandas
+    python benchmarks/results.py --peers venv/bin/python     # a Python with tensorboard, mlflow, sqlalchemy, pandas
 
 Every figure is of a fresh process, imports included, the median of three: seconds on the wall, seconds of CPU, and the
 peak of memory in MiB. "First" has no index, "next" has the one that the first one left. What is not installed is left
@@ -81,7 +81,8 @@ from mlflow.entities import Metric, Param
 client = MlflowClient("sqlite:///" + os.path.join(folder, "mlflow.db"))
 sweep = client.create_experiment("sweep", artifact_location=folder)
 for number in range(count):
-    params = {"lr": 10.0 ** -(1 + number % 4), "width": 2 ** (4 + number // 4 % 5), "model": "cnn", "seed": number // 60}
+    params = {"lr": 10.0 ** -(1 + number % 4), "width": 2 ** (4 + number // 4 % 5), "model": "cnn"}
+    params["seed"] = number // 60
     metrics = [Metric(name, number * 7919 % 10007 / 10007, 0, 49) for name in METRICS]
     run = client.create_run(sweep).info.run_id
     client.log_batch(run, metrics=metrics, params=[Param(name, str(value)) for name, value in params.items()])

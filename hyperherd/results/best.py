@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.paths import TrialPaths
+from hyperherd.results.cells import Gap
 from hyperherd.results.objective import Objective, needed
 from hyperherd.results.reproduce import Command, run_again
-from hyperherd.results.seeds import Group, Groups
+from hyperherd.results.seeds import Group, Groups, seed_of
 from hyperherd.results.spread import Spread
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
@@ -30,7 +31,7 @@ class Winner:
     seeds: dict[str, float | None]
     """The seed of each finished trial, as text, and its value; empty if nothing repeats the configuration.
 
-    A trial that ran before anybody thought of seeds is ``unset``: it has the seed of the app's config.
+    A trial that ran before anybody thought of seeds has that of its config, and is ``unset`` where none is found.
     """
     trial: Trial
     """Its best trial."""
@@ -79,8 +80,8 @@ def _winner(rank: int, group: Group, groups: Groups, objective: Objective) -> Wi
 
 
 def _seed(trial: Trial, groups: Groups) -> str:
-    known = [str(trial.params[key]) for key in groups.keys if key in trial.params]
-    return ",".join(known) or "unset"
+    known = [seed_of(groups.trials, trial, key) for key in groups.keys]
+    return ",".join(str(value) for value in known if not isinstance(value, Gap)) or "unset"
 
 
 def _overrides(trial: Trial, without: tuple[str, ...]) -> Iterator[str]:

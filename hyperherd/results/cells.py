@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.inert import inert as inert
 from hyperherd.inert import one_line as one_line
 from hyperherd.records.files import strict
+from hyperherd.results.literals import reads_as_no_text
 
 if TYPE_CHECKING:
     from hyperherd.results.spread import Spread
@@ -50,11 +51,16 @@ def tsv(value: Any) -> str:
 
 
 def setting(value: Any, *, full: bool = False) -> str:
-    """Return a parameter's value for people: floats in full but short (``3e-4``), long texts clipped unless `full`."""
+    """Return a parameter's value for people: floats in full but short (``3e-4``), long texts clipped unless `full`.
+
+    A text that reads as a number, a truth value or null stands in quotes, because it is another value than that.
+    """
     if isinstance(value, float) and math.isfinite(value):
         digits = Decimal(repr(value))
         return _tidy(f"{digits.normalize():e}") if value and not 1e-3 <= abs(value) < 1e16 else str(value)
     text = inert(exact(value))
+    if isinstance(value, str) and reads_as_no_text(value):
+        return f"'{text}'"
     if isinstance(value, str) and len(text) > _CLIP and not full:
         half = _CLIP // 2
         return f"{text[:half]}…{text[1 - half :]}"

@@ -11,10 +11,17 @@ from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 from hyperherd.space.values import is_number, token
 
+SCRIPT = "script"
+"""What the name of the script is called where trials of several are compared."""
+
 
 def settings_of(trials: Trials, trial: Trial) -> dict[str, Any]:
-    """Return what was set for one of `trials` on top of its app's config: fixed overrides too, Hydra's own not."""
-    fixed = {}
+    """Return what was set for one of `trials` on top of its app's config: fixed overrides too, Hydra's own not.
+
+    Of several scripts its name is one of the settings.
+    """
+    script = trials.scripts.get(trial.sweep)
+    fixed: dict[str, Any] = {SCRIPT: script} if script else {}
     for text in trial.overrides:
         name, _, value = text.lstrip("+").partition("=")
         if name not in trial.params and not name.startswith(("hydra.", "hydra/", "~")):

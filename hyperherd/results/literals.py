@@ -11,8 +11,9 @@ from typing import Any
 
 from hyperherd.errors import HyperherdError, ResultsError
 
-_INT = re.compile(r"[+-]?(?:0|[1-9][0-9]*)")
-_FLOAT = re.compile(r"[+-]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|nan)")
+_WHOLE = "(?:0|[1-9][0-9]*)"
+_INT = re.compile(rf"[+-]?{_WHOLE}")
+_FLOAT = re.compile(rf"[+-]?(?:{_WHOLE}\.[0-9]*|\.[0-9]+|{_WHOLE}(?=[eE]))(?:[eE][+-]?[0-9]+)?|[+-]?(?i:inf|nan)")
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_./-]*")
 _WORDS: dict[str, Any] = {"null": None, "true": True, "false": False}
 
@@ -34,6 +35,11 @@ def plain_value(text: str) -> Any:
     if _is_plain(text):
         return _plain(text)
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+
+
+def reads_as_no_text(text: str) -> bool:
+    """Return whether a plain word means a number, a truth value or null, so that a text of that kind needs quotes."""
+    return _is_plain(text) and not isinstance(_plain(text), str)
 
 
 def _is_plain(text: str) -> bool:

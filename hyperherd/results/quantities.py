@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
@@ -53,6 +54,7 @@ _FACTS: dict[str, Callable[[Trial], Any]] = {
     "time": lambda trial: trial.seconds,
     "dir": lambda trial: None if trial.dir is None else str(trial.dir),
     "name": lambda trial: trial.name,
+    "script": lambda trial: PurePath(trial.sweep.script).name or None,
     "cause": lambda trial: None if trial.cause is None else trial.cause.value,
     "reason": lambda trial: trial.reason or None,
     "error": lambda trial: None if trial.error is None else trial.error.type,

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, overload
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.cells import Gap, is_number
+from hyperherd.results.configuration import SCRIPT
 from hyperherd.results.objective import MAXIMIZE, Objective
-from hyperherd.results.quantities import Quantity, find_quantity, param_quantity
+from hyperherd.results.quantities import Quantity, fact_quantity, find_quantity, lookup, param_quantity
 from hyperherd.results.spread import Spread, check_kind, spread
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
@@ -177,7 +178,8 @@ def by_configuration(trials: Trials, err: str = "std", keys: Sequence[str] = ())
     """Return the configurations of `trials` (see :meth:`Trials.seeds`).
 
     Trials of one sweep are of one configuration if their parameters are identical but for seeds; of several sweeps, if
-    their whole configs are, as they were written, because what one sweep varies another one may have fixed.
+    their whole configs are, as they were written, because what one sweep varies another one may have fixed, and if the
+    same script ran them.
     """
     seeds = seed_keys(trials, keys)
     names = [name for name in trials.varying if name not in seeds]
@@ -186,7 +188,10 @@ def by_configuration(trials: Trials, err: str = "std", keys: Sequence[str] = ())
     for trial, identity in zip(trials, identities, strict=True):
         found.setdefault(identity, []).append(trial)
     groups = [_configuration(trials, members, names, seeds) for members in found.values()]
-    return Groups(trials, groups, [param_quantity(trials, name) for name in names], seeds, err)
+    quantities = [param_quantity(trials, name) for name in names]
+    if trials.scripts:
+        quantities.insert(0, fact_quantity(SCRIPT))
+    return Groups(trials, groups, quantities, seeds, err)
 
 
 def by_names(trials: Trials, names: Sequence[str], err: str = "std") -> Groups:
@@ -220,15 +225,25 @@ def seed_keys(trials: Trials, asked: Sequence[str] = ()) -> tuple[str, ...]:
 
 
 def _configuration(trials: Trials, members: Sequence[Trial], names: Sequence[str], seeds: Sequence[str]) -> Group:
-    settings = {name: trials.setting(members[0], name) for name in names}
+    script = trials.scripts.get(members[0].sweep)
+    settings = {SCRIPT: script} if script else {}
+    settings |= {name: trials.setting(members[0], name) for name in names}
     values = [_seed(trials, trial, seeds, place) for place, trial in enumerate(members)]
     return Group(settings, Trials(members, trials.objective), tuple(values))
 
 
 def _seed(trials: Trials, trial: Trial, keys: Sequence[str], place: int) -> Hashable:
     """Return what stands for the seed of a trial; one that cannot be read might have any."""
-    known = [trial.params[key] if key in trial.params else trials.setting(trial, key) for key in keys]
+    known = [seed_of(trials, trial, key) for key in keys]
     return place if Gap.MISSING in known else _one_text(known)
+
+
+def seed_of(trials: Trials, trial: Trial, key: str) -> Any:
+    """Return a seed of a trial; one that nobody thought of seeds for ran with that of its app's config."""
+    if key in trial.params:
+        return trial.params[key]
+    found = trials.setting(trial, key)
+    return lookup(trial.config, key) if found is Gap.NOT_APPLICABLE else found
 
 
 def _identities(trials: Trials, seeds: Sequence[str]) -> list[str]:
@@ -241,7 +256,7 @@ def _identities(trials: Trials, seeds: Sequence[str]) -> list[str]:
     known: dict[str, str] = {}
     for trial, text in zip(trials, by_params, strict=True):
         if text not in known and trial.written_config:
-            known[text] = identity_of(_without(trial.written_config, keys))
+            known[text] = trials.scripts.get(trial.sweep, "") + identity_of(_without(trial.written_config, keys))
     return [known.get(text, text) for text in by_params]
 
 

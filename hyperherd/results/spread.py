@@ -42,6 +42,8 @@ class Spread:
     @cached_property
     def mean(self) -> float | None:
         """The arithmetic mean; None of no value."""
+        if self._is_constant:
+            return self.values[0]
         scaled, exponent = self._scaled
         return math.ldexp(math.fsum(scaled) / self.n, exponent) if self.values else None
 
@@ -50,9 +52,16 @@ class Spread:
         """The standard deviation of the sample (n - 1); None of fewer than two values."""
         if self.n < 2:
             return None
+        if self._is_constant:
+            return 0.0
         scaled, exponent = self._scaled
         mean = math.fsum(scaled) / self.n
         return math.ldexp(math.sqrt(math.fsum((value - mean) ** 2 for value in scaled) / (self.n - 1)), exponent)
+
+    @property
+    def _is_constant(self) -> bool:
+        """Whether all are one value, from which rounding alone would make a mean differ."""
+        return len(set(self.values)) == 1
 
     @cached_property
     def _scaled(self) -> tuple[list[float], int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import NothingFound, ResultsError
@@ -224,6 +225,15 @@ class Trials(Sequence[Trial]):
     def sweeps(self) -> tuple[Sweep, ...]:
         """The sweeps they belong to."""
         return tuple(dict.fromkeys(trial.sweep for trial in self._trials))
+
+    @cached_property
+    def scripts(self) -> dict[Sweep, str]:
+        """The name of each sweep's script if there are several: what one does says nothing about another one.
+
+        Names, not paths: people move their projects, and use them on several machines.
+        """
+        names = {sweep: PurePath(sweep.script).name for sweep in self.sweeps}
+        return names if len(set(filter(None, names.values()))) > 1 else {}
 
     @property
     def counts(self) -> dict[TrialState, int]:

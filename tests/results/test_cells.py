@@ -126,3 +126,14 @@ def test_widths() -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration(seconds) == text
+
+
+@pytest.mark.parametrize("text", ["1e-5", "1", "-0.5", "true", "False", "null", "nan", ".5"])
+def test_a_text_that_reads_as_something_else_stands_in_quotes(text: str) -> None:
+    assert setting(text) == f"'{text}'"
+    assert tsv(text) == text
+
+
+@pytest.mark.parametrize("text", ["adam", "1e-5x", "it's", "none", "a,b"])
+def test_other_texts_stand_as_they_are(text: str) -> None:
+    assert setting(text) == text

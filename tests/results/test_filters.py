@@ -162,7 +162,9 @@ def test_a_value_is_read_as_the_sweep_reads_it(value: object) -> None:
 
 
 @given(
-    words | st.sampled_from(["null", "NaN", "inf", "-Infinity", "TRUE", "False", "1_000", "0x1", "00", "1e5", "+.5"])
+    words
+    | st.sampled_from(["null", "NaN", "inf", "-Infinity", "TRUE", "False", "1_000", "0x1", "00", "1e5", "+.5"])
+    | st.sampled_from(["00E0", "00.5", "-01.", "1.e5", "1e005", "0.", "0e0"])
 )
 def test_a_word_is_read_as_hydra_reads_it(text: str) -> None:
     from hydra.errors import HydraException

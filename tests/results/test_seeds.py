@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,8 @@ from results.builder import SweepBuilder, every_state, sweep24
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import SweepRecord
+from hyperherd.results.best import winners
 from hyperherd.results.spread import Spread, spread, t_quantile
 
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
@@ -48,6 +51,51 @@ def test_of_a_single_value_no_spread_is_claimed() -> None:
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
 def test_squares_neither_run_over_nor_under(scale: float) -> None:
     assert Spread((scale, 2 * scale, 3 * scale)).std == pytest.approx(scale)
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False), st.integers(2, 9))
+def test_equal_values_have_no_spread_at_all(value: float, count: int) -> None:
+    found = spread([value] * count)
+    assert (found.mean, found.std, found.sem, found.ci) == (value, 0.0, 0.0, 0.0)
+
+
+def test_scripts_are_told_apart(tmp_path: Path) -> None:
+    for name, acc in (("a", 0.9), ("b", 0.5)):
+        sweep = SweepBuilder(tmp_path / name)
+        record = SweepRecord.read(sweep.dir)
+        replace(record, script=f"/home/me/{name}.py").write(sweep.dir)
+        for seed in range(2):
+            sweep.trial({"val/acc": acc}, params={"lr": 0.1, "seed": seed})
+            hydra = sweep.dir / str(seed) / ".hydra"
+            hydra.mkdir()
+            (hydra / "config.yaml").write_text(f"lr: 0.1\nseed: {seed}\n")
+    trials = load(tmp_path)
+    assert [(group.settings, group.spread("val/acc").mean, len(group.counted)) for group in trials.seeds()] == [
+        ({"script": "a.py"}, 0.9, 2),
+        ({"script": "b.py"}, 0.5, 2),
+    ]
+    assert trials.effects().trials == 4
+    assert [effect.parameter for effect in trials.effects().parameters] == ["script"]
+    assert "   1  a.py    2/2    0.9000 ± 0" in repr(trials.seeds())
+    assert len(trials.filter(script="a.py")) == 2
+    assert load(tmp_path / "a").scripts == {}
+
+
+def test_a_trial_that_was_given_no_seed_has_that_of_its_config(tmp_path: Path) -> None:
+    """`best --seeds` of a configuration that ran with the app's own seed may ask for that one again."""
+    sweep = SweepBuilder(tmp_path / "s")
+    for number, (params, acc) in enumerate(
+        [({"lr": 0.1}, 0.5), ({"lr": 0.1, "seed": 7}, 0.6), ({"lr": 0.1, "seed": 8}, 0.8)]
+    ):
+        sweep.trial({"val/acc": acc}, params=params, ended=200.0 + number)
+        hydra = sweep.dir / str(number) / ".hydra"
+        hydra.mkdir()
+        (hydra / "config.yaml").write_text(f"lr: 0.1\nseed: {params.get('seed', 7)}\n")
+    (group,) = load(sweep.dir).seeds()
+    assert [trial.number for trial in group.counted] == [1, 2]
+    assert [trial.number for trial in group.superseded] == [0]
+    assert (group.planned, group.spread("val/acc").mean) == (2, 0.7)
+    assert list(winners(load(sweep.dir))[0].seeds) == ["7", "8"]
 
 
 def test_configurations_of_a_sweep(tmp_path: Path) -> None:

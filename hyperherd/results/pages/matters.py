@@ -14,6 +14,7 @@ _FEWEST = 4
 _MOST = 2000
 """With more trials it would be what the table waits for."""
 _NAMED = 3
+_ROUNDING = 1e-12
 
 
 def matters(trials: Trials, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
@@ -61,11 +62,16 @@ def contrast_text(effect: Effect, contrast: Contrast) -> str:
         return f"{name}: {value} and {against} are equal in {contrast.ties}/{contrast.pairs} pairs{over}"
     ties = f" ({contrast.ties} equal)" if contrast.ties else ""
     sign = "+" if contrast.mean > 0 else ""
-    error = "" if contrast.sem is None else f" ± {measure(contrast.sem, 2)}"
+    error = "" if contrast.sem is None else f" ± {measure(_told(contrast.sem, contrast.mean), 2)}"
     return (
         f"{name}: {value} better than {against} in {contrast.wins}/{contrast.pairs} pairs{over}{ties}, "
         f"{sign}{measure(contrast.mean)}{error}"
     )
+
+
+def _told(sem: float, mean: float) -> float:
+    """Return an error, or nothing where it is that of rounding alone."""
+    return 0.0 if sem < _ROUNDING * abs(mean) else sem
 
 
 def _noise(found: Effects) -> Iterator[str]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.records.files import strict
-from hyperherd.results.cells import Gap, inert, is_number, setting
+from hyperherd.results.cells import Gap, exact, inert, is_number, setting
 from hyperherd.results.columns import Column
 from hyperherd.results.export import SCHEMA
 from hyperherd.results.formats import to_csv, to_tsv
@@ -32,13 +32,20 @@ def rows_text(answer: pyarrow.Table, form: str, screen: Screen) -> str:
         return "".join(_json(dict(zip(keys, row, strict=True))) for row in rows)
     if form == "table":
         numeric = [place for place, column in enumerate(columns) if all(v is None or is_number(v) for v in column)]
-        cells = [[Gap.MISSING.value if value is None else setting(value, full=True) for value in row] for row in rows]
+        cells = [[_cell(value) for value in row] for row in rows]
         return page(table(list(map(inert, names)), cells, screen, right=numeric), screen)
     sheet = [
         Column(name, Role.METRIC, [Gap.MISSING if value is None else value for value in column])
         for name, column in zip(names, columns, strict=True)
     ]
     return to_csv(sheet) if form == "csv" else to_tsv(sheet)
+
+
+def _cell(value: Any) -> str:
+    """Return a value for people; a column has one type, so no text in it needs quotes."""
+    if value is None:
+        return Gap.MISSING.value
+    return inert(exact(value)) if isinstance(value, str) else setting(value, full=True)
 
 
 def _plain(value: Any) -> Any:
