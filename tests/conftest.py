@@ -6,10 +6,13 @@ import os
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hydra.core.singleton import Singleton
+from hydra.version import VersionBase
 
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
@@ -120,3 +123,13 @@ def app(tmp_path: Path) -> App:
     folder = tmp_path / "it's a folder"
     folder.mkdir()
     return App(folder)
+
+
+@pytest.fixture
+def unversioned_hydra() -> Iterator[None]:
+    """Hydra as it is where nobody has chosen a version base; Hydra's own suites count on that."""
+    before = Singleton._instances.pop(VersionBase, None)
+    yield
+    Singleton._instances.pop(VersionBase, None)
+    if before is not None:
+        Singleton._instances[VersionBase] = before

@@ -12,7 +12,7 @@ from hydra.test_utils.launcher_common_tests import LauncherTestSuite
 Plugins.instance()
 
 pytestmark = [
-    pytest.mark.usefixtures("lsf"),
+    pytest.mark.usefixtures("lsf", "unversioned_hydra"),
     pytest.mark.filterwarnings(
         "ignore::UserWarning:hydra", "ignore:Future Hydra versions:UserWarning", "ignore::pytest.PytestWarning"
     ),

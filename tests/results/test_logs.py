@@ -61,7 +61,9 @@ def test_following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             stream.write("no newline")
         done.set()
 
+    lines = follow(path, done.is_set, 1)
+    assert next(lines) == "new\n"
     writer = threading.Thread(target=write)
     writer.start()
-    assert list(follow(path, done.is_set, 1)) == ["new\n", *(f"line {index}\n" for index in range(50)), "no newline"]
+    assert list(lines) == [*(f"line {index}\n" for index in range(50)), "no newline"]
     writer.join()

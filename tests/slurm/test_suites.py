@@ -11,7 +11,7 @@ Plugins.instance()
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.usefixtures("slurm"),
+    pytest.mark.usefixtures("slurm", "unversioned_hydra"),
     pytest.mark.filterwarnings(
         "ignore::UserWarning:hydra", "ignore:Future Hydra versions:UserWarning", "ignore::pytest.PytestWarning"
     ),

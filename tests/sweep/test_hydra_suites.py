@@ -9,7 +9,12 @@ from hydra.test_utils.launcher_common_tests import BatchedSweeperTestSuite, Inte
 # Hydra's fixtures put its registries back to what they were before each test: the plugins have to be in them.
 Plugins.instance()
 
-pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:hydra", "ignore::pytest.PytestWarning")
+pytestmark = [
+    pytest.mark.usefixtures("unversioned_hydra"),
+    pytest.mark.filterwarnings(
+        "ignore::UserWarning:hydra", "ignore:Future Hydra versions:UserWarning", "ignore::pytest.PytestWarning"
+    ),
+]
 
 HERD = ["hydra/sweeper=herd"]
 
