@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, SweepError
-from hyperherd.launch.cluster.base import Cluster, SchedulerSilent
+from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, place_in_array
 from hyperherd.paths import SweepPaths
-from hyperherd.records.events import Event, EventLog
+from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.fold import Standing
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
@@ -109,24 +109,26 @@ def _ask_the_schedulers(
     log = EventLog(sweep_dir)
     for launcher, jobs in by_launcher.items():
         cluster = _cluster(launcher)
-        ids = {job_id: job for job in jobs for job_id in _ids(job, cluster)}
-        cluster.cancel(list(ids))
-        _comes_true(lambda cluster=cluster, ids=ids: not _living(cluster, ids))  # type: ignore[misc]
+        ids = {job.trial.number: job.job_id or _find(job, cluster, sweep_dir) for job in jobs}
+        submitted = [job_id for job_id in ids.values() if job_id is not None]
+        if submitted:
+            cluster.cancel(submitted)
+            _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
         log.write(
-            Event("cancelled", job.trial.number, standings[job.trial.number].attempt, job_id=job_id, message=_MESSAGE)
-            for job_id, job in ids.items()
+            Event("cancelled", number, standings[number].attempt, job_id=job_id, message=_MESSAGE)
+            for number, job_id in ids.items()
         )
 
 
-def _ids(job: QueuedTrial, cluster: Cluster) -> Iterator[str]:
-    """Yield the id of a job; if its submission was not noted, those of its whole batch, whose was not either."""
-    if job.job_id is not None:
-        yield job.job_id
-        return
+def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
+    """Return the id of a job whose submission was not noted, or None if the scheduler never got it."""
     try:
-        yield from cluster.find(job.batch)
+        ids = cluster.find(job.batch)
     except SchedulerSilent as silence:
         raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
+    intents = [event for event in read_events(sweep_dir) if event.event == SUBMITTING]
+    place = [event.number for event in intents if event.job_name == job.batch].index(job.trial.number)
+    return next((job_id for job_id in ids if place_in_array(job_id, cluster.first_index) == place), None)
 
 
 def _living(cluster: Cluster, job_ids: Collection[str]) -> bool:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+
 import pytest
 from conftest import App, Sweep, wait_for
 from real_slurm import Slurm, until
 
+import hyperherd
 from hyperherd.records.events import read_events
 
 pytestmark = pytest.mark.slow
@@ -54,3 +59,37 @@ def test_the_controller_is_down_as_the_sweep_submits(app: App, own: Slurm) -> No
     assert ended.states == {0: "completed", 1: "completed", 2: "completed"}, told
     assert {record.attempt for record in ended.records.values()} == {0}
     assert len({str(record.job_id).partition("_")[0] for record in ended.records.values()}) == 1
+
+
+def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone(app: App, own: Slurm) -> None:
+    app.write("time.sleep(60)")
+    arguments = ["hydra/launcher=herd_slurm", "width=range(3)"]
+    left = app.sweep(*arguments, "hydra.launcher.wait=false")
+    for path in (left.dir / ".hyperherd" / "events").iterdir():  # killed between sbatch and its record
+        intents = [line for line in path.read_text().splitlines() if '"submitted"' not in line]
+        path.write_text("".join(f"{line}\n" for line in intents))
+    until(lambda: len(left.states) == 3)
+    assert cancelled(left, "--only", "1") == "cancelled 1 trials: 1\n"
+    until(lambda: left.states == {0: "running", 1: "cancelled", 2: "running"})
+    assert cancelled(left) == "cancelled 2 trials: 0, 2\n"
+    own.kill_controller()
+    never = app.start("-m", "hydra/sweeper=herd", *arguments, "hydra.sweep.dir=multirun/t")
+    try:
+        wait_for(never, "tried again in 5 s")
+        never.send_signal(signal.SIGINT)
+        assert never.wait(timeout=60) == 130
+    finally:
+        never.kill()
+        never.communicate()
+    own.up()
+    sweep = Sweep(None, app.folder / "multirun" / "t")  # type: ignore[arg-type]
+    assert cancelled(sweep) == "cancelled 3 trials: 0, 1, 2\n"
+    assert cancelled(sweep) == "cancelled 0 trials\n"
+    assert {str(trial.state) for trial in hyperherd.load(sweep.dir)} == {"cancelled"}
+
+
+def cancelled(sweep: Sweep, *arguments: str) -> str:
+    command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout

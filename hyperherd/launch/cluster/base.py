@@ -127,3 +127,9 @@ class Cluster(ABC):
     def cause_in(self, log: str) -> FailureCause | None:
         """Return what the end of a job's log says it died of, in the scheduler's own words there."""
         return None
+
+
+def place_in_array(job_id: str, first: int) -> int:
+    """Return the place of a job in its array, from 0."""
+    index = job_id.partition("_")[2]
+    return int(index) - first if index else 0

@@ -16,7 +16,7 @@ from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
-from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, Submission
+from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, Submission, place_in_array
 from hyperherd.launch.cluster.environment import scrubbed_environment
 from hyperherd.launch.cluster.pieces import Allotment
 from hyperherd.launch.cluster.settings import ClusterSettings
@@ -124,7 +124,7 @@ class ClusterLauncher(TrialLauncher):
         """
         with _needed(self._cluster):
             ids = self._cluster.find(name)
-        places = [(_place(job_id, self._cluster.first_index), job_id) for job_id in ids]
+        places = [(place_in_array(job_id, self._cluster.first_index), job_id) for job_id in ids]
         handles = [JobHandle(jobs[place], job_id) for place, job_id in places if place < len(jobs)]
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
@@ -198,12 +198,6 @@ class ClusterLauncher(TrialLauncher):
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)
-
-
-def _place(job_id: str, first: int) -> int:
-    """Return the place of a job in its array, from 0."""
-    index = job_id.partition("_")[2]
-    return int(index) - first if index else 0
 
 
 def _span(ids: Sequence[str]) -> str:
