@@ -171,7 +171,8 @@ def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> I
         changed = progress.read()
         if tells_failures:
             _tell([record for record in changed if record.state is TrialState.FAILED])
-        table.show(list(lines(progress, shutil.get_terminal_size().columns)))
+        size = shutil.get_terminal_size()
+        table.show(list(lines(progress, size.columns, size.lines)))
 
     try:
         yield paint
@@ -222,15 +223,16 @@ class _Above:
         self._table.terminal.flush()
 
 
-def lines(progress: Progress, width: int) -> Iterator[str]:
-    """Yield the table's lines, none wider than `width`."""
+def lines(progress: Progress, width: int, height: int = 24) -> Iterator[str]:
+    """Yield the table's lines, none wider than `width`; all of them, and the cursor below, fit into `height`."""
+    rows = min(_ROWS, max(height - 3, 0))
     counted = ", ".join(f"{count} {state}" for state, count in progress.counts.items())
     times = duration(time.time() - progress.began)
     if (left := progress.seconds_left) is not None:
         times += f", about {duration(left)} left"
     yield _cut(f"{counted} of {len(progress.trials)}; {times}", width)
     running = progress.running
-    for record in running[:_ROWS]:
+    for record in running[:rows]:
         left = seconds_left(record)
         parts = (
             one_line(" ".join(f"{name}={setting(value)}" for name, value in record.params.items())),
@@ -239,8 +241,8 @@ def lines(progress: Progress, width: int) -> Iterator[str]:
             "" if left is None else f"{duration(left)} left",
         )
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)
-    if len(running) > _ROWS:
-        yield _cut(f"        {len(running) - _ROWS} more are running", width)
+    if len(running) > rows and height > 2:
+        yield _cut(f"        {len(running) - rows} more are running", width)
 
 
 def _steps(record: TrialRecord) -> str:

@@ -148,6 +148,14 @@ def test_no_line_reaches_the_edge_and_names_are_inert(tmp_path: Path) -> None:
         assert "\x1b" not in line
 
 
+def test_the_table_fits_on_a_low_terminal(tmp_path: Path) -> None:
+    """What has scrolled away cannot be painted over."""
+    progress = _progress(tmp_path, *map(_trial, range(12)), trials=12)
+    for height in range(2, 30):
+        assert len(list(lines(progress, 60, height))) == min(12, height - 1)
+    assert list(lines(progress, 60, 6))[-1].strip() == "9 more are running"
+
+
 def test_what_an_earlier_sweep_left_is_not_told_again(tmp_path: Path) -> None:
     failed = _trial(0, state=TrialState.FAILED, error=TrialError("E", "m"))
     progress = _progress(tmp_path, failed, trials=1)
