@@ -60,8 +60,8 @@ class Running:
             for part in self._parts(numbers):
                 self.submit(part)
                 self._take_ends(of=set(part) if len(part) < len(numbers) else None)
-                if self._collector.stopping:
-                    break
+            if self._collector.open:
+                self._take_ends()  # of those in a queue that a canary did not wait for
         except BaseException:  # Ctrl-C, SIGTERM, a refusal: what runs is told to end, and heard out
             if not self._launcher.has_queue:
                 self._launcher.cancel(self._collector.open)
@@ -92,7 +92,7 @@ class Running:
             yield numbers
             return
         yield numbers[:canary]
-        if verdict := self._judge.canary_verdict(numbers[:canary]):
+        if verdict := self._judge.canary_verdict(numbers[:canary]) or self._collector.stopping:
             log.error("%s; %d trials are not started", verdict, len(numbers) - canary)
         else:
             yield [number for number in numbers[canary:] if number not in self._dropped]
@@ -149,5 +149,6 @@ class Running:
     def _stop(self, verdict: str) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
         unstarted = self._collector.unstarted
-        log.error("%s; %d trials that have not started are cancelled", verdict, len(unstarted))
+        also = f"; {len(unstarted)} trials that have not started are cancelled" if unstarted else ""
+        log.error("%s%s", verdict, also)
         self._launcher.cancel(unstarted)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from conftest import App
+from conftest import App, wait_for
 from real_slurm import Slurm, until
 
 from hyperherd.records.events import read_events
@@ -75,6 +75,25 @@ def test_a_canary_does_not_wait_for_what_is_in_the_queue(app: App, slurm: Slurm)
     assert "7 completed, 1 failed" in told
     assert "stop_after_failures" not in told
     assert ran(app) == [f"{width} 0" for width in range(8)]
+
+
+def test_a_canary_that_failed_costs_nobody_who_is_in_the_queue(app: App, slurm: Slurm) -> None:
+    app.write("""
+        from pathlib import Path
+        while cfg.width < 2 and not Path("go").exists(): time.sleep(0.1)
+        if cfg.width == 2: raise ValueError("boom")
+    """)
+    left = app.sweep(*HERD, LEFT, "width=range(2)")
+    until(lambda: len(left.states) == 2)
+    canary = ["width=range(4)", "hydra.sweeper.canary=1"]
+    more = app.start("-m", "hydra/sweeper=herd", *HERD, "hydra.sweep.dir=multirun/s", *canary)
+    try:
+        wait_for(more, "a trial of the canary failed (hydra.sweeper.canary); 1 trials are not started")
+        (app.folder / "go").touch()
+        told, _ = more.communicate(timeout=60)
+    finally:
+        more.kill()
+    assert "2 completed, 1 failed, 1 waiting" in told
 
 
 def test_every_end_is_told(app: App, slurm: Slurm) -> None:

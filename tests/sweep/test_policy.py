@@ -74,6 +74,9 @@ def test_the_canary_runs_alone_and_keeps_the_others_from_a_bug(app: App) -> None
     assert sweep.states == {0: "failed"}
     assert "a trial of the canary failed (hydra.sweeper.canary); 3 trials are not started" in sweep.done.stdout
     assert "1 failed, 3 waiting" in sweep.done.stdout
+    both = app.sweep("lr=1,2,3,4", LOCAL, "hydra.sweeper.canary=1", "hydra.sweeper.stop_after_failures=1", code=1)
+    assert "3 trials are not started" in both.done.stdout
+    assert "are cancelled" not in both.done.stdout
     app.write("print('ORDER', cfg.lr)")
     assert set(app.sweep("lr=1,2,3,4", LOCAL, "hydra.sweeper.canary=2").states.values()) == {"completed"}
 
