@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -76,6 +76,16 @@ class Collector:
     def refused(self, jobs: Sequence[TrialJob], reason: str) -> None:
         """Note that these trials could not be handed over after all."""
         self._note("cancelled", [self._open.pop(job.number) for job in jobs], message=reason)
+
+    def drop(self, numbers: Collection[int], reason: str) -> list[int]:
+        """Note that those of these trials that were not handed over yet never will be, and return them."""
+        waiting = self._trials.keys() - self._open.keys() - self.standings.keys()
+        dropped = sorted(waiting.intersection(numbers))
+        for number in dropped:
+            attempt = self.next_attempt(number)
+            self.standings[number] = Standing(TrialState.CANCELLED, attempt, reason=reason)
+            self._events.write([Event("cancelled", number, attempt, message=reason)])
+        return dropped
 
     @property
     def unstarted(self) -> list[JobHandle]:

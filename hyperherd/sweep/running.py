@@ -143,7 +143,8 @@ class Running:
         if numbers := set(take_requests(self._sweep_dir)):
             self._dropped |= numbers
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
-            log.warning("%d trials are cancelled on request", len(meant))
+            waiting = self._collector.drop(numbers, "cancelled on request")
+            log.warning("%d trials are cancelled on request", len(meant) + len(waiting))
             self._launcher.cancel(meant)
 
     def _stop(self, verdict: str) -> None:

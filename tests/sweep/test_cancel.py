@@ -55,6 +55,26 @@ def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
     assert "not running: trials 0, 1" in over.stderr
 
 
+@pytest.mark.parametrize(
+    ("only", "states"), [("2", "completed completed cancelled"), ("1-2", "completed cancelled cancelled")]
+)
+def test_trials_behind_a_canary_are_cancelled(app: App, only: str, states: str) -> None:
+    app.write("""
+        go = os.path.join(HydraConfig.get().runtime.cwd, "go")
+        while not os.path.exists(go): time.sleep(0.05)
+    """)
+    sweep_dir = app.folder / "multirun/s"
+    sweep = app.start(*LOCAL, "lr=1,2,3", "hydra.sweeper.canary=1")
+    until_running(sweep, sweep_dir, 0)
+    done = cancel(sweep_dir, "--only", only)
+    assert done.stdout.startswith("cancelled "), done.stderr
+    (app.folder / "go").touch()
+    told, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 1, told
+    assert [str(trial.state) for trial in hyperherd.load(sweep_dir)] == states.split()
+    assert set(app.sweep("lr=1,2,3").states.values()) == {"completed"}
+
+
 def test_a_whole_sweep_is_cancelled(app: App) -> None:
     app.write("time.sleep(60)")
     sweep = app.start(*LOCAL, "lr=1,2,3", "hydra.launcher.max_parallel=1")
