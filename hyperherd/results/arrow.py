@@ -27,7 +27,8 @@ def trial_table(trials: Trials) -> pa.Table:
 
 def columns_table(columns: Sequence[Column]) -> pa.Table:
     """Return columns as a table, each of the narrowest type that holds all of it."""
-    return pa.Table.from_arrays([_array(column.values) for column in columns], names=[item.name for item in columns])
+    names = [_whole_text(column.name) for column in columns]
+    return pa.Table.from_arrays([_array(column.values) for column in columns], names=names)
 
 
 def group_table(groups: Groups) -> pa.Table:
@@ -64,7 +65,7 @@ def metric_batches(trials: Trials, names: list[str] | None = None) -> Iterator[p
     for trial in trials:
         rows = _rows(trial, names)
         if rows is not None:
-            yield _led(rows, labels[trial.sweep], trial.number)
+            yield _led(rows, _whole_text(labels[trial.sweep]), trial.number)
 
 
 def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
@@ -93,4 +94,9 @@ def _array(values: Sequence[Any]) -> pa.Array:
         return pa.array(cells, pa.float64())
     if all(isinstance(cell, bool) for cell in known):
         return pa.array(cells, pa.bool_())
-    return pa.array([None if cell is None else exact(cell) for cell in cells], pa.string())
+    return pa.array([None if cell is None else _whole_text(exact(cell)) for cell in cells], pa.string())
+
+
+def _whole_text(text: str) -> str:
+    """Return a text with half characters (from names that are no UTF-8) as escapes: Arrow takes none."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

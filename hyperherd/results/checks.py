@@ -7,10 +7,12 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.files import number
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 
 _PLANNED = {"number": int, "key": str, "name": str, "params": dict, "dir": str | None}
+_PLAIN_NUMBERS = frozenset({int, float, type(None)})
 _NUMBER = int | float | None
 _RECORDED = {
     "number": int,
@@ -49,11 +51,15 @@ def check_record(record: TrialRecord, trial_dir: str | Path) -> TrialRecord:
     """Return `record` if every field has its type (see :func:`check_planned`)."""
     fault = _fault(record, _RECORDED)
     for name, summary in record.metrics.items() if not fault else ():
-        if not isinstance(summary, dict):
+        if not isinstance(summary, dict) or not all(map(_is_statistic, summary.values())):
             fault = f"the summary of metric {name!r} cannot be {summary!r}"
     if fault:
         raise FormatError(f"{TrialPaths(trial_dir).trial}: {fault}")
     return record
+
+
+def _is_statistic(value: Any) -> bool:
+    return type(value) in _PLAIN_NUMBERS or (isinstance(value, str) and number(value) is not None)
 
 
 def _fault(record: Any, types: dict[str, Any]) -> str:

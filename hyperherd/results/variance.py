@@ -17,7 +17,9 @@ _DEPENDENT = 1e-9
 
 
 def squares(values: Sequence[float]) -> float:
-    """Return the sum of squared deviations from the mean."""
+    """Return the sum of squared deviations from the mean; nothing of equal ones, however their mean is rounded."""
+    if values.count(values[0]) == len(values):
+        return 0.0
     mean = fmean(values)
     return math.fsum((value - mean) ** 2 for value in values)
 

@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from results.builder import SweepBuilder
 
+from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.cells import Gap
@@ -319,3 +321,14 @@ def test_any_trials_have_effects_in_bounds(rows: list[tuple[dict[str, Any], floa
         assert sum(level.trials for level in effect.levels) == found.trials
         for contrast in effect.contrasts:
             assert 0 <= contrast.wins + contrast.ties <= contrast.pairs
+
+
+@pytest.mark.parametrize("value", [0.7, 0.848, 1e300, -1e-300])
+def test_equal_values_have_no_variance_to_share(tmp_path: Path, value: float) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    for number in range(6):
+        sweep.trial({"val/acc": value}, params={"lr": number // 2, "seed": number % 2})
+    found = load(sweep.dir).effects()
+    assert [(effect.share, effect.unique) for effect in found.parameters] == [(None, None)]
+    assert found.noise is not None
+    assert (found.noise.std, found.noise.share) == (0.0, None)

@@ -135,3 +135,12 @@ def test_json_without_an_objective(tmp_path: Path) -> None:
     record = strictly(to_json(load(sweep.dir), limit=5))
     assert record["objective"] is None
     assert record["trials"][0]["value"] is None
+
+
+def test_half_characters_are_no_trouble_for_arrow(tmp_path: Path) -> None:
+    """They come from names and arguments that are no UTF-8, as Python reads them."""
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.trial({"acc\udcff": 0.5}, params={"name\udcfe": "\udcfdx"})
+    table = load(sweep.dir).table()
+    assert table["name\\udcfe"].to_pylist() == ["\\udcfdx"]
+    assert table["acc\\udcff"].to_pylist() == [0.5]

@@ -222,3 +222,15 @@ def test_without_paths_it_reads_multirun_here(sweep: SweepBuilder, monkeypatch: 
     monkeypatch.chdir("/")
     with pytest.raises(ResultsError, match="multirun does not exist"):
         hyperherd.load()
+
+
+@pytest.mark.parametrize("value", ["abc", [], {}, True])
+def test_a_summary_that_is_no_number_is_a_broken_file(tmp_path: Path, value: object) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.trial({"val/acc": 0.5})
+    record = json.loads(sweep.file(0).read_text())
+    record["metrics"]["val/acc"]["last"] = value
+    sweep.file(0).write_text(json.dumps(record))
+    (trial,) = load(sweep.dir)
+    assert trial.state is TrialState.UNREADABLE
+    assert "the summary of metric 'val/acc' cannot be" in trial.reason
