@@ -11,23 +11,31 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from hyperherd.cli.commands import COMMANDS
-from hyperherd.cli.terminal import NOTHING_FOUND, USAGE, say
+from hyperherd.cli.terminal import NOTHING_FOUND, USAGE, discard_stdout, say
 from hyperherd.errors import HyperherdError, NothingFound
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run `herd-results` with `argv` (default: the process's arguments) and return its exit code."""
+    _open_what_is_closed()
     given = sys.argv[1:] if argv is None else list(argv)
     command, rest = (given[0], given[1:]) if given and given[0] in COMMANDS else ("table", given)
     try:
         code: int = import_module(f"hyperherd.cli.{command}").run(rest)
         return code
     except BrokenPipeError:
-        # The reader has seen enough; Python must not complain when it closes the stream either.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_stdout()  # The reader has seen enough.
         return 0
     except KeyboardInterrupt:
         return 130
     except HyperherdError as error:
         say(f"error: {error}")
         return NOTHING_FOUND if isinstance(error, NothingFound) else USAGE
+
+
+def _open_what_is_closed() -> None:
+    """Give us streams where whoever started us closed them (``>&-``), so that nothing gets into a file instead."""
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")

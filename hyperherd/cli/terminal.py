@@ -54,15 +54,31 @@ def _can_write(stream: TextIO, text: str) -> bool:
 
 
 def write(data: str | bytes) -> None:
-    """Write to stdout; what its encoding has no letter for is spelled as an escape."""
-    if isinstance(data, bytes):
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-        return
-    if isinstance(sys.stdout, TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
-    sys.stdout.write(data)
-    sys.stdout.flush()
+    """Write to stdout; what its encoding has no letter for is spelled as an escape.
+
+    Raises:
+        BrokenPipeError: nobody reads it any more.
+        ResultsError: it cannot be written, such as to a full disk.
+    """
+    try:
+        if isinstance(data, bytes):
+            sys.stdout.buffer.write(data)
+            sys.stdout.buffer.flush()
+            return
+        if isinstance(sys.stdout, TextIOWrapper):
+            sys.stdout.reconfigure(errors="backslashreplace")
+        sys.stdout.write(data)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_stdout()
+        raise ResultsError(f"stdout cannot be written: {error.strerror}") from None
+
+
+def discard_stdout() -> None:
+    """Let what is still to be written go nowhere, or Python complains when it closes the stream."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def refuse_existing(path: Path | None, *, force: bool) -> None:

@@ -18,7 +18,9 @@ from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.results.index import Entry, Index
 
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
-_TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics", METRICS_FILE)
+_TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")
+_NO_TRIAL_MARKS = (*_SWEEP_MARKS, "schema.json")
+"""Beside these a ``metrics.parquet`` is no trial's, but what `herd-results export` wrote."""
 _LEVELS_UP = 5
 """How far above a trial its sweep is looked for: ``hydra.sweep.subdir`` may have slashes."""
 
@@ -100,7 +102,7 @@ class _Walk:
             try:
                 if self._seen_before(visit.path):
                     continue
-                if _has_any(visit.path, _TRIAL_MARKS):
+                if _is_trial(visit.path):
                     self.found.places.append(Place(visit.path, visit.sweep, name=visit.below[:-1]))
                     continue
                 if _has_any(visit.path, _SWEEP_MARKS):
@@ -169,7 +171,13 @@ def _below(visit: _Visit, name: str) -> _Visit:
 
 def is_trial_dir(folder: Path) -> bool:
     """Return whether a folder is that of a trial."""
-    return _has_any(str(folder), _TRIAL_MARKS)
+    return _is_trial(str(folder))
+
+
+def _is_trial(folder: str) -> bool:
+    if _has_any(folder, _TRIAL_MARKS):
+        return True
+    return _has_any(folder, (METRICS_FILE,)) and not _has_any(folder, _NO_TRIAL_MARKS)
 
 
 def _sweep_above(folder: Path) -> Path | None:

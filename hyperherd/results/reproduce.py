@@ -44,7 +44,7 @@ class Command:
     """A command, and the folder it is to be run in; None if that is not known."""
 
     argv: tuple[str, ...]
-    """Python, then the script (absolute) or ``-m``, then the rest."""
+    """Python, then the script (absolute) or ``-m``, then the rest; overrides alone where the script is not known."""
     cwd: Path | None = None
 
     def shell(self, *, ascii_only: bool = False) -> str:
@@ -53,8 +53,8 @@ class Command:
         What is not printable, or not ASCII if that is asked for, is spelled as bash, zsh and ksh read it: ``$'\x1b'``.
         """
         here = _here()
-        python, script, *rest = self.argv
-        argv = (python, _near(script, self.cwd or here), *rest)
+        script = [_near(item, self.cwd or here) for item in self.argv[1:2]]
+        argv = (*self.argv[:1], *script, *self.argv[2:])
         line = " ".join(_shell_quoted(item, ascii_only) for item in argv)
         if self.cwd is None or self.cwd == here:
             return line

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import pty
+import shlex
 import struct
 import subprocess
 import sys
@@ -176,6 +177,26 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.stderr.read() == ""
     assert process.wait(timeout=60) == 0
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize("form", ["tsv", "json", "parquet"])
+def test_a_full_disk_is_one_line(states: Path, form: str) -> None:
+    command = [*HERD_RESULTS, str(states), "-f", form]
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, timeout=60)
+    assert done.returncode == 2
+    assert done.stderr == "herd-results: error: stdout cannot be written: No space left on device\n"
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_closed_streams(plain: Path, closed: str) -> None:
+    """The order of these trials is a guess, and the note on it must not get among the data."""
+    command = f"{shlex.join([*HERD_RESULTS, str(plain)])} {closed}"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, env=environment(), text=True, timeout=60)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+    assert "guessed" not in done.stdout
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:

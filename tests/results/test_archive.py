@@ -9,9 +9,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from results.builder import SweepBuilder, every_state
+from results.builder import SweepBuilder, every_state, sweep24
 
-from hyperherd import Trials, load
+from hyperherd import Trials, is_trial, load
 from hyperherd.errors import ResultsError
 from hyperherd.results import archive
 
@@ -112,3 +112,12 @@ def test_trials_in_any_state(tmp_path: Path, form: str) -> None:
 
 def test_no_trials_at_all(tmp_path: Path) -> None:
     assert pq.read_table(Trials([]).export(tmp_path)[0]).num_rows == 0
+
+
+def test_what_was_exported_is_no_trial(tmp_path: Path) -> None:
+    """People export into the sweep itself, above it, or into a folder in it; the trials are the same as before."""
+    sweep = sweep24(tmp_path / "multirun" / "s").dir
+    for folder in (sweep, sweep.parent, sweep / "exported"):
+        load(sweep).export(folder)
+        assert [trial.number for trial in load(sweep.parent)] == list(range(24))
+        assert not is_trial(folder)

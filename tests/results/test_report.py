@@ -19,8 +19,10 @@ from results.builder import SweepBuilder, every_state
 from results.showcase import showcase
 
 import hyperherd
+from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.results.report import write_report
+from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.gather import gather
 from hyperherd.results.report.page import page
 
@@ -181,7 +183,6 @@ def test_a_record_that_lies_about_its_curve(tmp_path: Path) -> None:
         path = root / str(number) / ".hyperherd" / "trial.json"
         record = json.loads(path.read_text())
         record["objective"]["curve"] = curve
-        record["metrics"]["val/acc"]["count"] = "many"
         path.write_text(json.dumps(record))
     trials = hyperherd.load(root)
     document, _ = gather(trials, "")
@@ -240,3 +241,13 @@ def test_a_multirun_of_hydra_alone(silent: Path) -> None:
     assert document["objective"] is None
     assert document["counts"] == {"unknown": 2}
     assert page(document)
+
+
+@pytest.mark.parametrize("params", [{}, {"lr": 0.1}, {"lr": 0.1, "seed": 1}])
+def test_a_trial_whose_script_is_not_known_has_a_place_too(tmp_path: Path, params: dict[str, Any]) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.trial({"val/acc": 0.5}, params=params)
+    (sweep.dir / ".hyperherd" / "sweep.json").write_text("{")
+    (trial,) = load(sweep.dir)
+    assert command_of(trial) == " ".join(trial.overrides)
+    assert load(sweep.dir).report(tmp_path / "report.html").is_file()
