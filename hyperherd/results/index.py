@@ -88,8 +88,9 @@ class Index:
             if raw["format"] != FORMAT or raw["hyperherd"] != hyperherd.__version__:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
-            return cls(shapes, dict(raw["trials"]), raw["planned"])
-        except (OSError, ValueError, KeyError, TypeError):
+            rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
+            return cls(shapes, rows, raw["planned"])
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
     def current(self, name: str, path: str) -> Entry | None:

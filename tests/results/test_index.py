@@ -189,6 +189,8 @@ def tampered(index: Path, place: int, value: Any) -> None:
         lambda index: index.write_text("[]"),
         lambda index: index.write_text('{"format": 99, "hyperherd": "9"}'),
         lambda index: index.write_text(index.read_text().replace('"format":1', '"format":2')),
+        lambda index: index.write_text(json.dumps({**json.loads(index.read_text()), "trials": {"0": None, "1": 3}})),
+        lambda index: index.write_text(json.dumps({**json.loads(index.read_text()), "trials": []})),
         lambda index: tampered(index, 4, 7),
         lambda index: tampered(index, 4, "x"),
         lambda index: tampered(index, 5, []),
