@@ -18,6 +18,8 @@ from hyperherd.results.trial import Trial
 
 MAXIMIZE = "maximize"
 MINIMIZE = "minimize"
+RETURN_VALUE = "return_value"
+"""What we call what a job of Hydra returned: no word of the user's, so it tells nothing."""
 DIRECTIONS = {"max": MAXIMIZE, "min": MINIMIZE}
 AGGREGATES = "last|max|min|mean:K|@STEP"
 _AGGREGATE = re.compile(r"last|max|min|mean(:[1-9]\d*)?|@-?\d+")
@@ -148,6 +150,8 @@ def metric_names(trials: Iterable[Trial]) -> list[str]:
 
 def direction_of(name: str) -> str | None:
     """Return ``maximize`` or ``minimize`` if the words in a metric's name tell, else None."""
+    if name == RETURN_VALUE:
+        return None
     words = _words(name)
     if _any(_LESS_IS_BETTER, words):
         better = MINIMIZE

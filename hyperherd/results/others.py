@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import FormatError
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.objective import RETURN_VALUE
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -203,7 +204,7 @@ def _returned(text: str) -> dict[str, Any]:
     """Return the numbers a job returned: one, or a dict of some."""
     value = _number(text)
     if value is not None:
-        return {"return_value": int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else value}
+        return {RETURN_VALUE: int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else value}
     try:
         found = ast.literal_eval(text)
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperherd import load
+from hyperherd import Trials, load
 from hyperherd.records.states import TrialState
 from hyperherd.results.export import to_json
 
@@ -130,6 +130,7 @@ def test_returned_values_in_the_log(tmp_path: Path) -> None:
     trials = load(tmp_path / "multirun")
     assert [str(trial.state) for trial in trials][:2] == ["completed", "completed"]
     assert [trial.final for trial in trials][:2] == [{"return_value": 1}, {"acc": 0.2}]
+    assert Trials(trials[:1]).objective is None  # The name is ours, and says nothing of which way is better.
     failed = trials[2]
     assert (failed.state, failed.reason) == (TrialState.FAILED, "ValueError: too <b>fast</b>")
     assert failed.error is not None
