@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -93,3 +94,15 @@ def cancelled(sweep: Sweep, *arguments: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=100)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def test_the_folder_of_logs_is_deleted_while_a_job_waits(app: App, slurm: Slurm) -> None:
+    sweep = app.start(*QUICK, "width=0", "+hydra.launcher.additional_parameters.begin='now+6'")
+    try:
+        wait_for(sweep, "submitted job")
+        shutil.rmtree(app.folder / "s" / ".hyperherd" / "submitit")
+        told, _ = sweep.communicate(timeout=60)
+    finally:
+        sweep.kill()
+    assert "exit: Slurm: FAILED, signal 53" in told
+    assert "its log could not be written, is the folder gone?" in told

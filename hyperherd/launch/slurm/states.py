@@ -23,6 +23,8 @@ _VERDICTS: dict[str, FailureCause | Literal["cancelled"]] = {
     "PREEMPTED": FailureCause.PREEMPTED,
 }
 _NOWHERE = "None assigned"
+_NO_LOG = 53
+"""The signal that Slurm makes up for a job whose log it could not open."""
 _OUT_OF_MEMORY = re.compile(
     r"^(?:slurmstepd|srun)\S*: error: .*(?:oom[_ -]?kill|exceeded .*memory limit|out of memory)", re.I | re.M
 )
@@ -47,6 +49,8 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
     if state == "COMPLETED":
         return JobState("ended", reason=told, succeeded=True)
     if state == "FAILED":
+        if signal == _NO_LOG:
+            return JobState("ended", FailureCause.EXIT, f"{told}: its log could not be written, is the folder gone?")
         killed = signal or code > 128
         return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, told)
     return JobState("ended", _VERDICTS[state], told) if state in _VERDICTS else None
