@@ -192,3 +192,16 @@ def test_the_scheduler_is_asked_ever_more_rarely(job: Watched) -> None:
     job.told(RUNNING, 1000)
     assert 3 <= early <= 6
     assert job.scheduler.asked - early == pytest.approx(100, abs=2)
+
+
+def test_a_folder_that_cannot_be_listed_ends_no_sweep(tmp_path: Path) -> None:
+    """A network file system has such moments; a file in the folder's place stands for one."""
+    folder = tmp_path / "submitit"
+    folder.write_text("")
+    watched = Watched(folder)
+    assert watched.told(RUNNING, 30) is None
+    folder.unlink()
+    folder.mkdir()
+    end = watched.told(FAILED, 30)
+    assert end is not None
+    assert end.verdict is FailureCause.EXIT

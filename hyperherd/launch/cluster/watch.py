@@ -113,12 +113,12 @@ class Watch:
             yield from self._ask()
 
     def _with_results(self, jobs: Iterable[_Watched]) -> Iterator[_Watched]:
-        """Yield the jobs whose result is there, by one listing for each folder."""
+        """Yield the jobs whose result is there, by one listing for each folder; one that fails (ESTALE) says nothing."""
         by_folder: dict[Path, list[_Watched]] = defaultdict(list)
         for watched in jobs:
             by_folder[watched.paths.folder].append(watched)
         for folder, group in by_folder.items():
-            with suppress(FileNotFoundError), os.scandir(folder) as entries:
+            with suppress(OSError), os.scandir(folder) as entries:
                 names = {entry.name for entry in entries if entry.name.endswith("_result.pkl")}
                 yield from (watched for watched in group if watched.paths.result_pickle.name in names)
 
