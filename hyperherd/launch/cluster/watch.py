@@ -113,7 +113,7 @@ class Watch:
             yield from self._ask()
 
     def _with_results(self, jobs: Iterable[_Watched]) -> Iterator[_Watched]:
-        """Yield the jobs whose result is there, by one listing for each folder; one that fails (ESTALE) says nothing."""
+        """Yield the jobs whose result is there, one listing for each folder; one that fails (ESTALE) says nothing."""
         by_folder: dict[Path, list[_Watched]] = defaultdict(list)
         for watched in jobs:
             by_folder[watched.paths.folder].append(watched)
