@@ -7,6 +7,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+from metrics.dying import DYING
 
 from hyperherd.cli.main import main
 from hyperherd.errors import SweepError
@@ -115,20 +116,11 @@ def test_a_kill_between_any_two_operations(sweep, tmp_path):
     for trial in trials(sweep).values():
         merge(trial)
     expected = everything(sweep)
-    code = """if True:
-        import os, sys
+    code = (
+        DYING
+        + """if True:
         from pathlib import Path
         from hyperherd.metrics.compact import compact
-        from hyperherd.metrics.files import FileOps
-        class Dying(FileOps):
-            def __init__(self, left):
-                self.left = left
-            def __getattribute__(self, name):
-                if name != "left":
-                    if self.left == 0:
-                        os._exit(9)
-                    self.left -= 1
-                return super().__getattribute__(name)
         for operation, folder in enumerate(sys.argv[1:]):
             child = os.fork()
             if not child:
@@ -136,6 +128,7 @@ def test_a_kill_between_any_two_operations(sweep, tmp_path):
                 os._exit(0)
             print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         """
+    )
     copies = [tmp_path / str(operation) for operation in range(9)]
     for copy in copies:
         shutil.copytree(sweep, copy)

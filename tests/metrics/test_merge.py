@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from metrics.dying import DYING
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.files import FileOps
@@ -184,23 +185,12 @@ def test_a_full_disk_costs_no_row(tmp_path):
     assert read_metrics(tmp_path)["step"].to_pylist() == [0, 1, 2]
 
 
-CRASH = """
-import os, sys
+CRASH = (
+    DYING
+    + """
 from pathlib import Path
 import pyarrow.parquet
-from hyperherd.metrics.files import FileOps
 from hyperherd.metrics.merge import merge
-
-class Dying(FileOps):
-    # The process is gone before its n-th operation, as after kill -9.
-    def __init__(self, left):
-        self.left = left
-    def __getattribute__(self, name):
-        if name != "left":
-            if self.left == 0:
-                os._exit(9)
-            self.left -= 1
-        return super().__getattribute__(name)
 
 for operation, folder in enumerate(sys.argv[1:]):
     child = os.fork()
@@ -209,6 +199,7 @@ for operation, folder in enumerate(sys.argv[1:]):
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+)
 
 
 def test_a_kill_between_any_two_operations_costs_no_row_and_doubles_none(tmp_path):

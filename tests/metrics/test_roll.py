@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from metrics.dying import DYING
 
 from hyperherd.metrics import roll
 from hyperherd.metrics.merge import merge
@@ -191,23 +192,13 @@ def test_the_interpreter_ends_while_something_is_rolled(tmp_path):
     assert steps(tmp_path) == list(range(1000))
 
 
-ROLL_AND_DIE = """
-import os, sys
+ROLL_AND_DIE = (
+    DYING
+    + """
 from pathlib import Path
-from hyperherd.metrics.files import FileOps
 from hyperherd.metrics.names import list_sources
 from hyperherd.metrics.roll import make_part
 from hyperherd.metrics import stored, summing
-
-class Dying(FileOps):
-    def __init__(self, left):
-        self.left = left
-    def __getattribute__(self, name):
-        if name != "left":
-            if self.left == 0:
-                os._exit(9)
-            self.left -= 1
-        return super().__getattribute__(name)
 
 for operation, folder in enumerate(sys.argv[2:]):
     child = os.fork()
@@ -217,6 +208,7 @@ for operation, folder in enumerate(sys.argv[2:]):
         os._exit(0)
     print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
+)
 
 
 @pytest.mark.parametrize("level", [-1, 0])
