@@ -71,26 +71,39 @@ class HerdLocalLauncherConf:
 
 
 @dataclass
-class HerdSlurmLauncherConf:
-    """`hydra/launcher=herd_slurm`; conf/hydra/launcher/herd_slurm.yaml says what each field means."""
+class ClusterLauncherConf:
+    """What `herd_slurm` and `herd_lsf` have in common."""
 
-    _target_: str = "hydra_plugins.hyperherd.slurm_launcher.HerdSlurmLauncher"
     wait: bool = True
     array_parallelism: int = 256
     poll_s: float = 15.0
     max_array_size: Optional[int] = None  # noqa: UP045
     submitit_folder: str = "${hydra.sweep.dir}/.hyperherd/submitit"
     name: str = "${hydra.job.name}"
-    timeout_min: int = 60
     max_num_timeout: int = 0
-    signal_delay_s: int = 120
     nodes: int = 1
     tasks_per_node: int = 1
     cpus_per_task: Optional[int] = None  # noqa: UP045
     mem_gb: Optional[float] = None  # noqa: UP045
+    gpus_per_node: Optional[int] = None  # noqa: UP045
+    dependency: Optional[str] = None  # noqa: UP045
+    stderr_to_stdout: bool = False
+    env: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
+    setup: Optional[List[str]] = None  # noqa: UP006, UP045
+    teardown: Optional[List[str]] = None  # noqa: UP006, UP045
+    python: Optional[str] = None  # noqa: UP045
+    additional_parameters: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
+
+
+@dataclass
+class HerdSlurmLauncherConf(ClusterLauncherConf):
+    """`hydra/launcher=herd_slurm`; conf/hydra/launcher/herd_slurm.yaml says what each field means."""
+
+    _target_: str = "hydra_plugins.hyperherd.slurm_launcher.HerdSlurmLauncher"
+    timeout_min: int = 60
+    signal_delay_s: int = 120
     mem_per_cpu: Optional[str] = None  # noqa: UP045
     mem_per_gpu: Optional[str] = None  # noqa: UP045
-    gpus_per_node: Optional[int] = None  # noqa: UP045
     gpus_per_task: Optional[int] = None  # noqa: UP045
     cpus_per_gpu: Optional[int] = None  # noqa: UP045
     gres: Optional[str] = None  # noqa: UP045
@@ -102,46 +115,27 @@ class HerdSlurmLauncherConf:
     exclude: Optional[str] = None  # noqa: UP045
     reservation: Optional[str] = None  # noqa: UP045
     exclusive: Any = None
-    dependency: Optional[str] = None  # noqa: UP045
     comment: Optional[str] = None  # noqa: UP045
     wckey: Optional[str] = "submitit"  # noqa: UP045
     mail_type: Optional[str] = None  # noqa: UP045
     mail_user: Optional[str] = None  # noqa: UP045
-    stderr_to_stdout: bool = False
-    env: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    setup: Optional[List[str]] = None  # noqa: UP006, UP045
-    teardown: Optional[List[str]] = None  # noqa: UP006, UP045
     use_srun: bool = True
     srun_args: Optional[List[str]] = None  # noqa: UP006, UP045
-    python: Optional[str] = None  # noqa: UP045
-    additional_parameters: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
 
 
 @dataclass
-class HerdLsfLauncherConf:
+class HerdLsfLauncherConf(ClusterLauncherConf):
     """`hydra/launcher=herd_lsf`; conf/hydra/launcher/herd_lsf.yaml says what each field means."""
 
     _target_: str = "hydra_plugins.hyperherd.lsf_launcher.HerdLsfLauncher"
-    wait: bool = True
-    array_parallelism: int = 256
-    poll_s: float = 15.0
-    max_array_size: Optional[int] = None  # noqa: UP045
-    submitit_folder: str = "${hydra.sweep.dir}/.hyperherd/submitit"
-    name: str = "${hydra.job.name}"
     timeout_min: Optional[float] = 60  # noqa: UP045
-    max_num_timeout: int = 0
     signal_delay_min: int = 2
     requeue: str = "exit_code"
     requeue_exit_code: int = 99
     rerunnable: Optional[bool] = None  # noqa: UP045
-    nodes: int = 1
-    tasks_per_node: int = 1
-    cpus_per_task: Optional[int] = None  # noqa: UP045
-    mem_gb: Optional[float] = None  # noqa: UP045
     mem_per: str = "auto"
     mem_unit: str = "suffix"
     mem_limit: Any = None
-    gpus_per_node: Optional[int] = None  # noqa: UP045
     gpu_mode: Optional[str] = None  # noqa: UP045
     gpu_j_exclusive: Optional[bool] = None  # noqa: UP045
     gpu_model: Optional[str] = None  # noqa: UP045
@@ -156,16 +150,9 @@ class HerdLsfLauncherConf:
     exclusive: bool = False
     resreq: Any = None
     priority: Optional[int] = None  # noqa: UP045
-    dependency: Optional[str] = None  # noqa: UP045
     job_description: Optional[str] = None  # noqa: UP045
     cwd: Optional[str] = None  # noqa: UP045
-    stderr_to_stdout: bool = False
     lsf_report: bool = True
-    env: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
-    setup: Optional[List[str]] = None  # noqa: UP006, UP045
-    teardown: Optional[List[str]] = None  # noqa: UP006, UP045
-    python: Optional[str] = None  # noqa: UP045
     bsub_timeout_s: float = 120.0
     query_timeout_s: float = 60.0
     query_retries: int = 2
-    additional_parameters: Dict[str, Any] = field(default_factory=dict)  # noqa: UP006
