@@ -203,7 +203,7 @@ def million(peer: str, folder: Path) -> None:
     for step in range(1000, MILLION):
         made.log(metrics_of(1, step), step)
     if peer == "ours":
-        from hyperherd.metrics.merge import merge
+        from hyperherd.metrics.consolidate.merge import merge
 
         made.close()
         merge(folder)
@@ -314,7 +314,7 @@ def count_events(path: Path) -> int:
 
 def parquet_bytes() -> float:
     """Return bytes per scalar of ours once merged: ten metrics, 10,000 steps."""
-    from hyperherd.metrics.merge import merge
+    from hyperherd.metrics.consolidate.merge import merge
 
     with tempfile.TemporaryDirectory() as name:
         ours = Ours(Path(name))

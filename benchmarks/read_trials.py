@@ -84,7 +84,7 @@ rows = sum(
 
 def make(folder: Path, count: int) -> None:
     """Write one trial as ours and as JSONL, and copy it."""
-    from hyperherd.metrics.merge import merge
+    from hyperherd.metrics.consolidate.merge import merge
     from hyperherd.metrics.reader import read_summary
     from hyperherd.metrics.writer import MetricWriter
 
@@ -108,7 +108,7 @@ def make(folder: Path, count: int) -> None:
 
 
 def compacted(folder: Path) -> None:
-    from hyperherd.metrics.compact import compact
+    from hyperherd.metrics.consolidate.compact import compact
 
     copy = Path(f"{folder}-compacted")
     shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("stream.jsonl"))

@@ -1,4 +1,4 @@
-"""`herd-results compact`: parse, dispatch, print; what it does is `hyperherd.metrics.compact`."""
+"""`herd-results compact`: parse, dispatch, print; what it does is `hyperherd.metrics.consolidate.compact`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from hyperherd.errors import HyperherdError
 def run(argv: Sequence[str]) -> int:
     """Compact the sweep that the arguments name; return the exit code."""
     arguments = _parser().parse_args(argv)
-    from hyperherd.metrics.compact import compact
+    from hyperherd.metrics.consolidate.compact import compact
 
     try:
         done = compact(arguments.path, delete=arguments.delete)

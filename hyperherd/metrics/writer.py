@@ -21,8 +21,8 @@ from typing import Any
 import orjson
 
 from hyperherd.metrics import values
+from hyperherd.metrics.consolidate.roll import Roller
 from hyperherd.metrics.names import SourceName, open_here, this_host
-from hyperherd.metrics.roll import Roller
 from hyperherd.paths import TrialPaths
 
 logger = logging.getLogger("hyperherd")

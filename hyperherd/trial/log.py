@@ -204,7 +204,7 @@ def _end_hydra_job() -> None:
     global _hydra_job
     if _hydra_job is None:
         return
-    from hyperherd.metrics.merge import merge
+    from hyperherd.metrics.consolidate.merge import merge
 
     (_, job), _hydra_job = _hydra_job, None
     job.writer.close()

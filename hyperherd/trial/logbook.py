@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import replace_json

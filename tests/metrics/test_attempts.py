@@ -2,7 +2,7 @@
 
 import pytest
 
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.metrics.writer import MetricWriter

@@ -11,10 +11,10 @@ from metrics.dying import DYING
 
 from hyperherd.cli.main import main
 from hyperherd.errors import SweepError
-from hyperherd.metrics.compact import compact
 from hyperherd.metrics.compacted import compacted_path
+from hyperherd.metrics.consolidate.compact import compact
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.files import FileOps
-from hyperherd.metrics.merge import merge
 from hyperherd.metrics.reader import has_metrics, read_final, read_metrics, read_summary
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.metrics.wide import read_many
@@ -120,7 +120,7 @@ def test_a_kill_between_any_two_operations(sweep, tmp_path):
         DYING
         + """if True:
         from pathlib import Path
-        from hyperherd.metrics.compact import compact
+        from hyperherd.metrics.consolidate.compact import compact
         for operation, folder in enumerate(sys.argv[1:]):
             child = os.fork()
             if not child:

@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.parquet import SCHEMA
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.metrics.writer import MetricWriter

@@ -10,8 +10,8 @@ import pytest
 from metrics.dying import DYING
 
 from hyperherd.errors import FormatError
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.files import FileOps
-from hyperherd.metrics.merge import merge
 from hyperherd.metrics.names import this_host
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.writer import MetricWriter
@@ -190,7 +190,7 @@ CRASH = (
     + """
 from pathlib import Path
 import pyarrow.parquet
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 
 for operation, folder in enumerate(sys.argv[1:]):
     child = os.fork()

@@ -6,7 +6,7 @@ import sys
 import time
 from collections import Counter
 
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.paths import TrialPaths
@@ -24,7 +24,7 @@ for step in itertools.count(int(sys.argv[3])):
 LOG_AND_MERGE = """
 import sys, time
 from pathlib import Path
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.writer import MetricWriter
 writer = MetricWriter(Path(sys.argv[1]), 0)
 end, step = time.monotonic() + float(sys.argv[2]), 0

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.names import SourceName
 from hyperherd.metrics.parquet import ROWS_PER_GROUP, SCHEMA, Footer, write
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from metrics.dying import DYING
 
-from hyperherd.metrics import roll
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate import roll
+from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.consolidate.roll import make_part
 from hyperherd.metrics.names import LEVELS, SourceName, list_sources, rolling_here, this_host
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
-from hyperherd.metrics.roll import make_part
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.metrics.writer import MetricWriter, Roll
 from hyperherd.paths import TrialPaths
@@ -197,7 +197,7 @@ ROLL_AND_DIE = (
     + """
 from pathlib import Path
 from hyperherd.metrics.names import list_sources
-from hyperherd.metrics.roll import make_part
+from hyperherd.metrics.consolidate.roll import make_part
 from hyperherd.metrics import stored, summing
 
 for operation, folder in enumerate(sys.argv[2:]):
@@ -244,8 +244,8 @@ def test_a_kill_between_any_two_operations_of_a_roll(tmp_path, level):
 LOG_AND_ROLL = """
 import itertools, os, sys
 from pathlib import Path
-from hyperherd.metrics import roll
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate import roll
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.writer import MetricWriter, Roll
 import hyperherd.metrics.stored, hyperherd.metrics.summing
 roll.FANOUT = 3
@@ -352,7 +352,7 @@ MERGE_AND_TELL_PEAK = """
 import re, sys
 from pathlib import Path
 from hyperherd.metrics import stored
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 stored.RUN = 1 << 15
 merge(Path(sys.argv[1]))
 print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])

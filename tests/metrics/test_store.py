@@ -9,10 +9,10 @@ from pathlib import Path
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.consolidate.roll import make_part
 from hyperherd.metrics.names import LEVELS, list_sources
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
-from hyperherd.metrics.roll import make_part
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.metrics.values import EXACT, logged
 from hyperherd.metrics.writer import MetricWriter

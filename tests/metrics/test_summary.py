@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.reader import read_summary
 from hyperherd.metrics.stats import CURVE, thin
 from hyperherd.metrics.summary import RunningSummary

@@ -221,7 +221,8 @@ def test_logging_imports_nothing_heavy(tmp_path):
         """if True:
         import sys
         from pathlib import Path
-        from hyperherd.metrics import merge, reader, summary
+        from hyperherd.metrics.consolidate import merge
+        from hyperherd.metrics import reader, summary
         from hyperherd.metrics.writer import MetricWriter
         MetricWriter(Path(sys.argv[1]), 0).log({"m": 1.0, "n": True}, 0)
         running = summary.RunningSummary(Path(sys.argv[1]), {"metric": "m", "direction": "maximize"})
@@ -240,7 +241,7 @@ def test_merging_and_reading_do_not_import_pandas(tmp_path):
         """if True:
         import sys
         from pathlib import Path
-        from hyperherd.metrics.merge import merge
+        from hyperherd.metrics.consolidate.merge import merge
         from hyperherd.metrics.reader import read_final, read_metrics, read_summary
         from hyperherd.metrics.summary import RunningSummary
         from hyperherd.metrics.writer import MetricWriter

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from hyperherd.metrics.merge import merge
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.names import this_host
 from hyperherd.metrics.reader import read_summary
 from hyperherd.paths import TrialPaths

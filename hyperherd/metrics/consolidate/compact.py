@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from hyperherd.errors import FormatError, SweepError
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.files import FileOps, replace
-from hyperherd.metrics.merge import merge
 from hyperherd.metrics.names import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, SweepPaths, TrialPaths
 from hyperherd.records.events import read_events
