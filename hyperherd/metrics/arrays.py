@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, unquote
 
-from hyperherd.metrics.values import as_name, as_step
+from hyperherd.metrics.rows.values import as_name, as_step
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import replace_bytes
 

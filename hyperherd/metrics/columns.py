@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyperherd.metrics.arrow import column, scalar, texts
-from hyperherd.metrics.attempts import Beginning
-from hyperherd.metrics.journal import Final, Rows
 from hyperherd.metrics.parquet import SCHEMA
+from hyperherd.metrics.rows.cuts import Beginning
+from hyperherd.metrics.rows.journal import Final, Rows
 
 
 class Columns:

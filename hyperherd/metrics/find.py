@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.metrics.foreign import Foreign, list_foreign
-from hyperherd.metrics.names import SourceName, list_sources
+from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hyperherd.metrics.journal import Rows, add_record, as_number, as_time, blocks, load
-from hyperherd.metrics.names import SourceName
-from hyperherd.metrics.values import as_name, as_step, dumps
+from hyperherd.metrics.rows.journal import Rows, add_record, as_number, as_time, blocks, load
+from hyperherd.metrics.rows.sources import SourceName
+from hyperherd.metrics.rows.values import as_name, as_step, dumps
 from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
 
 _ONE_VALUE = frozenset({"step", "value", "ts"})

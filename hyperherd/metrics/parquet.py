@@ -19,11 +19,11 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.arrow import scalar, texts
-from hyperherd.metrics.attempts import Beginning
-from hyperherd.metrics.journal import Final
-from hyperherd.metrics.names import SourceName
-from hyperherd.metrics.stats import Objective, Stats
-from hyperherd.metrics.values import dumps
+from hyperherd.metrics.rows.cuts import Beginning
+from hyperherd.metrics.rows.journal import Final
+from hyperherd.metrics.rows.sources import SourceName
+from hyperherd.metrics.rows.stats import Objective, Stats
+from hyperherd.metrics.rows.values import dumps
 from hyperherd.paths import FORMAT
 from hyperherd.records.files import check_format, number, strict
 

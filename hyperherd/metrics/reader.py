@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hyperherd.errors import FormatError
 from hyperherd.metrics.find import Found, add_parts, find, is_vanished, open_base
 from hyperherd.metrics.foreign import list_foreign, read_foreign
-from hyperherd.metrics.journal import Final, latest
-from hyperherd.metrics.values import unwrap
+from hyperherd.metrics.rows.journal import Final, latest
+from hyperherd.metrics.rows.values import unwrap
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
@@ -114,8 +114,8 @@ def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Foun
 
 
 def _read_metrics(paths: TrialPaths, metrics: Sequence[str] | None, raw: bool, since: float | None) -> pa.Table:
-    from hyperherd.metrics.attempts import Cuts
     from hyperherd.metrics.parquet import SCHEMA
+    from hyperherd.metrics.rows.cuts import Cuts
     from hyperherd.metrics.view import default_view, whole
 
     with _found(paths, since) as (_, stored):

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.attempts import Beginning, Cuts, joined
-from hyperherd.metrics.journal import Final, latest
-from hyperherd.metrics.names import SourceName
-from hyperherd.metrics.stats import Objective, Stats, combine, combine_stats
+from hyperherd.metrics.rows.cuts import Beginning, Cuts, joined
+from hyperherd.metrics.rows.journal import Final, latest
+from hyperherd.metrics.rows.sources import SourceName
+from hyperherd.metrics.rows.stats import Objective, Stats, combine, combine_stats
 from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:

@@ -14,12 +14,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from hyperherd.metrics import parquet
-from hyperherd.metrics.attempts import Beginning, Cuts, joined
 from hyperherd.metrics.columns import Columns
 from hyperherd.metrics.compacted import TrialOfSweep
-from hyperherd.metrics.journal import Final, Rows, blocks, latest, parse, seek_time
-from hyperherd.metrics.names import SourceName
 from hyperherd.metrics.parquet import BATCH, Footer, MetricsFile
+from hyperherd.metrics.rows.cuts import Beginning, Cuts, joined
+from hyperherd.metrics.rows.journal import Final, Rows, blocks, latest, parse, seek_time
+from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.streams import merged
 from hyperherd.metrics.view import beginnings, default_view, ordered, unified
 

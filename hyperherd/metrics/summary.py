@@ -12,13 +12,13 @@ from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.attempts import Beginning, joined
 from hyperherd.metrics.find import is_vanished, open_base
-from hyperherd.metrics.journal import Final, blocks, latest, parse
-from hyperherd.metrics.names import SourceName, list_sources
+from hyperherd.metrics.rows.cuts import Beginning, joined
+from hyperherd.metrics.rows.journal import Final, blocks, latest, parse
+from hyperherd.metrics.rows.sources import SourceName, list_sources
+from hyperherd.metrics.rows.stats import Stream, combine, combine_stats
+from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.settled import Parts, Places, Settled, settle, settle_again
-from hyperherd.metrics.stats import Stream, combine, combine_stats
-from hyperherd.metrics.values import unwrap
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:

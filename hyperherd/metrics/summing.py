@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyperherd.metrics.arrow import column
-from hyperherd.metrics.stats import Objective, Point, Stats, thin
+from hyperherd.metrics.rows.stats import Objective, Point, Stats, thin
 
 _POINTS = 4096
 """Points that a curve is thinned from, at most twice as many."""

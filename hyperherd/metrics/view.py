@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyperherd.metrics.arrow import column, scalar
-from hyperherd.metrics.attempts import Beginning, Cuts
+from hyperherd.metrics.rows.cuts import Beginning, Cuts
 
 KEYS = ("metric", "step", "attempt", "time")
 

@@ -20,9 +20,9 @@ from typing import Any
 
 import orjson
 
-from hyperherd.metrics import values
 from hyperherd.metrics.consolidate.roll import Roller
-from hyperherd.metrics.names import SourceName, open_here, this_host
+from hyperherd.metrics.rows import values
+from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.paths import TrialPaths
 
 logger = logging.getLogger("hyperherd")

@@ -72,7 +72,7 @@ def summaries(series: Series) -> dict[str, dict[str, Any]]:
 def table(series: Series, names: list[str] | None) -> pa.Table:
     """Return the rows of some metrics, or of all, in the schema of ours."""
     from hyperherd.metrics.columns import Columns
-    from hyperherd.metrics.journal import Rows
+    from hyperherd.metrics.rows.journal import Rows
     from hyperherd.metrics.view import ordered
 
     columns, rows = Columns(), Rows()

@@ -9,7 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperherd.metrics.values import EXACT, as_name, as_step, dumps, final, logged, split, unwrap
+from hyperherd.metrics.rows.values import EXACT, as_name, as_step, dumps, final, logged, split, unwrap
 from hyperherd.records.files import number
 
 anything = st.recursive(

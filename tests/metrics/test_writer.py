@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperherd.metrics.names import SourceName, open_here, this_host
 from hyperherd.metrics.reader import read_metrics, skipped
+from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -100,7 +100,7 @@ def test_a_forked_child_has_a_journal_of_its_own(tmp_path):
         """if True:
         import os, sys
         from pathlib import Path
-        from hyperherd.metrics.names import open_here
+        from hyperherd.metrics.rows.sources import open_here
         from hyperherd.metrics.writer import MetricWriter
         writer = MetricWriter(Path(sys.argv[1]), 0)
         writer.log({"m": 0.0}, 0)

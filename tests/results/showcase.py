@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.names import this_host
 from hyperherd.metrics.reader import read_summary
+from hyperherd.metrics.rows.sources import this_host
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
@@ -169,7 +169,7 @@ def _write(
 
 
 def _summary(rows: list[tuple[int, float, dict[str, float]]]) -> tuple[dict[str, Any], dict[str, Any]]:
-    from hyperherd.metrics.stats import Stats
+    from hyperherd.metrics.rows.stats import Stats
 
     found: dict[str, Stats] = {}
     for step, _, values in rows:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.files import FileOps, replace
-from hyperherd.metrics.names import list_sources
+from hyperherd.metrics.rows.file_ops import FileOps, replace
+from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, SweepPaths, TrialPaths
 from hyperherd.records.events import read_events
 from hyperherd.records.files import read_json
@@ -149,7 +149,7 @@ def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps)
     from hyperherd.metrics.compacted import LEAD, TRIALS, entry
     from hyperherd.metrics.find import open_base
     from hyperherd.metrics.parquet import SCHEMA, encoder
-    from hyperherd.metrics.values import dumps
+    from hyperherd.metrics.rows.values import dumps
 
     entries, rows = {}, 0
     for number, trial_dir in trials.items():

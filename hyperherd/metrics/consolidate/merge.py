@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.files import FileOps, replace
-from hyperherd.metrics.names import SourceName, list_sources
-from hyperherd.metrics.values import dumps, unwrap
+from hyperherd.metrics.rows.file_ops import FileOps, replace
+from hyperherd.metrics.rows.sources import SourceName, list_sources
+from hyperherd.metrics.rows.values import dumps, unwrap
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import strict
 

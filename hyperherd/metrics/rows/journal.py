@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
-from hyperherd.metrics import values
+from hyperherd.metrics.rows import values
 from hyperherd.records.files import number
 
 BLOCK = 1 << 17

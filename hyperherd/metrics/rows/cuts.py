@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from hyperherd.metrics.journal import Resumed
+from hyperherd.metrics.rows.journal import Resumed
 
 NO_STEP = -(2**63)
 _NO_CUT = 2**63
