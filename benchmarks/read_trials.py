@@ -42,13 +42,13 @@ rows = duckdb.sql(
 """,
     "**one metric: ours**": """
 from pathlib import Path
-from hyperherd.metrics.wide import read_many
+from hyperherd.metrics.store.wide import read_many
 trials = {int(path.name): path for path in Path(folder).iterdir() if path.name.isdecimal()}
 rows = read_many(trials, ["metric0"]).num_rows
 """,
     "**one metric: ours, compacted**": """
 from pathlib import Path
-from hyperherd.metrics.wide import read_many
+from hyperherd.metrics.store.wide import read_many
 trials = {int(path.name): path for path in Path(folder + "-compacted").iterdir() if path.name.isdecimal()}
 rows = read_many(trials, ["metric0"]).num_rows
 """,
@@ -67,7 +67,7 @@ for path in glob.glob(os.path.join(folder, "*", "stream.jsonl")):
 """,
     "**the summaries: ours, footers**": """
 from pathlib import Path
-from hyperherd.metrics.reader import read_summary
+from hyperherd.metrics.store.reader import read_summary
 trials = [path for path in Path(folder).iterdir() if path.name.isdecimal()]
 rows = sum(read_summary(path)["metrics"]["metric0"]["count"] for path in trials)
 """,
@@ -85,7 +85,7 @@ rows = sum(
 def make(folder: Path, count: int) -> None:
     """Write one trial as ours and as JSONL, and copy it."""
     from hyperherd.metrics.consolidate.merge import merge
-    from hyperherd.metrics.reader import read_summary
+    from hyperherd.metrics.store.reader import read_summary
     from hyperherd.metrics.writer import MetricWriter
 
     first = folder / "0"

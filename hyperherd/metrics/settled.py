@@ -19,7 +19,7 @@ from hyperherd.metrics.rows.stats import Objective, Stats, combine, combine_stat
 from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:
-    from hyperherd.metrics.parquet import Footer
+    from hyperherd.metrics.store.parquet import Footer
 
 
 @dataclass(frozen=True)
@@ -107,10 +107,10 @@ def settle_again(paths: TrialPaths, settled: Settled, spec: Mapping[str, Any] | 
 def _from_rows(
     paths: TrialPaths, settled: Settled, spec: Mapping[str, Any] | None, own: Mapping[int, Beginning]
 ) -> Settled:
-    from hyperherd.metrics.find import add_parts, open_base
-    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.store.default_view import default_view
+    from hyperherd.metrics.store.find import add_parts, open_base
+    from hyperherd.metrics.store.sorted_rows import Stored
     from hyperherd.metrics.summing import summarize
-    from hyperherd.metrics.view import default_view
 
     places = settled.places
     with Stored() as stored:
@@ -163,8 +163,8 @@ class Parts:
         step, objective = settled.best_step, settled.objective
         if step is None or objective is None or _first_step(part) > step:
             return {}
-        from hyperherd.metrics.parquet import MetricsFile
-        from hyperherd.metrics.stored import Stored
+        from hyperherd.metrics.store.parquet import MetricsFile
+        from hyperherd.metrics.store.sorted_rows import Stored
         from hyperherd.metrics.summing import values_at
 
         with Stored() as stored:
@@ -174,8 +174,8 @@ class Parts:
         return found
 
     def _read(self, name: str) -> tuple[Settled, tuple[str, ...]]:
-        from hyperherd.metrics.parquet import MetricsFile
-        from hyperherd.metrics.stored import Stored
+        from hyperherd.metrics.store.parquet import MetricsFile
+        from hyperherd.metrics.store.sorted_rows import Stored
         from hyperherd.metrics.summing import summarize
 
         with Stored() as stored:

@@ -12,17 +12,17 @@ from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.find import is_vanished, open_base
 from hyperherd.metrics.rows.cuts import Beginning, joined
 from hyperherd.metrics.rows.journal import Final, blocks, latest, parse
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.stats import Stream, combine, combine_stats
 from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.settled import Parts, Places, Settled, settle, settle_again
+from hyperherd.metrics.store.find import is_vanished, open_base
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
-    from hyperherd.metrics.parquet import Footer
+    from hyperherd.metrics.store.parquet import Footer
 
 _TRIES = 20
 _Row = tuple[float, int, str, "float | None", "float | None"]

@@ -12,8 +12,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyperherd.metrics.arrow import column
 from hyperherd.metrics.rows.stats import Objective, Point, Stats, thin
+from hyperherd.metrics.store.arrow import column
 
 _POINTS = 4096
 """Points that a curve is thinned from, at most twice as many."""

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.parquet import SCHEMA
+from hyperherd.metrics.store.parquet import SCHEMA
 from hyperherd.results.cells import Gap, exact, is_number
 from hyperherd.results.columns import Column, View, exact_columns, spread_columns, sweep_labels
 from hyperherd.results.history import rows

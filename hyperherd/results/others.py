@@ -71,9 +71,9 @@ def summaries(series: Series) -> dict[str, dict[str, Any]]:
 
 def table(series: Series, names: list[str] | None) -> pa.Table:
     """Return the rows of some metrics, or of all, in the schema of ours."""
-    from hyperherd.metrics.columns import Columns
     from hyperherd.metrics.rows.journal import Rows
-    from hyperherd.metrics.view import ordered
+    from hyperherd.metrics.store.columns import Columns
+    from hyperherd.metrics.store.default_view import ordered
 
     columns, rows = Columns(), Rows()
     for name in series if names is None else names:

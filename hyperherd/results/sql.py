@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from hyperherd.errors import ResultsError
-from hyperherd.metrics.arrow import column, texts
+from hyperherd.metrics.store.arrow import column, texts
 from hyperherd.results.cells import exact, is_number
 from hyperherd.results.columns import sweep_labels
 from hyperherd.results.diff import flat

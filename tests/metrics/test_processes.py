@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.reader import read_metrics, skipped
+from hyperherd.metrics.store.reader import read_metrics, skipped
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.paths import TrialPaths
 

@@ -16,8 +16,8 @@ from metrics.dying import DYING
 from hyperherd.metrics.consolidate import roll
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
-from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows.sources import LEVELS, SourceName, list_sources, rolling_here, this_host
+from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.summary import RunningSummary
 from hyperherd.metrics.writer import MetricWriter, Roll
 from hyperherd.paths import TrialPaths
@@ -148,9 +148,9 @@ assert all(os.waitpid(child, 0)[1] == 0 for child in children)
 
 
 def test_many_files_are_merged_in_turns(tmp_path, monkeypatch):
-    monkeypatch.setattr("hyperherd.metrics.stored.RUN", 10)
-    monkeypatch.setattr("hyperherd.metrics.stored.MANY", 3)
-    monkeypatch.setattr("hyperherd.metrics.parquet.BATCH", 4)
+    monkeypatch.setattr("hyperherd.metrics.store.sorted_rows.RUN", 10)
+    monkeypatch.setattr("hyperherd.metrics.store.sorted_rows.MANY", 3)
+    monkeypatch.setattr("hyperherd.metrics.store.parquet.BATCH", 4)
     for attempt in range(8):
         writer = MetricWriter(tmp_path, attempt)
         for step in range(5 * attempt, 5 * attempt + 20):
@@ -198,7 +198,8 @@ ROLL_AND_DIE = (
 from pathlib import Path
 from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.metrics.consolidate.roll import make_part
-from hyperherd.metrics import stored, summing
+from hyperherd.metrics.store import sorted_rows as stored
+from hyperherd.metrics import summing
 
 for operation, folder in enumerate(sys.argv[2:]):
     child = os.fork()
@@ -247,7 +248,7 @@ from pathlib import Path
 from hyperherd.metrics.consolidate import roll
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.writer import MetricWriter, Roll
-import hyperherd.metrics.stored, hyperherd.metrics.summing
+import hyperherd.metrics.store.sorted_rows, hyperherd.metrics.summing
 roll.FANOUT = 3
 trial, attempt, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 writer = MetricWriter(trial, attempt, Roll(bytes=4000, seconds=3600, least=500))
@@ -351,7 +352,7 @@ def test_a_dead_process_that_nobody_has_buried_is_dead(tmp_path):
 MERGE_AND_TELL_PEAK = """
 import re, sys
 from pathlib import Path
-from hyperherd.metrics import stored
+from hyperherd.metrics.store import sorted_rows as stored
 from hyperherd.metrics.consolidate.merge import merge
 stored.RUN = 1 << 15
 merge(Path(sys.argv[1]))

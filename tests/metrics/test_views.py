@@ -12,10 +12,10 @@ from hyperherd.errors import NoTrialError
 from hyperherd.metrics.arrays import list_arrays, read_array, save_array
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
-from hyperherd.metrics.reader import has_metrics, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows import journal
 from hyperherd.metrics.rows.sources import SourceName
-from hyperherd.metrics.wide import read_many, wide
+from hyperherd.metrics.store.reader import has_metrics, read_metrics, read_summary, skipped
+from hyperherd.metrics.store.wide import read_many, wide
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -56,7 +56,9 @@ def test_rows_since_a_time_cost_what_is_new(tmp_path, monkeypatch):
     monkeypatch.setattr(journal, "BLOCK", 4096)
     parsed = []
     parse = journal.parse
-    monkeypatch.setattr("hyperherd.metrics.stored.parse", lambda block: parsed.append(len(block)) or parse(block))
+    monkeypatch.setattr(
+        "hyperherd.metrics.store.sorted_rows.parse", lambda block: parsed.append(len(block)) or parse(block)
+    )
     assert read_metrics(tmp_path, ["m"], since=19_990)["step"].to_pylist() == list(range(19_990, 20_001))
     assert sum(parsed) < 3 * 4096
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
+from hyperherd.metrics.store.reader import read_metrics, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -222,7 +222,8 @@ def test_logging_imports_nothing_heavy(tmp_path):
         import sys
         from pathlib import Path
         from hyperherd.metrics.consolidate import merge
-        from hyperherd.metrics import reader, summary
+        from hyperherd.metrics.store import reader
+        from hyperherd.metrics import summary
         from hyperherd.metrics.writer import MetricWriter
         MetricWriter(Path(sys.argv[1]), 0).log({"m": 1.0, "n": True}, 0)
         running = summary.RunningSummary(Path(sys.argv[1]), {"metric": "m", "direction": "maximize"})
@@ -242,7 +243,7 @@ def test_merging_and_reading_do_not_import_pandas(tmp_path):
         import sys
         from pathlib import Path
         from hyperherd.metrics.consolidate.merge import merge
-        from hyperherd.metrics.reader import read_final, read_metrics, read_summary
+        from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary
         from hyperherd.metrics.summary import RunningSummary
         from hyperherd.metrics.writer import MetricWriter
         trial = Path(sys.argv[1])

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from hyperherd.metrics.compacted import TrialOfSweep
-    from hyperherd.metrics.parquet import MetricsFile
+    from hyperherd.metrics.store.parquet import MetricsFile
+    from hyperherd.metrics.store.sweep_file import TrialOfSweep
 
 ROWS_PER_GROUP = 1 << 15
 
@@ -57,7 +57,7 @@ def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = No
         FormatError: a trial's metrics cannot be read.
         OSError: a file cannot be read or written; no row is lost then.
     """
-    from hyperherd.metrics.compacted import compacted_path
+    from hyperherd.metrics.store.sweep_file import compacted_path
 
     files = files or FileOps()
     trials = _trials(sweep_dir)
@@ -87,7 +87,7 @@ def _trials(sweep_dir: Path) -> list[Path]:
 
 def _compacted_before(sweep_dir: Path) -> set[Path]:
     """Return the trials in an earlier file; their own may be gone."""
-    from hyperherd.metrics.compacted import SweepFile, compacted_path
+    from hyperherd.metrics.store.sweep_file import SweepFile, compacted_path
 
     path = compacted_path(sweep_dir)
     return {sweep_dir / place for place in SweepFile(path).trials} if path.exists() else set()
@@ -146,10 +146,10 @@ def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps)
     """Write the file; return how many rows it has."""
     import pyarrow as pa
 
-    from hyperherd.metrics.compacted import LEAD, TRIALS, entry
-    from hyperherd.metrics.find import open_base
-    from hyperherd.metrics.parquet import SCHEMA, encoder
     from hyperherd.metrics.rows.values import dumps
+    from hyperherd.metrics.store.find import open_base
+    from hyperherd.metrics.store.parquet import SCHEMA, encoder
+    from hyperherd.metrics.store.sweep_file import LEAD, TRIALS, entry
 
     entries, rows = {}, 0
     for number, trial_dir in trials.items():
@@ -172,7 +172,7 @@ def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps)
 
 
 def _led(trials: dict[int, Path]) -> Iterator[tuple[int, MetricsFile | TrialOfSweep]]:
-    from hyperherd.metrics.find import open_base
+    from hyperherd.metrics.store.find import open_base
 
     for number, trial_dir in trials.items():
         base = open_base(TrialPaths(trial_dir))
@@ -187,7 +187,7 @@ def _write_groups(
     """Write the rows of all trials in even groups, so that few files and many small ones read alike."""
     import pyarrow as pa
 
-    from hyperherd.metrics.arrow import column
+    from hyperherd.metrics.store.arrow import column
 
     waiting: list[pa.Table] = []
     for number, file in trials:

@@ -20,7 +20,7 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.files import strict
 
 if TYPE_CHECKING:
-    from hyperherd.metrics.parquet import Footer
+    from hyperherd.metrics.store.parquet import Footer
 
 
 def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files: FileOps | None = None) -> None:
@@ -84,9 +84,9 @@ def _merge_rows(
     paths: TrialPaths, sources: Mapping[str, SourceName], objective: Mapping[str, Any] | None, files: FileOps
 ) -> Footer:
     """Replace `metrics.parquet` by its own rows and those of the sources it does not hold yet; return its footer."""
-    from hyperherd.metrics import parquet
-    from hyperherd.metrics.find import add_parts, open_base
-    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.store import parquet
+    from hyperherd.metrics.store.find import add_parts, open_base
+    from hyperherd.metrics.store.sorted_rows import Stored
     from hyperherd.metrics.summing import summarize
 
     with Stored(paths.root) as stored:

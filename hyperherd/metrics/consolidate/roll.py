@@ -55,8 +55,8 @@ def make_part(
     Raises:
         OSError: a file cannot be read or written; no row is lost then.
     """
-    from hyperherd.metrics import parquet
-    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.store import parquet
+    from hyperherd.metrics.store.sorted_rows import Stored
     from hyperherd.metrics.summing import summarize
 
     files = files or FileOps()

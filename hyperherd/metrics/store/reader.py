@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.find import Found, add_parts, find, is_vanished, open_base
-from hyperherd.metrics.foreign import list_foreign, read_foreign
 from hyperherd.metrics.rows.journal import Final, latest
 from hyperherd.metrics.rows.values import unwrap
+from hyperherd.metrics.store.find import Found, add_parts, find, is_vanished, open_base
+from hyperherd.metrics.store.foreign import list_foreign, read_foreign
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.store.sorted_rows import Stored
 
 _TRIES = 50
 SKIPPED = b"hyperherd.skipped"
@@ -93,8 +93,8 @@ def again(read: Callable[[], T]) -> T:
 @contextmanager
 def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Found, Stored]]:
     """Give everything a trial has logged, or what was logged since a time and a little more."""
-    from hyperherd.metrics.columns import Columns
-    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.store.columns import Columns
+    from hyperherd.metrics.store.sorted_rows import Stored
 
     with Stored() as stored:
         found = find(paths)
@@ -114,9 +114,9 @@ def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Foun
 
 
 def _read_metrics(paths: TrialPaths, metrics: Sequence[str] | None, raw: bool, since: float | None) -> pa.Table:
-    from hyperherd.metrics.parquet import SCHEMA
     from hyperherd.metrics.rows.cuts import Cuts
-    from hyperherd.metrics.view import default_view, whole
+    from hyperherd.metrics.store.default_view import default_view, whole
+    from hyperherd.metrics.store.parquet import SCHEMA
 
     with _found(paths, since) as (_, stored):
         table = stored.table(metrics, None if since is None else round(since * 1e6))
@@ -147,7 +147,7 @@ def _read_summary_json(path: Path) -> dict[str, Any]:
 
 
 def _read_summary(paths: TrialPaths, objective: Mapping[str, Any] | None) -> dict[str, Any]:
-    from hyperherd.metrics.parquet import Footer
+    from hyperherd.metrics.store.parquet import Footer
     from hyperherd.metrics.summing import summarize
 
     with _found(paths) as (found, stored):

@@ -18,12 +18,12 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.arrow import scalar, texts
 from hyperherd.metrics.rows.cuts import Beginning
 from hyperherd.metrics.rows.journal import Final
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.rows.stats import Objective, Stats
 from hyperherd.metrics.rows.values import dumps
+from hyperherd.metrics.store.arrow import scalar, texts
 from hyperherd.paths import FORMAT
 from hyperherd.records.files import check_format, number, strict
 

@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperherd.metrics.foreign import Foreign, list_foreign
 from hyperherd.metrics.rows.sources import SourceName, list_sources
+from hyperherd.metrics.store.foreign import Foreign, list_foreign
 from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:
-    from hyperherd.metrics.compacted import TrialOfSweep
-    from hyperherd.metrics.parquet import MetricsFile
-    from hyperherd.metrics.stored import Stored
+    from hyperherd.metrics.store.parquet import MetricsFile
+    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sweep_file import TrialOfSweep
 
 
 @dataclass(frozen=True)
@@ -49,12 +49,12 @@ def find(paths: TrialPaths) -> Found:
 
 def open_base(paths: TrialPaths) -> MetricsFile | TrialOfSweep | None:
     """Open `metrics.parquet`; without one, what a compacted sweep has of this trial; None without either."""
-    from hyperherd.metrics.parquet import MetricsFile
+    from hyperherd.metrics.store.parquet import MetricsFile
 
     try:
         return MetricsFile(paths.parquet)
     except FileNotFoundError:
-        from hyperherd.metrics.compacted import open_trial
+        from hyperherd.metrics.store.sweep_file import open_trial
 
         return open_trial(paths.root)
 
@@ -65,7 +65,7 @@ def add_parts(stored: Stored, folder: Path, sources: Mapping[str, SourceName]) -
     Raises:
         OSError: ENOENT if one has been replaced by a part that is not among the sources.
     """
-    from hyperherd.metrics.parquet import MetricsFile
+    from hyperherd.metrics.store.parquet import MetricsFile
 
     held: set[str] = set()
     parts = [(about.level, name) for name, about in sources.items() if not about.is_journal]

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from hyperherd.metrics.view import KEYS, ordered
+from hyperherd.metrics.store.default_view import KEYS, ordered
 
 _LAST = 2**63
 """Sorts after every time: where Arrow puts a null."""

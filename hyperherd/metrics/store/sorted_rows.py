@@ -13,15 +13,15 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hyperherd.metrics import parquet
-from hyperherd.metrics.columns import Columns
-from hyperherd.metrics.compacted import TrialOfSweep
-from hyperherd.metrics.parquet import BATCH, Footer, MetricsFile
 from hyperherd.metrics.rows.cuts import Beginning, Cuts, joined
 from hyperherd.metrics.rows.journal import Final, Rows, blocks, latest, parse, seek_time
 from hyperherd.metrics.rows.sources import SourceName
-from hyperherd.metrics.streams import merged
-from hyperherd.metrics.view import beginnings, default_view, ordered, unified
+from hyperherd.metrics.store import parquet
+from hyperherd.metrics.store.columns import Columns
+from hyperherd.metrics.store.default_view import beginnings, default_view, ordered, unified
+from hyperherd.metrics.store.merge_streams import merged
+from hyperherd.metrics.store.parquet import BATCH, Footer, MetricsFile
+from hyperherd.metrics.store.sweep_file import TrialOfSweep
 
 RUN = 1 << 19
 """Rows that are sorted in memory at once."""

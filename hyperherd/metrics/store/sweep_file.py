@@ -16,8 +16,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics import parquet
-from hyperherd.metrics.parquet import SCHEMA, Footer, chosen, conformed
+from hyperherd.metrics.store import parquet
+from hyperherd.metrics.store.parquet import SCHEMA, Footer, chosen, conformed
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.files import check_format
 

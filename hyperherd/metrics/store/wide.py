@@ -8,10 +8,10 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyperherd.metrics.arrow import column
-from hyperherd.metrics.compacted import LEAD
-from hyperherd.metrics.parquet import SCHEMA
-from hyperherd.metrics.reader import read_metrics
+from hyperherd.metrics.store.arrow import column
+from hyperherd.metrics.store.parquet import SCHEMA
+from hyperherd.metrics.store.reader import read_metrics
+from hyperherd.metrics.store.sweep_file import LEAD
 
 _KEYS = ("number", "step")
 

@@ -10,8 +10,8 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyperherd.metrics.arrow import column, scalar
 from hyperherd.metrics.rows.cuts import Beginning, Cuts
+from hyperherd.metrics.store.arrow import column, scalar
 
 KEYS = ("metric", "step", "attempt", "time")
 

@@ -7,10 +7,10 @@ from array import array
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyperherd.metrics.arrow import column, scalar, texts
-from hyperherd.metrics.parquet import SCHEMA
 from hyperherd.metrics.rows.cuts import Beginning
 from hyperherd.metrics.rows.journal import Final, Rows
+from hyperherd.metrics.store.arrow import column, scalar, texts
+from hyperherd.metrics.store.parquet import SCHEMA
 
 
 class Columns:
