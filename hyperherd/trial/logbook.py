@@ -12,7 +12,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.summary import RunningSummary
+from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import replace_json
 from hyperherd.records.fold import process_started

@@ -8,7 +8,7 @@ from collections import Counter
 
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.store.reader import read_metrics, skipped
-from hyperherd.metrics.summary import RunningSummary
+from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import TrialPaths
 
 LOG_FOR_EVER = """

@@ -18,7 +18,7 @@ from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
 from hyperherd.metrics.rows.sources import LEVELS, SourceName, list_sources, rolling_here, this_host
 from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary, skipped
-from hyperherd.metrics.summary import RunningSummary
+from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter, Roll
 from hyperherd.paths import TrialPaths
 
@@ -199,7 +199,7 @@ from pathlib import Path
 from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.metrics.consolidate.roll import make_part
 from hyperherd.metrics.store import sorted_rows as stored
-from hyperherd.metrics import summing
+from hyperherd.metrics.summary.running import of_rows as summing
 
 for operation, folder in enumerate(sys.argv[2:]):
     child = os.fork()
@@ -248,7 +248,7 @@ from pathlib import Path
 from hyperherd.metrics.consolidate import roll
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.writer import MetricWriter, Roll
-import hyperherd.metrics.store.sorted_rows, hyperherd.metrics.summing
+import hyperherd.metrics.store.sorted_rows, hyperherd.metrics.summary.of_rows
 roll.FANOUT = 3
 trial, attempt, first = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 writer = MetricWriter(trial, attempt, Roll(bytes=4000, seconds=3600, least=500))

@@ -14,7 +14,7 @@ from hyperherd.metrics.consolidate.roll import make_part
 from hyperherd.metrics.rows.sources import LEVELS, list_sources
 from hyperherd.metrics.rows.values import EXACT, logged
 from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary, skipped
-from hyperherd.metrics.summary import RunningSummary
+from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 

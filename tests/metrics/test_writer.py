@@ -223,7 +223,7 @@ def test_logging_imports_nothing_heavy(tmp_path):
         from pathlib import Path
         from hyperherd.metrics.consolidate import merge
         from hyperherd.metrics.store import reader
-        from hyperherd.metrics import summary
+        from hyperherd.metrics.summary.running import running as summary
         from hyperherd.metrics.writer import MetricWriter
         MetricWriter(Path(sys.argv[1]), 0).log({"m": 1.0, "n": True}, 0)
         running = summary.RunningSummary(Path(sys.argv[1]), {"metric": "m", "direction": "maximize"})
@@ -244,7 +244,7 @@ def test_merging_and_reading_do_not_import_pandas(tmp_path):
         from pathlib import Path
         from hyperherd.metrics.consolidate.merge import merge
         from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary
-        from hyperherd.metrics.summary import RunningSummary
+        from hyperherd.metrics.summary.running import RunningSummary
         from hyperherd.metrics.writer import MetricWriter
         trial = Path(sys.argv[1])
         objective = {"metric": "m", "direction": "maximize"}

@@ -87,7 +87,7 @@ def _merge_rows(
     from hyperherd.metrics.store import parquet
     from hyperherd.metrics.store.find import add_parts, open_base
     from hyperherd.metrics.store.sorted_rows import Stored
-    from hyperherd.metrics.summing import summarize
+    from hyperherd.metrics.summary.of_rows import summarize
 
     with Stored(paths.root) as stored:
         base = open_base(paths)

@@ -57,7 +57,7 @@ def make_part(
     """
     from hyperherd.metrics.store import parquet
     from hyperherd.metrics.store.sorted_rows import Stored
-    from hyperherd.metrics.summing import summarize
+    from hyperherd.metrics.summary.of_rows import summarize
 
     files = files or FileOps()
     about = {name: parsed for name in names if (parsed := SourceName.parse(name)) is not None}

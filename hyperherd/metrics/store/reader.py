@@ -148,7 +148,7 @@ def _read_summary_json(path: Path) -> dict[str, Any]:
 
 def _read_summary(paths: TrialPaths, objective: Mapping[str, Any] | None) -> dict[str, Any]:
     from hyperherd.metrics.store.parquet import Footer
-    from hyperherd.metrics.summing import summarize
+    from hyperherd.metrics.summary.of_rows import summarize
 
     with _found(paths) as (found, stored):
         footer = found.base.footer if found.base else Footer()

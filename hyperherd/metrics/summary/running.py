@@ -17,8 +17,8 @@ from hyperherd.metrics.rows.journal import Final, blocks, latest, parse
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.stats import Stream, combine, combine_stats
 from hyperherd.metrics.rows.values import unwrap
-from hyperherd.metrics.settled import Parts, Places, Settled, settle, settle_again
 from hyperherd.metrics.store.find import is_vanished, open_base
+from hyperherd.metrics.summary.of_files import Parts, Places, Settled, settle, settle_again
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:

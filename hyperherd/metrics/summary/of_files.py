@@ -110,7 +110,7 @@ def _from_rows(
     from hyperherd.metrics.store.default_view import default_view
     from hyperherd.metrics.store.find import add_parts, open_base
     from hyperherd.metrics.store.sorted_rows import Stored
-    from hyperherd.metrics.summing import summarize
+    from hyperherd.metrics.summary.of_rows import summarize
 
     places = settled.places
     with Stored() as stored:
@@ -165,7 +165,7 @@ class Parts:
             return {}
         from hyperherd.metrics.store.parquet import MetricsFile
         from hyperherd.metrics.store.sorted_rows import Stored
-        from hyperherd.metrics.summing import values_at
+        from hyperherd.metrics.summary.of_rows import values_at
 
         with Stored() as stored:
             stored.add_file(MetricsFile(self._folder / name))
@@ -176,7 +176,7 @@ class Parts:
     def _read(self, name: str) -> tuple[Settled, tuple[str, ...]]:
         from hyperherd.metrics.store.parquet import MetricsFile
         from hyperherd.metrics.store.sorted_rows import Stored
-        from hyperherd.metrics.summing import summarize
+        from hyperherd.metrics.summary.of_rows import summarize
 
         with Stored() as stored:
             file = MetricsFile(self._folder / name)
