@@ -1,4 +1,4 @@
-"""`herd-results curves`: parse, dispatch, print; what is drawn is `hyperherd.results.curves`."""
+"""`herd-results curves`: parse, dispatch, print; what is drawn is `hyperherd.results.curves.curves`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hyperherd.cli.options import add_choice, chosen
 from hyperherd.cli.terminal import PROGRAM, refuse_existing, say, screen, write, write_file
 
 if TYPE_CHECKING:
-    from hyperherd.results.curves import Look
+    from hyperherd.results.curves.curves import Look
 
 _ROWS = 18
 _EPILOG = """\
@@ -29,18 +29,18 @@ examples:
 def run(argv: Sequence[str]) -> int:
     """Draw the curves that `argv` asks for."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.curves import draw
+    from hyperherd.results.curves.curves import draw
 
     refuse_existing(arguments.output, force=arguments.force)
     drawing = draw(chosen(arguments), _look(arguments))
     for note in drawing.notes:
         say(note)
     if arguments.output is None:
-        from hyperherd.results.braille import render_curves
+        from hyperherd.results.curves.terminal import render_curves
 
         write(render_curves(drawing, screen(_ROWS, sys.stdout)))
         return 0
-    from hyperherd.results.plot import encoded, figure
+    from hyperherd.results.curves.figures import encoded, figure
 
     form = arguments.output.suffix[1:].lower()
     write_file(arguments.output, encoded(figure(drawing), form), force=arguments.force)
@@ -56,7 +56,7 @@ def _image(text: str) -> Path:
 
 
 def _look(arguments: argparse.Namespace) -> Look:
-    from hyperherd.results.curves import Look
+    from hyperherd.results.curves.curves import Look
 
     return Look(
         metric=arguments.drawn,

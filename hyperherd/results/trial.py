@@ -284,7 +284,7 @@ class Trial:
 
     def plot(self, metric: str | None = None, **look: Any) -> Figure:
         """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
-        from hyperherd.results.plot import plot
+        from hyperherd.results.curves.figures import plot
         from hyperherd.results.trials import Trials
 
         return plot(Trials([self]), metric, **look)

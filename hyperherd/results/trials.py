@@ -383,7 +383,7 @@ class Trials(Sequence[Trial]):
         Raises:
             ResultsError: no trial has a curve of the metric, or matplotlib is not installed.
         """
-        from hyperherd.results.plot import plot
+        from hyperherd.results.curves.figures import plot
 
         look = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
         return plot(self, metric, y_range=y_range, log_x=log_x, log_y=log_y, **look)

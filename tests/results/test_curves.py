@@ -13,8 +13,8 @@ from results.builder import SweepBuilder, stats
 import hyperherd
 from hyperherd.errors import ResultsError
 from hyperherd.paths import TrialPaths
-from hyperherd.results.braille import render_curves
-from hyperherd.results.curves import Look, draw
+from hyperherd.results.curves.curves import Look, draw
+from hyperherd.results.curves.terminal import render_curves
 from hyperherd.results.layout import Screen
 
 NAN = math.nan

@@ -41,8 +41,8 @@ def test_one_trial(trials: hyperherd.Trials) -> None:
 
 
 def test_a_name_is_no_formula(trials: hyperherd.Trials) -> None:
-    from hyperherd.results.curves import Look, draw
-    from hyperherd.results.plot import encoded, figure
+    from hyperherd.results.curves.curves import Look, draw
+    from hyperherd.results.curves.figures import encoded, figure
 
     drawing = draw(trials, Look("val/acc", hue="model"))
     drawing.lines[0].__dict__["label"] = "_$\\frac{$ \x1b"
@@ -51,7 +51,7 @@ def test_a_name_is_no_formula(trials: hyperherd.Trials) -> None:
 
 @pytest.mark.parametrize(("form", "begins"), [("png", b"\x89PNG\r"), ("pdf", b"%PDF-"), ("svg", b"<?xml")])
 def test_files_of_each_kind(trials: hyperherd.Trials, form: str, begins: bytes) -> None:
-    from hyperherd.results.plot import encoded
+    from hyperherd.results.curves.figures import encoded
 
     assert encoded(trials.plot(hue="lr"), form).startswith(begins)
 

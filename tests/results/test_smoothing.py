@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperherd.results.smoothing import ema, sliding, thin
+from hyperherd.results.curves.smoothing import ema, sliding, thin
 
 VALUES = st.lists(st.one_of(st.floats(-1e6, 1e6), st.sampled_from([math.nan, math.inf, -math.inf])), max_size=60)
 

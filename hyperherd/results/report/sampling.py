@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import FormatError
 from hyperherd.records.files import number
+from hyperherd.results.curves.smoothing import thin
 from hyperherd.results.objective import interest
-from hyperherd.results.smoothing import thin
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.cells import inert
-from hyperherd.results.curves import Drawing, Line, Look, draw
+from hyperherd.results.curves.curves import Drawing, Line, Look, draw
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

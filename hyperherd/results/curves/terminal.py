@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hyperherd.results.cells import display_width, duration, inert, measure, pad
-from hyperherd.results.curves import Drawing, Line, Look
+from hyperherd.results.curves.curves import Drawing, Line, Look
 from hyperherd.results.layout import BOLD, DIM, Screen, page, paint
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
