@@ -1,4 +1,4 @@
-"""`herd-results logs`: parse, dispatch, print; how a log may be shown says `hyperherd.results.logs`."""
+"""`herd-results logs`: parse, dispatch, print; how a log may be shown says `hyperherd.results.files.logs`."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def run(argv: Sequence[str]) -> int:
     """Print a log."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.logs import shown
+    from hyperherd.results.files.logs import shown
     from hyperherd.results.pick import pick
 
     (trial,) = pick(arguments.trial)
@@ -26,8 +26,8 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _lines(trial: Trial, arguments: argparse.Namespace) -> Iterator[str]:
-    from hyperherd.results.contents import log_file
-    from hyperherd.results.logs import follow, read_lines
+    from hyperherd.results.files.logs import follow, read_lines
+    from hyperherd.results.files.trial_dir import log_file
 
     path = log_file(trial.path(), arguments.stream, arguments.attempt)
     if not arguments.follow:

@@ -15,9 +15,9 @@ from hyperherd.errors import FormatError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import Event, read_events
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
-from hyperherd.results.checks import check_planned
+from hyperherd.results.files.checks import check_planned
+from hyperherd.results.files.hydra_job import read_origin
 from hyperherd.results.objective import saved_objective
-from hyperherd.results.plain import read_origin
 from hyperherd.results.trial import Sweep
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from hyperherd.errors import FormatError, ResultsError
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.files import read_json
 from hyperherd.records.sweep import SweepRecord, read_planned
-from hyperherd.results.plain import read_yaml
+from hyperherd.results.files.hydra_job import read_yaml
 from hyperherd.results.trial import Sweep, Trial
 
 _BARE = re.compile(r"[A-Za-z0-9_\-./:+]+")

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from matplotlib.figure import Figure
 
-    from hyperherd.results.contents import Attempt
+    from hyperherd.results.files.trial_dir import Attempt
     from hyperherd.results.objective import Objective
 
 
@@ -140,7 +140,7 @@ class Trial:
         summary = self.summary(name)
         if aggregate in (None, "last", "max", "min") or not summary:
             return summary.get(aggregate or "last")
-        from hyperherd.results.history import aggregated
+        from hyperherd.results.files.metric_rows import aggregated
 
         return aggregated(self, name, aggregate or "last")
 
@@ -155,7 +155,7 @@ class Trial:
 
     def history(self, *names: str) -> pa.Table:
         """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory."""
-        from hyperherd.results.history import rows
+        from hyperherd.results.files.metric_rows import rows
 
         return rows(self, names)
 
@@ -167,28 +167,28 @@ class Trial:
         """
         if name not in self.metrics:
             raise KeyError(f"trial {self.label} has no metric {name!r}{nearest(name, self.metrics)}")
-        from hyperherd.results.history import series
+        from hyperherd.results.files.metric_rows import series
 
         return series(self, name)[1]
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The whole config it ran with, resolved as far as that is possible now; empty if it kept none."""
-        from hyperherd.results.contents import resolved
+        from hyperherd.results.files.trial_dir import resolved
 
         return resolved(self.written_config)
 
     @cached_property
     def written_config(self) -> dict[str, Any]:
         """Its config as Hydra wrote it, interpolations as text; empty if it kept none."""
-        from hyperherd.results.contents import written_config
+        from hyperherd.results.files.trial_dir import written_config
 
         return written_config(self.dir)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Code version, command line and environment, as in `provenance.json`; empty if it kept none."""
-        from hyperherd.results.contents import provenance
+        from hyperherd.results.files.trial_dir import provenance
 
         return provenance(self._folder) if self.dir else {}
 
@@ -201,13 +201,13 @@ class Trial:
     @property
     def attempts(self) -> list[Attempt]:
         """Its executions so far, each with its logs."""
-        from hyperherd.results.contents import attempts
+        from hyperherd.results.files.trial_dir import attempts
 
         return attempts(self._folder) if self.dir else []
 
     def logs(self) -> list[Path]:
         """Return its log files: what each attempt printed, then the ``*.log`` beside."""
-        from hyperherd.results.contents import logs
+        from hyperherd.results.files.trial_dir import logs
 
         return logs(self._folder) if self.dir else []
 
@@ -221,7 +221,7 @@ class Trial:
         Raises:
             ResultsError: there is none.
         """
-        from hyperherd.results.contents import log_file
+        from hyperherd.results.files.trial_dir import log_file
 
         return open(log_file(self._folder, stream, attempt), encoding="utf-8", errors="replace")
 
@@ -256,7 +256,7 @@ class Trial:
 
     def files(self, pattern: str = "*") -> list[Path]:
         """Return the files in its directory that match a glob at any depth (``*.pt``), but for hidden ones."""
-        from hyperherd.results.contents import files
+        from hyperherd.results.files.trial_dir import files
 
         return files(self._folder, pattern) if self.dir else []
 
@@ -266,13 +266,13 @@ class Trial:
         Raises:
             ResultsError: something of that name is there already.
         """
-        from hyperherd.results.contents import copy_in
+        from hyperherd.results.files.trial_dir import copy_in
 
         return copy_in(Path(source), self._folder / (name or Path(source).name))
 
     def move_in(self, source: str | os.PathLike[str], name: str | None = None) -> Path:
         """Move a file or folder into its directory (see :meth:`copy_in`)."""
-        from hyperherd.results.contents import move_in
+        from hyperherd.results.files.trial_dir import move_in
 
         return move_in(Path(source), self._folder / (name or Path(source).name))
 

@@ -8,7 +8,7 @@ import pytest
 from results.builder import SweepBuilder
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.discover import discover
+from hyperherd.results.files.discover import discover
 
 
 def numbers(*paths: Path) -> list[str]:
@@ -87,7 +87,7 @@ def test_nothing_there_says_what_was_looked_for(tmp_path: Path) -> None:
 LOOK = """
 import sys
 from pathlib import Path
-from hyperherd.results.discover import discover
+from hyperherd.results.files.discover import discover
 for place in discover([Path(sys.argv[1])]).places:
     print(place.dir.name, place.error)
 """

@@ -16,7 +16,7 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import write_planned
 from hyperherd.results.export import to_json
-from hyperherd.results.index import SMALLEST, Index
+from hyperherd.results.files.index import SMALLEST, Index
 from hyperherd.results.stored import StoredTrial
 
 OLD = 1_700_000_000

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperherd.results import logs
-from hyperherd.results.logs import follow, read_lines, shown
+from hyperherd.results.files import logs
+from hyperherd.results.files.logs import follow, read_lines, shown
 
 
 @pytest.mark.parametrize(

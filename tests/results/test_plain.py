@@ -11,7 +11,7 @@ import pytest
 from hyperherd import load
 from hyperherd.errors import FormatError
 from hyperherd.records.states import TrialState
-from hyperherd.results.plain import read_yaml
+from hyperherd.results.files.hydra_job import read_yaml
 
 
 def test_a_multirun_of_hydra_alone(plain: Path) -> None:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hyperherd.errors import NothingFound
 from hyperherd.paths import METRICS_FILE, RECORDS
-from hyperherd.results.index import Entry, Index
+from hyperherd.results.files.index import Entry, Index
 
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
 _TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")

@@ -27,7 +27,7 @@ def rows(trial: Trial, names: Sequence[str]) -> pa.Table:
     """
     from hyperherd.metrics.store.parquet import SCHEMA
     from hyperherd.metrics.store.reader import has_metrics, read_metrics
-    from hyperherd.results.others import read_series, table
+    from hyperherd.results.files.trainer_files import read_series, table
 
     if trial.dir is None:
         return SCHEMA.empty_table()

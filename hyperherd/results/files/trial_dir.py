@@ -13,7 +13,7 @@ from typing import Any
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import read_json
-from hyperherd.results.plain import read_config
+from hyperherd.results.files.hydra_job import read_config
 
 STREAMS = {"stdout": "out", "stderr": "err"}
 

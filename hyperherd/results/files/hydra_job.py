@@ -34,8 +34,8 @@ class HydraOrigin:
 
 
 def read_yaml(path: Path) -> Any:
-    """Return what a YAML file holds (see :func:`hyperherd.results.yamls.read_yaml`)."""
-    from hyperherd.results.yamls import read_yaml  # Tables of our own trials need no YAML.
+    """Return what a YAML file holds (see :func:`hyperherd.results.files.yaml_files.read_yaml`)."""
+    from hyperherd.results.files.yaml_files import read_yaml  # Tables of our own trials need no YAML.
 
     return read_yaml(path)
 

@@ -23,7 +23,7 @@ import hyperherd
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records.files import replace_bytes
 from hyperherd.records.states import TrialState
-from hyperherd.results.recorded import Recorded, Signature
+from hyperherd.results.files.trial_json import Recorded, Signature
 
 FORMAT = 1
 SMALLEST = 100

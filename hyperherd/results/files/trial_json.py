@@ -14,7 +14,7 @@ from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT, RECORDS
 from hyperherd.records.files import check_format, number
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.checks import check_record
+from hyperherd.results.files.checks import check_record
 
 Signature = tuple[int, int, int]
 """Modification time in nanoseconds, size and inode of a file."""
