@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from hyperherd.errors import HyperherdError as HyperherdError
     from hyperherd.results.filters import between as between
-    from hyperherd.results.load import is_trial as is_trial
-    from hyperherd.results.load import load as load
+    from hyperherd.results.loading.load import is_trial as is_trial
+    from hyperherd.results.loading.load import load as load
     from hyperherd.results.trials import Trial as Trial
     from hyperherd.results.trials import Trials as Trials
     from hyperherd.sweep.preview import plan as plan
@@ -31,8 +31,8 @@ _HOMES = {
     "HyperherdError": "hyperherd.errors",
     "between": "hyperherd.results.filters",
     "checkpoint": "hyperherd.trial.checkpoint",
-    "is_trial": "hyperherd.results.load",
-    "load": "hyperherd.results.load",
+    "is_trial": "hyperherd.results.loading.load",
+    "load": "hyperherd.results.loading.load",
     "plan": "hyperherd.sweep.preview",
     "Trial": "hyperherd.results.trials",
     "Trials": "hyperherd.results.trials",

@@ -64,7 +64,7 @@ def chosen(arguments: argparse.Namespace) -> Trials:
         ResultsError: a filter, the metric, or a word that was to be a command means nothing.
     """
     from hyperherd.errors import NothingFound
-    from hyperherd.results.load import load
+    from hyperherd.results.loading.load import load
 
     paths, filters = split_words(arguments.words)
     refuse_misspelt_command(paths)

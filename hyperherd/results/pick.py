@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, ResultsError
-from hyperherd.results.load import load
+from hyperherd.results.loading.load import load
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

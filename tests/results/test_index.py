@@ -17,7 +17,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import write_planned
 from hyperherd.results.export import to_json
 from hyperherd.results.files.index import SMALLEST, Index
-from hyperherd.results.stored import StoredTrial
+from hyperherd.results.loading.indexed_trial import StoredTrial
 
 OLD = 1_700_000_000
 

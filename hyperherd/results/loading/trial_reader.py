@@ -16,13 +16,13 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.fold import Observer, fold
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.results.books import Books
 from hyperherd.results.files.discover import Place, absolute
 from hyperherd.results.files.hydra_job import HydraOrigin, read_job, read_origin
 from hyperherd.results.files.index import Entry
 from hyperherd.results.files.trainer_files import read_ending, read_series, summaries
 from hyperherd.results.files.trial_json import Recorded, decode_final, decode_numbers, read_record
-from hyperherd.results.stored import StoredTrial
+from hyperherd.results.loading.indexed_trial import StoredTrial
+from hyperherd.results.loading.sweep_files import Books
 from hyperherd.results.trial import Trial
 
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from hyperherd.errors import NothingFound
 from hyperherd.paths import SweepPaths
 from hyperherd.records.fold import Observer
-from hyperherd.results.books import read_books
 from hyperherd.results.files.discover import Found, Place, absolute, discover, is_trial_dir
 from hyperherd.results.files.index import Index, is_settled
 from hyperherd.results.files.trial_json import Signature, signature_of
-from hyperherd.results.reading import TrialReader
+from hyperherd.results.loading.sweep_files import read_books
+from hyperherd.results.loading.trial_reader import TrialReader
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 
