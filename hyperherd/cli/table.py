@@ -130,7 +130,7 @@ def _show(trials: Trials, arguments: argparse.Namespace) -> None:
         _emit(_page(trials, arguments, view), arguments)
         return
     data = _data(trials, arguments, form, view)
-    from hyperherd.results.text import notes
+    from hyperherd.results.pages.overview import notes
 
     for note in notes(trials):
         say(note)
@@ -172,7 +172,7 @@ def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) 
 
 
 def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
-    from hyperherd.results.text import render, render_groups, render_pivot
+    from hyperherd.results.pages.overview import render, render_groups, render_pivot
 
     rows = 0 if arguments.full and arguments.rows is None else arguments.rows
     target = screen(rows, sys.stdout, arguments.color, to_file=arguments.output is not None)

@@ -52,7 +52,7 @@ def _paint(trials: Trials, *, last: bool) -> None:
 
     A screen that scrolled could not be painted over, so what is below it is shown at the end alone.
     """
-    from hyperherd.results.text import render
+    from hyperherd.results.pages.overview import render
 
     text = render(trials, screen(None, sys.stdout))
     if sys.stdout.isatty():

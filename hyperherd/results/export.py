@@ -20,8 +20,8 @@ from hyperherd.results.columns import (
     spread_columns,
     sweep_labels,
 )
-from hyperherd.results.grid import people_columns
 from hyperherd.results.objective import Objective
+from hyperherd.results.pages.grid import people_columns
 from hyperherd.results.pivot import pivot_columns
 from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.spread import Spread

@@ -125,12 +125,12 @@ class Groups(Sequence[Group]):
 
     def __repr__(self) -> str:
         from hyperherd.results.layout import Screen
-        from hyperherd.results.text import render_groups
+        from hyperherd.results.pages.overview import render_groups
 
         return render_groups(self, Screen())
 
     def _repr_html_(self) -> str:
-        from hyperherd.results.notebook import to_html
+        from hyperherd.results.pages.notebook import to_html
 
         return to_html(self)
 

@@ -72,12 +72,12 @@ class Trials(Sequence[Trial]):
         return Trials(found.values(), self._asked)
 
     def __repr__(self) -> str:
-        from hyperherd.results.text import Screen, render
+        from hyperherd.results.pages.overview import Screen, render
 
         return render(self, Screen())
 
     def _repr_html_(self) -> str:
-        from hyperherd.results.notebook import to_html
+        from hyperherd.results.pages.notebook import to_html
 
         return to_html(self)
 

@@ -12,7 +12,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.failures import failures, last_own_frame
 from hyperherd.results.pages.failures import failures_page, failures_record
-from hyperherd.results.text import Screen
+from hyperherd.results.pages.overview import Screen
 
 TRACEBACK = """\
 Traceback (most recent call last):

@@ -11,7 +11,7 @@ from hyperherd import load
 from hyperherd.results.layout import Screen
 from hyperherd.results.pages import matters as room
 from hyperherd.results.pages.matters import matters
-from hyperherd.results.text import render, render_groups
+from hyperherd.results.pages.overview import render, render_groups
 
 
 def told(path: Path) -> str:

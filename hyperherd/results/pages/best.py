@@ -12,9 +12,9 @@ from hyperherd.results.cells import inert, measure, with_error
 from hyperherd.results.export import SCHEMA, trial_record
 from hyperherd.results.layout import BOLD, Screen, page, paint, wrapped
 from hyperherd.results.objective import Objective
+from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, pairs, shell_line
 from hyperherd.results.reproduce import Command
-from hyperherd.results.text import ranking
 from hyperherd.results.trials import Trials
 
 _SHOWN_SEEDS = 20

@@ -8,9 +8,9 @@ from typing import Any
 from hyperherd.results.cells import Gap, setting
 from hyperherd.results.effects import Contrast, Effect, effects
 from hyperherd.results.failures import FailureGroup, failures
+from hyperherd.results.pages.overview import from_here
 from hyperherd.results.reproduce import Command
 from hyperherd.results.seeds import Group
-from hyperherd.results.text import from_here
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

@@ -17,9 +17,9 @@ from hyperherd import __version__
 from hyperherd.results.cells import exact, is_number, setting
 from hyperherd.results.columns import sweep_labels
 from hyperherd.results.objective import direction_of, interest
+from hyperherd.results.pages.overview import ranking
 from hyperherd.results.report.findings import command_of, configurations, what_failed, what_matters
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
-from hyperherd.results.text import ranking
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

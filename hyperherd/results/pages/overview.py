@@ -13,11 +13,11 @@ from pathlib import Path
 from hyperherd.records.states import TrialState
 from hyperherd.results.cells import inert, measure, with_error
 from hyperherd.results.columns import View
-from hyperherd.results.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.objective import MAXIMIZE, saved_objectives
+from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
-from hyperherd.results.reasons import assignments, broken_sweeps, problems
+from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
