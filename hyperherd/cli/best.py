@@ -14,8 +14,8 @@ from hyperherd.cli.options import add_choice, add_judging, chosen, count
 from hyperherd.cli.terminal import FAILED, say, write
 
 if TYPE_CHECKING:
-    from hyperherd.results.best import Winner
     from hyperherd.results.reproduce import Command
+    from hyperherd.results.statistics.best import Winner
     from hyperherd.results.trials import Trials
 
 
@@ -25,8 +25,8 @@ def run(argv: Sequence[str]) -> int:
     arguments = parser.parse_intermixed_args(argv)
     if arguments.run and not arguments.seeds:
         parser.error("--run starts the sweep that --seeds asks for: add e.g. --seeds 5..9")
-    from hyperherd.results.best import winners
     from hyperherd.results.pages.best import best_page, best_record
+    from hyperherd.results.statistics.best import winners
 
     trials = chosen(arguments)
     found = winners(trials, max(arguments.count, 1))
@@ -39,7 +39,7 @@ def run(argv: Sequence[str]) -> int:
 def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Namespace) -> int:
     from hyperherd.results.pages.best import seeds_record
     from hyperherd.results.reproduce import more_seeds, parse_seeds
-    from hyperherd.results.seeds import seed_keys
+    from hyperherd.results.statistics.configurations import seed_keys
 
     keys = seed_keys(trials)
     seeds = parse_seeds(arguments.seeds)

@@ -1,4 +1,4 @@
-"""`herd-results diff`: parse, dispatch, print; the trials are compared by `hyperherd.results.diff`."""
+"""`herd-results diff`: parse, dispatch, print; the trials are compared by `hyperherd.results.statistics.diff`."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from hyperherd.cli.answer import add_format, show
 def run(argv: Sequence[str]) -> int:
     """Show what differs between two trials."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.diff import diff
     from hyperherd.results.pages.diff import diff_page, diff_record
     from hyperherd.results.pick import pick
+    from hyperherd.results.statistics.diff import diff
 
     show(arguments.format, diff(*pick(arguments.trials, 2)), diff_page, diff_record)
     return 0

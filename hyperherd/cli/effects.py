@@ -1,4 +1,4 @@
-"""`herd-results effects`: parse, dispatch, print; what matters is found by `hyperherd.results.effects`."""
+"""`herd-results effects`: parse, dispatch, print; what matters is found by `hyperherd.results.statistics.effects`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hyperherd.cli.options import add_choice, add_judging, chosen, words
 def run(argv: Sequence[str]) -> int:
     """Show what matters."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.effects import effects
     from hyperherd.results.pages.effects import effects_page, effects_record
+    from hyperherd.results.statistics.effects import effects
 
     found = effects(chosen(arguments), keys=words(arguments.seed_key))
     show(arguments.format, found, effects_page, effects_record)

@@ -1,4 +1,4 @@
-"""`herd-results failures`: parse, dispatch, print; the groups are made by `hyperherd.results.failures`."""
+"""`herd-results failures`: parse, dispatch, print; the groups are made by `hyperherd.results.statistics.failures`."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from hyperherd.cli.options import add_choice, chosen
 def run(argv: Sequence[str]) -> int:
     """Show what went wrong."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.failures import failures
     from hyperherd.results.pages.failures import failures_page, failures_record
+    from hyperherd.results.statistics.failures import failures
 
     show(arguments.format, failures(chosen(arguments)), failures_page, failures_record)
     return 0

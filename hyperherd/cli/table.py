@@ -18,7 +18,7 @@ from hyperherd.errors import ResultsError
 
 if TYPE_CHECKING:
     from hyperherd.results.columns import View
-    from hyperherd.results.seeds import Groups
+    from hyperherd.results.statistics.configurations import Groups
     from hyperherd.results.trials import Trials
 
 _FORMATS = ("table", "tsv", "csv", "json", "jsonl", "md", "latex", "parquet")
@@ -206,6 +206,6 @@ def _emit(data: str | bytes, arguments: argparse.Namespace) -> None:
 
 
 def _unhealthy(trials: Trials, arguments: argparse.Namespace) -> bool:
-    from hyperherd.results.health import unhealthy
+    from hyperherd.results.statistics.health import unhealthy
 
     return bool(unhealthy(trials, arguments.fail_on))

@@ -18,7 +18,7 @@ from hyperherd.records.files import strict
 from hyperherd.results.literals import reads_as_no_text
 
 if TYPE_CHECKING:
-    from hyperherd.results.spread import Spread
+    from hyperherd.results.statistics.spread import Spread
 
 _CLIP = 32
 

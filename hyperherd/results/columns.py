@@ -19,8 +19,8 @@ from hyperherd.results.quantities import (
     metric_quantity,
     param_quantity,
 )
-from hyperherd.results.seeds import Group, Groups
-from hyperherd.results.spread import Spread
+from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

@@ -23,8 +23,8 @@ from hyperherd.results.columns import (
 from hyperherd.results.objective import Objective
 from hyperherd.results.pages.grid import people_columns
 from hyperherd.results.pivot import pivot_columns
-from hyperherd.results.seeds import Group, Groups
-from hyperherd.results.spread import Spread
+from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

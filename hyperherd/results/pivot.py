@@ -8,8 +8,8 @@ from hyperherd.errors import ResultsError
 from hyperherd.results.cells import Gap, is_number, setting
 from hyperherd.results.columns import Column
 from hyperherd.results.quantities import Role
-from hyperherd.results.seeds import Group, Groups
-from hyperherd.results.spread import Spread
+from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials import Trials
 
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     import pyarrow
     from matplotlib.figure import Figure
 
-    from hyperherd.results.diff import Diff
-    from hyperherd.results.effects import Effects
-    from hyperherd.results.failures import Failures
-    from hyperherd.results.seeds import Groups
+    from hyperherd.results.statistics.configurations import Groups
+    from hyperherd.results.statistics.diff import Diff
+    from hyperherd.results.statistics.effects import Effects
+    from hyperherd.results.statistics.failures import Failures
 
 __all__ = ["Sweep", "Trial", "Trials"]
 
@@ -155,13 +155,13 @@ class Trials(Sequence[Trial]):
         Raises:
             ResultsError: there is no such `err`.
         """
-        from hyperherd.results.seeds import by_configuration
+        from hyperherd.results.statistics.configurations import by_configuration
 
         return by_configuration(self, err, keys)
 
     def group(self, *names: str, err: str = "std") -> Groups:
         """Return the trials by the values of some names (parameters, config values, ``state``, ...)."""
-        from hyperherd.results.seeds import by_names
+        from hyperherd.results.statistics.configurations import by_names
 
         return by_names(self, names, err)
 
@@ -289,14 +289,14 @@ class Trials(Sequence[Trial]):
         return Trials(self._trials, turned(self.objective, direction))
 
     def effects(self, metric: str | None = None, direction: str | None = None) -> Effects:
-        """Return what matters for the objective, or another metric; see :mod:`hyperherd.results.effects`."""
-        from hyperherd.results.effects import effects
+        """Return what matters for the objective, or another metric; see :mod:`hyperherd.results.statistics.effects`."""
+        from hyperherd.results.statistics.effects import effects
 
         return effects(self.judged_by(metric, direction))
 
     def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
-        """Return what differs between two of them, given or named; see :mod:`hyperherd.results.diff`."""
-        from hyperherd.results.diff import diff
+        """Return what differs between two of them, given or named; see :mod:`hyperherd.results.statistics.diff`."""
+        from hyperherd.results.statistics.diff import diff
 
         return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))
 
@@ -325,8 +325,8 @@ class Trials(Sequence[Trial]):
         return export(self, folder, form)
 
     def failures(self) -> Failures:
-        """Return what went wrong, grouped; see :mod:`hyperherd.results.failures`."""
-        from hyperherd.results.failures import failures
+        """Return what went wrong, grouped; see :mod:`hyperherd.results.statistics.failures`."""
+        from hyperherd.results.statistics.failures import failures
 
         return failures(self)
 

@@ -16,8 +16,8 @@ from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.cells import Gap
-from hyperherd.results.effects import Effect, Effects, effects
 from hyperherd.results.objective import Objective
+from hyperherd.results.statistics.effects import Effect, Effects, effects
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

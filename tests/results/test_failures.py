@@ -10,9 +10,9 @@ from results.builder import SweepBuilder, every_state
 from hyperherd import load
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
-from hyperherd.results.failures import failures, last_own_frame
 from hyperherd.results.pages.failures import failures_page, failures_record
 from hyperherd.results.pages.overview import Screen
+from hyperherd.results.statistics.failures import failures, last_own_frame
 
 TRACEBACK = """\
 Traceback (most recent call last):

@@ -13,8 +13,8 @@ from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord
-from hyperherd.results.best import winners
-from hyperherd.results.spread import Spread, spread, t_quantile
+from hyperherd.results.statistics.best import winners
+from hyperherd.results.statistics.spread import Spread, spread, t_quantile
 
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.best import Winner
 from hyperherd.results.cells import inert, measure, with_error
 from hyperherd.results.export import SCHEMA, trial_record
 from hyperherd.results.layout import BOLD, Screen, page, paint, wrapped
@@ -15,6 +14,7 @@ from hyperherd.results.objective import Objective
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, pairs, shell_line
 from hyperherd.results.reproduce import Command
+from hyperherd.results.statistics.best import Winner
 from hyperherd.results.trials import Trials
 
 _SHOWN_SEEDS = 20

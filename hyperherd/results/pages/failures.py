@@ -8,9 +8,9 @@ from typing import Any
 from hyperherd.results.cells import inert, one_line, setting
 from hyperherd.results.columns import sweep_labels
 from hyperherd.results.export import SCHEMA
-from hyperherd.results.failures import FailureGroup, Failures, Shared
 from hyperherd.results.layout import Screen, page, paint, wrapped
 from hyperherd.results.pages.parts import RED, block, command_record, heading, shell_line
+from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.trial import Sweep, Trial
 
 _LONGEST_MESSAGE = 300

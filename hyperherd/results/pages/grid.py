@@ -28,9 +28,9 @@ from hyperherd.results.columns import (
 from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
 from hyperherd.results.pivot import pivot_columns
 from hyperherd.results.quantities import Role
-from hyperherd.results.seeds import Group, Groups
 from hyperherd.results.sparks import curve_columns
-from hyperherd.results.spread import Spread
+from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials import Trials
 
 _REST = "not ranked: not every seed has a value"

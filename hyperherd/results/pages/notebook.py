@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from hyperherd.results.seeds import Groups
+    from hyperherd.results.statistics.configurations import Groups
     from hyperherd.results.trials import Trials
 
 _STYLE = "font-family: monospace; line-height: 1.3; max-height: 30em; overflow: auto"

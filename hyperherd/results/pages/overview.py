@@ -18,7 +18,7 @@ from hyperherd.results.objective import MAXIMIZE, saved_objectives
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
-from hyperherd.results.seeds import Group, Groups
+from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

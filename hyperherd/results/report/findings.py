@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hyperherd.results.cells import Gap, setting
-from hyperherd.results.effects import Contrast, Effect, effects
-from hyperherd.results.failures import FailureGroup, failures
 from hyperherd.results.pages.overview import from_here
 from hyperherd.results.reproduce import Command
-from hyperherd.results.seeds import Group
+from hyperherd.results.statistics.configurations import Group
+from hyperherd.results.statistics.effects import Contrast, Effect, effects
+from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

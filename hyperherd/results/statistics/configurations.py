@@ -18,7 +18,7 @@ from hyperherd.results.cells import Gap, is_number
 from hyperherd.results.configuration import SCRIPT
 from hyperherd.results.objective import MAXIMIZE, Objective
 from hyperherd.results.quantities import Quantity, fact_quantity, find_quantity, lookup, param_quantity
-from hyperherd.results.spread import Spread, check_kind, spread
+from hyperherd.results.statistics.spread import Spread, check_kind, spread
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 from hyperherd.space.values import identity as identity_of

@@ -17,9 +17,9 @@ from typing import Any
 from hyperherd.results.cells import Gap, is_number
 from hyperherd.results.configuration import settings_of, tokens_of
 from hyperherd.results.objective import MAXIMIZE, Objective, needed
-from hyperherd.results.seeds import seed_keys
+from hyperherd.results.statistics.configurations import seed_keys
+from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
 from hyperherd.results.trials import Trials
-from hyperherd.results.variance import Factor, share_alone, shares_beyond, squares
 
 _MOST_LEVELS = 20
 """A numeric parameter with more values, or more than half as many as there are trials, is judged in ranges."""

@@ -10,8 +10,8 @@ from hyperherd.paths import TrialPaths
 from hyperherd.results.cells import Gap
 from hyperherd.results.objective import Objective, needed
 from hyperherd.results.reproduce import Command, run_again
-from hyperherd.results.seeds import Group, Groups, seed_of
-from hyperherd.results.spread import Spread
+from hyperherd.results.statistics.configurations import Group, Groups, seed_of
+from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint
