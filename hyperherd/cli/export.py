@@ -1,4 +1,4 @@
-"""`herd-results export`: parse, dispatch, print; the files are written by `hyperherd.results.archive`."""
+"""`herd-results export`: parse, dispatch, print; the files are written by `hyperherd.results.tables.archive`."""
 
 from __future__ import annotations
 

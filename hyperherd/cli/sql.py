@@ -1,4 +1,4 @@
-"""`herd-results sql`: parse, dispatch, print; the query is answered by `hyperherd.results.sql`."""
+"""`herd-results sql`: parse, dispatch, print; the query is answered by `hyperherd.results.tables.sql`."""
 
 from __future__ import annotations
 

@@ -17,8 +17,8 @@ from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, refuse_existing, say, scr
 from hyperherd.errors import ResultsError
 
 if TYPE_CHECKING:
-    from hyperherd.results.columns import View
     from hyperherd.results.statistics.configurations import Groups
+    from hyperherd.results.tables.columns import View
     from hyperherd.results.trials import Trials
 
 _FORMATS = ("table", "tsv", "csv", "json", "jsonl", "md", "latex", "parquet")
@@ -111,7 +111,7 @@ def _digits(text: str) -> int:
 
 
 def _view(arguments: argparse.Namespace) -> View:
-    from hyperherd.results.columns import View
+    from hyperherd.results.tables.columns import View
 
     return View(
         columns=words(arguments.cols or ""),
@@ -139,7 +139,7 @@ def _show(trials: Trials, arguments: argparse.Namespace) -> None:
 
 def _data(trials: Trials, arguments: argparse.Namespace, form: str, view: View) -> str | bytes:
     """Return what is written in a format but for the table for people."""
-    from hyperherd.results.export import pivot_text, to_text
+    from hyperherd.results.tables.records import pivot_text, to_text
 
     limit = arguments.rows or None
     groups = _groups(trials, arguments, by_default=form in ("md", "latex"))
@@ -161,7 +161,7 @@ def _form_of(output: Path | None) -> str:
 def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> Groups | None:
     """Return the groups that are asked for, by name or by default, or None."""
     if arguments.pivot:
-        from hyperherd.results.pivot import pivot_groups
+        from hyperherd.results.tables.pivot import pivot_groups
 
         row, column = arguments.pivot
         return pivot_groups(trials, row, column, arguments.err)
@@ -183,9 +183,9 @@ def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
 
 
 def _parquet(trials: Trials, groups: Groups | None, view: View, arguments: argparse.Namespace) -> bytes:
-    from hyperherd.results.arrow import write_parquet
-    from hyperherd.results.export import exact_sheet
-    from hyperherd.results.pivot import pivot_columns
+    from hyperherd.results.tables.arrow import write_parquet
+    from hyperherd.results.tables.pivot import pivot_columns
+    from hyperherd.results.tables.records import exact_sheet
 
     if arguments.output is None and sys.stdout.isatty():
         raise ResultsError("Parquet is nothing for a terminal: add -o FILE, or a pipe")

@@ -14,8 +14,8 @@ from hyperherd.cli.options import add_choice, add_judging, chosen
 from hyperherd.cli.terminal import FAILED, screen, write
 
 if TYPE_CHECKING:
+    from hyperherd.results.tables.changes import Watcher
     from hyperherd.results.trials import Trials
-    from hyperherd.results.watch import Watcher
 
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
@@ -23,7 +23,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 def run(argv: Sequence[str]) -> int:
     """Watch until all trials have ended; return whether all of them ended well."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.watch import Watcher, all_well, end_record, has_ended
+    from hyperherd.results.tables.changes import Watcher, all_well, end_record, has_ended
 
     form = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
     watcher = Watcher()

@@ -306,12 +306,12 @@ class Trials(Sequence[Trial]):
         Raises:
             ResultsError: DuckDB is missing or cannot make sense of it, or the query does more than read.
         """
-        from hyperherd.results.sql import sql
+        from hyperherd.results.tables.sql import sql
 
         return sql(self, query)
 
     def export(self, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
-        """Write trials, metrics and a description of their columns into a folder; see :mod:`hyperherd.results.archive`.
+        """Write trials, metrics and a description of their columns into a folder; see :mod:`hyperherd.results.tables.archive`.
 
         Args:
             folder: made if it is missing; no file in it is ever overwritten.
@@ -320,7 +320,7 @@ class Trials(Sequence[Trial]):
         Returns:
             the files written.
         """
-        from hyperherd.results.archive import export
+        from hyperherd.results.tables.archive import export
 
         return export(self, folder, form)
 
@@ -332,7 +332,7 @@ class Trials(Sequence[Trial]):
 
     def table(self) -> pyarrow.Table:
         """Return one row per trial: sweep, number, state, parameters, metrics (final value, else last), directory."""
-        from hyperherd.results.arrow import trial_table
+        from hyperherd.results.tables.arrow import trial_table
 
         return trial_table(self)
 
@@ -342,7 +342,7 @@ class Trials(Sequence[Trial]):
         Args:
             names: only these metrics.
         """
-        from hyperherd.results.arrow import metric_table
+        from hyperherd.results.tables.arrow import metric_table
 
         return metric_table(self, None if names is None else list(names))
 

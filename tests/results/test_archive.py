@@ -13,7 +13,7 @@ from results.builder import SweepBuilder, every_state, sweep24
 
 from hyperherd import Trials, is_trial, load
 from hyperherd.errors import ResultsError
-from hyperherd.results import archive
+from hyperherd.results.tables import archive
 
 
 def test_parquet_holds_what_the_tables_do(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,8 +12,8 @@ from results.builder import SweepBuilder, every_state
 
 from hyperherd import load
 from hyperherd.records.states import TrialState
-from hyperherd.results.columns import View
-from hyperherd.results.export import to_json, to_tsv
+from hyperherd.results.tables.columns import View
+from hyperherd.results.tables.records import to_json, to_tsv
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

@@ -15,9 +15,9 @@ from hyperherd import load
 from hyperherd.paths import SweepPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import write_planned
-from hyperherd.results.export import to_json
 from hyperherd.results.files.index import SMALLEST, Index
 from hyperherd.results.loading.indexed_trial import StoredTrial
+from hyperherd.results.tables.records import to_json
 
 OLD = 1_700_000_000
 

@@ -11,7 +11,7 @@ import pytest
 
 from hyperherd import Trials, load
 from hyperherd.records.states import TrialState
-from hyperherd.results.export import to_json
+from hyperherd.results.tables.records import to_json
 
 APP = """
 import hydra, sys

@@ -12,8 +12,8 @@ from results.builder import SweepBuilder, every_state, sweep24
 
 from hyperherd import load
 from hyperherd.records.states import FailureCause, TrialState
-from hyperherd.results.export import SCHEMA, to_text
-from hyperherd.results.pivot import pivot_groups
+from hyperherd.results.tables.pivot import pivot_groups
+from hyperherd.results.tables.records import SCHEMA, to_text
 
 jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
 WRITTEN = json.loads((resources.files("hyperherd.results") / "schema.json").read_text())

@@ -10,8 +10,8 @@ from hyperherd import load
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.cells import display_width
-from hyperherd.results.columns import View
 from hyperherd.results.pages.overview import Screen, notes, render
+from hyperherd.results.tables.columns import View
 from hyperherd.results.trials import Trials
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\n\ttab\u202e"

@@ -11,7 +11,7 @@ from results.builder import SweepBuilder, every_state
 from hyperherd import load
 from hyperherd.records.fold import process_started
 from hyperherd.records.states import TrialState
-from hyperherd.results.watch import Watcher, all_well, end_record, has_ended
+from hyperherd.results.tables.changes import Watcher, all_well, end_record, has_ended
 
 
 def test_only_changes_are_told(sweep: SweepBuilder) -> None:

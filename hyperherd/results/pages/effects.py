@@ -7,12 +7,12 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.results.cells import Gap, inert, measure, setting
-from hyperherd.results.export import SCHEMA
 from hyperherd.results.layout import Screen, page, wrapped
 from hyperherd.results.objective import MAXIMIZE
 from hyperherd.results.pages.matters import contrast_text
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.effects import Effect, Effects, Level
+from hyperherd.results.tables.records import SCHEMA
 
 _SHOWN_CONTRASTS = 5
 

@@ -17,7 +17,11 @@ from hyperherd.results.cells import (
     setting,
     with_error,
 )
-from hyperherd.results.columns import (
+from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
+from hyperherd.results.quantities import Role
+from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.tables.columns import (
     Column,
     View,
     group_columns,
@@ -25,12 +29,8 @@ from hyperherd.results.columns import (
     shown_columns,
     sorted_by,
 )
-from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
-from hyperherd.results.pivot import pivot_columns
-from hyperherd.results.quantities import Role
-from hyperherd.results.sparks import curve_columns
-from hyperherd.results.statistics.configurations import Group, Groups
-from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.tables.pivot import pivot_columns
+from hyperherd.results.tables.sparklines import curve_columns
 from hyperherd.results.trials import Trials
 
 _REST = "not ranked: not every seed has a value"

@@ -162,7 +162,7 @@ class Groups(Sequence[Group]):
 
     def table(self) -> pyarrow.Table:
         """Return one row per group: its settings, n, planned, and per metric mean, std, sem, ci, min and max."""
-        from hyperherd.results.arrow import group_table
+        from hyperherd.results.tables.arrow import group_table
 
         return group_table(self)
 

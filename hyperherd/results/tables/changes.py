@@ -12,7 +12,7 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.files import read_json
 from hyperherd.records.fold import Observer, same_process
 from hyperherd.records.states import TrialState
-from hyperherd.results.columns import sweep_labels
+from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.files import dumps
-from hyperherd.results.arrow import metric_batches, metric_schema
-from hyperherd.results.columns import View, exact_columns
-from hyperherd.results.export import SCHEMA
 from hyperherd.results.quantities import Role
+from hyperherd.results.tables.arrow import metric_batches, metric_schema
+from hyperherd.results.tables.columns import View, exact_columns
+from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.trials import Trials
 
 FORMS = ("parquet", "csv", "jsonl")

@@ -8,9 +8,9 @@ from typing import Any
 
 from hyperherd.records.files import number
 from hyperherd.results.cells import Gap
-from hyperherd.results.columns import Column, View
 from hyperherd.results.layout import BARS
 from hyperherd.results.quantities import Role
+from hyperherd.results.tables.columns import Column, View
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from hyperherd.results.cells import Gap, exact, inert, tsv
-from hyperherd.results.columns import Column, View
 from hyperherd.results.layout import PLAIN
 from hyperherd.results.pages.grid import cell, whole
+from hyperherd.results.tables.columns import Column, View
 
 _LATEX = PLAIN | str.maketrans(
     {

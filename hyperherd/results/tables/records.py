@@ -8,9 +8,13 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.records.files import strict
-from hyperherd.results import formats
 from hyperherd.results.cells import Gap
-from hyperherd.results.columns import (
+from hyperherd.results.objective import Objective
+from hyperherd.results.pages.grid import people_columns
+from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.tables import formats
+from hyperherd.results.tables.columns import (
     Column,
     View,
     exact_columns,
@@ -20,11 +24,7 @@ from hyperherd.results.columns import (
     spread_columns,
     sweep_labels,
 )
-from hyperherd.results.objective import Objective
-from hyperherd.results.pages.grid import people_columns
-from hyperherd.results.pivot import pivot_columns
-from hyperherd.results.statistics.configurations import Group, Groups
-from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 
