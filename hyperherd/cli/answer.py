@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hyperherd.cli.terminal import screen, write
 
 if TYPE_CHECKING:
-    from hyperherd.results.layout import Screen
+    from hyperherd.results.text.layout import Screen
 
 T = TypeVar("T")
 

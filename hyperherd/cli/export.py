@@ -13,7 +13,7 @@ from hyperherd.cli.terminal import FAILED, say, write
 def run(argv: Sequence[str]) -> int:
     """Write trials and metrics into files."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.cells import inert
+    from hyperherd.results.text.format import inert
 
     try:
         for path in chosen(arguments).export(arguments.output, arguments.format):

@@ -13,7 +13,7 @@ from hyperherd.errors import ResultsError
 from hyperherd.records.files import replace_bytes
 
 if TYPE_CHECKING:
-    from hyperherd.results.layout import Screen
+    from hyperherd.results.text.layout import Screen
 
 PROGRAM = "herd-results"
 FAILED, USAGE, NOTHING_FOUND, UNHEALTHY = 1, 2, 3, 4
@@ -30,7 +30,7 @@ def screen(rows: int | None, stream: TextIO, colour: str = "auto", *, to_file: b
         colour: ``auto`` (a terminal that nobody asked to be plain), ``always`` or ``never``.
         to_file: it goes to a file instead, which has no bounds.
     """
-    from hyperherd.results.layout import Screen
+    from hyperherd.results.text.layout import Screen
 
     terminal = stream.isatty() and not to_file
     plain = not terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
@@ -107,6 +107,6 @@ def write_file(path: Path, data: str | bytes, *, force: bool) -> None:
 
 def say(message: str) -> None:
     """Write a note or an error to stderr, on one line, with nothing in it that a terminal would obey."""
-    from hyperherd.results.cells import one_line
+    from hyperherd.results.text.format import one_line
 
     print(f"{PROGRAM}: {one_line(message)}", file=sys.stderr)

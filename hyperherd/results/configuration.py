@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hyperherd.results.cells import Gap
-from hyperherd.results.literals import plain_value
+from hyperherd.results.text.format import Gap
+from hyperherd.results.text.literals import plain_value
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 from hyperherd.space.values import is_number, token

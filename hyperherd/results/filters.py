@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import Gap, exact, is_number
-from hyperherd.results.literals import read_values
 from hyperherd.results.quantities import Quantity, Role, find_quantity
+from hyperherd.results.text.format import Gap, exact, is_number
+from hyperherd.results.text.literals import read_values
 from hyperherd.results.trial import Trial
 from hyperherd.space.values import equal
 

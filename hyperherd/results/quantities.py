@@ -12,9 +12,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
-from hyperherd.results.cells import Gap
 from hyperherd.results.files.metric_rows import at_best
 from hyperherd.results.objective import Objective, ask_objective, split_metric
+from hyperherd.results.text.format import Gap
 from hyperherd.results.trial import Trial
 
 if TYPE_CHECKING:

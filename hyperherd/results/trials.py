@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import Gap
 from hyperherd.results.objective import Objective, ask_objective, choose_objective, metric_names, turned
+from hyperherd.results.text.format import Gap
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.space.values import equal
 

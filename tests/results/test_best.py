@@ -11,9 +11,9 @@ from results.builder import SweepBuilder, every_state
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.layout import Screen
 from hyperherd.results.pages.best import best_page, best_record
 from hyperherd.results.statistics.best import winners
+from hyperherd.results.text.layout import Screen
 
 
 def test_configurations_compete_by_their_mean(sweep: SweepBuilder) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hyperherd.results.cells import (
+from hyperherd.results.text.format import (
     Gap,
     align,
     display_width,

@@ -15,7 +15,7 @@ from hyperherd.errors import ResultsError
 from hyperherd.paths import TrialPaths
 from hyperherd.results.curves.curves import Look, draw
 from hyperherd.results.curves.terminal import render_curves
-from hyperherd.results.layout import Screen
+from hyperherd.results.text.layout import Screen
 
 NAN = math.nan
 

@@ -10,10 +10,10 @@ from conftest import App
 from results.builder import SweepBuilder
 
 from hyperherd import load
-from hyperherd.results.cells import Gap
-from hyperherd.results.layout import Screen
 from hyperherd.results.pages.diff import diff_page, diff_record
 from hyperherd.results.statistics.diff import Diff, diff, flat
+from hyperherd.results.text.format import Gap
+from hyperherd.results.text.layout import Screen
 
 
 def names(items: Any) -> dict[str, tuple[Any, Any]]:

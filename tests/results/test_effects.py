@@ -15,9 +15,9 @@ from results.builder import SweepBuilder
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import Gap
 from hyperherd.results.objective import Objective
 from hyperherd.results.statistics.effects import Effect, Effects, effects
+from hyperherd.results.text.format import Gap
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

@@ -12,7 +12,7 @@ import hyperherd
 from hyperherd import Trials, load
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.overrides import encode, parse_values
-from hyperherd.results.literals import read_values
+from hyperherd.results.text.literals import read_values
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import pytest
 from results.builder import SweepBuilder, sweep24
 
 from hyperherd import load
-from hyperherd.results.layout import Screen
 from hyperherd.results.pages import matters as room
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.overview import render, render_groups
+from hyperherd.results.text.layout import Screen
 
 
 def told(path: Path) -> str:

@@ -9,8 +9,8 @@ from results.builder import SweepBuilder
 
 from hyperherd import Trials, load
 from hyperherd.errors import ResultsError
-from hyperherd.results.layout import Screen
 from hyperherd.results.pages.rows import rows_text
+from hyperherd.results.text.layout import Screen
 
 pytest.importorskip("duckdb")
 

@@ -9,9 +9,9 @@ from results.builder import SweepBuilder, every_state, stats
 from hyperherd import load
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialError
-from hyperherd.results.cells import display_width
 from hyperherd.results.pages.overview import Screen, notes, render
 from hyperherd.results.tables.columns import View
+from hyperherd.results.text.format import display_width
 from hyperherd.results.trials import Trials
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\n\ttab\u202e"

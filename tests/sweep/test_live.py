@@ -19,7 +19,7 @@ from conftest import App
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
-from hyperherd.results.cells import display_width
+from hyperherd.results.text.format import display_width
 from hyperherd.sweep.live import Progress, _Above, _painted, _Table, lines
 
 LIVE = [

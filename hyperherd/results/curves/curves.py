@@ -13,9 +13,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import FormatError, ResultsError, nearest
-from hyperherd.results.cells import Gap, exact, setting
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
 from hyperherd.results.objective import MAXIMIZE, direction_of
+from hyperherd.results.text.format import Gap, exact, setting
 from hyperherd.results.trial import Trial
 
 if TYPE_CHECKING:

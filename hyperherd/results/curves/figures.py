@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.cells import inert
 from hyperherd.results.curves.curves import Drawing, Line, Look, draw
+from hyperherd.results.text.format import inert
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

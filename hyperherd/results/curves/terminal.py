@@ -6,9 +6,9 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hyperherd.results.cells import display_width, duration, inert, measure, pad
 from hyperherd.results.curves.curves import Drawing, Line, Look
-from hyperherd.results.layout import BOLD, DIM, Screen, page, paint
+from hyperherd.results.text.format import display_width, duration, inert, measure, pad
+from hyperherd.results.text.layout import BOLD, DIM, Screen, page, paint
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _COLOURS = (34, 33, 32, 31, 35, 36, 94, 93, 92, 91)

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from hyperherd.results.cells import inert
+from hyperherd.results.text.format import inert
 
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 """Colours say nothing that is missed, and spelled out they hide the text."""

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hyperherd.results.cells import Gap, inert, measure, setting
-from hyperherd.results.layout import Screen, page, wrapped
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.diff import Diff, Difference, MetricDifference
 from hyperherd.results.tables.records import SCHEMA
+from hyperherd.results.text.format import Gap, inert, measure, setting
+from hyperherd.results.text.layout import Screen, page, wrapped
 from hyperherd.results.trial import Trial
 
 

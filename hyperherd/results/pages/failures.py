@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hyperherd.results.cells import inert, one_line, setting
-from hyperherd.results.layout import Screen, page, paint, wrapped
 from hyperherd.results.pages.parts import RED, block, command_record, heading, shell_line
 from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.tables.records import SCHEMA
+from hyperherd.results.text.format import inert, one_line, setting
+from hyperherd.results.text.layout import Screen, page, paint, wrapped
 from hyperherd.results.trial import Sweep, Trial
 
 _LONGEST_MESSAGE = 300

@@ -6,18 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hyperherd.results.cells import (
-    Gap,
-    align,
-    display_width,
-    inert,
-    is_number,
-    measure,
-    pad,
-    setting,
-    with_error,
-)
-from hyperherd.results.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
 from hyperherd.results.quantities import Role
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
@@ -31,6 +19,18 @@ from hyperherd.results.tables.columns import (
 )
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.tables.sparklines import curve_columns
+from hyperherd.results.text.format import (
+    Gap,
+    align,
+    display_width,
+    inert,
+    is_number,
+    measure,
+    pad,
+    setting,
+    with_error,
+)
+from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
 from hyperherd.results.trials import Trials
 
 _REST = "not ranked: not every seed has a value"

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hyperherd.results.cells import Gap, inert, is_number, measure, setting
-from hyperherd.results.layout import Screen, wrapped
 from hyperherd.results.statistics.effects import Contrast, Effect, Effects, effects
+from hyperherd.results.text.format import Gap, inert, is_number, measure, setting
+from hyperherd.results.text.layout import Screen, wrapped
 from hyperherd.results.trials import Trials
 
 _FEWEST = 4

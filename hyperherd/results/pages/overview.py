@@ -11,14 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import inert, measure, with_error
-from hyperherd.results.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.objective import MAXIMIZE, saved_objectives
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.tables.columns import View
+from hyperherd.results.text.format import inert, measure, with_error
+from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

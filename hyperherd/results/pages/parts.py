@@ -1,6 +1,6 @@
 """The pieces that pages are made of: headings, aligned tables, names with texts, blocks of text as it was.
 
-Every text that comes from a run must have been made inert (:mod:`hyperherd.results.cells`) before it gets here; `block`
+Every text that comes from a run must have been made inert (:mod:`hyperherd.results.text.format`) before it gets here; `block`
 does so itself.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hyperherd.results.cells import display_width, inert, pad
-from hyperherd.results.layout import BOLD, Screen, paint, wrapped
 from hyperherd.results.reproduce import Command
+from hyperherd.results.text.format import display_width, inert, pad
+from hyperherd.results.text.layout import BOLD, Screen, paint, wrapped
 
 RED = 31
 

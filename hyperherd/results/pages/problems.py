@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import Gap, duration, inert, one_line, setting
-from hyperherd.results.layout import GLYPHS, Screen, wrapped
 from hyperherd.results.objective import Objective
 from hyperherd.results.tables.columns import sweep_labels
+from hyperherd.results.text.format import Gap, duration, inert, one_line, setting
+from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 from hyperherd.space.values import equal

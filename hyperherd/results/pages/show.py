@@ -7,13 +7,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hyperherd.results.cells import duration, exact, inert, measure, one_line, setting
 from hyperherd.results.files.logs import read_lines, shown
-from hyperherd.results.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
 from hyperherd.results.pages.parts import block, command_record, heading, pairs, shell_line, table
 from hyperherd.results.reproduce import run_again
 from hyperherd.results.statistics.diff import flat
 from hyperherd.results.tables.records import SCHEMA, trial_record
+from hyperherd.results.text.format import duration, exact, inert, measure, one_line, setting
+from hyperherd.results.text.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
 from hyperherd.results.trial import Trial
 
 _SHOWN_FILES = 20

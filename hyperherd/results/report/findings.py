@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hyperherd.results.cells import Gap, setting
 from hyperherd.results.pages.overview import from_here
 from hyperherd.results.reproduce import Command
 from hyperherd.results.statistics.configurations import Group
 from hyperherd.results.statistics.effects import Contrast, Effect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
+from hyperherd.results.text.format import Gap, setting
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

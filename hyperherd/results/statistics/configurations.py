@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import Gap, is_number
 from hyperherd.results.configuration import SCRIPT
 from hyperherd.results.objective import MAXIMIZE, Objective
 from hyperherd.results.quantities import Quantity, fact_quantity, find_quantity, lookup, param_quantity
 from hyperherd.results.statistics.spread import Spread, check_kind, spread
+from hyperherd.results.text.format import Gap, is_number
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 from hyperherd.space.values import identity as identity_of
@@ -124,8 +124,8 @@ class Groups(Sequence[Group]):
         return self._groups[index]
 
     def __repr__(self) -> str:
-        from hyperherd.results.layout import Screen
         from hyperherd.results.pages.overview import render_groups
+        from hyperherd.results.text.layout import Screen
 
         return render_groups(self, Screen())
 

@@ -14,11 +14,11 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from hyperherd.results.cells import Gap, is_number
 from hyperherd.results.configuration import settings_of, tokens_of
 from hyperherd.results.objective import MAXIMIZE, Objective, needed
 from hyperherd.results.statistics.configurations import seed_keys
 from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
+from hyperherd.results.text.format import Gap, is_number
 from hyperherd.results.trials import Trials
 
 _MOST_LEVELS = 20

@@ -10,10 +10,10 @@ import pyarrow as pa
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.store.parquet import SCHEMA
-from hyperherd.results.cells import Gap, exact, is_number
 from hyperherd.results.files.metric_rows import rows
 from hyperherd.results.statistics.configurations import Groups
 from hyperherd.results.tables.columns import Column, View, exact_columns, spread_columns, sweep_labels
+from hyperherd.results.text.format import Gap, exact, is_number
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

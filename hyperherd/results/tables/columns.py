@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.cells import Gap, duration, is_number
 from hyperherd.results.objective import Objective, interest
 from hyperherd.results.quantities import (
     Quantity,
@@ -21,6 +20,7 @@ from hyperherd.results.quantities import (
 )
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.text.format import Gap, duration, is_number
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

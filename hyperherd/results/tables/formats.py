@@ -7,10 +7,10 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hyperherd.results.cells import Gap, exact, inert, tsv
-from hyperherd.results.layout import PLAIN
 from hyperherd.results.pages.grid import cell, whole
 from hyperherd.results.tables.columns import Column, View
+from hyperherd.results.text.format import Gap, exact, inert, tsv
+from hyperherd.results.text.layout import PLAIN
 
 _LATEX = PLAIN | str.maketrans(
     {

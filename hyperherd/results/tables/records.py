@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.records.files import strict
-from hyperherd.results.cells import Gap
 from hyperherd.results.objective import Objective
 from hyperherd.results.pages.grid import people_columns
 from hyperherd.results.statistics.configurations import Group, Groups
@@ -25,6 +24,7 @@ from hyperherd.results.tables.columns import (
     sweep_labels,
 )
 from hyperherd.results.tables.pivot import pivot_columns
+from hyperherd.results.text.format import Gap
 from hyperherd.results.trial import Sweep, Trial
 from hyperherd.results.trials import Trials
 

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from hyperherd.records.files import number
-from hyperherd.results.cells import Gap
-from hyperherd.results.layout import BARS
 from hyperherd.results.quantities import Role
 from hyperherd.results.tables.columns import Column, View
+from hyperherd.results.text.format import Gap
+from hyperherd.results.text.layout import BARS
 from hyperherd.results.trial import Trial
 from hyperherd.results.trials import Trials
 

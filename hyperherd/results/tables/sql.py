@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from hyperherd.errors import ResultsError
 from hyperherd.metrics.store.arrow import column, texts
-from hyperherd.results.cells import exact, is_number
 from hyperherd.results.statistics.diff import flat
 from hyperherd.results.tables.columns import sweep_labels
+from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.trials import Trials
 
 VIEWS = ("trials", "metrics", "configs")

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.inert import inert as inert
 from hyperherd.inert import one_line as one_line
 from hyperherd.records.files import strict
-from hyperherd.results.literals import reads_as_no_text
+from hyperherd.results.text.literals import reads_as_no_text
 
 if TYPE_CHECKING:
     from hyperherd.results.statistics.spread import Spread

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from hyperherd.records.states import TrialState
-from hyperherd.results.cells import display_width
+from hyperherd.results.text.format import display_width
 
 GLYPHS = {
     TrialState.COMPLETED: "✓",
