@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperherd.errors import HyperherdError as HyperherdError
-    from hyperherd.results.filters import between as between
     from hyperherd.results.loading.load import is_trial as is_trial
     from hyperherd.results.loading.load import load as load
-    from hyperherd.results.trials import Trial as Trial
-    from hyperherd.results.trials import Trials as Trials
+    from hyperherd.results.trials.collection import Trial as Trial
+    from hyperherd.results.trials.collection import Trials as Trials
+    from hyperherd.results.trials.filters import between as between
     from hyperherd.sweep.preview import plan as plan
     from hyperherd.trial.checkpoint import checkpoint as checkpoint
     from hyperherd.trial.log import log_array as log_array
@@ -29,13 +29,13 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "HyperherdError": "hyperherd.errors",
-    "between": "hyperherd.results.filters",
+    "between": "hyperherd.results.trials.filters",
     "checkpoint": "hyperherd.trial.checkpoint",
     "is_trial": "hyperherd.results.loading.load",
     "load": "hyperherd.results.loading.load",
     "plan": "hyperherd.sweep.preview",
-    "Trial": "hyperherd.results.trials",
-    "Trials": "hyperherd.results.trials",
+    "Trial": "hyperherd.results.trials.collection",
+    "Trials": "hyperherd.results.trials.collection",
     "log_array": "hyperherd.trial.log",
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",

@@ -14,9 +14,9 @@ from hyperherd.cli.options import add_choice, add_judging, chosen, count
 from hyperherd.cli.terminal import FAILED, say, write
 
 if TYPE_CHECKING:
-    from hyperherd.results.reproduce import Command
     from hyperherd.results.statistics.best import Winner
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
+    from hyperherd.results.trials.commands import Command
 
 
 def run(argv: Sequence[str]) -> int:
@@ -38,8 +38,8 @@ def run(argv: Sequence[str]) -> int:
 
 def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Namespace) -> int:
     from hyperherd.results.pages.best import seeds_record
-    from hyperherd.results.reproduce import more_seeds, parse_seeds
     from hyperherd.results.statistics.configurations import seed_keys
+    from hyperherd.results.trials.commands import more_seeds, parse_seeds
 
     keys = seed_keys(trials)
     seeds = parse_seeds(arguments.seeds)
@@ -54,7 +54,7 @@ def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Name
 
 def _run(winner: Winner, command: Command) -> int:
     """Run a sweep with the Python that ran the trial, and wait for it, also after a Ctrl-C, which is its to answer."""
-    from hyperherd.results.reproduce import executable
+    from hyperherd.results.trials.commands import executable
 
     argv = [executable(winner.trial) or sys.executable, *command.argv[1:]]
     try:

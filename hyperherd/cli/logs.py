@@ -10,7 +10,7 @@ from hyperherd.cli.options import add_trial, count
 from hyperherd.cli.terminal import write
 
 if TYPE_CHECKING:
-    from hyperherd.results.trial import Trial
+    from hyperherd.results.trials.trial import Trial
 
 
 def run(argv: Sequence[str]) -> int:

@@ -12,7 +12,7 @@ from hyperherd.cli.commands import COMMANDS
 from hyperherd.errors import ResultsError
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 _NEAR = 0.65
 """How near a word must be to a command's name; less would take folders (``results``) for misspelt commands."""
@@ -88,7 +88,7 @@ def refuse_misspelt_command(paths: list[str]) -> None:
 
 def split_words(given: list[str]) -> tuple[list[str], list[str]]:
     """Return the paths and the filters: what exists is a path, and so is what has no operator in it."""
-    from hyperherd.results.filters import looks_like_filter
+    from hyperherd.results.trials.filters import looks_like_filter
 
     filters = [word for word in given if looks_like_filter(word) and not Path(word).exists()]
     return [word for word in given if word not in filters], filters

@@ -19,7 +19,7 @@ from hyperherd.errors import ResultsError
 if TYPE_CHECKING:
     from hyperherd.results.statistics.configurations import Groups
     from hyperherd.results.tables.columns import View
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 _FORMATS = ("table", "tsv", "csv", "json", "jsonl", "md", "latex", "parquet")
 _EPILOG = """\

@@ -15,7 +15,7 @@ from hyperherd.cli.terminal import FAILED, screen, write
 
 if TYPE_CHECKING:
     from hyperherd.results.tables.changes import Watcher
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.results.loading.load import load
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.trial import Trial
 
 _LISTED = 5
 

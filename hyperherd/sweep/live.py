@@ -23,8 +23,8 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.objective import direction_of
 from hyperherd.results.text.format import display_width, duration, measure, setting
+from hyperherd.results.trials.objective import direction_of
 
 log = logging.getLogger("hyperherd")
 

@@ -11,7 +11,7 @@ from results.builder import SweepBuilder
 import hyperherd
 from hyperherd import Trials, load
 from hyperherd.errors import ResultsError
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.trial import Trial
 
 BODY = """
     from hyperherd import log_result, log_array
@@ -129,7 +129,7 @@ def test_a_value_at_the_best_step(sweep: SweepBuilder) -> None:
     trials = load(sweep.dir)
 
     def values(*names: str) -> list[object]:
-        from hyperherd.results.quantities import find_quantity
+        from hyperherd.results.trials.quantities import find_quantity
 
         return [find_quantity(trials, name).value(trials[0]) for name in names]
 

@@ -14,8 +14,8 @@ from hyperherd import load
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.records import to_json, to_tsv
-from hyperherd.results.trial import Sweep, Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.trial import Sweep, Trial
 
 
 def rows(text: str) -> list[dict[str, str]]:

@@ -11,9 +11,9 @@ from results.builder import SweepBuilder, every_state, stats
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.objective import MAXIMIZE, MINIMIZE, Objective, direction_of
-from hyperherd.results.trial import Sweep, Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import MAXIMIZE, MINIMIZE, Objective, direction_of
+from hyperherd.results.trials.trial import Sweep, Trial
 
 SWEEP = Sweep("s", Path("/s"))
 

@@ -14,7 +14,7 @@ from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.overrides import encode
 from hyperherd.records.states import TrialState
-from hyperherd.results.reproduce import Command, executable, more_seeds, parse_seeds, resume, run_again
+from hyperherd.results.trials.commands import Command, executable, more_seeds, parse_seeds, resume, run_again
 
 LOGGING = """
     from hyperherd import log_result

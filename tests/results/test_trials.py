@@ -107,7 +107,7 @@ def test_repr_is_the_table(sweep: SweepBuilder) -> None:
 
 def test_names_of_the_package() -> None:
     assert hyperherd.Trials is Trials
-    assert hyperherd.Trial.__module__ == "hyperherd.results.trial"
+    assert hyperherd.Trial.__module__ == "hyperherd.results.trials.trial"
 
 
 def test_json_of_a_nested_value(sweep: SweepBuilder) -> None:

@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
-from hyperherd.results.objective import MAXIMIZE, direction_of
 from hyperherd.results.text.format import Gap, exact, setting
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.objective import MAXIMIZE, direction_of
+from hyperherd.results.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 BANDS = ("std", "sem", "range", "none")
 AXES = ("step", "time")

@@ -14,7 +14,7 @@ from hyperherd.results.text.format import inert
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 # Okabe & Ito's colours, which colour-blind readers tell apart; further lines repeat them with another dash.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")

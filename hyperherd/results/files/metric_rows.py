@@ -13,8 +13,8 @@ from hyperherd.records.files import number
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hyperherd.results.objective import Objective
-    from hyperherd.results.trial import Trial
+    from hyperherd.results.trials.objective import Objective
+    from hyperherd.results.trials.trial import Trial
 
 Series = tuple[list[int], list[float]]
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import FormatError
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
-from hyperherd.results.objective import RETURN_VALUE
+from hyperherd.results.trials.objective import RETURN_VALUE
 
 if TYPE_CHECKING:
     import pyarrow as pa

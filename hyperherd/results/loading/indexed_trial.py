@@ -11,7 +11,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.index import FACTS, STATISTICS, Entry
 from hyperherd.results.files.trial_json import decode_final, decode_numbers, read_record
-from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials.trial import Sweep, Trial
 
 _STATES = {state.value: state for state in TrialState}
 _WIDTH = len(STATISTICS)

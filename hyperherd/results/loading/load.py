@@ -16,8 +16,8 @@ from hyperherd.results.files.index import Index, is_settled
 from hyperherd.results.files.trial_json import Signature, signature_of
 from hyperherd.results.loading.sweep_files import read_books
 from hyperherd.results.loading.trial_reader import TrialReader
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.trial import Trial
 
 DEFAULT = "multirun"
 

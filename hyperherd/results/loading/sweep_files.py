@@ -17,8 +17,8 @@ from hyperherd.records.events import Event, read_events
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.results.files.checks import check_planned
 from hyperherd.results.files.hydra_job import read_origin
-from hyperherd.results.objective import saved_objective
-from hyperherd.results.trial import Sweep
+from hyperherd.results.trials.objective import saved_objective
+from hyperherd.results.trials.trial import Sweep
 
 T = TypeVar("T")
 

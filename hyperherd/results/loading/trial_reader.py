@@ -23,7 +23,7 @@ from hyperherd.results.files.trainer_files import read_ending, read_series, summ
 from hyperherd.results.files.trial_json import Recorded, decode_final, decode_numbers, read_record
 from hyperherd.results.loading.indexed_trial import StoredTrial
 from hyperherd.results.loading.sweep_files import Books
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.trial import Trial
 
 
 class TrialReader:

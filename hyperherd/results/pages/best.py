@@ -7,15 +7,15 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.objective import Objective
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, pairs, shell_line
-from hyperherd.results.reproduce import Command
 from hyperherd.results.statistics.best import Winner
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import inert, measure, with_error
 from hyperherd.results.text.layout import BOLD, Screen, page, paint, wrapped
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.commands import Command
+from hyperherd.results.trials.objective import Objective
 
 _SHOWN_SEEDS = 20
 

@@ -10,7 +10,7 @@ from hyperherd.results.statistics.diff import Diff, Difference, MetricDifference
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.text.format import Gap, inert, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.trial import Trial
 
 
 def diff_page(found: Diff, screen: Screen) -> str:

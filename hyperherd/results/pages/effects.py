@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.objective import MAXIMIZE
 from hyperherd.results.pages.matters import contrast_text
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.effects import Effect, Effects, Level
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.text.format import Gap, inert, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
+from hyperherd.results.trials.objective import MAXIMIZE
 
 _SHOWN_CONTRASTS = 5
 

@@ -11,7 +11,7 @@ from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.text.format import inert, one_line, setting
 from hyperherd.results.text.layout import Screen, page, paint, wrapped
-from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials.trial import Sweep, Trial
 
 _LONGEST_MESSAGE = 300
 _SHOWN_TRIALS = 30

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hyperherd.results.quantities import Role
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import (
@@ -31,7 +30,8 @@ from hyperherd.results.text.format import (
     with_error,
 )
 from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.quantities import Role
 
 _REST = "not ranked: not every seed has a value"
 

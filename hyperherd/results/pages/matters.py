@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from hyperherd.results.statistics.effects import Contrast, Effect, Effects, effects
 from hyperherd.results.text.format import Gap, inert, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
 
 _FEWEST = 4
 """Of fewer finished trials shares say nothing."""

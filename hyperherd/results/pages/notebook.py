@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from hyperherd.results.statistics.configurations import Groups
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 _STYLE = "font-family: monospace; line-height: 1.3; max-height: 30em; overflow: auto"
 

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hyperherd.records.states import TrialState
-from hyperherd.results.objective import MAXIMIZE, saved_objectives
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
@@ -19,8 +18,9 @@ from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.tables.columns import View
 from hyperherd.results.text.format import inert, measure, with_error
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import MAXIMIZE, saved_objectives
+from hyperherd.results.trials.trial import Trial
 
 __all__ = ["Screen", "closing", "from_here", "notes", "ranking", "render", "render_groups", "render_pivot"]
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from hyperherd.results.reproduce import Command
 from hyperherd.results.text.format import display_width, inert, pad
 from hyperherd.results.text.layout import BOLD, Screen, paint, wrapped
+from hyperherd.results.trials.commands import Command
 
 RED = 31
 

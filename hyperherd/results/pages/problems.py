@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from hyperherd.records.states import TrialState
-from hyperherd.results.objective import Objective
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import Gap, duration, inert, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import Objective
+from hyperherd.results.trials.trial import Trial
 from hyperherd.space.values import equal
 
 _LONGEST_REASON = 300

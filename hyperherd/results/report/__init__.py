@@ -14,7 +14,7 @@ from hyperherd.errors import ResultsError
 from hyperherd.records.files import replace_bytes
 from hyperherd.results.report.gather import gather
 from hyperherd.results.report.page import page
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
 
 __all__ = ["Written", "write_report"]
 

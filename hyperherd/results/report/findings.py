@@ -6,13 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hyperherd.results.pages.overview import from_here
-from hyperherd.results.reproduce import Command
 from hyperherd.results.statistics.configurations import Group
 from hyperherd.results.statistics.effects import Contrast, Effect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.text.format import Gap, setting
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.commands import Command
+from hyperherd.results.trials.trial import Trial
 
 _MOST_GROUPS = 50
 _MOST_CONTRASTS = 12

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd import __version__
-from hyperherd.results.objective import direction_of, interest
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.report.findings import command_of, configurations, what_failed, what_matters
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number, setting
-from hyperherd.results.trial import Sweep, Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import direction_of, interest
+from hyperherd.results.trials.trial import Sweep, Trial
 
 SCHEMA = 1
 _MOST_METRICS = 40

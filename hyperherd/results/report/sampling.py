@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import FormatError
 from hyperherd.records.files import number
 from hyperherd.results.curves.smoothing import thin
-from hyperherd.results.objective import interest
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import interest
+from hyperherd.results.trials.trial import Trial
 
 if TYPE_CHECKING:
     import pyarrow as pa

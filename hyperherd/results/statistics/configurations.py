@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.configuration import SCRIPT
-from hyperherd.results.objective import MAXIMIZE, Objective
-from hyperherd.results.quantities import Quantity, fact_quantity, find_quantity, lookup, param_quantity
 from hyperherd.results.statistics.spread import Spread, check_kind, spread
 from hyperherd.results.text.format import Gap, is_number
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import MAXIMIZE, Objective
+from hyperherd.results.trials.quantities import Quantity, fact_quantity, find_quantity, lookup, param_quantity
+from hyperherd.results.trials.settings import SCRIPT
+from hyperherd.results.trials.trial import Trial
 from hyperherd.space.values import identity as identity_of
 
 if TYPE_CHECKING:

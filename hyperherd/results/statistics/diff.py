@@ -8,9 +8,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyperherd.results.objective import MAXIMIZE, direction_of
 from hyperherd.results.text.format import Gap, is_number
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.objective import MAXIMIZE, direction_of
+from hyperherd.results.trials.trial import Trial
 from hyperherd.space.values import equal
 
 

@@ -14,12 +14,12 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any
 
-from hyperherd.results.configuration import settings_of, tokens_of
-from hyperherd.results.objective import MAXIMIZE, Objective, needed
 from hyperherd.results.statistics.configurations import seed_keys
 from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
 from hyperherd.results.text.format import Gap, is_number
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import MAXIMIZE, Objective, needed
+from hyperherd.results.trials.settings import settings_of, tokens_of
 
 _MOST_LEVELS = 20
 """A numeric parameter with more values, or more than half as many as there are trials, is judged in ranges."""

@@ -14,10 +14,10 @@ from pathlib import PurePath
 from typing import Any
 
 from hyperherd.records.states import FailureCause, TrialState
-from hyperherd.results.configuration import settings_of, tokens_of
-from hyperherd.results.reproduce import Command, resume
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.commands import Command, resume
+from hyperherd.results.trials.settings import settings_of, tokens_of
+from hyperherd.results.trials.trial import Trial
 
 _FRAME = re.compile(r'^[\s|+-]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$', re.M)
 _FOREIGN = re.compile(

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import TrialState
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.trial import Trial
 
 MISSING = "missing"
 _MISSING = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.LOST)

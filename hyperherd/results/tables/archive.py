@@ -15,11 +15,11 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.files import dumps
-from hyperherd.results.quantities import Role
 from hyperherd.results.tables.arrow import metric_batches, metric_schema
 from hyperherd.results.tables.columns import View, exact_columns
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.quantities import Role
 
 FORMS = ("parquet", "csv", "jsonl")
 _ROWS = 1_000_000

@@ -13,8 +13,8 @@ from hyperherd.records.files import read_json
 from hyperherd.records.fold import Observer, same_process
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import sweep_labels
-from hyperherd.results.trial import Sweep, Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.trial import Sweep, Trial
 
 _ACTIVE = (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED)
 _WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)

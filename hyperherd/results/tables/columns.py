@@ -9,8 +9,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.objective import Objective, interest
-from hyperherd.results.quantities import (
+from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.text.format import Gap, duration, is_number
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import Objective, interest
+from hyperherd.results.trials.quantities import (
     Quantity,
     Role,
     fact_quantity,
@@ -18,11 +22,7 @@ from hyperherd.results.quantities import (
     metric_quantity,
     param_quantity,
 )
-from hyperherd.results.statistics.configurations import Group, Groups
-from hyperherd.results.statistics.spread import Spread
-from hyperherd.results.text.format import Gap, duration, is_number
-from hyperherd.results.trial import Sweep, Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.trial import Sweep, Trial
 
 
 @dataclass(frozen=True)

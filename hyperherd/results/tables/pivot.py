@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.quantities import Role
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column
 from hyperherd.results.text.format import Gap, is_number, setting
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.quantities import Role
 
 
 def pivot_groups(trials: Trials, row: str, column: str, err: str) -> Groups:

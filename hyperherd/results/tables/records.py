@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.records.files import strict
-from hyperherd.results.objective import Objective
 from hyperherd.results.pages.grid import people_columns
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
@@ -25,8 +24,9 @@ from hyperherd.results.tables.columns import (
 )
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.text.format import Gap
-from hyperherd.results.trial import Sweep, Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.objective import Objective
+from hyperherd.results.trials.trial import Sweep, Trial
 
 SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""

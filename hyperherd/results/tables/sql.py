@@ -16,7 +16,7 @@ from hyperherd.metrics.store.arrow import column, texts
 from hyperherd.results.statistics.diff import flat
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
 
 VIEWS = ("trials", "metrics", "configs")
 """The tables of a query; the last two are read only if it names them."""

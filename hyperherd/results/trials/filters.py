@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import TrialState
-from hyperherd.results.quantities import Quantity, Role, find_quantity
 from hyperherd.results.text.format import Gap, exact, is_number
 from hyperherd.results.text.literals import read_values
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.quantities import Quantity, Role, find_quantity
+from hyperherd.results.trials.trial import Trial
 from hyperherd.space.values import equal
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 _WRITTEN = re.compile(r"([^=<>!~]+?)\s*(!=|>=|<=|==|=|>|<|!~|~)\s*(.*)", re.S)
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {

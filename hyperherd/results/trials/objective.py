@@ -14,7 +14,7 @@ from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.files import number
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.trial import Trial
 
 MAXIMIZE = "maximize"
 MINIMIZE = "minimize"

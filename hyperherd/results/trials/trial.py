@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hyperherd.results.files.trial_dir import Attempt
-    from hyperherd.results.objective import Objective
+    from hyperherd.results.trials.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -285,6 +285,6 @@ class Trial:
     def plot(self, metric: str | None = None, **look: Any) -> Figure:
         """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
         from hyperherd.results.curves.figures import plot
-        from hyperherd.results.trials import Trials
+        from hyperherd.results.trials.collection import Trials
 
         return plot(Trials([self]), metric, **look)

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.results.files.metric_rows import at_best
-from hyperherd.results.objective import Objective, ask_objective, split_metric
 from hyperherd.results.text.format import Gap
-from hyperherd.results.trial import Trial
+from hyperherd.results.trials.objective import Objective, ask_objective, split_metric
+from hyperherd.results.trials.trial import Trial
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials import Trials
+    from hyperherd.results.trials.collection import Trials
 
 OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "seeds", "trials"})
 """Names of our own columns; a parameter or metric of that name gets its prefix."""

@@ -7,8 +7,8 @@ from typing import Any
 
 from hyperherd.results.text.format import Gap
 from hyperherd.results.text.literals import plain_value
-from hyperherd.results.trial import Trial
-from hyperherd.results.trials import Trials
+from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.trial import Trial
 from hyperherd.space.values import is_number, token
 
 SCRIPT = "script"

@@ -18,7 +18,7 @@ from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.files import read_json
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_yaml
-from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials.trial import Sweep, Trial
 
 _BARE = re.compile(r"[A-Za-z0-9_\-./:+]+")
 _SEEDS = re.compile(r"([0-9]+)(?:(?:\.\.|-)([0-9]+))?")

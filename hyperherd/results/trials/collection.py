@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.objective import Objective, ask_objective, choose_objective, metric_names, turned
 from hyperherd.results.text.format import Gap
-from hyperherd.results.trial import Sweep, Trial
+from hyperherd.results.trials.objective import Objective, ask_objective, choose_objective, metric_names, turned
+from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.space.values import equal
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ class Trials(Sequence[Trial]):
         Raises:
             ResultsError: a filter means nothing, or no trial has what it asks about.
         """
-        from hyperherd.results.filters import select
+        from hyperherd.results.trials.filters import select
 
         return self._like(select(self, texts, wanted))
 
@@ -179,7 +179,7 @@ class Trials(Sequence[Trial]):
             return Gap.MISSING
         if len(self.sweeps) == 1 or name in self._swept[trial.sweep]:
             return Gap.NOT_APPLICABLE
-        from hyperherd.results.quantities import lookup
+        from hyperherd.results.trials.quantities import lookup
 
         return lookup(trial.config, name)
 
