@@ -14,9 +14,9 @@ from hyperherd.space.naming import trial_name
 from hyperherd.space.point import Assignment
 from hyperherd.space.values import equal
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.base import BaseConfig, group_choices
+from hyperherd.sweep.base_config import BaseConfig, group_choices
+from hyperherd.sweep.given_space import SpaceAsGiven, read_space
 from hyperherd.sweep.settings import SweepSettings
-from hyperherd.sweep.space import SpaceAsGiven, read_space
 
 
 @dataclass(frozen=True)

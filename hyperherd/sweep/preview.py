@@ -11,12 +11,12 @@ from omegaconf import OmegaConf
 
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app
+from hyperherd.sweep.messages import plan_lines, trial_lines
 from hyperherd.sweep.plan import Plan
 from hyperherd.sweep.reconcile import check_base, reconcile
 from hyperherd.sweep.resume import find_plan
-from hyperherd.sweep.select import select
+from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.tell import plan_lines, trial_lines
 from hyperherd.sweep.validate import validate
 
 

@@ -28,18 +28,18 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
-from hyperherd.sweep.live import watched
+from hyperherd.sweep.failure_policy import Judge, check_policy
+from hyperherd.sweep.live_table import watched
+from hyperherd.sweep.messages import tell_detached, tell_end, tell_preview, tell_start
 from hyperherd.sweep.plan import Plan
-from hyperherd.sweep.policy import Judge, check_policy
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.reconcile import Agenda, check_base, reconcile
 from hyperherd.sweep.recover import recover
 from hyperherd.sweep.resources import check_resources
 from hyperherd.sweep.resume import find_plan
-from hyperherd.sweep.running import Running
-from hyperherd.sweep.select import select
+from hyperherd.sweep.run_loop import Running
+from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.tell import tell_detached, tell_end, tell_preview, tell_start
 from hyperherd.sweep.validate import validate
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.signals import EXIT_CODES, noted_signals

@@ -10,7 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
-from hyperherd.sweep.policy import Policy, read_policy
+from hyperherd.sweep.failure_policy import Policy, read_policy
 
 _CHOICES = {"order": ("grid", "random"), "validate": ("auto", "full", "none")}
 _DIRECTIONS = ("maximize", "minimize")

@@ -20,7 +20,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.results.text.format import display_width
-from hyperherd.sweep.live import Progress, _Above, _painted, _Table, lines
+from hyperherd.sweep.live_table import Progress, _Above, _painted, _Table, lines
 
 LIVE = [
     "hydra/sweeper=herd",

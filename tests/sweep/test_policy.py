@@ -15,7 +15,7 @@ from hyperherd.records.events import read_events
 from hyperherd.records.fold import Standing
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
-from hyperherd.sweep.policy import Judge, Policy, Retry, check_policy, read_policy, signature
+from hyperherd.sweep.failure_policy import Judge, Policy, Retry, check_policy, read_policy, signature
 
 LOCAL = "hydra/launcher=herd_local"
 

@@ -18,7 +18,7 @@ from hyperherd.space.grids import Grid, Shape
 from hyperherd.space.parameters import Parameter, Values, read_parameter
 from hyperherd.space.reading import read_conditions
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.base import where_written
+from hyperherd.sweep.base_config import where_written
 from hyperherd.sweep.settings import SweepSettings
 
 _GRID_KEYS = ("params", "parameters", "zip", "grid", "conditions", "constraints")

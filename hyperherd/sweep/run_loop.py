@@ -15,7 +15,7 @@ from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
-from hyperherd.sweep.policy import Judge
+from hyperherd.sweep.failure_policy import Judge
 
 log = logging.getLogger("hyperherd")
 
