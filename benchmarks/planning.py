@@ -24,7 +24,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app
 from hyperherd.sweep.plan import make_plan
 from hyperherd.sweep.settings import SweepSettings
-from hyperherd.sweep.validate import validate
+from hyperherd.sweep.validation.validate import validate
 
 GROUPS = {"model": ("cnn", "vit"), "data": ("mnist", "cifar"), "optimizer": ("adam", "sgd"), "trainer": ("cpu", "gpu")}
 KEYS_PER_OPTION = 12

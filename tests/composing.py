@@ -17,8 +17,8 @@ from hyperherd.errors import SweepError
 from hyperherd.overrides import place_overrides
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app
-from hyperherd.sweep.compose import Shortcut
-from hyperherd.sweep.validate import validate
+from hyperherd.sweep.validation.shortcut import Shortcut
+from hyperherd.sweep.validation.validate import validate
 
 NEWER = not hydra.__version__.startswith("1.3")
 

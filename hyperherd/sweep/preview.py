@@ -17,7 +17,7 @@ from hyperherd.sweep.reconcile import check_base, reconcile
 from hyperherd.sweep.resume import find_plan
 from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.validate import validate
+from hyperherd.sweep.validation.validate import validate
 
 
 @dataclass(frozen=True)

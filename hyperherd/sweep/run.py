@@ -40,7 +40,7 @@ from hyperherd.sweep.resume import find_plan
 from hyperherd.sweep.run_loop import Running
 from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.validate import validate
+from hyperherd.sweep.validation.validate import validate
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.signals import EXIT_CODES, noted_signals
 

@@ -12,7 +12,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from hyperherd.sweep import steps
+from hyperherd.sweep.validation import override_parts as steps
 
 __all__ = ["schemas"]
 pytestmark = [on_any_hydra, pytest.mark.usefixtures("schemas")]

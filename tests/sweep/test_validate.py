@@ -9,7 +9,7 @@ import pytest
 from composing import FILES, Counting, on_any_hydra, planned, schemas, write_app
 
 from hyperherd.errors import SweepError
-from hyperherd.sweep.validate import validate
+from hyperherd.sweep.validation.validate import validate
 
 __all__ = ["schemas"]
 pytestmark = [on_any_hydra, pytest.mark.usefixtures("schemas")]

@@ -15,8 +15,8 @@ from hyperherd.overrides import place_overrides
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.sweep.app import HydraApp, hydra_config
-from hyperherd.sweep.compose import Shortcut
-from hyperherd.sweep.template import JOB_ID, NO_COMPOSITION, Place
+from hyperherd.sweep.validation.shortcut import Shortcut
+from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, Place
 from hyperherd.trial.attempts import claimed_keys
 
 

@@ -1,6 +1,6 @@
 """Overrides taken apart: the choice of a config group, a step on one entry of the config, or neither.
 
-A step is only a candidate here: whether it stays inside one entry, :mod:`hyperherd.sweep.template` finds out.
+A step is only a candidate here: whether it stays inside one entry, :mod:`hyperherd.sweep.validation.template` finds out.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.references import Path
+from hyperherd.sweep.validation.interpolations import Path
 
 _NAME = r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*"
 _KEY = re.compile(_NAME, re.ASCII)

@@ -24,7 +24,7 @@ Why the answer is right. Hydra composes a job in four stages:
    through an interpolation. So no container below `hydra` may be one, and no step may touch what the few values
    that Hydra resolves there refer to, directly or by other interpolations.
 4. The directory is resolved. If all interpolations that this can reach are understood
-   (:mod:`hyperherd.sweep.references`), it is resolved by OmegaConf on the template after the steps it can reach; a
+   (:mod:`hyperherd.sweep.validation.interpolations`), it is resolved by OmegaConf on the template after the steps it can reach; a
    resolver of the user's own is not understood, for it may read anything.
 
 What is not of this form gets no answer.
@@ -37,9 +37,9 @@ from itertools import combinations
 
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.references import Path, has_interpolated_container, related
-from hyperherd.sweep.steps import Choice, Part, PartReader, Step
-from hyperherd.sweep.template import JOB_ID, NO_COMPOSITION, Place, Template
+from hyperherd.sweep.validation.interpolations import Path, has_interpolated_container, related
+from hyperherd.sweep.validation.override_parts import Choice, Part, PartReader, Step
+from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, Place, Template
 
 _KEPT = 256
 """Templates held at a time, about 0.2 MB each."""

@@ -1,4 +1,4 @@
-"""The config that trials with the same config groups start from; :mod:`hyperherd.sweep.compose` says why it will do.
+"""The config that trials with the same config groups start from; :mod:`hyperherd.sweep.validation.shortcut` says why it will do.
 
 Whatever is tried on it is taken back: between calls it is as Hydra composed it, but for what tells jobs apart.
 """
@@ -19,8 +19,8 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.sweep.app import HydraApp, hydra_config
-from hyperherd.sweep.references import Path, entry, plain_dict, references, related
-from hyperherd.sweep.steps import Part, Step
+from hyperherd.sweep.validation.interpolations import Path, entry, plain_dict, references, related
+from hyperherd.sweep.validation.override_parts import Part, Step
 
 JOB_ID = "{job-id}"
 """Stands for the id a launcher will give; a directory that depends on it cannot be known before."""
