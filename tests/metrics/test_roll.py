@@ -198,8 +198,8 @@ ROLL_AND_DIE = (
 from pathlib import Path
 from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.metrics.consolidate.roll import make_part
-from hyperherd.metrics.store import sorted_rows as stored
-from hyperherd.metrics.summary.running import of_rows as summing
+from hyperherd.metrics.store import sorted_rows
+from hyperherd.metrics.summary import of_rows
 
 for operation, folder in enumerate(sys.argv[2:]):
     child = os.fork()
@@ -352,9 +352,9 @@ def test_a_dead_process_that_nobody_has_buried_is_dead(tmp_path):
 MERGE_AND_TELL_PEAK = """
 import re, sys
 from pathlib import Path
-from hyperherd.metrics.store import sorted_rows as stored
 from hyperherd.metrics.consolidate.merge import merge
-stored.RUN = 1 << 15
+from hyperherd.metrics.store import sorted_rows
+sorted_rows.RUN = 1 << 15
 merge(Path(sys.argv[1]))
 print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """

@@ -223,10 +223,10 @@ def test_logging_imports_nothing_heavy(tmp_path):
         from pathlib import Path
         from hyperherd.metrics.consolidate import merge
         from hyperherd.metrics.store import reader
-        from hyperherd.metrics.summary.running import running as summary
+        from hyperherd.metrics.summary.running import RunningSummary
         from hyperherd.metrics.writer import MetricWriter
         MetricWriter(Path(sys.argv[1]), 0).log({"m": 1.0, "n": True}, 0)
-        running = summary.RunningSummary(Path(sys.argv[1]), {"metric": "m", "direction": "maximize"})
+        running = RunningSummary(Path(sys.argv[1]), {"metric": "m", "direction": "maximize"})
         running.refresh()
         assert running.objective["best"] == 1.0
         heavy = {"pyarrow", "numpy", "pandas", "hydra", "omegaconf", "torch"} & set(sys.modules)

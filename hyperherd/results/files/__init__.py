@@ -1,1 +1,1 @@
-"""TODO"""
+"""What lies on the disk, read and checked; nothing here knows a Trial."""

@@ -1,7 +1,7 @@
 """The pieces that pages are made of: headings, aligned tables, names with texts, blocks of text as it was.
 
-Every text that comes from a run must have been made inert (:mod:`hyperherd.results.text.format`) before it gets here; `block`
-does so itself.
+Every text that comes from a run must have been made inert (:mod:`hyperherd.results.text.format`) before it gets
+here; `block` does so itself.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Configurations, effects, failures, the best, differences: computed, not shown."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Rows and columns of trials as data: columns, formats, exports, SQL."""

@@ -1,1 +1,1 @@
-"""TODO"""
+"""Text for people: numbers, widths, control characters escaped."""

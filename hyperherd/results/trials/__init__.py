@@ -1,1 +1,1 @@
-"""TODO"""
+"""A trial and a collection of trials: settings, objective, filters, commands."""

@@ -311,7 +311,9 @@ class Trials(Sequence[Trial]):
         return sql(self, query)
 
     def export(self, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
-        """Write trials, metrics and a description of their columns into a folder; see :mod:`hyperherd.results.tables.archive`.
+        """Write trials, metrics and a description of their columns into a folder.
+
+        See :mod:`hyperherd.results.tables.archive`.
 
         Args:
             folder: made if it is missing; no file in it is ever overwritten.

@@ -1,6 +1,7 @@
 """Overrides taken apart: the choice of a config group, a step on one entry of the config, or neither.
 
-A step is only a candidate here: whether it stays inside one entry, :mod:`hyperherd.sweep.validation.template` finds out.
+A step is only a candidate here: whether it stays inside one entry is found out by
+:mod:`hyperherd.sweep.validation.template`.
 """
 
 from __future__ import annotations

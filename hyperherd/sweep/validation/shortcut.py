@@ -24,8 +24,8 @@ Why the answer is right. Hydra composes a job in four stages:
    through an interpolation. So no container below `hydra` may be one, and no step may touch what the few values
    that Hydra resolves there refer to, directly or by other interpolations.
 4. The directory is resolved. If all interpolations that this can reach are understood
-   (:mod:`hyperherd.sweep.validation.interpolations`), it is resolved by OmegaConf on the template after the steps it can reach; a
-   resolver of the user's own is not understood, for it may read anything.
+   (:mod:`hyperherd.sweep.validation.interpolations`), it is resolved by OmegaConf on the template after the steps it
+   can reach; a resolver of the user's own is not understood, for it may read anything.
 
 What is not of this form gets no answer.
 """

@@ -1,4 +1,6 @@
-"""The config that trials with the same config groups start from; :mod:`hyperherd.sweep.validation.shortcut` says why it will do.
+"""The config that trials with the same config groups start from.
+
+Why it will do is said in :mod:`hyperherd.sweep.validation.shortcut`.
 
 Whatever is tried on it is taken back: between calls it is as Hydra composed it, but for what tells jobs apart.
 """

@@ -61,7 +61,7 @@ def test_echarts_is_what_its_authors_published(name: str) -> None:
 
 def test_the_wheel_brings_all_of_it(tmp_path: Path) -> None:
     pytest.importorskip("hatchling", reason="hatchling is not installed")
-    root = Path(__file__).parents[2]
+    root = Path(__file__).parents[3]
     build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
     subprocess.run(build, cwd=root, check=True, capture_output=True)
     (wheel,) = tmp_path.glob("*.whl")
