@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.trial.ending import in_words
 
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
@@ -95,7 +96,7 @@ class HydraLauncher(TrialLauncher):
 
     def _given_up(self, block: list[JobHandle], error: Exception) -> Iterator[JobEnd]:
         """Yield the jobs that had started, and queue the others again; all end if none had, or it would never end."""
-        reason = f"{self.name} gave up: {type(error).__name__}: {error}"
+        reason = f"{self.name} gave up: {in_words(error)}"
         log.warning(reason)
         started = [handle for handle in block if self._has_started(handle.job)] or block
         self._waiting = [handle for handle in block if handle not in started] + self._waiting

@@ -19,7 +19,7 @@ from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import attempt_of_job
 from hyperherd.trial.context import find_place, run_in_context, variables
-from hyperherd.trial.ending import TrialFailed, describe
+from hyperherd.trial.ending import TrialFailed, in_words
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -57,8 +57,7 @@ class TrialTask:
             value = run_in_context(place, lambda: self._task_function(config), self._attempt)
         except Exception as error:
             if self._is_elsewhere and not _can_travel(error):
-                described = describe(error)
-                raise TrialFailed(f"{described.type}: {described.message}") from None
+                raise TrialFailed(in_words(error)) from None
             raise
         return value if not self._is_elsewhere or _can_travel(value) else None
 

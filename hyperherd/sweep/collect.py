@@ -18,6 +18,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.sweep.reconcile import standing_of
 from hyperherd.trial.attempts import next_attempt
+from hyperherd.trial.ending import in_words
 
 _REASONS_TO_END_IT = frozenset(
     {FailureCause.TIMEOUT, FailureCause.PREEMPTED, FailureCause.NODE_FAILURE, FailureCause.OOM}
@@ -166,7 +167,7 @@ def _event(event: str, handle: JobHandle) -> Event:
 def _raised(returned: JobReturn | None) -> str:
     """Return what a job raised before or around its trial, which so could not note it."""
     error = returned._return_value if returned is not None and returned.status is JobStatus.FAILED else None
-    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else ""
+    return in_words(error) if isinstance(error, BaseException) else ""
 
 
 def _made_up(end: JobEnd, standing: Standing) -> JobReturn:
