@@ -70,8 +70,9 @@ class HydraLauncher(TrialLauncher):
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """Let go of jobs that have not started; a block that runs cannot be reached."""
-        self._dropped += [handle for handle in self._waiting if handle in handles]
-        self._waiting = [handle for handle in self._waiting if handle not in handles]
+        numbers = {handle.job.number for handle in handles}
+        self._dropped += [handle for handle in self._waiting if handle.job.number in numbers]
+        self._waiting = [handle for handle in self._waiting if handle.job.number not in numbers]
 
     def _next_block(self) -> list[JobHandle]:
         first = self._waiting[0].job.number
@@ -99,6 +100,7 @@ class HydraLauncher(TrialLauncher):
         reason = f"{self.name} gave up: {in_words(error)}"
         log.warning(reason)
         started = [handle for handle in block if self._has_started(handle.job)] or block
-        self._waiting = [handle for handle in block if handle not in started] + self._waiting
+        numbers = {handle.job.number for handle in started}
+        self._waiting = [handle for handle in block if handle.job.number not in numbers] + self._waiting
         for handle in started:
             yield JobEnd(handle, reason=reason)

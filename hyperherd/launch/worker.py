@@ -6,6 +6,7 @@ import copy
 import functools
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,7 +53,7 @@ class TrialTask:
         hydra = HydraConfig.get()
         # Unresolved: an override may be an interpolation, and is looked up as it was written.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir))
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), hydra.job.num)
         try:
             value = run_in_context(place, lambda: self._task_function(config), self._attempt)
         except Exception as error:
@@ -69,7 +70,7 @@ class TrialTask:
         """
         hydra = HydraConfig.get()
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir))
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), hydra.job.num)
         os.environ.update(variables(place, _await_attempt(place.trial_dir)))
         return self._task_function(config)
 
@@ -125,7 +126,6 @@ def join_trial(
     """
     from hydra._internal.callbacks import Callbacks
     from hydra.core.utils import run_job
-    from hydra.types import HydraContext
     from omegaconf import open_dict
 
     sweep_dir = Path(os.environ[trial_log.WORKSPACE])
@@ -137,7 +137,7 @@ def join_trial(
         job.hydra.job.id = str(trial.number)
         job.hydra.output_subdir = None
     return run_job(
-        hydra_context=HydraContext(config_loader=hydra_context.config_loader, callbacks=Callbacks()),
+        hydra_context=replace(hydra_context, callbacks=Callbacks()),  # Hydra 1.4's has more fields
         task_function=task_function,
         config=job,
         job_dir_key="hydra.sweep.dir",

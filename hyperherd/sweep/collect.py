@@ -81,12 +81,11 @@ class Collector:
     def drop(self, numbers: Collection[int], reason: str) -> list[int]:
         """Note that those of these trials that were not handed over yet never will be, and return them."""
         waiting = self._trials.keys() - self._open.keys() - self.standings.keys()
-        dropped = sorted(waiting.intersection(numbers))
-        for number in dropped:
-            attempt = self.next_attempt(number)
+        attempts = {number: self.next_attempt(number) for number in sorted(waiting.intersection(numbers))}
+        self._events.write(Event("cancelled", *of, message=reason) for of in attempts.items())
+        for number, attempt in attempts.items():
             self.standings[number] = Standing(TrialState.CANCELLED, attempt, reason=reason)
-            self._events.write([Event("cancelled", number, attempt, message=reason)])
-        return dropped
+        return list(attempts)
 
     @property
     def unstarted(self) -> list[JobHandle]:

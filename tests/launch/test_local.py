@@ -257,6 +257,21 @@ def test_a_script_with_threads_is_not_forked(app: App) -> None:
     assert "trials cannot be forked, because the script runs threads (ticker)" in refused.stderr
 
 
+def test_a_pool_that_cannot_start_is_why_its_trials_did_not_run(app: App) -> None:
+    app.write("""
+        with lock: pass
+    """)
+    text = app.script.read_text().replace("@hydra.main", "import threading\nlock = threading.Lock()\n@hydra.main")
+    app.script.write_text(text.replace("if __name__ == '__main__':\n    main()", "main()"))
+    sweep = app.sweep(LOCAL, "width=0,1", "hydra.launcher.start_method=spawn", code=1)
+    reasons = {event.number: event.message or "" for event in read_events(sweep.dir) if event.event == "cancelled"}
+    assert sorted(reasons) == [0, 1]
+    for reason in reasons.values():
+        assert reason.startswith("herd_local could not go on: trials cannot be forked, because hydra.launcher.")
+        assert "cannot pickle '_thread.lock' object" in reason
+    assert "interrupted" not in sweep.done.stdout + sweep.done.stderr
+
+
 NAMED = {"first": "one", "second": "two"}
 OF_THE_SCRIPT = """
 class Net:
