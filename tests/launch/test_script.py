@@ -102,7 +102,8 @@ class Folder:
 
     def start(self, *arguments: str, text: str | None = None) -> Luggage:
         """Run Python with these arguments, and return what it packed."""
-        environment = {**os.environ, "PYTHONPATH": str(self.path)}
+        paths = os.pathsep.join([str(self.path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
+        environment = {**os.environ, "PYTHONPATH": paths}
         subprocess.run([sys.executable, *arguments], cwd=self.path, env=environment, input=text, text=True, check=True)
         packed: Luggage = pickle.loads((self.path / "packed").read_bytes())
         return packed
