@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import io
 import linecache
 import sys
 import threading
@@ -35,7 +36,7 @@ class Script:
 
     def show(self) -> None:
         """Let tracebacks and ``inspect.getsource`` show this text, whatever the file holds by now."""
-        lines = self.text.splitlines(keepends=True)
+        lines = io.StringIO(self.text).readlines()
         # Without a time it is never compared with the file.
         linecache.cache[self.file] = (len(self.text), None, lines, self.file)
 

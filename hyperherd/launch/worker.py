@@ -53,7 +53,7 @@ class TrialTask:
         hydra = HydraConfig.get()
         # Unresolved: an override may be an interpolation, and is looked up as it was written.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), hydra.job.num)
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
             value = run_in_context(place, lambda: self._task_function(config), self._attempt)
         except Exception as error:
@@ -70,7 +70,7 @@ class TrialTask:
         """
         hydra = HydraConfig.get()
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), hydra.job.num)
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         os.environ.update(variables(place, _await_attempt(place.trial_dir)))
         return self._task_function(config)
 
@@ -78,6 +78,11 @@ class TrialTask:
     def _is_elsewhere(self) -> bool:
         """Whether what it returns or raises has to be pickled on its way to the sweep."""
         return os.getpid() != self._sweep_pid
+
+
+def _likely_number(hydra: Any) -> int | None:
+    """Return how the launcher counts this job; None if it does not."""
+    return None if OmegaConf.is_missing(hydra.job, "num") else hydra.job.num
 
 
 def _await_attempt(trial_dir: Path) -> int:
