@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.trial.ending import in_words
 
 if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
@@ -69,8 +70,9 @@ class HydraLauncher(TrialLauncher):
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """Let go of jobs that have not started; a block that runs cannot be reached."""
-        self._dropped += [handle for handle in self._waiting if handle in handles]
-        self._waiting = [handle for handle in self._waiting if handle not in handles]
+        numbers = {handle.job.number for handle in handles}
+        self._dropped += [handle for handle in self._waiting if handle.job.number in numbers]
+        self._waiting = [handle for handle in self._waiting if handle.job.number not in numbers]
 
     def _next_block(self) -> list[JobHandle]:
         first = self._waiting[0].job.number
@@ -95,9 +97,10 @@ class HydraLauncher(TrialLauncher):
 
     def _given_up(self, block: list[JobHandle], error: Exception) -> Iterator[JobEnd]:
         """Yield the jobs that had started, and queue the others again; all end if none had, or it would never end."""
-        reason = f"{self.name} gave up: {type(error).__name__}: {error}"
+        reason = f"{self.name} gave up: {in_words(error)}"
         log.warning(reason)
         started = [handle for handle in block if self._has_started(handle.job)] or block
-        self._waiting = [handle for handle in block if handle not in started] + self._waiting
+        numbers = {handle.job.number for handle in started}
+        self._waiting = [handle for handle in block if handle.job.number not in numbers] + self._waiting
         for handle in started:
             yield JobEnd(handle, reason=reason)

@@ -10,7 +10,7 @@ import cloudpickle
 from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.records.states import TrialState
-from hyperherd.trial.ending import TrialFailed, describe, ending_of
+from hyperherd.trial.ending import TrialFailed, ending_of, in_words
 
 
 def failed(overrides: Sequence[str], error: BaseException) -> JobReturn:
@@ -41,9 +41,8 @@ def raised(returned: JobReturn) -> str:
     if returned.status is not JobStatus.FAILED:
         return ""
     error = returned._return_value
-    return str(error) if isinstance(error, TrialFailed) else f"{type(error).__name__}: {error}"
+    return str(error) if isinstance(error, TrialFailed) else in_words(error)
 
 
 def _as_failure(error: BaseException) -> TrialFailed:
-    described = describe(error)
-    return TrialFailed(f"{described.type}: {described.message}")
+    return TrialFailed(in_words(error))

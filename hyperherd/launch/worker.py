@@ -6,6 +6,7 @@ import copy
 import functools
 import os
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,7 @@ from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import attempt_of_job
 from hyperherd.trial.context import find_place, run_in_context, variables
-from hyperherd.trial.ending import TrialFailed, describe
+from hyperherd.trial.ending import TrialFailed, in_words
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -52,13 +53,12 @@ class TrialTask:
         hydra = HydraConfig.get()
         # Unresolved: an override may be an interpolation, and is looked up as it was written.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir))
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
             value = run_in_context(place, lambda: self._task_function(config), self._attempt)
         except Exception as error:
             if self._is_elsewhere and not _can_travel(error):
-                described = describe(error)
-                raise TrialFailed(f"{described.type}: {described.message}") from None
+                raise TrialFailed(in_words(error)) from None
             raise
         return value if not self._is_elsewhere or _can_travel(value) else None
 
@@ -70,7 +70,7 @@ class TrialTask:
         """
         hydra = HydraConfig.get()
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
-        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir))
+        place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         os.environ.update(variables(place, _await_attempt(place.trial_dir)))
         return self._task_function(config)
 
@@ -78,6 +78,11 @@ class TrialTask:
     def _is_elsewhere(self) -> bool:
         """Whether what it returns or raises has to be pickled on its way to the sweep."""
         return os.getpid() != self._sweep_pid
+
+
+def _likely_number(hydra: Any) -> int | None:
+    """Return how the launcher counts this job; None if it does not."""
+    return None if OmegaConf.is_missing(hydra.job, "num") else hydra.job.num
 
 
 def _await_attempt(trial_dir: Path) -> int:
@@ -126,7 +131,6 @@ def join_trial(
     """
     from hydra._internal.callbacks import Callbacks
     from hydra.core.utils import run_job
-    from hydra.types import HydraContext
     from omegaconf import open_dict
 
     sweep_dir = Path(os.environ[trial_log.WORKSPACE])
@@ -138,7 +142,7 @@ def join_trial(
         job.hydra.job.id = str(trial.number)
         job.hydra.output_subdir = None
     return run_job(
-        hydra_context=HydraContext(config_loader=hydra_context.config_loader, callbacks=Callbacks()),
+        hydra_context=replace(hydra_context, callbacks=Callbacks()),  # Hydra 1.4's has more fields
         task_function=task_function,
         config=job,
         job_dir_key="hydra.sweep.dir",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
@@ -94,12 +95,19 @@ def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
         raise FormatError(f"{path} is no list of trials: {error}") from None
 
 
-def find_planned(sweep_dir: Path, overrides: list[str]) -> PlannedTrial:
+def find_planned(sweep_dir: Path, overrides: list[str], likely: int | None = None) -> PlannedTrial:
     """Return the planned trial with these overrides.
+
+    Args:
+        sweep_dir: of the sweep.
+        overrides: of the trial.
+        likely: its number, unless the launcher counts in another way; with it only a few lines are read.
 
     Raises:
         SweepError: the sweep has no such trial.
     """
+    if likely is not None and (trial := _find_number(sweep_dir, likely)) and trial.overrides == tuple(overrides):
+        return trial
     needle = f'"overrides": {dumps(overrides)}'
     found = _find_line(sweep_dir, needle, lambda trial: trial.overrides == tuple(overrides))
     if found is None:
@@ -113,10 +121,43 @@ def find_planned_number(sweep_dir: Path, number: int) -> PlannedTrial:
     Raises:
         SweepError: the sweep has no such trial.
     """
-    found = _find_line(sweep_dir, f'"number": {number},', lambda trial: trial.number == number)
+    found = _find_number(sweep_dir, number)
+    if found is None:
+        found = _find_line(sweep_dir, f'"number": {number},', lambda trial: trial.number == number)
     if found is None:
         raise SweepError(f"{sweep_dir} plans no trial {number}")
     return found
+
+
+def _find_number(sweep_dir: Path, number: int) -> PlannedTrial | None:
+    """Return the trial with this number, if it is where the order of numbers has it; every job of thousands looks.
+
+    The line is searched for by halving: what begins before `low` has smaller numbers, from `high` on greater ones.
+    """
+    with open(SweepPaths(sweep_dir).trials, "rb") as stream:
+        low, high = 0, stream.seek(0, os.SEEK_END)
+        while low < high:
+            middle = (low + high) // 2
+            stream.seek(max(middle - 1, 0))
+            if middle:
+                stream.readline()
+            start, line = stream.tell(), stream.readline()
+            raw = _json_object(line)
+            if start < high and raw.get("number") == number:
+                return PlannedTrial.from_json(raw)
+            if start < high and raw.get("number", number) < number:
+                low = stream.tell()
+            else:
+                high = middle
+    return None
+
+
+def _json_object(line: bytes) -> dict[str, Any]:
+    try:
+        raw = json.loads(line)
+    except ValueError:
+        return {}
+    return raw if isinstance(raw, dict) else {}
 
 
 def _find_line(sweep_dir: Path, needle: str, wanted: Callable[[PlannedTrial], bool]) -> PlannedTrial | None:

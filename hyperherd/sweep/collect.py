@@ -18,6 +18,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.sweep.reconcile import standing_of
 from hyperherd.trial.attempts import next_attempt
+from hyperherd.trial.ending import in_words
 
 _REASONS_TO_END_IT = frozenset(
     {FailureCause.TIMEOUT, FailureCause.PREEMPTED, FailureCause.NODE_FAILURE, FailureCause.OOM}
@@ -80,12 +81,11 @@ class Collector:
     def drop(self, numbers: Collection[int], reason: str) -> list[int]:
         """Note that those of these trials that were not handed over yet never will be, and return them."""
         waiting = self._trials.keys() - self._open.keys() - self.standings.keys()
-        dropped = sorted(waiting.intersection(numbers))
-        for number in dropped:
-            attempt = self.next_attempt(number)
+        attempts = {number: self.next_attempt(number) for number in sorted(waiting.intersection(numbers))}
+        self._events.write(Event("cancelled", *of, message=reason) for of in attempts.items())
+        for number, attempt in attempts.items():
             self.standings[number] = Standing(TrialState.CANCELLED, attempt, reason=reason)
-            self._events.write([Event("cancelled", number, attempt, message=reason)])
-        return dropped
+        return list(attempts)
 
     @property
     def unstarted(self) -> list[JobHandle]:
@@ -166,7 +166,7 @@ def _event(event: str, handle: JobHandle) -> Event:
 def _raised(returned: JobReturn | None) -> str:
     """Return what a job raised before or around its trial, which so could not note it."""
     error = returned._return_value if returned is not None and returned.status is JobStatus.FAILED else None
-    return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else ""
+    return in_words(error) if isinstance(error, BaseException) else ""
 
 
 def _made_up(end: JobEnd, standing: Standing) -> JobReturn:

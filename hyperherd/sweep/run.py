@@ -131,7 +131,7 @@ def _run(
         except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the books are closed all the same
             app.restore_logging()
             is_queued = launcher.has_queue and bool(collector.open)
-            collector.close("the sweep was interrupted")
+            collector.close(collector.stopping or "the sweep was interrupted")
             tell_end(sweep_dir)
             if is_queued:
                 tell_detached(sweep_dir, launcher.name)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
-from hyperherd.errors import SweepError
+from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.inert import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.failure_policy import Judge
+from hyperherd.trial.ending import in_words
 
 log = logging.getLogger("hyperherd")
 
@@ -62,7 +63,10 @@ class Running:
                 self._take_ends(of=set(part) if len(part) < len(numbers) else None)
             if self._collector.open:
                 self._take_ends()  # of those in a queue that a canary did not wait for
-        except BaseException:  # Ctrl-C, SIGTERM, a refusal: what runs is told to end, and heard out
+        except BaseException as error:  # Ctrl-C, SIGTERM, a refusal: what runs is told to end, and heard out
+            if isinstance(error, Exception) and not self._collector.stopping:
+                said = str(error) if isinstance(error, HyperherdError) else in_words(error)
+                self._collector.stopping = f"{self._launcher.name} could not go on: {said}"
             if not self._launcher.has_queue:
                 self._launcher.cancel(self._collector.open)
                 for end in self._ends():

@@ -11,7 +11,7 @@ from pathlib import Path
 from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import create, read_json
-from hyperherd.records.fold import Observer, fold, process_started
+from hyperherd.records.fold import Observer, Standing, fold, process_started
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
 
@@ -45,12 +45,14 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         AttemptTaken: the trial is running or done, or someone claimed this attempt first; nothing was touched.
     """
     following = next_attempt(trial_dir)
-    is_requeued = _is_requeued(trial_dir, following - 1)
+    standing = None
+    if following and TrialPaths(trial_dir).trial.exists():
+        standing = fold(TrialRecord.read(trial_dir), (), Observer())
+    is_requeued = _is_requeued(trial_dir, following - 1, standing)
     if meant is not None and meant < following and not is_requeued:
         raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} has been run by another job")
     attempt = max(following, meant or 0)
-    if following and TrialPaths(trial_dir).trial.exists():
-        standing = fold(TrialRecord.read(trial_dir), (), Observer())
+    if standing is not None:
         # Who was told which attempt it is was told so by a sweep or a scheduler that saw the one before it end.
         is_running = standing.state is TrialState.RUNNING and meant is None and not is_requeued
         if standing.state.done or is_running:
@@ -69,14 +71,21 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
     return attempt
 
 
-def _is_requeued(trial_dir: Path, last: int) -> bool:
-    """Return whether the last attempt was made by the scheduler's job that this process runs in, before its restart."""
+def _is_requeued(trial_dir: Path, last: int, standing: Standing | None) -> bool:
+    """Return whether the last attempt was made by the scheduler's job that this process runs in, before its restart.
+
+    Where restarts are not counted, as inside ``bsub -Is``, all sweeps of a session run in one job: an attempt that has
+    ended by itself, or still runs, was not cut off by a restart.
+    """
     job = scheduler_job()
     with suppress(OSError, FormatError):
         claim = read_json(TrialPaths(trial_dir).attempts / str(last))
         restart = scheduler_restart()
-        same = job is not None and claim.get("job_id") == job
-        return same and (restart is None or claim.get("restart") != restart)
+        if job is None or claim.get("job_id") != job:
+            return False
+        if restart is None:
+            return standing is None or standing.state in (TrialState.STALLED, TrialState.LOST)
+        return bool(claim.get("restart") != restart)
     return False
 
 

@@ -129,13 +129,13 @@ def _raise(record: TrialRecord, error: BaseException | None, signals: list[int])
     raise TrialFailed(f"{record.error.type}: {record.error.message}") from None
 
 
-def find_place(sweep_dir: Path, overrides: list[str], trial_dir: Path) -> TrialPlace:
+def find_place(sweep_dir: Path, overrides: list[str], trial_dir: Path, likely: int | None = None) -> TrialPlace:
     """Return the trial of the sweep in `sweep_dir` that the job with these overrides is to run in `trial_dir`.
 
-    A job knows its overrides under every launcher, while its number depends on how the launcher counts.
+    A job knows its overrides under every launcher, while its number (`likely`) depends on how the launcher counts.
     """
     return TrialPlace(
-        trial=find_planned(sweep_dir, overrides),
+        trial=find_planned(sweep_dir, overrides, likely),
         sweep=SweepRecord.read(sweep_dir),
         sweep_dir=sweep_dir,
         trial_dir=trial_dir,

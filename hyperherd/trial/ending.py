@@ -79,6 +79,11 @@ def describe(error: BaseException) -> TrialError:
     return TrialError(type(error).__name__, _message(error), text)
 
 
+def in_words(error: BaseException) -> str:
+    """Return the type and the message of `error`, whose class may be the user's: its ``__str__`` may raise anything."""
+    return f"{type(error).__name__}: {_message(error)}"
+
+
 def _ours(module: object) -> bool:
     return isinstance(module, str) and module.split(".")[0] == "hyperherd"
 

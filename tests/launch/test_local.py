@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -14,10 +15,12 @@ from typing import Any
 import pytest
 from conftest import App, Sweep
 
+from hyperherd import load
 from hyperherd.paths import TrialPaths
 from hyperherd.records.events import read_events
 
 LOCAL = "hydra/launcher=herd_local"
+STOP = "hydra.sweeper.stop_after_same_error=2"
 SLEEPY = """
     from pathlib import Path
     import signal, subprocess
@@ -252,6 +255,63 @@ def test_a_script_with_threads_is_not_forked(app: App) -> None:
     refused = app.run("-m", "hydra/sweeper=herd", LOCAL, "width=0,1", "hydra.launcher.start_method=fork")
     assert refused.returncode == 1
     assert "trials cannot be forked, because the script runs threads (ticker)" in refused.stderr
+
+
+def test_a_pool_that_cannot_start_is_why_its_trials_did_not_run(app: App) -> None:
+    app.write("""
+        with lock: pass
+    """)
+    text = app.script.read_text().replace("@hydra.main", "import threading\nlock = threading.Lock()\n@hydra.main")
+    app.script.write_text(text.replace("if __name__ == '__main__':\n    main()", "main()"))
+    sweep = app.sweep(LOCAL, "width=0,1", "hydra.launcher.start_method=spawn", code=1)
+    reasons = {event.number: event.message or "" for event in read_events(sweep.dir) if event.event == "cancelled"}
+    assert sorted(reasons) == [0, 1]
+    for reason in reasons.values():
+        assert reason.startswith("herd_local could not go on: trials cannot be forked, because hydra.launcher.")
+        assert "cannot pickle '_thread.lock' object" in reason
+    assert "interrupted" not in sweep.done.stdout + sweep.done.stderr
+
+
+NAMED = {"first": "one", "second": "two"}
+OF_THE_SCRIPT = """
+class Net:
+    def __init__(self, depth): self.depth = depth
+def first(): raise ValueError("one")
+def second(): raise ValueError("two")
+OmegaConf.register_new_resolver("twice", lambda value: 2 * value)
+"""
+
+
+def test_a_trial_that_is_not_forked_has_what_the_script_defines(app: App) -> None:
+    body = """
+        net = hydra.utils.instantiate(cfg.net)
+        assert type(net) is Net and net.depth == 8
+        {0: bool, 1: first, 2: first, 3: second}[cfg.width]()
+        return net
+    """
+    app.write(body, config="width: 0\nnet: {_target_: __main__.Net, depth: '${twice:4}'}\n")
+    app.script = app.script.rename(app.folder / "an-app.py")
+    app.script.write_text(app.script.read_text().replace("@hydra.main", OF_THE_SCRIPT + "@hydra.main"))
+    sweep = app.sweep(LOCAL, "width=0,1,2,3", "hydra.launcher.start_method=spawn", code=1)
+    assert sweep.states == {0: "completed", 1: "failed", 2: "failed", 3: "failed"}
+    lines = app.script.read_text().splitlines()
+    place = {name: lines.index(f'def {name}(): raise ValueError("{text}")') + 1 for name, text in NAMED.items()}
+    assert {group.where: [trial.number for trial in group.trials] for group in load(sweep.dir).failures().groups} == {
+        f"an-app.py:{place['first']} in first": [1, 2],
+        f"an-app.py:{place['second']} in second": [3],
+    }
+
+
+def test_the_same_error_of_trials_that_are_not_forked_stops_the_sweep(app: App) -> None:
+    app.write("""
+        if cfg.width < 3: raise ValueError(f"width {cfg.width}")
+        raise ValueError("width 3 or more")
+    """)
+    app.script.write_text(THREAD + app.script.read_text())
+    sweep = app.sweep(LOCAL, "width=3,0,1,4", "hydra.launcher.max_parallel=1", STOP, code=1)
+    assert "2 trials died of the same error" in sweep.done.stdout
+    assert re.search(r"same_error\): ValueError at File .*app\.py., line \d+, in main", sweep.done.stdout)
+    assert len(sweep.records) == 3
 
 
 def test_an_openmp_team_of_the_script_does_not_hang_its_trials(app: App) -> None:

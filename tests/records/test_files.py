@@ -73,6 +73,39 @@ def test_a_trial_is_found_by_its_overrides_and_by_its_number(tmp_path: Path) -> 
         find_planned(tmp_path, ["lr=1"])
 
 
+@pytest.mark.parametrize("size", [0, 1, 2, 3, 50])
+def test_a_number_finds_each_trial_of_a_plan_and_is_only_a_hint(tmp_path: Path, size: int) -> None:
+    numbers = [index * 2 + index % 3 for index in range(size)]
+    trials = [PlannedTrial(number, f"k{number}", "n" * (number % 7), (f"lr={number}",), {}) for number in numbers]
+    write_planned(tmp_path, trials)
+    for trial in trials:
+        assert find_planned_number(tmp_path, trial.number) == trial
+        for likely in (trial.number, trial.number + 1, -1, 1000):
+            assert find_planned(tmp_path, [f"lr={trial.number}"], likely) == trial
+    for absent in {*range(-1, size * 2 + 5)} - {*numbers}:
+        with pytest.raises(SweepError, match=f"no trial {absent}"):
+            find_planned_number(tmp_path, absent)
+
+
+def test_a_plan_in_another_order_is_read_to_its_end(tmp_path: Path) -> None:
+    trials = [PlannedTrial(number, f"k{number}", "n", (f"lr={number}",), {}) for number in (5, 0, 9, 2, 7)]
+    write_planned(tmp_path, trials)
+    assert [find_planned_number(tmp_path, trial.number) for trial in trials] == trials
+
+
+@pytest.mark.skipif(not Path("/proc/self/io").exists(), reason="Linux counts what a process has read")
+def test_a_job_reads_a_few_lines_of_a_long_plan(tmp_path: Path) -> None:
+    trials = [PlannedTrial(number, f"k{number}", "n" * 200, (f"lr={number}",), {}) for number in range(4000)]
+    write_planned(tmp_path, trials)
+    before = bytes_read()
+    assert find_planned(tmp_path, ["lr=3999"], 3999) == trials[3999]
+    assert bytes_read() - before < 300_000 < (tmp_path / ".hyperherd" / "trials.jsonl").stat().st_size / 3
+
+
+def bytes_read() -> int:
+    return int(Path("/proc/self/io").read_text().split()[1])
+
+
 def test_events_of_several_writers_come_in_the_order_of_their_time(tmp_path: Path) -> None:
     EventLog(tmp_path).write([Event("submitted", 1, 0, time=2.0)])
     EventLog(tmp_path).write([Event("submitting", 1, 0, time=1.0), Event("lost", 1, 0, time=3.0, message="gone")])

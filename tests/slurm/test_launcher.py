@@ -282,6 +282,16 @@ def test_a_module_beside_the_script_and_a_config_that_does_not_compose(app: App,
     assert "HERD_IS_NOT_SET" in failed.done.stdout
 
 
+def test_a_job_has_what_the_script_defines_and_its_lines(app: App, slurm: Slurm) -> None:
+    app.write("assert type(hydra.utils.instantiate({'_target_': '__main__.Net'})) is Net\nraise ValueError('boom')")
+    app.script.write_text(app.script.read_text().replace("@hydra.main", "class Net: pass\n@hydra.main"))
+    sweep = app.sweep(SLURM, QUICK, "width=1", code=1)
+    line = app.script.read_text().splitlines().index("    raise ValueError('boom')") + 1
+    error = sweep.records[0].error
+    assert error is not None
+    assert f'app.py", line {line}, in main\n    raise ValueError(' in error.traceback
+
+
 def test_what_cannot_be_is_said_before_anything_runs(app: App, slurm: Slurm, tmp_path: Path) -> None:
     def refusal(*arguments: str, **environment: str) -> str:
         done = app.run("-m", "hydra/sweeper=herd", SLURM, "hydra.sweep.dir=s", "width=0,1", *arguments, **environment)

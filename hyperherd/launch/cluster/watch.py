@@ -25,6 +25,7 @@ from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent
 from hyperherd.launch.cluster.work import returned_path
 from hyperherd.launch.returned import raised
 from hyperherd.records.states import FailureCause
+from hyperherd.trial.ending import in_words
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -186,7 +187,7 @@ def _told(watched: _Watched) -> JobEnd:
     except FileNotFoundError:
         return JobEnd(watched.handle, None, _with_log(_error(watched.paths), watched.paths), FailureCause.EXCEPTION)
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
-        return JobEnd(watched.handle, None, f"what it returned cannot be unpickled: {type(error).__name__}: {error}")
+        return JobEnd(watched.handle, None, f"what it returned cannot be unpickled: {in_words(error)}")
     reason = raised(returned)
     return JobEnd(watched.handle, returned, reason, FailureCause.EXCEPTION if reason else None)
 

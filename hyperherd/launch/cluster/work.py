@@ -32,7 +32,7 @@ from hyperherd.launch.returned import failed, pickled, raised
 from hyperherd.launch.worker import TrialTask
 from hyperherd.records.files import replace_bytes
 from hyperherd.records.states import FailureCause
-from hyperherd.trial.ending import Evicted, TrialFailed
+from hyperherd.trial.ending import Evicted, TrialFailed, in_words
 from hyperherd.trial.signals import EXIT_CODES, Terminated, noted_signals
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Work:
             content = pickle.dumps(Luggage.pack(self))
         except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
             raise SweepError(
-                f"the task function cannot be sent to jobs, since it cannot be pickled: {type(error).__name__}: {error}"
+                f"the task function cannot be sent to jobs, since it cannot be pickled: {in_words(error)}"
             ) from None
         path = folder / f"work-{hashlib.sha256(content).hexdigest()[:16]}.pkl"
         if not path.exists():

@@ -13,6 +13,7 @@ from hyperherd.launch.base import JobEnd, JobHandle
 from hyperherd.launch.local.messages import Asked, Ended, read_report
 from hyperherd.launch.returned import raised
 from hyperherd.records.states import FailureCause
+from hyperherd.trial.ending import in_words
 
 
 def job_end(handle: JobHandle, ended: Ended, timeout_min: float | None) -> JobEnd:
@@ -42,7 +43,7 @@ def _returned(pickled: bytes | None) -> tuple[JobReturn | None, str]:
     try:
         found: Any = pickle.loads(pickled)
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
-        return None, f"what it returned cannot be unpickled: {type(error).__name__}: {error}"
+        return None, f"what it returned cannot be unpickled: {in_words(error)}"
     return found, ""
 
 

@@ -117,12 +117,16 @@ def append(report: IO[bytes], record: Said | Returned) -> None:
 
 
 def read_report(data: bytes) -> Report:
-    """Return what a trial left; a last record that was cut short counts as never written."""
+    """Return what a trial left; a last record that was cut short counts as never written.
+
+    A spawned trial that died before it took its job from the report has left that, which is not a record.
+    """
     report = Report()
     for record in _records(data):
         if isinstance(record, Returned):
             return Report(report.said, record.pickled)
-        report.said.append(record)
+        if isinstance(record, Said):
+            report.said.append(record)
     return report
 
 

@@ -9,8 +9,11 @@ import sys
 from hyperherd.errors import SweepError
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.cpu import VARIABLES, ThreadLimit
+from hyperherd.launch.local.messages import Returned, append
 from hyperherd.launch.local.trial import Work, finish, run_trial, settle
 from hyperherd.launch.luggage import Luggage
+from hyperherd.launch.returned import failed, pickled
+from hyperherd.trial.ending import in_words
 
 
 def pack(work: Work, reason: str) -> bytes:
@@ -24,7 +27,7 @@ def pack(work: Work, reason: str) -> bytes:
     except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
         raise SweepError(
             f"trials cannot be forked, because {reason}; nor started afresh, because the task function cannot be "
-            f"pickled: {type(error).__name__}: {error}"
+            f"pickled: {in_words(error)}"
         ) from None
     return pickle.dumps((work.shows_output, luggage))
 
@@ -37,12 +40,16 @@ def main() -> None:
     shows_output, luggage = pickle.loads(_content(work_file))
     job, server = pickle.loads(_content(report_file))
     settle(HELD, server, shows_output=shows_output)
-    work: Work = luggage.unpack()
-    ThreadLimit(int(os.environ[VARIABLES[0]])).apply()
     with os.fdopen(report_file, "r+b") as report:
         report.truncate(0)
         report.seek(0)
-        run_trial(work, Composer(work.context.config_loader, work.config), job, report)
+        try:
+            work: Work = luggage.unpack()
+        except BaseException as error:  # noqa: BLE001 - the boundary of a process, in which the user's script is imported
+            append(report, Returned(pickled(failed(job.overrides, error))))
+        else:
+            ThreadLimit(int(os.environ[VARIABLES[0]])).apply()
+            run_trial(work, Composer(work.context.config_loader, work.config), job, report)
     finish()
 
 
