@@ -8,7 +8,7 @@ venv=${VENV:-$root/.venv-test}
 
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-"$venv/bin/pip" install --quiet -c "$root/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
+"$venv/bin/pip" install --quiet -c "$root/tests/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
 
 cd "$root"
 # Two at once: most tests wait for processes. A file's tests stay together, so that they share a cluster or a browser.

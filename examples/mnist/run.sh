@@ -7,7 +7,7 @@ root=$(cd "$here/../.." && pwd)
 venv=${VENV:-$root/.venv}
 
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check -c "$root/constraints.txt" "torch>=2.2" "$root[lightning,transformers]"
+"$venv/bin/pip" install --quiet --disable-pip-version-check -c "$root/tests/constraints.txt" "torch>=2.2" "$root[lightning,transformers]"
 
 cd "$here"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
