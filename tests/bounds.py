@@ -29,9 +29,7 @@ def project() -> dict[str, Any]:
 def requirements(*extras: str) -> list[str]:
     """Return what the distribution and some of its extras require."""
     found = project()
-    return [
-        line for lines in (found["dependencies"], *map(found["optional-dependencies"].get, extras)) for line in lines
-    ]
+    return list(found["dependencies"]) + [line for extra in extras for line in found["optional-dependencies"][extra]]
 
 
 def oldest(required: Iterable[str]) -> list[str]:
