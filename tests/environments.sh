@@ -29,8 +29,8 @@ interpreter() {
     return 1
 }
 
-# Make the environment $1 of Python $2 and install the rest of the arguments.
-make() {
+# Create the environment $1 with the interpreter $2, unless it is there, and install the other arguments.
+create() {
     local name=$1 python=$2
     shift 2
     PYTHON=$python bash tests/install.sh "$work/$name" "$@" > "$work/$name.log" 2>&1 || { cat "$work/$name.log"; return 1; }
@@ -44,7 +44,9 @@ check() {
 }
 
 other_python() {
-    make "$1" "$(interpreter "$1")" --editable ".[plot,sql]" --group test
+    local python
+    python=$(interpreter "$1")
+    create "$1" "$python" --editable ".[plot,sql]" --group test
     check "$1" "${library[@]}"
 }
 
@@ -52,21 +54,22 @@ oldest() {
     local python
     python=$(interpreter 3.10)
     python3 tests/bounds.py oldest plot sql pandas > "$work/oldest.txt"
-    make oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas]" --group test
+    create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas]" --group test
     check oldest "${library[@]}"
 }
 
 # The CPU build of torch is for one Python; all that is older than today's there are the trainers.
 trainers() {
     python3 tests/bounds.py oldest lightning transformers > "$work/trainers.txt"
-    make trainers python3 -c tests/constraints.txt -c "$work/trainers.txt" torch --editable ".[lightning,transformers]" --group test
+    create trainers python3 -c tests/constraints.txt -c "$work/trainers.txt" torch --editable ".[lightning,transformers]" --group test
     check trainers tests/callbacks
 }
 
 next() {
     python3 tests/bounds.py without hydra-core plot sql > "$work/next.txt"
-    make next python3 --pre "hydra-core>=1.4.0rc1,<1.5" -r "$work/next.txt" --group test
-    make next python3 --no-deps --editable .
+    create next python3 --pre "hydra-core>=1.4.0rc1,<1.5"  # by itself: --pre is for everything that a command names
+    create next python3 -r "$work/next.txt" --group test
+    create next python3 --no-deps --editable .  # which wants hydra-core below 1.4
     "$work/next/bin/python" -c "import hydra; assert hydra.__version__.startswith('1.4'), hydra.__version__"
     check next "${hydra[@]}"
 }
