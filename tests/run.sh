@@ -6,10 +6,10 @@ set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=${VENV:-$root/.venv-test}
 
-[ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
-"$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
-"$venv/bin/pip" install --quiet -c "$root/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
+echo "== 1 of 2: everything that the tests need; 2 GB, the first time about 4 minutes"
+bash "$root/tests/install.sh" "$venv" -c "$root/tests/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
 
+echo "== 2 of 2: the tests; about 6 minutes on two quiet cores"
 cd "$root"
 # Two at once: most tests wait for processes. A file's tests stay together, so that they share a cluster or a browser.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile "$@"

@@ -23,6 +23,10 @@ from hyperherd import checkpoint, log_result
 
 # Loading images that are in memory already needs no further processes.
 warnings.filterwarnings("ignore", ".*does not have many workers")
+# Every trial of a sweep is a training of its own, also where Slurm is installed.
+warnings.filterwarnings("ignore", "The `srun` command is available on your system but is not used")
+# Lightning 2.6 asks PyTorch in a way that PyTorch has given up; nothing to be done here.
+warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="config")

@@ -15,17 +15,19 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import LearningRateFinder
-from pytorch_lightning.loggers.logger import DummyLogger
-from pytorch_lightning.tuner import Tuner
-from torch.utils.data import DataLoader
 
 from hyperherd.metrics.store.reader import read_metrics
 from hyperherd.trial import log as trial_log
 from hyperherd_callbacks import lightning
-from hyperherd_callbacks.lightning import HyperHerdStreamCallback
+
+pl = pytest.importorskip("pytorch_lightning")
+import torch  # noqa: E402
+from pytorch_lightning.callbacks import LearningRateFinder  # noqa: E402
+from pytorch_lightning.loggers.logger import DummyLogger  # noqa: E402
+from pytorch_lightning.tuner import Tuner  # noqa: E402
+from torch.utils.data import DataLoader  # noqa: E402
+
+from hyperherd_callbacks.lightning import HyperHerdStreamCallback  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:.*does not have many workers"),

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
 from hyperherd_callbacks import transformers
-from hyperherd_callbacks.transformers import HyperHerdStreamCallback
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("transformers")
+from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments  # noqa: E402
+
+from hyperherd_callbacks.transformers import HyperHerdStreamCallback  # noqa: E402
 
 Kept = dict[str, list[tuple[int, float]]]
 EXAMPLES = [{"x": torch.tensor([float(i)]), "labels": torch.tensor(2.0 * i)} for i in range(8)]

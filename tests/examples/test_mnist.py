@@ -20,6 +20,9 @@ import hyperherd
 from hyperherd.metrics.store.reader import read_final, read_metrics
 from hyperherd.records.trial import TrialRecord
 
+pytest.importorskip("pytorch_lightning")
+pytest.importorskip("transformers")
+
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mnist"
 
 
@@ -41,6 +44,7 @@ def run(folder: Path, script: str, *overrides: str) -> str:
     process = start(folder, script, *overrides)
     told, complained = process.communicate(timeout=240)
     assert process.returncode == 0, told + complained
+    assert "site-packages" not in complained, "a library warns"
     return told
 
 

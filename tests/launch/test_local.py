@@ -224,6 +224,19 @@ def test_threads(app: App) -> None:
     assert {(trial["OMP_NUM_THREADS"], trial["MKL_NUM_THREADS"]) for trial in seen} == {("3", "3")}
 
 
+def test_threads_bind_libraries_that_the_script_had_loaded(app: App) -> None:
+    app.write("""
+        from threadpoolctl import threadpool_info
+        print("pools", [pool["num_threads"] for pool in threadpool_info() if pool["internal_api"] == "openblas"])
+    """)
+    app.script.write_text("import numpy, threadpoolctl\n" + app.script.read_text())
+    threads = {"OMP_NUM_THREADS": "", "OPENBLAS_NUM_THREADS": "2"}
+    alone = app.run(**threads)
+    assert "pools [2]" in alone.stdout
+    sweep = app.sweep(LOCAL, "lr=1", "hydra.launcher.threads=1", **threads)
+    assert TrialPaths(sweep.dir / "0").log(0, "out").read_text().splitlines()[0] == "pools [1]"
+
+
 def test_more_gpus_than_there_are_is_an_error_before_anything_runs(app: App) -> None:
     done = app.run(
         "-m", "hydra/sweeper=herd", LOCAL, "lr=1,2", "hydra.launcher.gpus_per_trial=3", CUDA_VISIBLE_DEVICES="0,1"

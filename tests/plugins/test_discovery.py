@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import zipfile
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from conftest import App
@@ -40,6 +42,18 @@ def test_discovery_finds_us_and_loads_nothing_heavy() -> None:
     assert not HEAVY & set(told["modules"])
     ours = {name for name in told["modules"] if name.split(".")[0] == "hyperherd"}
     assert ours == {"hyperherd", "hyperherd.launch", "hyperherd.launch.plugin", "hyperherd.paths", "hyperherd.schemas"}
+
+
+def test_every_plugin_has_its_entry_point() -> None:
+    """Hydra 1.4 finds plugins by these; the scan of the namespace package is deprecated there."""
+    scanned = set()
+    for module in (ROOT / "hydra_plugins" / "hyperherd").glob("*.py"):
+        classes = re.findall(r"^class (Herd\w+)", module.read_text(), re.MULTILINE)
+        scanned |= {f"hydra_plugins.hyperherd.{module.stem}:{name}" for name in classes}
+    found = entry_points(group="hydra.plugins")
+    assert len(scanned) == 5
+    assert scanned == {point.value for point in found if point.value.startswith("hydra_plugins.hyperherd.")}
+    assert all(isinstance(point.load(), type) for point in found)
 
 
 def test_an_app_that_does_not_use_us_sees_nothing_of_us(app: App) -> None:

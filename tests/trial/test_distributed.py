@@ -11,5 +11,6 @@ from ranks import LIGHTNING, TORCHRUN, assert_ranks_started_once
 @pytest.mark.parametrize("launcher", ["basic", "herd_local"])
 @pytest.mark.parametrize("body", [pytest.param(LIGHTNING, id="Lightning"), pytest.param(TORCHRUN, id="torchrun")])
 def test_two_trials_of_two_ranks(app: App, body: str, launcher: str) -> None:
+    pytest.importorskip("pytorch_lightning")
     app.write(body)
     assert_ranks_started_once(app, app.sweep("lr=0.1,0.2", f"hydra/launcher={launcher}", OMP_NUM_THREADS="1"))

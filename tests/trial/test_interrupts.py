@@ -29,6 +29,7 @@ LIGHTNING = """
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_lightning_cannot_make_an_interrupted_trial_look_finished(app: App, number: signal.Signals, code: int) -> None:
+    pytest.importorskip("pytorch_lightning")
     app.write(LIGHTNING)
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1,2", OMP_NUM_THREADS="1")
     wait_for(process, "STARTED")

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
-from typing import Any
+
+from threadpoolctl import ThreadpoolController
 
 VARIABLES = (
     "OMP_NUM_THREADS",
@@ -48,7 +48,8 @@ class ThreadLimit:
     def __init__(self, threads: int) -> None:
         self.environment = dict.fromkeys(VARIABLES, str(threads))
         self._threads = threads
-        self._libraries = _libraries()
+        # What numpy brings, or came with it; without it nothing is loaded that has a pool, and the listing takes time.
+        self._libraries = ThreadpoolController() if "numpy" in sys.modules else None
 
     def apply(self) -> None:
         """Limit the libraries that this process inherited; the environment is up to whoever starts it."""
@@ -56,16 +57,6 @@ class ThreadLimit:
             self._libraries.limit(limits=self._threads)
         if "torch" in sys.modules:
             sys.modules["torch"].set_num_threads(self._threads)
-
-
-def _libraries() -> Any:
-    """Return threadpoolctl's view of the loaded libraries; None if there can be none, or nothing to see them with."""
-    if "numpy" not in sys.modules:
-        return None
-    try:
-        return import_module("threadpoolctl").ThreadpoolController()
-    except ImportError:
-        return None
 
 
 def end_openmp_team() -> bool:

@@ -24,6 +24,7 @@ from hyperherd.results.trials.trial import Trial
 from hyperherd.space.values import identity as identity_of
 
 if TYPE_CHECKING:
+    import pandas
     import pyarrow
 
 USUAL_KEYS = ("seed", "*.seed")
@@ -166,9 +167,15 @@ class Groups(Sequence[Group]):
 
         return group_table(self)
 
-    def to_pandas(self) -> Any:
-        """Return :meth:`table` as a pandas data frame; needs pandas."""
-        return self.table().to_pandas()
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return :meth:`table` as a pandas data frame.
+
+        Raises:
+            ResultsError: pandas is not installed.
+        """
+        from hyperherd.results.tables.arrow import data_frame
+
+        return data_frame(self.table())
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.table().__arrow_c_stream__(requested_schema)

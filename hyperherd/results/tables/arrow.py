@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Sequence
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
-from hyperherd.errors import FormatError
+from hyperherd.errors import FormatError, ResultsError
 from hyperherd.metrics.store.parquet import SCHEMA
 from hyperherd.results.files.metric_rows import rows
 from hyperherd.results.statistics.configurations import Groups
@@ -16,6 +16,9 @@ from hyperherd.results.tables.columns import Column, View, exact_columns, spread
 from hyperherd.results.text.format import Gap, exact, is_number
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
 
 _LEAD = (pa.field("sweep", pa.string()), pa.field("number", pa.int64()))
 
@@ -34,6 +37,18 @@ def columns_table(columns: Sequence[Column]) -> pa.Table:
 def group_table(groups: Groups) -> pa.Table:
     """Return one row per group: settings, n, planned, and each metric's mean, std, sem, ci, min and max."""
     return columns_table(spread_columns(groups, View(everything=True)))
+
+
+def data_frame(table: pa.Table) -> pandas.DataFrame:
+    """Return a table as a pandas data frame.
+
+    Raises:
+        ResultsError: pandas is not installed.
+    """
+    try:
+        return table.to_pandas()
+    except ImportError:
+        raise ResultsError("data frames need pandas: pip install 'hydra-hyperherd[pandas]'") from None
 
 
 def metric_table(trials: Trials, names: list[str] | None) -> pa.Table:

@@ -349,8 +349,14 @@ class Trials(Sequence[Trial]):
         return metric_table(self, None if names is None else list(names))
 
     def to_pandas(self) -> pandas.DataFrame:
-        """Return :meth:`table` as a pandas data frame; needs pandas."""
-        return self.table().to_pandas()
+        """Return :meth:`table` as a pandas data frame.
+
+        Raises:
+            ResultsError: pandas is not installed.
+        """
+        from hyperherd.results.tables.arrow import data_frame
+
+        return data_frame(self.table())
 
     def plot(
         self,

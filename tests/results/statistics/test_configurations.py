@@ -37,8 +37,9 @@ def test_spread_is_that_of_scipy(values: list[float]) -> None:
 @pytest.mark.parametrize("freedom", [*range(1, 60), 99, 100, 1000, 9999])
 def test_quantiles_are_exact(freedom: int) -> None:
     stats = pytest.importorskip("scipy.stats")
-    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-11)
-    assert t_quantile(freedom, 0.99) == pytest.approx(stats.t.ppf(0.995, freedom), rel=1e-11)
+    # SciPy before 1.16, which is all that Python 3.10 has, is itself off by up to 2e-11 here.
+    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-10)
+    assert t_quantile(freedom, 0.99) == pytest.approx(stats.t.ppf(0.995, freedom), rel=1e-10)
 
 
 def test_of_a_single_value_no_spread_is_claimed() -> None:

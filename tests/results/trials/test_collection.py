@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from pathlib import Path
 
 import pandas as pd
@@ -71,6 +73,22 @@ def test_data_frames_take_it_as_it_is(tmp_path: Path) -> None:
     assert list(frame["number"]) == list(range(13))
     pd.testing.assert_frame_equal(frame, pa.table(trials).to_pandas())
     assert pa.table(trials).drop_columns(["val/acc"]) == trials.table().drop_columns(["val/acc"])  # It has a NaN.
+
+
+def test_without_pandas_data_frames_say_what_to_install(tmp_path: Path) -> None:
+    sweep = every_state(tmp_path / "s").dir
+    (tmp_path / "pandas.py").write_text("raise ImportError")
+    code = (
+        "import sys, hyperherd\n"
+        "from hyperherd.errors import ResultsError\n"
+        "trials = hyperherd.load(sys.argv[1])\n"
+        "for rows in (trials, trials.seeds()):\n"
+        "    try: rows.to_pandas()\n"
+        "    except ResultsError as error: print(error)\n"
+    )
+    command = [sys.executable, "-c", code, str(sweep)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.stdout == "data frames need pandas: pip install 'hydra-hyperherd[pandas]'\n" * 2, done.stderr
 
 
 def test_metrics_are_the_rows_of_all_trials(plain: Path) -> None:

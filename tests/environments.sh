@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Run the suite in environments that pip would not choose by itself on this machine: other Pythons, the oldest versions of
+# everything, the next Hydra. Each is made from nothing; a test that needs what is not there is skipped with its reason.
+# Usage: bash tests/environments.sh [python3.10 | python3.13 | oldest | trainers | next] ...     (all of them by default)
+set -euo pipefail
+root=$(cd "$(dirname "$0")/.." && pwd)
+cd "$root"
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+
+# What needs no trainer, about two minutes of it on two quiet cores.
+library=(tests/space tests/test_overrides.py tests/records tests/metrics tests/results tests/plugins
+    tests/trial/test_log.py tests/launch/test_local.py tests/launch/test_local_parts.py
+    tests/sweep/test_sweep.py tests/sweep/test_values.py tests/cli/test_main.py tests/cli/test_golden.py)
+# What stands on Hydra's inside: discovery, composing, sweeping, every launcher.
+hydra=(tests/plugins tests/test_overrides.py tests/sweep/test_sweep.py tests/sweep/test_hydra_suites.py
+    tests/sweep/test_shortcut.py tests/launch/test_local.py tests/launch/test_local_compose.py
+    tests/launch/test_local_suites.py tests/lsf/test_hydra_suites.py tests/trial/test_log.py)
+
+# The interpreter of a version: on PATH, or among those of pyenv, whose commands on PATH refuse all but the chosen ones.
+interpreter() {
+    local candidate
+    for candidate in "python$1" "$(pyenv root 2>/dev/null || true)"/versions/"$1".*/bin/python; do
+        if "$candidate" -c "" 2>/dev/null; then
+            echo "$candidate"
+            return
+        fi
+    done
+    echo "Python $1 is not on this machine: install it (python$1 on PATH, or pyenv)" >&2
+    return 1
+}
+
+# Create the environment $1 with the interpreter $2, unless it is there, and install the other arguments.
+create() {
+    local name=$1 python=$2
+    shift 2
+    PYTHON=$python bash tests/install.sh "$work/$name" "$@" > "$work/$name.log" 2>&1 || { cat "$work/$name.log"; return 1; }
+}
+
+# Run tests in the environment $1; those that take long have run elsewhere.
+check() {
+    local name=$1
+    shift
+    "$work/$name/bin/python" -m pytest -q -n 2 --dist loadfile -p no:cacheprovider -m "not slow" "$@"
+}
+
+other_python() {
+    local python
+    python=$(interpreter "$1")
+    create "$1" "$python" --editable ".[plot,sql]" --group test
+    check "$1" "${library[@]}"
+}
+
+oldest() {
+    local python
+    python=$(interpreter 3.10)
+    python3 tests/bounds.py oldest plot sql pandas > "$work/oldest.txt"
+    create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas]" --group test
+    check oldest "${library[@]}"
+}
+
+# The CPU build of torch is for one Python; all that is older than today's there are the trainers.
+trainers() {
+    python3 tests/bounds.py oldest lightning transformers | tail -n 3 > "$work/trainers.txt"
+    create trainers python3 -c tests/constraints.txt -c "$work/trainers.txt" torch --editable ".[lightning,transformers]" --group test
+    check trainers tests/callbacks
+}
+
+next() {
+    python3 tests/bounds.py without hydra-core plot sql > "$work/next.txt"
+    create next python3 --pre "hydra-core>=1.4.0rc1,<1.5"  # by itself: --pre is for everything that a command names
+    create next python3 -r "$work/next.txt" --group test
+    create next python3 --no-deps --editable .  # which wants hydra-core below 1.4
+    "$work/next/bin/python" -c "import hydra; assert hydra.__version__.startswith('1.4'), hydra.__version__"
+    # cloudpickle 3.1.3 gives a function within a function no file name any more, and that test looks for it.
+    check next "${hydra[@]}" --deselect \
+        "tests/lsf/test_hydra_suites.py::TestUnderHydrasSweeper::test_failure_preserves_task_traceback"
+}
+
+for environment in "${@:-python3.10 python3.13 oldest trainers next}"; do
+    for name in $environment; do
+        echo "== $name"
+        case $name in
+            python3.*) other_python "${name#python}" ;;
+            oldest | trainers | next) "$name" ;;
+            *) echo "$name is not an environment; see the head of $0" >&2; exit 2 ;;
+        esac
+    done
+done

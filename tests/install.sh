@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Make a virtual environment, unless it is there, and install into it, with a line for each package.
+# Usage: bash tests/install.sh VENV [arguments of pip install]     (PYTHON=python3.12 to choose an interpreter)
+set -euo pipefail
+venv=$1
+shift
+if [ ! -x "$venv/bin/python" ]; then
+    echo "making a virtual environment: $venv"
+    "${PYTHON:-python3}" -m venv "$venv"
+fi
+pip=("$venv/bin/python" -m pip --disable-pip-version-check install)
+"${pip[@]}" --quiet --upgrade "pip>=25.1"  # --group
+"${pip[@]}" --progress-bar off "$@" | while read -r line; do
+    case $line in
+        Collecting\ *) printf '  %s\n' "${line%% (from *}" ;;
+        Installing\ collected*) echo "  unpacking all of them; nothing is printed meanwhile" ;;
+        Successfully\ installed*) echo "  installed" ;;
+    esac
+done
