@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
-from hyperherd.results.text.format import Gap, exact, setting
+from hyperherd.results.text.format import exact, setting
 from hyperherd.results.trials.objective import MAXIMIZE, direction_of
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 if TYPE_CHECKING:
     from hyperherd.results.trials.collection import Trials

@@ -10,9 +10,10 @@ from hyperherd.results.pages.matters import contrast_text
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.effects import Effect, Effects, Level
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import Gap, inert, measure, setting
+from hyperherd.results.text.format import inert, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
 from hyperherd.results.trials.objective import MAXIMIZE
+from hyperherd.results.values import Gap
 
 _SHOWN_CONTRASTS = 5
 

@@ -18,20 +18,11 @@ from hyperherd.results.tables.columns import (
 )
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.tables.sparklines import curve_columns
-from hyperherd.results.text.format import (
-    Gap,
-    align,
-    display_width,
-    inert,
-    is_number,
-    measure,
-    pad,
-    setting,
-    with_error,
-)
+from hyperherd.results.text.format import align, display_width, inert, is_number, measure, pad, setting, with_error
 from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.quantities import Role
+from hyperherd.results.values import Gap
 
 _REST = "not ranked: not every seed has a value"
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hyperherd.results.statistics.effects import Contrast, Effect, Effects, effects
-from hyperherd.results.text.format import Gap, inert, is_number, measure, setting
+from hyperherd.results.text.format import inert, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
 from hyperherd.results.trials.collection import Trials
+from hyperherd.results.values import Gap
 
 _FEWEST = 4
 """Of fewer finished trials shares say nothing."""

@@ -7,11 +7,12 @@ from typing import Any
 
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import sweep_labels
-from hyperherd.results.text.format import Gap, duration, inert, one_line, setting
+from hyperherd.results.text.format import duration, inert, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
 
 _LONGEST_REASON = 300

@@ -9,10 +9,11 @@ from hyperherd.results.pages.overview import from_here
 from hyperherd.results.statistics.configurations import Group
 from hyperherd.results.statistics.effects import Contrast, Effect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
-from hyperherd.results.text.format import Gap, setting
+from hyperherd.results.text.format import setting
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.commands import Command
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 _MOST_GROUPS = 50
 _MOST_CONTRASTS = 12

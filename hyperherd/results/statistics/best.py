@@ -9,11 +9,11 @@ from pathlib import Path
 from hyperherd.paths import TrialPaths
 from hyperherd.results.statistics.configurations import Group, Groups, seed_of
 from hyperherd.results.statistics.spread import Spread
-from hyperherd.results.text.format import Gap
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.commands import Command, run_again
 from hyperherd.results.trials.objective import Objective, needed
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint
 
 _WEIGHTS = (*PATTERNS, "*.pt", "*.pth", "*.safetensors", "*.keras", "*.h5", "*.pkl", "*.joblib")

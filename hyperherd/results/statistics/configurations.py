@@ -15,12 +15,13 @@ from typing import TYPE_CHECKING, Any, overload
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.statistics.spread import Spread, check_kind, spread
-from hyperherd.results.text.format import Gap, is_number
+from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
-from hyperherd.results.trials.quantities import Quantity, fact_quantity, find_quantity, lookup, param_quantity
+from hyperherd.results.trials.quantities import Quantity, fact_quantity, find_quantity, param_quantity
 from hyperherd.results.trials.settings import SCRIPT
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap, lookup
 from hyperherd.space.values import identity as identity_of
 
 if TYPE_CHECKING:

@@ -16,10 +16,11 @@ from typing import Any
 
 from hyperherd.results.statistics.configurations import seed_keys
 from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
-from hyperherd.results.text.format import Gap, is_number
+from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import MAXIMIZE, Objective, needed
 from hyperherd.results.trials.settings import settings_of, tokens_of
+from hyperherd.results.values import Gap
 
 _MOST_LEVELS = 20
 """A numeric parameter with more values, or more than half as many as there are trials, is judged in ranges."""

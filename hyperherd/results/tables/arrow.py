@@ -13,9 +13,10 @@ from hyperherd.metrics.store.parquet import SCHEMA
 from hyperherd.results.files.metric_rows import rows
 from hyperherd.results.statistics.configurations import Groups
 from hyperherd.results.tables.columns import Column, View, exact_columns, spread_columns, sweep_labels
-from hyperherd.results.text.format import Gap, exact, is_number
+from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 _LEAD = (pa.field("sweep", pa.string()), pa.field("number", pa.int64()))
 

@@ -11,7 +11,7 @@ from typing import Any
 from hyperherd.errors import ResultsError
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
-from hyperherd.results.text.format import Gap, duration, is_number
+from hyperherd.results.text.format import duration, is_number
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import Objective, interest
 from hyperherd.results.trials.quantities import (
@@ -23,6 +23,7 @@ from hyperherd.results.trials.quantities import (
     param_quantity,
 )
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.values import Gap
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 
 from hyperherd.results.pages.grid import cell, whole
 from hyperherd.results.tables.columns import Column, View
-from hyperherd.results.text.format import Gap, exact, inert, tsv
+from hyperherd.results.text.format import exact, inert, tsv
 from hyperherd.results.text.layout import PLAIN
+from hyperherd.results.values import Gap
 
 _LATEX = PLAIN | str.maketrans(
     {

@@ -8,9 +8,10 @@ from hyperherd.errors import ResultsError
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column
-from hyperherd.results.text.format import Gap, is_number, setting
+from hyperherd.results.text.format import is_number, setting
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.quantities import Role
+from hyperherd.results.values import Gap
 
 
 def pivot_groups(trials: Trials, row: str, column: str, err: str) -> Groups:

@@ -23,10 +23,10 @@ from hyperherd.results.tables.columns import (
     sweep_labels,
 )
 from hyperherd.results.tables.pivot import pivot_columns
-from hyperherd.results.text.format import Gap
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.values import Gap
 
 SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""

@@ -8,11 +8,11 @@ from typing import Any
 
 from hyperherd.records.files import number
 from hyperherd.results.tables.columns import Column, View
-from hyperherd.results.text.format import Gap
 from hyperherd.results.text.layout import BARS
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.quantities import Role
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 _POINTS = 12
 _MOST = 3

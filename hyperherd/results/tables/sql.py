@@ -13,10 +13,10 @@ import pyarrow as pa
 
 from hyperherd.errors import ResultsError
 from hyperherd.metrics.store.arrow import column, texts
-from hyperherd.results.statistics.diff import flat
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.trials.collection import Trials
+from hyperherd.results.values import flat
 
 VIEWS = ("trials", "metrics", "configs")
 """The tables of a query; the last two are read only if it names them."""

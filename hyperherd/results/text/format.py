@@ -9,25 +9,18 @@ import json
 import math
 import unicodedata
 from decimal import Decimal
-from enum import Enum
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.inert import inert as inert
 from hyperherd.inert import one_line as one_line
 from hyperherd.records.files import strict
 from hyperherd.results.text.literals import reads_as_no_text
+from hyperherd.results.values import Gap
 
 if TYPE_CHECKING:
     from hyperherd.results.statistics.spread import Spread
 
 _CLIP = 32
-
-
-class Gap(Enum):
-    """Why a cell has no value."""
-
-    MISSING = "–"
-    NOT_APPLICABLE = "·"
 
 
 def exact(value: Any) -> str:

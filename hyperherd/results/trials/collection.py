@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.text.format import Gap
 from hyperherd.results.trials.objective import Objective, ask_objective, choose_objective, metric_names, turned
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.values import Gap, lookup
 from hyperherd.space.values import equal
 
 if TYPE_CHECKING:
@@ -179,8 +179,6 @@ class Trials(Sequence[Trial]):
             return Gap.MISSING
         if len(self.sweeps) == 1 or name in self._swept[trial.sweep]:
             return Gap.NOT_APPLICABLE
-        from hyperherd.results.trials.quantities import lookup
-
         return lookup(trial.config, name)
 
     def count_of(self, name: str) -> int:

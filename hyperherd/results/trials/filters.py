@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import TrialState
-from hyperherd.results.text.format import Gap, exact, is_number
+from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.text.literals import read_values
 from hyperherd.results.trials.quantities import Quantity, Role, find_quantity
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.results.files.metric_rows import at_best
-from hyperherd.results.text.format import Gap
 from hyperherd.results.trials.objective import Objective, ask_objective, split_metric
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap, lookup
 
 if TYPE_CHECKING:
     from hyperherd.results.trials.collection import Trials
@@ -158,19 +158,6 @@ def _config(trials: Trials, name: str, heading: str) -> Quantity | None:
     if not any(lookup(trial.config, name) is not Gap.NOT_APPLICABLE for trial in trials):
         return None
     return Quantity(heading, Role.PARAM, lambda trial: lookup(trial.config, name) if trial.config else Gap.MISSING)
-
-
-def lookup(config: dict[str, Any], name: str) -> Any:
-    """Return the value of a dotted name in a config; NOT_APPLICABLE if it has none."""
-    node: Any = config
-    for part in name.split("."):
-        if isinstance(node, dict) and part in node:
-            node = node[part]
-        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
-            node = node[int(part)]
-        else:
-            return Gap.NOT_APPLICABLE
-    return node
 
 
 def _config_keys(trials: Trials) -> Iterator[str]:

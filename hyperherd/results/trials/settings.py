@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hyperherd.results.text.format import Gap
 from hyperherd.results.text.literals import plain_value
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.space.values import is_number, token
 
 SCRIPT = "script"
