@@ -10,8 +10,9 @@ from typing import Any
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, pairs, shell_line
 from hyperherd.results.statistics.best import Winner
+from hyperherd.results.tables.people import with_error
 from hyperherd.results.tables.records import SCHEMA, trial_record
-from hyperherd.results.text.format import inert, measure, with_error
+from hyperherd.results.text.format import inert, measure
 from hyperherd.results.text.layout import BOLD, Screen, page, paint, wrapped
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.commands import Command

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.configurations import Groups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import (
     Column,
     View,
-    group_columns,
     groups_sorted_by,
     shown_columns,
     sorted_by,
 )
+from hyperherd.results.tables.people import cell, people_columns, whole
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.tables.sparklines import curve_columns
-from hyperherd.results.text.format import align, display_width, inert, is_number, measure, pad, setting, with_error
+from hyperherd.results.text.format import align, display_width, inert, is_number, pad
 from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.quantities import Role
@@ -70,30 +69,6 @@ def pivot_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
     yield from _lines(_Rows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
 
 
-def people_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Column]:
-    """Return the columns of configurations for people: their place, settings, how many seeds count, and measures."""
-    places = {id(group): str(place) for place, group in enumerate(groups.ranked, 1)}
-    rank = Column("rank", Role.PROGRESS, [places.get(id(group), Gap.MISSING) for group in rows])
-    seeds = Column("seeds" if groups.keys else "trials", Role.IDENTITY, [seed_count(group, groups) for group in rows])
-    columns = group_columns(groups, rows, view)
-    settings = [column for column in columns if column.role in (Role.PARAM, Role.IDENTITY)]
-    measured = [column for column in columns if column not in settings]
-    return [*([rank] if groups.objective else []), *settings, seeds, *measured]
-
-
-def seed_count(group: Group, groups: Groups) -> str:
-    """Return ``3/3``, or ``1/3 ✗✗`` with a sign for every seed that does not count, and what repeats others."""
-    objective = groups.objective
-    done = group.judged(objective).n if objective else len(group.counted)
-    text = f"{done}/{group.planned}"
-    signs = "".join(GLYPHS[trial.state] for trial in group.missing)
-    if objective and done < len(group.counted):
-        signs += "∅" * (len(group.counted) - done)
-    if group.superseded:
-        signs += f" +{len(group.superseded)} twice"
-    return f"{text} {signs.strip()}".rstrip()
-
-
 def _lines(rows: _Rows, screen: Screen, view: View, err: str) -> Iterator[str]:
     columns = rows.columns
     cells = [_formatted(column, view, err, screen) for column in columns]
@@ -137,22 +112,3 @@ def _formatted(column: Column, view: View, err: str, screen: Screen) -> list[str
     width = max(map(display_width, (heading, *cells)))
     right = column.role is Role.PROGRESS or (numbers and not any(isinstance(item, Spread) for item in column.values))
     return [pad(text, width, right=right) for text in (heading, *cells)]
-
-
-def whole(column: Column) -> list[Any]:
-    """Return the values, measured floats as ints if all are whole: Arrow and JSON keep epochs as floats."""
-    floats = [value for value in column.values if isinstance(value, float)]
-    if column.role is Role.PARAM or not all(value.is_integer() and abs(value) < 1e15 for value in floats):
-        return column.values
-    return [int(value) if isinstance(value, float) else value for value in column.values]
-
-
-def cell(value: Any, role: Role, view: View, err: str) -> str:
-    """Return one value for people."""
-    if isinstance(value, Gap):
-        return value.value
-    if isinstance(value, Spread):
-        return with_error(value, err, view.precision)
-    if role in (Role.METRIC, Role.OBJECTIVE):
-        return measure(value, view.precision)
-    return inert(str(value)) if role is Role.PROGRESS else setting(value, full=view.full)

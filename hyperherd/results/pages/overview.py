@@ -16,7 +16,8 @@ from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.tables.columns import View
-from hyperherd.results.text.format import inert, measure, with_error
+from hyperherd.results.tables.people import with_error
+from hyperherd.results.text.format import inert, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import MAXIMIZE, saved_objectives

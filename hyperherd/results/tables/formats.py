@@ -7,8 +7,8 @@ import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hyperherd.results.pages.grid import cell, whole
 from hyperherd.results.tables.columns import Column, View
+from hyperherd.results.tables.people import cell, whole
 from hyperherd.results.text.format import exact, inert, tsv
 from hyperherd.results.text.layout import PLAIN
 from hyperherd.results.values import Gap

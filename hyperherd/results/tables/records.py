@@ -8,7 +8,6 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.records.files import strict
-from hyperherd.results.pages.grid import people_columns
 from hyperherd.results.statistics.configurations import Group, Groups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables import formats
@@ -22,6 +21,7 @@ from hyperherd.results.tables.columns import (
     spread_columns,
     sweep_labels,
 )
+from hyperherd.results.tables.people import people_columns
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import Objective
