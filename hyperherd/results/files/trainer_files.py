@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import FormatError
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
-from hyperherd.results.trials.objective import RETURN_VALUE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+RETURN_VALUE = "return_value"
+"""What we call what a job of Hydra returned: no word of the user's, so it tells nothing."""
 _DEPTH = 3
 """How far below a trial its trainer's files are looked for: ``lightning_logs/version_0/metrics.csv``."""
 _MOST_FOLDERS = 200

@@ -5,7 +5,6 @@ Nothing that is not finished stands among what is ranked.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -20,10 +19,12 @@ from hyperherd.results.tables.people import with_error
 from hyperherd.results.text.format import inert, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import Trials
-from hyperherd.results.trials.objective import MAXIMIZE, saved_objectives
+from hyperherd.results.trials.commands import from_here
+from hyperherd.results.trials.judging import saved_objectives
+from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.trials.trial import Trial
 
-__all__ = ["Screen", "closing", "from_here", "notes", "ranking", "render", "render_groups", "render_pivot"]
+__all__ = ["Screen", "closing", "notes", "ranking", "render", "render_groups", "render_pivot"]
 
 _AXES = 8
 """Parameters that are named as what varies."""
@@ -191,12 +192,3 @@ def _command(trial: Trial, overrides: tuple[str, ...]) -> Iterator[str]:
     command = [from_here(part) if part == trial.script else part for part in trial.command_with(overrides)]
     if command or overrides:
         yield "  " + inert(shlex.join(command or overrides))
-
-
-def from_here(path: str) -> str:
-    """Return `path` as one would type it here; the absolute one if it is not below."""
-    try:
-        near = os.path.relpath(path)
-    except OSError:  # the folder we are in has been deleted
-        return path
-    return path if near.startswith("..") else near

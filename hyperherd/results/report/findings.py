@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hyperherd.results.pages.overview import from_here
 from hyperherd.results.statistics.configurations import Group
 from hyperherd.results.statistics.effects import Contrast, Effect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.text.format import setting
 from hyperherd.results.trials.collection import Trials
-from hyperherd.results.trials.commands import Command
+from hyperherd.results.trials.commands import Command, from_here
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 

@@ -11,7 +11,8 @@ from hyperherd.results.statistics.configurations import Group, Groups, seed_of
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.commands import Command, run_again
-from hyperherd.results.trials.objective import Objective, needed
+from hyperherd.results.trials.judging import needed
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint

@@ -18,7 +18,8 @@ from hyperherd.results.statistics.configurations import seed_keys
 from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import Trials
-from hyperherd.results.trials.objective import MAXIMIZE, Objective, needed
+from hyperherd.results.trials.judging import needed
+from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.results.trials.settings import settings_of, tokens_of
 from hyperherd.results.values import Gap
 

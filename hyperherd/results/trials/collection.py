@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.trials.objective import Objective, ask_objective, choose_objective, metric_names, turned
+from hyperherd.results.trials.judging import ask_objective, choose_objective, metric_names, turned
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap, lookup
 from hyperherd.space.values import equal

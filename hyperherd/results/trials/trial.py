@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.trials.objective import Objective
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from hyperherd.results.files.trial_dir import Attempt
-    from hyperherd.results.trials.objective import Objective
 
 
 @dataclass(frozen=True)
