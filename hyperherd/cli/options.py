@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from hyperherd.cli.commands import COMMANDS
 from hyperherd.errors import ResultsError
+from hyperherd.results.trials.aggregates import SPELLINGS
 
 if TYPE_CHECKING:
     from hyperherd.results.trials.collection import Trials
@@ -30,11 +31,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def add_judging(parser: argparse.ArgumentParser) -> None:
     """Let a command take the objective."""
+    *others, last = SPELLINGS
     parser.add_argument(
         "-m",
         "--metric",
         metavar="METRIC[:AGG]",
-        help="judge by this metric; AGG: last, max, min, mean:K or @STEP (default: final value, else last)",
+        help=f"judge by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last)",
     )
     parser.add_argument("--direction", choices=("max", "min"), help="whether a high or a low value is better")
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.store.parquet import SCHEMA
-from hyperherd.results.files.metric_rows import rows
+from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.statistics.configurations import Groups
 from hyperherd.results.tables.columns import Column, View, exact_columns, spread_columns, sweep_labels
 from hyperherd.results.text.format import exact, is_number
@@ -73,7 +73,7 @@ def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
     if trial.dir is None or names == []:
         return None
     try:
-        return rows(trial, names or ())
+        return read_rows(trial.dir, names or ())
     except (OSError, FormatError) as error:
         warnings.warn(f"the metrics of trial {trial.label} are left out: {error}", stacklevel=4)
         return None

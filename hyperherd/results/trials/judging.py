@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.files import number
-from hyperherd.results.trials.objective import (
-    DIRECTIONS,
-    Objective,
-    direction_of,
-    preference,
-    split_metric,
-    unknown_metric,
-)
+from hyperherd.results.trials.aggregates import split_metric, unknown_metric
+from hyperherd.results.trials.objective import DIRECTIONS, Objective, direction_of, preference
 from hyperherd.results.trials.trial import Trial
 
 
@@ -57,7 +53,7 @@ def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = N
 
     Args:
         trials: what is to be judged.
-        asked: ``METRIC`` or ``METRIC:last|max|min|mean:K|@STEP``.
+        asked: ``METRIC`` or ``METRIC:AGG`` (see :mod:`hyperherd.results.trials.aggregates`).
         direction: ``max`` or ``min``; without it that of the sweep, else by the metric's name, else the aggregate.
 
     Raises:
@@ -91,3 +87,34 @@ def _asked_direction(text: str) -> str:
     if text not in (*DIRECTIONS, *DIRECTIONS.values()):
         raise ResultsError(f"{text!r} is no direction: use max or min")
     return DIRECTIONS.get(text, text)
+
+
+def at_best(trial: Trial, name: str, objective: Objective) -> Any:
+    """Return the value of a metric at the step at which a trial was best; its last one before where it has none there.
+
+    Best is where the objective was, unless its aggregate says which step is meant. A value logged without a step is of
+    no step, and stands for itself.
+    """
+    if name in trial.final and name not in trial.metric_names:
+        return trial.final[name]
+    step = _step_of(trial.summary(objective.metric), objective)
+    if step is None or name not in trial.metric_names:
+        return None
+    known = trial.objective or {}
+    if known.get("metric") == objective.metric and known.get("best_step") == step and name in known.get("at_best", {}):
+        return known["at_best"][name]
+    told = trial.summary(name)
+    for aggregate in ("last", "max", "min"):
+        if told.get(f"{aggregate}_step") == step:
+            return told.get(aggregate)
+    steps, values = trial.readable_values(name) or ((), ())
+    place = bisect_right(steps, step)
+    return values[place - 1] if place else None
+
+
+def _step_of(summary: Mapping[str, Any], objective: Objective) -> int | None:
+    if (objective.aggregate or "").startswith("@"):
+        return int((objective.aggregate or "")[1:])
+    aggregate = objective.aggregate or objective.direction[:3]
+    step = summary.get(f"{aggregate}_step")
+    return step if isinstance(step, int) else None

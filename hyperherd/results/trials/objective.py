@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.files import number
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trainer_files import RETURN_VALUE
@@ -20,8 +19,6 @@ from hyperherd.results.files.trainer_files import RETURN_VALUE
 MAXIMIZE = "maximize"
 MINIMIZE = "minimize"
 DIRECTIONS = {"max": MAXIMIZE, "min": MINIMIZE}
-AGGREGATES = "last|max|min|mean:K|@STEP"
-_AGGREGATE = re.compile(r"last|max|min|mean(:[1-9]\d*)?|@-?\d+")
 
 _VALIDATION = re.compile("val|valid|validation|dev|eval|evaluation")
 _LESS_IS_BETTER = re.compile(
@@ -54,7 +51,7 @@ class Objective:
     direction: str
     """``maximize`` or ``minimize``."""
     aggregate: str | None = None
-    """``last``, ``max``, ``min``, ``mean:K`` (of the last K) or ``@STEP``; None: the final value, else the last."""
+    """One of :mod:`hyperherd.results.trials.aggregates` as it was written; None: the final value, else the last."""
     source: str = "asked"
     """``asked``, ``saved`` (with the sweep) or ``guessed`` (from the metric's name)."""
 
@@ -133,32 +130,3 @@ def _words(name: str) -> frozenset[str]:
     spaced = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name).lower()
     words = re.split(r"[^a-z0-9]+", spaced)
     return frozenset({*words, *(word.rstrip("0123456789") for word in words)})
-
-
-def split_metric(text: str, known: Collection[str]) -> tuple[str, str | None] | None:
-    """Return the metric and the aggregate in ``METRIC[:AGG]``, or None if there is no such metric.
-
-    A metric's own name may hold colons, and is understood before an aggregate is.
-
-    Raises:
-        ResultsError: there is the metric, but no such aggregate.
-    """
-    if text in known:
-        return text, None
-    ends = [place for place, char in enumerate(text) if char == ":"]
-    for end in reversed(ends):
-        if text[:end] in known and _AGGREGATE.fullmatch(text[end + 1 :]):
-            return text[:end], text[end + 1 :]
-    for end in ends:
-        if text[:end] in known:
-            raise ResultsError(f"{text[end + 1 :]!r} is no aggregate: use {text[:end]}:{AGGREGATES}")
-    return None
-
-
-def unknown_metric(text: str, known: Collection[str]) -> ResultsError:
-    """Return the error for a metric that nobody logged; an aggregate behind its name is no part of it."""
-    name, _, aggregate = text.partition(":")
-    name = name if _AGGREGATE.fullmatch(aggregate) else text
-    return ResultsError(
-        f"no trial has a metric {name!r}{nearest(name, known)}; there are: {', '.join(known) or 'none'}"
-    )

@@ -12,9 +12,9 @@ from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError, nearest
-from hyperherd.results.files.metric_rows import at_best
-from hyperherd.results.trials.judging import ask_objective
-from hyperherd.results.trials.objective import Objective, split_metric
+from hyperherd.results.trials.aggregates import split_metric
+from hyperherd.results.trials.judging import ask_objective, at_best
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
 

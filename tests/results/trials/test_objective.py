@@ -107,6 +107,14 @@ def test_the_final_value_counts_before_the_last_one(sweep: SweepBuilder) -> None
     assert judged.objective.value(judged[0]) == 0.6
 
 
+def test_an_aggregate_that_there_is_not_is_refused_in_python_too(sweep: SweepBuilder) -> None:
+    sweep.trial({"val/acc": 0.5})
+    (trial,) = load(sweep.dir)
+    for aggregate in ("best", "mean:0", "mean:x", "@", ""):
+        with pytest.raises(ResultsError, match=r"is no aggregate: use last\|max"):
+            trial.value("val/acc", aggregate)
+
+
 def test_asking(sweep: SweepBuilder) -> None:
     sweep.trial({"val/acc": 0.5, "odd:max": 1.0, "speed": 2.0, "lr": 0.1}, params={"lr": 0.1})
     trials = load(sweep.dir)
