@@ -13,7 +13,7 @@ from hyperherd.errors import ResultsError
 from hyperherd.results.trials.aggregates import SPELLINGS
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
+    from hyperherd.results.api import Trials
 
 _NEAR = 0.65
 """How near a word must be to a command's name; less would take folders (``results``) for misspelt commands."""
@@ -66,7 +66,7 @@ def chosen(arguments: argparse.Namespace) -> Trials:
         ResultsError: a filter, the metric, or a word that was to be a command means nothing.
     """
     from hyperherd.errors import NothingFound
-    from hyperherd.results.loading.load import load
+    from hyperherd.results.api import load
 
     paths, filters = split_words(arguments.words)
     refuse_misspelt_command(paths)

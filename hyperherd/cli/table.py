@@ -17,9 +17,9 @@ from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, refuse_existing, say, scr
 from hyperherd.errors import ResultsError
 
 if TYPE_CHECKING:
-    from hyperherd.results.statistics.configurations import Groups
+    from hyperherd.results.api import Trials
+    from hyperherd.results.statistics.configurations import AnyGroups
     from hyperherd.results.tables.columns import View
-    from hyperherd.results.trials.collection import Trials
 
 _FORMATS = ("table", "tsv", "csv", "json", "jsonl", "md", "latex", "parquet")
 _EPILOG = """\
@@ -158,7 +158,7 @@ def _form_of(output: Path | None) -> str:
     return suffix if suffix in _FORMATS else "tsv"
 
 
-def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> Groups | None:
+def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> AnyGroups | None:
     """Return the groups that are asked for, by name or by default, or None."""
     if arguments.pivot:
         from hyperherd.results.tables.pivot import pivot_groups
@@ -182,7 +182,7 @@ def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
     return render_pivot(groups, target, view) if arguments.pivot else render_groups(groups, target, view)
 
 
-def _parquet(trials: Trials, groups: Groups | None, view: View, arguments: argparse.Namespace) -> bytes:
+def _parquet(trials: Trials, groups: AnyGroups | None, view: View, arguments: argparse.Namespace) -> bytes:
     from hyperherd.results.tables.arrow import write_parquet
     from hyperherd.results.tables.pivot import pivot_columns
     from hyperherd.results.tables.records import exact_sheet

@@ -10,17 +10,16 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
+from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.text.format import exact, setting
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, direction_of
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
-
-if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
 
 BANDS = ("std", "sem", "range", "none")
 AXES = ("step", "time")
@@ -53,7 +52,7 @@ class Look:
     most: int | None = MOST_LINES
     """Lines at most, the best ones; None: all."""
 
-    def checked(self, trials: Trials) -> Look:
+    def checked(self, trials: TrialCollection) -> Look:
         """Return it with the metrics' names as they were logged.
 
         Raises:
@@ -120,7 +119,7 @@ class Drawing:
     """What someone who sees the drawing must know."""
 
 
-def draw(trials: Trials, look: Look) -> Drawing:
+def draw(trials: TrialCollection, look: Look) -> Drawing:
     """Return what `look` asks for.
 
     Raises:
@@ -227,10 +226,10 @@ def _at(curve: Curve, grid: Sequence[float]) -> list[float]:
     return values
 
 
-def _groups(trials: Trials, look: Look) -> dict[str, list[Trial]]:
+def _groups(trials: TrialCollection, look: Look) -> dict[str, list[Trial]]:
     """Return the trials of each line, by its label; of several with one seed those that do not count are left out."""
     groups: dict[str, list[Trial]] = {}
-    configurations = trials.seeds()
+    configurations = GroupCollection.by_configuration(trials)
     twice = {trial for group in configurations for trial in group.superseded}
     if look.hue is not None:
         for trial in trials:
@@ -258,7 +257,7 @@ def _lines(
     curves: dict[tuple[Trial, str], Curve],
     metric: str,
     look: Look,
-    trials: Trials,
+    trials: TrialCollection,
 ) -> list[Line]:
     """Return the lines of `metric`, best end first if it is known what is better."""
     direction = _direction(metric, trials)
@@ -313,14 +312,14 @@ def _best(xs: Sequence[float], ys: Sequence[float], direction: str | None) -> tu
     return best
 
 
-def _direction(metric: str, trials: Trials) -> str | None:
+def _direction(metric: str, trials: TrialCollection) -> str | None:
     objective = trials.objective
     if objective is not None and objective.metric == metric:
         return objective.direction
     return direction_of(metric)
 
 
-def _known_metric(name: str, trials: Trials) -> str:
+def _known_metric(name: str, trials: TrialCollection) -> str:
     known = trials.metric_names
     bare = name if name in known else name.removeprefix("metric.")
     if bare not in known:

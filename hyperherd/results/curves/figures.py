@@ -10,18 +10,18 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import ResultsError
 from hyperherd.results.curves.curves import Drawing, Line, Look, draw
 from hyperherd.results.text.format import inert
+from hyperherd.results.trials.collection import TrialCollection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hyperherd.results.trials.collection import Trials
 
 # Okabe & Ito's colours, which colour-blind readers tell apart; further lines repeat them with another dash.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES = ("-", "--", ":", "-.")
 
 
-def plot(trials: Trials, metric: str | None, **look: Any) -> Figure:
+def plot(trials: TrialCollection, metric: str | None, **look: Any) -> Figure:
     """Return the curves of a metric of `trials`, of the one they are judged by if it is None, as a Figure.
 
     Raises:

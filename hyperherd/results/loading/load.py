@@ -1,10 +1,10 @@
-"""`load`: the trials under any paths, each a row whatever state its files are in."""
+"""The trials under any paths, each a row whatever state its files are in."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,17 +16,13 @@ from hyperherd.results.files.index import Index, is_settled
 from hyperherd.results.files.trial_json import Signature, signature_of
 from hyperherd.results.loading.sweep_files import read_books
 from hyperherd.results.loading.trial_reader import TrialReader
-from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.trial import Trial
 
 DEFAULT = "multirun"
 
 
-def load(*paths: str | os.PathLike[str]) -> Trials:
-    """Return the trials under `paths`: sweeps, folders above them, or single trials; ``./multirun`` without any.
-
-    Everything is read from files: sweeps of HyperHerd with the trials that have not started yet, and what Hydra wrote
-    without it. A trial that cannot be read is one in state ``unreadable`` with its reason.
+def load_trials(paths: Sequence[str | os.PathLike[str]]) -> list[Trial]:
+    """Return the trials under `paths` (see :func:`hyperherd.load`).
 
     Raises:
         NothingFound: a path does not exist, or there is no trial under any of them.
@@ -35,7 +31,7 @@ def load(*paths: str | os.PathLike[str]) -> Trials:
         return _load([Path(path) for path in paths or (DEFAULT,)])
 
 
-def _load(paths: list[Path]) -> Trials:
+def _load(paths: list[Path]) -> list[Trial]:
     found = discover(paths)
     observer = Observer()
     trials: list[Trial] = []
@@ -52,7 +48,7 @@ def _load(paths: list[Path]) -> Trials:
             index.write(sweep_dir, reader.entries, planned if complete else None)
     if not trials:
         raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
-    return Trials(trials)
+    return trials
 
 
 def _planned(sweep_dir: Path) -> Signature | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from hyperherd.results.statistics.configurations import Groups
+from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import (
     Column,
@@ -19,7 +19,7 @@ from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.tables.sparklines import curve_columns
 from hyperherd.results.text.format import align, display_width, inert, is_number, pad
 from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Role
 from hyperherd.results.values import Gap
 
@@ -41,7 +41,7 @@ class _Rows:
     """What is said of those below the ranked ones."""
 
 
-def trial_grid(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
+def trial_grid(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of a table with a row per trial."""
     ordered = sorted_by(trials, view)
     rows = ordered[: screen.rows]
@@ -51,7 +51,7 @@ def trial_grid(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
     yield from _lines(_Rows(columns, leads, ranked, len(ordered)), screen, view, "std")
 
 
-def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
+def group_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of a table with a row per configuration."""
     ordered = groups_sorted_by(groups, view)
     rows = ordered[: screen.rows]
@@ -62,7 +62,7 @@ def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
     yield from _lines(_Rows(columns, leads, ranked, len(ordered), _REST), screen, view, groups.err)
 
 
-def pivot_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
+def pivot_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of the objective by two names."""
     columns = pivot_columns(groups, exact=False)
     rows = len(columns[0].values)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from hyperherd.results.statistics.effects import Contrast, Effect, Effects, effects
 from hyperherd.results.text.format import inert, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.values import Gap
 
 _FEWEST = 4
@@ -18,7 +18,7 @@ _NAMED = 3
 _ROUNDING = 1e-12
 
 
-def matters(trials: Trials, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
+def matters(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
     """Yield what matters most among the ranked trials; nothing where that cannot be told, or not at once.
 
     Args:

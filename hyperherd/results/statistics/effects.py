@@ -17,7 +17,7 @@ from typing import Any
 from hyperherd.results.statistics.configurations import seed_keys
 from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
 from hyperherd.results.text.format import is_number
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import needed
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.results.trials.settings import settings_of, tokens_of
@@ -112,7 +112,7 @@ class _Point:
     """The settings as texts that are equal where the values are."""
 
 
-def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
+def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
     """Return what matters for the objective of `trials`.
 
     Args:
@@ -136,7 +136,7 @@ def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
     return Effects(objective, len(points), len(trials) - len(points), names, noise, tuple(found))
 
 
-def _points(trials: Trials, objective: Objective) -> tuple[list[_Point], float]:
+def _points(trials: TrialCollection, objective: Objective) -> tuple[list[_Point], float]:
     """Return the ranked trials, of several with the same settings the one that ended last, and their unit.
 
     The unit is a power of two such that no value is beyond 2, because the squares of what diverged are no floats.

@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hyperherd.records.states import FailureCause, TrialState
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, resume
 from hyperherd.results.trials.settings import settings_of, tokens_of
 from hyperherd.results.trials.trial import Trial
@@ -75,7 +75,7 @@ class Failures:
         return tuple(trial for group in self.groups for trial in group.trials)
 
 
-def failures(trials: Trials) -> Failures:
+def failures(trials: TrialCollection) -> Failures:
     """Return the failed, lost, stalled and unreadable ones of `trials`, grouped, with what they share."""
     unlucky = trials.problems
     compare = _Comparison(trials)
@@ -128,7 +128,7 @@ class _Comparison:
     Which finished trials have a setting is kept as the bits of a number, because combinations are many.
     """
 
-    def __init__(self, trials: Trials) -> None:
+    def __init__(self, trials: TrialCollection) -> None:
         self._trials = trials
         self._finished = [self._tokens(trial) for trial in trials if trial.state.finished]
         self._everyone = (1 << len(self._finished)) - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column, View, group_columns
 from hyperherd.results.text.format import inert, measure, setting
@@ -44,7 +44,7 @@ def _alike(value: float, mean: str, precision: int) -> str:
     return text if float(text) or not value else measure(value, 2)
 
 
-def people_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Column]:
+def people_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> list[Column]:
     """Return the columns of configurations for people: their place, settings, how many seeds count, and measures."""
     places = {id(group): str(place) for place, group in enumerate(groups.ranked, 1)}
     rank = Column("rank", Role.PROGRESS, [places.get(id(group), Gap.MISSING) for group in rows])
@@ -55,7 +55,7 @@ def people_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Co
     return [*([rank] if groups.objective else []), *settings, seeds, *measured]
 
 
-def seed_count(group: Group, groups: Groups) -> str:
+def seed_count(group: AnyGroup, groups: AnyGroups) -> str:
     """Return ``3/3``, or ``1/3 ✗✗`` with a sign for every seed that does not count, and what repeats others."""
     objective = groups.objective
     done = group.judged(objective).n if objective else len(group.counted)

@@ -22,7 +22,7 @@ from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
+    from hyperherd.results.trials.collection import TrialCollection
 
 _WRITTEN = re.compile(r"([^=<>!~]+?)\s*(!=|>=|<=|==|=|>|<|!~|~)\s*(.*)", re.S)
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -54,7 +54,7 @@ def looks_like_filter(word: str) -> bool:
     return _WRITTEN.fullmatch(word) is not None
 
 
-def select(trials: Trials, texts: Iterable[str], wanted: Mapping[str, Any]) -> list[Trial]:
+def select(trials: TrialCollection, texts: Iterable[str], wanted: Mapping[str, Any]) -> list[Trial]:
     """Return the trials that all filters hold of.
 
     Args:
@@ -78,7 +78,7 @@ def _holds(quantity: Quantity, test: Test, trial: Trial) -> bool:
     return not isinstance(value, Gap) and test(value)
 
 
-def _read(trials: Trials, text: str) -> tuple[Quantity, Test]:
+def _read(trials: TrialCollection, text: str) -> tuple[Quantity, Test]:
     found = _WRITTEN.fullmatch(text.strip())
     if found is None:
         raise ResultsError(
@@ -98,7 +98,7 @@ def _read(trials: Trials, text: str) -> tuple[Quantity, Test]:
     return quantity, _any_of(values) if sign != "!=" else _none_of(values)
 
 
-def _given(trials: Trials, name: str, wanted: Any) -> tuple[Quantity, Test]:
+def _given(trials: TrialCollection, name: str, wanted: Any) -> tuple[Quantity, Test]:
     try:
         quantity = find_quantity(trials, name)
     except ResultsError:

@@ -19,7 +19,7 @@ from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
+    from hyperherd.results.trials.collection import TrialCollection
 
 OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "seeds", "trials"})
 """Names of our own columns; a parameter or metric of that name gets its prefix."""
@@ -72,7 +72,7 @@ _FACTS: dict[str, Callable[[Trial], Any]] = {
 """What is known of every trial; names that are not in `OURS` give way to parameters and metrics."""
 
 
-def find_quantity(trials: Trials, text: str) -> Quantity:
+def find_quantity(trials: TrialCollection, text: str) -> Quantity:
     """Return what `text` means among `trials`.
 
     Args:
@@ -95,13 +95,13 @@ def find_quantity(trials: Trials, text: str) -> Quantity:
     return found
 
 
-def param_quantity(trials: Trials, name: str) -> Quantity:
+def param_quantity(trials: TrialCollection, name: str) -> Quantity:
     """Return a parameter as a column; its prefix stands where a metric or a column of ours has that name too."""
     heading = f"param.{name}" if name in OURS or name in trials.metric_names else name
     return Quantity(heading, Role.PARAM, lambda trial: trials.setting(trial, name))
 
 
-def metric_quantity(trials: Trials, name: str, aggregate: str | None = None) -> Quantity:
+def metric_quantity(trials: TrialCollection, name: str, aggregate: str | None = None) -> Quantity:
     """Return a metric as a column; its prefix stands where a parameter or a column of ours has that name too."""
     heading = f"metric.{name}" if name in OURS or name in trials.params else name
     heading = f"{heading}:{aggregate}" if aggregate else heading
@@ -122,7 +122,7 @@ def _fact(text: str) -> Quantity | None:
     return fact_quantity(text) if text in _FACTS else None
 
 
-def _param_or_metric(trials: Trials, text: str) -> Quantity | None:
+def _param_or_metric(trials: TrialCollection, text: str) -> Quantity | None:
     metric = split_metric(text, trials.metric_names)
     if text in trials.params:
         if metric is not None and metric[0] == text:
@@ -131,7 +131,7 @@ def _param_or_metric(trials: Trials, text: str) -> Quantity | None:
     return metric_quantity(trials, *metric) if metric else None
 
 
-def _explicit(trials: Trials, text: str) -> Quantity | None:
+def _explicit(trials: TrialCollection, text: str) -> Quantity | None:
     kind, _, name = text.partition(".")
     if kind == "param" and name in trials.params:
         return param_quantity(trials, name)
@@ -140,7 +140,7 @@ def _explicit(trials: Trials, text: str) -> Quantity | None:
     return _config(trials, name, text) if kind == "config" else None
 
 
-def _at_best(trials: Trials, text: str) -> Quantity | None:
+def _at_best(trials: TrialCollection, text: str) -> Quantity | None:
     """Return ``METRIC@OBJECTIVE``; both names may hold an ``@`` of their own."""
     for place, char in enumerate(text):
         if char == "@" and text[:place] in trials.metric_names:
@@ -155,13 +155,13 @@ def _at_best_of(heading: str, name: str, objective: Objective) -> Quantity:
     return Quantity(heading, Role.METRIC, lambda trial: _or_missing(at_best(trial, name, objective)))
 
 
-def _config(trials: Trials, name: str, heading: str) -> Quantity | None:
+def _config(trials: TrialCollection, name: str, heading: str) -> Quantity | None:
     if not any(lookup(trial.config, name) is not Gap.NOT_APPLICABLE for trial in trials):
         return None
     return Quantity(heading, Role.PARAM, lambda trial: lookup(trial.config, name) if trial.config else Gap.MISSING)
 
 
-def _config_keys(trials: Trials) -> Iterator[str]:
+def _config_keys(trials: TrialCollection) -> Iterator[str]:
     """Yield the dotted names of the first config there is, for a hint."""
     config = next((trial.config for trial in trials if trial.config), {})
     pending: list[tuple[str, Any]] = [("", config)]

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.metrics.arrays import list_arrays, read_array
@@ -87,6 +87,12 @@ class Trial:
     """The usual time between two logged steps."""
     host: str = ""
     job_id: str | None = None
+
+    plot: ClassVar[Callable[..., Figure]]
+    """The curve of a metric as a figure, as :meth:`hyperherd.Trials.plot` draws it.
+
+    What draws knows trials, and not the other way round: `hyperherd.results.api` gives them this method.
+    """
 
     def __repr__(self) -> str:
         settings = " ".join(f"{name}={value!r}" for name, value in self.params.items())
@@ -275,10 +281,3 @@ class Trial:
         if self.dir is None:
             raise ResultsError(f"trial {self.label} has no directory yet")
         return self.dir
-
-    def plot(self, metric: str | None = None, **look: Any) -> Figure:
-        """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
-        from hyperherd.results.curves.figures import plot
-        from hyperherd.results.trials.collection import Trials
-
-        return plot(Trials([self]), metric, **look)

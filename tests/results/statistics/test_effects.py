@@ -15,8 +15,8 @@ from results.builder import SweepBuilder
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
+from hyperherd.results.api import Trials
 from hyperherd.results.statistics.effects import Effect, Effects, effects
-from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap

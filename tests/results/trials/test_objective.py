@@ -11,7 +11,7 @@ from results.builder import SweepBuilder, every_state, stats
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.api import Trials
 from hyperherd.results.trials.objective import MAXIMIZE, MINIMIZE, Objective, direction_of
 from hyperherd.results.trials.trial import Sweep, Trial
 
