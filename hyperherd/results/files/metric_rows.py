@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperherd.results.files.trainer_files import read_series, table
+
 if TYPE_CHECKING:
     import pyarrow as pa
 
@@ -21,7 +23,6 @@ def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
     # These import pyarrow, which takes longer than a table that needs no rows.
     from hyperherd.metrics.store.parquet import SCHEMA
     from hyperherd.metrics.store.reader import has_metrics, read_metrics
-    from hyperherd.results.files.trainer_files import read_series, table
 
     if trial_dir is None:
         return SCHEMA.empty_table()

@@ -72,6 +72,7 @@ def summaries(series: Series) -> dict[str, dict[str, Any]]:
 
 def table(series: Series, names: list[str] | None) -> pa.Table:
     """Return the rows of some metrics, or of all, in the schema of ours."""
+    # These import pyarrow; a summary of the same files needs none.
     from hyperherd.metrics.rows.journal import Rows
     from hyperherd.metrics.store.columns import Columns
     from hyperherd.metrics.store.default_view import ordered

@@ -203,6 +203,7 @@ class Logged:
 
 def read_logged(trial_dir: Path) -> Logged:
     """Return the summary of a trial whose own book nobody kept: of its metrics, or else of what its trainer wrote."""
+    # It imports pyarrow, which a sweep with a `trial.json` for every trial does not need.
     from hyperherd.metrics.store.reader import has_metrics, read_final, read_summary
 
     try:

@@ -10,19 +10,17 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import TrialState
 from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.text.literals import read_values
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Quantity, Role, find_quantity
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
-
-if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import TrialCollection
 
 _WRITTEN = re.compile(r"([^=<>!~]+?)\s*(!=|>=|<=|==|=|>|<|!~|~)\s*(.*)", re.S)
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {

@@ -9,17 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.results.trials.aggregates import split_metric
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import ask_objective, at_best
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
-
-if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import TrialCollection
 
 OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "seeds", "trials"})
 """Names of our own columns; a parameter or metric of that name gets its prefix."""
