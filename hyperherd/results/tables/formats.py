@@ -80,6 +80,15 @@ def to_latex(columns: Sequence[Column], view: View, err: str, best: int | None =
     return "\n".join(body) + "\n"
 
 
+ForPrograms = Callable[[Sequence[Column]], str]
+ForPeople = Callable[[Sequence[Column], View, str, int | None], str]
+
+FOR_PROGRAMS: dict[str, ForPrograms] = {"tsv": to_tsv, "csv": to_csv}
+"""Format -> what writes exact columns in it."""
+FOR_PEOPLE: dict[str, ForPeople] = {"md": to_markdown, "latex": to_latex}
+"""Format -> what writes rounded columns in it: they, the view, which spread stands behind a mean, and the best row."""
+
+
 def _csv(value: Any) -> str:
     return "" if isinstance(value, Gap) else inert(exact(value))
 

@@ -10,7 +10,6 @@ from typing import Any
 from hyperherd.records.files import strict
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
-from hyperherd.results.tables import formats
 from hyperherd.results.tables.columns import (
     Column,
     View,
@@ -21,6 +20,7 @@ from hyperherd.results.tables.columns import (
     spread_columns,
     sweep_labels,
 )
+from hyperherd.results.tables.formats import FOR_PEOPLE, FOR_PROGRAMS
 from hyperherd.results.tables.people import people_columns
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.trials.collection import TrialCollection
@@ -30,8 +30,6 @@ from hyperherd.results.values import Gap
 
 SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""
-_FOR_PEOPLE = {"md": formats.to_markdown, "latex": formats.to_latex}
-_FOR_PROGRAMS = {"tsv": formats.to_tsv, "csv": formats.to_csv}
 
 
 def to_text(
@@ -46,7 +44,7 @@ def to_text(
 
     Args:
         trials: a row each, if there are no groups.
-        form: ``tsv``, ``csv``, ``json``, ``jsonl``, ``md`` or ``latex``.
+        form: one of `form_names.FORMS`.
         view: what to show.
         limit: at most so many rows.
         groups: a row each instead.
@@ -54,22 +52,22 @@ def to_text(
     view = view or View()
     if form in ("json", "jsonl"):
         return (to_json if form == "json" else to_jsonl)(trials, limit=limit, view=view, groups=groups)
-    if form in _FOR_PROGRAMS:
-        return _FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups))
+    if form in FOR_PROGRAMS:
+        return FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups))
     if groups is not None:
         rows = groups_sorted_by(groups, view)[:limit]
         best = 0 if rows and not view.sort and groups.ranked else None
-        return _FOR_PEOPLE[form](people_columns(groups, rows, view), view, groups.err, best)
+        return FOR_PEOPLE[form](people_columns(groups, rows, view), view, groups.err, best)
     chosen = sorted_by(trials, view)[:limit]
     best = 0 if chosen and not view.sort and trials.ranked else None
-    return _FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
+    return FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
 
 
 def pivot_text(groups: AnyGroups, form: str, view: View) -> str:
     """Return the objective by two names in a format of text."""
-    if form in _FOR_PROGRAMS:
-        return _FOR_PROGRAMS[form](pivot_columns(groups, exact=True))
-    return _FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err)
+    if form in FOR_PROGRAMS:
+        return FOR_PROGRAMS[form](pivot_columns(groups, exact=True))
+    return FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err, None)
 
 
 def exact_sheet(
