@@ -15,8 +15,9 @@ from typing import Any
 
 from hyperherd import __version__
 from hyperherd.results.pages.overview import ranking
-from hyperherd.results.report.findings import command_of, configurations, what_failed, what_matters
+from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
+from hyperherd.results.report.sections import SECTIONS
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number, setting
 from hyperherd.results.trials.collection import TrialCollection
@@ -52,9 +53,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         "params": [_param(ordered, name) for name in ordered.varying],
         "metrics": metrics,
         "trials": _columns(ordered),
-        "configurations": configurations(ordered, places),
-        "effects": what_matters(ordered),
-        "failures": what_failed(ordered, places),
+        **{section.name: section.data(ordered, places) for section in SECTIONS if section.data},
         "provenance": _provenance(ordered),
         "curves": curves,
         "notes": notes,
