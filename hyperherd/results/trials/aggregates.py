@@ -44,6 +44,13 @@ def _mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values) if all(map(math.isfinite, values)) else sum(values)
 
 
+def _median(values: Sequence[float]) -> float:
+    if any(map(math.isnan, values)):  # NaN has no place in an order; a mean of them is NaN as well
+        return math.nan
+    ordered, half = sorted(values), len(values) // 2
+    return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
+
+
 def _of_last(combine: Callable[[Sequence[float]], float]) -> Callable[[str, Summary, ReadValues], float | None]:
     """Return the aggregate ``name:K``, which combines the last K values; without K it combines all of them."""
 
@@ -69,6 +76,7 @@ AGGREGATES = (
     Aggregate("max", "max", _from_summary),
     Aggregate("min", "min", _from_summary),
     Aggregate("mean:K", r"mean(:[1-9]\d*)?", _of_last(_mean)),
+    Aggregate("median:K", r"median(:[1-9]\d*)?", _of_last(_median)),
     Aggregate("@STEP", r"@-?\d+", _at_step),
 )
 """All there are, in the order in which help and errors list them. A new one is one more line here."""
