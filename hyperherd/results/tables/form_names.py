@@ -26,6 +26,7 @@ FORMS = {
     "jsonl": Form(),
     "md": Form(is_for_people=True),
     "latex": Form(is_for_people=True, suffixes=("tex",)),
+    "html": Form(is_for_people=True, suffixes=("htm",)),
     "parquet": Form(),
 }
 """All there are, in the order in which help lists them."""
