@@ -181,8 +181,8 @@ class Trials(TrialCollection):
         Raises:
             ResultsError: no trial has a curve of the metric, or matplotlib is not installed.
         """
-        look = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
-        return plot(self, metric, y_range=y_range, log_x=log_x, log_y=log_y, **look)
+        options = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
+        return plot(self, metric, y_range=y_range, log_x=log_x, log_y=log_y, **options)
 
     def report(self, path: str | Path = "report.html", *, replace: bool = False) -> Path:
         """Write everything about the trials into one HTML file that works offline, and return its path.
@@ -222,9 +222,9 @@ class Groups(GroupCollection[Trials]):
         return self.table().__arrow_c_stream__(requested_schema)
 
 
-def _plot_trial(trial: Trial, metric: str | None = None, **look: Any) -> Figure:
+def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figure:
     """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
-    return plot(Trials([trial]), metric, **look)
+    return plot(Trials([trial]), metric, **options)
 
 
 # A trial is below all rooms that draw, and loading makes it without them: it declares the method, and gets it here.

@@ -11,10 +11,10 @@ from pathlib import Path
 from hyperherd.errors import NothingFound
 from hyperherd.paths import SweepPaths
 from hyperherd.records.fold import Observer
-from hyperherd.results.files.discover import Found, Place, absolute, discover, is_trial_dir
+from hyperherd.results.files.discover import Discovered, TrialFolder, absolute, discover, is_trial_dir
 from hyperherd.results.files.index import Index, is_settled
 from hyperherd.results.files.trial_json import Signature, signature_of
-from hyperherd.results.loading.sweep_files import read_books
+from hyperherd.results.loading.sweep_files import read_sweep_files
 from hyperherd.results.loading.trial_reader import TrialReader
 from hyperherd.results.trials.trial import Trial
 
@@ -40,11 +40,11 @@ def _load(paths: list[Path]) -> list[Trial]:
         planned = _planned(sweep_dir) if sweep_dir in found.sweeps else None
         known = all(place.stored for place in places) and len(places) == len(index.rows)
         all_done = known and planned is not None and list(planned) == index.planned
-        books = read_books(sweep_dir, all_done=all_done)
-        reader = TrialReader(books, observer)
+        files = read_sweep_files(sweep_dir, all_done=all_done)
+        reader = TrialReader(files, observer)
         trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
         if sweep_dir in found.sweeps and not all_done:
-            complete = reader.is_all_done and not books.sweep.problem
+            complete = reader.is_all_done and not files.sweep.problem
             index.write(sweep_dir, reader.entries, planned if complete else None)
     if not trials:
         raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
@@ -77,15 +77,15 @@ def is_trial(path: str | os.PathLike[str]) -> bool:
     return is_trial_dir(Path(path))
 
 
-def _by_sweep(found: Found) -> dict[Path, list[Place]]:
+def _by_sweep(found: Discovered) -> dict[Path, list[TrialFolder]]:
     """Return the places of each sweep; jobs outside of any are kept together by the folder they lie in."""
-    groups: dict[Path, list[Place]] = {sweep_dir: [] for sweep_dir in found.sweeps}
+    groups: dict[Path, list[TrialFolder]] = {sweep_dir: [] for sweep_dir in found.sweeps}
     for place in found.places:
         groups.setdefault(place.sweep or absolute(place.dir).parent, []).append(place)
     return groups
 
 
-def _trials(reader: TrialReader, places: Iterable[Place], whole: Path | None) -> Iterator[Trial]:
+def _trials(reader: TrialReader, places: Iterable[TrialFolder], whole: Path | None) -> Iterator[Trial]:
     """Yield the trials of one sweep; those that have no directory yet only if the sweep was asked for as a whole."""
     for place in places:
         yield reader.read(place)

@@ -27,7 +27,7 @@ _REST = "not ranked: not every seed has a value"
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _GridRows:
     """What all kinds of rows have in common once their cells are known."""
 
     columns: list[Column]
@@ -48,7 +48,7 @@ def trial_grid(trials: TrialCollection, screen: Screen, view: View) -> Iterator[
     ranked = None if view.sort or trials.objective is None else min(len(trials.ranked), len(rows))
     leads = [(GLYPHS[trial.state], state_colour(trial.state)) for trial in rows]
     columns = [*shown_columns(trials, rows, view), *curve_columns(trials, [[trial] for trial in rows], view)]
-    yield from _lines(_Rows(columns, leads, ranked, len(ordered)), screen, view, "std")
+    yield from _lines(_GridRows(columns, leads, ranked, len(ordered)), screen, view, "std")
 
 
 def group_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
@@ -59,17 +59,17 @@ def group_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     curves = curve_columns(groups.trials, [group.counted or tuple(group.trials) for group in rows], view)
     columns = [*people_columns(groups, rows, view), *curves]
     leads = [("", 0)] * len(rows)
-    yield from _lines(_Rows(columns, leads, ranked, len(ordered), _REST), screen, view, groups.err)
+    yield from _lines(_GridRows(columns, leads, ranked, len(ordered), _REST), screen, view, groups.err)
 
 
 def pivot_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of the objective by two names."""
     columns = pivot_columns(groups, exact=False)
     rows = len(columns[0].values)
-    yield from _lines(_Rows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
+    yield from _lines(_GridRows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
 
 
-def _lines(rows: _Rows, screen: Screen, view: View, err: str) -> Iterator[str]:
+def _lines(rows: _GridRows, screen: Screen, view: View, err: str) -> Iterator[str]:
     columns = rows.columns
     cells = [_formatted(column, view, err, screen) for column in columns]
     lead = max((len(text) for text, _ in rows.leads), default=0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hyperherd.results.statistics.effects import Contrast, Effect, Effects, effects
+from hyperherd.results.statistics.effects import Contrast, Effects, ParameterEffect, effects
 from hyperherd.results.text.format import inert, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
 from hyperherd.results.trials.collection import TrialCollection
@@ -51,11 +51,11 @@ def _pairs(found: Effects) -> Iterator[str]:
             return
 
 
-def _is_categorical(effect: Effect) -> bool:
+def _is_categorical(effect: ParameterEffect) -> bool:
     return not any(is_number(level.value) for level in effect.levels if level.value is not Gap.NOT_APPLICABLE)
 
 
-def contrast_text(effect: Effect, contrast: Contrast) -> str:
+def contrast_text(effect: ParameterEffect, contrast: Contrast) -> str:
     """Return one comparison of two values for people."""
     name, value, against = inert(effect.parameter), setting(contrast.value), setting(contrast.against)
     over = " of configurations" if effect.over == "configurations" else ""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection
-from hyperherd.results.statistics.effects import Contrast, Effect, effects
+from hyperherd.results.statistics.effects import Contrast, ParameterEffect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.text.format import setting
 from hyperherd.results.trials.collection import TrialCollection
@@ -74,7 +74,7 @@ def what_matters(trials: TrialCollection) -> dict[str, Any] | None:
     }
 
 
-def _effect(effect: Effect) -> dict[str, Any]:
+def _effect(effect: ParameterEffect) -> dict[str, Any]:
     return {
         "name": effect.parameter,
         "share": effect.share,

@@ -16,11 +16,11 @@ from hyperherd.results.report.gather import gather
 from hyperherd.results.report.page import page
 from hyperherd.results.trials.collection import TrialCollection
 
-__all__ = ["Written", "write_report"]
+__all__ = ["WrittenReport", "write_report"]
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenReport:
     """A report on disk."""
 
     path: Path
@@ -28,7 +28,9 @@ class Written:
     """What is missing in it, and why."""
 
 
-def write_report(trials: TrialCollection, path: Path | str, *, command: str = "", replace: bool = False) -> Written:
+def write_report(
+    trials: TrialCollection, path: Path | str, *, command: str = "", replace: bool = False
+) -> WrittenReport:
     """Write the report of `trials` to `path`.
 
     Args:
@@ -55,4 +57,4 @@ def write_report(trials: TrialCollection, path: Path | str, *, command: str = ""
         raise ResultsError(f"{path} exists; give another name (-o), or replace it with --force") from None
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
-    return Written(path, notes)
+    return WrittenReport(path, notes)

@@ -1,4 +1,4 @@
-"""Why trials did not end well: grouped by what ended them and where, with what the unlucky ones share.
+"""Why trials did not end well: grouped by what ended them and where, with what they share.
 
 What is said to be shared is not true of all finished trials: a setting that everybody has explains nothing.
 """
@@ -77,15 +77,15 @@ class Failures:
 
 def failures(trials: TrialCollection) -> Failures:
     """Return the failed, lost, stalled and unreadable ones of `trials`, grouped, with what they share."""
-    unlucky = trials.problems
+    failed_trials = trials.problems
     compare = _Comparison(trials)
     groups: dict[tuple[str, str], list[Trial]] = {}
-    for trial in unlucky:
+    for trial in failed_trials:
         groups.setdefault((_kind(trial), last_own_frame(_traceback(trial))), []).append(trial)
     found = [_group(kind, where, members, compare) for (kind, where), members in groups.items()]
     found.sort(key=lambda group: -len(group.trials))
-    shared = compare.shared(list(unlucky)) if len(found) > 1 else None
-    return Failures(len(trials), tuple(found), shared, tuple(resume(unlucky)))
+    shared = compare.shared(list(failed_trials)) if len(found) > 1 else None
+    return Failures(len(trials), tuple(found), shared, tuple(resume(failed_trials)))
 
 
 def last_own_frame(traceback: str) -> str:
