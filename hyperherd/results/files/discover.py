@@ -113,6 +113,8 @@ class _Walk:
             except OSError as error:
                 self.found.places.append(TrialFolder(visit.path, visit.sweep, f"{error.strerror}: {visit.path}"))
                 continue
+            # What lies in a folder comes before its neighbours, in order, so that trials are found as they are listed;
+            # links wait until all real folders have been seen.
             pending.extendleft(reversed(self._unknown(visit, real)))
             pending.extend(_below(visit, name) for name in links)
             if links:
@@ -121,6 +123,7 @@ class _Walk:
     def _enter(self, path: str) -> _Visit:
         sweep = absolute(Path(path))
         self.found.sweeps.setdefault(sweep, Path(path))
+        # Read before its trials are: what is written meanwhile then differs from it, and is read anew.
         index = self.found.indexes.setdefault(sweep, Index.read(sweep))
         return _Visit(path, sweep, index)
 

@@ -62,6 +62,7 @@ class IndexEntry(NamedTuple):
         facts = [record.number, record.state.value, record.key, record.started, record.ended, seconds]
         facts += [record.attempt, record.step, record.max_step]
         shape = (tuple(record.params), tuple(record.final), tuple(record.metrics))
+        # Values are kept by position: a summary with another key, or another order, cannot be.
         usual = all(tuple(summary) == STATISTICS for summary in record.metrics.values())
         if not (record.state.done and usual and found.is_usual and is_settled(found.signature)):
             return None
@@ -91,7 +92,7 @@ class Index:
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
             return cls(shapes, rows, raw["planned"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return cls()
+            return cls()  # It is a cache, in a folder that others may write to: what is wrong in it is as if absent.
 
     def current(self, name: str, path: str) -> IndexEntry | None:
         """Return the entry of the trial in `path`, named so below the sweep, if it still stands for its file."""
@@ -104,6 +105,7 @@ class Index:
             if status.st_mtime_ns != time_ns or status.st_size != size or status.st_ino != inode:
                 return None
             names = self.shapes[shape]
+            # Names and values lie apart. One value too few would put all that follow under the wrong names, unseen.
             fits = len(params) == len(names[0]) and len(final) == len(names[1]) and len(facts) == len(FACTS)
             if not fits or len(statistics) != len(STATISTICS) * len(names[2]) or facts[1] not in _DONE:
                 return None

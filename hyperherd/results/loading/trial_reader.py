@@ -89,6 +89,7 @@ class TrialReader:
             self._seen.add(known.number)
         standing = fold(record, self._files.events.get(record.number, ()), self._observer)
         last_sign = record.heartbeat if record.ended is None else record.ended
+        # Events may know of an attempt that has not written its record yet: error and end are then of the one before.
         spoke = standing.attempt == record.attempt
         others = {} if record.metrics or record.final else _other_metrics(place.dir)
         trial = Trial(

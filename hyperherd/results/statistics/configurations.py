@@ -234,6 +234,7 @@ def seed_of(trials: TrialCollection, trial: Trial, key: str) -> Any:
 def _identities(trials: TrialCollection, seeds: Sequence[str]) -> list[str]:
     """Return one text for each trial, the same for all of one configuration."""
     by_params = [_by_params(trial, seeds) for trial in trials]
+    # One sweep has one config: what its trials differ in are their parameters. Configs are read only where that fails.
     alone = any(trial.number is None for trial in trials)  # Jobs outside of any sweep: each may have its own config.
     if len(trials.sweeps) < 2 and not alone:
         return by_params

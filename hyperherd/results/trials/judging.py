@@ -103,6 +103,7 @@ def at_best(trial: Trial, name: str, objective: Objective) -> Any:
     known = trial.objective or {}
     if known.get("metric") == objective.metric and known.get("best_step") == step and name in known.get("at_best", {}):
         return known["at_best"][name]
+    # Its summary may tell the value without a row being read: it has the steps of the last, greatest and least one.
     told = trial.summary(name)
     for aggregate in ("last", "max", "min"):
         if told.get(f"{aggregate}_step") == step:
