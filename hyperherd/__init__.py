@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperherd.errors import HyperherdError as HyperherdError
+    from hyperherd.results.api import Trial as Trial
+    from hyperherd.results.api import Trials as Trials
+    from hyperherd.results.api import load as load
     from hyperherd.results.loading.load import is_trial as is_trial
-    from hyperherd.results.loading.load import load as load
-    from hyperherd.results.trials.collection import Trial as Trial
-    from hyperherd.results.trials.collection import Trials as Trials
     from hyperherd.results.trials.filters import between as between
     from hyperherd.sweep.preview import plan as plan
     from hyperherd.trial.checkpoint import checkpoint as checkpoint
@@ -32,10 +32,10 @@ _HOMES = {
     "between": "hyperherd.results.trials.filters",
     "checkpoint": "hyperherd.trial.checkpoint",
     "is_trial": "hyperherd.results.loading.load",
-    "load": "hyperherd.results.loading.load",
+    "load": "hyperherd.results.api",
     "plan": "hyperherd.sweep.preview",
-    "Trial": "hyperherd.results.trials.collection",
-    "Trials": "hyperherd.results.trials.collection",
+    "Trial": "hyperherd.results.api",
+    "Trials": "hyperherd.results.api",
     "log_array": "hyperherd.trial.log",
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",

@@ -14,8 +14,8 @@ from hyperherd.cli.options import add_choice, add_judging, chosen, count
 from hyperherd.cli.terminal import FAILED, say, write
 
 if TYPE_CHECKING:
+    from hyperherd.results.api import Trials
     from hyperherd.results.statistics.best import Winner
-    from hyperherd.results.trials.collection import Trials
     from hyperherd.results.trials.commands import Command
 
 

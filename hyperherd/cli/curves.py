@@ -12,7 +12,7 @@ from hyperherd.cli.options import add_choice, chosen
 from hyperherd.cli.terminal import PROGRAM, refuse_existing, say, screen, write, write_file
 
 if TYPE_CHECKING:
-    from hyperherd.results.curves.curves import Look
+    from hyperherd.results.curves.curves import PlotOptions
 
 _ROWS = 18
 _EPILOG = """\
@@ -55,10 +55,10 @@ def _image(text: str) -> Path:
     return path
 
 
-def _look(arguments: argparse.Namespace) -> Look:
-    from hyperherd.results.curves.curves import Look
+def _look(arguments: argparse.Namespace) -> PlotOptions:
+    from hyperherd.results.curves.curves import PlotOptions
 
-    return Look(
+    return PlotOptions(
         metric=arguments.drawn,
         right=arguments.right,
         hue=arguments.hue,

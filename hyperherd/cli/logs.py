@@ -38,7 +38,7 @@ def _lines(trial: Trial, arguments: argparse.Namespace) -> Iterator[str]:
 def _ended(trial: Trial) -> Callable[[], bool]:
     def ended() -> bool:
         from hyperherd.records.states import TrialState
-        from hyperherd.results.loading.load import load
+        from hyperherd.results.api import load
 
         (now,) = load(trial.path())
         return now.state is not TrialState.RUNNING or now.attempt > trial.attempt

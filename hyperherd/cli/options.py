@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from hyperherd.cli.commands import COMMANDS
 from hyperherd.errors import ResultsError
+from hyperherd.results.trials.aggregates import SPELLINGS
 
 if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
+    from hyperherd.results.api import Trials
 
 _NEAR = 0.65
 """How near a word must be to a command's name; less would take folders (``results``) for misspelt commands."""
@@ -30,11 +31,12 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
 
 def add_judging(parser: argparse.ArgumentParser) -> None:
     """Let a command take the objective."""
+    *others, last = SPELLINGS
     parser.add_argument(
         "-m",
         "--metric",
         metavar="METRIC[:AGG]",
-        help="judge by this metric; AGG: last, max, min, mean:K or @STEP (default: final value, else last)",
+        help=f"judge by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last)",
     )
     parser.add_argument("--direction", choices=("max", "min"), help="whether a high or a low value is better")
 
@@ -64,7 +66,7 @@ def chosen(arguments: argparse.Namespace) -> Trials:
         ResultsError: a filter, the metric, or a word that was to be a command means nothing.
     """
     from hyperherd.errors import NothingFound
-    from hyperherd.results.loading.load import load
+    from hyperherd.results.api import load
 
     paths, filters = split_words(arguments.words)
     refuse_misspelt_command(paths)

@@ -25,7 +25,7 @@ def run(argv: Sequence[str]) -> int:
     """Write the report that `argv` asks for."""
     arguments = _parser().parse_intermixed_args(argv)
     refuse_existing(arguments.output, force=arguments.force)
-    from hyperherd.results.report import write_report
+    from hyperherd.results.report.write import write_report
 
     written = write_report(
         chosen(arguments), arguments.output, command=shlex.join([PROGRAM, "report", *argv]), replace=arguments.force

@@ -15,13 +15,13 @@ from hyperherd.cli.commands import COMMANDS
 from hyperherd.cli.options import add_choice, add_judging, chosen, words
 from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, refuse_existing, say, screen, write, write_file
 from hyperherd.errors import ResultsError
+from hyperherd.results.tables.form_names import FORMS, form_of_suffix
 
 if TYPE_CHECKING:
-    from hyperherd.results.statistics.configurations import Groups
+    from hyperherd.results.api import Trials
+    from hyperherd.results.statistics.configurations import AnyGroups
     from hyperherd.results.tables.columns import View
-    from hyperherd.results.trials.collection import Trials
 
-_FORMATS = ("table", "tsv", "csv", "json", "jsonl", "md", "latex", "parquet")
 _EPILOG = """\
 FILTER is spelled like the sweep: lr=0.001,0.01  model=cnn  'width>=128'  'val/acc>0.9'  state!=failed  name~regex. All
 must hold; a comma is "any of"; values have the types they have in overrides. Quote what your shell would take.
@@ -84,7 +84,7 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
-    add("-f", "--format", choices=_FORMATS, help="default: by the suffix of -o, else table on a terminal, else tsv")
+    add("-f", "--format", choices=tuple(FORMS), help="default: by the suffix of -o, else table on a terminal, else tsv")
     add("-o", "--output", type=Path, metavar="FILE", help="write there; an existing file is refused")
     add("--force", action="store_true", help="overwrite the file of -o")
     add("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is honoured")
@@ -142,7 +142,7 @@ def _data(trials: Trials, arguments: argparse.Namespace, form: str, view: View) 
     from hyperherd.results.tables.records import pivot_text, to_text
 
     limit = arguments.rows or None
-    groups = _groups(trials, arguments, by_default=form in ("md", "latex"))
+    groups = _groups(trials, arguments, by_default=FORMS[form].is_for_people)
     if form == "parquet":
         return _parquet(trials, groups, view, arguments)
     if arguments.pivot and groups is not None and form not in ("json", "jsonl"):
@@ -154,11 +154,10 @@ def _form_of(output: Path | None) -> str:
     """Return the format when nobody named one."""
     if output is None:
         return "table" if sys.stdout.isatty() else "tsv"
-    suffix = {"tex": "latex", "txt": "table"}.get(output.suffix[1:], output.suffix[1:])
-    return suffix if suffix in _FORMATS else "tsv"
+    return form_of_suffix(output.suffix[1:]) or "tsv"
 
 
-def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> Groups | None:
+def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> AnyGroups | None:
     """Return the groups that are asked for, by name or by default, or None."""
     if arguments.pivot:
         from hyperherd.results.tables.pivot import pivot_groups
@@ -182,7 +181,7 @@ def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
     return render_pivot(groups, target, view) if arguments.pivot else render_groups(groups, target, view)
 
 
-def _parquet(trials: Trials, groups: Groups | None, view: View, arguments: argparse.Namespace) -> bytes:
+def _parquet(trials: Trials, groups: AnyGroups | None, view: View, arguments: argparse.Namespace) -> bytes:
     from hyperherd.results.tables.arrow import write_parquet
     from hyperherd.results.tables.pivot import pivot_columns
     from hyperherd.results.tables.records import exact_sheet

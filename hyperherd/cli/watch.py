@@ -14,8 +14,8 @@ from hyperherd.cli.options import add_choice, add_judging, chosen
 from hyperherd.cli.terminal import FAILED, screen, write
 
 if TYPE_CHECKING:
+    from hyperherd.results.api import Trials
     from hyperherd.results.tables.changes import Watcher
-    from hyperherd.results.trials.collection import Trials
 
 _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 

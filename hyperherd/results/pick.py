@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, ResultsError
-from hyperherd.results.loading.load import load
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.api import Trials, load
 from hyperherd.results.trials.trial import Trial
 
 _LISTED = 5

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.loading.load import load
-from hyperherd.results.pages.overview import Screen, closing, from_here
+from hyperherd.results.api import load
+from hyperherd.results.pages.overview import Screen, closing
+from hyperherd.results.trials.commands import from_here
 
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle

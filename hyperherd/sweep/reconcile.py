@@ -17,7 +17,7 @@ from hyperherd.records.fold import Observer, Standing, fold
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.loading.load import load
+from hyperherd.results.api import load
 from hyperherd.sweep.plan import Draft
 
 log = logging.getLogger("hyperherd")

@@ -10,7 +10,7 @@ from pathlib import Path
 from hyperherd.errors import ResultsError, SweepError, nearest
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.api import Trials
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.sweep.reconcile import Agenda
 

@@ -47,7 +47,7 @@ def test_a_folder_with_an_operator_in_its_name_is_a_folder(tmp_path: Path) -> No
         (["modle=cnn"], 2, "(did you mean 'model'?)"),
         (["-c", "val/ac"], 2, "(did you mean 'val/acc'?)"),
         (["-s", "val/ac:desc"], 2, "(did you mean 'val/acc'?)"),
-        (["-m", "val/acc:mean:0"], 2, "'mean:0' is no aggregate: use val/acc:last|max|min|mean:K|@STEP"),
+        (["-m", "val/acc:mean:0"], 2, "'mean:0' is no aggregate: use val/acc:last|max|min|mean:K|median:K|@STEP"),
         (["-x", "("], 2, "'(' is no regular expression"),
         (["--err", "stdev", "--seeds"], 2, "'stdev' is no measure of spread (did you mean 'std'?)"),
         (["--seed-key", "fold", "--seeds"], 2, "no parameter is called fold; there are: lr, model, seed, epochs"),

@@ -10,16 +10,16 @@ import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
-from hyperherd.results.text.format import Gap, exact, setting
+from hyperherd.results.statistics.configurations import GroupCollection
+from hyperherd.results.text.format import exact, setting
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, direction_of
 from hyperherd.results.trials.trial import Trial
-
-if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
+from hyperherd.results.values import Gap
 
 BANDS = ("std", "sem", "range", "none")
 AXES = ("step", "time")
@@ -29,7 +29,7 @@ _FINEST = 1000
 
 
 @dataclass(frozen=True)
-class Look:
+class PlotOptions:
     """What is asked of a drawing."""
 
     metric: str
@@ -52,7 +52,7 @@ class Look:
     most: int | None = MOST_LINES
     """Lines at most, the best ones; None: all."""
 
-    def checked(self, trials: Trials) -> Look:
+    def checked(self, trials: TrialCollection) -> PlotOptions:
         """Return it with the metrics' names as they were logged.
 
         Raises:
@@ -82,7 +82,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Curve:
+class MetricCurve:
     """The values of one metric of one trial, x ascending."""
 
     xs: Sequence[float]
@@ -111,7 +111,7 @@ class Line:
 class Drawing:
     """All that is to be drawn."""
 
-    look: Look
+    options: PlotOptions
     lines: list[Line]
     right: list[Line]
     """The lines of the second metric, in the same order; a label without a line there is missing."""
@@ -119,32 +119,32 @@ class Drawing:
     """What someone who sees the drawing must know."""
 
 
-def draw(trials: Trials, look: Look) -> Drawing:
-    """Return what `look` asks for.
+def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
+    """Return what `options` ask for.
 
     Raises:
         ResultsError: it asks for something that cannot be, or no trial has logged the metric with steps.
     """
-    look = look.checked(trials)
-    wanted = [look.metric] if look.right is None else [look.metric, look.right]
-    curves, notes = read_curves(trials, wanted, look.x)
-    groups = _groups(trials, look)
-    lines = _lines(groups, curves, look.metric, look, trials)
+    options = options.checked(trials)
+    wanted = [options.metric] if options.right is None else [options.metric, options.right]
+    curves, notes = read_curves(trials, wanted, options.x)
+    groups = _groups(trials, options)
+    lines = _lines(groups, curves, options.metric, options, trials)
     if not lines:
-        raise ResultsError(f"no trial has a curve of {look.metric!r}: it was logged without steps")
-    if look.most is not None and len(lines) > look.most:
-        notes.append(f"{len(lines) - look.most} more lines are not shown; these are the best ones")
-        lines = lines[: look.most]
+        raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without steps")
+    if options.most is not None and len(lines) > options.most:
+        notes.append(f"{len(lines) - options.most} more lines are not shown; these are the best ones")
+        lines = lines[: options.most]
     shown = {line.label for line in lines}
-    right = [] if look.right is None else _lines(groups, curves, look.right, look, trials)
-    return Drawing(look, lines, [line for line in right if line.label in shown], notes)
+    right = [] if options.right is None else _lines(groups, curves, options.right, options, trials)
+    return Drawing(options, lines, [line for line in right if line.label in shown], notes)
 
 
 def read_curves(
     trials: Iterable[Trial], names: Sequence[str], x: str = "step"
-) -> tuple[dict[tuple[Trial, str], Curve], list[str]]:
+) -> tuple[dict[tuple[Trial, str], MetricCurve], list[str]]:
     """Return the curve of each trial and metric that has one, and a note for each trial that cannot be read."""
-    curves: dict[tuple[Trial, str], Curve] = {}
+    curves: dict[tuple[Trial, str], MetricCurve] = {}
     notes = []
     for trial in trials:
         if trial.dir is None or not any(name in trial.metrics for name in names):
@@ -156,7 +156,7 @@ def read_curves(
     return curves, notes
 
 
-def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, Curve]:
+def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -172,11 +172,11 @@ def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, Curve]:
         else:
             xs = rows["step"].to_pylist()
         if xs:
-            found[name] = Curve(xs, rows["value"].to_pylist())
+            found[name] = MetricCurve(xs, rows["value"].to_pylist())
     return found
 
 
-def mean_curve(curves: Sequence[Curve], band: str) -> tuple[list[float], list[float], list[float], list[float]]:
+def mean_curve(curves: Sequence[MetricCurve], band: str) -> tuple[list[float], list[float], list[float], list[float]]:
     """Return x, mean, and the lower and upper edge of the band over `curves`.
 
     The grid is all of their own steps; beyond a thousand it is that many of them.
@@ -207,7 +207,7 @@ def _edges(moments: Moments, known: Sequence[float], band: str) -> tuple[float, 
     return moments.mean - half, moments.mean + half
 
 
-def _at(curve: Curve, grid: Sequence[float]) -> list[float]:
+def _at(curve: MetricCurve, grid: Sequence[float]) -> list[float]:
     """Return the curve's values on `grid`, interpolated between its points; NaN outside of them."""
     points = [(x, y) for x, y in zip(curve.xs, curve.ys, strict=True) if math.isfinite(y)]
     if not points:
@@ -226,15 +226,15 @@ def _at(curve: Curve, grid: Sequence[float]) -> list[float]:
     return values
 
 
-def _groups(trials: Trials, look: Look) -> dict[str, list[Trial]]:
+def _groups(trials: TrialCollection, options: PlotOptions) -> dict[str, list[Trial]]:
     """Return the trials of each line, by its label; of several with one seed those that do not count are left out."""
     groups: dict[str, list[Trial]] = {}
-    configurations = trials.seeds()
+    configurations = GroupCollection.by_configuration(trials)
     twice = {trial for group in configurations for trial in group.superseded}
-    if look.hue is not None:
+    if options.hue is not None:
         for trial in trials:
             if trial not in twice:
-                groups.setdefault(f"{look.hue}={_text(trials.setting(trial, look.hue))}", []).append(trial)
+                groups.setdefault(f"{options.hue}={_text(trials.setting(trial, options.hue))}", []).append(trial)
         return groups
     for group in configurations:
         told = " ".join(
@@ -254,10 +254,10 @@ def _text(value: Any) -> str:
 
 def _lines(
     groups: dict[str, list[Trial]],
-    curves: dict[tuple[Trial, str], Curve],
+    curves: dict[tuple[Trial, str], MetricCurve],
     metric: str,
-    look: Look,
-    trials: Trials,
+    options: PlotOptions,
+    trials: TrialCollection,
 ) -> list[Line]:
     """Return the lines of `metric`, best end first if it is known what is better."""
     direction = _direction(metric, trials)
@@ -265,7 +265,7 @@ def _lines(
     for label, members in groups.items():
         shown = tuple(trial for trial in members if (trial, metric) in curves)
         if shown:
-            lines.append(_line(label, shown, [curves[trial, metric] for trial in shown], look, direction))
+            lines.append(_line(label, shown, [curves[trial, metric] for trial in shown], options, direction))
     if direction is None:
         return lines
     sign = -1 if direction == MAXIMIZE else 1
@@ -277,30 +277,32 @@ def _sort_key(line: Line, sign: int) -> tuple[bool, float]:
     return math.isnan(end), 0.0 if math.isnan(end) else sign * end
 
 
-def _line(label: str, trials: tuple[Trial, ...], curves: list[Curve], look: Look, direction: str | None) -> Line:
+def _line(
+    label: str, trials: tuple[Trial, ...], curves: list[MetricCurve], options: PlotOptions, direction: str | None
+) -> Line:
     if len(curves) == 1:
         xs, raw = list(curves[0].xs), list(curves[0].ys)
-        ys = smoothed(raw, look)
-        low, high = _within(raw, look)
+        ys = smoothed(raw, options)
+        low, high = _within(raw, options)
     else:
-        xs, raw, *edges = mean_curve(curves, look.band)
-        ys, low, high = (smoothed(part, look) for part in (raw, *edges))
+        xs, raw, *edges = mean_curve(curves, options.band)
+        ys, low, high = (smoothed(part, options) for part in (raw, *edges))
     return Line(label, trials, xs, ys, None if ys == raw else raw, low, high, _best(xs, ys, direction))
 
 
-def _within(values: Sequence[float], look: Look) -> tuple[list[float], list[float]]:
+def _within(values: Sequence[float], options: PlotOptions) -> tuple[list[float], list[float]]:
     """Return the band of a single trial: one standard deviation of the values within the window, if there is one."""
-    if not look.window or look.band == "none":
+    if not options.window or options.band == "none":
         return [math.nan] * len(values), [math.nan] * len(values)
-    moments = sliding(values, look.window)
+    moments = sliding(values, options.window)
     return [item.mean - item.std for item in moments], [item.mean + item.std for item in moments]
 
 
-def smoothed(values: Sequence[float], look: Look) -> list[float]:
-    """Return `values` smoothed as `look` asks."""
-    if look.window:
-        return [item.mean for item in sliding(values, look.window)]
-    return ema(values, look.smooth) if look.smooth else list(values)
+def smoothed(values: Sequence[float], options: PlotOptions) -> list[float]:
+    """Return `values` smoothed as `options` ask."""
+    if options.window:
+        return [item.mean for item in sliding(values, options.window)]
+    return ema(values, options.smooth) if options.smooth else list(values)
 
 
 def _best(xs: Sequence[float], ys: Sequence[float], direction: str | None) -> tuple[float, float] | None:
@@ -312,14 +314,14 @@ def _best(xs: Sequence[float], ys: Sequence[float], direction: str | None) -> tu
     return best
 
 
-def _direction(metric: str, trials: Trials) -> str | None:
+def _direction(metric: str, trials: TrialCollection) -> str | None:
     objective = trials.objective
     if objective is not None and objective.metric == metric:
         return objective.direction
     return direction_of(metric)
 
 
-def _known_metric(name: str, trials: Trials) -> str:
+def _known_metric(name: str, trials: TrialCollection) -> str:
     known = trials.metric_names
     bare = name if name in known else name.removeprefix("metric.")
     if bare not in known:

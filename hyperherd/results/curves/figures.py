@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.curves.curves import Drawing, Line, Look, draw
+from hyperherd.results.curves.curves import Drawing, Line, PlotOptions, draw
 from hyperherd.results.text.format import inert
+from hyperherd.results.trials.collection import TrialCollection
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from hyperherd.results.trials.collection import Trials
 
 # Okabe & Ito's colours, which colour-blind readers tell apart; further lines repeat them with another dash.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 _DASHES = ("-", "--", ":", "-.")
 
 
-def plot(trials: Trials, metric: str | None, **look: Any) -> Figure:
+def plot(trials: TrialCollection, metric: str | None, **options: Any) -> Figure:
     """Return the curves of a metric of `trials`, of the one they are judged by if it is None, as a Figure.
 
     Raises:
@@ -31,7 +31,7 @@ def plot(trials: Trials, metric: str | None, **look: Any) -> Figure:
         if trials.objective is None:
             raise ResultsError(f"which metric? There are: {', '.join(trials.metric_names) or 'none'}")
         metric = trials.objective.metric
-    return figure(draw(trials, Look(metric, **look)))
+    return figure(draw(trials, PlotOptions(metric, **options)))
 
 
 def figure(drawing: Drawing) -> Figure:
@@ -46,22 +46,22 @@ def figure(drawing: Drawing) -> Figure:
         raise ResultsError("plots need matplotlib: pip install 'hydra-hyperherd[plot]'") from None
     drawn = Figure(figsize=(7.2, 4.2), layout="constrained")
     axes = drawn.add_subplot()
-    look = drawing.look
+    options = drawing.options
     colours = {line.label: _COLOURS[place % len(_COLOURS)] for place, line in enumerate(drawing.lines)}
     for place, line in enumerate(drawing.lines):
         _add(axes, line, colours[line.label], _DASHES[place // len(_COLOURS) % len(_DASHES)])
-    _label(axes, look.metric, "time (s)" if look.x == "time" else "step")
-    axes.set_xscale("log" if look.log_x else "linear")
-    axes.set_yscale("log" if look.log_y else "linear")
-    if look.y_range is not None:
-        axes.set_ylim(*look.y_range)
+    _label(axes, options.metric, "time (s)" if options.x == "time" else "step")
+    axes.set_xscale("log" if options.log_x else "linear")
+    axes.set_yscale("log" if options.log_y else "linear")
+    if options.y_range is not None:
+        axes.set_ylim(*options.y_range)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
     if drawing.right:
         other = axes.twinx()
         for line in drawing.right:
             _add(other, line, colours[line.label], ":", named=False)
-        other.set_ylabel(_plain(look.right or ""))
+        other.set_ylabel(_plain(options.right or ""))
         other.spines["top"].set_visible(False)
     if len(drawing.lines) > 1 or drawing.lines[0].label:
         drawn.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=8)

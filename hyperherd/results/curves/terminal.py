@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from hyperherd.results.curves.curves import Drawing, Line, Look
+from hyperherd.results.curves.curves import Drawing, Line, PlotOptions
 from hyperherd.results.text.format import display_width, duration, inert, measure, pad
 from hyperherd.results.text.layout import BOLD, DIM, Screen, page, paint
 
@@ -21,12 +21,12 @@ Scale = Callable[[float], float]
 
 def render_curves(drawing: Drawing, screen: Screen) -> str:
     """Return the drawing as text that ends in a newline; of two metrics, one below the other."""
-    look = drawing.look
-    lines = [*_panel(look.metric, drawing.lines, look, screen)]
+    options = drawing.options
+    lines = [*_panel(options.metric, drawing.lines, options, screen)]
     if drawing.right:
         order = {line.label: place for place, line in enumerate(drawing.lines)}
         second = sorted(drawing.right, key=lambda line: order[line.label])
-        lines += ["", *_panel(look.right or "", second, replace(look, y_range=None), screen)]
+        lines += ["", *_panel(options.right or "", second, replace(options, y_range=None), screen)]
     lines += ["", *_legend(drawing, screen)]
     return page(lines, screen)
 
@@ -86,20 +86,20 @@ class _Canvas:
         return paint(mark, _colour(owner), self._screen)
 
 
-def _panel(metric: str, lines: Sequence[Line], look: Look, screen: Screen) -> Iterator[str]:
-    shown = [_points(line, look) for line in lines]
+def _panel(metric: str, lines: Sequence[Line], options: PlotOptions, screen: Screen) -> Iterator[str]:
+    shown = [_points(line, options) for line in lines]
     every = [point for points in shown for run in points for point in run]
     yield paint(inert(metric), BOLD, screen)
     if not every:
-        yield "  no finite value" + (" above zero" if look.log_x or look.log_y else "")
+        yield "  no finite value" + (" above zero" if options.log_x or options.log_y else "")
         return
-    xs, ys = _bounds(point[0] for point in every), look.y_range or _bounds(point[1] for point in every)
-    labels = [measure(float(value)) for value in (ys[1], _middle(*ys, look.log_y), ys[0])]
+    xs, ys = _bounds(point[0] for point in every), options.y_range or _bounds(point[1] for point in every)
+    labels = [measure(float(value)) for value in (ys[1], _middle(*ys, options.log_y), ys[0])]
     margin = max(map(len, labels))
     width = max(20, min(screen.width or _WIDTH, 160) - margin - 3)
     height = max(6, min(_HEIGHT, (screen.rows or _HEIGHT)))
     canvas = _Canvas(width, height, screen)
-    frame = _Frame(xs, ys, canvas.columns, canvas.rows, _scale(look.log_x), _scale(look.log_y))
+    frame = _Frame(xs, ys, canvas.columns, canvas.rows, _scale(options.log_x), _scale(options.log_y))
     for owner in reversed(range(len(lines))):  # The best line is drawn last, over the others.
         for run in shown[owner]:
             canvas.line([frame.place(*point) for point in run], owner)
@@ -107,7 +107,7 @@ def _panel(metric: str, lines: Sequence[Line], look: Look, screen: Screen) -> It
     for row, text in enumerate(canvas.text()):
         tick = ("┤" if row in told else "│") if screen.unicode else ("+" if row in told else "|")
         yield f"{told.get(row, ''):>{margin}} {tick}{text}"
-    yield _x_axis(xs, look.x, margin, width)
+    yield _x_axis(xs, options.x, margin, width)
 
 
 def _x_axis(xs: tuple[float, float], x: str, margin: int, width: int) -> str:
@@ -124,7 +124,7 @@ def _legend(drawing: Drawing, screen: Screen) -> Iterator[str]:
         at = (
             ""
             if line.best is None
-            else f"  {star} {measure(float(line.best[1]))} at {_at(line.best[0], drawing.look.x)}"
+            else f"  {star} {measure(float(line.best[1]))} at {_at(line.best[0], drawing.options.x)}"
         )
         yield f"{paint(mark, _colour(owner), screen)} {inert(line.label)}{paint(count + at, DIM, screen)}"
 
@@ -133,12 +133,12 @@ def _at(x: float, axis: str) -> str:
     return duration(x) if axis == "time" else measure(_whole(x))
 
 
-def _points(line: Line, look: Look) -> list[list[tuple[float, float]]]:
+def _points(line: Line, options: PlotOptions) -> list[list[tuple[float, float]]]:
     """Return the stretches of a line between its gaps; a logarithmic axis has no place for zero and below."""
     runs: list[list[tuple[float, float]]] = [[]]
     for x, y in zip(line.xs, line.ys, strict=True):
-        if math.isfinite(y) and (not look.log_y or y > 0):
-            if not look.log_x or x > 0:
+        if math.isfinite(y) and (not options.log_y or y > 0):
+            if not options.log_x or x > 0:
                 runs[-1].append((float(x), y))
         elif runs[-1]:
             runs.append([])

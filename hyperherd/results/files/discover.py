@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from hyperherd.errors import NothingFound
 from hyperherd.paths import METRICS_FILE, RECORDS
-from hyperherd.results.files.index import Entry, Index
+from hyperherd.results.files.index import Index, IndexEntry
 
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
 _TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")
@@ -25,7 +25,7 @@ _LEVELS_UP = 5
 """How far above a trial its sweep is looked for: ``hydra.sweep.subdir`` may have slashes."""
 
 
-class Place(NamedTuple):
+class TrialFolder(NamedTuple):
     """A directory that is a trial, or that could not be looked into."""
 
     path: str
@@ -34,7 +34,7 @@ class Place(NamedTuple):
     error: str = ""
     name: str = ""
     """Its path below the sweep, where that is known."""
-    stored: Entry | None = None
+    stored: IndexEntry | None = None
     """What the index of its sweep still rightly has of it."""
 
     @property
@@ -44,17 +44,17 @@ class Place(NamedTuple):
 
 
 @dataclass
-class Found:
+class Discovered:
     """What lies under the paths."""
 
     sweeps: dict[Path, Path] = field(default_factory=dict)
     """Sweeps that lie under the paths as a whole, so that their planned trials count: absolute -> as it was reached."""
-    places: list[Place] = field(default_factory=list)
+    places: list[TrialFolder] = field(default_factory=list)
     indexes: dict[Path, Index] = field(default_factory=dict)
     """What is kept of these sweeps from the last time."""
 
 
-def discover(paths: Iterable[Path]) -> Found:
+def discover(paths: Iterable[Path]) -> Discovered:
     """Return the sweeps and trials under `paths`; plain files among them (a shell's glob brings some) are passed over.
 
     Raises:
@@ -88,7 +88,7 @@ class _Visit(NamedTuple):
 
 class _Walk:
     def __init__(self) -> None:
-        self.found = Found()
+        self.found = Discovered()
         self._visited: list[str] = []
         self._seen: set[tuple[int, int]] | None = None
 
@@ -103,7 +103,7 @@ class _Walk:
                 if self._seen_before(visit.path):
                     continue
                 if _is_trial(visit.path):
-                    self.found.places.append(Place(visit.path, visit.sweep, name=visit.below[:-1]))
+                    self.found.places.append(TrialFolder(visit.path, visit.sweep, name=visit.below[:-1]))
                     continue
                 if _has_any(visit.path, _SWEEP_MARKS):
                     visit = self._enter(visit.path)
@@ -111,8 +111,10 @@ class _Walk:
             except FileNotFoundError:  # gone since it was listed
                 continue
             except OSError as error:
-                self.found.places.append(Place(visit.path, visit.sweep, f"{error.strerror}: {visit.path}"))
+                self.found.places.append(TrialFolder(visit.path, visit.sweep, f"{error.strerror}: {visit.path}"))
                 continue
+            # What lies in a folder comes before its neighbours, in order, so that trials are found as they are listed;
+            # links wait until all real folders have been seen.
             pending.extendleft(reversed(self._unknown(visit, real)))
             pending.extend(_below(visit, name) for name in links)
             if links:
@@ -121,6 +123,7 @@ class _Walk:
     def _enter(self, path: str) -> _Visit:
         sweep = absolute(Path(path))
         self.found.sweeps.setdefault(sweep, Path(path))
+        # Read before its trials are: what is written meanwhile then differs from it, and is read anew.
         index = self.found.indexes.setdefault(sweep, Index.read(sweep))
         return _Visit(path, sweep, index)
 
@@ -135,7 +138,7 @@ class _Walk:
             if entry is None:
                 rest.append(_below(visit, name))
             elif not self._seen_before(path):
-                self.found.places.append(Place(path, visit.sweep, "", below, entry))
+                self.found.places.append(TrialFolder(path, visit.sweep, "", below, entry))
         return rest
 
     def _seen_before(self, path: str) -> bool:

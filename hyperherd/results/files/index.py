@@ -23,7 +23,7 @@ import hyperherd
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records.files import replace_bytes
 from hyperherd.records.states import TrialState
-from hyperherd.results.files.trial_json import Recorded, Signature
+from hyperherd.results.files.trial_json import Signature, TrialFile
 
 FORMAT = 1
 SMALLEST = 100
@@ -38,7 +38,7 @@ _WORTHWHILE = 20
 """The index is written again when one in so many entries would be new."""
 
 
-class Entry(NamedTuple):
+class IndexEntry(NamedTuple):
     """What one trial said; the names of its values are those of a shape that many trials have."""
 
     signature: Signature
@@ -54,7 +54,7 @@ class Entry(NamedTuple):
     """`STATISTICS` of each metric, one metric after the other."""
 
     @classmethod
-    def of(cls, found: Recorded) -> Entry | None:
+    def of(cls, found: TrialFile) -> IndexEntry | None:
         """Return what may be kept of a trial; None if it is not done, or would lose something."""
         record = found.record
         last = record.heartbeat if record.ended is None else record.ended
@@ -62,6 +62,7 @@ class Entry(NamedTuple):
         facts = [record.number, record.state.value, record.key, record.started, record.ended, seconds]
         facts += [record.attempt, record.step, record.max_step]
         shape = (tuple(record.params), tuple(record.final), tuple(record.metrics))
+        # Values are kept by position: a summary with another key, or another order, cannot be.
         usual = all(tuple(summary) == STATISTICS for summary in record.metrics.values())
         if not (record.state.done and usual and found.is_usual and is_settled(found.signature)):
             return None
@@ -91,9 +92,9 @@ class Index:
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
             return cls(shapes, rows, raw["planned"])
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
-            return cls()
+            return cls()  # It is a cache, in a folder that others may write to: what is wrong in it is as if absent.
 
-    def current(self, name: str, path: str) -> Entry | None:
+    def current(self, name: str, path: str) -> IndexEntry | None:
         """Return the entry of the trial in `path`, named so below the sweep, if it still stands for its file."""
         row = self.rows.get(name)
         if row is None:
@@ -104,14 +105,15 @@ class Index:
             if status.st_mtime_ns != time_ns or status.st_size != size or status.st_ino != inode:
                 return None
             names = self.shapes[shape]
+            # Names and values lie apart. One value too few would put all that follow under the wrong names, unseen.
             fits = len(params) == len(names[0]) and len(final) == len(names[1]) and len(facts) == len(FACTS)
             if not fits or len(statistics) != len(STATISTICS) * len(names[2]) or facts[1] not in _DONE:
                 return None
-            return Entry((time_ns, size, inode), odd, names, facts, params, final, statistics)
+            return IndexEntry((time_ns, size, inode), odd, names, facts, params, final, statistics)
         except (OSError, ValueError, TypeError, IndexError):
             return None
 
-    def write(self, sweep_dir: Path, fresh: Mapping[str, Entry], planned: Signature | None) -> None:
+    def write(self, sweep_dir: Path, fresh: Mapping[str, IndexEntry], planned: Signature | None) -> None:
         """Replace the index of a sweep if it is worth it; a directory that is closed to us stays as it is.
 
         Args:

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import FormatError
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
-from hyperherd.results.trials.objective import RETURN_VALUE
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
+RETURN_VALUE = "return_value"
+"""What we call what a job of Hydra returned: no word of the user's, so it tells nothing."""
 _DEPTH = 3
 """How far below a trial its trainer's files are looked for: ``lightning_logs/version_0/metrics.csv``."""
 _MOST_FOLDERS = 200
@@ -37,12 +38,12 @@ _END = re.compile(
 )
 _RAISED = re.compile(r"^(?P<type>[A-Za-z_][\w.]*)(?:: (?P<message>.*))?$", re.M)
 
-Series = dict[str, list[tuple[int, float]]]
+LoggedSeries = dict[str, list[tuple[int, float]]]
 """Metric -> steps and values, in the order in which they were logged."""
 
 
 @dataclass(frozen=True)
-class Ending:
+class LoggedOutcome:
     """What a log says about the end of a job."""
 
     state: TrialState = TrialState.UNKNOWN
@@ -51,7 +52,7 @@ class Ending:
     final: dict[str, Any] = field(default_factory=dict)
 
 
-def read_series(trial_dir: Path) -> Series:
+def read_series(trial_dir: Path) -> LoggedSeries:
     """Return the metrics that a trainer's own files hold; empty if there are none.
 
     Raises:
@@ -64,13 +65,14 @@ def read_series(trial_dir: Path) -> Series:
     return _from_states(states) if states else {}
 
 
-def summaries(series: Series) -> dict[str, dict[str, Any]]:
+def summaries(series: LoggedSeries) -> dict[str, dict[str, Any]]:
     """Return count, last, min, max, their steps and nan of each metric, as in `trial.json`."""
     return {name: _summary(dict(points)) for name, points in series.items()}
 
 
-def table(series: Series, names: list[str] | None) -> pa.Table:
+def table(series: LoggedSeries, names: list[str] | None) -> pa.Table:
     """Return the rows of some metrics, or of all, in the schema of ours."""
+    # These import pyarrow; a summary of the same files needs none.
     from hyperherd.metrics.rows.journal import Rows
     from hyperherd.metrics.store.columns import Columns
     from hyperherd.metrics.store.default_view import ordered
@@ -83,15 +85,15 @@ def table(series: Series, names: list[str] | None) -> pa.Table:
     return ordered(columns.table())
 
 
-def read_ending(trial_dir: Path) -> Ending:
+def read_outcome(trial_dir: Path) -> LoggedOutcome:
     """Return what Hydra's own callback logged about the end of a job, if it was asked to."""
     for path in sorted(trial_dir.glob("*.log")):
         found = list(_END.finditer(_tail(path)))
         if found and found[-1]["error"]:
-            return Ending(TrialState.FAILED, FailureCause.EXCEPTION, _error(found[-1]["error"].strip()))
+            return LoggedOutcome(TrialState.FAILED, FailureCause.EXCEPTION, _error(found[-1]["error"].strip()))
         if found:
-            return Ending(TrialState.COMPLETED, final=_returned(found[-1]["value"].strip()))
-    return Ending()
+            return LoggedOutcome(TrialState.COMPLETED, final=_returned(found[-1]["value"].strip()))
+    return LoggedOutcome()
 
 
 def _find(trial_dir: Path) -> tuple[list[Path], list[Path]]:
@@ -115,9 +117,9 @@ def _version(path: Path) -> tuple[int, float]:
     return int(number) if number.isdecimal() else -1, path.stat().st_mtime
 
 
-def _from_csv(path: Path) -> Series:
+def _from_csv(path: Path) -> LoggedSeries:
     """Read a table with a column ``step`` and a column per metric, where most cells are empty."""
-    series: Series = {}
+    series: LoggedSeries = {}
     try:
         with open(path, newline="", encoding="utf-8", errors="replace") as stream:
             for place, row in enumerate(csv.DictReader(stream)):
@@ -131,12 +133,12 @@ def _from_csv(path: Path) -> Series:
     return series
 
 
-def _from_states(paths: list[Path]) -> Series:
+def _from_states(paths: list[Path]) -> LoggedSeries:
     """Read the newest of a trainer's states; each checkpoint has one with all that was logged until then."""
     newest: list[dict[str, Any]] = []
     for path in paths:
         newest = max(newest, _history(path), key=len)
-    series: Series = {}
+    series: LoggedSeries = {}
     for place, row in enumerate(newest):
         step = _whole(row.get("step"), place)
         for name, value in row.items():

@@ -23,7 +23,7 @@ _TOKENS = (b'"NaN"', b'Infinity"', b'"$number"')
 
 
 @dataclass(frozen=True)
-class Recorded:
+class TrialFile:
     """What a `trial.json` said, and which one that was."""
 
     record: TrialRecord
@@ -34,7 +34,7 @@ class Recorded:
     """Whether the fast parser reads and writes it without loss."""
 
 
-def read_record(trial_dir: str) -> Recorded | None:
+def read_record(trial_dir: str) -> TrialFile | None:
     """Read the `trial.json` of a directory; None if there is none.
 
     Raises:
@@ -60,7 +60,7 @@ def read_record(trial_dir: str) -> Recorded | None:
     if raw.get("format", FORMAT) != FORMAT:
         check_format(Path(path), raw["format"])
     record = check_record(TrialRecord.from_json(raw, Path(path)), trial_dir)
-    return Recorded(record, signature, is_odd(data), usual)
+    return TrialFile(record, signature, is_odd(data), usual)
 
 
 def is_odd(data: bytes) -> bool:

@@ -9,7 +9,7 @@ from typing import Any
 from hyperherd.errors import FormatError
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.files.index import FACTS, STATISTICS, Entry
+from hyperherd.results.files.index import FACTS, STATISTICS, IndexEntry
 from hyperherd.results.files.trial_json import decode_final, decode_numbers, read_record
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -27,11 +27,11 @@ def _starts(metrics: tuple[str, ...]) -> dict[str, int]:
     return {name: place * _WIDTH for place, name in enumerate(metrics)}
 
 
-class StoredTrial(Trial):
+class IndexedTrial(Trial):
     """A trial that is done, as the index has it."""
 
     @classmethod
-    def of(cls, entry: Entry, path: str, sweep: Sweep) -> StoredTrial:
+    def of(cls, entry: IndexEntry, path: str, sweep: Sweep) -> IndexedTrial:
         """Return the trial in the directory `path`."""
         trial = cls.__new__(cls)
         told = trial.__dict__
@@ -56,12 +56,12 @@ class StoredTrial(Trial):
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The metrics it has logged."""
-        entry: Entry = self.__dict__["_entry"]
+        entry: IndexEntry = self.__dict__["_entry"]
         return entry.shape[2]
 
     def value(self, name: str, aggregate: str | None = None) -> Any:
         """Return the value of a metric (see :class:`Trial`)."""
-        entry: Entry = self.__dict__["_entry"]
+        entry: IndexEntry = self.__dict__["_entry"]
         start = _starts(entry.shape[2]).get(name)
         place = _PLACES.get(aggregate)
         if start is None or place is None or entry.is_odd or name in self.final:
@@ -70,7 +70,7 @@ class StoredTrial(Trial):
 
     def summary(self, name: str) -> dict[str, Any]:
         """Return count, last, min, max, their steps and nan of a metric; empty if it has not logged it."""
-        entry: Entry = self.__dict__["_entry"]
+        entry: IndexEntry = self.__dict__["_entry"]
         start = _starts(entry.shape[2]).get(name)
         if start is None:
             return {}

@@ -1,32 +1,28 @@
-"""`load`: the trials under any paths, each a row whatever state its files are in."""
+"""The trials under any paths, each a row whatever state its files are in."""
 
 from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from hyperherd.errors import NothingFound
 from hyperherd.paths import SweepPaths
 from hyperherd.records.fold import Observer
-from hyperherd.results.files.discover import Found, Place, absolute, discover, is_trial_dir
+from hyperherd.results.files.discover import Discovered, TrialFolder, absolute, discover, is_trial_dir
 from hyperherd.results.files.index import Index, is_settled
 from hyperherd.results.files.trial_json import Signature, signature_of
-from hyperherd.results.loading.sweep_files import read_books
+from hyperherd.results.loading.sweep_files import read_sweep_files
 from hyperherd.results.loading.trial_reader import TrialReader
-from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.trial import Trial
 
 DEFAULT = "multirun"
 
 
-def load(*paths: str | os.PathLike[str]) -> Trials:
-    """Return the trials under `paths`: sweeps, folders above them, or single trials; ``./multirun`` without any.
-
-    Everything is read from files: sweeps of HyperHerd with the trials that have not started yet, and what Hydra wrote
-    without it. A trial that cannot be read is one in state ``unreadable`` with its reason.
+def load_trials(paths: Sequence[str | os.PathLike[str]]) -> list[Trial]:
+    """Return the trials under `paths` (see :func:`hyperherd.load`).
 
     Raises:
         NothingFound: a path does not exist, or there is no trial under any of them.
@@ -35,7 +31,7 @@ def load(*paths: str | os.PathLike[str]) -> Trials:
         return _load([Path(path) for path in paths or (DEFAULT,)])
 
 
-def _load(paths: list[Path]) -> Trials:
+def _load(paths: list[Path]) -> list[Trial]:
     found = discover(paths)
     observer = Observer()
     trials: list[Trial] = []
@@ -44,15 +40,15 @@ def _load(paths: list[Path]) -> Trials:
         planned = _planned(sweep_dir) if sweep_dir in found.sweeps else None
         known = all(place.stored for place in places) and len(places) == len(index.rows)
         all_done = known and planned is not None and list(planned) == index.planned
-        books = read_books(sweep_dir, all_done=all_done)
-        reader = TrialReader(books, observer)
+        files = read_sweep_files(sweep_dir, all_done=all_done)
+        reader = TrialReader(files, observer)
         trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
         if sweep_dir in found.sweeps and not all_done:
-            complete = reader.is_all_done and not books.sweep.problem
+            complete = reader.is_all_done and not files.sweep.problem
             index.write(sweep_dir, reader.entries, planned if complete else None)
     if not trials:
         raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
-    return Trials(trials)
+    return trials
 
 
 def _planned(sweep_dir: Path) -> Signature | None:
@@ -81,15 +77,15 @@ def is_trial(path: str | os.PathLike[str]) -> bool:
     return is_trial_dir(Path(path))
 
 
-def _by_sweep(found: Found) -> dict[Path, list[Place]]:
+def _by_sweep(found: Discovered) -> dict[Path, list[TrialFolder]]:
     """Return the places of each sweep; jobs outside of any are kept together by the folder they lie in."""
-    groups: dict[Path, list[Place]] = {sweep_dir: [] for sweep_dir in found.sweeps}
+    groups: dict[Path, list[TrialFolder]] = {sweep_dir: [] for sweep_dir in found.sweeps}
     for place in found.places:
         groups.setdefault(place.sweep or absolute(place.dir).parent, []).append(place)
     return groups
 
 
-def _trials(reader: TrialReader, places: Iterable[Place], whole: Path | None) -> Iterator[Trial]:
+def _trials(reader: TrialReader, places: Iterable[TrialFolder], whole: Path | None) -> Iterator[Trial]:
     """Yield the trials of one sweep; those that have no directory yet only if the sweep was asked for as a whole."""
     for place in places:
         yield reader.read(place)

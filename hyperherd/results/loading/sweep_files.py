@@ -1,6 +1,6 @@
 """What a sweep directory says about its trials: who it is, what it planned, what it did to them.
 
-A book that cannot be read is a problem of the sweep to be shown, and costs no trial its row.
+A file that cannot be read is a problem of the sweep to be shown, and costs no trial its row.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Books:
+class SweepFiles:
     """The sweep's own files, read once for all its trials."""
 
     sweep: Sweep
@@ -33,7 +33,7 @@ class Books:
     """Trial number -> its events in the order of their time."""
 
 
-def read_books(sweep_dir: Path, *, all_done: bool = False) -> Books:
+def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
     """Read what there is of `sweep.json`, `trials.jsonl` and the events, or of Hydra's `multirun.yaml`.
 
     Args:
@@ -61,7 +61,7 @@ def read_books(sweep_dir: Path, *, all_done: bool = False) -> Books:
         note=str(record.note or "") if record else "",
         problem="; ".join(problems),
     )
-    return Books(sweep, planned, events)
+    return SweepFiles(sweep, planned, events)
 
 
 def _tried(read: Callable[[], T], otherwise: T, problems: list[str]) -> T:

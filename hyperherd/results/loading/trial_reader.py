@@ -16,37 +16,37 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.fold import Observer, fold
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.results.files.discover import Place, absolute
+from hyperherd.results.files.discover import TrialFolder, absolute
 from hyperherd.results.files.hydra_job import HydraOrigin, read_job, read_origin
-from hyperherd.results.files.index import Entry
-from hyperherd.results.files.trainer_files import read_ending, read_series, summaries
-from hyperherd.results.files.trial_json import Recorded, decode_final, decode_numbers, read_record
-from hyperherd.results.loading.indexed_trial import StoredTrial
-from hyperherd.results.loading.sweep_files import Books
+from hyperherd.results.files.index import IndexEntry
+from hyperherd.results.files.trainer_files import read_outcome, read_series, summaries
+from hyperherd.results.files.trial_json import TrialFile, decode_final, decode_numbers, read_record
+from hyperherd.results.loading.indexed_trial import IndexedTrial
+from hyperherd.results.loading.sweep_files import SweepFiles
 from hyperherd.results.trials.trial import Trial
 
 
 class TrialReader:
     """Reads the trials of one sweep and keeps account of which planned ones it has seen."""
 
-    def __init__(self, books: Books, observer: Observer) -> None:
-        self._books = books
+    def __init__(self, files: SweepFiles, observer: Observer) -> None:
+        self._files = files
         self._observer = observer
-        self._by_key = {trial.key: trial for trial in books.planned}
-        self._by_dir = {os.path.normpath(trial.dir): trial for trial in books.planned if trial.dir}
+        self._by_key = {trial.key: trial for trial in files.planned}
+        self._by_dir = {os.path.normpath(trial.dir): trial for trial in files.planned if trial.dir}
         self._seen: set[int] = set()
         self._count = 0
-        self.entries: dict[str, Entry] = {}
+        self.entries: dict[str, IndexEntry] = {}
         """What may be kept of the trials that are done, by their directories below the sweep's."""
 
     @property
     def is_all_done(self) -> bool:
         """Whether every trial it has read or knows to be planned is done, and may be kept."""
         return self._count == len(self.entries) and not any(
-            trial.number not in self._seen for trial in self._books.planned
+            trial.number not in self._seen for trial in self._files.planned
         )
 
-    def read(self, place: Place) -> Trial:
+    def read(self, place: TrialFolder) -> Trial:
         """Return the trial in `place`."""
         self._count += 1
         if place.stored is not None:
@@ -62,14 +62,14 @@ class TrialReader:
         except (OSError, FormatError) as error:
             return self._unreadable(self._planned_in(place), place.dir, _why(error))
 
-    def _planned_in(self, place: Place) -> PlannedTrial | None:
+    def _planned_in(self, place: TrialFolder) -> PlannedTrial | None:
         return self._by_dir.get(self._below_sweep(place))
 
-    def _below_sweep(self, place: Place) -> str:
-        return os.path.relpath(absolute(place.dir), self._books.sweep.dir)
+    def _below_sweep(self, place: TrialFolder) -> str:
+        return os.path.relpath(absolute(place.dir), self._files.sweep.dir)
 
-    def _stored(self, place: Place, entry: Entry) -> Trial:
-        trial = StoredTrial.of(entry, place.path, self._books.sweep)
+    def _stored(self, place: TrialFolder, entry: IndexEntry) -> Trial:
+        trial = IndexedTrial.of(entry, place.path, self._files.sweep)
         known = self._by_key.get(trial.key)
         if known is not None:
             self._seen.add(known.number)
@@ -78,31 +78,32 @@ class TrialReader:
 
     def not_started(self, sweep_dir: Path) -> Iterator[Trial]:
         """Yield the planned trials that no directory was read for; theirs will lie in `sweep_dir`."""
-        for planned in self._books.planned:
+        for planned in self._files.planned:
             if planned.number not in self._seen:
                 yield self._planned(planned, sweep_dir / planned.dir if planned.dir else None)
 
-    def _recorded(self, found: Recorded, place: Place) -> Trial:
+    def _recorded(self, found: TrialFile, place: TrialFolder) -> Trial:
         record = found.record
         known = self._by_key.get(record.key)
         if known is not None:
             self._seen.add(known.number)
-        standing = fold(record, self._books.events.get(record.number, ()), self._observer)
+        standing = fold(record, self._files.events.get(record.number, ()), self._observer)
         last_sign = record.heartbeat if record.ended is None else record.ended
+        # Events may know of an attempt that has not written its record yet: error and end are then of the one before.
         spoke = standing.attempt == record.attempt
         others = {} if record.metrics or record.final else _other_metrics(place.dir)
         trial = Trial(
             number=record.number,
             name=record.name,
             dir=place.dir,
-            sweep=self._books.sweep,
+            sweep=self._files.sweep,
             state=standing.state,
             cause=standing.cause,
             reason=standing.reason,
             params=record.params,
             overrides=record.overrides,
             key=record.key,
-            script=self._books.sweep.script,
+            script=self._files.sweep.script,
             metrics=others or (decode_numbers(record.metrics) if found.is_odd else record.metrics),
             final=decode_final(record.final) if found.is_odd else record.final,
             objective=record.objective if isinstance(record.objective, dict) else None,
@@ -118,26 +119,26 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
         )
-        if place.name and not others and (entry := Entry.of(found)):
+        if place.name and not others and (entry := IndexEntry.of(found)):
             self.entries[place.name] = entry
         return trial
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:
         self._seen.add(planned.number)
-        standing = fold(None, self._books.events.get(planned.number, ()), self._observer)
-        logged = read_logged(trial_dir) if trial_dir else Logged()
+        standing = fold(None, self._files.events.get(planned.number, ()), self._observer)
+        logged = read_logged(trial_dir) if trial_dir else LoggedMetrics()
         return Trial(
             number=planned.number,
             name=planned.name,
             dir=trial_dir,
-            sweep=self._books.sweep,
+            sweep=self._files.sweep,
             state=TrialState.UNREADABLE if logged.error else standing.state,
             cause=standing.cause,
             reason=logged.error or standing.reason,
             params=planned.params,
             overrides=planned.overrides,
             key=planned.key,
-            script=self._books.sweep.script,
+            script=self._files.sweep.script,
             attempt=standing.attempt,
             metrics=logged.metrics,
             final=logged.final,
@@ -146,22 +147,22 @@ class TrialReader:
     def _plain(self, trial_dir: Path) -> Trial:
         job = read_job(trial_dir)
         logged = read_logged(trial_dir)
-        ending = read_ending(trial_dir)
+        outcome = read_outcome(trial_dir)
         origin = self._origin(trial_dir)
-        error = ending.error
+        error = outcome.error
         return Trial(
             number=origin.number,
             name=",".join(job.overrides) or trial_dir.name,
             dir=trial_dir,
-            sweep=self._books.sweep,
-            state=TrialState.UNREADABLE if logged.error else ending.state,
-            cause=ending.cause,
+            sweep=self._files.sweep,
+            state=TrialState.UNREADABLE if logged.error else outcome.state,
+            cause=outcome.cause,
             reason=logged.error or (f"{error.type}: {error.message}".strip(": ") if error else ""),
             params=job.params,
             overrides=job.overrides,
             script=origin.script,
             metrics=logged.metrics,
-            final={**ending.final, **logged.final},
+            final={**outcome.final, **logged.final},
             error=error,
             started=_began(trial_dir),
             step=max((item["last_step"] for item in logged.metrics.values()), default=None),
@@ -174,18 +175,18 @@ class TrialReader:
             number=planned.number if planned else _number_of(trial_dir),
             name=planned.name if planned else trial_dir.name,
             dir=trial_dir,
-            sweep=self._books.sweep,
+            sweep=self._files.sweep,
             state=TrialState.UNREADABLE,
             reason=reason,
             params=planned.params if planned else {},
             overrides=planned.overrides if planned else (),
             key=planned.key if planned else "",
-            script=self._books.sweep.script,
+            script=self._files.sweep.script,
         )
 
     def _origin(self, trial_dir: Path) -> HydraOrigin:
         """Return script and number; `hydra.yaml` takes long to read, and a usual sweep tells both without it."""
-        script, found = self._books.sweep.script, _number_of(trial_dir)
+        script, found = self._files.sweep.script, _number_of(trial_dir)
         if found is not None:
             return HydraOrigin(script, found)
         own = read_origin(TrialPaths(trial_dir).hydra / "hydra.yaml")
@@ -193,7 +194,7 @@ class TrialReader:
 
 
 @dataclass(frozen=True)
-class Logged:
+class LoggedMetrics:
     """What a trial without a `trial.json` logged, or why that cannot be told."""
 
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
@@ -201,16 +202,17 @@ class Logged:
     error: str = ""
 
 
-def read_logged(trial_dir: Path) -> Logged:
-    """Return the summary of a trial whose own book nobody kept: of its metrics, or else of what its trainer wrote."""
+def read_logged(trial_dir: Path) -> LoggedMetrics:
+    """Return the summary of a trial without a `trial.json`: of its metrics, or else of what its trainer wrote."""
+    # It imports pyarrow, which a sweep with a `trial.json` for every trial does not need.
     from hyperherd.metrics.store.reader import has_metrics, read_final, read_summary
 
     try:
         if not has_metrics(trial_dir):
-            return Logged(summaries(read_series(trial_dir)))
-        return Logged(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
+            return LoggedMetrics(summaries(read_series(trial_dir)))
+        return LoggedMetrics(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
     except (OSError, FormatError) as error:
-        return Logged(error=_why(error))
+        return LoggedMetrics(error=_why(error))
 
 
 def _other_metrics(trial_dir: Path) -> dict[str, dict[str, Any]]:

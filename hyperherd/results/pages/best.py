@@ -10,22 +10,23 @@ from typing import Any
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, pairs, shell_line
 from hyperherd.results.statistics.best import Winner
+from hyperherd.results.tables.people import with_error
 from hyperherd.results.tables.records import SCHEMA, trial_record
-from hyperherd.results.text.format import inert, measure, with_error
+from hyperherd.results.text.format import inert, measure
 from hyperherd.results.text.layout import BOLD, Screen, page, paint, wrapped
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command
 from hyperherd.results.trials.objective import Objective
 
 _SHOWN_SEEDS = 20
 
 
-def best_page(trials: Trials, found: Sequence[Winner], screen: Screen) -> str:
+def best_page(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> str:
     """Return the winners as a page of text."""
     return page(_lines(trials, found, screen), screen)
 
 
-def best_record(trials: Trials, found: Sequence[Winner]) -> dict[str, Any]:
+def best_record(trials: TrialCollection, found: Sequence[Winner]) -> dict[str, Any]:
     """Return the winners as JSON has them."""
     objective = trials.objective
     return {
@@ -40,7 +41,7 @@ def seeds_record(commands: Sequence[Command]) -> dict[str, Any]:
     return {"schema": SCHEMA, "commands": list(map(command_record, commands))}
 
 
-def _lines(trials: Trials, found: Sequence[Winner], screen: Screen) -> Iterator[str]:
+def _lines(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> Iterator[str]:
     yield from wrapped(ranking(trials), screen)
     for winner in found:
         yield ""

@@ -8,9 +8,10 @@ from typing import Any
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.diff import Diff, Difference, MetricDifference
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import Gap, inert, measure, setting
+from hyperherd.results.text.format import inert, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 
 def diff_page(found: Diff, screen: Screen) -> str:

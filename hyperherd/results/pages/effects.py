@@ -8,11 +8,12 @@ from typing import Any
 
 from hyperherd.results.pages.matters import contrast_text
 from hyperherd.results.pages.parts import heading, table
-from hyperherd.results.statistics.effects import Effect, Effects, Level
+from hyperherd.results.statistics.effects import Effects, Level, ParameterEffect
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import Gap, inert, measure, setting
+from hyperherd.results.text.format import inert, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
 from hyperherd.results.trials.objective import MAXIMIZE
+from hyperherd.results.values import Gap
 
 _SHOWN_CONTRASTS = 5
 
@@ -66,7 +67,7 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
     )
 
 
-def _row(effect: Effect) -> tuple[str, ...]:
+def _row(effect: ParameterEffect) -> tuple[str, ...]:
     best = effect.levels[0]
     numbers = (effect.share, effect.unique, effect.chance)
     return (
@@ -100,7 +101,7 @@ def _noise_lines(found: Effects, screen: Screen) -> Iterator[str]:
     )
 
 
-def _contrast_lines(effect: Effect, screen: Screen) -> Iterator[str]:
+def _contrast_lines(effect: ParameterEffect, screen: Screen) -> Iterator[str]:
     name = inert(effect.parameter)
     if not effect.contrasts:
         yield f"  {name}: no two trials differ in it alone"
@@ -111,7 +112,7 @@ def _contrast_lines(effect: Effect, screen: Screen) -> Iterator[str]:
         yield f"  {name}: ... {len(effect.contrasts) - _SHOWN_CONTRASTS} more values (-f json shows all)"
 
 
-def _effect(effect: Effect) -> dict[str, Any]:
+def _effect(effect: ParameterEffect) -> dict[str, Any]:
     return {
         "parameter": effect.parameter,
         "share": effect.share,

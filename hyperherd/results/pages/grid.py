@@ -4,40 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import (
     Column,
     View,
-    group_columns,
     groups_sorted_by,
     shown_columns,
     sorted_by,
 )
+from hyperherd.results.tables.people import cell, people_columns, whole
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.tables.sparklines import curve_columns
-from hyperherd.results.text.format import (
-    Gap,
-    align,
-    display_width,
-    inert,
-    is_number,
-    measure,
-    pad,
-    setting,
-    with_error,
-)
+from hyperherd.results.text.format import align, display_width, inert, is_number, pad
 from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Role
+from hyperherd.results.values import Gap
 
 _REST = "not ranked: not every seed has a value"
 
 
 @dataclass(frozen=True)
-class _Rows:
+class _GridRows:
     """What all kinds of rows have in common once their cells are known."""
 
     columns: list[Column]
@@ -51,17 +41,17 @@ class _Rows:
     """What is said of those below the ranked ones."""
 
 
-def trial_grid(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
+def trial_grid(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of a table with a row per trial."""
     ordered = sorted_by(trials, view)
     rows = ordered[: screen.rows]
     ranked = None if view.sort or trials.objective is None else min(len(trials.ranked), len(rows))
     leads = [(GLYPHS[trial.state], state_colour(trial.state)) for trial in rows]
     columns = [*shown_columns(trials, rows, view), *curve_columns(trials, [[trial] for trial in rows], view)]
-    yield from _lines(_Rows(columns, leads, ranked, len(ordered)), screen, view, "std")
+    yield from _lines(_GridRows(columns, leads, ranked, len(ordered)), screen, view, "std")
 
 
-def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
+def group_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of a table with a row per configuration."""
     ordered = groups_sorted_by(groups, view)
     rows = ordered[: screen.rows]
@@ -69,41 +59,17 @@ def group_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
     curves = curve_columns(groups.trials, [group.counted or tuple(group.trials) for group in rows], view)
     columns = [*people_columns(groups, rows, view), *curves]
     leads = [("", 0)] * len(rows)
-    yield from _lines(_Rows(columns, leads, ranked, len(ordered), _REST), screen, view, groups.err)
+    yield from _lines(_GridRows(columns, leads, ranked, len(ordered), _REST), screen, view, groups.err)
 
 
-def pivot_grid(groups: Groups, screen: Screen, view: View) -> Iterator[str]:
+def pivot_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of the objective by two names."""
     columns = pivot_columns(groups, exact=False)
     rows = len(columns[0].values)
-    yield from _lines(_Rows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
+    yield from _lines(_GridRows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
 
 
-def people_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Column]:
-    """Return the columns of configurations for people: their place, settings, how many seeds count, and measures."""
-    places = {id(group): str(place) for place, group in enumerate(groups.ranked, 1)}
-    rank = Column("rank", Role.PROGRESS, [places.get(id(group), Gap.MISSING) for group in rows])
-    seeds = Column("seeds" if groups.keys else "trials", Role.IDENTITY, [seed_count(group, groups) for group in rows])
-    columns = group_columns(groups, rows, view)
-    settings = [column for column in columns if column.role in (Role.PARAM, Role.IDENTITY)]
-    measured = [column for column in columns if column not in settings]
-    return [*([rank] if groups.objective else []), *settings, seeds, *measured]
-
-
-def seed_count(group: Group, groups: Groups) -> str:
-    """Return ``3/3``, or ``1/3 ✗✗`` with a sign for every seed that does not count, and what repeats others."""
-    objective = groups.objective
-    done = group.judged(objective).n if objective else len(group.counted)
-    text = f"{done}/{group.planned}"
-    signs = "".join(GLYPHS[trial.state] for trial in group.missing)
-    if objective and done < len(group.counted):
-        signs += "∅" * (len(group.counted) - done)
-    if group.superseded:
-        signs += f" +{len(group.superseded)} twice"
-    return f"{text} {signs.strip()}".rstrip()
-
-
-def _lines(rows: _Rows, screen: Screen, view: View, err: str) -> Iterator[str]:
+def _lines(rows: _GridRows, screen: Screen, view: View, err: str) -> Iterator[str]:
     columns = rows.columns
     cells = [_formatted(column, view, err, screen) for column in columns]
     lead = max((len(text) for text, _ in rows.leads), default=0)
@@ -146,22 +112,3 @@ def _formatted(column: Column, view: View, err: str, screen: Screen) -> list[str
     width = max(map(display_width, (heading, *cells)))
     right = column.role is Role.PROGRESS or (numbers and not any(isinstance(item, Spread) for item in column.values))
     return [pad(text, width, right=right) for text in (heading, *cells)]
-
-
-def whole(column: Column) -> list[Any]:
-    """Return the values, measured floats as ints if all are whole: Arrow and JSON keep epochs as floats."""
-    floats = [value for value in column.values if isinstance(value, float)]
-    if column.role is Role.PARAM or not all(value.is_integer() and abs(value) < 1e15 for value in floats):
-        return column.values
-    return [int(value) if isinstance(value, float) else value for value in column.values]
-
-
-def cell(value: Any, role: Role, view: View, err: str) -> str:
-    """Return one value for people."""
-    if isinstance(value, Gap):
-        return value.value
-    if isinstance(value, Spread):
-        return with_error(value, err, view.precision)
-    if role in (Role.METRIC, Role.OBJECTIVE):
-        return measure(value, view.precision)
-    return inert(str(value)) if role is Role.PROGRESS else setting(value, full=view.full)

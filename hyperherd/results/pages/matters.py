@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hyperherd.results.statistics.effects import Contrast, Effect, Effects, effects
-from hyperherd.results.text.format import Gap, inert, is_number, measure, setting
+from hyperherd.results.statistics.effects import Contrast, Effects, ParameterEffect, effects
+from hyperherd.results.text.format import inert, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.values import Gap
 
 _FEWEST = 4
 """Of fewer finished trials shares say nothing."""
@@ -17,7 +18,7 @@ _NAMED = 3
 _ROUNDING = 1e-12
 
 
-def matters(trials: Trials, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
+def matters(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
     """Yield what matters most among the ranked trials; nothing where that cannot be told, or not at once.
 
     Args:
@@ -50,11 +51,11 @@ def _pairs(found: Effects) -> Iterator[str]:
             return
 
 
-def _is_categorical(effect: Effect) -> bool:
+def _is_categorical(effect: ParameterEffect) -> bool:
     return not any(is_number(level.value) for level in effect.levels if level.value is not Gap.NOT_APPLICABLE)
 
 
-def contrast_text(effect: Effect, contrast: Contrast) -> str:
+def contrast_text(effect: ParameterEffect, contrast: Contrast) -> str:
     """Return one comparison of two values for people."""
     name, value, against = inert(effect.parameter), setting(contrast.value), setting(contrast.against)
     over = " of configurations" if effect.over == "configurations" else ""

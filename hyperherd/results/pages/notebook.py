@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from hyperherd.results.statistics.configurations import Groups
-    from hyperherd.results.trials.collection import Trials
 
 _STYLE = "font-family: monospace; line-height: 1.3; max-height: 30em; overflow: auto"
 
 
-def to_html(trials: Trials | Groups) -> str:
+def to_html(text: str) -> str:
     """Return what ``print`` shows, for a notebook."""
-    return f'<pre style="{_STYLE}">{escape(repr(trials))}</pre>'
+    return f'<pre style="{_STYLE}">{escape(text)}</pre>'

@@ -5,7 +5,6 @@ Nothing that is not finished stands among what is ranked.
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,15 +13,18 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
-from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.tables.columns import View
-from hyperherd.results.text.format import inert, measure, with_error
+from hyperherd.results.tables.people import with_error
+from hyperherd.results.text.format import inert, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
-from hyperherd.results.trials.collection import Trials
-from hyperherd.results.trials.objective import MAXIMIZE, saved_objectives
+from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.commands import from_here
+from hyperherd.results.trials.judging import saved_objectives
+from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.trials.trial import Trial
 
-__all__ = ["Screen", "closing", "from_here", "notes", "ranking", "render", "render_groups", "render_pivot"]
+__all__ = ["Screen", "closing", "notes", "ranking", "render", "render_groups", "render_pivot"]
 
 _AXES = 8
 """Parameters that are named as what varies."""
@@ -34,7 +36,7 @@ _ERRORS = {
 }
 
 
-def render(trials: Trials, screen: Screen, view: View | None = None) -> str:
+def render(trials: TrialCollection, screen: Screen, view: View | None = None) -> str:
     """Return the table of `trials` as text that ends in a newline."""
     view = view or View()
     lines = [
@@ -47,7 +49,7 @@ def render(trials: Trials, screen: Screen, view: View | None = None) -> str:
     return page(lines, screen)
 
 
-def render_groups(groups: Groups, screen: Screen, view: View | None = None) -> str:
+def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -> str:
     """Return the table of configurations as text that ends in a newline."""
     view = view or View()
     trials = groups.trials
@@ -63,7 +65,7 @@ def render_groups(groups: Groups, screen: Screen, view: View | None = None) -> s
     return page(lines, screen)
 
 
-def render_pivot(groups: Groups, screen: Screen, view: View) -> str:
+def render_pivot(groups: AnyGroups, screen: Screen, view: View) -> str:
     """Return the objective by two names as text that ends in a newline."""
     lines = [
         *_head(groups.trials, screen, view),
@@ -75,7 +77,7 @@ def render_pivot(groups: Groups, screen: Screen, view: View) -> str:
     return page(lines, screen)
 
 
-def closing(trials: Trials, screen: Screen, *, most: int = 10) -> str:
+def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     """Return what went wrong and what was best, without the table: the end of a sweep.
 
     Args:
@@ -88,7 +90,7 @@ def closing(trials: Trials, screen: Screen, *, most: int = 10) -> str:
     return page([*found[:most], *more, *_best(trials, screen)], screen)
 
 
-def ranking(trials: Trials) -> str:
+def ranking(trials: TrialCollection) -> str:
     """Return in words what the trials are ranked by, and on whose word."""
     objective = trials.objective
     if objective is None:
@@ -110,7 +112,7 @@ def ranking(trials: Trials) -> str:
     return text
 
 
-def notes(trials: Trials) -> list[str]:
+def notes(trials: TrialCollection) -> list[str]:
     """Return what someone must know who sees only the data: that the order rests on a guess, and what is broken.
 
     What could not be read for the data is known once they have been made.
@@ -120,7 +122,7 @@ def notes(trials: Trials) -> list[str]:
     return [*([ranking(trials)] if guessed else []), *broken_sweeps(trials), *unread]
 
 
-def _head(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
+def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
     title = f"{_title(trials)} · {len(trials)} trial{'s' * (len(trials) != 1)} "
     yield from flowing(title, [(f"{GLYPHS[s]} {n} {s}", state_colour(s)) for s, n in trials.counts.items()], screen)
     if axes := _axes(trials):
@@ -133,14 +135,14 @@ def _head(trials: Trials, screen: Screen, view: View) -> Iterator[str]:
         yield from wrapped("unknown: Hydra ran these without HyperHerd and does not note whether they finished", screen)
 
 
-def _axes(trials: Trials) -> str:
+def _axes(trials: TrialCollection) -> str:
     """Return ``lr (4) × model (2)``: what varies, and how many values it has."""
     told = [f"{inert(name)} ({trials.count_of(name)})" for name in trials.varying]
     more = [f"{len(told) - _AXES} more"] if len(told) > _AXES else []
     return " × ".join([*told[:_AXES], *more])
 
 
-def _title(trials: Trials) -> str:
+def _title(trials: TrialCollection) -> str:
     if len(trials.sweeps) != 1:
         return f"{len(trials.sweeps)} sweeps"
     sweep = trials.sweeps[0]
@@ -148,7 +150,7 @@ def _title(trials: Trials) -> str:
     return inert(sweep.name) + (f" · {inert(script)}" if script else "")
 
 
-def _best(trials: Trials, screen: Screen) -> Iterator[str]:
+def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     if not trials.ranked or trials.objective is None:
         return
     best = trials.ranked[0]
@@ -158,7 +160,7 @@ def _best(trials: Trials, screen: Screen) -> Iterator[str]:
     yield from _command(best, best.overrides)
 
 
-def _best_group(groups: Groups, screen: Screen) -> Iterator[str]:
+def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
     if not groups.ranked or groups.objective is None:
         yield from _best(groups.trials, screen)
         return
@@ -172,14 +174,14 @@ def _best_group(groups: Groups, screen: Screen) -> Iterator[str]:
     yield from _best_trial(groups.trials)
 
 
-def _best_trial(trials: Trials) -> Iterator[str]:
+def _best_trial(trials: TrialCollection) -> Iterator[str]:
     best, objective = trials.ranked[0], trials.objective
     if objective is not None:
         value = measure(objective.value(best))
         yield f"best trial: {inert(best.label)}, {inert(objective.label)} {value}, in {inert(str(best.dir))}"
 
 
-def without_seed(group: Group, keys: tuple[str, ...]) -> tuple[str, ...]:
+def without_seed(group: AnyGroup, keys: tuple[str, ...]) -> tuple[str, ...]:
     """Return the overrides that make a configuration, without those of its seed."""
     overrides = group.counted[0].overrides if group.counted else group.trials[0].overrides
     return tuple(item for item in overrides if item.lstrip("+~").partition("=")[0] not in keys)
@@ -190,12 +192,3 @@ def _command(trial: Trial, overrides: tuple[str, ...]) -> Iterator[str]:
     command = [from_here(part) if part == trial.script else part for part in trial.command_with(overrides)]
     if command or overrides:
         yield "  " + inert(shlex.join(command or overrides))
-
-
-def from_here(path: str) -> str:
-    """Return `path` as one would type it here; the absolute one if it is not below."""
-    try:
-        near = os.path.relpath(path)
-    except OSError:  # the folder we are in has been deleted
-        return path
-    return path if near.startswith("..") else near

@@ -7,11 +7,12 @@ from typing import Any
 
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import sweep_labels
-from hyperherd.results.text.format import Gap, duration, inert, one_line, setting
+from hyperherd.results.text.format import duration, inert, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
 
 _LONGEST_REASON = 300
@@ -19,7 +20,7 @@ _MOST = 10
 """Problems that are shown where not everything is asked for."""
 
 
-def problems(trials: Trials, screen: Screen) -> Iterator[str]:
+def problems(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     """Yield a line for every broken sweep, for every trial that needs attention, and for what those share."""
     for problem in broken_sweeps(trials):
         yield from wrapped(f"# {problem}", screen, indent="    ")
@@ -43,7 +44,7 @@ def problems(trials: Trials, screen: Screen) -> Iterator[str]:
         yield from wrapped(f"all {len(amiss)} problems share {' '.join(common)}", screen)
 
 
-def shared(some: Sequence[Trial], trials: Trials) -> dict[str, Any]:
+def shared(some: Sequence[Trial], trials: TrialCollection) -> dict[str, Any]:
     """Return the parameters that some of the trials have with one value, and not all trials do."""
     first = some[0].params
     return {
@@ -53,7 +54,7 @@ def shared(some: Sequence[Trial], trials: Trials) -> dict[str, Any]:
     }
 
 
-def broken_sweeps(trials: Trials) -> list[str]:
+def broken_sweeps(trials: TrialCollection) -> list[str]:
     """Return what cannot be read of the sweeps' own files."""
     labels = sweep_labels(trials.sweeps)
     return [f"sweep {inert(label)}: {one_line(sweep.problem)}" for sweep, label in labels.items() if sweep.problem]

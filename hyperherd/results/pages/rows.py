@@ -11,9 +11,10 @@ from hyperherd.results.pages.parts import table
 from hyperherd.results.tables.columns import Column
 from hyperherd.results.tables.formats import to_csv, to_tsv
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import Gap, exact, inert, is_number, setting
+from hyperherd.results.text.format import exact, inert, is_number, setting
 from hyperherd.results.text.layout import Screen, page
 from hyperherd.results.trials.quantities import Role
+from hyperherd.results.values import Gap
 
 if TYPE_CHECKING:
     import pyarrow

@@ -9,12 +9,12 @@ from typing import Any
 
 from hyperherd.results.files.logs import read_lines, shown
 from hyperherd.results.pages.parts import block, command_record, heading, pairs, shell_line, table
-from hyperherd.results.statistics.diff import flat
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import duration, exact, inert, measure, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
 from hyperherd.results.trials.commands import run_again
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import flat
 
 _SHOWN_FILES = 20
 _LONGEST_VALUE = 200

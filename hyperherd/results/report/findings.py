@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from hyperherd.results.pages.overview import from_here
-from hyperherd.results.statistics.configurations import Group
-from hyperherd.results.statistics.effects import Contrast, Effect, effects
+from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection
+from hyperherd.results.statistics.effects import Contrast, ParameterEffect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
-from hyperherd.results.text.format import Gap, setting
-from hyperherd.results.trials.collection import Trials
-from hyperherd.results.trials.commands import Command
+from hyperherd.results.text.format import setting
+from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.commands import Command, from_here
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 _MOST_GROUPS = 50
 _MOST_CONTRASTS = 12
@@ -23,12 +23,12 @@ _LONGEST_TRACEBACK = 20_000
 Places = Mapping[Trial, int]
 
 
-def configurations(trials: Trials, places: Places) -> list[dict[str, Any]]:
+def configurations(trials: TrialCollection, places: Places) -> list[dict[str, Any]]:
     """Return the configurations with the spread of the objective over their seeds, best first."""
     objective = trials.objective
     if objective is None:
         return []
-    groups = trials.seeds()
+    groups = GroupCollection.by_configuration(trials)
     ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
     found = []
     for group in groups:
@@ -53,7 +53,7 @@ def configurations(trials: Trials, places: Places) -> list[dict[str, Any]]:
     return found
 
 
-def _flag(group: Group) -> str:
+def _flag(group: AnyGroup) -> str:
     """Return what is amiss with the seeds of a configuration."""
     missing = [f"{trial.label} ({trial.state})" for trial in group.missing]
     twice = [trial.label for trial in group.superseded]
@@ -61,7 +61,7 @@ def _flag(group: Group) -> str:
     return "; ".join(part for part in parts if part)
 
 
-def what_matters(trials: Trials) -> dict[str, Any] | None:
+def what_matters(trials: TrialCollection) -> dict[str, Any] | None:
     """Return the share of variance and the matched pairs of each parameter; None if nothing can be said."""
     if trials.objective is None or len(trials.ranked) < 3:
         return None
@@ -74,7 +74,7 @@ def what_matters(trials: Trials) -> dict[str, Any] | None:
     }
 
 
-def _effect(effect: Effect) -> dict[str, Any]:
+def _effect(effect: ParameterEffect) -> dict[str, Any]:
     return {
         "name": effect.parameter,
         "share": effect.share,
@@ -97,7 +97,7 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
     }
 
 
-def what_failed(trials: Trials, places: Places) -> dict[str, Any] | None:
+def what_failed(trials: TrialCollection, places: Places) -> dict[str, Any] | None:
     """Return the failures in groups; None if there are none."""
     found = failures(trials)
     if not found.groups:

@@ -15,11 +15,12 @@ from typing import Any
 
 from hyperherd import __version__
 from hyperherd.results.pages.overview import ranking
-from hyperherd.results.report.findings import command_of, configurations, what_failed, what_matters
+from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
+from hyperherd.results.report.sections import SECTIONS
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number, setting
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import direction_of, interest
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -28,7 +29,7 @@ _MOST_METRICS = 40
 _LONGEST_TEXT = 500
 
 
-def gather(trials: Trials, command: str) -> tuple[dict[str, Any], list[str]]:
+def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[str]]:
     """Return the report's data, and what is missing in it."""
     ordered = trials.sorted()
     curves, notes = sample_curves(ordered)
@@ -52,9 +53,7 @@ def gather(trials: Trials, command: str) -> tuple[dict[str, Any], list[str]]:
         "params": [_param(ordered, name) for name in ordered.varying],
         "metrics": metrics,
         "trials": _columns(ordered),
-        "configurations": configurations(ordered, places),
-        "effects": what_matters(ordered),
-        "failures": what_failed(ordered, places),
+        **{section.name: section.data(ordered, places) for section in SECTIONS if section.data},
         "provenance": _provenance(ordered),
         "curves": curves,
         "notes": notes,
@@ -62,7 +61,7 @@ def gather(trials: Trials, command: str) -> tuple[dict[str, Any], list[str]]:
     return document, notes
 
 
-def _objective(trials: Trials) -> dict[str, Any] | None:
+def _objective(trials: TrialCollection) -> dict[str, Any] | None:
     objective = trials.objective
     if objective is None:
         return None
@@ -76,7 +75,7 @@ def _objective(trials: Trials) -> dict[str, Any] | None:
     }
 
 
-def _direction(trials: Trials, metric: str) -> str | None:
+def _direction(trials: TrialCollection, metric: str) -> str | None:
     objective = trials.objective
     return objective.direction if objective and objective.metric == metric else direction_of(metric)
 
@@ -85,7 +84,7 @@ def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
     return {"name": label, "dir": str(sweep.dir), "script": Path(sweep.script).name, "problem": sweep.problem}
 
 
-def _param(trials: Trials, name: str) -> dict[str, Any]:
+def _param(trials: TrialCollection, name: str) -> dict[str, Any]:
     """Return a parameter's different values, sorted, and for each trial the place of its own; -1 where it has none."""
     places: dict[str, Any] = {}
     for trial in trials:
@@ -105,7 +104,7 @@ def _token(value: Any) -> str:
     return f"{type(value).__name__} {exact(value)}"
 
 
-def _metrics(trials: Trials) -> tuple[list[dict[str, Any]], list[str]]:
+def _metrics(trials: TrialCollection) -> tuple[list[dict[str, Any]], list[str]]:
     first = trials.objective.metric if trials.objective else None
     names = sorted(trials.metric_names, key=lambda name: (name != first, interest(name)))
     columns = [
@@ -121,7 +120,7 @@ def _cell(value: Any) -> Any:
     return exact(value)[:_LONGEST_TEXT]
 
 
-def _columns(trials: Trials) -> dict[str, list[Any]]:
+def _columns(trials: TrialCollection) -> dict[str, list[Any]]:
     sweeps = {sweep: place for place, sweep in enumerate(trials.sweeps)}
     return {
         "label": [trial.label for trial in trials],
@@ -138,7 +137,7 @@ def _columns(trials: Trials) -> dict[str, list[Any]]:
     }
 
 
-def _provenance(trials: Trials) -> dict[str, Any]:
+def _provenance(trials: TrialCollection) -> dict[str, Any]:
     """Return the different environments the trials ran in, and for each trial the place of its own; -1 if unknown."""
     kinds: dict[str, int] = {}
     places = []
@@ -148,7 +147,7 @@ def _provenance(trials: Trials) -> dict[str, Any]:
     return {"kinds": [json.loads(kind) for kind in kinds], "of": places if len(places) == len(trials) else []}
 
 
-def _first_of_each(trials: Trials) -> Sequence[Trial]:
+def _first_of_each(trials: TrialCollection) -> Sequence[Trial]:
     return list({trial.sweep: trial for trial in reversed(trials) if trial.started is not None}.values())
 
 

@@ -15,22 +15,10 @@ from importlib import resources
 from typing import Any
 
 from hyperherd.records.files import strict
+from hyperherd.results.report.sections import SECTIONS
 
 _ECHARTS = "echarts/echarts.min.js"
-_SCRIPTS = (
-    "base.js",
-    "store.js",
-    "summary.js",
-    "configurations.js",
-    "parallel.js",
-    "effects.js",
-    "curves.js",
-    "failures.js",
-    "timeline.js",
-    "compare.js",
-    "table.js",
-    "main.js",
-)
+_FIRST_SCRIPTS = ("base.js", "store.js", "summary.js")
 _PACKED = 1 << 20
 """Bytes of JSON above which it is compressed; the browser unpacks it."""
 
@@ -38,7 +26,7 @@ _PACKED = 1 << 20
 def page(document: dict[str, Any]) -> bytes:
     """Return the file for what `gather` returned."""
     style = _asset("report.css")
-    scripts = [_asset(_ECHARTS), "(() => {\n'use strict';\n" + "\n".join(map(_asset, _SCRIPTS)) + "\n})();\n"]
+    scripts = [_asset(_ECHARTS), _script()]
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -53,6 +41,7 @@ def page(document: dict[str, Any]) -> bytes:
         "@POLICY@": policy,
         "@TITLE@": html.escape(document["title"]),
         "@STYLE@": style,
+        "@SECTIONS@": "\n  ".join(f'<section id="{item.name}" class="card" hidden></section>' for item in SECTIONS),
         "@DATA@": _data(document),
         "@CHARTS@": scripts[0],
         "@SCRIPT@": scripts[1],
@@ -64,6 +53,14 @@ def page(document: dict[str, Any]) -> bytes:
         before, _, text = text.partition(mark)
         done += [before, part]
     return "".join([*done, text]).encode("utf-8", "backslashreplace")
+
+
+def _script() -> str:
+    """Return our scripts as one, in which nothing is global; `main.js` shows the sections that it finds listed."""
+    parts = [*_FIRST_SCRIPTS, *(section.script for section in SECTIONS if section.script)]
+    listed = ", ".join(f"['{section.name}', '{section.title}', {section.show}]" for section in SECTIONS)
+    texts = [*map(_asset, parts), f"const SECTIONS = [{listed}];\n", _asset("main.js")]
+    return "(() => {\n'use strict';\n" + "\n".join(texts) + "\n})();\n"
 
 
 def _data(document: dict[str, Any]) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import FormatError
 from hyperherd.records.files import number
 from hyperherd.results.curves.smoothing import thin
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import interest
 from hyperherd.results.trials.trial import Trial
 
@@ -30,7 +30,7 @@ Sampled = list[list[Any]]
 """Steps, values and seconds since the trial's first value, in parallel; without the last if times are not known."""
 
 
-def sample_curves(trials: Trials) -> tuple[dict[str, list[Sampled | None]], list[str]]:
+def sample_curves(trials: TrialCollection) -> tuple[dict[str, list[Sampled | None]], list[str]]:
     """Return metric -> the curve of each trial, and what is missing."""
     if len(trials) > MOST_READ:
         return _summarized(trials)
@@ -47,7 +47,7 @@ def sample_curves(trials: Trials) -> tuple[dict[str, list[Sampled | None]], list
     return {name: found for name, found in curves.items() if any(found)}, notes
 
 
-def _metrics(trials: Trials) -> list[str]:
+def _metrics(trials: TrialCollection) -> list[str]:
     known = ((name, number(summary.get("count"))) for trial in trials for name, summary in trial.metrics.items())
     stepped = {name for name, values in known if values and values > 1}
     first = trials.objective.metric if trials.objective else None
@@ -83,7 +83,7 @@ def _floats(column: pa.ChunkedArray) -> list[float]:
     return list(raw[values.offset : values.offset + len(values)])
 
 
-def _summarized(trials: Trials) -> tuple[dict[str, list[Sampled | None]], list[str]]:
+def _summarized(trials: TrialCollection) -> tuple[dict[str, list[Sampled | None]], list[str]]:
     """Return the curves of the sweep's own objective that the trials keep beside their state."""
     found: dict[str, list[Sampled | None]] = {}
     for place, trial in enumerate(trials):

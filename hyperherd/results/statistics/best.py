@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.paths import TrialPaths
-from hyperherd.results.statistics.configurations import Group, Groups, seed_of
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection, seed_of
 from hyperherd.results.statistics.spread import Spread
-from hyperherd.results.text.format import Gap
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, run_again
-from hyperherd.results.trials.objective import Objective, needed
+from hyperherd.results.trials.judging import needed
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint
 
 _WEIGHTS = (*PATTERNS, "*.pt", "*.pth", "*.safetensors", "*.keras", "*.h5", "*.pkl", "*.joblib")
@@ -25,7 +26,7 @@ class Winner:
     """One of the best configurations, and the best trial of it."""
 
     rank: int
-    group: Group
+    group: AnyGroup
     spread: Spread
     """The objective over the seeds that finished."""
     seeds: dict[str, float | None]
@@ -47,20 +48,20 @@ class Winner:
     """The newest complete checkpoint in its directory, by its name."""
 
 
-def winners(trials: Trials, count: int = 1) -> list[Winner]:
+def winners(trials: TrialCollection, count: int = 1) -> list[Winner]:
     """Return the best configurations, the best one first; trials, where no seed repeats a configuration.
 
     Raises:
         ResultsError: nothing says what the trials are judged by, or none can be ranked.
     """
     objective = needed(trials.objective, trials)
-    groups = trials.seeds()
+    groups = GroupCollection.by_configuration(trials)
     groups.best()  # says what is amiss if there is none
     shown = groups.ranked or tuple(groups[:1])
     return [_winner(rank, group, groups, objective) for rank, group in enumerate(shown[:count], 1)]
 
 
-def _winner(rank: int, group: Group, groups: Groups, objective: Objective) -> Winner:
+def _winner(rank: int, group: AnyGroup, groups: AnyGroups, objective: Objective) -> Winner:
     best = min((trial for trial in group.counted if objective.ranks(trial)), key=objective.order)
     value = objective.value(best)
     assert value is not None
@@ -79,7 +80,7 @@ def _winner(rank: int, group: Group, groups: Groups, objective: Objective) -> Wi
     )
 
 
-def _seed(trial: Trial, groups: Groups) -> str:
+def _seed(trial: Trial, groups: AnyGroups) -> str:
     known = [seed_of(groups.trials, trial, key) for key in groups.keys]
     return ",".join(str(value) for value in known if not isinstance(value, Gap)) or "unset"
 

@@ -10,23 +10,27 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.statistics.spread import Spread, check_kind, spread
-from hyperherd.results.text.format import Gap, is_number
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.text.format import is_number
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
-from hyperherd.results.trials.quantities import Quantity, fact_quantity, find_quantity, lookup, param_quantity
+from hyperherd.results.trials.quantities import Quantity, fact_quantity, find_quantity, param_quantity
 from hyperherd.results.trials.settings import SCRIPT
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap, lookup
 from hyperherd.space.values import identity as identity_of
 
 if TYPE_CHECKING:
-    import pandas
-    import pyarrow
+    from typing_extensions import Self
 
+C = TypeVar("C", bound=TrialCollection, covariant=True)
+"""The collection that the groups are of. The two constructors below take one, which is as safe as in ``__init__``: mypy
+refuses it in a class method all the same."""
+K = TypeVar("K", bound=TrialCollection)
 USUAL_KEYS = ("seed", "*.seed")
 """The parameters that are seeds when nobody says so."""
 _PLAIN = frozenset({int, float, str, bool, type(None)})
@@ -34,12 +38,12 @@ _COMPLETE, _INCOMPLETE, _WITHOUT_VALUE = range(3)
 
 
 @dataclass(frozen=True, eq=False)
-class Group:
+class Group(Generic[C]):
     """Trials that are taken together: a configuration with its seeds, or what has the same values of some names."""
 
     settings: dict[str, Any]
     """Name -> the value (or gap) that all its trials have."""
-    trials: Trials
+    trials: C
     """All of them, in the order of their numbers."""
     seeds: tuple[Hashable, ...]
     """The seed of each trial, as a text for identical ones; trials without a seed differ in it."""
@@ -89,13 +93,16 @@ class Group:
         return spread([objective.value(trial) for trial in self.counted])
 
 
-class Groups(Sequence[Group]):
+AnyGroup: TypeAlias = "Group[TrialCollection]"
+
+
+class GroupCollection(Sequence[Group[C]]):
     """Groups of trials, best first: complete ones by their mean, then incomplete ones, then those without a value."""
 
     def __init__(
         self,
-        trials: Trials,
-        groups: Iterable[Group],
+        trials: C,
+        groups: Iterable[Group[C]],
         quantities: Sequence[Quantity],
         keys: Sequence[str] = (),
         err: str = "std",
@@ -110,30 +117,52 @@ class Groups(Sequence[Group]):
         self._ordered = sorted(((_order(group, objective), group) for group in groups), key=lambda pair: pair[0])
         self._groups = [group for _, group in self._ordered]
 
+    @classmethod
+    def by_configuration(cls, trials: C, err: str = "std", keys: Sequence[str] = ()) -> Self:  # type: ignore[misc]
+        """Return the configurations of `trials` (see :meth:`hyperherd.Trials.seeds`).
+
+        Trials of one sweep are of one configuration if their parameters are identical but for seeds; of several sweeps,
+        if their whole configs are, as they were written, because what one sweep varies another one may have fixed, and
+        if the same script ran them.
+        """
+        seeds = seed_keys(trials, keys)
+        names = [name for name in trials.varying if name not in seeds]
+        identities = _identities(trials, seeds)
+        found: dict[str, list[Trial]] = {}
+        for trial, identity in zip(trials, identities, strict=True):
+            found.setdefault(identity, []).append(trial)
+        groups = [_configuration(trials, members, names, seeds) for members in found.values()]
+        quantities = [param_quantity(trials, name) for name in names]
+        if trials.scripts:
+            quantities.insert(0, fact_quantity(SCRIPT))
+        return cls(trials, groups, quantities, seeds, err)
+
+    @classmethod
+    def by_names(cls, trials: C, names: Sequence[str], err: str = "std") -> Self:  # type: ignore[misc]
+        """Return `trials` by the values of some names; of trials that differ in nothing at all the newest counts."""
+        quantities = [find_quantity(trials, name) for name in names]
+        found: dict[str, tuple[dict[str, Any], list[Trial], list[str]]] = {}
+        for trial, identity in zip(trials, _identities(trials, ()), strict=True):
+            settings = {quantity.name: quantity.value(trial) for quantity in quantities}
+            _, members, seeds = found.setdefault(_identity(settings), (settings, [], []))
+            members.append(trial)
+            seeds.append(identity)
+        groups = [Group(settings, trials.subset(members), tuple(seeds)) for settings, members, seeds in found.values()]
+        return cls(trials, groups, quantities, (), err)
+
     def __len__(self) -> int:
         return len(self._groups)
 
-    def __iter__(self) -> Iterator[Group]:
+    def __iter__(self) -> Iterator[Group[C]]:
         return iter(self._groups)
 
     @overload
-    def __getitem__(self, index: int) -> Group: ...
+    def __getitem__(self, index: int) -> Group[C]: ...
     @overload
-    def __getitem__(self, index: slice) -> list[Group]: ...
-    def __getitem__(self, index: int | slice) -> Group | list[Group]:
+    def __getitem__(self, index: slice) -> list[Group[C]]: ...
+    def __getitem__(self, index: int | slice) -> Group[C] | list[Group[C]]:
         """Return the group at a position, or several."""
         return self._groups[index]
-
-    def __repr__(self) -> str:
-        from hyperherd.results.pages.overview import render_groups
-        from hyperherd.results.text.layout import Screen
-
-        return render_groups(self, Screen())
-
-    def _repr_html_(self) -> str:
-        from hyperherd.results.pages.notebook import to_html
-
-        return to_html(self)
 
     @property
     def objective(self) -> Objective | None:
@@ -141,7 +170,7 @@ class Groups(Sequence[Group]):
         return self.trials.objective
 
     @cached_property
-    def ranked(self) -> tuple[Group, ...]:
+    def ranked(self) -> tuple[Group[C], ...]:
         """The groups that may be compared: complete, with a finite value of every trial that counts; best first."""
         return tuple(group for (standing, _), group in self._ordered if standing == _COMPLETE)
 
@@ -150,7 +179,7 @@ class Groups(Sequence[Group]):
         """Whether any configuration has more than one seed."""
         return bool(self.keys) and any(group.planned > 1 for group in self)
 
-    def best(self) -> Group:
+    def best(self) -> Group[C]:
         """Return the best complete group; if none is complete, the best incomplete one.
 
         Raises:
@@ -161,62 +190,11 @@ class Groups(Sequence[Group]):
             raise ResultsError("no finite value is that of the newest trial of its seed")
         return self[0]
 
-    def table(self) -> pyarrow.Table:
-        """Return one row per group: its settings, n, planned, and per metric mean, std, sem, ci, min and max."""
-        from hyperherd.results.tables.arrow import group_table
 
-        return group_table(self)
-
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return :meth:`table` as a pandas data frame.
-
-        Raises:
-            ResultsError: pandas is not installed.
-        """
-        from hyperherd.results.tables.arrow import data_frame
-
-        return data_frame(self.table())
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self.table().__arrow_c_stream__(requested_schema)
+AnyGroups: TypeAlias = "GroupCollection[TrialCollection]"
 
 
-def by_configuration(trials: Trials, err: str = "std", keys: Sequence[str] = ()) -> Groups:
-    """Return the configurations of `trials` (see :meth:`Trials.seeds`).
-
-    Trials of one sweep are of one configuration if their parameters are identical but for seeds; of several sweeps, if
-    their whole configs are, as they were written, because what one sweep varies another one may have fixed, and if the
-    same script ran them.
-    """
-    seeds = seed_keys(trials, keys)
-    names = [name for name in trials.varying if name not in seeds]
-    identities = _identities(trials, seeds)
-    found: dict[str, list[Trial]] = {}
-    for trial, identity in zip(trials, identities, strict=True):
-        found.setdefault(identity, []).append(trial)
-    groups = [_configuration(trials, members, names, seeds) for members in found.values()]
-    quantities = [param_quantity(trials, name) for name in names]
-    if trials.scripts:
-        quantities.insert(0, fact_quantity(SCRIPT))
-    return Groups(trials, groups, quantities, seeds, err)
-
-
-def by_names(trials: Trials, names: Sequence[str], err: str = "std") -> Groups:
-    """Return `trials` by the values of some names; of trials that differ in nothing at all the newest counts."""
-    quantities = [find_quantity(trials, name) for name in names]
-    found: dict[str, tuple[dict[str, Any], list[Trial], list[str]]] = {}
-    for trial, identity in zip(trials, _identities(trials, ()), strict=True):
-        settings = {quantity.name: quantity.value(trial) for quantity in quantities}
-        _, members, seeds = found.setdefault(_identity(settings), (settings, [], []))
-        members.append(trial)
-        seeds.append(identity)
-    groups = [
-        Group(settings, Trials(members, trials.objective), tuple(seeds)) for settings, members, seeds in found.values()
-    ]
-    return Groups(trials, groups, quantities, (), err)
-
-
-def seed_keys(trials: Trials, asked: Sequence[str] = ()) -> tuple[str, ...]:
+def seed_keys(trials: TrialCollection, asked: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the parameters of `trials` that are seeds: those asked for, else the sweeps' own, else the usual ones.
 
     Raises:
@@ -231,21 +209,21 @@ def seed_keys(trials: Trials, asked: Sequence[str] = ()) -> tuple[str, ...]:
     return found
 
 
-def _configuration(trials: Trials, members: Sequence[Trial], names: Sequence[str], seeds: Sequence[str]) -> Group:
+def _configuration(trials: K, members: Sequence[Trial], names: Sequence[str], seeds: Sequence[str]) -> Group[K]:
     script = trials.scripts.get(members[0].sweep)
     settings = {SCRIPT: script} if script else {}
     settings |= {name: trials.setting(members[0], name) for name in names}
     values = [_seed(trials, trial, seeds, place) for place, trial in enumerate(members)]
-    return Group(settings, Trials(members, trials.objective), tuple(values))
+    return Group(settings, trials.subset(members), tuple(values))
 
 
-def _seed(trials: Trials, trial: Trial, keys: Sequence[str], place: int) -> Hashable:
+def _seed(trials: TrialCollection, trial: Trial, keys: Sequence[str], place: int) -> Hashable:
     """Return what stands for the seed of a trial; one that cannot be read might have any."""
     known = [seed_of(trials, trial, key) for key in keys]
     return place if Gap.MISSING in known else _one_text(known)
 
 
-def seed_of(trials: Trials, trial: Trial, key: str) -> Any:
+def seed_of(trials: TrialCollection, trial: Trial, key: str) -> Any:
     """Return a seed of a trial; one that nobody thought of seeds for ran with that of its app's config."""
     if key in trial.params:
         return trial.params[key]
@@ -253,9 +231,10 @@ def seed_of(trials: Trials, trial: Trial, key: str) -> Any:
     return lookup(trial.config, key) if found is Gap.NOT_APPLICABLE else found
 
 
-def _identities(trials: Trials, seeds: Sequence[str]) -> list[str]:
+def _identities(trials: TrialCollection, seeds: Sequence[str]) -> list[str]:
     """Return one text for each trial, the same for all of one configuration."""
     by_params = [_by_params(trial, seeds) for trial in trials]
+    # One sweep has one config: what its trials differ in are their parameters. Configs are read only where that fails.
     alone = any(trial.number is None for trial in trials)  # Jobs outside of any sweep: each may have its own config.
     if len(trials.sweeps) < 2 and not alone:
         return by_params
@@ -305,7 +284,7 @@ def _text(value: Any) -> Any:
     return value.name if isinstance(value, Gap) else identity_of({"": value})
 
 
-def _order(group: Group, objective: Objective | None) -> tuple[int, float]:
+def _order(group: AnyGroup, objective: Objective | None) -> tuple[int, float]:
     if objective is None:
         return _WITHOUT_VALUE, 0.0
     judged = group.judged(objective)

@@ -8,9 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from hyperherd.results.text.format import Gap, is_number
+from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.objective import MAXIMIZE, direction_of
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap, flat
 from hyperherd.space.values import equal
 
 
@@ -70,17 +71,6 @@ def diff(a: Trial, b: Trial) -> Diff:
         metrics=tuple(_metrics(a, b)),
         unknown=tuple(_unknown(a, b)),
     )
-
-
-def flat(node: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Return the values of a config by dotted name; lists, and maps without anything in them, are values."""
-    found: dict[str, Any] = {}
-    for key, value in node.items():
-        if isinstance(value, dict) and value:
-            found |= flat(value, f"{prefix}{key}.")
-        else:
-            found[f"{prefix}{key}"] = value
-    return found
 
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:

@@ -16,10 +16,12 @@ from typing import Any
 
 from hyperherd.results.statistics.configurations import seed_keys
 from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
-from hyperherd.results.text.format import Gap, is_number
-from hyperherd.results.trials.collection import Trials
-from hyperherd.results.trials.objective import MAXIMIZE, Objective, needed
+from hyperherd.results.text.format import is_number
+from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.judging import needed
+from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.results.trials.settings import settings_of, tokens_of
+from hyperherd.results.values import Gap
 
 _MOST_LEVELS = 20
 """A numeric parameter with more values, or more than half as many as there are trials, is judged in ranges."""
@@ -57,7 +59,7 @@ class Contrast:
 
 
 @dataclass(frozen=True)
-class Effect:
+class ParameterEffect:
     """What one parameter does to the objective."""
 
     parameter: str
@@ -98,19 +100,19 @@ class Effects:
     seeds: tuple[str, ...]
     """The parameters that repeat a configuration; they are noise, and no effects."""
     noise: SeedNoise | None
-    parameters: tuple[Effect, ...]
+    parameters: tuple[ParameterEffect, ...]
     """The greatest share first."""
 
 
 @dataclass(frozen=True)
-class _Point:
+class _JudgedTrial:
     value: float
     settings: dict[str, Any]
     tokens: dict[str, str]
     """The settings as texts that are equal where the values are."""
 
 
-def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
+def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
     """Return what matters for the objective of `trials`.
 
     Args:
@@ -134,12 +136,12 @@ def effects(trials: Trials, *, keys: Sequence[str] = ()) -> Effects:
     return Effects(objective, len(points), len(trials) - len(points), names, noise, tuple(found))
 
 
-def _points(trials: Trials, objective: Objective) -> tuple[list[_Point], float]:
+def _points(trials: TrialCollection, objective: Objective) -> tuple[list[_JudgedTrial], float]:
     """Return the ranked trials, of several with the same settings the one that ended last, and their unit.
 
     The unit is a power of two such that no value is beyond 2, because the squares of what diverged are no floats.
     """
-    found: dict[frozenset[tuple[str, str]], tuple[float, _Point]] = {}
+    found: dict[frozenset[tuple[str, str]], tuple[float, _JudgedTrial]] = {}
     for trial in trials.ranked:
         settings = settings_of(trials, trial)
         tokens = tokens_of(settings)
@@ -147,14 +149,14 @@ def _points(trials: Trials, objective: Objective) -> tuple[list[_Point], float]:
         value = objective.value(trial)
         assert value is not None
         if who not in found or ended > found[who][0]:
-            found[who] = ended, _Point(value, settings, tokens)
+            found[who] = ended, _JudgedTrial(value, settings, tokens)
     points = [point for _, point in found.values()]
     _, exponent = math.frexp(max((abs(point.value) for point in points), default=0.0))
     unit = math.ldexp(1.0, exponent - 1)
     return [replace(point, value=point.value / unit) for point in points], unit
 
 
-def _scaled(effect: Effect, unit: float) -> Effect:
+def _scaled(effect: ParameterEffect, unit: float) -> ParameterEffect:
     """Return an effect that was found in units of `unit` in the objective's own."""
     return replace(
         effect,
@@ -166,12 +168,12 @@ def _scaled(effect: Effect, unit: float) -> Effect:
     )
 
 
-def _varying(points: Sequence[_Point]) -> list[str]:
+def _varying(points: Sequence[_JudgedTrial]) -> list[str]:
     names = dict.fromkeys(name for point in points for name in point.tokens)
     return [name for name in names if len({point.tokens.get(name) for point in points}) > 1]
 
 
-def _factor(points: Sequence[_Point], name: str) -> Factor:
+def _factor(points: Sequence[_JudgedTrial], name: str) -> Factor:
     """Return which level of `name` each point has; None where the parameter does not apply."""
     tokens = [point.tokens.get(name) for point in points]
     known = {token: point.settings[name] for point, token in zip(points, tokens, strict=True) if token is not None}
@@ -191,8 +193,13 @@ def _ranges(tokens: Sequence[str | None], known: Mapping[str, Any]) -> Factor:
 
 
 def _effect(
-    points: Sequence[_Point], name: str, factor: Factor, unique: float | None, seeds: Collection[str], better: float
-) -> Effect:
+    points: Sequence[_JudgedTrial],
+    name: str,
+    factor: Factor,
+    unique: float | None,
+    seeds: Collection[str],
+    better: float,
+) -> ParameterEffect:
     values = [point.value for point in points]
     having = [(value, level) for value, level in zip(values, factor, strict=True) if level is not None]
     count = len({level for _, level in having})
@@ -200,7 +207,7 @@ def _effect(
     over, contrasts = "trials", _contrasts(points, name, (), better)
     if not contrasts and seeds:
         over, contrasts = "configurations", _contrasts(points, name, seeds, better)
-    return Effect(
+    return ParameterEffect(
         parameter=name,
         share=share_alone(*map(list, zip(*having, strict=True))) if told else None,
         unique=unique if told or count == 1 else None,
@@ -211,8 +218,8 @@ def _effect(
     )
 
 
-def _levels(points: Sequence[_Point], name: str, factor: Factor, better: float) -> tuple[Level, ...]:
-    groups: dict[str | None, list[_Point]] = defaultdict(list)
+def _levels(points: Sequence[_JudgedTrial], name: str, factor: Factor, better: float) -> tuple[Level, ...]:
+    groups: dict[str | None, list[_JudgedTrial]] = defaultdict(list)
     for point, level in zip(points, factor, strict=True):
         groups[level].append(point)
     levels = []
@@ -228,7 +235,9 @@ def _levels(points: Sequence[_Point], name: str, factor: Factor, better: float) 
     return tuple(sorted(levels, key=lambda level: -better * level.mean))
 
 
-def _contrasts(points: Sequence[_Point], name: str, ignoring: Collection[str], better: float) -> tuple[Contrast, ...]:
+def _contrasts(
+    points: Sequence[_JudgedTrial], name: str, ignoring: Collection[str], better: float
+) -> tuple[Contrast, ...]:
     """Return the best value of `name` against each other one, the nearest first."""
     values = {point.tokens[name]: point.settings[name] for point in points if name in point.tokens}
     if len(values) > _MOST_PAIRED:
@@ -250,7 +259,7 @@ def _losses(behind: Sequence[float]) -> tuple[int, float]:
     return sum(item > 0 for item in behind) - sum(item < 0 for item in behind), fmean(behind)
 
 
-def _pairs(points: Sequence[_Point], name: str, ignoring: Collection[str]) -> dict[tuple[str, str], list[float]]:
+def _pairs(points: Sequence[_JudgedTrial], name: str, ignoring: Collection[str]) -> dict[tuple[str, str], list[float]]:
     """Return, for each two values of `name`, by how much the first is above the second in each pair."""
     blocks: dict[frozenset[tuple[str, str]], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for point in points:
@@ -273,7 +282,7 @@ def _contrast(value: Any, against: Any, gains: Sequence[float], better: float) -
     return Contrast(value, against, count, wins, sum(gain == 0 for gain in gains), mean, sem)
 
 
-def _noise(points: Sequence[_Point], seeds: Collection[str]) -> SeedNoise | None:
+def _noise(points: Sequence[_JudgedTrial], seeds: Collection[str]) -> SeedNoise | None:
     groups = _by_configuration(points, seeds)
     freedom = len(points) - len(groups)
     if not freedom:
@@ -283,7 +292,7 @@ def _noise(points: Sequence[_Point], seeds: Collection[str]) -> SeedNoise | None
     return SeedNoise(math.sqrt(within / freedom), freedom, within / total if total else None)
 
 
-def _by_configuration(points: Iterable[_Point], seeds: Collection[str]) -> list[list[float]]:
+def _by_configuration(points: Iterable[_JudgedTrial], seeds: Collection[str]) -> list[list[float]]:
     groups: dict[frozenset[tuple[str, str]], list[float]] = defaultdict(list)
     for point in points:
         groups[frozenset(item for item in point.tokens.items() if item[0] not in seeds)].append(point.value)

@@ -1,4 +1,4 @@
-"""Why trials did not end well: grouped by what ended them and where, with what the unlucky ones share.
+"""Why trials did not end well: grouped by what ended them and where, with what they share.
 
 What is said to be shared is not true of all finished trials: a setting that everybody has explains nothing.
 """
@@ -14,7 +14,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hyperherd.records.states import FailureCause, TrialState
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, resume
 from hyperherd.results.trials.settings import settings_of, tokens_of
 from hyperherd.results.trials.trial import Trial
@@ -75,17 +75,17 @@ class Failures:
         return tuple(trial for group in self.groups for trial in group.trials)
 
 
-def failures(trials: Trials) -> Failures:
+def failures(trials: TrialCollection) -> Failures:
     """Return the failed, lost, stalled and unreadable ones of `trials`, grouped, with what they share."""
-    unlucky = trials.problems
+    failed_trials = trials.problems
     compare = _Comparison(trials)
     groups: dict[tuple[str, str], list[Trial]] = {}
-    for trial in unlucky:
+    for trial in failed_trials:
         groups.setdefault((_kind(trial), last_own_frame(_traceback(trial))), []).append(trial)
     found = [_group(kind, where, members, compare) for (kind, where), members in groups.items()]
     found.sort(key=lambda group: -len(group.trials))
-    shared = compare.shared(list(unlucky)) if len(found) > 1 else None
-    return Failures(len(trials), tuple(found), shared, tuple(resume(unlucky)))
+    shared = compare.shared(list(failed_trials)) if len(found) > 1 else None
+    return Failures(len(trials), tuple(found), shared, tuple(resume(failed_trials)))
 
 
 def last_own_frame(traceback: str) -> str:
@@ -128,7 +128,7 @@ class _Comparison:
     Which finished trials have a setting is kept as the bits of a number, because combinations are many.
     """
 
-    def __init__(self, trials: Trials) -> None:
+    def __init__(self, trials: TrialCollection) -> None:
         self._trials = trials
         self._finished = [self._tokens(trial) for trial in trials if trial.state.finished]
         self._everyone = (1 << len(self._finished)) - 1

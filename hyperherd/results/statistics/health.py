@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import TrialState
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
 
 MISSING = "missing"
 _MISSING = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.LOST)
 
 
-def unhealthy(trials: Trials, unwanted: Sequence[str]) -> list[Trial]:
+def unhealthy(trials: TrialCollection, unwanted: Sequence[str]) -> list[Trial]:
     """Return the trials in unwanted states; ``missing`` is every planned trial that nobody runs or has run.
 
     Raises:

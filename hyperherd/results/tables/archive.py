@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.files import dumps
-from hyperherd.results.tables.arrow import metric_batches, metric_schema
+from hyperherd.results.tables.arrow import metric_batches, metric_schema, trial_table
 from hyperherd.results.tables.columns import View, exact_columns
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Role
 
 FORMS = ("parquet", "csv", "jsonl")
@@ -43,7 +43,7 @@ _ROLES = {
 }
 
 
-def export(trials: Trials, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
+def export(trials: TrialCollection, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
     """Write ``trials``, ``metrics`` and ``schema.json`` into `folder` and return their paths.
 
     Args:
@@ -63,7 +63,7 @@ def export(trials: Trials, folder: str | os.PathLike[str], form: str = "parquet"
     if taken:
         raise ResultsError(f"{' and '.join(taken)} exist{'s' * (len(taken) == 1)} already; choose another folder")
     place.mkdir(parents=True, exist_ok=True)
-    table = trials.table()
+    table = trial_table(trials)
     write = {"parquet": _write_parquet, "csv": _write_csv, "jsonl": _write_jsonl}[form]
     with _fresh(paths[0]) as path:
         write(path, table.schema, [table])
@@ -139,7 +139,7 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
-def _description(trials: Trials, schema: pa.Schema, form: str) -> dict[str, Any]:
+def _description(trials: TrialCollection, schema: pa.Schema, form: str) -> dict[str, Any]:
     roles = {column.name: column.role for column in exact_columns(trials, trials, View(everything=True), sweep=True)}
     objective = trials.objective
     return {

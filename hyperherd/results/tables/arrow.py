@@ -1,4 +1,4 @@
-"""Trials as Arrow tables; pyarrow is imported here alone in this room, and only once a table is asked for."""
+"""Trials as Arrow tables. Importing this module, `archive` or `sql` imports pyarrow, so it is done late elsewhere."""
 
 from __future__ import annotations
 
@@ -7,15 +7,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.metrics.store.parquet import SCHEMA
-from hyperherd.results.files.metric_rows import rows
-from hyperherd.results.statistics.configurations import Groups
+from hyperherd.results.files.metric_rows import read_rows
+from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.columns import Column, View, exact_columns, spread_columns, sweep_labels
-from hyperherd.results.text.format import Gap, exact, is_number
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.text.format import exact, is_number
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 if TYPE_CHECKING:
     import pandas
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 _LEAD = (pa.field("sweep", pa.string()), pa.field("number", pa.int64()))
 
 
-def trial_table(trials: Trials) -> pa.Table:
+def trial_table(trials: TrialCollection) -> pa.Table:
     """Return one row per trial with all its parameters; a column of mixed types holds their exact text."""
     return columns_table(exact_columns(trials, trials, View(everything=True), sweep=True))
 
@@ -34,7 +36,7 @@ def columns_table(columns: Sequence[Column]) -> pa.Table:
     return pa.Table.from_arrays([_array(column.values) for column in columns], names=names)
 
 
-def group_table(groups: Groups) -> pa.Table:
+def group_table(groups: AnyGroups) -> pa.Table:
     """Return one row per group: settings, n, planned, and each metric's mean, std, sem, ci, min and max."""
     return columns_table(spread_columns(groups, View(everything=True)))
 
@@ -51,7 +53,7 @@ def data_frame(table: pa.Table) -> pandas.DataFrame:
         raise ResultsError("data frames need pandas: pip install 'hydra-hyperherd[pandas]'") from None
 
 
-def metric_table(trials: Trials, names: list[str] | None) -> pa.Table:
+def metric_table(trials: TrialCollection, names: list[str] | None = None) -> pa.Table:
     """Return the metric rows of all trials, led by the columns ``sweep`` and ``number``.
 
     A trial whose metrics cannot be read is left out, with a warning that names it.
@@ -64,8 +66,6 @@ def metric_table(trials: Trials, names: list[str] | None) -> pa.Table:
 
 def write_parquet(columns: Sequence[Column], stream: BinaryIO) -> None:
     """Write columns as Parquet."""
-    import pyarrow.parquet as pq
-
     pq.write_table(columns_table(columns), stream)
 
 
@@ -74,7 +74,7 @@ def metric_schema() -> pa.Schema:
     return pa.schema([*_LEAD, *SCHEMA])
 
 
-def metric_batches(trials: Trials, names: list[str] | None = None) -> Iterator[pa.Table]:
+def metric_batches(trials: TrialCollection, names: list[str] | None = None) -> Iterator[pa.Table]:
     """Yield the rows of :func:`metric_table` trial by trial."""
     labels = sweep_labels(trials.sweeps)
     for trial in trials:
@@ -87,7 +87,7 @@ def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
     if trial.dir is None or names == []:
         return None
     try:
-        return rows(trial, names or ())
+        return read_rows(trial.dir, names or ())
     except (OSError, FormatError) as error:
         warnings.warn(f"the metrics of trial {trial.label} are left out: {error}", stacklevel=4)
         return None

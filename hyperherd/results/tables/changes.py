@@ -13,7 +13,7 @@ from hyperherd.records.files import read_json
 from hyperherd.records.fold import Observer, same_process
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import sweep_labels
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Sweep, Trial
 
 _ACTIVE = (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED)
@@ -26,7 +26,7 @@ class Watcher:
     def __init__(self) -> None:
         self._seen: dict[tuple[Path, int | str], dict[str, Any]] = {}
 
-    def changes(self, trials: Trials) -> Iterator[dict[str, Any]]:
+    def changes(self, trials: TrialCollection) -> Iterator[dict[str, Any]]:
         """Yield a record for each trial that is new or has changed."""
         labels = sweep_labels(trials.sweeps)
         for trial in trials:
@@ -37,13 +37,13 @@ class Watcher:
                 yield {"event": "trial", "time": time.time(), **record}
 
 
-def end_record(trials: Trials) -> dict[str, Any]:
+def end_record(trials: TrialCollection) -> dict[str, Any]:
     """Return the last record: how many trials ended how."""
     counts = {state.value: count for state, count in trials.counts.items()}
     return {"event": "end", "time": time.time(), "counts": counts, "ok": all_well(trials)}
 
 
-def has_ended(trials: Trials) -> bool:
+def has_ended(trials: TrialCollection) -> bool:
     """Return whether nothing is left to be watched.
 
     Trials that wait are waited for while a sweep holds the directory; afterwards nobody will start them.
@@ -53,7 +53,7 @@ def has_ended(trials: Trials) -> bool:
     return not any(_is_held(sweep) for sweep in trials.sweeps)
 
 
-def all_well(trials: Trials) -> bool:
+def all_well(trials: TrialCollection) -> bool:
     """Return whether every trial ended as it should: completed or pruned, or nobody can say that it did not."""
     return all(trial.state in _WELL for trial in trials)
 
@@ -69,7 +69,7 @@ def _is_held(sweep: Sweep) -> bool:
     return same_process(pid, started if isinstance(started, int | float) else None)
 
 
-def _record(trial: Trial, trials: Trials, labels: dict[Sweep, str]) -> dict[str, Any]:
+def _record(trial: Trial, trials: TrialCollection, labels: dict[Sweep, str]) -> dict[str, Any]:
     objective = trials.objective
     return {
         "sweep": labels[trial.sweep],

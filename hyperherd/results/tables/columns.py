@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
-from hyperherd.results.text.format import Gap, duration, is_number
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.text.format import duration, is_number
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import Objective, interest
 from hyperherd.results.trials.quantities import (
     Quantity,
@@ -23,6 +23,7 @@ from hyperherd.results.trials.quantities import (
     param_quantity,
 )
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.values import Gap
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Column:
     values: list[Any]
 
 
-def exact_columns(trials: Trials, rows: Sequence[Trial], view: View, *, sweep: bool) -> list[Column]:
+def exact_columns(trials: TrialCollection, rows: Sequence[Trial], view: View, *, sweep: bool) -> list[Column]:
     """Return the columns for programs; their order depends on names alone, never on what is best.
 
     Args:
@@ -76,7 +77,7 @@ def exact_columns(trials: Trials, rows: Sequence[Trial], view: View, *, sweep: b
     return [_column(quantity, rows) for quantity in _not_hidden(quantities, view)]
 
 
-def shown_columns(trials: Trials, rows: Sequence[Trial], view: View) -> list[Column]:
+def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) -> list[Column]:
     """Return the columns for people: the objective first, then the other metrics that are numbers, then progress.
 
     Args:
@@ -93,7 +94,7 @@ def shown_columns(trials: Trials, rows: Sequence[Trial], view: View) -> list[Col
     return [_readable(_column(quantity, rows), rows) for quantity in [*lead, *_not_hidden(quantities, view)]]
 
 
-def measures(trials: Trials) -> list[Quantity]:
+def measures(trials: TrialCollection) -> list[Quantity]:
     """Return the objective and the other metrics that are numbers, those first that are worth seeing."""
     names = [name for name in trials.metric_names if any(is_number(trial.value(name)) for trial in trials)]
     objective = trials.objective
@@ -104,13 +105,13 @@ def measures(trials: Trials) -> list[Quantity]:
     return [*first, *(metric_quantity(trials, name) for name in sorted(names, key=interest))]
 
 
-def objective_quantity(trials: Trials, objective: Objective) -> Quantity:
+def objective_quantity(trials: TrialCollection, objective: Objective) -> Quantity:
     """Return what the trials are judged by as a column."""
     quantity = metric_quantity(trials, objective.metric, objective.aggregate)
     return Quantity(quantity.name, Role.OBJECTIVE, quantity.value)
 
 
-def group_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Column]:
+def group_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> list[Column]:
     """Return the columns of a table of groups but for the first, which tells how many trials each has."""
     trials = groups.trials
     if view.columns:
@@ -122,7 +123,7 @@ def group_columns(groups: Groups, rows: Sequence[Group], view: View) -> list[Col
     return [_group_column(quantity, rows, groups) for quantity in quantities]
 
 
-def spread_columns(groups: Groups, view: View, rows: Sequence[Group] | None = None) -> list[Column]:
+def spread_columns(groups: AnyGroups, view: View, rows: Sequence[AnyGroup] | None = None) -> list[Column]:
     """Return the columns of groups for programs: their settings, how many count, and the statistics of each metric."""
     chosen = list(groups) if rows is None else rows
     trials = groups.trials
@@ -142,11 +143,11 @@ def spread_columns(groups: Groups, view: View, rows: Sequence[Group] | None = No
     return [*settings, *counts, *(column for quantity in measured for column in _statistics(quantity, chosen))]
 
 
-def _judged(group: Group, groups: Groups) -> int:
+def _judged(group: AnyGroup, groups: AnyGroups) -> int:
     return group.judged(groups.objective).n if groups.objective else len(group.counted)
 
 
-def _statistics(quantity: Quantity, rows: Sequence[Group]) -> list[Column]:
+def _statistics(quantity: Quantity, rows: Sequence[AnyGroup]) -> list[Column]:
     spreads = [group.of(quantity) for group in rows]
     told = {
         "mean": [item.mean for item in spreads],
@@ -170,7 +171,7 @@ def sort_key(view: View) -> tuple[str, bool] | None:
     return (name, order == "desc") if order in ("asc", "desc") and name else (view.sort, False)
 
 
-def sorted_by(trials: Trials, view: View) -> list[Trial]:
+def sorted_by(trials: TrialCollection, view: View) -> list[Trial]:
     """Return the trials in the order asked for; what has no value comes last."""
     key = sort_key(view)
     if key is None:
@@ -179,7 +180,7 @@ def sorted_by(trials: Trials, view: View) -> list[Trial]:
     return _in_order([(quantity.value(trial), trial) for trial in trials], descending=key[1])
 
 
-def groups_sorted_by(groups: Groups, view: View) -> list[Group]:
+def groups_sorted_by(groups: AnyGroups, view: View) -> list[AnyGroup]:
     """Return the groups in the order asked for; what has no value comes last."""
     key = sort_key(view)
     if key is None:
@@ -235,7 +236,7 @@ def _readable(column: Column, rows: Sequence[Trial]) -> Column:
     return Column(column.name, column.role, [Gap.MISSING if text is None else text for text in found])
 
 
-def _group_column(quantity: Quantity, rows: Sequence[Group], groups: Groups) -> Column:
+def _group_column(quantity: Quantity, rows: Sequence[AnyGroup], groups: AnyGroups) -> Column:
     if quantity.role in (Role.METRIC, Role.OBJECTIVE):
         return Column(quantity.name, quantity.role, [group.of(quantity) for group in rows])
     if quantity.role is Role.PROGRESS:
@@ -243,7 +244,7 @@ def _group_column(quantity: Quantity, rows: Sequence[Group], groups: Groups) -> 
     return Column(quantity.name, quantity.role, [_common(quantity, group) for group in rows])
 
 
-def _group_progress(quantity: Quantity, group: Group) -> Any:
+def _group_progress(quantity: Quantity, group: AnyGroup) -> Any:
     found = group.of(quantity)
     if found.mean is None:
         return Gap.MISSING
@@ -253,25 +254,25 @@ def _group_progress(quantity: Quantity, group: Group) -> Any:
     return f"{most:.0f}" if least == most else f"{least:.0f}-{most:.0f}"
 
 
-def _common(quantity: Quantity, group: Group) -> Any:
+def _common(quantity: Quantity, group: AnyGroup) -> Any:
     """Return the value that all trials of a group have; texts for several."""
     values = [quantity.value(trial) for trial in group.trials]
     first = values[0]
     return first if all(repr(value) == repr(first) for value in values) else Gap.MISSING
 
 
-def _sweep_quantity(trials: Trials) -> Quantity:
+def _sweep_quantity(trials: TrialCollection) -> Quantity:
     labels = sweep_labels(trials.sweeps)
     return Quantity("sweep", Role.IDENTITY, lambda trial: labels[trial.sweep])
 
 
-def _aggregated(trials: Trials) -> list[Quantity]:
+def _aggregated(trials: TrialCollection) -> list[Quantity]:
     """Return the column of an objective such as ``val/acc:max``, which no plain metric column shows."""
     objective = trials.objective
     return [objective_quantity(trials, objective)] if objective is not None and objective.aggregate else []
 
 
-def _progress(trials: Trials) -> list[Quantity]:
+def _progress(trials: TrialCollection) -> list[Quantity]:
     has_step = any(trial.step is not None for trial in trials)
     has_time = any(trial.seconds is not None for trial in trials)
     return [*([fact_quantity("step")] if has_step else []), *([fact_quantity("time")] if has_time else [])]

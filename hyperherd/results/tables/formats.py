@@ -1,16 +1,18 @@
-"""Columns as text in every format there is: exact for programs (TSV, CSV), rounded for people (Markdown, LaTeX)."""
+"""Columns as text in each format: exact for programs (TSV, CSV), rounded for people (Markdown, LaTeX, HTML)."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from hyperherd.results.pages.grid import cell, whole
 from hyperherd.results.tables.columns import Column, View
-from hyperherd.results.text.format import Gap, exact, inert, tsv
+from hyperherd.results.tables.people import cell, whole
+from hyperherd.results.text.format import exact, inert, tsv
 from hyperherd.results.text.layout import PLAIN
+from hyperherd.results.values import Gap
 
 _LATEX = PLAIN | str.maketrans(
     {
@@ -77,6 +79,35 @@ def to_latex(columns: Sequence[Column], view: View, err: str, best: int | None =
     heading, *lines = [" & ".join(cells) + r" \\" for cells in zip(*table, strict=True)]
     body = [rf"\begin{{tabular}}{{{kinds}}}", r"\hline", heading, r"\hline", *lines, r"\hline", r"\end{tabular}"]
     return "\n".join(body) + "\n"
+
+
+def to_html(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
+    """Return a plain ``table`` for an e-mail, rounded as on a terminal (see :func:`to_markdown`).
+
+    The styles stand in the cells, because mail programs drop style sheets, and every text is escaped: names and values
+    come from runs, and whoever reads the mail did not choose them.
+    """
+    table = _people(columns, view, err, html.escape)
+    for column, cells in zip(columns, table, strict=True):
+        _emphasize(column, cells, best, "<b>{}</b>")
+    styles = [f"padding: 2px 8px; text-align: {'right' if _is_numeric(column) else 'left'}" for column in columns]
+    heading, *rows = zip(*table, strict=True)
+    lines = [_html_row("th", styles, heading), *(_html_row("td", styles, row) for row in rows)]
+    return "\n".join(['<table border="1" style="border-collapse: collapse">', *lines, "</table>"]) + "\n"
+
+
+def _html_row(tag: str, styles: Sequence[str], cells: Sequence[str]) -> str:
+    parts = [f'<{tag} style="{style}">{text}</{tag}>' for style, text in zip(styles, cells, strict=True)]
+    return f"<tr>{''.join(parts)}</tr>"
+
+
+ForPrograms = Callable[[Sequence[Column]], str]
+ForPeople = Callable[[Sequence[Column], View, str, int | None], str]
+
+FOR_PROGRAMS: dict[str, ForPrograms] = {"tsv": to_tsv, "csv": to_csv}
+"""Format -> what writes exact columns in it."""
+FOR_PEOPLE: dict[str, ForPeople] = {"md": to_markdown, "latex": to_latex, "html": to_html}
+"""Format -> what writes rounded columns in it: they, the view, which spread stands behind a mean, and the best row."""
 
 
 def _csv(value: Any) -> str:

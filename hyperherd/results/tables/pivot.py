@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column
-from hyperherd.results.text.format import Gap, is_number, setting
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.text.format import is_number, setting
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Role
+from hyperherd.results.values import Gap
 
 
-def pivot_groups(trials: Trials, row: str, column: str, err: str) -> Groups:
+def pivot_groups(trials: TrialCollection, row: str, column: str, err: str) -> AnyGroups:
     """Return the trials by the two names.
 
     Raises:
@@ -23,10 +24,10 @@ def pivot_groups(trials: Trials, row: str, column: str, err: str) -> Groups:
         raise ResultsError("a pivot shows the objective, and there is none: choose one with -m METRIC")
     if row == column:
         raise ResultsError(f"a pivot takes two names, not {row!r} twice")
-    return trials.group(row, column, err=err)
+    return GroupCollection.by_names(trials, (row, column), err)
 
 
-def pivot_columns(groups: Groups, *, exact: bool) -> list[Column]:
+def pivot_columns(groups: AnyGroups, *, exact: bool) -> list[Column]:
     """Return the pivot of groups by two names.
 
     Args:
@@ -48,12 +49,12 @@ def pivot_columns(groups: Groups, *, exact: bool) -> list[Column]:
     return found
 
 
-def _spread(group: Group, groups: Groups) -> Spread:
+def _spread(group: AnyGroup, groups: AnyGroups) -> Spread:
     assert groups.objective is not None
     return Spread(group.judged(groups.objective).values, group.planned)
 
 
-def _values(groups: Groups, name: str) -> list[Any]:
+def _values(groups: AnyGroups, name: str) -> list[Any]:
     """Return the different values of a name, numbers in order, then texts in theirs, gaps last."""
     found = {repr(group.settings[name]): group.settings[name] for group in groups}.values()
     return sorted(found, key=_place)

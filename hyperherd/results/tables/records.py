@@ -8,10 +8,8 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.records.files import strict
-from hyperherd.results.pages.grid import people_columns
-from hyperherd.results.statistics.configurations import Group, Groups
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
-from hyperherd.results.tables import formats
 from hyperherd.results.tables.columns import (
     Column,
     View,
@@ -22,26 +20,31 @@ from hyperherd.results.tables.columns import (
     spread_columns,
     sweep_labels,
 )
+from hyperherd.results.tables.formats import FOR_PEOPLE, FOR_PROGRAMS
+from hyperherd.results.tables.people import people_columns
 from hyperherd.results.tables.pivot import pivot_columns
-from hyperherd.results.text.format import Gap
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.values import Gap
 
 SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""
-_FOR_PEOPLE = {"md": formats.to_markdown, "latex": formats.to_latex}
-_FOR_PROGRAMS = {"tsv": formats.to_tsv, "csv": formats.to_csv}
 
 
 def to_text(
-    trials: Trials, form: str, view: View | None = None, *, limit: int | None = None, groups: Groups | None = None
+    trials: TrialCollection,
+    form: str,
+    view: View | None = None,
+    *,
+    limit: int | None = None,
+    groups: AnyGroups | None = None,
 ) -> str:
     """Return a table in a format but for ``table`` and ``parquet``.
 
     Args:
         trials: a row each, if there are no groups.
-        form: ``tsv``, ``csv``, ``json``, ``jsonl``, ``md`` or ``latex``.
+        form: one of `form_names.FORMS`.
         view: what to show.
         limit: at most so many rows.
         groups: a row each instead.
@@ -49,25 +52,27 @@ def to_text(
     view = view or View()
     if form in ("json", "jsonl"):
         return (to_json if form == "json" else to_jsonl)(trials, limit=limit, view=view, groups=groups)
-    if form in _FOR_PROGRAMS:
-        return _FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups))
+    if form in FOR_PROGRAMS:
+        return FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups))
     if groups is not None:
         rows = groups_sorted_by(groups, view)[:limit]
         best = 0 if rows and not view.sort and groups.ranked else None
-        return _FOR_PEOPLE[form](people_columns(groups, rows, view), view, groups.err, best)
+        return FOR_PEOPLE[form](people_columns(groups, rows, view), view, groups.err, best)
     chosen = sorted_by(trials, view)[:limit]
     best = 0 if chosen and not view.sort and trials.ranked else None
-    return _FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
+    return FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
 
 
-def pivot_text(groups: Groups, form: str, view: View) -> str:
+def pivot_text(groups: AnyGroups, form: str, view: View) -> str:
     """Return the objective by two names in a format of text."""
-    if form in _FOR_PROGRAMS:
-        return _FOR_PROGRAMS[form](pivot_columns(groups, exact=True))
-    return _FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err)
+    if form in FOR_PROGRAMS:
+        return FOR_PROGRAMS[form](pivot_columns(groups, exact=True))
+    return FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err, None)
 
 
-def exact_sheet(trials: Trials, view: View, *, limit: int | None = None, groups: Groups | None = None) -> list[Column]:
+def exact_sheet(
+    trials: TrialCollection, view: View, *, limit: int | None = None, groups: AnyGroups | None = None
+) -> list[Column]:
     """Return the columns of a table for programs, best first."""
     if groups is not None:
         return spread_columns(groups, view, groups_sorted_by(groups, view)[:limit])
@@ -75,12 +80,14 @@ def exact_sheet(trials: Trials, view: View, *, limit: int | None = None, groups:
     return exact_columns(trials, rows, view, sweep=len(trials.sweeps) > 1)
 
 
-def to_tsv(trials: Trials, *, limit: int | None = None, view: View | None = None) -> str:
+def to_tsv(trials: TrialCollection, *, limit: int | None = None, view: View | None = None) -> str:
     """Return a header and one line per trial, best first (see :func:`formats.to_tsv`)."""
     return to_text(trials, "tsv", view, limit=limit)
 
 
-def to_json(trials: Trials, *, limit: int | None = None, view: View | None = None, groups: Groups | None = None) -> str:
+def to_json(
+    trials: TrialCollection, *, limit: int | None = None, view: View | None = None, groups: AnyGroups | None = None
+) -> str:
     """Return everything a table is made of as strict JSON: NaN and infinities are strings, as in docs/format.md."""
     view = view or View()
     objective = trials.objective
@@ -115,7 +122,7 @@ def _line(record: dict[str, Any]) -> str:
 
 
 def to_jsonl(
-    trials: Trials, *, limit: int | None = None, view: View | None = None, groups: Groups | None = None
+    trials: TrialCollection, *, limit: int | None = None, view: View | None = None, groups: AnyGroups | None = None
 ) -> str:
     """Return one line of strict JSON per trial, or per group."""
     view = view or View()
@@ -126,7 +133,7 @@ def to_jsonl(
     return "".join(_line(record) + "\n" for record in records)
 
 
-def trial_records(trials: Trials, rows: Sequence[Trial]) -> Iterator[dict[str, Any]]:
+def trial_records(trials: TrialCollection, rows: Sequence[Trial]) -> Iterator[dict[str, Any]]:
     """Yield some of the trials as the JSON has them, with their places among all."""
     labels = sweep_labels(trials.sweeps)
     ranks = {id(trial): rank for rank, trial in enumerate(trials.ranked, 1)}
@@ -135,14 +142,14 @@ def trial_records(trials: Trials, rows: Sequence[Trial]) -> Iterator[dict[str, A
         yield {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)}
 
 
-def group_records(groups: Groups, rows: Sequence[Group]) -> Iterator[dict[str, Any]]:
+def group_records(groups: AnyGroups, rows: Sequence[AnyGroup]) -> Iterator[dict[str, Any]]:
     """Yield some of the groups as the JSON has them, with their places among all."""
     ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
     for group in rows:
         yield {"rank": ranks.get(id(group)), **_group(group, groups)}
 
 
-def _group(group: Group, groups: Groups) -> dict[str, Any]:
+def _group(group: AnyGroup, groups: AnyGroups) -> dict[str, Any]:
     objective = groups.objective
     judged = group.judged(objective) if objective else None
     return {

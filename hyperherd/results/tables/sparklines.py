@@ -8,18 +8,18 @@ from typing import Any
 
 from hyperherd.records.files import number
 from hyperherd.results.tables.columns import Column, View
-from hyperherd.results.text.format import Gap
 from hyperherd.results.text.layout import BARS
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Role
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 
 _POINTS = 12
 _MOST = 3
 """Trials of a configuration that are looked at."""
 
 
-def curve_columns(trials: Trials, rows: Sequence[Sequence[Trial]], view: View) -> list[Column]:
+def curve_columns(trials: TrialCollection, rows: Sequence[Sequence[Trial]], view: View) -> list[Column]:
     """Return a column of curves on one scale, the mean over the trials of each row; none if nothing was kept.
 
     Args:

@@ -13,10 +13,11 @@ import pyarrow as pa
 
 from hyperherd.errors import ResultsError
 from hyperherd.metrics.store.arrow import column, texts
-from hyperherd.results.statistics.diff import flat
+from hyperherd.results.tables.arrow import metric_table, trial_table
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.values import flat
 
 VIEWS = ("trials", "metrics", "configs")
 """The tables of a query; the last two are read only if it names them."""
@@ -28,7 +29,7 @@ _WALLS = (
 )
 
 
-def sql(trials: Trials, query: str) -> pa.Table:
+def sql(trials: TrialCollection, query: str) -> pa.Table:
     """Return what `query` makes of the views ``trials``, ``metrics`` and ``configs``.
 
     Raises:
@@ -53,7 +54,7 @@ def sql(trials: Trials, query: str) -> pa.Table:
             raise ResultsError(f"{str(error).strip()}; {hint}") from None
 
 
-def config_table(trials: Trials) -> pa.Table:
+def config_table(trials: TrialCollection) -> pa.Table:
     """Return a row for each value of each trial's config: ``sweep, number, key, value`` (its exact text), ``num``."""
     labels = sweep_labels(trials.sweeps)
     rows = [
@@ -76,10 +77,10 @@ def _optional(kind: pa.DataType, code: str, values: list[Any]) -> pa.Array:
     return column(kind, array(code, [0 if value is None else value for value in values]), missing)
 
 
-def _view(trials: Trials, name: str) -> pa.Table:
+def _view(trials: TrialCollection, name: str) -> pa.Table:
     if name == "configs":
         return config_table(trials)
-    return trials.table() if name == "trials" else trials.metrics()
+    return trial_table(trials) if name == "trials" else metric_table(trials)
 
 
 def _check(statements: list[Any]) -> None:

@@ -9,25 +9,15 @@ import json
 import math
 import unicodedata
 from decimal import Decimal
-from enum import Enum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperherd.inert import inert as inert
 from hyperherd.inert import one_line as one_line
 from hyperherd.records.files import strict
 from hyperherd.results.text.literals import reads_as_no_text
-
-if TYPE_CHECKING:
-    from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.values import Gap
 
 _CLIP = 32
-
-
-class Gap(Enum):
-    """Why a cell has no value."""
-
-    MISSING = "–"
-    NOT_APPLICABLE = "·"
 
 
 def exact(value: Any) -> str:
@@ -80,36 +70,6 @@ def measure(value: Any, precision: int = 4) -> str:
     if -3 <= exponent < max(precision, 6):
         return f"{value:.{max(0, precision - 1 - exponent)}f}"
     return _tidy(f"{Decimal(digits).normalize():e}")
-
-
-def with_error(spread: Spread, err: str, precision: int = 4) -> str:
-    """Return ``mean ± error`` with as many decimals as the mean has; the mean alone of a single value."""
-    if spread.mean is None:
-        return Gap.MISSING.value
-    mean = _rounded(spread.mean, precision)
-    part = "" if spread.planned in (None, spread.n) else f" ({spread.n}/{spread.planned})"
-    low, high = spread.bounds(err)
-    if low is None or high is None:
-        return mean + part
-    if err == "range":
-        return f"{mean} ({_alike(low, mean, precision)} to {_alike(high, mean, precision)}){part}"
-    return f"{mean} ± {_alike(spread.error(err) or 0.0, mean, precision)}{part}"
-
-
-def _rounded(value: float, precision: int) -> str:
-    """Return a mean with all its significant digits, also where the last ones are zeros."""
-    if value == 0 or not 1e-3 <= abs(value) < 10 ** max(precision, 6):
-        return measure(value, precision)
-    exponent = int(f"{value:.{precision - 1}e}".partition("e")[2])
-    return f"{value:.{max(0, precision - 1 - exponent)}f}"
-
-
-def _alike(value: float, mean: str, precision: int) -> str:
-    """Return a value with the decimals of `mean`, unless nothing would be left of it."""
-    if "e" in mean:
-        return measure(value, precision)
-    text = f"{value:.{len(mean.partition('.')[2])}f}"
-    return text if float(text) or not value else measure(value, 2)
 
 
 def duration(seconds: float) -> str:

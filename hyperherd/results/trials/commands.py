@@ -317,3 +317,12 @@ def executable(trial: Trial) -> str | None:
     except (OSError, FormatError):
         return None
     return found if isinstance(found, str) and Path(found).is_file() else None
+
+
+def from_here(path: str) -> str:
+    """Return `path` as one would type it here; the absolute one if it is not below."""
+    try:
+        near = os.path.relpath(path)
+    except OSError:  # the folder we are in has been deleted
+        return path
+    return path if near.startswith("..") else near

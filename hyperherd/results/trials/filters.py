@@ -10,18 +10,17 @@ import operator
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import TrialState
-from hyperherd.results.text.format import Gap, exact, is_number
+from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.text.literals import read_values
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Quantity, Role, find_quantity
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
-
-if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
 
 _WRITTEN = re.compile(r"([^=<>!~]+?)\s*(!=|>=|<=|==|=|>|<|!~|~)\s*(.*)", re.S)
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
@@ -53,7 +52,7 @@ def looks_like_filter(word: str) -> bool:
     return _WRITTEN.fullmatch(word) is not None
 
 
-def select(trials: Trials, texts: Iterable[str], wanted: Mapping[str, Any]) -> list[Trial]:
+def select(trials: TrialCollection, texts: Iterable[str], wanted: Mapping[str, Any]) -> list[Trial]:
     """Return the trials that all filters hold of.
 
     Args:
@@ -77,7 +76,7 @@ def _holds(quantity: Quantity, test: Test, trial: Trial) -> bool:
     return not isinstance(value, Gap) and test(value)
 
 
-def _read(trials: Trials, text: str) -> tuple[Quantity, Test]:
+def _read(trials: TrialCollection, text: str) -> tuple[Quantity, Test]:
     found = _WRITTEN.fullmatch(text.strip())
     if found is None:
         raise ResultsError(
@@ -97,7 +96,7 @@ def _read(trials: Trials, text: str) -> tuple[Quantity, Test]:
     return quantity, _any_of(values) if sign != "!=" else _none_of(values)
 
 
-def _given(trials: Trials, name: str, wanted: Any) -> tuple[Quantity, Test]:
+def _given(trials: TrialCollection, name: str, wanted: Any) -> tuple[Quantity, Test]:
     try:
         quantity = find_quantity(trials, name)
     except ResultsError:

@@ -9,16 +9,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
-from hyperherd.results.files.metric_rows import at_best
-from hyperherd.results.text.format import Gap
-from hyperherd.results.trials.objective import Objective, ask_objective, split_metric
+from hyperherd.results.trials.aggregates import split_metric
+from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.judging import ask_objective, at_best
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
-
-if TYPE_CHECKING:
-    from hyperherd.results.trials.collection import Trials
+from hyperherd.results.values import Gap, lookup
 
 OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "seeds", "trials"})
 """Names of our own columns; a parameter or metric of that name gets its prefix."""
@@ -71,7 +70,7 @@ _FACTS: dict[str, Callable[[Trial], Any]] = {
 """What is known of every trial; names that are not in `OURS` give way to parameters and metrics."""
 
 
-def find_quantity(trials: Trials, text: str) -> Quantity:
+def find_quantity(trials: TrialCollection, text: str) -> Quantity:
     """Return what `text` means among `trials`.
 
     Args:
@@ -94,13 +93,13 @@ def find_quantity(trials: Trials, text: str) -> Quantity:
     return found
 
 
-def param_quantity(trials: Trials, name: str) -> Quantity:
+def param_quantity(trials: TrialCollection, name: str) -> Quantity:
     """Return a parameter as a column; its prefix stands where a metric or a column of ours has that name too."""
     heading = f"param.{name}" if name in OURS or name in trials.metric_names else name
     return Quantity(heading, Role.PARAM, lambda trial: trials.setting(trial, name))
 
 
-def metric_quantity(trials: Trials, name: str, aggregate: str | None = None) -> Quantity:
+def metric_quantity(trials: TrialCollection, name: str, aggregate: str | None = None) -> Quantity:
     """Return a metric as a column; its prefix stands where a parameter or a column of ours has that name too."""
     heading = f"metric.{name}" if name in OURS or name in trials.params else name
     heading = f"{heading}:{aggregate}" if aggregate else heading
@@ -121,7 +120,7 @@ def _fact(text: str) -> Quantity | None:
     return fact_quantity(text) if text in _FACTS else None
 
 
-def _param_or_metric(trials: Trials, text: str) -> Quantity | None:
+def _param_or_metric(trials: TrialCollection, text: str) -> Quantity | None:
     metric = split_metric(text, trials.metric_names)
     if text in trials.params:
         if metric is not None and metric[0] == text:
@@ -130,7 +129,7 @@ def _param_or_metric(trials: Trials, text: str) -> Quantity | None:
     return metric_quantity(trials, *metric) if metric else None
 
 
-def _explicit(trials: Trials, text: str) -> Quantity | None:
+def _explicit(trials: TrialCollection, text: str) -> Quantity | None:
     kind, _, name = text.partition(".")
     if kind == "param" and name in trials.params:
         return param_quantity(trials, name)
@@ -139,7 +138,7 @@ def _explicit(trials: Trials, text: str) -> Quantity | None:
     return _config(trials, name, text) if kind == "config" else None
 
 
-def _at_best(trials: Trials, text: str) -> Quantity | None:
+def _at_best(trials: TrialCollection, text: str) -> Quantity | None:
     """Return ``METRIC@OBJECTIVE``; both names may hold an ``@`` of their own."""
     for place, char in enumerate(text):
         if char == "@" and text[:place] in trials.metric_names:
@@ -154,26 +153,13 @@ def _at_best_of(heading: str, name: str, objective: Objective) -> Quantity:
     return Quantity(heading, Role.METRIC, lambda trial: _or_missing(at_best(trial, name, objective)))
 
 
-def _config(trials: Trials, name: str, heading: str) -> Quantity | None:
+def _config(trials: TrialCollection, name: str, heading: str) -> Quantity | None:
     if not any(lookup(trial.config, name) is not Gap.NOT_APPLICABLE for trial in trials):
         return None
     return Quantity(heading, Role.PARAM, lambda trial: lookup(trial.config, name) if trial.config else Gap.MISSING)
 
 
-def lookup(config: dict[str, Any], name: str) -> Any:
-    """Return the value of a dotted name in a config; NOT_APPLICABLE if it has none."""
-    node: Any = config
-    for part in name.split("."):
-        if isinstance(node, dict) and part in node:
-            node = node[part]
-        elif isinstance(node, list) and part.isdecimal() and int(part) < len(node):
-            node = node[int(part)]
-        else:
-            return Gap.NOT_APPLICABLE
-    return node
-
-
-def _config_keys(trials: Trials) -> Iterator[str]:
+def _config_keys(trials: TrialCollection) -> Iterator[str]:
     """Yield the dotted names of the first config there is, for a hint."""
     config = next((trial.config for trial in trials if trial.config), {})
     pending: list[tuple[str, Any]] = [("", config)]

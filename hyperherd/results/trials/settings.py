@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from hyperherd.results.text.format import Gap
 from hyperherd.results.text.literals import plain_value
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
+from hyperherd.results.values import Gap
 from hyperherd.space.values import is_number, token
 
 SCRIPT = "script"
 """What the name of the script is called where trials of several are compared."""
 
 
-def settings_of(trials: Trials, trial: Trial) -> dict[str, Any]:
+def settings_of(trials: TrialCollection, trial: Trial) -> dict[str, Any]:
     """Return what was set for one of `trials` on top of its app's config: fixed overrides too, Hydra's own not.
 
     Of several scripts its name is one of the settings.

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import FormatError, ResultsError, nearest
+from hyperherd.metrics.arrays import list_arrays, read_array
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.files import trial_dir
+from hyperherd.results.files.metric_rows import read_rows, read_values
+from hyperherd.results.trials.aggregates import aggregated
+from hyperherd.results.trials.objective import Objective
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from matplotlib.figure import Figure
-
-    from hyperherd.results.files.trial_dir import Attempt
-    from hyperherd.results.trials.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,12 @@ class Trial:
     host: str = ""
     job_id: str | None = None
 
+    plot: ClassVar[Callable[..., Figure]]
+    """The curve of a metric as a figure, as :meth:`hyperherd.Trials.plot` draws it.
+
+    What draws knows trials, and not the other way round: `hyperherd.results.api` gives them this method.
+    """
+
     def __repr__(self) -> str:
         settings = " ".join(f"{name}={value!r}" for name, value in self.params.items())
         return f"<Trial {self.label} {self.state} {settings}".rstrip() + ">"
@@ -134,15 +142,18 @@ class Trial:
 
         Returns:
             a number, or whatever JSON value was logged; None if there is none.
+
+        Raises:
+            ResultsError: there is no such aggregate.
         """
         if name in self.final and (aggregate is None or name not in self.metric_names):
             return self.final[name]
         summary = self.summary(name)
-        if aggregate in (None, "last", "max", "min") or not summary:
-            return summary.get(aggregate or "last")
-        from hyperherd.results.files.metric_rows import aggregated
-
-        return aggregated(self, name, aggregate or "last")
+        return (
+            aggregated("last" if aggregate is None else aggregate, summary, lambda: self.readable_values(name))
+            if summary
+            else None
+        )
 
     @property
     def metric_names(self) -> tuple[str, ...]:
@@ -155,9 +166,7 @@ class Trial:
 
     def history(self, *names: str) -> pa.Table:
         """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory."""
-        from hyperherd.results.files.metric_rows import rows
-
-        return rows(self, names)
+        return read_rows(self.dir, names)
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the values of a metric in the order of their steps; what is no number is NaN.
@@ -167,30 +176,37 @@ class Trial:
         """
         if name not in self.metrics:
             raise KeyError(f"trial {self.label} has no metric {name!r}{nearest(name, self.metrics)}")
-        from hyperherd.results.files.metric_rows import series
+        return self._values(name)[1]
 
-        return series(self, name)[1]
+    def _values(self, name: str) -> tuple[list[int], list[float]]:
+        """Return the steps and values of a metric, read once however many columns are made of it."""
+        kept: dict[str, tuple[list[int], list[float]]] = self.__dict__.setdefault("_read", {})
+        if name not in kept:
+            kept[name] = read_values(self.dir, name)
+        return kept[name]
+
+    def readable_values(self, name: str) -> tuple[list[int], list[float]] | None:
+        """Return the steps and values of a metric; None if they cannot be read, which :attr:`unread` then tells."""
+        try:
+            return self._values(name)
+        except (OSError, FormatError) as error:
+            self.__dict__["_unread"] = str(error)  # it is frozen, and one bad file must not end a table
+            return None
 
     @cached_property
     def config(self) -> dict[str, Any]:
         """The whole config it ran with, resolved as far as that is possible now; empty if it kept none."""
-        from hyperherd.results.files.trial_dir import resolved
-
-        return resolved(self.written_config)
+        return trial_dir.resolved(self.written_config)
 
     @cached_property
     def written_config(self) -> dict[str, Any]:
         """Its config as Hydra wrote it, interpolations as text; empty if it kept none."""
-        from hyperherd.results.files.trial_dir import written_config
-
-        return written_config(self.dir)
+        return trial_dir.written_config(self.dir)
 
     @property
     def provenance(self) -> dict[str, Any]:
         """Code version, command line and environment, as in `provenance.json`; empty if it kept none."""
-        from hyperherd.results.files.trial_dir import provenance
-
-        return provenance(self._folder) if self.dir else {}
+        return trial_dir.provenance(self._folder) if self.dir else {}
 
     @property
     def note(self) -> str:
@@ -199,17 +215,13 @@ class Trial:
         return own if isinstance(own, str) else self.sweep.note
 
     @property
-    def attempts(self) -> list[Attempt]:
+    def attempts(self) -> list[trial_dir.Attempt]:
         """Its executions so far, each with its logs."""
-        from hyperherd.results.files.trial_dir import attempts
-
-        return attempts(self._folder) if self.dir else []
+        return trial_dir.attempts(self._folder) if self.dir else []
 
     def logs(self) -> list[Path]:
         """Return its log files: what each attempt printed, then the ``*.log`` beside."""
-        from hyperherd.results.files.trial_dir import logs
-
-        return logs(self._folder) if self.dir else []
+        return trial_dir.logs(self._folder) if self.dir else []
 
     def open_log(self, stream: str = "stdout", attempt: int | None = None) -> TextIO:
         """Open a log for reading, whatever bytes are in it.
@@ -221,15 +233,11 @@ class Trial:
         Raises:
             ResultsError: there is none.
         """
-        from hyperherd.results.files.trial_dir import log_file
-
-        return open(log_file(self._folder, stream, attempt), encoding="utf-8", errors="replace")
+        return open(trial_dir.log_file(self._folder, stream, attempt), encoding="utf-8", errors="replace")
 
     @property
     def arrays(self) -> dict[str, list[int | None]]:
         """The names of its arrays, and the steps of each; None is the one without a step."""
-        from hyperherd.metrics.arrays import list_arrays
-
         return list_arrays(self._folder) if self.dir else {}
 
     def array(self, name: str, step: int | None = None) -> np.ndarray[Any, Any]:
@@ -238,8 +246,6 @@ class Trial:
         Raises:
             ResultsError: there is none.
         """
-        from hyperherd.metrics.arrays import read_array
-
         try:
             return read_array(self._folder, name, step)
         except FileNotFoundError:
@@ -256,9 +262,7 @@ class Trial:
 
     def files(self, pattern: str = "*") -> list[Path]:
         """Return the files in its directory that match a glob at any depth (``*.pt``), but for hidden ones."""
-        from hyperherd.results.files.trial_dir import files
-
-        return files(self._folder, pattern) if self.dir else []
+        return trial_dir.files(self._folder, pattern) if self.dir else []
 
     def copy_in(self, source: str | os.PathLike[str], name: str | None = None) -> Path:
         """Copy a file or folder into its directory and return its place there; nothing is ever overwritten.
@@ -266,25 +270,14 @@ class Trial:
         Raises:
             ResultsError: something of that name is there already.
         """
-        from hyperherd.results.files.trial_dir import copy_in
-
-        return copy_in(Path(source), self._folder / (name or Path(source).name))
+        return trial_dir.copy_in(Path(source), self._folder / (name or Path(source).name))
 
     def move_in(self, source: str | os.PathLike[str], name: str | None = None) -> Path:
         """Move a file or folder into its directory (see :meth:`copy_in`)."""
-        from hyperherd.results.files.trial_dir import move_in
-
-        return move_in(Path(source), self._folder / (name or Path(source).name))
+        return trial_dir.move_in(Path(source), self._folder / (name or Path(source).name))
 
     @property
     def _folder(self) -> Path:
         if self.dir is None:
             raise ResultsError(f"trial {self.label} has no directory yet")
         return self.dir
-
-    def plot(self, metric: str | None = None, **look: Any) -> Figure:
-        """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
-        from hyperherd.results.curves.figures import plot
-        from hyperherd.results.trials.collection import Trials
-
-        return plot(Trials([self]), metric, **look)

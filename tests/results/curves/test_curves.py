@@ -13,7 +13,7 @@ from results.builder import SweepBuilder, stats
 import hyperherd
 from hyperherd.errors import ResultsError
 from hyperherd.paths import TrialPaths
-from hyperherd.results.curves.curves import Look, draw
+from hyperherd.results.curves.curves import PlotOptions, draw
 from hyperherd.results.curves.terminal import render_curves
 from hyperherd.results.text.layout import Screen
 
@@ -46,7 +46,7 @@ def seeds(sweep: SweepBuilder) -> SweepBuilder:
 
 
 def lines(sweep: SweepBuilder, metric: str = "val/acc", **look: Any) -> dict[str, Any]:
-    return {line.label: line for line in draw(hyperherd.load(sweep.dir), Look(metric, **look)).lines}
+    return {line.label: line for line in draw(hyperherd.load(sweep.dir), PlotOptions(metric, **look)).lines}
 
 
 def test_a_line_is_the_mean_over_seeds_with_their_sample_deviation(seeds: SweepBuilder) -> None:
@@ -130,7 +130,7 @@ def test_one_line_for_each_value_of_a_parameter(seeds: SweepBuilder) -> None:
 def test_a_second_metric_and_the_best_lines_only(sweep: SweepBuilder) -> None:
     for number in range(4):
         log(sweep, [0.1, number / 10], {"lr": number}, **{"train/loss": stats(2.0)})
-    drawing = draw(hyperherd.load(sweep.dir), Look("val/acc", right="train/loss", most=2))
+    drawing = draw(hyperherd.load(sweep.dir), PlotOptions("val/acc", right="train/loss", most=2))
     assert [line.label for line in drawing.lines] == ["lr=3", "lr=2"]
     assert {line.label for line in drawing.right} == {"lr=3", "lr=2"}
     assert drawing.right[0].ys == [0.0, 2.0]
@@ -154,18 +154,18 @@ def test_a_second_metric_and_the_best_lines_only(sweep: SweepBuilder) -> None:
 def test_what_cannot_be_drawn_is_said(seeds: SweepBuilder, look: dict[str, Any], told: str) -> None:
     seeds.trial(final={"final": 1.0}, params={"lr": 0.3, "seed": 0})
     with pytest.raises(ResultsError, match=told):
-        draw(hyperherd.load(seeds.dir), Look(**{"metric": "val/acc", **look}))
+        draw(hyperherd.load(seeds.dir), PlotOptions(**{"metric": "val/acc", **look}))
 
 
 def test_a_trial_whose_file_is_broken_costs_no_other_its_line(seeds: SweepBuilder) -> None:
     (seeds.dir / "0" / "metrics.parquet").write_bytes(b"PAR1 nonsense")
-    drawing = draw(hyperherd.load(seeds.dir), Look("val/acc"))
+    drawing = draw(hyperherd.load(seeds.dir), PlotOptions("val/acc"))
     assert [len(line.trials) for line in drawing.lines] == [1, 2]
     assert "trial 0 are left out" in drawing.notes[0]
 
 
 def page(sweep: SweepBuilder, screen: Screen, metric: str = "val/acc", **axes: Any) -> str:
-    return render_curves(draw(hyperherd.load(sweep.dir), Look(metric, **axes)), screen)
+    return render_curves(draw(hyperherd.load(sweep.dir), PlotOptions(metric, **axes)), screen)
 
 
 def test_in_braille(seeds: SweepBuilder) -> None:

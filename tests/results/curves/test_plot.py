@@ -41,10 +41,10 @@ def test_one_trial(trials: hyperherd.Trials) -> None:
 
 
 def test_a_name_is_no_formula(trials: hyperherd.Trials) -> None:
-    from hyperherd.results.curves.curves import Look, draw
+    from hyperherd.results.curves.curves import PlotOptions, draw
     from hyperherd.results.curves.figures import encoded, figure
 
-    drawing = draw(trials, Look("val/acc", hue="model"))
+    drawing = draw(trials, PlotOptions("val/acc", hue="model"))
     drawing.lines[0].__dict__["label"] = "_$\\frac{$ \x1b"
     assert encoded(figure(drawing), "png")
 

@@ -16,7 +16,7 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import write_planned
 from hyperherd.results.files.index import SMALLEST, Index
-from hyperherd.results.loading.indexed_trial import StoredTrial
+from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.tables.records import to_json
 
 OLD = 1_700_000_000
@@ -33,7 +33,7 @@ def page(sweep: SweepBuilder) -> str:
 
 
 def stored(sweep: SweepBuilder) -> int:
-    return sum(isinstance(trial, StoredTrial) for trial in load(sweep.dir))
+    return sum(isinstance(trial, IndexedTrial) for trial in load(sweep.dir))
 
 
 @pytest.fixture
@@ -245,5 +245,5 @@ def test_several_sweeps_have_an_index_each(many: SweepBuilder, tmp_path: Path) -
     load(many.dir, other)
     trials = load(many.dir, other, tmp_path)
     assert len(trials) == 2 * (SMALLEST + 5)
-    assert all(isinstance(trial, StoredTrial) for trial in trials)
+    assert all(isinstance(trial, IndexedTrial) for trial in trials)
     assert len(load(many.dir) + load(other) + trials) == len(trials)

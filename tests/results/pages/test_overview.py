@@ -9,10 +9,10 @@ from results.builder import SweepBuilder, every_state, stats
 from hyperherd import load
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.api import Trials
 from hyperherd.results.pages.overview import Screen, notes, render
 from hyperherd.results.tables.columns import View
 from hyperherd.results.text.format import display_width
-from hyperherd.results.trials.collection import Trials
 
 EVIL = "\x1b]0;owned\x07\x1b[2J\n\ttab\u202e"
 

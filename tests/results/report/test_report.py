@@ -21,10 +21,10 @@ from results.showcase import showcase
 import hyperherd
 from hyperherd import load
 from hyperherd.errors import ResultsError
-from hyperherd.results.report import write_report
 from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.gather import gather
 from hyperherd.results.report.page import page
+from hyperherd.results.report.write import write_report
 
 ASSETS = resources.files("hyperherd.results.report").joinpath("assets")
 ECHARTS = {

@@ -11,9 +11,9 @@ from results.builder import SweepBuilder
 
 from hyperherd import load
 from hyperherd.results.pages.diff import diff_page, diff_record
-from hyperherd.results.statistics.diff import Diff, diff, flat
-from hyperherd.results.text.format import Gap
+from hyperherd.results.statistics.diff import Diff, diff
 from hyperherd.results.text.layout import Screen
+from hyperherd.results.values import Gap, flat
 
 
 def names(items: Any) -> dict[str, tuple[Any, Any]]:

@@ -15,11 +15,11 @@ from results.builder import SweepBuilder
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.statistics.effects import Effect, Effects, effects
-from hyperherd.results.text.format import Gap
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.api import Trials
+from hyperherd.results.statistics.effects import Effects, ParameterEffect, effects
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.values import Gap
 
 SWEEP = Sweep("s", Path("/s"))
 
@@ -61,7 +61,7 @@ def grid(seed: int, *, holes: float = 0.0, seeds: int = 3) -> list[tuple[dict[st
     ]
 
 
-def of(found: Effects, name: str) -> Effect:
+def of(found: Effects, name: str) -> ParameterEffect:
     (effect,) = (item for item in found.parameters if item.parameter == name)
     return effect
 

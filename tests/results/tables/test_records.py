@@ -12,9 +12,9 @@ from results.builder import SweepBuilder, every_state
 
 from hyperherd import load
 from hyperherd.records.states import TrialState
+from hyperherd.results.api import Trials
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.records import to_json, to_tsv
-from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.trial import Sweep, Trial
 
 

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperherd.results.text.format import (
-    Gap,
     align,
     display_width,
     duration,
@@ -20,6 +19,7 @@ from hyperherd.results.text.format import (
     setting,
     tsv,
 )
+from hyperherd.results.values import Gap
 
 ESCAPES = "\x1b[31mred\x1b[0m\x07\r\n\t\u202eabc\x9b2J\x7f\udc80"
 

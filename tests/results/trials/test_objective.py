@@ -11,7 +11,7 @@ from results.builder import SweepBuilder, every_state, stats
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
-from hyperherd.results.trials.collection import Trials
+from hyperherd.results.api import Trials
 from hyperherd.results.trials.objective import MAXIMIZE, MINIMIZE, Objective, direction_of
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -105,6 +105,14 @@ def test_the_final_value_counts_before_the_last_one(sweep: SweepBuilder) -> None
     judged = trials.judged_by("test/acc:max")
     assert judged.objective is not None
     assert judged.objective.value(judged[0]) == 0.6
+
+
+def test_an_aggregate_that_there_is_not_is_refused_in_python_too(sweep: SweepBuilder) -> None:
+    sweep.trial({"val/acc": 0.5})
+    (trial,) = load(sweep.dir)
+    for aggregate in ("best", "mean:0", "mean:x", "@", ""):
+        with pytest.raises(ResultsError, match=r"is no aggregate: use last\|max"):
+            trial.value("val/acc", aggregate)
 
 
 def test_asking(sweep: SweepBuilder) -> None:

@@ -1,7 +1,6 @@
 // The page as a whole: theme, filter, navigation, and the order in which its parts come up.
 
-const SECTIONS = [['configurations', 'Configurations'], ['parallel', 'Parallel'], ['effects', 'What matters'], ['curves', 'Curves'],
-  ['failures', 'Failures'], ['timeline', 'Timeline'], ['compare', 'Compare'], ['trials', 'Trials'], ['provenance', 'About']];
+// SECTIONS, which page.py writes before this: id, title in the navigation, function that shows it.
 
 function setTheme(name) {
   document.documentElement.dataset.theme = name;
@@ -107,7 +106,7 @@ async function start() {
   await loadData();
   select_();
   startFilter();
-  for (const show of [showSummary, showConfigurations, showParallel, showEffects, showCurves, showFailures, showTimeline, showCompare, showTable, showProvenance]) show();
+  for (const show of [showSummary, ...SECTIONS.map(([, , function_]) => function_)]) show();
   // The listener that was added first opens a trial, which is possible once the table has followed.
   selection.listeners.push(selection.listeners.splice(1, 1)[0]);
   showNavigation();

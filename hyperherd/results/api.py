@@ -1,0 +1,255 @@
+"""What people have of results in Python: `load`, and trials and configurations with a method for everything else.
+
+Nothing is worked out here: each method hands itself to the room that does it. A method imports its room itself only
+where that takes long, as pyarrow does: every table on a terminal and every end of a sweep waits for this module.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hyperherd.results.curves.curves import MOST_LINES
+from hyperherd.results.curves.figures import plot
+from hyperherd.results.loading.load import load_trials
+from hyperherd.results.pages.notebook import to_html
+from hyperherd.results.pages.overview import render, render_groups
+from hyperherd.results.statistics.configurations import GroupCollection
+from hyperherd.results.statistics.diff import Diff, diff
+from hyperherd.results.statistics.effects import Effects, effects
+from hyperherd.results.statistics.failures import Failures, failures
+from hyperherd.results.text.layout import Screen
+from hyperherd.results.trials.collection import TrialCollection, only
+from hyperherd.results.trials.filters import select
+from hyperherd.results.trials.trial import Trial
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+    from matplotlib.figure import Figure
+    from typing_extensions import Self
+
+__all__ = ["Groups", "Trial", "Trials", "load"]
+
+
+class Trials(TrialCollection):
+    """Trials of one or more sweeps, in the order of their numbers; never changed once made.
+
+    It offers the Arrow C stream interface, so ``pandas.DataFrame.from_arrow``, ``polars.DataFrame`` and DuckDB take it
+    as it is.
+    """
+
+    def __repr__(self) -> str:
+        return render(self, Screen())
+
+    def _repr_html_(self) -> str:
+        return to_html(repr(self))
+
+    def filter(self, *texts: str, **wanted: Any) -> Self:
+        """Return the trials of which all filters hold, judged as these are.
+
+        Args:
+            texts: as on the command line: ``lr=0.001,0.01``, ``width>=128``, ``val/acc>0.9``, ``state!=failed``,
+                ``name~regex``; a comma is "any of", values have the types they have in overrides.
+            wanted: name -> value, list of values (any of), ``hyperherd.between(low, high)`` or any callable that takes
+                the value; ``a__b`` is ``a.b``.
+
+        Raises:
+            ResultsError: a filter means nothing, or no trial has what it asks about.
+        """
+        return self.subset(select(self, texts, wanted))
+
+    def one(self, *texts: str, **wanted: Any) -> Trial:
+        """Return the only trial of which all filters hold (see :meth:`filter`).
+
+        Raises:
+            NothingFound: there is none.
+            ResultsError: there are several.
+        """
+        asked = ", ".join([*texts, *(f"{name}={value!r}" for name, value in wanted.items())])
+        return only(self.filter(*texts, **wanted), f"with {asked}" if asked else "")
+
+    def seeds(self, err: str = "std", *, keys: Sequence[str] = ()) -> Groups:
+        """Return the configurations: trials that differ in nothing but their seed, with the spread of their values.
+
+        Args:
+            err: ``std`` (of the sample, n-1), ``sem``, ``ci`` (95 %, Student's t) or ``range``.
+            keys: the parameters that are seeds, ``*`` allowed; without any, what the sweep says, else ``seed, *.seed``.
+
+        Raises:
+            ResultsError: there is no such `err`.
+        """
+        return Groups.by_configuration(self, err, keys)
+
+    def group(self, *names: str, err: str = "std") -> Groups:
+        """Return the trials by the values of some names (parameters, config values, ``state``, ...)."""
+        return Groups.by_names(self, names, err)
+
+    def effects(self, metric: str | None = None, direction: str | None = None) -> Effects:
+        """Return what matters for the objective, or another metric; see :mod:`hyperherd.results.statistics.effects`."""
+        return effects(self.judged_by(metric, direction))
+
+    def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
+        """Return what differs between two of them, given or named; see :mod:`hyperherd.results.statistics.diff`."""
+        return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))
+
+    def failures(self) -> Failures:
+        """Return what went wrong, grouped; see :mod:`hyperherd.results.statistics.failures`."""
+        return failures(self)
+
+    def sql(self, query: str) -> pyarrow.Table:
+        """Return what a query makes of the views trials, metrics and configs; needs DuckDB (``[sql]``).
+
+        Raises:
+            ResultsError: DuckDB is missing or cannot make sense of it, or the query does more than read.
+        """
+        from hyperherd.results.tables.sql import sql  # imports pyarrow
+
+        return sql(self, query)
+
+    def export(self, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
+        """Write trials, metrics and a description of their columns into a folder.
+
+        See :mod:`hyperherd.results.tables.archive`.
+
+        Args:
+            folder: made if it is missing; no file in it is ever overwritten.
+            form: ``parquet``, ``csv`` or ``jsonl``.
+
+        Returns:
+            the files written.
+        """
+        from hyperherd.results.tables.archive import export  # imports pyarrow
+
+        return export(self, folder, form)
+
+    def table(self) -> pyarrow.Table:
+        """Return one row per trial: sweep, number, state, parameters, metrics (final value, else last), directory."""
+        from hyperherd.results.tables.arrow import trial_table  # imports pyarrow
+
+        return trial_table(self)
+
+    def metrics(self, names: Iterable[str] | None = None) -> pyarrow.Table:
+        """Return the history of all trials, one row per metric, step and attempt (docs/format.md), with their numbers.
+
+        Args:
+            names: only these metrics.
+        """
+        from hyperherd.results.tables.arrow import metric_table  # imports pyarrow
+
+        return metric_table(self, None if names is None else list(names))
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return :meth:`table` as a pandas data frame.
+
+        Raises:
+            ResultsError: pandas is not installed.
+        """
+        from hyperherd.results.tables.arrow import data_frame
+
+        return data_frame(self.table())
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.table().__arrow_c_stream__(requested_schema)
+
+    def plot(
+        self,
+        metric: str | None = None,
+        *,
+        right: str | None = None,
+        hue: str | None = None,
+        band: str = "std",
+        smooth: float | None = None,
+        window: int | None = None,
+        x: str = "step",
+        y_range: tuple[float, float] | None = None,
+        log_x: bool = False,
+        log_y: bool = False,
+        most: int | None = MOST_LINES,
+    ) -> Figure:
+        """Return the curves of a metric as a matplotlib Figure: mean and band over seeds, best points marked.
+
+        Args:
+            metric: what to draw; None draws what they are judged by.
+            right: a second metric, on an axis of its own.
+            hue: one line per value of this parameter; None: one per configuration.
+            band: around a mean: ``std``, ``sem``, ``range`` or ``none``.
+            smooth: weight of an exponential moving average, 0 to below 1.
+            window: steps of a sliding mean, instead of `smooth`.
+            x: ``step``, or ``time`` in seconds since a trial's first value.
+            y_range: the ends of the metric's axis.
+            log_x: logarithmic steps or time.
+            log_y: logarithmic values.
+            most: lines at most, the best ones; None: all.
+
+        Raises:
+            ResultsError: no trial has a curve of the metric, or matplotlib is not installed.
+        """
+        options = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
+        return plot(self, metric, y_range=y_range, log_x=log_x, log_y=log_y, **options)
+
+    def report(self, path: str | Path = "report.html", *, replace: bool = False) -> Path:
+        """Write everything about the trials into one HTML file that works offline, and return its path.
+
+        Args:
+            path: the file.
+            replace: whether a file that exists may be replaced.
+
+        Raises:
+            ResultsError: the file exists.
+        """
+        from hyperherd.results.report.write import write_report  # imports gzip, hashlib, importlib.resources
+
+        return write_report(self, path, replace=replace).path
+
+
+class Groups(GroupCollection[Trials]):
+    """Groups of trials, best first: complete ones by their mean, then incomplete ones, then those without a value."""
+
+    def __repr__(self) -> str:
+        return render_groups(self, Screen())
+
+    def _repr_html_(self) -> str:
+        return to_html(repr(self))
+
+    def table(self) -> pyarrow.Table:
+        """Return one row per group: its settings, n, planned, and per metric mean, std, sem, ci, min and max."""
+        from hyperherd.results.tables.arrow import group_table  # imports pyarrow
+
+        return group_table(self)
+
+    def to_pandas(self) -> pandas.DataFrame:
+        """Return :meth:`table` as a pandas data frame.
+
+        Raises:
+            ResultsError: pandas is not installed.
+        """
+        from hyperherd.results.tables.arrow import data_frame
+
+        return data_frame(self.table())
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.table().__arrow_c_stream__(requested_schema)
+
+
+def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figure:
+    """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
+    return plot(Trials([trial]), metric, **options)
+
+
+# A trial is below all rooms that draw, and loading makes it without them: it declares the method, and gets it here.
+Trial.plot = _plot_trial
+
+
+def load(*paths: str | os.PathLike[str]) -> Trials:
+    """Return the trials under `paths`: sweeps, folders above them, or single trials; ``./multirun`` without any.
+
+    Everything is read from files: sweeps of HyperHerd with the trials that have not started yet, and what Hydra wrote
+    without it. A trial that cannot be read is one in state ``unreadable`` with its reason.
+
+    Raises:
+        NothingFound: a path does not exist, or there is no trial under any of them.
+    """
+    return Trials(load_trials(paths))

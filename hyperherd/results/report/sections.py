@@ -1,0 +1,43 @@
+"""The sections of a report: for each its place, its title, the script that shows it, and the data it needs.
+
+A new one is a line here and a script in `assets/`, with the function that the line names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from hyperherd.results.report.findings import Places, configurations, what_failed, what_matters
+from hyperherd.results.trials.collection import TrialCollection
+
+
+@dataclass(frozen=True)
+class Section:
+    """One section."""
+
+    name: str
+    """The id of its element, and the key of its data in the document."""
+    title: str
+    """In the navigation."""
+    show: str
+    """The JavaScript function that fills the element; it leaves it hidden where there is nothing to show."""
+    script: str | None
+    """The file in `assets/` that has the function; None: `main.js`."""
+    data: Callable[[TrialCollection, Places], Any] | None = None
+    """Its data from the trials and the place of each; None: what every report has is enough."""
+
+
+SECTIONS = (
+    Section("configurations", "Configurations", "showConfigurations", "configurations.js", configurations),
+    Section("parallel", "Parallel", "showParallel", "parallel.js"),
+    Section("effects", "What matters", "showEffects", "effects.js", lambda trials, _: what_matters(trials)),
+    Section("curves", "Curves", "showCurves", "curves.js"),
+    Section("failures", "Failures", "showFailures", "failures.js", what_failed),
+    Section("timeline", "Timeline", "showTimeline", "timeline.js"),
+    Section("compare", "Compare", "showCompare", "compare.js"),
+    Section("trials", "Trials", "showTable", "table.js"),
+    Section("provenance", "About", "showProvenance", None),
+)
+"""In the order in which the page and its navigation have them."""

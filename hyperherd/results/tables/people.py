@@ -1,0 +1,87 @@
+"""What people are shown in the cells of a table: means with their errors, rounded, and how many seeds count."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.tables.columns import Column, View, group_columns
+from hyperherd.results.text.format import inert, measure, setting
+from hyperherd.results.text.layout import GLYPHS
+from hyperherd.results.trials.quantities import Role
+from hyperherd.results.values import Gap
+
+
+def with_error(spread: Spread, err: str, precision: int = 4) -> str:
+    """Return ``mean ± error`` with as many decimals as the mean has; the mean alone of a single value."""
+    if spread.mean is None:
+        return Gap.MISSING.value
+    mean = _rounded(spread.mean, precision)
+    part = "" if spread.planned in (None, spread.n) else f" ({spread.n}/{spread.planned})"
+    low, high = spread.bounds(err)
+    if low is None or high is None:
+        return mean + part
+    if err == "range":
+        return f"{mean} ({_alike(low, mean, precision)} to {_alike(high, mean, precision)}){part}"
+    return f"{mean} ± {_alike(spread.error(err) or 0.0, mean, precision)}{part}"
+
+
+def _rounded(value: float, precision: int) -> str:
+    """Return a mean with all its significant digits, also where the last ones are zeros."""
+    if value == 0 or not 1e-3 <= abs(value) < 10 ** max(precision, 6):
+        return measure(value, precision)
+    exponent = int(f"{value:.{precision - 1}e}".partition("e")[2])
+    return f"{value:.{max(0, precision - 1 - exponent)}f}"
+
+
+def _alike(value: float, mean: str, precision: int) -> str:
+    """Return a value with the decimals of `mean`, unless nothing would be left of it."""
+    if "e" in mean:
+        return measure(value, precision)
+    text = f"{value:.{len(mean.partition('.')[2])}f}"
+    return text if float(text) or not value else measure(value, 2)
+
+
+def people_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> list[Column]:
+    """Return the columns of configurations for people: their place, settings, how many seeds count, and measures."""
+    places = {id(group): str(place) for place, group in enumerate(groups.ranked, 1)}
+    rank = Column("rank", Role.PROGRESS, [places.get(id(group), Gap.MISSING) for group in rows])
+    seeds = Column("seeds" if groups.keys else "trials", Role.IDENTITY, [seed_count(group, groups) for group in rows])
+    columns = group_columns(groups, rows, view)
+    settings = [column for column in columns if column.role in (Role.PARAM, Role.IDENTITY)]
+    measured = [column for column in columns if column not in settings]
+    return [*([rank] if groups.objective else []), *settings, seeds, *measured]
+
+
+def seed_count(group: AnyGroup, groups: AnyGroups) -> str:
+    """Return ``3/3``, or ``1/3 ✗✗`` with a sign for every seed that does not count, and what repeats others."""
+    objective = groups.objective
+    done = group.judged(objective).n if objective else len(group.counted)
+    text = f"{done}/{group.planned}"
+    signs = "".join(GLYPHS[trial.state] for trial in group.missing)
+    if objective and done < len(group.counted):
+        signs += "∅" * (len(group.counted) - done)
+    if group.superseded:
+        signs += f" +{len(group.superseded)} twice"
+    return f"{text} {signs.strip()}".rstrip()
+
+
+def whole(column: Column) -> list[Any]:
+    """Return the values, measured floats as ints if all are whole: Arrow and JSON keep epochs as floats."""
+    floats = [value for value in column.values if isinstance(value, float)]
+    if column.role is Role.PARAM or not all(value.is_integer() and abs(value) < 1e15 for value in floats):
+        return column.values
+    return [int(value) if isinstance(value, float) else value for value in column.values]
+
+
+def cell(value: Any, role: Role, view: View, err: str) -> str:
+    """Return one value for people."""
+    if isinstance(value, Gap):
+        return value.value
+    if isinstance(value, Spread):
+        return with_error(value, err, view.precision)
+    if role in (Role.METRIC, Role.OBJECTIVE):
+        return measure(value, view.precision)
+    return inert(str(value)) if role is Role.PROGRESS else setting(value, full=view.full)
