@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.rows.file_ops import FileOps, replace
 from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, SweepPaths, TrialPaths
+from hyperherd.records.atomic import FileOps, replace
 from hyperherd.records.events import read_events
 from hyperherd.records.files import read_json
 from hyperherd.records.fold import Observer, fold, same_process

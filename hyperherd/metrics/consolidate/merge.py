@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.rows.file_ops import FileOps, replace
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.values import dumps, unwrap
 from hyperherd.paths import TrialPaths
+from hyperherd.records.atomic import FileOps, replace
 from hyperherd.records.files import strict
 
 if TYPE_CHECKING:

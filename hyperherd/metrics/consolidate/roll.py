@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.rows.file_ops import FileOps, replace
 from hyperherd.metrics.rows.sources import JOURNAL, LEVELS, SourceName, open_here, rolling_here, this_host
+from hyperherd.records.atomic import FileOps, replace
 
 if TYPE_CHECKING:
     import pyarrow as pa
