@@ -13,10 +13,10 @@ from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, place_in_arr
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.fold import Standing
+from hyperherd.records.lock import is_held
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
-from hyperherd.sweep.directory import is_held
 from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
 
 PENDING = "pending"
