@@ -1,7 +1,11 @@
-"""The file operations that change the form of metrics on disk: the seam at which a test ends the process."""
+"""The only way a file is replaced: complete under another name first, so that a reader sees the old or the new.
+
+The operations on files stand in a class of their own: the seam at which a test ends the process or fills the disk.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -26,27 +30,44 @@ class FileOps:
         source.replace(target)
 
     def sync_folder(self, folder: Path) -> None:
-        """Wait until the disk has the names in `folder`."""
-        descriptor = os.open(folder, os.O_RDONLY)
+        """Wait until the disk has the names in `folder`, where its file system and its permissions allow that."""
         try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+            descriptor = os.open(folder, os.O_RDONLY)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        except OSError as error:
+            # CIFS and some FUSE file systems refuse it with the first two; a folder may be writable and not readable.
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EACCES):
+                raise
 
     def remove(self, path: Path) -> None:
         """Delete `path`, which may be gone already."""
         path.unlink(missing_ok=True)
 
 
-def replace(path: Path, write: Callable[[BinaryIO], object], files: FileOps) -> None:
-    """Replace `path` by what `write` writes: complete and on disk before it has the name."""
+_FILES = FileOps()
+
+
+def replace(path: Path, write: Callable[[BinaryIO], object], files: FileOps = _FILES, *, durable: bool = True) -> None:
+    """Replace `path` by what `write` writes, or leave it as it was.
+
+    Args:
+        path: the file; its folder exists.
+        write: writes the whole new content.
+        files: does the file operations.
+        durable: whether to wait until the disk has the content and then the name; a heartbeat need not.
+    """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
         with files.create(temporary) as stream:
             write(stream)
-            files.sync(stream)
+            if durable:  # before the rename: some file systems keep the new name with none of the content in a crash
+                files.sync(stream)
         files.rename(temporary, path)
-    except OSError:
+    except BaseException:  # Ctrl-C as well: nobody would ever delete it
         temporary.unlink(missing_ok=True)
         raise
-    files.sync_folder(path.parent)
+    if durable:
+        files.sync_folder(path.parent)
