@@ -17,6 +17,7 @@ from hyperherd.records.lock import is_held
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
+from hyperherd.schedulers import find_scheduler
 from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
 
 PENDING = "pending"
@@ -144,16 +145,10 @@ def _cluster(launcher: str) -> Cluster:
     Raises:
         SweepError: it is not known, or its commands are not here.
     """
-    from hyperherd.launch.lsf.cluster import LsfCluster
-    from hyperherd.launch.slurm.cluster import SlurmCluster
-
-    clusters: dict[str, Callable[[], Cluster]] = {
-        "herd_slurm": lambda: SlurmCluster({}),
-        "herd_lsf": lambda: LsfCluster({}),
-    }
-    if launcher not in clusters:
+    scheduler = find_scheduler(launcher)
+    if scheduler is None:
         raise SweepError(f"the trials are in the hands of {launcher}, which this version does not know")
-    cluster = clusters[launcher]()
+    cluster = scheduler.cluster_class()({})
     cluster.check()
     return cluster
 

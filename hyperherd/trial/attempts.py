@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from hyperherd import schedulers
 from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import create, read_json
@@ -91,21 +92,10 @@ def attempt_of_job(trial_dir: Path) -> int | None:
 
 
 def scheduler_job() -> str | None:
-    """Return the id of the Slurm or LSF job this process runs in (``123_4`` for an array's task), or None."""
-    env = os.environ
-    if array := env.get("SLURM_ARRAY_JOB_ID"):
-        return f"{array}_{env.get('SLURM_ARRAY_TASK_ID', '0')}"
-    if job := env.get("SLURM_JOB_ID"):
-        return job
-    if job := env.get("LSB_JOBID"):
-        index = env.get("LSB_JOBINDEX", "0")
-        return job if index == "0" else f"{job}_{index}"
-    return None
+    """Return the id of the scheduler's job this process runs in (``123_4`` for an array's task), or None."""
+    return schedulers.job_id(os.environ)
 
 
 def scheduler_restart() -> int | None:
     """Return how often its scheduler has started this process's job again, or None if it does not say."""
-    if "SLURM_JOB_ID" in os.environ:
-        return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-    told = os.environ.get("SUBMITIT_LSF_RESTARTS")  # by the script of our jobs
-    return None if told is None else int(told)
+    return schedulers.restarts(os.environ)

@@ -65,7 +65,7 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = 0.0
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler({})
         self.watch = Watch(self.scheduler, 10.0, lambda: self.now)
         self.handle = JobHandle(TrialJob(3, 0, ("x=1",)), "7_0")
         self.watch.add(self.handle, folder)

@@ -58,6 +58,10 @@ class Cluster(ABC):
     """One scheduler, as its commands on this machine show it.
 
     Job ids are submitit's: ``123``, or ``123_4`` for an array's task.
+
+    Args:
+        options: `hydra.launcher`, without what all clusters share; the presets in conf/hydra/launcher explain them.
+        folder: where scripts, pickles and logs of all jobs are, if there are any.
     """
 
     name: str
@@ -68,6 +72,10 @@ class Cluster(ABC):
 
     kept_variables: frozenset[str] = frozenset()
     """Environment variables that say where the scheduler is, and are handed on although :attr:`variables` has them."""
+
+    def __init__(self, options: Mapping[str, Any], folder: Path | None = None) -> None:
+        self._options = options
+        self._folder = folder
 
     @property
     @abstractmethod

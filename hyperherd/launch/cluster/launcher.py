@@ -8,7 +8,8 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, filter_overrides
 from hydra.errors import CompactHydraException
@@ -19,12 +20,17 @@ from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, Submission, place_in_array
 from hyperherd.launch.cluster.environment import scrubbed_environment
 from hyperherd.launch.cluster.pieces import Allotment
-from hyperherd.launch.cluster.settings import ClusterSettings
+from hyperherd.launch.cluster.settings import ClusterSettings, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.returned import failed
+from hyperherd.schedulers import find_scheduler
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
 
 _OUTAGE_WAITS = (5, 15, 30)
 """Seconds between tries to submit to a scheduler that does not answer: its restart is to end no sweep."""
@@ -198,6 +204,21 @@ class ClusterLauncher(TrialLauncher):
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)
+
+
+def cluster_launcher(
+    name: str, context: HydraContext, task_function: TaskFunction, config: DictConfig, options: Mapping[str, Any]
+) -> ClusterLauncher:
+    """Return the launcher called `name` for what Hydra hands to every launcher, and `hydra.launcher`.
+
+    Raises:
+        SweepError: jobs cannot be submitted from here, or not with these options.
+    """
+    scheduler = find_scheduler(name)
+    assert scheduler is not None, name
+    settings, rest = read_cluster_settings(name, options, Path(config.hydra.sweep.dir).absolute())
+    cluster = scheduler.cluster_class()(rest, settings.folder)
+    return ClusterLauncher(Work(context, task_function, config), cluster, settings)
 
 
 def _span(ids: Sequence[str]) -> str:

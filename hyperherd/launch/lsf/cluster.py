@@ -54,19 +54,14 @@ RESOURCES = (
 
 
 class LsfCluster(Cluster):
-    """LSF.
-
-    Args:
-        options: `hydra.launcher`, without what all clusters share; conf/hydra/launcher/herd_lsf.yaml explains it.
-        folder: where scripts, pickles and logs of all jobs are, if there are any.
-    """
+    """LSF."""
 
     name = "herd_lsf"
     first_index = 1
     variables = ()  # LsfExecutor leaves them out itself
 
     def __init__(self, options: Mapping[str, Any], folder: Path | None = None) -> None:
-        self._options = options
+        super().__init__(options, folder)
         timing = Timing() if options.get("requeue") == "brequeue" else Timing(exit=0.0)  # who watches waits himself
         self._tracker = Tracker(
             Patience(options.get("query_timeout_s", Patience.seconds), options.get("query_retries", Patience.tries)),

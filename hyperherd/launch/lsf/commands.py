@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyperherd.schedulers import job_id
+
 _CHANGES_OUTPUT = {"BSUB_QUIET", "BSUB_QUIET2", "BSUB_STDERR", "LSB_BJOBS_FORMAT", "LSB_BJOBS_DISPLAY_ENH"}
 
 _OF_ANOTHER_JOB = re.compile(
@@ -93,7 +95,7 @@ def run(command: Sequence[str], patience: Patience, script: Path | None = None) 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return `environment` without what belongs to the job we may be in ourselves, or changes what commands print."""
     dropped = set(_CHANGES_OUTPUT)
-    if "LSB_JOBID" in environment or "SLURM_JOB_ID" in environment:
+    if job_id(environment):
         dropped |= {"CUDA_VISIBLE_DEVICES"}  # that job's GPUs; the new one gets its own
     return {
         name: value

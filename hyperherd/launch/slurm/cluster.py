@@ -32,17 +32,10 @@ _AT_ONCE = 200
 
 
 class SlurmCluster(Cluster):
-    """Slurm.
-
-    Args:
-        options: `hydra.launcher`, without what all clusters share; conf/hydra/launcher/herd_slurm.yaml explains it.
-    """
+    """Slurm."""
 
     name = "herd_slurm"
     kept_variables = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = options
 
     @property
     def variables(self) -> tuple[str, ...]:
