@@ -17,12 +17,12 @@ from submitit.core import core, utils
 from hyperherd.errors import nearest
 from hyperherd.launch.lsf.commands import Patience, Said, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
+from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 from hyperherd.launch.lsf.ids import base_of, to_lsf
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.parsing import read_submitted
 from hyperherd.launch.lsf.script import make_script, marker_path, report_path
 from hyperherd.launch.lsf.tracker import LsfSilent, Tracker
-from hyperherd.launch.lsf.watcher import LsfInfoWatcher
 
 _SUBMISSIONS = 3
 _NO_LIMIT_MIN = 60 * 24 * 365 * 10
