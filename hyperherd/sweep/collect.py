@@ -37,7 +37,7 @@ class Collector:
     """
 
     def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None) -> None:
-        self._sweep_dir = sweep_dir
+        self.sweep_dir = sweep_dir
         self._trials = {trial.number: trial for trial in trials}
         self._queue = queue
         self._events = EventLog(sweep_dir)
@@ -50,13 +50,13 @@ class Collector:
     def job(self, number: int) -> TrialJob:
         """Return the next execution of a trial, as it is to be handed over."""
         trial = self._trials[number]
-        overrides = (*trial.overrides, *place_overrides(self._sweep_dir, trial.dir))
+        overrides = (*trial.overrides, *place_overrides(self.sweep_dir, trial.dir))
         return TrialJob(number, self.next_attempt(number), overrides, trial.resources)
 
     def next_attempt(self, number: int) -> int:
         """Return which execution of a trial would be its next."""
         directory = self._trials[number].dir
-        return 0 if directory is None else next_attempt(self._sweep_dir / directory)
+        return 0 if directory is None else next_attempt(self.sweep_dir / directory)
 
     def handing_over(self, jobs: Sequence[TrialJob], name: str) -> None:
         """Note the intent to run these trials as the batch `name`, before the launcher may start them."""
@@ -125,7 +125,7 @@ class Collector:
         """Return the exception that ended a trial, if it left one."""
         directory = self._trials[number].dir
         try:
-            return None if directory is None else TrialRecord.read(self._sweep_dir / directory).error
+            return None if directory is None else TrialRecord.read(self.sweep_dir / directory).error
         except (OSError, FormatError):
             return None
 
@@ -149,7 +149,7 @@ class Collector:
             self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
 
     def _standing(self, handle: JobHandle) -> Standing:
-        return standing_of(self._sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
+        return standing_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
 
     def _note(
         self, event: str, handles: Sequence[JobHandle], *, name: str | None = None, message: str | None = None
