@@ -48,7 +48,7 @@ def test_a_scheduler_is_known_by_one_name_everywhere(scheduler: Scheduler) -> No
 
 def test_nothing_outside_a_schedulers_folder_tells_it_apart() -> None:
     own = re.compile(r"""["'](SLURM|SBATCH|LSB|SUBMITIT_LSF)_|launch\.(slurm|lsf)\.""")
-    others = [path for path in PACKAGE.rglob("*.py") if path.parent.name not in ("slurm", "lsf")]
+    others = [path for path in PACKAGE.rglob("*.py") if not {"slurm", "lsf"} & set(path.relative_to(PACKAGE).parts)]
     found = {str(path.relative_to(PACKAGE)) for path in others if own.search(path.read_text())}
     assert found <= {"schedulers.py"}
 
