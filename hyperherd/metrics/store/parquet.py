@@ -1,8 +1,7 @@
 """`metrics.parquet` and its parts: their columns, their footer, reading and encoding them (docs/format.md).
 
-Like all modules of this room that import pyarrow at their top (`arrow`, `columns`, `compacted`, `stored`, `streams`,
-`summing`, `view`, `wide`), it is imported inside functions only, so that a training process and `herd-results --help`
-never pay for it.
+Like all modules of `metrics` that import pyarrow at their top, it is imported inside functions only, so that a training
+process and `herd-results --help` never pay for it.
 """
 
 from __future__ import annotations
