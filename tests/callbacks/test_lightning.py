@@ -22,7 +22,7 @@ from pytorch_lightning.loggers.logger import DummyLogger
 from pytorch_lightning.tuner import Tuner
 from torch.utils.data import DataLoader
 
-from hyperherd.metrics.store.reader import read_metrics
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial import log as trial_log
 from hyperherd_callbacks import lightning
 from hyperherd_callbacks.lightning import HyperHerdStreamCallback

@@ -13,7 +13,7 @@ from hyperherd.cli.main import main
 from hyperherd.errors import SweepError
 from hyperherd.metrics.consolidate.compact import compact
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.store.reader import has_metrics, read_final, read_metrics, read_summary
+from hyperherd.metrics.reader import has_metrics, read_final, read_metrics, read_summary
 from hyperherd.metrics.store.sweep_file import compacted_path
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter

@@ -12,9 +12,9 @@ from hyperherd.errors import NoTrialError
 from hyperherd.metrics.arrays import list_arrays, read_array, save_array
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
+from hyperherd.metrics.reader import has_metrics, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows import journal
 from hyperherd.metrics.rows.sources import SourceName
-from hyperherd.metrics.store.reader import has_metrics, read_metrics, read_summary, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 

@@ -25,8 +25,8 @@ def rows(trial: Trial, names: Sequence[str]) -> pa.Table:
     Raises:
         FormatError: its `metrics.parquet` is broken, or of a newer format than ours.
     """
+    from hyperherd.metrics.reader import has_metrics, read_metrics
     from hyperherd.metrics.store.parquet import SCHEMA
-    from hyperherd.metrics.store.reader import has_metrics, read_metrics
     from hyperherd.results.files.trainer_files import read_series, table
 
     if trial.dir is None:

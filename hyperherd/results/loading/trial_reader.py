@@ -203,7 +203,7 @@ class Logged:
 
 def read_logged(trial_dir: Path) -> Logged:
     """Return the summary of a trial whose own book nobody kept: of its metrics, or else of what its trainer wrote."""
-    from hyperherd.metrics.store.reader import has_metrics, read_final, read_summary
+    from hyperherd.metrics.reader import has_metrics, read_final, read_summary
 
     try:
         if not has_metrics(trial_dir):
