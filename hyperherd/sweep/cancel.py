@@ -12,10 +12,10 @@ from hyperherd.errors import NothingFound, SweepError
 from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, place_in_array
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
-from hyperherd.records.fold import Standing
 from hyperherd.records.lock import is_held
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.schedulers import find_scheduler
 from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
@@ -71,7 +71,7 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
     return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
 
 
-def _is_meant(trial: PlannedTrial, standing: Standing, only: str | Set[int] | None) -> bool:
+def _is_meant(trial: PlannedTrial, standing: TrialStatus, only: str | Set[int] | None) -> bool:
     if only is None:
         return True
     if only == PENDING:
@@ -94,7 +94,7 @@ def _ask_the_schedulers(
     sweep_dir: Path,
     trials: Sequence[PlannedTrial],
     queued: Sequence[QueuedTrial | None],
-    standings: dict[int, Standing],
+    standings: dict[int, TrialStatus],
 ) -> None:
     """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler says that they are over."""
     orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]

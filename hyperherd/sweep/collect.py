@@ -12,8 +12,8 @@ from hyperherd.errors import FormatError, SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
 from hyperherd.overrides import place_overrides
 from hyperherd.records.events import RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
-from hyperherd.records.fold import Standing
 from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.sweep.reconcile import standing_of
@@ -42,7 +42,7 @@ class Collector:
         self._queue = queue
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
-        self.standings: dict[int, Standing] = {}
+        self.standings: dict[int, TrialStatus] = {}
         """How each trial ended, by number."""
         self.stopping = ""
         """Why trials that have not started are being cancelled."""
@@ -83,7 +83,7 @@ class Collector:
         dropped = sorted(waiting.intersection(numbers))
         for number in dropped:
             attempt = self.next_attempt(number)
-            self.standings[number] = Standing(TrialState.CANCELLED, attempt, reason=reason)
+            self.standings[number] = TrialStatus(TrialState.CANCELLED, attempt, reason=reason)
             self._events.write([Event("cancelled", number, attempt, message=reason)])
         return dropped
 
@@ -110,7 +110,7 @@ class Collector:
             event = replace(_event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason)
             self._events.write([event])
             state, cause = event.verdict or (TrialState.LOST, None)
-            standing = Standing(state, event.attempt, cause, reason)
+            standing = TrialStatus(state, event.attempt, cause, reason)
         self._open.pop(job.number, None)
         self.standings[job.number] = standing
         return end.returned or _made_up(end, standing)
@@ -148,7 +148,7 @@ class Collector:
         if trial.dir is None and returned is not None and returned.hydra_cfg is not None:
             self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
 
-    def _standing(self, handle: JobHandle) -> Standing:
+    def _standing(self, handle: JobHandle) -> TrialStatus:
         return standing_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
 
     def _note(
@@ -169,7 +169,7 @@ def _raised(returned: JobReturn | None) -> str:
     return f"{type(error).__name__}: {error}" if isinstance(error, BaseException) else ""
 
 
-def _made_up(end: JobEnd, standing: Standing) -> JobReturn:
+def _made_up(end: JobEnd, standing: TrialStatus) -> JobReturn:
     """Return the JobReturn of a trial that left none: completed without its value, or failed with what is known."""
     made_up = JobReturn(overrides=list(end.handle.job.overrides))
     if standing.state.done:

@@ -13,8 +13,8 @@ from typing import Any
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
-from hyperherd.records.fold import Observer, Standing, fold
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, TrialStatus, derive_status
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.loading.load import load
@@ -40,7 +40,7 @@ class Agenda:
     trials: tuple[PlannedTrial, ...]
     to_run: tuple[PlannedTrial, ...]
     queued: tuple[QueuedTrial, ...] = ()
-    standings: Mapping[int, Standing] = field(default_factory=dict)
+    standings: Mapping[int, TrialStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | No
     return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
 
 
-def _is_to_run(standing: Standing) -> bool:
+def _is_to_run(standing: TrialStatus) -> bool:
     """Return whether a trial is to be run: it is not done, and not still at it either."""
     if standing.state is TrialState.STALLED:
         return standing.silent > GIVEN_UP
@@ -141,7 +141,7 @@ def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[Plann
     ]
 
 
-def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> Standing:
+def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> TrialStatus:
     """Return where `trial` stands, from its directory and its events."""
     record = None
     if trial.dir is not None:
@@ -150,8 +150,8 @@ def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -
         except FileNotFoundError:
             pass
         except (FormatError, OSError) as error:
-            return Standing(TrialState.UNREADABLE, reason=str(error))
-    return fold(record, events, Observer())
+            return TrialStatus(TrialState.UNREADABLE, reason=str(error))
+    return derive_status(record, events, Observer())
 
 
 def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = False) -> SweepRecord | None:

@@ -12,8 +12,8 @@ from hyperherd import schedulers
 from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import create, read_json
-from hyperherd.records.fold import Observer, fold, process_started
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, derive_status, process_started
 from hyperherd.records.trial import TrialRecord
 
 
@@ -51,7 +51,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} has been run by another job")
     attempt = max(following, meant or 0)
     if following and TrialPaths(trial_dir).trial.exists():
-        standing = fold(TrialRecord.read(trial_dir), (), Observer())
+        standing = derive_status(TrialRecord.read(trial_dir), (), Observer())
         # Who was told which attempt it is was told so by a sweep or a scheduler that saw the one before it end.
         is_running = standing.state is TrialState.RUNNING and meant is None and not is_requeued
         if standing.state.done or is_running:

@@ -13,8 +13,8 @@ from results.builder import SweepBuilder
 from hyperherd.errors import SweepError
 from hyperherd.metrics.consolidate.compact import compact
 from hyperherd.paths import SweepPaths
-from hyperherd.records.fold import process_started
 from hyperherd.records.lock import SweepLock, is_held
+from hyperherd.records.status import process_started
 from hyperherd.results.loading.load import load
 from hyperherd.results.tables.changes import has_ended
 

@@ -18,9 +18,9 @@ from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, TrialPaths
 from hyperherd.records.atomic import FileOps, replace
 from hyperherd.records.events import read_events
-from hyperherd.records.fold import Observer, fold
 from hyperherd.records.lock import is_held
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.trial import TrialRecord
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
         except FileNotFoundError:
             continue
         own = [event for event in events if event.number == record.number]
-        state = fold(record, own, Observer()).state
+        state = derive_status(record, own, Observer()).state
         if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED):
             raise SweepError(f"trial {record.number} in {trial_dir} is {state}; compact the sweep when it has ended")
 

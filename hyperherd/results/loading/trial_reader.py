@@ -13,8 +13,8 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import TrialPaths
-from hyperherd.records.fold import Observer, fold
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.files.discover import Place, absolute
 from hyperherd.results.files.hydra_job import HydraOrigin, read_job, read_origin
@@ -87,7 +87,7 @@ class TrialReader:
         known = self._by_key.get(record.key)
         if known is not None:
             self._seen.add(known.number)
-        standing = fold(record, self._books.events.get(record.number, ()), self._observer)
+        standing = derive_status(record, self._books.events.get(record.number, ()), self._observer)
         last_sign = record.heartbeat if record.ended is None else record.ended
         spoke = standing.attempt == record.attempt
         others = {} if record.metrics or record.final else _other_metrics(place.dir)
@@ -124,7 +124,7 @@ class TrialReader:
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:
         self._seen.add(planned.number)
-        standing = fold(None, self._books.events.get(planned.number, ()), self._observer)
+        standing = derive_status(None, self._books.events.get(planned.number, ()), self._observer)
         logged = read_logged(trial_dir) if trial_dir else Logged()
         return Trial(
             number=planned.number,
