@@ -86,10 +86,10 @@ def _merge_rows(
     """Replace `metrics.parquet` by its own rows and those of the sources it does not hold yet; return its footer."""
     from hyperherd.metrics.store import parquet
     from hyperherd.metrics.store.find import add_parts, open_base
-    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sorted_rows import SortedRows
     from hyperherd.metrics.summary.of_rows import summarize
 
-    with Stored(paths.root) as stored:
+    with SortedRows(paths.root) as stored:
         base = open_base(paths)
         old = base.footer if base else parquet.Footer()
         if base is not None:
