@@ -143,7 +143,7 @@ def check_policy(policy: Policy, launcher: TrialLauncher) -> None:
             )
 
 
-class Judge:
+class FailureTracker:
     """Counts the failures of one launch, and says what follows from them.
 
     Args:

@@ -18,7 +18,7 @@ from hyperherd.records.status import Observer, TrialStatus, derive_status
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.loading.load import load
-from hyperherd.sweep.plan import Draft
+from hyperherd.sweep.plan import UnnumberedTrial
 
 log = logging.getLogger("hyperherd")
 
@@ -27,7 +27,7 @@ GIVEN_UP = 900.0
 
 
 @dataclass(frozen=True)
-class Agenda:
+class RunPlan:
     """All trials of a sweep in the order of their numbers, and which of them are to run now.
 
     Attributes:
@@ -62,7 +62,7 @@ class QueuedTrial:
     job_id: str | None
 
 
-def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
+def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
     """Number `drafts`: a trial the directory knows keeps its number, others get the next ones in their order."""
     known = _with_directories(sweep_dir, read_planned(sweep_dir))
     numbered = {trial.key: trial for trial in known}
@@ -86,11 +86,11 @@ def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
         (replace(trial, orphan=trial.key not in planned) for trial in numbered.values()), key=lambda trial: trial.number
     )
     if not known:
-        return Agenda(tuple(trials), tuple(trials))
+        return RunPlan(tuple(trials), tuple(trials))
     return _agenda(sweep_dir, trials)
 
 
-def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> Agenda:
+def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     events = events_by_trial(sweep_dir)
     standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in trials}
     to_run, queued = [], []
@@ -100,7 +100,7 @@ def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> Agenda:
             queued.append(job)
         elif not trial.orphan and _is_to_run(standing):
             to_run.append(trial)
-    return Agenda(tuple(trials), tuple(to_run), tuple(queued), standings)
+    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), standings)
 
 
 def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:

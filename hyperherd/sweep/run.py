@@ -28,12 +28,12 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
-from hyperherd.sweep.failure_policy import Judge, check_policy
+from hyperherd.sweep.failure_policy import FailureTracker, check_policy
 from hyperherd.sweep.live_table import watched
-from hyperherd.sweep.messages import tell_detached, tell_end, tell_preview, tell_start
+from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
 from hyperherd.sweep.plan import Plan
 from hyperherd.sweep.preview import preview
-from hyperherd.sweep.reconcile import Agenda, check_base, reconcile
+from hyperherd.sweep.reconcile import RunPlan, check_base, reconcile
 from hyperherd.sweep.recover import recover
 from hyperherd.sweep.resources import check_resources
 from hyperherd.sweep.resume import find_plan
@@ -68,7 +68,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         with noted_signals():
             settings = read_settings(app.config.hydra.sweeper)
             if settings.dry_run:
-                tell_preview(preview(app, arguments, settings))
+                report_preview(preview(app, arguments, settings))
                 return []
             return _sweep(app, arguments, settings)
     except HyperherdError as error:
@@ -113,7 +113,7 @@ class SweepRun:
         self._dir = sweep_dir
         self._base = app.base(plan.fixed)
         self._before = check_base(sweep_dir, self._base, allow_drift=settings.allow_drift)
-        self._agenda = Agenda((), ())
+        self._agenda = RunPlan((), ())
         self._adopted: Sequence[JobHandle] = ()
         self._directories: Mapping[int, str | None] = {}
         self._launcher = self._make_launcher()
@@ -154,26 +154,26 @@ class SweepRun:
 
     def launch(self) -> Batches:
         """Hand the trials to the launcher, await them unless they are to be left alone, and tell how they ended."""
-        tell_start(self._dir, self._plan, self._agenda, self._adopted)
+        report_start(self._dir, self._plan, self._agenda, self._adopted)
         numbers = [trial.number for trial in self._agenda.to_run]
         awaited = {handle.job.number for handle in self._adopted}.union(numbers)
         trials = [trial for trial in self._agenda.trials if trial.number in awaited]
         collector = Collector(self._dir, trials, self._launcher.name if self._launcher.has_queue else None)
         collector.awaiting(self._adopted)
-        judge = Judge(self._settings.policy, self._launcher, len(trials))
+        judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
         with watched(self._launcher, self._dir, trials, metric) as look:
             running = Running(self._launcher, collector, judge, self._app.job_label, look)
             if not self._launcher.waits:
                 running.submit(numbers)
-                tell_detached(self._dir, self._launcher.name)
+                report_detached(self._dir, self._launcher.name)
                 return []
             try:
                 returned = running.run(numbers) if trials else {}
             except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway
                 self._interrupted(collector)
                 raise
-        tell_end(self._dir)
+        report_end(self._dir)
         if not all(standing.state.done for standing in collector.standings.values()):
             self._app.end_multirun()
             raise SystemExit(1)
@@ -184,9 +184,9 @@ class SweepRun:
         self._app.restore_logging()
         is_queued = self._launcher.has_queue and bool(collector.open)  # before the collector forgets them
         collector.close("the sweep was interrupted")
-        tell_end(self._dir)
+        report_end(self._dir)
         if is_queued:
-            tell_detached(self._dir, self._launcher.name)
+            report_detached(self._dir, self._launcher.name)
 
     def _batches(self, returned: Mapping[int, JobReturn]) -> Batches:
         size = self._settings.max_batch_size or max(len(returned), 1)
@@ -212,7 +212,7 @@ class SweepRun:
         return directory is None or next_attempt(self._dir / directory) > job.attempt
 
 
-def _placed(agenda: Agenda, placed: Sequence[PlannedTrial]) -> Agenda:
+def _placed(agenda: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
     """Return `agenda` with the directories that validation found."""
     found = {trial.number: trial for trial in placed}
     trials = tuple(found.get(trial.number, trial) for trial in agenda.trials)

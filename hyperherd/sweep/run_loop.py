@@ -14,7 +14,7 @@ from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
-from hyperherd.sweep.failure_policy import Judge
+from hyperherd.sweep.failure_policy import FailureTracker
 
 log = logging.getLogger("hyperherd")
 
@@ -34,7 +34,7 @@ class Running:
         self,
         launcher: TrialLauncher,
         collector: Collector,
-        judge: Judge,
+        judge: FailureTracker,
         label: str,
         look: Callable[[], None],
     ) -> None:
