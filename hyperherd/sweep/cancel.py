@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, SweepError
-from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, place_in_array
+from hyperherd.launch.cluster.base import Cluster, SchedulerUnavailable, place_in_array
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.lock import is_held
@@ -125,7 +125,7 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
     """Return the id of a job whose submission was not noted, or None if the scheduler never got it."""
     try:
         ids = cluster.find(job.batch)
-    except SchedulerSilent as silence:
+    except SchedulerUnavailable as silence:
         raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
     intents = [event for event in read_events(sweep_dir) if event.event == SUBMITTING]
     place = [event.number for event in intents if event.job_name == job.batch].index(job.trial.number)
@@ -135,7 +135,7 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
 def _living(cluster: Cluster, job_ids: Collection[str]) -> bool:
     try:
         return any(state.phase != "ended" for state in cluster.query(list(job_ids)).values())
-    except SchedulerSilent:
+    except SchedulerUnavailable:
         return True
 
 

@@ -13,7 +13,7 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerUnavailable, Submission
 from hyperherd.launch.cluster.watch import FORGOTTEN, Watch
 from hyperherd.records.states import FailureCause
 
@@ -32,7 +32,7 @@ class Scheduler(Cluster):
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
         self.asked += 1
         if self.answer is None:
-            raise SchedulerSilent("nobody is there")
+            raise SchedulerUnavailable("nobody is there")
         return {job_id: state for job_id, state in self.answer.items() if job_id in job_ids}
 
     def cause_in(self, log: str) -> FailureCause | None:

@@ -50,7 +50,7 @@ class Submission:
     after: str | None = None
 
 
-class SchedulerSilent(Exception):
+class SchedulerUnavailable(Exception):
     """The scheduler does not answer, so that nothing is known about any job; it is asked again later."""
 
 
@@ -108,7 +108,7 @@ class Cluster(ABC):
         """Return the state of these jobs, asked for in one call (or few); jobs it does not know are absent.
 
         Raises:
-            SchedulerSilent: it cannot be asked at the moment.
+            SchedulerUnavailable: it cannot be asked at the moment.
         """
 
     @abstractmethod
@@ -116,7 +116,7 @@ class Cluster(ABC):
         """Return the ids of the jobs called `name` in the order of their array, whether they have ended or not.
 
         Raises:
-            SchedulerSilent: it cannot be asked at the moment.
+            SchedulerUnavailable: it cannot be asked at the moment.
         """
 
     @abstractmethod

@@ -9,11 +9,11 @@ import sys
 from hyperherd.errors import SweepError
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.cpu import VARIABLES, ThreadLimit
-from hyperherd.launch.local.trial import Work, finish, run_trial, settle
+from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
 from hyperherd.launch.luggage import Luggage
 
 
-def pack(work: Work, reason: str) -> bytes:
+def pack(work: PoolPayload, reason: str) -> bytes:
     """Return `work` for :func:`main`.
 
     Raises:
@@ -36,8 +36,8 @@ def main() -> None:
     work_file, report_file = map(int, sys.argv[1:3])
     shows_output, luggage = pickle.loads(_content(work_file))
     job, server = pickle.loads(_content(report_file))
-    settle(HELD, server, shows_output=shows_output)
-    work: Work = luggage.unpack()
+    setup_trial_process(HELD, server, shows_output=shows_output)
+    work: PoolPayload = luggage.unpack()
     ThreadLimit(int(os.environ[VARIABLES[0]])).apply()
     with os.fdopen(report_file, "r+b") as report:
         report.truncate(0)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerUnavailable, Submission
 from hyperherd.launch.lsf.commands import TROUBLE, Patience, run
 from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
 from hyperherd.launch.lsf.options import LsfParameters
@@ -105,7 +105,7 @@ class LsfCluster(Cluster):
         try:
             seen = self._tracker.look(job_ids)
         except LsfSilent as silence:
-            raise SchedulerSilent(f"LSF does not answer: {_last_line(str(silence))}") from None
+            raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
         return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
 
     def find(self, name: str) -> list[str]:
@@ -113,7 +113,7 @@ class LsfCluster(Cluster):
         try:
             return [job_id for job_id, _ in self._tracker.find(LsfParameters(job_name=name).safe_name)]
         except LsfSilent as silence:
-            raise SchedulerSilent(f"LSF does not answer: {_last_line(str(silence))}") from None
+            raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
 
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs, some hundred with each command."""

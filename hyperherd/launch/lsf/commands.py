@@ -34,7 +34,7 @@ TROUBLE = re.compile(
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """What a command printed.
 
     Attributes:
@@ -69,7 +69,7 @@ class Patience:
     tries: int = 2
 
 
-def run(command: Sequence[str], patience: Patience, script: Path | None = None) -> Said:
+def run(command: Sequence[str], patience: Patience, script: Path | None = None) -> CommandResult:
     """Run one of LSF's commands and return what it said; it never raises for what the command does.
 
     Args:
@@ -86,10 +86,10 @@ def run(command: Sequence[str], patience: Patience, script: Path | None = None) 
                 list(command), stdin=stdin, capture_output=True, env=environment, timeout=patience.seconds
             )
     except subprocess.TimeoutExpired as late:
-        return Said(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {patience.seconds:g} s", None)
+        return CommandResult(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {patience.seconds:g} s", None)
     except OSError as error:
-        return Said("", f"{command[0]}: {error}", None)
-    return Said(_decode(done.stdout), _decode(done.stderr), done.returncode)
+        return CommandResult("", f"{command[0]}: {error}", None)
+    return CommandResult(_decode(done.stdout), _decode(done.stderr), done.returncode)
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:

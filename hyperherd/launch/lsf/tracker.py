@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperherd.launch.lsf.commands import Patience, Said, run
+from hyperherd.launch.lsf.commands import CommandResult, Patience, run
 from hyperherd.launch.lsf.ids import base_of, sort_key
 from hyperherd.launch.lsf.parsing import (
     DELIMITER,
@@ -132,7 +132,7 @@ class Tracker:
             raise LsfSilent(silence)
         return rows, unknown
 
-    def _ask(self, bases: list[str]) -> Said:
+    def _ask(self, bases: list[str]) -> CommandResult:
         """Ask bjobs, with fewer fields from now on if this version of LSF does not know all of them."""
         said = self._bjobs(FIELDS[self._fields], bases)
         for fewer in range(self._fields + 1, len(FIELDS)):
@@ -143,7 +143,7 @@ class Tracker:
                 self._fields = fewer
         return said
 
-    def _bjobs(self, fields: Iterable[str], which: list[str]) -> Said:
+    def _bjobs(self, fields: Iterable[str], which: list[str]) -> CommandResult:
         shown = f"{' '.join(fields)} delimiter='{DELIMITER}'"
         return run(["bjobs", "-a", "-noheader", "-o", shown, *which], self.patience)
 

@@ -15,7 +15,7 @@ from typing import Any
 from submitit.core import core, utils
 
 from hyperherd.errors import nearest
-from hyperherd.launch.lsf.commands import Patience, Said, run
+from hyperherd.launch.lsf.commands import CommandResult, Patience, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
 from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 from hyperherd.launch.lsf.ids import base_of, to_lsf
@@ -245,7 +245,7 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
     Raises:
         FailedSubmissionError: LSF refuses it, or cannot be reached.
     """
-    said = Said("", "", None)
+    said = CommandResult("", "", None)
     for again in range(_SUBMISSIONS):
         if again:
             time.sleep(again)
