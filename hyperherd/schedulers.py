@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 Environment = Mapping[str, str]
 
 
+class SchedulerUnavailable(Exception):
+    """The scheduler does not answer, so that nothing is known about any job; it is asked again later."""
+
+
 @dataclass(frozen=True)
 class Scheduler:
     """What is known of a scheduler without asking it.

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, SweepError
-from hyperherd.launch.cluster.base import Cluster, SchedulerUnavailable, place_in_array
+from hyperherd.launch.cluster.base import Cluster, place_in_array
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.lock import is_held
@@ -17,7 +17,7 @@ from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
-from hyperherd.schedulers import find_scheduler
+from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
 
 PENDING = "pending"

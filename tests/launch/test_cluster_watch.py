@@ -13,9 +13,10 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerUnavailable, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, Submission
 from hyperherd.launch.cluster.watch import FORGOTTEN, Watch
 from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import SchedulerUnavailable
 
 RUNNING = JobState("running")
 FAILED = JobState("ended", FailureCause.EXIT, "exit code 3")

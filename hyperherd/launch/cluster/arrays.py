@@ -32,7 +32,7 @@ def split(jobs: Sequence[TrialJob], largest: int) -> list[list[TrialJob]]:
 
 
 def share(sizes: Sequence[int], cap: int) -> list[ArrayShare]:
-    """ArrayShare `cap` among arrays of these sizes so that never more than `cap` jobs run at once.
+    """Share `cap` among arrays of these sizes so that never more than `cap` jobs run at once.
 
     Arrays stand in lanes, as many as there are arrays or, if that is less, as `cap` allows; each lane has its share of
     the cap, by the jobs in it, and an array waits for the one before it in its lane. Nobody has to watch over that.

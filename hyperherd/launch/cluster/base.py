@@ -50,10 +50,6 @@ class Submission:
     after: str | None = None
 
 
-class SchedulerUnavailable(Exception):
-    """The scheduler does not answer, so that nothing is known about any job; it is asked again later."""
-
-
 class Cluster(ABC):
     """One scheduler, as its commands on this machine show it.
 

@@ -18,13 +18,13 @@ from submitit.core.utils import JobPaths
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
-from hyperherd.launch.cluster.base import Cluster, SchedulerUnavailable, Submission, place_in_array
+from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
 from hyperherd.launch.cluster.environment import scrubbed_environment
 from hyperherd.launch.cluster.settings import ClusterSettings, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.returned import failed
-from hyperherd.schedulers import find_scheduler
+from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
 

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 from submitit.core.utils import JobPaths
 
 from hyperherd.launch.base import JobEnd, JobHandle
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerUnavailable
+from hyperherd.launch.cluster.base import Cluster, JobState
 from hyperherd.launch.cluster.work import returned_path
 from hyperherd.launch.returned import raised
 from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn

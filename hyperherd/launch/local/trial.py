@@ -50,7 +50,7 @@ class PoolPayload:
     shows_output: bool
 
 
-def settle(held: Iterable[signal.Signals], parent: int, *, shows_output: bool) -> None:
+def setup_trial_process(held: Iterable[signal.Signals], parent: int, *, shows_output: bool) -> None:
     """Make this new process a trial's; signals that were held back are let through at the end."""
     if os.getpid() != os.getsid(0):
         os.setsid()

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerUnavailable, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, Submission
 from hyperherd.launch.lsf.commands import TROUBLE, Patience, run
 from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.script import marker_path
 from hyperherd.launch.lsf.states import has_exited, verdict
-from hyperherd.launch.lsf.tracker import LsfSilent, Seen, Timing, Tracker
+from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
+from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
     import submitit
@@ -104,7 +105,7 @@ class LsfCluster(Cluster):
         """Return the state of these jobs: one bjobs, and their history for those that it has forgotten."""
         try:
             seen = self._tracker.look(job_ids)
-        except LsfSilent as silence:
+        except SchedulerUnavailable as silence:
             raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
         return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
 
@@ -112,7 +113,7 @@ class LsfCluster(Cluster):
         """Return the ids of the jobs called `name`, those that ended not long ago too."""
         try:
             return [job_id for job_id, _ in self._tracker.find(LsfParameters(job_name=name).safe_name)]
-        except LsfSilent as silence:
+        except SchedulerUnavailable as silence:
             raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
 
     def cancel(self, job_ids: Collection[str]) -> None:

@@ -15,11 +15,12 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerUnavailable, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, Submission
 from hyperherd.launch.slurm.commands import CommandFailed, ask, is_outage
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
 from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
 from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
     import submitit

@@ -6,7 +6,7 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-from hyperherd.launch.cluster.base import SchedulerUnavailable
+from hyperherd.schedulers import SchedulerUnavailable
 
 _SECONDS = 60.0
 _OWN_DEFAULTS = ("SQUEUE_", "SACCT_")

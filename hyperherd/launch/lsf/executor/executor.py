@@ -22,7 +22,8 @@ from hyperherd.launch.lsf.ids import base_of, to_lsf
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.parsing import read_submitted
 from hyperherd.launch.lsf.script import make_script, marker_path, report_path
-from hyperherd.launch.lsf.tracker import LsfSilent, Tracker
+from hyperherd.launch.lsf.tracker import Tracker
+from hyperherd.schedulers import SchedulerUnavailable
 
 _SUBMISSIONS = 3
 _NO_LIMIT_MIN = 60 * 24 * 365 * 10
@@ -240,7 +241,7 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
     Args:
         script: for bsub.
         patience: with it.
-        find: asks LSF for the job; raises LsfSilent.
+        find: asks LSF for the job; raises SchedulerUnavailable.
 
     Raises:
         FailedSubmissionError: LSF refuses it, or cannot be reached.
@@ -257,7 +258,7 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
             break
         try:
             job_id = find()
-        except LsfSilent:
+        except SchedulerUnavailable:
             break
         if job_id is not None:
             warnings.warn(f"bsub failed, but LSF has job {job_id}: {said.text}", RuntimeWarning, stacklevel=2)
