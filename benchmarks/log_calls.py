@@ -281,7 +281,7 @@ def after_kill(peer: str) -> tuple[float, str]:
 def survivors(peer: str, folder: Path) -> int | None:
     """Return how many scalars the files hold; None where only the peer itself could tell."""
     if peer in ("ours", "public"):
-        from hyperherd.metrics.store.reader import read_metrics
+        from hyperherd.metrics.reader import read_metrics
 
         return int(read_metrics(folder).num_rows)
     if peer in ("bare", "first"):

@@ -67,7 +67,7 @@ for path in glob.glob(os.path.join(folder, "*", "stream.jsonl")):
 """,
     "**the summaries: ours, footers**": """
 from pathlib import Path
-from hyperherd.metrics.store.reader import read_summary
+from hyperherd.metrics.reader import read_summary
 trials = [path for path in Path(folder).iterdir() if path.name.isdecimal()]
 rows = sum(read_summary(path)["metrics"]["metric0"]["count"] for path in trials)
 """,
@@ -85,7 +85,7 @@ rows = sum(
 def make(folder: Path, count: int) -> None:
     """Write one trial as ours and as JSONL, and copy it."""
     from hyperherd.metrics.consolidate.merge import merge
-    from hyperherd.metrics.store.reader import read_summary
+    from hyperherd.metrics.reader import read_summary
     from hyperherd.metrics.writer import MetricWriter
 
     first = folder / "0"

@@ -26,7 +26,7 @@ __all__ = ["HyperHerdStreamCallback"]
 _FLUSH_SECONDS = 2.0
 
 
-class _StreamHooks(Hooks):
+class _LightningHooks(Hooks):
     """Streams into the trial what the module logs with `self.log`, in training, validation and test.
 
     Rows carry the trainer's `global_step`. A value is written as soon as Lightning has it if it lies in main memory;
@@ -198,12 +198,12 @@ def _base() -> type[Any]:
 
 if TYPE_CHECKING:
 
-    class HyperHerdStreamCallback(_StreamHooks, Callback):  # type: ignore[misc]
-        """See :class:`_StreamHooks`."""
+    class HyperHerdStreamCallback(_LightningHooks, Callback):  # type: ignore[misc]
+        """See :class:`_LightningHooks`."""
 
 
 def __getattr__(name: str) -> Any:
     if name != "HyperHerdStreamCallback":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = build(name, __name__, _StreamHooks, _base())
+    globals()[name] = build(name, __name__, _LightningHooks, _base())
     return globals()[name]

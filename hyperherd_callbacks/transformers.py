@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["HyperHerdStreamCallback"]
 
 
-class _StreamHooks(Hooks):
+class _TransformersHooks(Hooks):
     """Streams into the trial what the Trainer logs, with its `global_step`.
 
     How often is for the Trainer to say (`logging_steps`, 500 unless set). Outside of a trial and a Hydra job it does
@@ -76,12 +76,12 @@ def _base() -> type[Any]:
 
 if TYPE_CHECKING:
 
-    class HyperHerdStreamCallback(_StreamHooks, TrainerCallback):  # type: ignore[misc]
-        """See :class:`_StreamHooks`."""
+    class HyperHerdStreamCallback(_TransformersHooks, TrainerCallback):  # type: ignore[misc]
+        """See :class:`_TransformersHooks`."""
 
 
 def __getattr__(name: str) -> Any:
     if name != "HyperHerdStreamCallback":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = build(name, __name__, _StreamHooks, _base())
+    globals()[name] = build(name, __name__, _TransformersHooks, _base())
     return globals()[name]

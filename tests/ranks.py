@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from conftest import App, Sweep
 
-from hyperherd.metrics.store.reader import read_metrics
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.paths import TrialPaths
 
 _LEAVE_A_FILE = """

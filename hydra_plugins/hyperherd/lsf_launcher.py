@@ -17,6 +17,6 @@ class HerdLsfLauncher(HerdLauncher):
 
     def trial_launcher(self) -> Any:
         """Return the launcher behind this one; see :class:`hyperherd.launch.cluster.launcher.ClusterLauncher`."""
-        from hyperherd.launch.lsf.launcher import lsf_launcher
+        from hyperherd.launch.cluster.launcher import cluster_launcher
 
-        return lsf_launcher(*self.handed_over, self.options)
+        return cluster_launcher("herd_lsf", *self.handed_over, self.options)

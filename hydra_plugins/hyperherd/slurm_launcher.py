@@ -17,6 +17,6 @@ class HerdSlurmLauncher(HerdLauncher):
 
     def trial_launcher(self) -> Any:
         """Return the launcher behind this one; see :class:`hyperherd.launch.cluster.launcher.ClusterLauncher`."""
-        from hyperherd.launch.slurm.launcher import slurm_launcher
+        from hyperherd.launch.cluster.launcher import cluster_launcher
 
-        return slurm_launcher(*self.handed_over, self.options)
+        return cluster_launcher("herd_slurm", *self.handed_over, self.options)

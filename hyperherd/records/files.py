@@ -11,6 +11,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT
+from hyperherd.records.atomic import replace
 
 _TOKENS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -51,17 +52,7 @@ def replace_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         durable: whether to wait until the disk has it (``fsync``); a heartbeat need not.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
-    try:
-        with open(temporary, "wb") as stream:
-            stream.write(data)
-            if durable:
-                stream.flush()
-                os.fsync(stream.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace(path, lambda stream: stream.write(data), durable=durable)
 
 
 def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:

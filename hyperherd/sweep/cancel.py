@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, SweepError
-from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, place_in_array
+from hyperherd.launch.cluster.base import Cluster, place_in_array
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
-from hyperherd.records.fold import Standing
+from hyperherd.records.lock import is_held
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
-from hyperherd.sweep.directory import is_held
+from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
 
 PENDING = "pending"
@@ -70,7 +71,7 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
     return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
 
 
-def _is_meant(trial: PlannedTrial, standing: Standing, only: str | Set[int] | None) -> bool:
+def _is_meant(trial: PlannedTrial, standing: TrialStatus, only: str | Set[int] | None) -> bool:
     if only is None:
         return True
     if only == PENDING:
@@ -93,7 +94,7 @@ def _ask_the_schedulers(
     sweep_dir: Path,
     trials: Sequence[PlannedTrial],
     queued: Sequence[QueuedTrial | None],
-    standings: dict[int, Standing],
+    standings: dict[int, TrialStatus],
 ) -> None:
     """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler says that they are over."""
     orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]
@@ -124,7 +125,7 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
     """Return the id of a job whose submission was not noted, or None if the scheduler never got it."""
     try:
         ids = cluster.find(job.batch)
-    except SchedulerSilent as silence:
+    except SchedulerUnavailable as silence:
         raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
     intents = [event for event in read_events(sweep_dir) if event.event == SUBMITTING]
     place = [event.number for event in intents if event.job_name == job.batch].index(job.trial.number)
@@ -134,7 +135,7 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
 def _living(cluster: Cluster, job_ids: Collection[str]) -> bool:
     try:
         return any(state.phase != "ended" for state in cluster.query(list(job_ids)).values())
-    except SchedulerSilent:
+    except SchedulerUnavailable:
         return True
 
 
@@ -144,16 +145,10 @@ def _cluster(launcher: str) -> Cluster:
     Raises:
         SweepError: it is not known, or its commands are not here.
     """
-    from hyperherd.launch.lsf.cluster import LsfCluster
-    from hyperherd.launch.slurm.cluster import SlurmCluster
-
-    clusters: dict[str, Callable[[], Cluster]] = {
-        "herd_slurm": lambda: SlurmCluster({}),
-        "herd_lsf": lambda: LsfCluster({}),
-    }
-    if launcher not in clusters:
+    scheduler = find_scheduler(launcher)
+    if scheduler is None:
         raise SweepError(f"the trials are in the hands of {launcher}, which this version does not know")
-    cluster = clusters[launcher]()
+    cluster = scheduler.cluster_class()({})
     cluster.check()
     return cluster
 

@@ -12,8 +12,8 @@ from hyperherd.errors import FormatError, SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
 from hyperherd.overrides import place_overrides
 from hyperherd.records.events import RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
-from hyperherd.records.fold import Standing
 from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.sweep.reconcile import standing_of
@@ -38,12 +38,12 @@ class Collector:
     """
 
     def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None) -> None:
-        self._sweep_dir = sweep_dir
+        self.sweep_dir = sweep_dir
         self._trials = {trial.number: trial for trial in trials}
         self._queue = queue
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
-        self.standings: dict[int, Standing] = {}
+        self.standings: dict[int, TrialStatus] = {}
         """How each trial ended, by number."""
         self.stopping = ""
         """Why trials that have not started are being cancelled."""
@@ -51,13 +51,13 @@ class Collector:
     def job(self, number: int) -> TrialJob:
         """Return the next execution of a trial, as it is to be handed over."""
         trial = self._trials[number]
-        overrides = (*trial.overrides, *place_overrides(self._sweep_dir, trial.dir))
+        overrides = (*trial.overrides, *place_overrides(self.sweep_dir, trial.dir))
         return TrialJob(number, self.next_attempt(number), overrides, trial.resources)
 
     def next_attempt(self, number: int) -> int:
         """Return which execution of a trial would be its next."""
         directory = self._trials[number].dir
-        return 0 if directory is None else next_attempt(self._sweep_dir / directory)
+        return 0 if directory is None else next_attempt(self.sweep_dir / directory)
 
     def handing_over(self, jobs: Sequence[TrialJob], name: str) -> None:
         """Note the intent to run these trials as the batch `name`, before the launcher may start them."""
@@ -84,7 +84,7 @@ class Collector:
         attempts = {number: self.next_attempt(number) for number in sorted(waiting.intersection(numbers))}
         self._events.write(Event("cancelled", *of, message=reason) for of in attempts.items())
         for number, attempt in attempts.items():
-            self.standings[number] = Standing(TrialState.CANCELLED, attempt, reason=reason)
+            self.standings[number] = TrialStatus(TrialState.CANCELLED, attempt, reason=reason)
         return list(attempts)
 
     @property
@@ -110,7 +110,7 @@ class Collector:
             event = replace(_event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason)
             self._events.write([event])
             state, cause = event.verdict or (TrialState.LOST, None)
-            standing = Standing(state, event.attempt, cause, reason)
+            standing = TrialStatus(state, event.attempt, cause, reason)
         self._open.pop(job.number, None)
         self.standings[job.number] = standing
         return end.returned or _made_up(end, standing)
@@ -125,7 +125,7 @@ class Collector:
         """Return the exception that ended a trial, if it left one."""
         directory = self._trials[number].dir
         try:
-            return None if directory is None else TrialRecord.read(self._sweep_dir / directory).error
+            return None if directory is None else TrialRecord.read(self.sweep_dir / directory).error
         except (OSError, FormatError):
             return None
 
@@ -148,8 +148,8 @@ class Collector:
         if trial.dir is None and returned is not None and returned.hydra_cfg is not None:
             self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
 
-    def _standing(self, handle: JobHandle) -> Standing:
-        return standing_of(self._sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
+    def _standing(self, handle: JobHandle) -> TrialStatus:
+        return standing_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
 
     def _note(
         self, event: str, handles: Sequence[JobHandle], *, name: str | None = None, message: str | None = None
@@ -169,7 +169,7 @@ def _raised(returned: JobReturn | None) -> str:
     return in_words(error) if isinstance(error, BaseException) else ""
 
 
-def _made_up(end: JobEnd, standing: Standing) -> JobReturn:
+def _made_up(end: JobEnd, standing: TrialStatus) -> JobReturn:
     """Return the JobReturn of a trial that left none: completed without its value, or failed with what is known."""
     made_up = JobReturn(overrides=list(end.handle.job.overrides))
     if standing.state.done:

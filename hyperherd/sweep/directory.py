@@ -3,22 +3,14 @@
 from __future__ import annotations
 
 import itertools
-import os
-import secrets
-import socket
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from hyperherd.errors import FormatError, SweepError
+from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
-from hyperherd.records.files import read_json, replace_json
-from hyperherd.records.fold import process_started, same_process
-
-_TRIES = 5
+from hyperherd.records.lock import SweepLock
 
 
 @dataclass(frozen=True)
@@ -51,24 +43,18 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
         )
     try:
         directory = _make(wanted, timestamped=timestamped)
-        lock = SweepPaths(directory.path).lock
-        held = _lock(lock)
+        lock = SweepLock(directory.path)
+        lock.take()
     except OSError as error:
         raise SweepError(f"hydra.sweep.dir: {wanted} cannot be used: {error}. Choose another directory.") from None
     try:
         yield directory
     finally:
-        _release(lock, held)
+        lock.release()
         if directory.fresh and not SweepPaths(directory.path).sweep.exists():
             with suppress(OSError):  # not empty: somebody has put something there meanwhile
-                lock.parent.rmdir()
+                SweepPaths(directory.path).records.rmdir()
                 directory.path.rmdir()
-
-
-def is_held(sweep_dir: Path) -> bool:
-    """Return whether a sweep is running in `sweep_dir`, as far as can be seen from this host."""
-    holder = _read(SweepPaths(sweep_dir).lock)
-    return holder is not None and _is_alive(holder)
 
 
 def _make(wanted: Path, *, timestamped: bool) -> SweepDirectory:
@@ -84,74 +70,3 @@ def _make(wanted: Path, *, timestamped: bool) -> SweepDirectory:
             if not timestamped:
                 return SweepDirectory(path, fresh=False)
     raise AssertionError("unreachable")
-
-
-def _lock(lock: Path) -> dict[str, Any]:
-    """Take the lock and return what it says; one whose holder is gone is moved away first."""
-    holder = {
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "pid_started": process_started(os.getpid()),
-        "time": time.time(),
-        "nonce": secrets.token_hex(8),
-    }
-    for _ in range(_TRIES):
-        if _take(lock, holder):
-            return holder
-        found = _read(lock)
-        if found is not None and _is_alive(found):
-            break
-        if found is not None:
-            _move_away(lock, found)
-    raise SweepError(
-        f"another sweep is running in {lock.parent.parent}. Wait for it, or choose another hydra.sweep.dir. "
-        f"If its host is gone for good, delete {lock}."
-    )
-
-
-def _take(lock: Path, holder: dict[str, Any]) -> bool:
-    """Put a finished file in the lock's place unless there is one: nobody ever reads half of it."""
-    mine = lock.with_name(f".{lock.name}.{holder['nonce']}")
-    replace_json(mine, holder)
-    try:
-        os.link(mine, lock)
-    except FileExistsError:
-        return False
-    finally:
-        mine.unlink()
-    return True
-
-
-def _move_away(lock: Path, stale: dict[str, Any]) -> None:
-    """Take a stale lock out of the way; if another sweep did so first and holds its own by now, put that back."""
-    aside = lock.with_name(f".{lock.name}.{secrets.token_hex(8)}")
-    try:
-        lock.rename(aside)
-    except FileNotFoundError:
-        return
-    if _read(aside) != stale:
-        with suppress(FileExistsError):
-            os.link(aside, lock)
-    aside.unlink()
-
-
-def _release(lock: Path, held: dict[str, Any]) -> None:
-    if _read(lock) == held:
-        lock.unlink(missing_ok=True)
-
-
-def _read(lock: Path) -> dict[str, Any] | None:
-    try:
-        return read_json(lock)
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except FormatError:  # written by hand, or by a disk that was full
-        return {}
-
-
-def _is_alive(holder: dict[str, Any]) -> bool:
-    if not holder:
-        return False
-    if holder.get("host") != socket.gethostname():
-        return True
-    return same_process(int(holder.get("pid") or 0), holder.get("pid_started"))

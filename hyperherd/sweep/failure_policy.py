@@ -10,8 +10,8 @@ from typing import Any
 
 from hyperherd.errors import SweepError, nearest
 from hyperherd.launch.base import TrialJob, TrialLauncher
-from hyperherd.records.fold import Standing
 from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.status import TrialStatus
 from hyperherd.records.trial import TrialError
 
 CAUSES = (*(cause.value for cause in FailureCause), TrialState.LOST.value)
@@ -143,7 +143,7 @@ def check_policy(policy: Policy, launcher: TrialLauncher) -> None:
             )
 
 
-class Judge:
+class FailureTracker:
     """Counts the failures of one launch, and says what follows from them.
 
     Args:
@@ -160,7 +160,7 @@ class Judge:
         self._failed: set[int] = set()
         self._errors: Counter[str] = Counter()
 
-    def again(self, job: TrialJob, standing: Standing, attempt: int) -> TrialJob | None:
+    def again(self, job: TrialJob, standing: TrialStatus, attempt: int) -> TrialJob | None:
         """Return the job that runs a failed trial again as `attempt`, or None if it has failed for good."""
         cause = _cause(standing)
         rule = self.policy.retry.get(cause or "")
@@ -198,7 +198,7 @@ class Judge:
         return {**resources, resource: resources.get(resource, self._resources[resource]) * factor}
 
 
-def _cause(standing: Standing) -> str | None:
+def _cause(standing: TrialStatus) -> str | None:
     if standing.state is TrialState.LOST:
         return str(standing.state)
     return str(standing.cause) if standing.state is TrialState.FAILED and standing.cause else None

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
     from hyperherd.records.sweep import PlannedTrial
     from hyperherd.sweep.plan import Plan
-    from hyperherd.sweep.reconcile import Agenda
+    from hyperherd.sweep.reconcile import RunPlan
 
 log = logging.getLogger("hyperherd")
 
 _SHOWN_AT_EACH_END = 20
 
 
-def tell_start(sweep_dir: Path, plan: Plan, agenda: Agenda, adopted: Sequence[JobHandle]) -> None:
+def report_start(sweep_dir: Path, plan: Plan, agenda: RunPlan, adopted: Sequence[JobHandle]) -> None:
     """Say what is going to be run, and what the plan did on the way there."""
     for note in plan.notes:
         log.warning(note)
@@ -39,7 +39,7 @@ def tell_start(sweep_dir: Path, plan: Plan, agenda: Agenda, adopted: Sequence[Jo
     log.info("sweep %s: %d trials, %d to run%s%s", sweep_dir, len(agenda.trials), len(agenda.to_run), awaited, before)
 
 
-def tell_preview(preview: object) -> None:
+def report_preview(preview: object) -> None:
     """Say what would be run."""
     log.info("dry run, nothing is run or written\n%s", preview)
 
@@ -73,7 +73,7 @@ def trial_lines(trials: Sequence[PlannedTrial], sweep_dir: Path) -> Iterator[str
         yield f"  {trial.number:>4}  {shlex.join(trial.overrides)}  ->  {where}{asked}"
 
 
-def tell_end(sweep_dir: Path) -> None:
+def report_end(sweep_dir: Path) -> None:
     """Say what finished, what failed and why, and the best trial with the command that reproduces it."""
     try:
         trials = load(sweep_dir)
@@ -90,7 +90,7 @@ def tell_end(sweep_dir: Path) -> None:
     )
 
 
-def tell_detached(sweep_dir: Path, launcher: str) -> None:
+def report_detached(sweep_dir: Path, launcher: str) -> None:
     """Say how to look at, go on with and cancel trials that are left in a queue."""
     where = shlex.quote(from_here(str(sweep_dir)))
     log.info(

@@ -20,7 +20,7 @@ from hyperherd.sweep.settings import SweepSettings
 
 
 @dataclass(frozen=True)
-class Draft:
+class UnnumberedTrial:
     """A trial that has no number yet."""
 
     key: str
@@ -44,7 +44,7 @@ class Plan:
 
     written: dict[str, Any]
     fixed: tuple[str, ...]
-    drafts: tuple[Draft, ...]
+    drafts: tuple[UnnumberedTrial, ...]
     report: Report
     notes: tuple[str, ...]
 
@@ -93,14 +93,14 @@ class _Emitter:
         self._groups: dict[str, bool] = {}
         self._texts: dict[tuple[str, str], str] = {}
 
-    def draft(self, assignment: Assignment) -> Draft:
+    def draft(self, assignment: Assignment) -> UnnumberedTrial:
         """Return the trial that an assignment is."""
         values = assignment.values
         name = trial_name(values, self._parameters)
         overrides = tuple(self._overrides(assignment))
         if self._name_key:
             overrides = (override(self._name_key, name), *overrides)
-        return Draft(trial_key(values), name, overrides, values, assignment.resources)
+        return UnnumberedTrial(trial_key(values), name, overrides, values, assignment.resources)
 
     def _overrides(self, assignment: Assignment) -> Iterator[str]:
         values, added = assignment.values, assignment.added

@@ -13,12 +13,12 @@ from typing import Any
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
-from hyperherd.records.fold import Observer, Standing, fold
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, TrialStatus, derive_status
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.api import load
-from hyperherd.sweep.plan import Draft
+from hyperherd.sweep.plan import UnnumberedTrial
 
 log = logging.getLogger("hyperherd")
 
@@ -27,7 +27,7 @@ GIVEN_UP = 900.0
 
 
 @dataclass(frozen=True)
-class Agenda:
+class RunPlan:
     """All trials of a sweep in the order of their numbers, and which of them are to run now.
 
     Attributes:
@@ -40,7 +40,7 @@ class Agenda:
     trials: tuple[PlannedTrial, ...]
     to_run: tuple[PlannedTrial, ...]
     queued: tuple[QueuedTrial, ...] = ()
-    standings: Mapping[int, Standing] = field(default_factory=dict)
+    standings: Mapping[int, TrialStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class QueuedTrial:
     job_id: str | None
 
 
-def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
+def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
     """Number `drafts`: a trial the directory knows keeps its number, others get the next ones in their order."""
     known = _with_directories(sweep_dir, read_planned(sweep_dir))
     numbered = {trial.key: trial for trial in known}
@@ -86,11 +86,11 @@ def reconcile(sweep_dir: Path, drafts: Sequence[Draft]) -> Agenda:
         (replace(trial, orphan=trial.key not in planned) for trial in numbered.values()), key=lambda trial: trial.number
     )
     if not known:
-        return Agenda(tuple(trials), tuple(trials))
+        return RunPlan(tuple(trials), tuple(trials))
     return _agenda(sweep_dir, trials)
 
 
-def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> Agenda:
+def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     events = events_by_trial(sweep_dir)
     standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in trials}
     to_run, queued = [], []
@@ -100,7 +100,7 @@ def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> Agenda:
             queued.append(job)
         elif not trial.orphan and _is_to_run(standing):
             to_run.append(trial)
-    return Agenda(tuple(trials), tuple(to_run), tuple(queued), standings)
+    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), standings)
 
 
 def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
@@ -121,7 +121,7 @@ def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | No
     return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
 
 
-def _is_to_run(standing: Standing) -> bool:
+def _is_to_run(standing: TrialStatus) -> bool:
     """Return whether a trial is to be run: it is not done, and not still at it either."""
     if standing.state is TrialState.STALLED:
         return standing.silent > GIVEN_UP
@@ -141,7 +141,7 @@ def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[Plann
     ]
 
 
-def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> Standing:
+def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> TrialStatus:
     """Return where `trial` stands, from its directory and its events."""
     record = None
     if trial.dir is not None:
@@ -150,8 +150,8 @@ def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -
         except FileNotFoundError:
             pass
         except (FormatError, OSError) as error:
-            return Standing(TrialState.UNREADABLE, reason=str(error))
-    return fold(record, events, Observer())
+            return TrialStatus(TrialState.UNREADABLE, reason=str(error))
+    return derive_status(record, events, Observer())
 
 
 def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = False) -> SweepRecord | None:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.records.events import SUBMITTING, read_events
-from hyperherd.sweep.reconcile import Agenda, QueuedTrial, standing_of
+from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, standing_of
 
 log = logging.getLogger("hyperherd")
 
 
-def recover(agenda: Agenda, launcher: TrialLauncher, sweep_dir: Path) -> tuple[Agenda, list[JobHandle]]:
+def recover(agenda: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[RunPlan, list[JobHandle]]:
     """Ask `launcher` for the queued trials of `agenda`.
 
     Returns:

@@ -12,7 +12,7 @@ from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.space.expansion import Report
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.plan import Draft, Plan, make_plan
+from hyperherd.sweep.plan import Plan, UnnumberedTrial, make_plan
 from hyperherd.sweep.settings import SweepSettings
 
 LATEST = "latest"
@@ -77,7 +77,9 @@ def recorded_plan(sweep_dir: Path, record: SweepRecord) -> Plan:
     return Plan(
         written=record.space,
         fixed=tuple(record.base["overrides"]),
-        drafts=tuple(Draft(trial.key, trial.name, trial.overrides, trial.params, trial.resources) for trial in planned),
+        drafts=tuple(
+            UnnumberedTrial(trial.key, trial.name, trial.overrides, trial.params, trial.resources) for trial in planned
+        ),
         report=Report(size=len(planned), effects=[], left_out=0),
         notes=(),
     )

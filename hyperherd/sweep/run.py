@@ -28,12 +28,12 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
-from hyperherd.sweep.failure_policy import Judge, check_policy
+from hyperherd.sweep.failure_policy import FailureTracker, check_policy
 from hyperherd.sweep.live_table import watched
-from hyperherd.sweep.messages import tell_detached, tell_end, tell_preview, tell_start
+from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
 from hyperherd.sweep.plan import Plan
 from hyperherd.sweep.preview import preview
-from hyperherd.sweep.reconcile import Agenda, check_base, reconcile
+from hyperherd.sweep.reconcile import RunPlan, check_base, reconcile
 from hyperherd.sweep.recover import recover
 from hyperherd.sweep.resources import check_resources
 from hyperherd.sweep.resume import find_plan
@@ -68,7 +68,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         with noted_signals():
             settings = read_settings(app.config.hydra.sweeper)
             if settings.dry_run:
-                tell_preview(preview(app, arguments, settings))
+                report_preview(preview(app, arguments, settings))
                 return []
             return _sweep(app, arguments, settings)
     except HyperherdError as error:
@@ -87,102 +87,136 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
     resumed, plan = find_plan(app, arguments, settings)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
-        sweep_dir = directory.path
-        base = app.base(plan.fixed)
-        before = check_base(sweep_dir, base, allow_drift=settings.allow_drift)
-        directories: dict[int, str | None] = {}
-        launcher = _launcher(app, settings, sweep_dir, directories)
-        agenda = reconcile(sweep_dir, plan.drafts)
-        check_resources(agenda.to_run, launcher)
-        check_policy(settings.policy, launcher)
-        agenda, adopted = recover(agenda, launcher, sweep_dir)
-        agenda = select(agenda, settings.only, sweep_dir)
-        agenda = _placed(agenda, validate(app, agenda.to_run, sweep_dir, mode=settings.validate))
-        directories.update({trial.number: trial.dir for trial in agenda.to_run})
-        _record(app, plan, settings, before, base, sweep_dir, agenda)
-        tell_start(sweep_dir, plan, agenda, adopted)
-        return _run(app, settings, sweep_dir, agenda, launcher, adopted)
+        sweep = SweepRun(app, settings, plan, directory.path)
+        sweep.reconcile()
+        sweep.record()
+        return sweep.launch()
 
 
-def _run(
-    app: HydraApp,
-    settings: SweepSettings,
-    sweep_dir: Path,
-    agenda: Agenda,
-    launcher: TrialLauncher,
-    adopted: Sequence[JobHandle],
-) -> Batches:
-    """Hand the trials to the launcher, await them unless they are to be left alone, and tell how they ended."""
-    awaited = {handle.job.number for handle in adopted} | {trial.number for trial in agenda.to_run}
-    trials = [trial for trial in agenda.trials if trial.number in awaited]
-    collector = Collector(sweep_dir, trials, launcher.name if launcher.has_queue else None)
-    collector.awaiting(adopted)
-    judge = Judge(settings.policy, launcher, len(trials))
-    metric = settings.objective["metric"] if settings.objective else None
-    with watched(launcher, sweep_dir, trials, metric) as look:
-        running = Running(launcher, collector, sweep_dir, judge, app.job_label, look)
-        numbers = [trial.number for trial in agenda.to_run]
-        if not launcher.waits:
-            running.submit(numbers)
-            tell_detached(sweep_dir, launcher.name)
-            return []
-        try:
-            returned = running.run(numbers) if trials else {}
-        except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the books are closed all the same
-            app.restore_logging()
-            is_queued = launcher.has_queue and bool(collector.open)
-            collector.close(collector.stopping or "the sweep was interrupted")
-            tell_end(sweep_dir)
-            if is_queued:
-                tell_detached(sweep_dir, launcher.name)
-            raise
-    tell_end(sweep_dir)
-    if not all(standing.state.done for standing in collector.standings.values()):
-        app.end_multirun()
-        raise SystemExit(1)
-    size = settings.max_batch_size or max(len(returned), 1)
-    values = [returned[number] for number in sorted(returned)]
-    return [values[start : start + size] for start in range(0, len(values), size)]
+class SweepRun:
+    """A sweep in progress, in a directory that it holds.
+
+    Args:
+        app: the Hydra app that sweeps.
+        settings: `hydra.sweeper`.
+        plan: what is to be tried.
+        sweep_dir: absolute.
+
+    Raises:
+        SweepError: the directory holds another sweep, or the launcher cannot start jobs.
+    """
+
+    def __init__(self, app: HydraApp, settings: SweepSettings, plan: Plan, sweep_dir: Path) -> None:
+        self._app = app
+        self._settings = settings
+        self._plan = plan
+        self._dir = sweep_dir
+        self._base = app.base(plan.fixed)
+        self._before = check_base(sweep_dir, self._base, allow_drift=settings.allow_drift)
+        self._agenda = RunPlan((), ())
+        self._adopted: Sequence[JobHandle] = ()
+        self._directories: Mapping[int, str | None] = {}
+        self._launcher = self._make_launcher()
+
+    def reconcile(self) -> None:
+        """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
+        agenda = reconcile(self._dir, self._plan.drafts)
+        check_resources(agenda.to_run, self._launcher)
+        check_policy(self._settings.policy, self._launcher)
+        agenda, self._adopted = recover(agenda, self._launcher, self._dir)
+        agenda = select(agenda, self._settings.only, self._dir)
+        self._agenda = _placed(agenda, validate(self._app, agenda.to_run, self._dir, mode=self._settings.validate))
+        self._directories = {trial.number: trial.dir for trial in self._agenda.to_run}
+
+    def record(self) -> None:
+        """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
+        record = self._before or SweepRecord(
+            name=self._settings.name or self._dir.name,
+            created=time.time(),
+            script=self._app.script,
+            command=self._app.command,
+            job_name=str(self._app.config.hydra.job.name),
+            space=self._plan.written,
+            base=self._base,
+        )
+        replace(
+            record,
+            space=self._plan.written,
+            base=self._base,
+            objective=self._settings.objective,
+            seed_key=self._settings.seed_key,
+            note=self._settings.note,
+            invocations=[*record.invocations, _invocation(self._app)],
+        ).write(self._dir)
+        write_planned(self._dir, list(self._agenda.trials))
+        if not SweepPaths(self._dir).multirun.exists():
+            OmegaConf.save(self._app.config, SweepPaths(self._dir).multirun)
+
+    def launch(self) -> Batches:
+        """Hand the trials to the launcher, await them unless they are to be left alone, and tell how they ended."""
+        report_start(self._dir, self._plan, self._agenda, self._adopted)
+        numbers = [trial.number for trial in self._agenda.to_run]
+        awaited = {handle.job.number for handle in self._adopted}.union(numbers)
+        trials = [trial for trial in self._agenda.trials if trial.number in awaited]
+        collector = Collector(self._dir, trials, self._launcher.name if self._launcher.has_queue else None)
+        collector.awaiting(self._adopted)
+        judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
+        metric = self._settings.objective["metric"] if self._settings.objective else None
+        with watched(self._launcher, self._dir, trials, metric) as look:
+            running = Running(self._launcher, collector, judge, self._app.job_label, look)
+            if not self._launcher.waits:
+                running.submit(numbers)
+                report_detached(self._dir, self._launcher.name)
+                return []
+            try:
+                returned = running.run(numbers) if trials else {}
+            except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway
+                self._interrupted(collector)
+                raise
+        report_end(self._dir)
+        if not all(standing.state.done for standing in collector.standings.values()):
+            self._app.end_multirun()
+            raise SystemExit(1)
+        return self._batches(returned)
+
+    def _interrupted(self, collector: Collector) -> None:
+        """Record and tell how far the sweep came."""
+        self._app.restore_logging()
+        is_queued = self._launcher.has_queue and bool(collector.open)  # before the collector forgets them
+        collector.close(collector.stopping or "the sweep was interrupted")
+        report_end(self._dir)
+        if is_queued:
+            report_detached(self._dir, self._launcher.name)
+
+    def _batches(self, returned: Mapping[int, JobReturn]) -> Batches:
+        size = self._settings.max_batch_size or max(len(returned), 1)
+        values = [returned[number] for number in sorted(returned)]
+        return [values[start : start + size] for start in range(0, len(values), size)]
+
+    def _make_launcher(self) -> TrialLauncher:
+        """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
+        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir), self._dir)
+        if offered := getattr(plugin, "trial_launcher", None):
+            ours: TrialLauncher = offered()
+            return ours
+        return HydraLauncher(
+            plugin,
+            self._has_started,
+            max_block=self._settings.max_batch_size,
+            contiguous=self._app.uses_job_number,
+        )
+
+    def _has_started(self, job: TrialJob) -> bool:
+        """Return whether a job was ever begun, as far as can be seen."""
+        directory = self._directories.get(job.number)
+        return directory is None or next_attempt(self._dir / directory) > job.attempt
 
 
-def _placed(agenda: Agenda, placed: Sequence[PlannedTrial]) -> Agenda:
+def _placed(agenda: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
     """Return `agenda` with the directories that validation found."""
     found = {trial.number: trial for trial in placed}
     trials = tuple(found.get(trial.number, trial) for trial in agenda.trials)
     return replace(agenda, trials=trials, to_run=tuple(placed))
-
-
-def _record(
-    app: HydraApp,
-    plan: Plan,
-    settings: SweepSettings,
-    before: SweepRecord | None,
-    base: dict[str, Any],
-    sweep_dir: Path,
-    agenda: Agenda,
-) -> None:
-    """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
-    record = before or SweepRecord(
-        name=settings.name or sweep_dir.name,
-        created=time.time(),
-        script=app.script,
-        command=app.command,
-        job_name=str(app.config.hydra.job.name),
-        space=plan.written,
-        base=base,
-    )
-    replace(
-        record,
-        space=plan.written,
-        base=base,
-        objective=settings.objective,
-        seed_key=settings.seed_key,
-        note=settings.note,
-        invocations=[*record.invocations, _invocation(app)],
-    ).write(sweep_dir)
-    write_planned(sweep_dir, list(agenda.trials))
-    if not SweepPaths(sweep_dir).multirun.exists():
-        OmegaConf.save(app.config, SweepPaths(sweep_dir).multirun)
 
 
 def _invocation(app: HydraApp) -> dict[str, Any]:
@@ -196,26 +230,3 @@ def _invocation(app: HydraApp) -> dict[str, Any]:
         "hyperherd": hyperherd.__version__,
         "git": git_version(str(Path(app.script).parent)),
     }
-
-
-def _launcher(
-    app: HydraApp, settings: SweepSettings, sweep_dir: Path, directories: Mapping[int, str | None]
-) -> TrialLauncher:
-    """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one.
-
-    Args:
-        app: the Hydra app that sweeps.
-        settings: `hydra.sweeper`.
-        sweep_dir: absolute.
-        directories: of the trials, by number; may be filled later.
-    """
-    plugin = app.launcher(TrialTask(app.task_function, sweep_dir), sweep_dir)
-    if offered := getattr(plugin, "trial_launcher", None):
-        ours: TrialLauncher = offered()
-        return ours
-
-    def has_started(job: TrialJob) -> bool:
-        directory = directories.get(job.number)
-        return directory is None or next_attempt(sweep_dir / directory) > job.attempt
-
-    return HydraLauncher(plugin, has_started, max_block=settings.max_batch_size, contiguous=app.uses_job_number)

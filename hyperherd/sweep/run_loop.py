@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import secrets
 from collections.abc import Callable, Iterator, Sequence, Set
-from pathlib import Path
 
 from hydra.core.utils import JobReturn
 
@@ -15,7 +14,7 @@ from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
-from hyperherd.sweep.failure_policy import Judge
+from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.trial.ending import in_words
 
 log = logging.getLogger("hyperherd")
@@ -27,7 +26,6 @@ class Running:
     Args:
         launcher: who runs them.
         collector: who keeps the books.
-        sweep_dir: where requests to this sweep arrive.
         judge: who decides what follows from failures.
         label: what the names of their jobs begin with.
         look: called at every end, and about once a second where the launcher allows it.
@@ -37,14 +35,12 @@ class Running:
         self,
         launcher: TrialLauncher,
         collector: Collector,
-        sweep_dir: Path,
-        judge: Judge,
+        judge: FailureTracker,
         label: str,
         look: Callable[[], None],
     ) -> None:
         self._launcher = launcher
         self._collector = collector
-        self._sweep_dir = sweep_dir
         self._judge = judge
         self._label = label
         self._show = look
@@ -144,7 +140,7 @@ class Running:
     def _look(self) -> None:
         """Show how things are, and do what the sweep has been asked to do meanwhile."""
         self._show()
-        if numbers := set(take_requests(self._sweep_dir)):
+        if numbers := set(take_requests(self._collector.sweep_dir)):
             self._dropped |= numbers
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")

@@ -12,13 +12,13 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.api import Trials
 from hyperherd.results.trials.trial import Sweep, Trial
-from hyperherd.sweep.reconcile import Agenda
+from hyperherd.sweep.reconcile import RunPlan
 
 _NUMBERS = re.compile(r"\d+(-\d+)?")
 _WORDS = tuple(word.value for word in (*TrialState, *FailureCause))
 
 
-def select(agenda: Agenda, only: Sequence[str], sweep_dir: Path) -> Agenda:
+def select(agenda: RunPlan, only: Sequence[str], sweep_dir: Path) -> RunPlan:
     """Return `agenda` with only those trials to run that every item of `only` means.
 
     Raises:
@@ -37,12 +37,12 @@ def select(agenda: Agenda, only: Sequence[str], sweep_dir: Path) -> Agenda:
     return replace(agenda, to_run=to_run)
 
 
-def _as_results(agenda: Agenda, sweep_dir: Path) -> Trials:
+def _as_results(agenda: RunPlan, sweep_dir: Path) -> Trials:
     sweep = Sweep(sweep_dir.name, sweep_dir)
     return Trials(_as_result(trial, agenda, sweep) for trial in agenda.trials)
 
 
-def _as_result(trial: PlannedTrial, agenda: Agenda, sweep: Sweep) -> Trial:
+def _as_result(trial: PlannedTrial, agenda: RunPlan, sweep: Sweep) -> Trial:
     standing = agenda.standings.get(trial.number)
     return Trial(
         number=trial.number,
@@ -82,7 +82,7 @@ def _named(word: str, candidates: Trials) -> set[int | None]:
     return {trial.number for trial in candidates if word in (trial.state.value, trial.cause and trial.cause.value)}
 
 
-def _why_not(agenda: Agenda, chosen: set[int | None]) -> str:
+def _why_not(agenda: RunPlan, chosen: set[int | None]) -> str:
     done = [number for number, standing in agenda.standings.items() if number in chosen and standing.state.done]
     at_it = [queued.trial.number for queued in agenda.queued if queued.trial.number in chosen]
     return "".join(

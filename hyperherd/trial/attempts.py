@@ -8,11 +8,12 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+from hyperherd import schedulers
 from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import create, read_json
-from hyperherd.records.fold import Observer, Standing, fold, process_started
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, TrialStatus, derive_status, process_started
 from hyperherd.records.trial import TrialRecord
 
 
@@ -47,7 +48,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
     following = next_attempt(trial_dir)
     standing = None
     if following and TrialPaths(trial_dir).trial.exists():
-        standing = fold(TrialRecord.read(trial_dir), (), Observer())
+        standing = derive_status(TrialRecord.read(trial_dir), (), Observer())
     is_requeued = _is_requeued(trial_dir, following - 1, standing)
     if meant is not None and meant < following and not is_requeued:
         raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} has been run by another job")
@@ -71,7 +72,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
     return attempt
 
 
-def _is_requeued(trial_dir: Path, last: int, standing: Standing | None) -> bool:
+def _is_requeued(trial_dir: Path, last: int, standing: TrialStatus | None) -> bool:
     """Return whether the last attempt was made by the scheduler's job that this process runs in, before its restart.
 
     Where restarts are not counted, as inside ``bsub -Is``, all sweeps of a session run in one job: an attempt that has
@@ -100,21 +101,10 @@ def attempt_of_job(trial_dir: Path) -> int | None:
 
 
 def scheduler_job() -> str | None:
-    """Return the id of the Slurm or LSF job this process runs in (``123_4`` for an array's task), or None."""
-    env = os.environ
-    if array := env.get("SLURM_ARRAY_JOB_ID"):
-        return f"{array}_{env.get('SLURM_ARRAY_TASK_ID', '0')}"
-    if job := env.get("SLURM_JOB_ID"):
-        return job
-    if job := env.get("LSB_JOBID"):
-        index = env.get("LSB_JOBINDEX", "0")
-        return job if index == "0" else f"{job}_{index}"
-    return None
+    """Return the id of the scheduler's job this process runs in (``123_4`` for an array's task), or None."""
+    return schedulers.job_id(os.environ)
 
 
 def scheduler_restart() -> int | None:
     """Return how often its scheduler has started this process's job again, or None if it does not say."""
-    if "SLURM_JOB_ID" in os.environ:
-        return int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-    told = os.environ.get("SUBMITIT_LSF_RESTARTS")  # by the script of our jobs
-    return None if told is None else int(told)
+    return schedulers.restarts(os.environ)

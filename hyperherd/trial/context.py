@@ -25,7 +25,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import claim_attempt
 from hyperherd.trial.ending import TrialFailed, ending_of
-from hyperherd.trial.leftovers import cleared_up
+from hyperherd.trial.isolation import restored_process_state
 from hyperherd.trial.logbook import Logbook
 from hyperherd.trial.output import copied_output
 from hyperherd.trial.signals import Terminated, noted_signals
@@ -63,7 +63,7 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
     owner = os.getpid()
     paths = TrialPaths(place.trial_dir)
     with (
-        cleared_up(),
+        restored_process_state(),
         noted_signals() as signals,
         copied_output(paths.log(attempt, "out"), paths.log(attempt, "err")),
     ):

@@ -15,9 +15,9 @@ from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import replace_json
-from hyperherd.records.fold import process_started
 from hyperherd.records.provenance import provenance
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import process_started
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial.attempts import scheduler_job

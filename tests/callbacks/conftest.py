@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hyperherd.metrics.store.reader import read_metrics
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial import log as trial_log
 
 Kept = dict[str, list[tuple[int, float]]]

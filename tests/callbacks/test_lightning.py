@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from hyperherd.metrics.store.reader import read_metrics
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial import log as trial_log
 from hyperherd_callbacks import lightning
 

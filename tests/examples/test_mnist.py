@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import hyperherd
-from hyperherd.metrics.store.reader import read_final, read_metrics
+from hyperherd.metrics.reader import read_final, read_metrics
 from hyperherd.records.trial import TrialRecord
 
 pytest.importorskip("pytorch_lightning")

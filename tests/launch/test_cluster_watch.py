@@ -13,9 +13,10 @@ import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, Submission
 from hyperherd.launch.cluster.watch import FORGOTTEN, Watch
 from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import SchedulerUnavailable
 
 RUNNING = JobState("running")
 FAILED = JobState("ended", FailureCause.EXIT, "exit code 3")
@@ -32,7 +33,7 @@ class Scheduler(Cluster):
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
         self.asked += 1
         if self.answer is None:
-            raise SchedulerSilent("nobody is there")
+            raise SchedulerUnavailable("nobody is there")
         return {job_id: state for job_id, state in self.answer.items() if job_id in job_ids}
 
     def cause_in(self, log: str) -> FailureCause | None:
@@ -65,7 +66,7 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = 0.0
-        self.scheduler = Scheduler()
+        self.scheduler = Scheduler({})
         self.watch = Watch(self.scheduler, 10.0, lambda: self.now)
         self.handle = JobHandle(TrialJob(3, 0, ("x=1",)), "7_0")
         self.watch.add(self.handle, folder)

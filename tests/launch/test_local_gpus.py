@@ -11,7 +11,7 @@ import pytest
 from conftest import App, Sweep, wait_for
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.local.gpus import Gate, GpuUse, find_use, installed, look
+from hyperherd.launch.local.gpus import GpuThresholds, GpuUse, find_use, installed, look
 from hyperherd.launch.local.slots import Limits, Slot, Slots, plan_capacity
 
 LOCAL = "hydra/launcher=herd_local"
@@ -66,19 +66,19 @@ def test_what_nvidia_smi_says(driver: Driver) -> None:
 @pytest.mark.parametrize(
     ("gate", "gpus", "allowed"),
     [
-        (Gate(load=0.5), ["0"], True),
-        (Gate(load=0.5), ["1"], False),
-        (Gate(load=0.5), ["0", "1"], False),
-        (Gate(load=0.3), ["0"], True),
-        (Gate(memory=0.1), ["0"], False),
-        (Gate(memory=0.1), ["1"], True),
-        (Gate(load=0.5, memory=0.1), ["0"], False),
-        (Gate(load=1.0, memory=1.0), ["0", "1"], True),
-        (Gate(load=1.0), ["5"], False),
-        (Gate(), [], True),
+        (GpuThresholds(load=0.5), ["0"], True),
+        (GpuThresholds(load=0.5), ["1"], False),
+        (GpuThresholds(load=0.5), ["0", "1"], False),
+        (GpuThresholds(load=0.3), ["0"], True),
+        (GpuThresholds(memory=0.1), ["0"], False),
+        (GpuThresholds(memory=0.1), ["1"], True),
+        (GpuThresholds(load=0.5, memory=0.1), ["0"], False),
+        (GpuThresholds(load=1.0, memory=1.0), ["0", "1"], True),
+        (GpuThresholds(load=1.0), ["5"], False),
+        (GpuThresholds(), [], True),
     ],
 )
-def test_which_gpus_may_get_a_trial(gate: Gate, gpus: list[str], allowed: bool) -> None:
+def test_which_gpus_may_get_a_trial(gate: GpuThresholds, gpus: list[str], allowed: bool) -> None:
     use = {"0": GpuUse(0.3, 0.5), "1": GpuUse(0.9, 0.0)}
     assert gate.allows(gpus, use) == allowed
 

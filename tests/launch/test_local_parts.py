@@ -11,7 +11,7 @@ import pytest
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobHandle, TrialJob
 from hyperherd.launch.local.ending import job_end
-from hyperherd.launch.local.messages import Asked, Ended, Returned, Said, append, read_report
+from hyperherd.launch.local.messages import Ended, LogLine, Returned, StopReason, append, read_report
 from hyperherd.launch.local.slots import Limits, Slots, plan_capacity, usable_gpus
 
 HANDLE = JobHandle(TrialJob(3, 0, ()))
@@ -80,7 +80,7 @@ def test_the_next_trial_gets_the_gpu_that_is_used_least() -> None:
 
 def test_a_report_that_was_cut_short_is_read_as_far_as_it_goes() -> None:
     stream = io.BytesIO()
-    append(stream, Said("hyperherd", 20, "hello"))
+    append(stream, LogLine("hyperherd", 20, "hello"))
     whole = len(stream.getvalue())
     append(stream, Returned(b"x" * 100))
     assert read_report(stream.getvalue()).returned == b"x" * 100
@@ -102,8 +102,8 @@ def test_a_report_that_still_holds_the_trials_job_says_nothing() -> None:
         (Ended(3, signal.SIGSEGV, out_of_memory=True), "signal"),
         (Ended(3, signal.SIGRTMIN + 1), "signal"),
         (Ended(3, 5 << 8), "exit"),
-        (Ended(3, signal.SIGKILL, Asked.TIMEOUT), "timeout"),
-        (Ended(3, signal.SIGKILL, Asked.CANCEL), "cancelled"),
+        (Ended(3, signal.SIGKILL, StopReason.TIMEOUT), "timeout"),
+        (Ended(3, signal.SIGKILL, StopReason.CANCEL), "cancelled"),
         (Ended(3), "cancelled"),
         (Ended(3, lost="gone"), "lost"),
     ],

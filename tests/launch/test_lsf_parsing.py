@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from hyperherd.launch.lsf.commands import Said, clean_environment
+from hyperherd.launch.lsf.commands import CommandResult, clean_environment
 from hyperherd.launch.lsf.ids import from_lsf, to_lsf
 from hyperherd.launch.lsf.parsing import (
     FIELDS,
@@ -226,8 +226,8 @@ def test_an_exit_that_lsf_takes_back() -> None:
     ],
 )
 def test_trouble_of_daemons(text: str) -> None:
-    assert Said("", text, 255).is_trouble
-    assert not Said("", "nosuch: No such queue. Job not submitted.", 255).is_trouble
+    assert CommandResult("", text, 255).is_trouble
+    assert not CommandResult("", "nosuch: No such queue. Job not submitted.", 255).is_trouble
 
 
 def test_what_belongs_to_another_job_stays_there() -> None:

@@ -2,7 +2,7 @@
 
 DYING = """
 import os, sys
-from hyperherd.metrics.rows.file_ops import FileOps
+from hyperherd.records.atomic import FileOps
 
 class Dying(FileOps):
     # The process is gone before its n-th operation, as after kill -9.

@@ -3,7 +3,7 @@
 import pytest
 
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary
+from hyperherd.metrics.reader import read_final, read_metrics, read_summary
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 

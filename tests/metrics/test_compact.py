@@ -13,13 +13,12 @@ from hyperherd.cli.main import main
 from hyperherd.errors import SweepError
 from hyperherd.metrics.consolidate.compact import compact
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.rows.file_ops import FileOps
-from hyperherd.metrics.store.reader import has_metrics, read_final, read_metrics, read_summary
+from hyperherd.metrics.reader import has_metrics, read_final, read_metrics, read_summary
 from hyperherd.metrics.store.sweep_file import compacted_path
-from hyperherd.metrics.store.wide import read_many
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.atomic import FileOps
 
 OBJECTIVE = {"metric": "m", "direction": "maximize"}
 
@@ -54,7 +53,7 @@ def trials(sweep):
 
 
 def everything(sweep):
-    rows = read_many(trials(sweep), raw=True).to_pylist()
+    rows = [read_metrics(path, raw=True).to_pylist() for path in trials(sweep).values()]
     return rows, [(read_final(path), read_summary(path, OBJECTIVE)) for path in trials(sweep).values()]
 
 

@@ -11,8 +11,8 @@ import pytest
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.metrics.store.parquet import SCHEMA
-from hyperherd.metrics.store.reader import read_metrics
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 

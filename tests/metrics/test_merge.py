@@ -11,11 +11,11 @@ from metrics.dying import DYING
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.rows.file_ops import FileOps
+from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows.sources import this_host
-from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
+from hyperherd.records.atomic import FileOps
 
 OBJECTIVE = {"metric": "m", "direction": "maximize"}
 

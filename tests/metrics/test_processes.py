@@ -7,7 +7,7 @@ import time
 from collections import Counter
 
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.store.reader import read_metrics, skipped
+from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import TrialPaths
 

@@ -8,9 +8,9 @@ import pytest
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.store.parquet import ROWS_PER_GROUP, SCHEMA, Footer, write
-from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 

@@ -16,8 +16,8 @@ from metrics.dying import DYING
 from hyperherd.metrics.consolidate import roll
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
+from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows.sources import LEVELS, SourceName, list_sources, rolling_here, this_host
-from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter, Roll
 from hyperherd.paths import TrialPaths

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
+from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows.sources import LEVELS, list_sources
 from hyperherd.metrics.rows.values import EXACT, logged
-from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths

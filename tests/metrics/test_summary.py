@@ -5,8 +5,8 @@ import time
 import pytest
 
 from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.reader import read_summary
 from hyperherd.metrics.rows.stats import CURVE, thin
-from hyperherd.metrics.store.reader import read_summary
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths

@@ -1,4 +1,4 @@
-"""What readers can ask for: since a time, many trials, wide, other programs' files, arrays."""
+"""What readers can ask for: since a time, other programs' files, arrays."""
 
 import json
 import subprocess
@@ -12,10 +12,9 @@ from hyperherd.errors import NoTrialError
 from hyperherd.metrics.arrays import list_arrays, read_array, save_array
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
+from hyperherd.metrics.reader import has_metrics, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows import journal
 from hyperherd.metrics.rows.sources import SourceName
-from hyperherd.metrics.store.reader import has_metrics, read_metrics, read_summary, skipped
-from hyperherd.metrics.store.wide import read_many, wide
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -69,28 +68,6 @@ def test_which_rows_stand_is_known_from_older_ones_too(tmp_path):
     table = read_metrics(tmp_path, ["m"], since=80)
     assert table["attempt"].to_pylist() == [0] * 10 + [1] * 20
     assert read_metrics(tmp_path, ["m"], since=80)["step"].to_pylist() == list(range(80, 110))
-
-
-def test_many_trials_long_and_wide(tmp_path):
-    log(tmp_path / "a", acc={1: 0.5, 2: 0.75}, step={2: 7.0})
-    log(tmp_path / "b", acc={1: 0.25}, loss={3: 1.0})
-    trials = {0: tmp_path / "a", 4: tmp_path / "b", 5: tmp_path / "none"}
-    table = read_many(trials)
-    assert table.column_names == ["number", "step", "metric", "value", "time", "attempt", "json"]
-    assert table["number"].to_pylist() == [0, 0, 0, 4, 4]
-    assert wide(table).to_pylist() == [
-        {"number": 0, "step": 1, "acc": 0.5, "loss": None, "step_": None},
-        {"number": 0, "step": 2, "acc": 0.75, "loss": None, "step_": 7.0},
-        {"number": 4, "step": 1, "acc": 0.25, "loss": None, "step_": None},
-        {"number": 4, "step": 3, "acc": None, "loss": 1.0, "step_": None},
-    ]
-    assert wide(read_metrics(tmp_path / "b")).to_pylist() == [
-        {"step": 1, "acc": 0.25, "loss": None},
-        {"step": 3, "acc": None, "loss": 1.0},
-    ]
-    assert read_many(trials, ["loss"]).num_rows == 1
-    assert wide(read_many({5: tmp_path / "none"})).num_rows == 0
-    assert wide(read_metrics(tmp_path / "none")).column_names == ["step"]
 
 
 def test_files_of_other_programs_in_all_their_places(tmp_path):

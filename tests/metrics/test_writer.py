@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
-from hyperherd.metrics.store.reader import read_metrics, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -243,7 +243,7 @@ def test_merging_and_reading_do_not_import_pandas(tmp_path):
         import sys
         from pathlib import Path
         from hyperherd.metrics.consolidate.merge import merge
-        from hyperherd.metrics.store.reader import read_final, read_metrics, read_summary
+        from hyperherd.metrics.reader import read_final, read_metrics, read_summary
         from hyperherd.metrics.summary.running import RunningSummary
         from hyperherd.metrics.writer import MetricWriter
         trial = Path(sys.argv[1])

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.reader import read_summary
 from hyperherd.metrics.rows.sources import this_host
-from hyperherd.metrics.store.reader import read_summary
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned

@@ -9,7 +9,7 @@ from conftest import App
 from ranks import LIGHTNING, TORCH, TORCHRUN, assert_ranks_started_once
 from real_slurm import Slurm, until
 
-from hyperherd.metrics.store.reader import read_metrics
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.records.sweep import read_planned
 
 ARGUMENTS = ["hydra/launcher=herd_slurm", "hydra.launcher.poll_s=2", "hydra.launcher.signal_delay_s=1"]

@@ -13,8 +13,8 @@ from conftest import App
 import hyperherd
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import read_events
-from hyperherd.records.fold import process_started
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import process_started
 
 LOCAL = ["-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "hydra/launcher=herd_local"]
 

@@ -12,10 +12,10 @@ from hyperherd.launch.base import TrialJob
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.paths import TrialPaths
 from hyperherd.records.events import read_events
-from hyperherd.records.fold import Standing
 from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.status import TrialStatus
 from hyperherd.records.trial import TrialError
-from hyperherd.sweep.failure_policy import Judge, Policy, Retry, check_policy, read_policy, signature
+from hyperherd.sweep.failure_policy import FailureTracker, Policy, Retry, check_policy, read_policy, signature
 
 LOCAL = "hydra/launcher=herd_local"
 
@@ -179,8 +179,8 @@ class _Roomy(HydraLauncher):
 
 
 def test_memory_grows_from_retry_to_retry() -> None:
-    judge = Judge(Policy({"oom": Retry(2, 1.5)}), _Roomy(), 1)
-    standing = Standing(TrialState.FAILED, 0, FailureCause.OOM)
+    judge = FailureTracker(Policy({"oom": Retry(2, 1.5)}), _Roomy(), 1)
+    standing = TrialStatus(TrialState.FAILED, 0, FailureCause.OOM)
     first = judge.again(TrialJob(0, 0, ()), standing, 1)
     assert first is not None
     assert (first.attempt, first.resources) == (1, {"mem_gb": 6.0})
@@ -191,7 +191,7 @@ def test_memory_grows_from_retry_to_retry() -> None:
 
 
 def test_the_canary_is_judged_by_its_own_trials() -> None:
-    judge = Judge(Policy(canary=1), _Roomy(), 3)
+    judge = FailureTracker(Policy(canary=1), _Roomy(), 3)
     judge.failed(7, None)  # of an earlier sweep, awaited at the same time
     assert judge.canary_verdict([3]) == ""
     judge.failed(3, None)
@@ -199,9 +199,9 @@ def test_the_canary_is_judged_by_its_own_trials() -> None:
 
 
 def test_a_trial_that_was_cancelled_is_not_retried() -> None:
-    judge = Judge(read_policy({"retry": 5}), _Roomy(), 1)
-    assert judge.again(TrialJob(0, 0, ()), Standing(TrialState.CANCELLED), 1) is None
-    assert judge.again(TrialJob(0, 0, ()), Standing(TrialState.LOST), 1) is not None
+    judge = FailureTracker(read_policy({"retry": 5}), _Roomy(), 1)
+    assert judge.again(TrialJob(0, 0, ()), TrialStatus(TrialState.CANCELLED), 1) is None
+    assert judge.again(TrialJob(0, 0, ()), TrialStatus(TrialState.LOST), 1) is not None
 
 
 def test_the_same_error_is_the_same_type_at_the_same_line() -> None:

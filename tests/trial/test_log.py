@@ -10,7 +10,7 @@ from conftest import App
 
 import hyperherd
 from hyperherd.errors import NoTrialError
-from hyperherd.metrics.store.reader import read_final, read_metrics
+from hyperherd.metrics.reader import read_final, read_metrics
 from hyperherd.paths import TrialPaths
 
 LOGGING = """

@@ -50,14 +50,14 @@ class Submission:
     after: str | None = None
 
 
-class SchedulerSilent(Exception):
-    """The scheduler does not answer, so that nothing is known about any job; it is asked again later."""
-
-
 class Cluster(ABC):
     """One scheduler, as its commands on this machine show it.
 
     Job ids are submitit's: ``123``, or ``123_4`` for an array's task.
+
+    Args:
+        options: `hydra.launcher`, without what all clusters share; the presets in conf/hydra/launcher explain them.
+        folder: where scripts, pickles and logs of all jobs are, if there are any.
     """
 
     name: str
@@ -68,6 +68,10 @@ class Cluster(ABC):
 
     kept_variables: frozenset[str] = frozenset()
     """Environment variables that say where the scheduler is, and are handed on although :attr:`variables` has them."""
+
+    def __init__(self, options: Mapping[str, Any], folder: Path | None = None) -> None:
+        self._options = options
+        self._folder = folder
 
     @property
     @abstractmethod
@@ -100,7 +104,7 @@ class Cluster(ABC):
         """Return the state of these jobs, asked for in one call (or few); jobs it does not know are absent.
 
         Raises:
-            SchedulerSilent: it cannot be asked at the moment.
+            SchedulerUnavailable: it cannot be asked at the moment.
         """
 
     @abstractmethod
@@ -108,7 +112,7 @@ class Cluster(ABC):
         """Return the ids of the jobs called `name` in the order of their array, whether they have ended or not.
 
         Raises:
-            SchedulerSilent: it cannot be asked at the moment.
+            SchedulerUnavailable: it cannot be asked at the moment.
         """
 
     @abstractmethod

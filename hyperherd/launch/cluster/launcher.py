@@ -8,7 +8,8 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from hydra.core.utils import JobReturn, filter_overrides
 from hydra.errors import CompactHydraException
@@ -16,15 +17,20 @@ from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
-from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, Submission, place_in_array
+from hyperherd.launch.cluster.arrays import ConcurrencyCap
+from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
 from hyperherd.launch.cluster.environment import scrubbed_environment
-from hyperherd.launch.cluster.pieces import Allotment
-from hyperherd.launch.cluster.settings import ClusterSettings
+from hyperherd.launch.cluster.settings import ClusterSettings, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.returned import failed
+from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
+
+if TYPE_CHECKING:
+    from hydra.types import HydraContext, TaskFunction
+    from omegaconf import DictConfig
 
 _OUTAGE_WAITS = (5, 15, 30)
 """Seconds between tries to submit to a scheduler that does not answer: its restart is to end no sweep."""
@@ -50,7 +56,7 @@ class ClusterLauncher(TrialLauncher):
         self._cluster = cluster
         self._settings = settings
         self._watch = Watch(cluster, settings.poll_s)
-        self._allotment = Allotment(settings.parallelism)
+        self._cap = ConcurrencyCap(settings.parallelism)
 
     @property
     def name(self) -> str:
@@ -75,7 +81,7 @@ class ClusterLauncher(TrialLauncher):
     def batches(self, jobs: Sequence[TrialJob]) -> list[list[TrialJob]]:
         """Divide `jobs` by the resources they get, and by how many one array can hold."""
         largest = self._cluster.max_array_size()
-        return self._allotment.plan(jobs, min(largest, self._settings.max_array_size or largest))
+        return self._cap.plan(jobs, min(largest, self._settings.max_array_size or largest))
 
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Submit a batch as one array, called `name`."""
@@ -83,11 +89,11 @@ class ClusterLauncher(TrialLauncher):
         files = JobPaths.get_first_id_independent_folder(folder)
         files.mkdir(parents=True, exist_ok=True)
         work = self._work.save(files)
-        parallelism, after = self._allotment.of(jobs)
+        parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
         with scrubbed_environment(self._cluster):
             ids = self._submitted(submission, [TrialRun(work, job, self._cluster.is_preempting) for job in jobs])
-        self._allotment.submitted(jobs, ids[0].partition("_")[0])
+        self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
             self._watch.add(handle, folder)
@@ -99,7 +105,7 @@ class ClusterLauncher(TrialLauncher):
         while not self._watch.is_over:
             for end in self._watch.look():
                 self._watch.close(end.handle)
-                self._allotment.ended(end.handle.job)
+                self._cap.ended(end.handle.job)
                 yield end
             yield None
             if not self._watch.is_over:
@@ -148,7 +154,7 @@ class ClusterLauncher(TrialLauncher):
             self._watch.add(handle, self._settings.folder)
             arrays[str(handle.job_id).partition("_")[0]].append(handle.job)
         for array_id, jobs in arrays.items():
-            self._allotment.adopted(jobs, array_id)
+            self._cap.adopted(jobs, array_id)
         return adopted
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
@@ -192,12 +198,27 @@ class ClusterLauncher(TrialLauncher):
 
     def _cancel_half_submitted(self, job_name: str) -> None:
         """Cancel jobs that the scheduler took without saying so; they have no pickles and could never run."""
-        with suppress(SchedulerSilent, SweepError):
+        with suppress(SchedulerUnavailable, SweepError):
             if ids := self._cluster.find(job_name):
                 self._cluster.cancel(ids)
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)
+
+
+def cluster_launcher(
+    name: str, context: HydraContext, task_function: TaskFunction, config: DictConfig, options: Mapping[str, Any]
+) -> ClusterLauncher:
+    """Return the launcher called `name` for what Hydra hands to every launcher, and `hydra.launcher`.
+
+    Raises:
+        SweepError: jobs cannot be submitted from here, or not with these options.
+    """
+    scheduler = find_scheduler(name)
+    assert scheduler is not None, name
+    settings, rest = read_cluster_settings(name, options, Path(config.hydra.sweep.dir).absolute())
+    cluster = scheduler.cluster_class()(rest, settings.folder)
+    return ClusterLauncher(Work(context, task_function, config), cluster, settings)
 
 
 def _span(ids: Sequence[str]) -> str:
@@ -214,7 +235,7 @@ def _needed(cluster: Cluster) -> Iterator[None]:
     """Make the scheduler's silence an error."""
     try:
         yield
-    except SchedulerSilent as silence:
+    except SchedulerUnavailable as silence:
         raise SweepError(
             f"{cluster.name}: {silence}. Jobs of an earlier sweep here may be queued or running, so nothing is "
             "started; try again when it answers"

@@ -21,10 +21,11 @@ from typing import TYPE_CHECKING, Any
 from submitit.core.utils import JobPaths
 
 from hyperherd.launch.base import JobEnd, JobHandle
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent
+from hyperherd.launch.cluster.base import Cluster, JobState
 from hyperherd.launch.cluster.work import returned_path
 from hyperherd.launch.returned import raised
 from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import SchedulerUnavailable
 from hyperherd.trial.ending import in_words
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class Watch:
         self._open: dict[str, _Watched] = {}
         self._is_silent = False
         self._last_look = 0.0
-        self.hurry()
+        self.poll_soon()
 
     @property
     def pause(self) -> float:
@@ -86,19 +87,19 @@ class Watch:
         """Watch a job whose files go into submitit's `folder`."""
         assert handle.job_id is not None
         self._open[handle.job_id] = _Watched(handle, JobPaths(folder, handle.job_id, 0))
-        self.hurry()
+        self.poll_soon()
 
     def cancelled(self, handle: JobHandle) -> None:
         """Note that a job was told to end, so that its disappearance means nothing else."""
         if watched := self._open.get(str(handle.job_id)):
             watched.cancelled = True
-            self.hurry()
+            self.poll_soon()
 
     def close(self, handle: JobHandle) -> None:
         """Forget a job."""
         self._open.pop(str(handle.job_id), None)
 
-    def hurry(self) -> None:
+    def poll_soon(self) -> None:
         """Ask the scheduler soon again."""
         self._delay = min(FIRST_POLL, self._poll_s)
         self._next = self._clock() + self._delay
@@ -126,21 +127,21 @@ class Watch:
     def _ask(self) -> Iterator[JobEnd]:
         try:
             states = self._cluster.query(list(self._open))
-        except SchedulerSilent as silence:
+        except SchedulerUnavailable as silence:
             if not self._is_silent:
                 log.warning("%s; the jobs go on, and it is asked again", silence)
             self._is_silent = True
-            self._later()
+            self._back_off()
             return
         self._is_silent = False
-        self._later()
+        self._back_off()
         dead = [(watched, self._death(watched, states.get(job_id))) for job_id, watched in self._open.items()]
         gone = [watched for watched, end in dead if end is not None]
         _refresh({watched.paths.folder for watched in gone})
         late = {watched.handle.job_id for watched in self._with_results(gone)}
         yield from (end for watched, end in dead if end is not None and watched.handle.job_id not in late)
 
-    def _later(self) -> None:
+    def _back_off(self) -> None:
         self._delay = min(self._delay * 1.5, self._poll_s)
         soonest = self._clock() + self._delay
         if any(watched.ended_since or watched.absent_since for watched in self._open.values()):

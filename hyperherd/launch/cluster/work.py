@@ -32,6 +32,7 @@ from hyperherd.launch.returned import failed, pickled, raised
 from hyperherd.launch.worker import TrialTask
 from hyperherd.records.files import replace_bytes
 from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import hide_from_lightning
 from hyperherd.trial.ending import Evicted, TrialFailed, in_words
 from hyperherd.trial.signals import EXIT_CODES, Terminated, noted_signals
 
@@ -114,7 +115,7 @@ class TrialRun:
 
     def _lead(self, work: Work, environment: submitit.JobEnvironment) -> None:
         if environment.num_tasks == 1:
-            _hide_scheduler_from_lightning()
+            hide_from_lightning()
         returned_file = returned_path(environment.paths.result_pickle)
         for stale in (returned_file, environment.paths.result_pickle):
             stale.unlink(missing_ok=True)
@@ -171,16 +172,6 @@ class TrialRun:
             config.hydra.job.id = environment.job_id
             config.hydra.job.num = self._job.number
         return config
-
-
-def _hide_scheduler_from_lightning() -> None:
-    """Let Lightning start a trial's further processes itself, as it does on one machine, and never requeue the job.
-
-    Where a job is one task it would otherwise wait for tasks that the scheduler starts. This name is its own sign that
-    the scheduler is none of its business.
-    """
-    if "SLURM_JOB_NAME" in os.environ:
-        os.environ["SLURM_JOB_NAME"] = "interactive"
 
 
 class _Warning:

@@ -10,7 +10,7 @@ from typing import Any
 from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.launch.base import JobEnd, JobHandle
-from hyperherd.launch.local.messages import Asked, Ended, read_report
+from hyperherd.launch.local.messages import Ended, StopReason, read_report
 from hyperherd.launch.returned import raised
 from hyperherd.records.states import FailureCause
 from hyperherd.trial.ending import in_words
@@ -22,7 +22,7 @@ def job_end(handle: JobHandle, ended: Ended, timeout_min: float | None) -> JobEn
     What the trial says of itself stands, but for one thing: it cannot know that it was told to end for want of time.
     """
     returned, reason = _returned(read_report(ended.report).returned)
-    if ended.asked is Asked.TIMEOUT:
+    if ended.asked is StopReason.TIMEOUT:
         return JobEnd(handle, returned, f"ran for more than {timeout_min:g} min and was ended", FailureCause.TIMEOUT)
     if returned is not None and (ended.asked is None or returned.status is JobStatus.COMPLETED):
         reason = raised(returned)
@@ -31,7 +31,7 @@ def job_end(handle: JobHandle, ended: Ended, timeout_min: float | None) -> JobEn
         return JobEnd(handle, None, reason)
     if ended.lost:
         return JobEnd(handle, None, ended.lost, "lost")
-    if ended.asked is Asked.CANCEL or ended.status is None:
+    if ended.asked is StopReason.CANCEL or ended.status is None:
         return JobEnd(handle, returned, "the sweep was interrupted", "cancelled")
     cause, reason = _violence(ended.status, out_of_memory=ended.out_of_memory)
     return JobEnd(handle, None, reason, cause)

@@ -54,7 +54,7 @@ def _ask(*query: str) -> list[list[str]]:
 
 
 @dataclass(frozen=True)
-class Gate:
+class GpuThresholds:
     """Which GPUs may get a trial, given what others do with them.
 
     Attributes:

@@ -17,11 +17,11 @@ from hyperherd.inert import one_line
 from hyperherd.launch.base import ROUTINE, JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.local.cpu import cores
 from hyperherd.launch.local.ending import job_end
-from hyperherd.launch.local.messages import Cancel, Ended, Held, Kill, Start, Started, read_report
+from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, Waiting, read_report
 from hyperherd.launch.local.server import Times
 from hyperherd.launch.local.slots import Limits, plan_capacity, usable_gpus
 from hyperherd.launch.local.start import Pool, ServerProcess, start_server
-from hyperherd.launch.local.trial import Work
+from hyperherd.launch.local.trial import PoolPayload
 from hyperherd.launch.processes import kill_group
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
@@ -73,7 +73,7 @@ class LocalLauncher(TrialLauncher):
         capacity = plan_capacity(limits, usable_gpus(limits, os.environ), cores(), os.environ)
         seconds = None if self._timeout_min is None else self._timeout_min * 60
         self._pool = Pool(capacity, Times(seconds, grace, startup), limits.gate)
-        self._work = Work(context, task_function, config, shows_output)
+        self._work = PoolPayload(context, task_function, config, shows_output)
         self._server: ServerProcess | None = None
         self._is_cancelled = False
         self._new: list[TrialJob] = []
@@ -108,7 +108,7 @@ class LocalLauncher(TrialLauncher):
             for message in heard:
                 if isinstance(message, Started):
                     self._started(message)
-                elif isinstance(message, Held):
+                elif isinstance(message, Waiting):
                     log.info(message.reason)
                 else:
                     yield self._ended(message)
@@ -162,7 +162,7 @@ class LocalLauncher(TrialLauncher):
         with suppress(OSError), undisturbed():  # if it is gone, `_heard` finds that out
             self._server.channel.send(message)
 
-    def _heard(self) -> list[Started | Held | Ended]:
+    def _heard(self) -> list[Started | Waiting | Ended]:
         """Wait a moment for the server's next message; what it was never given ends here."""
         if self._dropped:
             dropped, self._dropped = self._dropped, []
@@ -181,7 +181,7 @@ class LocalLauncher(TrialLauncher):
         except (EOFError, OSError):
             return self._lost()
 
-    def _lost(self) -> list[Started | Held | Ended]:
+    def _lost(self) -> list[Started | Waiting | Ended]:
         """Clean up after a server that was killed; its trials die with it, and here whatever they had started."""
         for pid in self._pids.values():
             kill_group(pid)

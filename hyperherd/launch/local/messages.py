@@ -35,7 +35,7 @@ class Kill:
     """To the server: end all that runs, now."""
 
 
-class Asked(str, Enum):
+class StopReason(str, Enum):
     """Why the server told a trial to end."""
 
     TIMEOUT = "timeout"
@@ -59,7 +59,7 @@ class Started:
 
 
 @dataclass(frozen=True)
-class Held:
+class Waiting:
     """From the server: trials could start, but for a reason that may pass."""
 
     reason: str
@@ -80,14 +80,14 @@ class Ended:
 
     number: int
     status: int | None = None
-    asked: Asked | None = None
+    asked: StopReason | None = None
     out_of_memory: bool = False
     report: bytes = b""
     lost: str = ""
 
 
 @dataclass(frozen=True)
-class Said:
+class LogLine:
     """In a report: a line for the person who waits."""
 
     logger: str
@@ -103,29 +103,29 @@ class Returned:
 
 
 @dataclass(frozen=True)
-class Report:
+class TrialReport:
     """A report, read."""
 
-    said: list[Said] = field(default_factory=list)
+    said: list[LogLine] = field(default_factory=list)
     returned: bytes | None = None
 
 
-def append(report: IO[bytes], record: Said | Returned) -> None:
+def append(report: IO[bytes], record: LogLine | Returned) -> None:
     """Add a record to a report; it is with the operating system when this returns."""
     report.write(pickle.dumps(record))
     report.flush()
 
 
-def read_report(data: bytes) -> Report:
+def read_report(data: bytes) -> TrialReport:
     """Return what a trial left; a last record that was cut short counts as never written.
 
     A spawned trial that died before it took its job from the report has left that, which is not a record.
     """
-    report = Report()
+    report = TrialReport()
     for record in _records(data):
         if isinstance(record, Returned):
-            return Report(report.said, record.pickled)
-        if isinstance(record, Said):
+            return TrialReport(report.said, record.pickled)
+        if isinstance(record, LogLine):
             report.said.append(record)
     return report
 

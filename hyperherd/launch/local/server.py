@@ -21,8 +21,8 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from hyperherd.launch.base import TrialJob
-from hyperherd.launch.local.gpus import Gate, look
-from hyperherd.launch.local.messages import Asked, Cancel, Ended, Held, Kill, Start, Started
+from hyperherd.launch.local.gpus import GpuThresholds, look
+from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, StopReason, Waiting
 from hyperherd.launch.local.slots import Slot, Slots
 from hyperherd.launch.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
 from hyperherd.launch.processes import memory_kills as count_memory_kills
@@ -60,7 +60,7 @@ class _Running:
     report: IO[bytes]
     ends: float | None
     memory_kills: int | None
-    asked: Asked | None = None
+    asked: StopReason | None = None
     killed_at: float | None = None
 
 
@@ -72,7 +72,7 @@ class Server:
     start: Starter
     slots: Slots
     times: Times
-    gate: Gate = field(default_factory=Gate)
+    gate: GpuThresholds = field(default_factory=GpuThresholds)
     _waiting: deque[TrialJob] = field(default_factory=deque)
     _running: dict[int, _Running] = field(default_factory=dict)
     _is_left: bool = False
@@ -129,7 +129,7 @@ class Server:
         """Look again in a while: others use the GPUs. Who sees nothing run is told why."""
         self._next_start = time.monotonic() + LOOK_AGAIN
         if not self._is_held and not self._running:
-            self._tell(Held(f"waiting for a GPU that others use less ({self.gate})"))
+            self._tell(Waiting(f"waiting for a GPU that others use less ({self.gate})"))
         self._is_held = True
 
     def _start_in(self, slot: Slot) -> None:
@@ -170,17 +170,17 @@ class Server:
         """End everything: nobody is there any more to be told."""
         self._is_left = True
         self._waiting.clear()
-        if any(trial.asked is Asked.CANCEL for trial in self._running.values()):
+        if any(trial.asked is StopReason.CANCEL for trial in self._running.values()):
             self.end_now()  # the sweep went while it was waiting for them: somebody pressed Ctrl-C again
-        self._ask(self._running, Asked.CANCEL)
+        self._ask(self._running, StopReason.CANCEL)
 
     def _cancel(self, numbers: Iterable[int]) -> None:
         for job in [job for job in self._waiting if job.number in numbers]:
             self._waiting.remove(job)
-            self._tell(Ended(job.number, asked=Asked.CANCEL))
-        self._ask([pid for pid, trial in self._running.items() if trial.job.number in numbers], Asked.CANCEL)
+            self._tell(Ended(job.number, asked=StopReason.CANCEL))
+        self._ask([pid for pid, trial in self._running.items() if trial.job.number in numbers], StopReason.CANCEL)
 
-    def _ask(self, pids: Iterable[int], why: Asked) -> None:
+    def _ask(self, pids: Iterable[int], why: StopReason) -> None:
         """Tell trials to end; :meth:`_enforce` kills those that do not."""
         for pid in pids:
             trial = self._running[pid]
@@ -190,7 +190,7 @@ class Server:
 
     def _enforce(self) -> None:
         now = time.monotonic()
-        self._ask([pid for pid, trial in self._running.items() if _passed(trial.ends, now)], Asked.TIMEOUT)
+        self._ask([pid for pid, trial in self._running.items() if _passed(trial.ends, now)], StopReason.TIMEOUT)
         for pid, trial in self._running.items():
             if _passed(trial.killed_at, now):
                 trial.killed_at = None

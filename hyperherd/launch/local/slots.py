@@ -8,7 +8,7 @@ from typing import Any
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.local.cpu import threads_asked
-from hyperherd.launch.local.gpus import Gate, installed
+from hyperherd.launch.local.gpus import GpuThresholds, installed
 
 MASK = "CUDA_VISIBLE_DEVICES"
 
@@ -26,9 +26,9 @@ class Limits:
     allowed_memory: float | None = None
 
     @property
-    def gate(self) -> Gate:
+    def gate(self) -> GpuThresholds:
         """Which GPUs may get a trial."""
-        return Gate(self.allowed_load, self.allowed_memory)
+        return GpuThresholds(self.allowed_load, self.allowed_memory)
 
     def check(self) -> None:
         """Raise SweepError for a number that makes no sense."""

@@ -10,13 +10,13 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.cpu import VARIABLES, ThreadLimit
 from hyperherd.launch.local.messages import Returned, append
-from hyperherd.launch.local.trial import Work, finish, run_trial, settle
+from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
 from hyperherd.launch.luggage import Luggage
 from hyperherd.launch.returned import failed, pickled
 from hyperherd.trial.ending import in_words
 
 
-def pack(work: Work, reason: str) -> bytes:
+def pack(work: PoolPayload, reason: str) -> bytes:
     """Return `work` for :func:`main`.
 
     Raises:
@@ -39,12 +39,12 @@ def main() -> None:
     work_file, report_file = map(int, sys.argv[1:3])
     shows_output, luggage = pickle.loads(_content(work_file))
     job, server = pickle.loads(_content(report_file))
-    settle(HELD, server, shows_output=shows_output)
+    setup_trial_process(HELD, server, shows_output=shows_output)
     with os.fdopen(report_file, "r+b") as report:
         report.truncate(0)
         report.seek(0)
         try:
-            work: Work = luggage.unpack()
+            work: PoolPayload = luggage.unpack()
         except BaseException as error:  # noqa: BLE001 - the boundary of a process, in which the user's script is imported
             append(report, Returned(pickled(failed(job.overrides, error))))
         else:

@@ -45,11 +45,11 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.cpu import ThreadLimit, end_openmp_team
-from hyperherd.launch.local.gpus import Gate
+from hyperherd.launch.local.gpus import GpuThresholds
 from hyperherd.launch.local.messages import Ready
 from hyperherd.launch.local.server import HELD, Server, Starter, Times
 from hyperherd.launch.local.slots import Capacity, Slot, Slots
-from hyperherd.launch.local.trial import Work, finish, run_trial, settle
+from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
 from hyperherd.records.provenance import provenance
 
 
@@ -59,7 +59,7 @@ class Pool:
 
     capacity: Capacity
     times: Times
-    gate: Gate
+    gate: GpuThresholds
 
 
 @dataclass(frozen=True)
@@ -74,7 +74,7 @@ class Refused(Exception):
     """Trials cannot be forked; the message says why."""
 
 
-def start_server(work: Work, pool: Pool, method: str, warn: Callable[[str], None]) -> ServerProcess:
+def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str], None]) -> ServerProcess:
     """Start the server, whose trials are forked or spawned.
 
     Args:
@@ -125,7 +125,7 @@ def refusal_to_fork() -> str:
     return "the script has used JAX" if getattr(jax, "_backends", None) else ""
 
 
-def _fork_server(work: Work, pool: Pool) -> ServerProcess:
+def _fork_server(work: PoolPayload, pool: Pool) -> ServerProcess:
     ours, theirs = Pipe()
     _flush()
     pid = _fork()
@@ -140,7 +140,7 @@ def _fork_server(work: Work, pool: Pool) -> ServerProcess:
     return ServerProcess(pid, ours)
 
 
-def _serve_forked(work: Work, pool: Pool, theirs_of_sweep: Connection, channel: Connection) -> None:
+def _serve_forked(work: PoolPayload, pool: Pool, theirs_of_sweep: Connection, channel: Connection) -> None:
     theirs_of_sweep.close()
     os.setsid()
     refusal = refusal_to_fork()
@@ -160,7 +160,7 @@ def _serve(channel: Connection, start: Starter, pool: Pool) -> None:
 class _Forker:
     """Starts trials by forking them."""
 
-    def __init__(self, work: Work, pool: Pool, channel: Connection) -> None:
+    def __init__(self, work: PoolPayload, pool: Pool, channel: Connection) -> None:
         self._work = work
         self._limit = ThreadLimit(pool.capacity.threads)
         self._channel = channel
@@ -183,7 +183,7 @@ class _Forker:
         signal.signal(signal.SIGCHLD, self._on_child or signal.SIG_DFL)
         os.environ.update({**self._limit.environment, **slot.environment})
         _forget_parent()
-        settle(HELD, server, shows_output=self._work.shows_output)
+        setup_trial_process(HELD, server, shows_output=self._work.shows_output)
         self._limit.apply()
         run_trial(self._work, self._composer, job, report)
         finish()
@@ -239,7 +239,7 @@ class _SpawnOrder:
     shows_output: bool
 
 
-def _spawn_server(work: Work, pool: Pool, reason: str) -> ServerProcess:
+def _spawn_server(work: PoolPayload, pool: Pool, reason: str) -> ServerProcess:
     from hyperherd.launch.local.spawned import pack
 
     order = _SpawnOrder(pack(work, reason), pool, ThreadLimit(pool.capacity.threads).environment, work.shows_output)

@@ -23,7 +23,7 @@ from omegaconf import DictConfig
 
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
-from hyperherd.launch.local.messages import Returned, Said, append
+from hyperherd.launch.local.messages import LogLine, Returned, append
 from hyperherd.launch.processes import die_with_parent
 from hyperherd.launch.returned import failed, pickled
 from hyperherd.launch.worker import TrialTask
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Work:
+class PoolPayload:
     """What all trials have in common.
 
     Attributes:
@@ -50,7 +50,7 @@ class Work:
     shows_output: bool
 
 
-def settle(held: Iterable[signal.Signals], parent: int, *, shows_output: bool) -> None:
+def setup_trial_process(held: Iterable[signal.Signals], parent: int, *, shows_output: bool) -> None:
     """Make this new process a trial's; signals that were held back are let through at the end."""
     if os.getpid() != os.getsid(0):
         os.setsid()
@@ -64,7 +64,7 @@ def settle(held: Iterable[signal.Signals], parent: int, *, shows_output: bool) -
     signal.pthread_sigmask(signal.SIG_UNBLOCK, held)
 
 
-def run_trial(work: Work, composer: Composer, job: TrialJob, report: IO[bytes]) -> None:
+def run_trial(work: PoolPayload, composer: Composer, job: TrialJob, report: IO[bytes]) -> None:
     """Run the job and leave what Hydra made of it in `report`."""
     returned = _run(work, composer, job, report)
     append(report, Returned(pickled(returned)))
@@ -79,7 +79,7 @@ def finish() -> None:
             stream.flush()
 
 
-def _run(work: Work, composer: Composer, job: TrialJob, report: IO[bytes]) -> JobReturn:
+def _run(work: PoolPayload, composer: Composer, job: TrialJob, report: IO[bytes]) -> JobReturn:
     task = work.task_function
     if isinstance(task, TrialTask):
         task = task.for_attempt(job.attempt)
@@ -126,4 +126,4 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if os.getpid() == self._owner:
-            append(self._report, Said(record.name, record.levelno, self.format(record)))
+            append(self._report, LogLine(record.name, record.levelno, self.format(record)))

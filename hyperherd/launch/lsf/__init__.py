@@ -6,6 +6,6 @@ imported here but submitit's own core and the standard library.
 
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
 from hyperherd.launch.lsf.executor import LsfExecutor, LsfJob
-from hyperherd.launch.lsf.watcher import LsfInfoWatcher
+from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 
 __all__ = ["LsfExecutor", "LsfInfoWatcher", "LsfJob", "LsfJobEnvironment"]

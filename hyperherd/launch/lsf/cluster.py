@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, Submission
 from hyperherd.launch.lsf.commands import TROUBLE, Patience, run
 from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.script import marker_path
 from hyperherd.launch.lsf.states import has_exited, verdict
-from hyperherd.launch.lsf.tracker import LsfSilent, Seen, Timing, Tracker
+from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
+from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
     import submitit
@@ -54,19 +55,14 @@ RESOURCES = (
 
 
 class LsfCluster(Cluster):
-    """LSF.
-
-    Args:
-        options: `hydra.launcher`, without what all clusters share; conf/hydra/launcher/herd_lsf.yaml explains it.
-        folder: where scripts, pickles and logs of all jobs are, if there are any.
-    """
+    """LSF."""
 
     name = "herd_lsf"
     first_index = 1
     variables = ()  # LsfExecutor leaves them out itself
 
     def __init__(self, options: Mapping[str, Any], folder: Path | None = None) -> None:
-        self._options = options
+        super().__init__(options, folder)
         timing = Timing() if options.get("requeue") == "brequeue" else Timing(exit=0.0)  # who watches waits himself
         self._tracker = Tracker(
             Patience(options.get("query_timeout_s", Patience.seconds), options.get("query_retries", Patience.tries)),
@@ -109,16 +105,16 @@ class LsfCluster(Cluster):
         """Return the state of these jobs: one bjobs, and their history for those that it has forgotten."""
         try:
             seen = self._tracker.look(job_ids)
-        except LsfSilent as silence:
-            raise SchedulerSilent(f"LSF does not answer: {_last_line(str(silence))}") from None
+        except SchedulerUnavailable as silence:
+            raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
         return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
 
     def find(self, name: str) -> list[str]:
         """Return the ids of the jobs called `name`, those that ended not long ago too."""
         try:
             return [job_id for job_id, _ in self._tracker.find(LsfParameters(job_name=name).safe_name)]
-        except LsfSilent as silence:
-            raise SchedulerSilent(f"LSF does not answer: {_last_line(str(silence))}") from None
+        except SchedulerUnavailable as silence:
+            raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
 
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs, some hundred with each command."""

@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyperherd.schedulers import job_id
+
 _CHANGES_OUTPUT = {"BSUB_QUIET", "BSUB_QUIET2", "BSUB_STDERR", "LSB_BJOBS_FORMAT", "LSB_BJOBS_DISPLAY_ENH"}
 
 _OF_ANOTHER_JOB = re.compile(
@@ -32,7 +34,7 @@ TROUBLE = re.compile(
 
 
 @dataclass(frozen=True)
-class Said:
+class CommandResult:
     """What a command printed.
 
     Attributes:
@@ -67,7 +69,7 @@ class Patience:
     tries: int = 2
 
 
-def run(command: Sequence[str], patience: Patience, script: Path | None = None) -> Said:
+def run(command: Sequence[str], patience: Patience, script: Path | None = None) -> CommandResult:
     """Run one of LSF's commands and return what it said; it never raises for what the command does.
 
     Args:
@@ -84,16 +86,16 @@ def run(command: Sequence[str], patience: Patience, script: Path | None = None) 
                 list(command), stdin=stdin, capture_output=True, env=environment, timeout=patience.seconds
             )
     except subprocess.TimeoutExpired as late:
-        return Said(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {patience.seconds:g} s", None)
+        return CommandResult(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {patience.seconds:g} s", None)
     except OSError as error:
-        return Said("", f"{command[0]}: {error}", None)
-    return Said(_decode(done.stdout), _decode(done.stderr), done.returncode)
+        return CommandResult("", f"{command[0]}: {error}", None)
+    return CommandResult(_decode(done.stdout), _decode(done.stderr), done.returncode)
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """Return `environment` without what belongs to the job we may be in ourselves, or changes what commands print."""
     dropped = set(_CHANGES_OUTPUT)
-    if "LSB_JOBID" in environment or "SLURM_JOB_ID" in environment:
+    if job_id(environment):
         dropped |= {"CUDA_VISIBLE_DEVICES"}  # that job's GPUs; the new one gets its own
     return {
         name: value

@@ -12,7 +12,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperherd.launch.lsf.commands import Patience, Said, run
+from hyperherd.launch.lsf.commands import CommandResult, Patience, run
 from hyperherd.launch.lsf.ids import base_of, sort_key
 from hyperherd.launch.lsf.parsing import (
     DELIMITER,
@@ -26,13 +26,10 @@ from hyperherd.launch.lsf.parsing import (
     says_none,
 )
 from hyperherd.launch.lsf.states import has_exited, is_explained, submitit_state, wants_requeue
+from hyperherd.schedulers import SchedulerUnavailable
 
 _IDS_A_CALL = 200
 _MISSES = 3
-
-
-class LsfSilent(Exception):
-    """LSF does not answer, so that nothing new is known about any job."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +88,7 @@ class Tracker:
         """Ask LSF about all these jobs and return what is known; those it never mentioned are absent.
 
         Raises:
-            LsfSilent: it answered nothing at all.
+            SchedulerUnavailable: it answered nothing at all.
         """
         bases = sorted({base_of(job_id) for job_id in job_ids}, key=int)
         rows, unknown = self._ask_all(bases)
@@ -108,12 +105,12 @@ class Tracker:
         """Return id and description of the jobs of this name, in the order of their array, ended ones too.
 
         Raises:
-            LsfSilent: LSF does not answer.
+            SchedulerUnavailable: LSF does not answer.
         """
         said = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
         named = [(job_id, text) for job_id, known, text in read_named(said.stdout) if known == name]
         if not named and (said.is_trouble or (said.text and not says_none(said.text))):
-            raise LsfSilent(said.text)
+            raise SchedulerUnavailable(said.text)
         return sorted(named, key=lambda found: sort_key(found[0]))
 
     def _ask_all(self, bases: list[str]) -> tuple[dict[str, JobRow], frozenset[str]]:
@@ -129,10 +126,10 @@ class Tracker:
             rows.update(found)
             unknown |= missing
         if silence and not rows and not unknown:
-            raise LsfSilent(silence)
+            raise SchedulerUnavailable(silence)
         return rows, unknown
 
-    def _ask(self, bases: list[str]) -> Said:
+    def _ask(self, bases: list[str]) -> CommandResult:
         """Ask bjobs, with fewer fields from now on if this version of LSF does not know all of them."""
         said = self._bjobs(FIELDS[self._fields], bases)
         for fewer in range(self._fields + 1, len(FIELDS)):
@@ -143,7 +140,7 @@ class Tracker:
                 self._fields = fewer
         return said
 
-    def _bjobs(self, fields: Iterable[str], which: list[str]) -> Said:
+    def _bjobs(self, fields: Iterable[str], which: list[str]) -> CommandResult:
         shown = f"{' '.join(fields)} delimiter='{DELIMITER}'"
         return run(["bjobs", "-a", "-noheader", "-o", shown, *which], self.patience)
 

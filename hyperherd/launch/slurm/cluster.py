@@ -15,11 +15,12 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, SchedulerSilent, Submission
-from hyperherd.launch.slurm.commands import Disagreement, ask, is_outage
+from hyperherd.launch.cluster.base import Cluster, JobState, Submission
+from hyperherd.launch.slurm.commands import CommandFailed, ask, is_outage
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
 from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
 from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
     import submitit
@@ -32,17 +33,10 @@ _AT_ONCE = 200
 
 
 class SlurmCluster(Cluster):
-    """Slurm.
-
-    Args:
-        options: `hydra.launcher`, without what all clusters share; conf/hydra/launcher/herd_slurm.yaml explains it.
-    """
+    """Slurm."""
 
     name = "herd_slurm"
     kept_variables = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
-
-    def __init__(self, options: Mapping[str, Any]) -> None:
-        self._options = options
 
     @property
     def variables(self) -> tuple[str, ...]:
@@ -68,7 +62,7 @@ class SlurmCluster(Cluster):
         """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
         try:
             found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]), re.M)
-        except (SchedulerSilent, Disagreement):
+        except (SchedulerUnavailable, CommandFailed):
             found = None
         return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
 
@@ -101,7 +95,7 @@ class SlurmCluster(Cluster):
             return states
         try:
             ended = self._in_accounting(forgotten)
-        except SchedulerSilent as silence:
+        except SchedulerUnavailable as silence:
             if not states:
                 raise
             # The others' states count all the same; of these nobody knows anything, so they are not given up.
@@ -112,14 +106,14 @@ class SlurmCluster(Cluster):
         """Return the ids of this user's jobs called `name`, in the queue or in accounting."""
         try:
             listed = ask([*_SQUEUE, f"--user={getpass.getuser()}", f"--name={name}", "--Format=JobArrayID:|"])
-        except Disagreement as disagreement:
-            raise SchedulerSilent(f"squeue is refused: {disagreement}") from None
+        except CommandFailed as disagreement:
+            raise SchedulerUnavailable(f"squeue is refused: {disagreement}") from None
         found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
         try:
             accounted = ask(
                 ["sacct", "-nPX", "--starttime=now-30days", f"--name={name}", "--format=JobID"]
             ).splitlines()
-        except (SchedulerSilent, Disagreement):
+        except (SchedulerUnavailable, CommandFailed):
             accounted = []
         return in_order([*found, *(job_id for line in accounted for job_id in expand(line.strip()))])
 
@@ -130,9 +124,9 @@ class SlurmCluster(Cluster):
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             try:
                 ask(["scancel", *some])
-            except Disagreement:  # one of them has ended
+            except CommandFailed:  # one of them has ended
                 continue
-            except SchedulerSilent as silence:
+            except SchedulerUnavailable as silence:
                 raise SweepError(f"the jobs cannot be cancelled: {silence}. They are {' '.join(job_ids)}") from None
 
     @staticmethod
@@ -140,7 +134,7 @@ class SlurmCluster(Cluster):
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
         try:
             told = ask(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]])
-        except (SchedulerSilent, Disagreement, KeyError):
+        except (SchedulerUnavailable, CommandFailed, KeyError):
             return False
         return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", told) is not None
 
@@ -156,14 +150,14 @@ class SlurmCluster(Cluster):
         fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|"
         try:
             return read_squeue(ask([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields]))
-        except Disagreement as disagreement:
+        except CommandFailed as disagreement:
             if "Invalid job id" in str(disagreement):  # so says squeue when it has forgotten the only one asked for
                 return {}
-            raise SchedulerSilent(f"squeue is refused: {disagreement}") from None
+            raise SchedulerUnavailable(f"squeue is refused: {disagreement}") from None
 
     def _in_accounting(self, job_ids: Collection[str]) -> dict[str, JobState]:
         jobs = ",".join(arrays(job_ids))
         try:
             return read_sacct(ask(["sacct", "-nP", f"--jobs={jobs}", "--format=JobID,State,ExitCode,NodeList"]))
-        except Disagreement:  # accounting is off
+        except CommandFailed:  # accounting is off
             return {}

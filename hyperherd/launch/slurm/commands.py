@@ -6,14 +6,14 @@ import os
 import subprocess
 from collections.abc import Sequence
 
-from hyperherd.launch.cluster.base import SchedulerSilent
+from hyperherd.schedulers import SchedulerUnavailable
 
 _SECONDS = 60.0
 _OWN_DEFAULTS = ("SQUEUE_", "SACCT_")
 """People set variables of these names to see what they like to see; we want to see all."""
 
 
-class Disagreement(Exception):
+class CommandFailed(Exception):
     """A command was answered, and refused; the message is Slurm's."""
 
 
@@ -21,21 +21,21 @@ def ask(command: Sequence[str]) -> str:
     """Return what a command prints.
 
     Raises:
-        SchedulerSilent: nobody answers it.
-        Disagreement: it is refused.
+        SchedulerUnavailable: nobody answers it.
+        CommandFailed: it is refused.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_DEFAULTS)}
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=_SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise SchedulerSilent(f"{command[0]} cannot be run: {error}") from None
+        raise SchedulerUnavailable(f"{command[0]} cannot be run: {error}") from None
     if done.returncode == 0:
         return done.stdout
     said = done.stderr.strip().splitlines()
     message = said[-1] if said else f"exit code {done.returncode}"
     if is_outage(done.stderr):
-        raise SchedulerSilent(f"Slurm does not answer: {message}")
-    raise Disagreement(message)
+        raise SchedulerUnavailable(f"Slurm does not answer: {message}")
+    raise CommandFailed(message)
 
 
 def is_outage(message: str) -> bool:

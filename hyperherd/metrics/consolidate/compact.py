@@ -12,15 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from hyperherd.errors import FormatError, SweepError
+from hyperherd.errors import SweepError
 from hyperherd.metrics.consolidate.merge import merge
-from hyperherd.metrics.rows.file_ops import FileOps, replace
 from hyperherd.metrics.rows.sources import list_sources
-from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, SweepPaths, TrialPaths
+from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, TrialPaths
+from hyperherd.records.atomic import FileOps, replace
 from hyperherd.records.events import read_events
-from hyperherd.records.files import read_json
-from hyperherd.records.fold import Observer, fold, same_process
+from hyperherd.records.lock import is_held
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.trial import TrialRecord
 
 if TYPE_CHECKING:
@@ -94,8 +94,7 @@ def _compacted_before(sweep_dir: Path) -> set[Path]:
 
 
 def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
-    paths = SweepPaths(sweep_dir)
-    if _is_held(paths.lock):
+    if is_held(sweep_dir):
         raise SweepError(f"{sweep_dir} still runs; compact it when it has ended")
     events = read_events(sweep_dir)
     for trial_dir in trials:
@@ -104,19 +103,9 @@ def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
         except FileNotFoundError:
             continue
         own = [event for event in events if event.number == record.number]
-        state = fold(record, own, Observer()).state
+        state = derive_status(record, own, Observer()).state
         if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED):
             raise SweepError(f"trial {record.number} in {trial_dir} is {state}; compact the sweep when it has ended")
-
-
-def _is_held(lock: Path) -> bool:
-    try:
-        holder = read_json(lock)
-    except (FileNotFoundError, FormatError):
-        return False
-    if holder.get("host") != Observer().host:
-        return True
-    return same_process(int(holder.get("pid") or 0), holder.get("pid_started"))
 
 
 def _numbered(sweep_dir: Path, trials: list[Path]) -> dict[int, Path]:

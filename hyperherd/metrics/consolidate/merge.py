@@ -13,10 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.rows.file_ops import FileOps, replace
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.values import dumps, unwrap
 from hyperherd.paths import TrialPaths
+from hyperherd.records.atomic import FileOps, replace
 from hyperherd.records.files import strict
 
 if TYPE_CHECKING:
@@ -86,10 +86,10 @@ def _merge_rows(
     """Replace `metrics.parquet` by its own rows and those of the sources it does not hold yet; return its footer."""
     from hyperherd.metrics.store import parquet
     from hyperherd.metrics.store.find import add_parts, open_base
-    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sorted_rows import SortedRows
     from hyperherd.metrics.summary.of_rows import summarize
 
-    with Stored(paths.root) as stored:
+    with SortedRows(paths.root) as stored:
         base = open_base(paths)
         old = base.footer if base else parquet.Footer()
         if base is not None:

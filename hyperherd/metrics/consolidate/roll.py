@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.rows.file_ops import FileOps, replace
 from hyperherd.metrics.rows.sources import JOURNAL, LEVELS, SourceName, open_here, rolling_here, this_host
+from hyperherd.records.atomic import FileOps, replace
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,7 @@ def make_part(
         OSError: a file cannot be read or written; no row is lost then.
     """
     from hyperherd.metrics.store import parquet
-    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sorted_rows import SortedRows
     from hyperherd.metrics.summary.of_rows import summarize
 
     files = files or FileOps()
@@ -70,7 +70,7 @@ def make_part(
             yield batch
             pause()
 
-    with Stored(folder) as stored:
+    with SortedRows(folder) as stored:
         for name in [name for name, source in about.items() if not source.is_journal]:
             file = parquet.MetricsFile(folder / name)
             sources += file.footer.sources

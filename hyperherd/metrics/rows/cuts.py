@@ -18,7 +18,7 @@ _NO_CUT = 2**63
 
 
 @dataclass
-class Beginning:
+class AttemptStart:
     """The first step of every metric of one attempt, and where the attempt itself said it goes on."""
 
     first: dict[str, int] = field(default_factory=dict)
@@ -38,7 +38,7 @@ class Beginning:
         for name in resumed.metrics or ():
             self.named[name] = min(resumed.step, self.named.get(name, resumed.step))
 
-    def add(self, other: Beginning) -> None:
+    def add(self, other: AttemptStart) -> None:
         """Take in what another file tells of the same attempt."""
         for metric, step in other.first.items():
             self.note(metric, step)
@@ -62,19 +62,19 @@ class Beginning:
         return {"first": self.first, "resumed": self.resumed, "named": self.named}
 
 
-def joined(many: Iterable[Mapping[int, Beginning]]) -> dict[int, Beginning]:
+def joined(many: Iterable[Mapping[int, AttemptStart]]) -> dict[int, AttemptStart]:
     """Return what several files tell of the attempts, together."""
-    attempts: dict[int, Beginning] = {}
+    attempts: dict[int, AttemptStart] = {}
     for some in many:
         for attempt, beginning in some.items():
-            attempts.setdefault(attempt, Beginning()).add(beginning)
+            attempts.setdefault(attempt, AttemptStart()).add(beginning)
     return attempts
 
 
 class Cuts:
     """Which rows stand, given how all attempts began."""
 
-    def __init__(self, attempts: Mapping[int, Beginning]) -> None:
+    def __init__(self, attempts: Mapping[int, AttemptStart]) -> None:
         self._attempts = attempts
         self._newest_first = sorted(attempts, reverse=True)
 

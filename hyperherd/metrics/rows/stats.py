@@ -64,7 +64,7 @@ class Stats:
 
 
 @dataclass(frozen=True)
-class Objective:
+class ObjectiveResult:
     """The objective of a trial, as `trial.json` tells it."""
 
     metric: str
@@ -221,15 +221,15 @@ class Stream:
         """Return the stats of every metric that has numbers."""
         return {name: series.stats() for name, series in self._series.items()}
 
-    def objective(self) -> Objective | None:
+    def objective(self) -> ObjectiveResult | None:
         """Return the objective; None if it has no value yet."""
         if self._metric is None or self._newest is None:
             return None
         curve = [*self._curve.points(), self._newest]
         if self._best is None:
-            return Objective(self._metric, self._direction, curve=thin(curve))
+            return ObjectiveResult(self._metric, self._direction, curve=thin(curve))
         others = {name: value for name, (_, value) in self._best.others.items()}
-        return Objective(self._metric, self._direction, self._best.value, self._best.step, others, thin(curve))
+        return ObjectiveResult(self._metric, self._direction, self._best.value, self._best.step, others, thin(curve))
 
     def at_watched(self) -> dict[str, float]:
         """Return the other metrics' values at the watched step, or their last ones before."""
@@ -246,11 +246,11 @@ def combine_stats(old: Mapping[str, Stats], newer: Mapping[str, Stats]) -> dict[
 
 
 def combine(
-    old: Objective | None,
+    old: ObjectiveResult | None,
     stats: Mapping[str, Stats],
-    new: Objective | None,
+    new: ObjectiveResult | None,
     at_old_best: Mapping[str, float] | None = None,
-) -> Objective | None:
+) -> ObjectiveResult | None:
     """Return the objective over older rows, which `old` and `stats` tell, and newer ones together.
 
     Args:
@@ -270,5 +270,5 @@ def combine(
     return replace(winner, curve=thin(sorted(points, key=itemgetter(0))))
 
 
-def _is_before(stats: Stats, best: Objective) -> bool:
+def _is_before(stats: Stats, best: ObjectiveResult) -> bool:
     return best.best_step is not None and stats.last_step is not None and stats.last_step <= best.best_step

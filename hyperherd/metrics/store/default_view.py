@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyperherd.metrics.rows.cuts import Beginning, Cuts
+from hyperherd.metrics.rows.cuts import AttemptStart, Cuts
 from hyperherd.metrics.store.arrow import column, scalar
 
 KEYS = ("metric", "step", "attempt", "time")
@@ -58,9 +58,9 @@ def _rank(metric: pa.ChunkedArray) -> pa.Array:
     return column(pa.int32(), [place[name] for name in names.to_pylist()]).take(indices)
 
 
-def beginnings(table: pa.Table) -> dict[int, Beginning]:
+def beginnings(table: pa.Table) -> dict[int, AttemptStart]:
     """Return how every attempt in a sorted table began, as far as rows tell."""
-    began: dict[int, Beginning] = {}
+    began: dict[int, AttemptStart] = {}
     if not table.num_rows:
         return began
     table = unified(table)
@@ -72,7 +72,7 @@ def beginnings(table: pa.Table) -> dict[int, Beginning]:
     first = table["step"].filter(is_first).to_pylist()
     for number, step in zip(encoded.dictionary.to_pylist(), first, strict=True):
         metric, place = divmod(number, len(attempts))
-        began.setdefault(attempts[place].as_py(), Beginning()).note(names[metric].as_py(), step)
+        began.setdefault(attempts[place].as_py(), AttemptStart()).note(names[metric].as_py(), step)
     return began
 
 

@@ -18,12 +18,12 @@ from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:
     from hyperherd.metrics.store.parquet import MetricsFile
-    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sorted_rows import SortedRows
     from hyperherd.metrics.store.sweep_file import TrialOfSweep
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFiles:
     """The sources that are in no other file, and that file."""
 
     base: MetricsFile | TrialOfSweep | None
@@ -38,13 +38,13 @@ class Found:
         return max([*known, *(about.attempt for about in self.sources.values()), 0])
 
 
-def find(paths: TrialPaths) -> Found:
+def find(paths: TrialPaths) -> FoundFiles:
     """Return where the rows are; the caller closes the base."""
     sources = list_sources(paths.metrics)  # Before the file that may replace them.
     foreign = list_foreign(paths)
     base = open_base(paths)
     held = set(base.footer.sources) if base else set()
-    return Found(base, {name: about for name, about in sources.items() if name not in held}, foreign)
+    return FoundFiles(base, {name: about for name, about in sources.items() if name not in held}, foreign)
 
 
 def open_base(paths: TrialPaths) -> MetricsFile | TrialOfSweep | None:
@@ -59,7 +59,7 @@ def open_base(paths: TrialPaths) -> MetricsFile | TrialOfSweep | None:
         return open_trial(paths.root)
 
 
-def add_parts(stored: Stored, folder: Path, sources: Mapping[str, SourceName]) -> set[str]:
+def add_parts(stored: SortedRows, folder: Path, sources: Mapping[str, SourceName]) -> set[str]:
     """Take in the parts among some sources that no other part replaces; return the names of all that they replace.
 
     Raises:

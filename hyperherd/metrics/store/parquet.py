@@ -1,8 +1,7 @@
 """`metrics.parquet` and its parts: their columns, their footer, reading and encoding them (docs/format.md).
 
-Like all modules of this room that import pyarrow at their top (`arrow`, `columns`, `compacted`, `stored`, `streams`,
-`summing`, `view`, `wide`), it is imported inside functions only, so that a training process and `herd-results --help`
-never pay for it.
+Like all modules of `metrics` that import pyarrow at their top, it is imported inside functions only, so that a training
+process and `herd-results --help` never pay for it.
 """
 
 from __future__ import annotations
@@ -18,10 +17,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.rows.cuts import Beginning
+from hyperherd.metrics.rows.cuts import AttemptStart
 from hyperherd.metrics.rows.journal import Final
 from hyperherd.metrics.rows.sources import SourceName
-from hyperherd.metrics.rows.stats import Objective, Stats
+from hyperherd.metrics.rows.stats import ObjectiveResult, Stats
 from hyperherd.metrics.rows.values import dumps
 from hyperherd.metrics.store.arrow import scalar, texts
 from hyperherd.paths import FORMAT
@@ -51,11 +50,11 @@ class Footer:
     sources: tuple[str, ...] = ()
     """Names of all journals and parts whose rows it holds."""
     metrics: dict[str, Stats] = field(default_factory=dict)
-    objective: Objective | None = None
+    objective: ObjectiveResult | None = None
     rows: int = 0
     skipped: int = 0
     final: dict[str, Final] = field(default_factory=dict)
-    attempts: dict[int, Beginning] | None = None
+    attempts: dict[int, AttemptStart] | None = None
     """How every attempt in it began; None if it does not tell."""
 
     @property
@@ -114,7 +113,7 @@ class Footer:
                 summary.get("rows", 0),
                 summary.get("skipped", 0),
                 {name: Final(item["attempt"], item["time"], item["value"]) for name, item in final.items()},
-                None if attempts is None else {int(key): Beginning(**item) for key, item in attempts.items()},
+                None if attempts is None else {int(key): AttemptStart(**item) for key, item in attempts.items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise FormatError(f"the footer of {path} cannot be read: {error}") from None
@@ -132,12 +131,12 @@ def _number(raw: Any) -> float:
     return value
 
 
-def _objective(raw: Mapping[str, Any] | None) -> Objective | None:
+def _objective(raw: Mapping[str, Any] | None) -> ObjectiveResult | None:
     if raw is None:
         return None
     curve = [(step, _number(value)) for step, value in raw["curve"]]
     best = None if raw["best"] is None else _number(raw["best"])
-    return Objective(raw["metric"], raw["direction"], best, raw["best_step"], _numbers(raw["at_best"]), curve)
+    return ObjectiveResult(raw["metric"], raw["direction"], best, raw["best_step"], _numbers(raw["at_best"]), curve)
 
 
 class MetricsFile:

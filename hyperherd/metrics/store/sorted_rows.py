@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from hyperherd.metrics.rows.cuts import Beginning, Cuts, joined
+from hyperherd.metrics.rows.cuts import AttemptStart, Cuts, joined
 from hyperherd.metrics.rows.journal import Final, Rows, blocks, latest, parse, seek_time
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.store import parquet
@@ -31,20 +31,20 @@ MANY = 64
 File = MetricsFile | TrialOfSweep
 
 
-class Stored:
+class SortedRows:
     """Rows from any number of files. Use it as a context, in which its files stay open."""
 
     def __init__(self, scratch: Path | None = None) -> None:
         self.skipped = 0
         self.count = 0
-        self.told: list[Mapping[int, Beginning]] = []
+        self.told: list[Mapping[int, AttemptStart]] = []
         """How attempts began, in as many pieces as there are files."""
         self._final: list[tuple[str, Final]] = []
         self._runs: list[File | pa.Table] = []
         self._scratch = scratch
         self._open = ExitStack()
 
-    def __enter__(self) -> Stored:
+    def __enter__(self) -> SortedRows:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -56,7 +56,7 @@ class Stored:
         return latest(self._final)
 
     @property
-    def attempts(self) -> dict[int, Beginning]:
+    def attempts(self) -> dict[int, AttemptStart]:
         """How all attempts began."""
         return joined(self.told)
 
@@ -94,7 +94,7 @@ class Stored:
             self.told.append(beginnings(self._runs[-1]) if began else {})
 
     def _note(
-        self, count: int, skipped: int, final: Sequence[tuple[str, Final]], began: Mapping[int, Beginning]
+        self, count: int, skipped: int, final: Sequence[tuple[str, Final]], began: Mapping[int, AttemptStart]
     ) -> None:
         self.count += count
         self.skipped += skipped

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.rows.cuts import Beginning, Cuts, joined
+from hyperherd.metrics.rows.cuts import AttemptStart, Cuts, joined
 from hyperherd.metrics.rows.journal import Final, latest
 from hyperherd.metrics.rows.sources import SourceName
-from hyperherd.metrics.rows.stats import Objective, Stats, combine, combine_stats
+from hyperherd.metrics.rows.stats import ObjectiveResult, Stats, combine, combine_stats
 from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:
@@ -36,14 +36,14 @@ class Places:
 
 
 @dataclass(frozen=True)
-class Settled:
+class FilesSummary:
     """What some rows say."""
 
     places: Places = field(default_factory=Places)
     stats: Mapping[str, Stats] = field(default_factory=dict)
-    objective: Objective | None = None
+    objective: ObjectiveResult | None = None
     final: Mapping[str, Final] = field(default_factory=dict)
-    attempts: Mapping[int, Beginning] = field(default_factory=dict)
+    attempts: Mapping[int, AttemptStart] = field(default_factory=dict)
     effect: object = None
     """What of the rows the newest attempt's unmerged ones supersede; None if nothing."""
     lasts: Mapping[str, int] = field(default_factory=dict)
@@ -54,7 +54,7 @@ class Settled:
         """Step of the objective's best value."""
         return self.objective.best_step if self.objective else None
 
-    def with_newer(self, newer: Settled, at_best: Mapping[str, float]) -> Settled:
+    def with_newer(self, newer: FilesSummary, at_best: Mapping[str, float]) -> FilesSummary:
         """Return what these rows and those of a part that came after them say together.
 
         Args:
@@ -69,7 +69,7 @@ class Settled:
             attempts=joined([self.attempts, newer.attempts]),
         )
 
-    def effect_of(self, own: Beginning) -> object:
+    def effect_of(self, own: AttemptStart) -> object:
         """Return what of these rows the newest attempt supersedes, given how it began; None if nothing."""
         newest = self.places.newest
         older = {attempt: item for attempt, item in self.attempts.items() if attempt < newest}
@@ -81,7 +81,7 @@ class Settled:
         return cuts or None
 
 
-def settle(paths: TrialPaths, places: Places, spec: Mapping[str, Any] | None) -> Settled:
+def summarize_files(paths: TrialPaths, places: Places, spec: Mapping[str, Any] | None) -> FilesSummary:
     """Return what the rows in `places` say for the objective `spec`.
 
     Raises:
@@ -89,31 +89,33 @@ def settle(paths: TrialPaths, places: Places, spec: Mapping[str, Any] | None) ->
     """
     footer = places.footer
     if footer is None and not places.older:
-        return Settled(places)
+        return FilesSummary(places)
     if footer is None or places.older or footer.attempts is None or not footer.tells(spec):
-        settled = _from_rows(paths, Settled(places), spec, {})
+        settled = _from_rows(paths, FilesSummary(places), spec, {})
     else:
         objective = footer.objective if spec else None
-        settled = Settled(places, footer.metrics, objective, footer.final, footer.attempts)
+        settled = FilesSummary(places, footer.metrics, objective, footer.final, footer.attempts)
     lasts = {name: item.last_step for name, item in settled.stats.items() if item.last_step is not None}
     return replace(settled, lasts=lasts)
 
 
-def settle_again(paths: TrialPaths, settled: Settled, spec: Mapping[str, Any] | None, own: Beginning) -> Settled:
+def summarize_files_again(
+    paths: TrialPaths, settled: FilesSummary, spec: Mapping[str, Any] | None, own: AttemptStart
+) -> FilesSummary:
     """Return what the same rows say without those that the newest attempt supersedes, given how it began."""
     return _from_rows(paths, replace(settled, effect=settled.effect_of(own)), spec, {settled.places.newest: own})
 
 
 def _from_rows(
-    paths: TrialPaths, settled: Settled, spec: Mapping[str, Any] | None, own: Mapping[int, Beginning]
-) -> Settled:
+    paths: TrialPaths, settled: FilesSummary, spec: Mapping[str, Any] | None, own: Mapping[int, AttemptStart]
+) -> FilesSummary:
     from hyperherd.metrics.store.default_view import default_view
     from hyperherd.metrics.store.find import add_parts, open_base
-    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sorted_rows import SortedRows
     from hyperherd.metrics.summary.of_rows import summarize
 
     places = settled.places
-    with Stored() as stored:
+    with SortedRows() as stored:
         if places.footer is not None:
             base = open_base(paths)
             if base is None or base.footer.sources != places.footer.sources:
@@ -133,7 +135,7 @@ class Parts:
     def __init__(self, folder: Path, spec: Mapping[str, Any] | None) -> None:
         self._folder = folder
         self._spec = spec
-        self._known: dict[str, tuple[Settled, tuple[str, ...]]] = {}
+        self._known: dict[str, tuple[FilesSummary, tuple[str, ...]]] = {}
 
     def update(self, parts: Mapping[str, SourceName]) -> set[str]:
         """Take in those that there are now; return the names of the sources that they replace."""
@@ -151,42 +153,42 @@ class Parts:
         """Which parts there are."""
         return frozenset(self._known)
 
-    def after(self, settled: Settled) -> Settled:
+    def after(self, settled: FilesSummary) -> FilesSummary:
         """Return what older rows and the parts say together."""
         for name in sorted(self._known, key=lambda name: _first_step(self._known[name][0])):
             part, _ = self._known[name]
             settled = settled.with_newer(part, self._at_best(name, part, settled))
         return settled
 
-    def _at_best(self, name: str, part: Settled, settled: Settled) -> dict[str, float]:
+    def _at_best(self, name: str, part: FilesSummary, settled: FilesSummary) -> dict[str, float]:
         """Return a part's other metrics at the best step of older rows; only where that lies within are rows read."""
         step, objective = settled.best_step, settled.objective
         if step is None or objective is None or _first_step(part) > step:
             return {}
         from hyperherd.metrics.store.parquet import MetricsFile
-        from hyperherd.metrics.store.sorted_rows import Stored
+        from hyperherd.metrics.store.sorted_rows import SortedRows
         from hyperherd.metrics.summary.of_rows import values_at
 
-        with Stored() as stored:
+        with SortedRows() as stored:
             stored.add_file(MetricsFile(self._folder / name))
             found = values_at(stored.standing(), step)
         found.pop(objective.metric, None)
         return found
 
-    def _read(self, name: str) -> tuple[Settled, tuple[str, ...]]:
+    def _read(self, name: str) -> tuple[FilesSummary, tuple[str, ...]]:
         from hyperherd.metrics.store.parquet import MetricsFile
-        from hyperherd.metrics.store.sorted_rows import Stored
+        from hyperherd.metrics.store.sorted_rows import SortedRows
         from hyperherd.metrics.summary.of_rows import summarize
 
-        with Stored() as stored:
+        with SortedRows() as stored:
             file = MetricsFile(self._folder / name)
             stored.add_file(file)
             objective = summarize(stored.standing, self._spec)[1] if self._spec else None
-            settled = Settled(
+            settled = FilesSummary(
                 stats=file.footer.metrics, objective=objective, final=stored.final, attempts=stored.attempts
             )
             return settled, file.footer.sources
 
 
-def _first_step(part: Settled) -> int:
+def _first_step(part: FilesSummary) -> int:
     return min((step for item in part.attempts.values() for step in item.first.values()), default=0)

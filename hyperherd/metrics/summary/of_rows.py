@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from hyperherd.metrics.rows.stats import Objective, Point, Stats, thin
+from hyperherd.metrics.rows.stats import ObjectiveResult, Point, Stats, thin
 from hyperherd.metrics.store.arrow import column
 
 _POINTS = 4096
@@ -22,14 +22,14 @@ Rows = Callable[["Sequence[str] | None"], Iterable[pa.Table]]
 """Gives the rows of a default view, of all or of some metrics; may be asked again and again."""
 
 
-def summarize(rows: Rows, spec: Mapping[str, Any] | None) -> tuple[dict[str, Stats], Objective | None]:
+def summarize(rows: Rows, spec: Mapping[str, Any] | None) -> tuple[dict[str, Stats], ObjectiveResult | None]:
     """Return the stats of every metric that has numbers, and the objective's.
 
     Args:
         rows: asked for the objective first, since its best step decides what is wanted of the other metrics.
         spec: ``{"metric", "direction"}``, or None.
     """
-    best_step, curve = None, _Curve()
+    best_step, curve = None, _RowCurve()
     if spec is not None:
         alone: dict[str, Stats] = {}
         for metric, part in _by_metric(rows([spec["metric"]])):
@@ -47,7 +47,7 @@ def summarize(rows: Rows, spec: Mapping[str, Any] | None) -> tuple[dict[str, Sta
         return stats, None
     best, best_step = stats[spec["metric"]].best(spec["direction"])
     at_best.pop(spec["metric"], None)
-    return stats, Objective(spec["metric"], spec["direction"], best, best_step, at_best, curve.points())
+    return stats, ObjectiveResult(spec["metric"], spec["direction"], best, best_step, at_best, curve.points())
 
 
 def values_at(batches: Iterable[pa.Table], step: int) -> dict[str, float]:
@@ -98,7 +98,7 @@ def _at(rows: pa.Table, step: int | None) -> float | None:
     return value
 
 
-class _Curve:
+class _RowCurve:
     """Every n-th point of a stream, with n doubled whenever there are too many, and the last one."""
 
     def __init__(self) -> None:

@@ -12,13 +12,13 @@ from heapq import merge
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.rows.cuts import Beginning, joined
+from hyperherd.metrics.rows.cuts import AttemptStart, joined
 from hyperherd.metrics.rows.journal import Final, blocks, latest, parse
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.stats import Stream, combine, combine_stats
 from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import is_vanished, open_base
-from hyperherd.metrics.summary.of_files import Parts, Places, Settled, settle, settle_again
+from hyperherd.metrics.summary.of_files import FilesSummary, Parts, Places, summarize_files, summarize_files_again
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class RunningSummary:
 
     def _begin_anew(self) -> None:
         self._parts = Parts(self._paths.metrics, self._spec)
-        self._settled = Settled()
+        self._settled = FilesSummary()
         self._restart()
 
     def _restart(self) -> None:
@@ -78,7 +78,7 @@ class RunningSummary:
         self._before = self._parts.after(self._settled)
         self._stream = Stream(self._spec, self._before.best_step)
         self._final: dict[str, Final] = {}
-        self._own = Beginning()
+        self._own = AttemptStart()
         self._offsets: dict[str, int] = {}
 
     def _read(self) -> None:
@@ -93,7 +93,7 @@ class RunningSummary:
         journals = {name: about for name, about in own.items() if about.is_journal and name not in held}
         places = Places(version, footer, older, newest)
         if places != self._settled.places:
-            self._settled = settle(self._paths, places, self._spec)
+            self._settled = summarize_files(self._paths, places, self._spec)
             self._restart()
         elif self._parts.names != parts:  # Of what we have read as a journal.
             self._restart()
@@ -101,15 +101,15 @@ class RunningSummary:
         own_beginning = self._beginning()
         if self._settled.effect_of(own_beginning) != self._settled.effect:
             best_step = self._before.best_step
-            self._settled = settle_again(self._paths, self._settled, self._spec, own_beginning)
+            self._settled = summarize_files_again(self._paths, self._settled, self._spec, own_beginning)
             self._before = self._parts.after(self._settled)
             if self._before.best_step != best_step:  # The other metrics' values at another step are wanted now.
                 self._restart()
                 self._follow(journals)
 
-    def _beginning(self) -> Beginning:
+    def _beginning(self) -> AttemptStart:
         """Return how the newest attempt began, by all that it has logged."""
-        streamed = Beginning(self._stream.first)
+        streamed = AttemptStart(self._stream.first)
         newest = self._settled.places.newest
         told = joined([self._before.attempts, {newest: streamed}, {newest: self._own}])
         return told[newest]

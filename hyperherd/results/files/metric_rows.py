@@ -21,8 +21,8 @@ def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
         OSError: it is closed to us.
     """
     # These import pyarrow, which takes longer than a table that needs no rows.
+    from hyperherd.metrics.reader import has_metrics, read_metrics
     from hyperherd.metrics.store.parquet import SCHEMA
-    from hyperherd.metrics.store.reader import has_metrics, read_metrics
 
     if trial_dir is None:
         return SCHEMA.empty_table()

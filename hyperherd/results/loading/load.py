@@ -10,7 +10,7 @@ from pathlib import Path
 
 from hyperherd.errors import NothingFound
 from hyperherd.paths import SweepPaths
-from hyperherd.records.fold import Observer
+from hyperherd.records.status import Observer
 from hyperherd.results.files.discover import Discovered, TrialFolder, absolute, discover, is_trial_dir
 from hyperherd.results.files.index import Index, is_settled
 from hyperherd.results.files.trial_json import Signature, signature_of

@@ -13,8 +13,8 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import TrialPaths
-from hyperherd.records.fold import Observer, fold
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.files.discover import TrialFolder, absolute
 from hyperherd.results.files.hydra_job import HydraOrigin, read_job, read_origin
@@ -87,7 +87,7 @@ class TrialReader:
         known = self._by_key.get(record.key)
         if known is not None:
             self._seen.add(known.number)
-        standing = fold(record, self._files.events.get(record.number, ()), self._observer)
+        standing = derive_status(record, self._files.events.get(record.number, ()), self._observer)
         last_sign = record.heartbeat if record.ended is None else record.ended
         # Events may know of an attempt that has not written its record yet: error and end are then of the one before.
         spoke = standing.attempt == record.attempt
@@ -125,7 +125,7 @@ class TrialReader:
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:
         self._seen.add(planned.number)
-        standing = fold(None, self._files.events.get(planned.number, ()), self._observer)
+        standing = derive_status(None, self._files.events.get(planned.number, ()), self._observer)
         logged = read_logged(trial_dir) if trial_dir else LoggedMetrics()
         return Trial(
             number=planned.number,
@@ -205,7 +205,7 @@ class LoggedMetrics:
 def read_logged(trial_dir: Path) -> LoggedMetrics:
     """Return the summary of a trial without a `trial.json`: of its metrics, or else of what its trainer wrote."""
     # It imports pyarrow, which a sweep with a `trial.json` for every trial does not need.
-    from hyperherd.metrics.store.reader import has_metrics, read_final, read_summary
+    from hyperherd.metrics.reader import has_metrics, read_final, read_summary
 
     try:
         if not has_metrics(trial_dir):

@@ -7,10 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hyperherd.errors import FormatError
-from hyperherd.paths import SweepPaths
-from hyperherd.records.files import read_json
-from hyperherd.records.fold import Observer, same_process
+from hyperherd.records.lock import is_held
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.trials.collection import TrialCollection
@@ -50,23 +47,12 @@ def has_ended(trials: TrialCollection) -> bool:
     """
     if any(trial.state in _ACTIVE for trial in trials):
         return False
-    return not any(_is_held(sweep) for sweep in trials.sweeps)
+    return not any(is_held(sweep.dir) for sweep in trials.sweeps)
 
 
 def all_well(trials: TrialCollection) -> bool:
     """Return whether every trial ended as it should: completed or pruned, or nobody can say that it did not."""
     return all(trial.state in _WELL for trial in trials)
-
-
-def _is_held(sweep: Sweep) -> bool:
-    try:
-        holder = read_json(SweepPaths(sweep.dir).lock)
-    except (OSError, FormatError):
-        return False
-    pid, started = holder.get("pid"), holder.get("pid_started")
-    if holder.get("host") != Observer().host or not isinstance(pid, int):
-        return True
-    return same_process(pid, started if isinstance(started, int | float) else None)
 
 
 def _record(trial: Trial, trials: TrialCollection, labels: dict[Sweep, str]) -> dict[str, Any]:

@@ -39,7 +39,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.validation.interpolations import Path, has_interpolated_container, related
 from hyperherd.sweep.validation.override_parts import Choice, Part, PartReader, Step
-from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, Place, Template
+from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, ConfigPlace, Template
 
 _KEPT = 256
 """Templates held at a time, about 0.2 MB each."""
@@ -56,7 +56,7 @@ class Shortcut:
         self._templates: dict[tuple[str, ...], Template | None] = {}
         self._independent: dict[tuple[Path, ...], bool] = {}
 
-    def prove(self, trial: PlannedTrial) -> Place | None:
+    def prove(self, trial: PlannedTrial) -> ConfigPlace | None:
         """Return the place of a trial that is known to compose; None if it has to be composed."""
         parts = self._parts(trial)
         template = self._template(parts) if parts is not None else None
@@ -66,13 +66,13 @@ class Shortcut:
             return None
         return template.place(trial.number, parts)
 
-    def trust(self, trial: PlannedTrial) -> Place:
+    def trust(self, trial: PlannedTrial) -> ConfigPlace:
         """Return the place of a trial that is taken to compose; unknown where it is not certain what decides it."""
         parts = self._parts(trial)
         template = self._template(parts) if parts is not None else None
         if parts is None or template is None:
-            return Place(None)
-        return template.place(trial.number, parts) or Place(None)
+            return ConfigPlace(None)
+        return template.place(trial.number, parts) or ConfigPlace(None)
 
     def _parts(self, trial: PlannedTrial) -> list[Part] | None:
         """Return the choices and steps that a trial consists of; None if there is more to it."""

@@ -56,13 +56,13 @@ _dirname: Any = getattr(config_loader_impl, "get_overrides_dirname", None)
 
 
 @dataclass(frozen=True)
-class Place:
+class ConfigPlace:
     """Where a trial that composes will run; None if only the launcher can know."""
 
     dir: str | None
 
     @classmethod
-    def of(cls, subdir: str) -> Place:
+    def of(cls, subdir: str) -> ConfigPlace:
         """Return the place that a resolved `hydra.sweep.subdir` means."""
         return cls(None if JOB_ID in subdir else subdir)
 
@@ -83,12 +83,12 @@ class Template:
         """Whether `step` is one here, and Hydra applies it without an error."""
         return self._leaves(step) is not _REFUSED
 
-    def place(self, number: int, parts: Sequence[Part | None]) -> Place | None:
+    def place(self, number: int, parts: Sequence[Part | None]) -> ConfigPlace | None:
         """Return where the trial with this number and these overrides runs; None if that is not certain."""
         if self._reached is None:
             return None
         subdir = self._filled(number, parts)
-        return Place.of(subdir) if subdir is not None else self._resolved(number, parts, self._reached)
+        return ConfigPlace.of(subdir) if subdir is not None else self._resolved(number, parts, self._reached)
 
     def _entry(self, path: Path) -> Node | None:
         parent = plain_dict(self._config, path[:-1])
@@ -176,7 +176,7 @@ class Template:
         made: str = _dirname(overrides=_overrides(parts), **self._dirname_options)
         return made
 
-    def _resolved(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> Place | None:
+    def _resolved(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> ConfigPlace | None:
         """Return what OmegaConf resolves the directory to after the steps that `reached` tells it may look at."""
         looked_at = [
             part for part in parts if isinstance(part, Step) and any(related(part.path, path) for path in reached)
@@ -190,7 +190,7 @@ class Template:
                 self._tell(number, parts, reached)
                 OmegaConf.copy_cache(self._app.config, self._config)
                 stack.enter_context(hydra_config(self._config))
-                return Place.of(str(OmegaConf.select(self._config, "hydra.sweep.subdir")))
+                return ConfigPlace.of(str(OmegaConf.select(self._config, "hydra.sweep.subdir")))
             except NO_COMPOSITION:
                 return None
 

@@ -16,7 +16,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.validation.shortcut import Shortcut
-from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, Place
+from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, ConfigPlace
 from hyperherd.trial.attempts import claimed_keys
 
 
@@ -44,7 +44,7 @@ def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mod
     return placed
 
 
-def _finder(app: HydraApp, where: str, mode: str) -> Callable[[PlannedTrial], Place]:
+def _finder(app: HydraApp, where: str, mode: str) -> Callable[[PlannedTrial], ConfigPlace]:
     if mode == "full":
         return lambda trial: _compose(app, trial, where)
     shortcut = Shortcut(app, where)
@@ -53,7 +53,7 @@ def _finder(app: HydraApp, where: str, mode: str) -> Callable[[PlannedTrial], Pl
     return lambda trial: shortcut.prove(trial) or _compose(app, trial, where)
 
 
-def _compose(app: HydraApp, trial: PlannedTrial, where: str) -> Place:
+def _compose(app: HydraApp, trial: PlannedTrial, where: str) -> ConfigPlace:
     try:
         config = app.compose([*trial.overrides, where], trial.number, JOB_ID)
         with hydra_config(config):
@@ -62,7 +62,7 @@ def _compose(app: HydraApp, trial: PlannedTrial, where: str) -> Place:
         raise SweepError(
             f"trial {trial.number} ({' '.join(trial.overrides)}) does not compose: {_text(error)}"
         ) from None
-    return Place.of(subdir)
+    return ConfigPlace.of(subdir)
 
 
 def _text(error: Exception) -> str:

@@ -9,8 +9,8 @@ import pytest
 from results.builder import SweepBuilder, every_state
 
 from hyperherd import load
-from hyperherd.records.fold import process_started
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import process_started
 from hyperherd.results.tables.changes import Watcher, all_well, end_record, has_ended
 
 

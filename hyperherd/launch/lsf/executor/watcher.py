@@ -7,7 +7,8 @@ from typing import Any
 
 from submitit.core import core, logger
 
-from hyperherd.launch.lsf.tracker import LsfSilent, Seen, Tracker
+from hyperherd.launch.lsf.tracker import Seen, Tracker
+from hyperherd.schedulers import SchedulerUnavailable
 
 
 class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
@@ -34,7 +35,7 @@ class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
         self._num_calls += 1
         try:
             seen = self.tracker.look(open_jobs)
-        except LsfSilent as silence:
+        except SchedulerUnavailable as silence:
             logger.get_logger().warning(f"LSF does not answer, the states of jobs may be old: {silence}")
         else:
             self._info_dict.update({job_id: _info(one) for job_id, one in seen.items()})

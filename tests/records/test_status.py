@@ -8,8 +8,8 @@ import sys
 import pytest
 
 from hyperherd.records.events import Event
-from hyperherd.records.fold import SILENCE, Observer, fold, process_started, same_process
 from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.records.status import SILENCE, Observer, derive_status, process_started, same_process
 from hyperherd.records.trial import TrialError, TrialRecord
 
 NOW = 1_000_000.0
@@ -48,26 +48,26 @@ def event(name: str, attempt: int = 0, time: float = NOW) -> Event:
 def test_the_newest_attempt_decides_and_the_trials_own_word_stands(
     written: TrialRecord | None, events: list[Event], expected: TrialState
 ) -> None:
-    assert fold(written, events, HERE).state is expected
+    assert derive_status(written, events, HERE).state is expected
 
 
 def test_a_verdict_carries_its_cause() -> None:
-    assert fold(None, [event("submitted"), event("oom")], HERE).cause is FailureCause.OOM
+    assert derive_status(None, [event("submitted"), event("oom")], HERE).cause is FailureCause.OOM
 
 
 def test_a_failure_carries_its_reason() -> None:
     failed = record(state=TrialState.FAILED, error=TrialError("ValueError", "boom"))
-    assert fold(failed, [], HERE).reason == "ValueError: boom"
+    assert derive_status(failed, [], HERE).reason == "ValueError: boom"
 
 
 def test_a_process_is_judged_on_its_own_host_alone() -> None:
     child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
     started = process_started(child.pid)
     local = record(host=HERE.host, pid=child.pid, pid_started=started)
-    assert fold(local, [], HERE).state is TrialState.RUNNING
+    assert derive_status(local, [], HERE).state is TrialState.RUNNING
     child.communicate()
-    assert fold(local, [], HERE).state is TrialState.LOST
-    assert fold(local.with_(host="elsewhere"), [], HERE).state is TrialState.RUNNING
+    assert derive_status(local, [], HERE).state is TrialState.LOST
+    assert derive_status(local.with_(host="elsewhere"), [], HERE).state is TrialState.RUNNING
 
 
 def test_a_later_process_with_the_same_id_is_another_one() -> None:

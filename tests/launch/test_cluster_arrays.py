@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperherd.launch.base import TrialJob
-from hyperherd.launch.cluster.pieces import Allotment, share, split
+from hyperherd.launch.cluster.arrays import ConcurrencyCap, share, split
 
 
 def jobs(*numbers: int, **resources: object) -> list[TrialJob]:
@@ -42,7 +42,7 @@ def test_never_more_jobs_at_once_than_the_cap(sizes: list[int], cap: int) -> Non
 
 
 def test_later_rounds_get_what_is_left() -> None:
-    allotment = Allotment(4)
+    allotment = ConcurrencyCap(4)
     (first,) = allotment.plan(jobs(*range(6)), 100)
     assert allotment.of(first) == (4, None)
     allotment.submitted(first, "10")
@@ -56,7 +56,7 @@ def test_later_rounds_get_what_is_left() -> None:
 
 
 def test_arrays_in_one_lane_wait_for_one_another() -> None:
-    allotment = Allotment(1)
+    allotment = ConcurrencyCap(1)
     batches = allotment.plan(jobs(0, 1, 2), 1)
     waits = []
     for index, batch in enumerate(batches):
@@ -66,11 +66,11 @@ def test_arrays_in_one_lane_wait_for_one_another() -> None:
 
 
 def test_what_an_earlier_sweep_left_in_the_queue_has_its_part_of_the_cap() -> None:
-    allotment = Allotment(4)
+    allotment = ConcurrencyCap(4)
     allotment.adopted(jobs(0, 1, 2), "10")
     (few,) = allotment.plan(jobs(5, 6), 100)
     assert allotment.of(few) == (1, None)
-    allotment = Allotment(4)
+    allotment = ConcurrencyCap(4)
     allotment.adopted(jobs(0), "10")
     allotment.adopted(jobs(1, 2, 3, 4, 7), "11")
     (many,) = allotment.plan(jobs(5, 6, 8, 9), 100)

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.journal import Final, latest
 from hyperherd.metrics.rows.values import unwrap
-from hyperherd.metrics.store.find import Found, add_parts, find, is_vanished, open_base
+from hyperherd.metrics.store.find import FoundFiles, add_parts, find, is_vanished, open_base
 from hyperherd.metrics.store.foreign import list_foreign, read_foreign
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sorted_rows import SortedRows
 
 _TRIES = 50
 SKIPPED = b"hyperherd.skipped"
@@ -91,12 +91,12 @@ def again(read: Callable[[], T]) -> T:
 
 
 @contextmanager
-def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Found, Stored]]:
+def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[FoundFiles, SortedRows]]:
     """Give everything a trial has logged, or what was logged since a time and a little more."""
     from hyperherd.metrics.store.columns import Columns
-    from hyperherd.metrics.store.sorted_rows import Stored
+    from hyperherd.metrics.store.sorted_rows import SortedRows
 
-    with Stored() as stored:
+    with SortedRows() as stored:
         found = find(paths)
         if found.base is not None:
             stored.add_file(found.base)

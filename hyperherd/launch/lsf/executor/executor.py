@@ -15,14 +15,15 @@ from typing import Any
 from submitit.core import core, utils
 
 from hyperherd.errors import nearest
-from hyperherd.launch.lsf.commands import Patience, Said, run
+from hyperherd.launch.lsf.commands import CommandResult, Patience, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
+from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 from hyperherd.launch.lsf.ids import base_of, to_lsf
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.parsing import read_submitted
 from hyperherd.launch.lsf.script import make_script, marker_path, report_path
-from hyperherd.launch.lsf.tracker import LsfSilent, Tracker
-from hyperherd.launch.lsf.watcher import LsfInfoWatcher
+from hyperherd.launch.lsf.tracker import Tracker
+from hyperherd.schedulers import SchedulerUnavailable
 
 _SUBMISSIONS = 3
 _NO_LIMIT_MIN = 60 * 24 * 365 * 10
@@ -240,12 +241,12 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
     Args:
         script: for bsub.
         patience: with it.
-        find: asks LSF for the job; raises LsfSilent.
+        find: asks LSF for the job; raises SchedulerUnavailable.
 
     Raises:
         FailedSubmissionError: LSF refuses it, or cannot be reached.
     """
-    said = Said("", "", None)
+    said = CommandResult("", "", None)
     for again in range(_SUBMISSIONS):
         if again:
             time.sleep(again)
@@ -257,7 +258,7 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
             break
         try:
             job_id = find()
-        except LsfSilent:
+        except SchedulerUnavailable:
             break
         if job_id is not None:
             warnings.warn(f"bsub failed, but LSF has job {job_id}: {said.text}", RuntimeWarning, stacklevel=2)

@@ -11,7 +11,7 @@ from hyperherd.launch.base import TrialJob
 
 
 @dataclass(frozen=True)
-class Share:
+class ArrayShare:
     """What one array may use of the sweep's cap.
 
     Attributes:
@@ -31,7 +31,7 @@ def split(jobs: Sequence[TrialJob], largest: int) -> list[list[TrialJob]]:
     return [group[start : start + largest] for group in groups.values() for start in range(0, len(group), largest)]
 
 
-def share(sizes: Sequence[int], cap: int) -> list[Share]:
+def share(sizes: Sequence[int], cap: int) -> list[ArrayShare]:
     """Share `cap` among arrays of these sizes so that never more than `cap` jobs run at once.
 
     Arrays stand in lanes, as many as there are arrays or, if that is less, as `cap` allows; each lane has its share of
@@ -47,7 +47,7 @@ def share(sizes: Sequence[int], cap: int) -> list[Share]:
     last: dict[int, int] = {}
     shares = []
     for index, lane in enumerate(lane_of):
-        shares.append(Share(min(widths[lane], sizes[index]), last.get(lane)))
+        shares.append(ArrayShare(min(widths[lane], sizes[index]), last.get(lane)))
         last[lane] = index
     return shares
 
@@ -65,13 +65,13 @@ def _divide(cap: int, loads: Sequence[int]) -> list[int]:
 class _Array:
     """An array as planned, and once it is submitted its id and those of its jobs that have not ended."""
 
-    share: Share
+    share: ArrayShare
     after: str | None = None
     id: str | None = None
     open: set[int] = field(default_factory=set)
 
 
-class Allotment:
+class ConcurrencyCap:
     """Keeps the cap on jobs that run at once over all arrays of a sweep, those of later rounds included."""
 
     def __init__(self, cap: int) -> None:
@@ -106,7 +106,7 @@ class Allotment:
 
     def adopted(self, jobs: Sequence[TrialJob], array_id: str) -> None:
         """Note what is left of an array of an earlier sweep, which may have had the whole cap."""
-        array = _Array(Share(min(self._cap, len(jobs))), id=array_id, open={job.number for job in jobs})
+        array = _Array(ArrayShare(min(self._cap, len(jobs))), id=array_id, open={job.number for job in jobs})
         self._array_of.update({job.number: array for job in jobs})
 
     def ended(self, job: TrialJob) -> None:

@@ -14,7 +14,7 @@ log = logging.getLogger("hyperherd")
 
 
 @contextmanager
-def cleared_up() -> Iterator[None]:
+def restored_process_state() -> Iterator[None]:
     """Put environment, working directory and process group back as they were; say which threads are still there.
 
     The whole environment, because what a trial leaves there decides about the next one: after a distributed fit

@@ -30,7 +30,7 @@ class Observer:
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrialStatus:
     """Where a trial stands, and on whose word."""
 
     state: TrialState
@@ -41,7 +41,7 @@ class Standing:
     """Seconds since a stalled trial last gave a sign of life."""
 
 
-def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer) -> Standing:
+def derive_status(record: TrialRecord | None, events: Iterable[Event], observer: Observer) -> TrialStatus:
     """Return where a trial stands.
 
     Args:
@@ -52,7 +52,7 @@ def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer
     history = list(events)
     attempt = max((event.attempt for event in history), default=0)
     if record is not None and record.state.done:
-        return Standing(record.state, record.attempt, record.cause, _reason(record))
+        return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
     if record is not None and record.attempt >= attempt:
         if record.state is not TrialState.RUNNING:
             return _last_word(record, history)
@@ -66,20 +66,20 @@ def fold(record: TrialRecord | None, events: Iterable[Event], observer: Observer
         # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
         if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
             state, cause = event.verdict
-            return Standing(state, attempt, cause, event.message or "")
+            return TrialStatus(state, attempt, cause, event.message or "")
     if record is not None:
         return _alive(record, observer)
     submitted = any(event.event in (SUBMITTING, SUBMITTED) for event in own)
-    return Standing(TrialState.SUBMITTED if submitted else TrialState.WAITING, attempt)
+    return TrialStatus(TrialState.SUBMITTED if submitted else TrialState.WAITING, attempt)
 
 
-def _last_word(record: TrialRecord, history: Iterable[Event]) -> Standing:
+def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
     """Return what an ended attempt says of itself; why it was told to end it cannot know, a verdict may."""
     if record.state is TrialState.CANCELLED:
         for event in history:
             if event.attempt == record.attempt and event.event in _REASONS_TO_END_IT:
-                return Standing(TrialState.FAILED, record.attempt, FailureCause(event.event), event.message or "")
-    return Standing(record.state, record.attempt, record.cause, _reason(record))
+                return TrialStatus(TrialState.FAILED, record.attempt, FailureCause(event.event), event.message or "")
+    return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
 
 
 def _reason(record: TrialRecord) -> str:
@@ -88,13 +88,13 @@ def _reason(record: TrialRecord) -> str:
     return f"{record.error.type}: {record.error.message}".strip(": ")
 
 
-def _alive(record: TrialRecord, observer: Observer) -> Standing:
+def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
     if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
-        return Standing(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
+        return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
     silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:
-        return Standing(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)
-    return Standing(TrialState.RUNNING, record.attempt)
+        return TrialStatus(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)
+    return TrialStatus(TrialState.RUNNING, record.attempt)
 
 
 def same_process(pid: int, started: float | None) -> bool:
