@@ -41,16 +41,12 @@ rows = duckdb.sql(
 ).to_arrow_table().num_rows
 """,
     "**one metric: ours**": """
-from pathlib import Path
-from hyperherd.metrics.store.wide import read_many
-trials = {int(path.name): path for path in Path(folder).iterdir() if path.name.isdecimal()}
-rows = read_many(trials, ["metric0"]).num_rows
+import hyperherd
+rows = hyperherd.load(folder).metrics(["metric0"]).num_rows
 """,
     "**one metric: ours, compacted**": """
-from pathlib import Path
-from hyperherd.metrics.store.wide import read_many
-trials = {int(path.name): path for path in Path(folder + "-compacted").iterdir() if path.name.isdecimal()}
-rows = read_many(trials, ["metric0"]).num_rows
+import hyperherd
+rows = hyperherd.load(folder + "-compacted").metrics(["metric0"]).num_rows
 """,
     "one metric: DuckDB over the compacted file": """
 import duckdb

@@ -221,8 +221,8 @@ def test_logging_imports_nothing_heavy(tmp_path):
         """if True:
         import sys
         from pathlib import Path
+        from hyperherd.metrics import reader
         from hyperherd.metrics.consolidate import merge
-        from hyperherd.metrics.store import reader
         from hyperherd.metrics.summary.running import RunningSummary
         from hyperherd.metrics.writer import MetricWriter
         MetricWriter(Path(sys.argv[1]), 0).log({"m": 1.0, "n": True}, 0)

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from results.builder import SweepBuilder
 
+from hyperherd import load
 from hyperherd.errors import SweepError
 from hyperherd.metrics.consolidate.compact import compact
 from hyperherd.paths import SweepPaths
 from hyperherd.records.lock import SweepLock, is_held
 from hyperherd.records.status import process_started
-from hyperherd.results.loading.load import load
 from hyperherd.results.tables.changes import has_ended
 
 HERE = {"host": socket.gethostname(), "pid": os.getpid(), "pid_started": process_started(os.getpid())}
@@ -24,15 +24,15 @@ HERE = {"host": socket.gethostname(), "pid": os.getpid(), "pid_started": process
 @pytest.mark.parametrize(
     ("written", "held"),
     [
-        (json.dumps(HERE), True),
-        (json.dumps({**HERE, "pid_started": 1.0}), False),
-        (json.dumps({**HERE, "pid_started": "early"}), True),
-        (json.dumps({**HERE, "pid": 2**22 + 1}), False),
-        (json.dumps({**HERE, "host": "elsewhere"}), True),
+        pytest.param(json.dumps(HERE), True, id="this process"),
+        pytest.param(json.dumps({**HERE, "pid_started": 1.0}), False, id="an earlier process of its number"),
+        pytest.param(json.dumps({**HERE, "pid_started": "early"}), True, id="no start time"),
+        pytest.param(json.dumps({**HERE, "pid": 2**22 + 1}), False, id="gone"),
+        pytest.param(json.dumps({**HERE, "host": "elsewhere"}), True, id="another host"),
         # A process that cannot be named cannot be known to be gone.
-        (json.dumps({**HERE, "pid": "7"}), True),
-        (json.dumps({**HERE, "pid": None}), True),
-        (json.dumps({**HERE, "pid": -1}), True),
+        pytest.param(json.dumps({**HERE, "pid": "7"}), True, id="a text for its number"),
+        pytest.param(json.dumps({**HERE, "pid": None}), True, id="no number"),
+        pytest.param(json.dumps({**HERE, "pid": -1}), True, id="a number of no process"),
         (json.dumps({"pid": 2**22 + 1}), True),
         # What says nothing holds nothing.
         ("{}", False),

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from hyperherd.errors import AttemptTaken
-from hyperherd.records.status import process_started
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import process_started
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial.attempts import claim_attempt
 
