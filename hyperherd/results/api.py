@@ -6,6 +6,7 @@ where that takes long, as pyarrow does: every table on a terminal and every end 
 
 from __future__ import annotations
 
+import copyreg
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.results.curves.curves import MOST_LINES
 from hyperherd.results.curves.figures import plot
+from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.pages.notebook import to_html
 from hyperherd.results.pages.overview import render, render_groups
@@ -239,8 +241,22 @@ def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figu
     return plot(Trials([trial]), metric, **options)
 
 
+def _restored(kind: type[Trial], state: dict[str, Any]) -> Trial:
+    """Return an unpickled trial."""
+    trial = kind.__new__(kind)
+    trial.__dict__.update(state)
+    return trial
+
+
+def _reduced(trial: Trial) -> tuple[Any, ...]:
+    return _restored, (type(trial), trial.__dict__)
+
+
 # A trial is below all rooms that draw, and loading makes it without them: it declares the method, and gets it here.
 Trial.plot = _plot_trial
+# A process that unpickles a trial, as a worker of a pool does, may know no other module of ours: this brings it here.
+for _kind in (Trial, IndexedTrial):
+    copyreg.pickle(_kind, _reduced)
 
 
 def load(*paths: str | os.PathLike[str]) -> Trials:
