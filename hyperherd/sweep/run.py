@@ -87,7 +87,7 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
     resumed, plan = find_plan(app, arguments, settings)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
-        # Held before anything in it is read: two sweeps at once would give one number to two trials.
+        # Held while trials are numbered: two sweeps at once would give one number to two of them.
         sweep = SweepRun(app, settings, plan, directory.path)
         sweep.reconcile()
         sweep.record()
