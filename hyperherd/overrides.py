@@ -5,8 +5,6 @@ Hydra's own parser decides what a string means; `encode` only writes what that p
 
 from __future__ import annotations
 
-import copy
-import dataclasses
 import random
 import re
 from collections.abc import Sequence
@@ -14,11 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hydra._internal.grammar.utils import escape_special_characters
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
+from hyperherd.compat.hydra import escape_special_characters, unshuffled
 from hyperherd.errors import SpaceError
 from hyperherd.space.parameters import Interval, Values
 
@@ -152,9 +150,7 @@ def _swept(override: Override, seed: int) -> Values:
         return Interval(sweep.start, sweep.end, log="log" in sweep.tags, integer=whole)
     if not getattr(sweep, "shuffle", False):
         return tuple(_plain(value) for value in override.sweep_iterator())
-    unshuffled = copy.copy(override)
-    unshuffled._value = dataclasses.replace(sweep, shuffle=False)  # type: ignore[type-var]
-    values = [_plain(value) for value in unshuffled.sweep_iterator()]
+    values = [_plain(value) for value in unshuffled(override, sweep).sweep_iterator()]
     random.Random(seed).shuffle(values)
     return tuple(values)
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 import cloudpickle
 from hydra.core.utils import JobReturn, JobStatus
 
+from hyperherd.compat.hydra import result_of
 from hyperherd.records.states import TrialState
 from hyperherd.trial.ending import TrialFailed, ending_of, in_words
 
@@ -27,7 +28,7 @@ def pickled(returned: JobReturn) -> bytes:
     for dumps in (pickle.dumps, cloudpickle.dumps):
         with suppress(Exception):  # user code: pickling runs methods of their classes, which may raise anything
             return bytes(dumps(returned))
-    value = returned._return_value
+    value = result_of(returned)
     returned.return_value = _as_failure(value) if isinstance(value, BaseException) else None
     try:
         return bytes(cloudpickle.dumps(returned))
@@ -40,7 +41,7 @@ def raised(returned: JobReturn) -> str:
     """Return in words what a job raised; an empty string if it did not fail."""
     if returned.status is not JobStatus.FAILED:
         return ""
-    error = returned._return_value
+    error = result_of(returned)
     return str(error) if isinstance(error, TrialFailed) else in_words(error)
 
 

@@ -129,9 +129,10 @@ def join_trial(
     It gets the trial's config and output directory. It writes no Hydra files, claims no attempt, and the user's Hydra
     callbacks stay with rank 0.
     """
-    from hydra._internal.callbacks import Callbacks
     from hydra.core.utils import run_job
     from omegaconf import open_dict
+
+    from hyperherd.compat.hydra import Callbacks
 
     sweep_dir = Path(os.environ[trial_log.WORKSPACE])
     trial = find_planned_number(sweep_dir, int(os.environ[trial_log.TRIAL_ID]))

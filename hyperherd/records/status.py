@@ -51,6 +51,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
     """
     history = list(events)
     attempt = max((event.attempt for event in history), default=0)
+    # What is done stays done, whatever was tried with it since.
     if record is not None and record.state.done:
         return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
     if record is not None and record.attempt >= attempt:
@@ -91,6 +92,7 @@ def _reason(record: TrialRecord) -> str:
 def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
     if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
         return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
+    # Of other hosts only the heartbeat tells; their clocks may differ from ours by less than SILENCE.
     silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:
         return TrialStatus(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)

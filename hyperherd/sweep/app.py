@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-from hydra._internal.utils import get_args_parser
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import configure_log
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
+from hyperherd.compat.hydra import Callbacks, get_args_parser
 from hyperherd.records.identity import base_hash
 
 if TYPE_CHECKING:
@@ -121,7 +121,6 @@ class HydraApp:
 def composed_app(config_dir: Path, config_name: str, overrides: Sequence[str]) -> HydraApp:
     """Return the app that `hydra.main` with these configs would be, about to sweep with ours; it has no task."""
     from hydra import initialize_config_dir
-    from hydra._internal.callbacks import Callbacks
     from hydra.core.global_hydra import GlobalHydra
     from hydra.types import HydraContext, RunMode
 

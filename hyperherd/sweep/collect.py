@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hydra.core.utils import JobReturn, JobStatus
 
+from hyperherd.compat.hydra import result_of
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
 from hyperherd.overrides import place_overrides
@@ -165,7 +166,7 @@ def _event(event: str, handle: JobHandle) -> Event:
 
 def _raised(returned: JobReturn | None) -> str:
     """Return what a job raised before or around its trial, which so could not note it."""
-    error = returned._return_value if returned is not None and returned.status is JobStatus.FAILED else None
+    error = result_of(returned) if returned is not None and returned.status is JobStatus.FAILED else None
     return in_words(error) if isinstance(error, BaseException) else ""
 
 

@@ -87,6 +87,7 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
     resumed, plan = find_plan(app, arguments, settings)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
+        # Held while trials are numbered: two sweeps at once would give one number to two of them.
         sweep = SweepRun(app, settings, plan, directory.path)
         sweep.reconcile()
         sweep.record()
@@ -123,6 +124,7 @@ class SweepRun:
         agenda = reconcile(self._dir, self._plan.drafts)
         check_resources(agenda.to_run, self._launcher)
         check_policy(self._settings.policy, self._launcher)
+        # Before the selection: jobs in a queue are awaited whether `only` means them or not.
         agenda, self._adopted = recover(agenda, self._launcher, self._dir)
         agenda = select(agenda, self._settings.only, self._dir)
         self._agenda = _placed(agenda, validate(self._app, agenda.to_run, self._dir, mode=self._settings.validate))

@@ -185,6 +185,7 @@ class ClusterLauncher(TrialLauncher):
         for wait in (*_OUTAGE_WAITS, None):
             executor = self._cluster.executor(submission)
             try:
+                # A Ctrl-C between the scheduler's answer and its note would leave jobs that nobody knows of.
                 with undisturbed(), executor.batch():
                     submitted = [executor.submit(run) for run in runs]
                 return [job.job_id for job in submitted]

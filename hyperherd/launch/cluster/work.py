@@ -19,12 +19,13 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import submitit
-from hydra._internal.callbacks import Callbacks
 from hydra.core.utils import JobReturn, JobStatus, run_job
 from hydra.types import HydraContext
 from omegaconf import open_dict
 from submitit.core.utils import DelayedSubmission, UncompletedJobError
 
+from hyperherd.compat.hydra import Callbacks
+from hyperherd.compat.submitit import may_time_out_again, requeue, warning_signal
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.luggage import Luggage
@@ -142,7 +143,7 @@ class TrialRun:
                 )
         except (Terminated, KeyboardInterrupt):  # the scheduler knows why, and may let it come back
             if self._is_preempting():
-                environment._requeue(0)
+                requeue(environment)
             raise
         except BaseException as error:  # noqa: BLE001 - the boundary of a job: nobody is above who could handle it
             return failed(self._job.overrides, error)
@@ -151,7 +152,7 @@ class TrialRun:
         """Run the task function in a further process of the job: nothing is written, the callbacks stay with rank 0."""
         for number in (signal.SIGTERM, signal.SIGCONT):
             signal.signal(number, signal.SIG_DFL)
-        signal.signal(environment._usr_sig(), signal.SIG_IGN)
+        signal.signal(warning_signal(environment), signal.SIG_IGN)
         task = work.task_function
         config = self._compose(work, environment)
         with open_dict(config):
@@ -184,7 +185,7 @@ class _Warning:
 
     def __init__(self, environment: submitit.JobEnvironment) -> None:
         self._pid = os.getpid()
-        self._signal = environment._usr_sig()
+        self._signal = warning_signal(environment)
         self._answer: Any = signal.getsignal(self._signal)
         self._impatience: threading.Timer | None = None
         signal.signal(self._signal, self._end_trial)
@@ -219,7 +220,7 @@ def _eviction(handler: Any) -> Evicted:
     """Return how the trial is to end, as submitit's handler judges the warning."""
     handler = getattr(handler, "__self__", None)
     is_over = handler is None or handler.has_timed_out()
-    comes_back = handler is not None and (not is_over or handler._delayed._timeout_countdown > 0)
+    comes_back = handler is not None and (not is_over or may_time_out_again(handler))
     cause = FailureCause.TIMEOUT if is_over else FailureCause.PREEMPTED
     what = "its time is up" if is_over else "it was preempted"
     return Evicted(cause, f"{what}; it goes back into the queue" if comes_back else what)

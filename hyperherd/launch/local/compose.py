@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-from hydra._internal import config_loader_impl, defaults_list
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, open_dict
 
+from hyperherd.compat.hydra import config_loader_impl, defaults_list
 from hyperherd.launch.base import TrialJob
 
 _Key = tuple[Any, ...]

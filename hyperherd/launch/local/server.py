@@ -91,6 +91,7 @@ class Server:
                 self._fill()
                 ready = {key.fileobj for key, _ in selector.select(self._until_next())}
                 if wakeup in ready:
+                    # The bytes say only that a signal came; waitpid says whom it was about.
                     os.read(wakeup, 4096)
                 if self.channel in ready:
                     self._listen()
@@ -195,6 +196,7 @@ class Server:
             if _passed(trial.killed_at, now):
                 trial.killed_at = None
                 kill([pid, *descendants(pid)])
+        # The end of a killed sweep closes the channel, unless something that it forked holds a copy of its side.
         if not self._is_left and os.getppid() != self._sweep:
             self._leave()
 
@@ -210,6 +212,7 @@ class Server:
             while (found := os.waitpid(-1, os.WNOHANG))[0]:
                 pid, status = found
                 if pid in self._running:
+                    # A group outlives its leader, and its number is not given away as long as anybody is in it.
                     kill_group(pid)
                     self._ended(self._running.pop(pid), status)
 
@@ -221,6 +224,7 @@ class Server:
             self._tell(Ended(trial.job.number, status, trial.asked, out_of_memory, report.read()))
         self.slots.give_back(trial.slot)
         if self._is_held:
+            # A GPU has become free: look at once, not after the pause.
             self._next_start = 0.0
 
     def _tell(self, message: Any) -> None:

@@ -25,7 +25,6 @@ interpreter and starts each trial as one, with the task function pickled as jobl
 
 from __future__ import annotations
 
-import atexit
 import os
 import pickle
 import signal
@@ -41,6 +40,8 @@ from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
+from hyperherd.compat.cpython import forget_exit_functions, interpreter_flags
+from hyperherd.compat.numpy import reseed_unless_seeded
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
@@ -191,14 +192,8 @@ class _Forker:
 
 def _forget_parent() -> None:
     """Drop what the script wants done at its own end, and the randomness it has in common with every other trial."""
-    atexit._clear()
-    if util := sys.modules.get("multiprocessing.util"):
-        util._finalizer_registry.clear()
-        atexit.register(util._exit_function)
-    if numpy := sys.modules.get("numpy.random"):
-        generator = numpy.mtrand._rand._bit_generator
-        if getattr(generator, "seed_seq", None) is not None:  # None once a script has called numpy.random.seed
-            numpy.seed()
+    forget_exit_functions()
+    reseed_unless_seeded()
 
 
 def _fork() -> int:
@@ -282,9 +277,8 @@ class _Spawner:
 
 def _python(code: str, *descriptors: int, environment: dict[str, str] | None = None) -> int:
     """Start an interpreter in a session of its own, which gets the descriptors as its arguments; return its pid."""
-    flags: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     process: subprocess.Popen[Any] = subprocess.Popen(
-        [sys.executable, *flags, "-c", code, *map(str, descriptors)],
+        [sys.executable, *interpreter_flags(), "-c", code, *map(str, descriptors)],
         stdin=subprocess.DEVNULL,
         env=environment,
         pass_fds=descriptors,

@@ -6,13 +6,11 @@ composes its config, runs the job as Hydra does, and leaves the JobReturn in its
 
 from __future__ import annotations
 
-import atexit
 import functools
 import logging
 import os
 import signal
 import sys
-import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, run_job
 from omegaconf import DictConfig
 
+from hyperherd.compat.cpython import run_exit_functions
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.messages import LogLine, Returned, append
@@ -72,8 +71,7 @@ def run_trial(work: PoolPayload, composer: Composer, job: TrialJob, report: IO[b
 
 def finish() -> None:
     """Do what an interpreter does before it ends: wait for threads, run exit functions, write out what is buffered."""
-    threading._shutdown()  # type: ignore[attr-defined]
-    atexit._run_exitfuncs()
+    run_exit_functions()
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
             stream.flush()

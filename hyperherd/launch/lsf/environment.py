@@ -106,6 +106,7 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
 
 
 def _write_marker(marker: Path) -> None:
+    # Not `records.atomic`: submitit imports this module in programs that have nothing else of ours.
     fresh = marker.with_name(f"{marker.name}.{os.getpid()}")
     fresh.write_text("requeue\n")
     fresh.replace(marker)

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from submitit.core import utils
 
+from hyperherd.compat.submitit import with_id
 from hyperherd.launch.lsf.environment import MARKER, METHOD, RESTARTS, WARNED_AT
 from hyperherd.launch.lsf.options import LsfParameters, bsub_options
 
@@ -39,7 +40,7 @@ def make_script(
 
 def marker_path(paths: utils.JobPaths) -> Path:
     """Return the file by which a job says that it wants to be requeued."""
-    return Path(str(paths._format_id(paths.folder / "%j_requeue")))
+    return with_id(paths, paths.folder / "%j_requeue")
 
 
 def report_path(folder: Path, job_id: str) -> Path:

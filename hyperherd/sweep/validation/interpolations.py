@@ -11,6 +11,8 @@ from typing import Any
 
 from omegaconf import Container, DictConfig, Node
 
+from hyperherd.compat.omegaconf import content_of, is_interpolated
+
 Path = tuple[str, ...]
 
 _NAME = r"[A-Za-z_][\w-]*(?:\.[\w-]+)*"
@@ -38,7 +40,7 @@ def plain_dict(config: DictConfig, path: Path) -> DictConfig | None:
     for name in (None, *path):
         if name is not None:
             node = entry(node, name)
-        if not isinstance(node, DictConfig) or not isinstance(node._value(), dict):
+        if not isinstance(node, DictConfig) or not isinstance(content_of(node), dict):
             return None
     assert isinstance(node, DictConfig)
     return node
@@ -47,7 +49,7 @@ def plain_dict(config: DictConfig, path: Path) -> DictConfig | None:
 def entry(parent: Node | None, name: str) -> Node | None:
     """Return what a dict with content holds under `name`, unresolved; None if it holds nothing."""
     assert isinstance(parent, DictConfig)
-    found: Node | None = parent._value().get(name)
+    found: Node | None = content_of(parent).get(name)
     return found
 
 
@@ -73,7 +75,7 @@ def references(config: DictConfig, roots: Iterable[Path]) -> frozenset[Path] | N
 
 def interpolations(node: object) -> Iterator[str]:
     """Yield the texts with an interpolation at `node` and below it."""
-    content = node._value() if isinstance(node, Node) else node
+    content = content_of(node) if isinstance(node, Node) else node
     if isinstance(content, str):
         if "${" in content:
             yield content
@@ -88,7 +90,7 @@ def has_interpolated_container(node: Node | None) -> bool:
     """Whether `node`, or a container below it, is an interpolation: writing into it writes elsewhere."""
     if not isinstance(node, Container):
         return False
-    return node._is_interpolation() or any(map(has_interpolated_container, _children(node._value())))
+    return is_interpolated(node) or any(map(has_interpolated_container, _children(content_of(node))))
 
 
 def _children(content: object) -> Iterable[Any]:

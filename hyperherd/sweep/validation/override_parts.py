@@ -15,6 +15,7 @@ from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
+from hyperherd.compat.hydra import parse_overrides
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.validation.interpolations import Path
 
@@ -113,4 +114,4 @@ def _repository(app: HydraApp) -> Any:
     """Return what Hydra asks, when it composes a job of `app`, whether a key is a config group."""
     loader: Any = app.loader
     overrides = OmegaConf.to_container(app.config.hydra.overrides.hydra)
-    return loader._parse_overrides_and_create_caching_repo(app.config.hydra.job.config_name, overrides)[1]
+    return parse_overrides(loader, app.config.hydra.job.config_name, overrides)[1]

@@ -35,6 +35,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import combinations
 
+from hyperherd.compat.omegaconf import child_of
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.validation.interpolations import Path, has_interpolated_container, related
@@ -103,4 +104,4 @@ class Shortcut:
             config = self._app.compose([*choices, self._where], 0, JOB_ID)
         except NO_COMPOSITION:
             return None
-        return None if has_interpolated_container(config._get_node("hydra")) else Template(self._app, config)
+        return None if has_interpolated_container(child_of(config, "hydra")) else Template(self._app, config)

@@ -14,12 +14,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from hydra._internal import config_loader_impl
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
+from hyperherd.compat.hydra import apply_override, config_loader_impl
+from hyperherd.compat.omegaconf import content_of, is_interpolated, key_type_of
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.validation.interpolations import Path, entry, plain_dict, references, related
 from hyperherd.sweep.validation.override_parts import Part, Step
@@ -105,21 +106,21 @@ class Template:
         if self._reserved is None or any(related(step.path, path) for path in self._reserved):
             return False
         parent = plain_dict(self._config, step.path[:-1])
-        if parent is None or parent._metadata.key_type not in (Any, str):  # other keys have several spellings
+        if parent is None or key_type_of(parent) not in (Any, str):  # other keys have several spellings
             return False
         node = entry(parent, step.path[-1])
         kind = step.override.type
         if kind is OverrideType.DEL:
-            return node is not None and not node._is_interpolation()
+            return node is not None and not is_interpolated(node)
         if kind is OverrideType.ADD or node is None:
             return kind is not OverrideType.CHANGE and node is None
-        return isinstance(node, ValueNode) or (type(node) is ListConfig and isinstance(node._value(), list))
+        return isinstance(node, ValueNode) or (type(node) is ListConfig and isinstance(content_of(node), list))
 
     def _tried(self, step: Step) -> object:
         try:
             with self._applied(step):
                 node = self._entry(step.path)
-                return node._value() if isinstance(node, ValueNode) else None
+                return content_of(node) if isinstance(node, ValueNode) else None
         except NO_COMPOSITION:
             return _REFUSED
 
@@ -134,7 +135,7 @@ class Template:
             scratch[step.path[-1]] = copy.deepcopy(content[step.path[-1]])
         parent.__dict__["_content"] = scratch
         try:
-            config_loader_impl.ConfigLoaderImpl._apply_overrides_to_config([step.override], self._config)
+            apply_override(step.override, self._config)
             yield
         finally:
             parent.__dict__["_content"] = content
@@ -161,7 +162,7 @@ class Template:
             if isinstance(part, Step) and related(part.path, path):
                 return self._leaves(part) if part.path == path else None
         node = self._entry(path)
-        return node._value() if isinstance(node, ValueNode) else None
+        return content_of(node) if isinstance(node, ValueNode) else None
 
     def _override_dirname(self, parts: Sequence[Part | None]) -> str | None:
         if _dirname is None:
@@ -210,7 +211,7 @@ def _overrides(parts: Sequence[Part | None]) -> list[Any]:
 
 def _pattern(subdir: Node | None) -> list[str | Path] | None:
     """Return the pieces of a directory made of plain text and full names of nodes; None if it is anything else."""
-    text = subdir._value() if isinstance(subdir, ValueNode) else None
+    text = content_of(subdir) if isinstance(subdir, ValueNode) else None
     if not isinstance(text, str) or _PIECE.sub("", text):
         return None
     pieces: list[str | Path] = []

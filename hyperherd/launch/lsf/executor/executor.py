@@ -14,6 +14,7 @@ from typing import Any
 
 from submitit.core import core, utils
 
+from hyperherd.compat.submitit import folder_pattern
 from hyperherd.errors import nearest
 from hyperherd.launch.lsf.commands import CommandResult, Patience, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
@@ -59,7 +60,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
             outcome: tuple[str, Any] = super()._get_outcome_and_result()
         except utils.UncompletedJobError as error:
             words = self.watcher.get_info(self.job_id, mode="cache").get("Words") or "nothing"
-            report = report_path(self.paths._folder, self.job_id)
+            report = report_path(folder_pattern(self.paths), self.job_id)
             where = f"\nLSF's report: {report}" if report.exists() else ""
             raise utils.UncompletedJobError(f"{error}\nLSF says: {words}{where}") from None
         return outcome

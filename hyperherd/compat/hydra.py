@@ -1,0 +1,48 @@
+"""Hydra, seen in 1.3.2 to 1.3.8. Its plugins have no other way to these, and its own plugins use them too."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+from typing import Any
+
+from hydra._internal import config_loader_impl, defaults_list
+from hydra._internal.callbacks import Callbacks
+from hydra._internal.grammar.utils import escape_special_characters
+from hydra._internal.utils import get_args_parser
+from hydra.core.override_parser.types import Override
+from hydra.core.utils import JobReturn
+
+__all__ = [
+    "Callbacks",  # a HydraContext needs some; a rank that joins a trial is to run none
+    "apply_override",
+    "config_loader_impl",  # composing a job in parts, and once for many jobs
+    "defaults_list",
+    "escape_special_characters",  # what the override grammar cannot read bare
+    "get_args_parser",  # the flags of Hydra's own command line
+    "parse_overrides",
+    "result_of",
+    "unshuffled",
+]
+
+
+def result_of(returned: JobReturn) -> Any:
+    """Return what a job returned, or the exception it raised; the public property raises that."""
+    return returned._return_value
+
+
+def apply_override(override: Override, config: Any) -> None:
+    """Do to a composed config what an override of a value does to it when Hydra composes."""
+    config_loader_impl.ConfigLoaderImpl._apply_overrides_to_config([override], config)
+
+
+def parse_overrides(loader: Any, config_name: str | None, overrides: Any) -> Any:
+    """Return the parsed overrides and the repository of configs that Hydra composes a job of `config_name` from."""
+    return loader._parse_overrides_and_create_caching_repo(config_name, overrides)
+
+
+def unshuffled(override: Override, sweep: Any) -> Override:
+    """Return an override that sweeps without ``shuffle``, which Hydra does by the global generator."""
+    ordered = copy.copy(override)
+    ordered._value = dataclasses.replace(sweep, shuffle=False)
+    return ordered

@@ -1,0 +1,27 @@
+"""OmegaConf, seen in 2.3.0 and 2.3.1: nodes as they are written. Public access resolves interpolations, or raises."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from omegaconf import Container, DictConfig, Node
+
+
+def content_of(node: Node) -> Any:
+    """Return what a node holds as it is written: an interpolation's text, ``???``, or a container's nodes."""
+    return node._value()
+
+
+def child_of(config: DictConfig, key: str) -> Any:
+    """Return the node under a key, or None; public access returns its value, resolved."""
+    return config._get_node(key)
+
+
+def is_interpolated(node: Node) -> bool:
+    """Return whether a node is an interpolation; ``OmegaConf.is_interpolation`` needs its parent and key."""
+    return node._is_interpolation()
+
+
+def key_type_of(container: Container) -> Any:
+    """Return the type that the keys of a container are declared to have."""
+    return container._metadata.key_type
