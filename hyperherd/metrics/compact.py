@@ -7,6 +7,7 @@ unless asked for; whatever is interrupted can be started again, and loses and do
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from hyperherd.metrics.files import FileOps, replace
 from hyperherd.metrics.merge import merge
 from hyperherd.metrics.names import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, SweepPaths, TrialPaths
-from hyperherd.records.events import read_events
+from hyperherd.records.events import Event, read_events
 from hyperherd.records.files import read_json
 from hyperherd.records.fold import Observer, fold, same_process
 from hyperherd.records.states import TrialState
@@ -97,14 +98,15 @@ def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
     paths = SweepPaths(sweep_dir)
     if _is_held(paths.lock):
         raise SweepError(f"{sweep_dir} still runs; compact it when it has ended")
-    events = read_events(sweep_dir)
+    events: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in read_events(sweep_dir):
+        events[event.number].append(event)
     for trial_dir in trials:
         try:
             record = TrialRecord.read(trial_dir)
         except FileNotFoundError:
             continue
-        own = [event for event in events if event.number == record.number]
-        state = fold(record, own, Observer()).state
+        state = fold(record, events[record.number], Observer()).state
         if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED):
             raise SweepError(f"trial {record.number} in {trial_dir} is {state}; compact the sweep when it has ended")
 
@@ -190,12 +192,14 @@ def _write_groups(
     from hyperherd.metrics.arrow import column
 
     waiting: list[pa.Table] = []
+    count = 0
     for number, file in trials:
         for rows in file.batches():
             lead = column(pa.int64(), [number]).take(column(pa.int64(), [0] * rows.num_rows))
             waiting.append(pa.Table.from_arrays([lead, *rows.columns], schema=schema))
-            if sum(map(len, waiting)) >= ROWS_PER_GROUP:
+            count += rows.num_rows
+            if count >= ROWS_PER_GROUP:
                 writer.write_table(pa.concat_tables(waiting).unify_dictionaries().combine_chunks())
-                waiting = []
+                waiting, count = [], 0
     if waiting:
         writer.write_table(pa.concat_tables(waiting).unify_dictionaries().combine_chunks())

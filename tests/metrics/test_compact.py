@@ -20,6 +20,7 @@ from hyperherd.metrics.summary import RunningSummary
 from hyperherd.metrics.wide import read_many
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.events import Event
 
 OBJECTIVE = {"metric": "m", "direction": "maximize"}
 
@@ -110,6 +111,26 @@ def test_a_sweep_that_still_runs_is_refused(sweep):
     writer.close()
     assert not compacted_path(sweep).exists()
     compact(sweep)
+
+
+def test_each_event_is_looked_at_a_fixed_number_of_times(sweep, monkeypatch):
+    """However many trials there are: with 4,000 of them and their events, the look at each pair took 20 s."""
+    seen = []
+
+    class Counted(Event):
+        def __getattribute__(self, name):
+            if name == "number":
+                seen.append(name)
+            return super().__getattribute__(name)
+
+    for number in range(40):
+        book = {"number": number, "key": "k", "name": "n", "overrides": [], "params": {}, "attempt": 0}
+        TrialPaths(sweep / f"b/{number}").trial.parent.mkdir(parents=True)
+        TrialPaths(sweep / f"b/{number}").trial.write_text(json.dumps({**book, "state": "completed", "format": 1}))
+    events = [Counted("submitted", number, 0) for number in range(40)]
+    monkeypatch.setattr("hyperherd.metrics.compact.read_events", lambda folder: events)
+    compact(sweep)
+    assert len(seen) <= 3 * len(events)
 
 
 def test_a_kill_between_any_two_operations(sweep, tmp_path):
