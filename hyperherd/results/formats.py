@@ -47,8 +47,13 @@ def to_csv(columns: Sequence[Column]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([inert(column.name) for column in columns])
-    writer.writerows(zip(*([_csv(value) for value in column.values] for column in columns), strict=True))
+    writer.writerows(zip(*([csv_cell(value) for value in column.values] for column in columns), strict=True))
     return stream.getvalue()
+
+
+def csv_cell(value: Any) -> str:
+    """Return a value as CSV has it everywhere: exact, a gap as nothing, and no line break or escape sequence inside."""
+    return "" if isinstance(value, Gap) else inert(exact(value))
 
 
 def to_markdown(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
@@ -77,10 +82,6 @@ def to_latex(columns: Sequence[Column], view: View, err: str, best: int | None =
     heading, *lines = [" & ".join(cells) + r" \\" for cells in zip(*table, strict=True)]
     body = [rf"\begin{{tabular}}{{{kinds}}}", r"\hline", heading, r"\hline", *lines, r"\hline", r"\end{tabular}"]
     return "\n".join(body) + "\n"
-
-
-def _csv(value: Any) -> str:
-    return "" if isinstance(value, Gap) else inert(exact(value))
 
 
 def _people(columns: Sequence[Column], view: View, err: str, escape: Callable[[str], str]) -> list[list[str]]:
