@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
 # Make a virtual environment, install what the tests need, run them.
-# Usage: bash tests/run.sh [pytest arguments]   (PYTHON=python3.12 to choose an interpreter, VENV=dir to choose where,
-#        WORKERS=0 to run one test after the other)
+# Usage: bash tests/run.sh [--all] [pytest arguments]
+#        Without --all, those that take long (marked slow: most of what needs a Slurm or a trainer) are left out; with it
+#        everything runs, and how much of the code the tests reach is measured.
+#        PYTHON=python3.12 chooses an interpreter, VENV=dir where, WORKERS=0 runs one test after the other.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=${VENV:-$root/.venv-test}
+which=(-m "not slow")
+if [ "${1:-}" = --all ]; then
+    shift
+    which=(--cov --cov-report=term:skip-covered --cov-fail-under=80)
+fi
 
 [ -x "$venv/bin/python" ] || "${PYTHON:-python3}" -m venv "$venv"
 "$venv/bin/pip" install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
@@ -12,4 +19,4 @@ venv=${VENV:-$root/.venv-test}
 
 cd "$root"
 # Two at once: most tests wait for processes. A file's tests stay together, so that they share a cluster or a browser.
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile "$@"
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile --durations=10 "${which[@]}" "$@"

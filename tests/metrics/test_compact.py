@@ -8,6 +8,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 from metrics.dying import DYING
+from waiting import PATIENCE
 
 from hyperherd.cli.main import main
 from hyperherd.errors import SweepError
@@ -154,7 +155,7 @@ def test_a_kill_between_any_two_operations(sweep, tmp_path):
     for copy in copies:
         shutil.copytree(sweep, copy)
     command = [sys.executable, "-W", "ignore", "-c", code, *map(str, copies)]
-    died = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.split()
+    died = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout.split()
     assert died.count(b"9") == 7  # Created, synced, renamed, the folder synced; three originals deleted.
     for copy in copies:
         assert everything(copy) == expected

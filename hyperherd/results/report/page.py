@@ -17,7 +17,7 @@ from typing import Any
 from hyperherd.records.files import strict
 
 _ECHARTS = "echarts/echarts.min.js"
-_SCRIPTS = (
+SCRIPTS = (
     "base.js",
     "store.js",
     "summary.js",
@@ -38,7 +38,7 @@ _PACKED = 1 << 20
 def page(document: dict[str, Any]) -> bytes:
     """Return the file for what `gather` returned."""
     style = _asset("report.css")
-    scripts = [_asset(_ECHARTS), "(() => {\n'use strict';\n" + "\n".join(map(_asset, _SCRIPTS)) + "\n})();\n"]
+    scripts = [_asset(_ECHARTS), script()]
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -64,6 +64,11 @@ def page(document: dict[str, Any]) -> bytes:
         before, _, text = text.partition(mark)
         done += [before, part]
     return "".join([*done, text]).encode("utf-8", "backslashreplace")
+
+
+def script() -> str:
+    """Return our script: its files in one scope of their own."""
+    return "(() => {\n'use strict';\n" + "\n".join(map(_asset, SCRIPTS)) + "\n})();\n"
 
 
 def _data(document: dict[str, Any]) -> str:
