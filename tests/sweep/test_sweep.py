@@ -157,7 +157,8 @@ def test_through_any_launcher_number_directory_and_environment_agree(app: App, l
 def test_a_trial_that_dies_in_its_process_is_lost_and_costs_no_other(app: App) -> None:
     app.write("""
         if cfg.lr == 2:  # joblib kills its other workers too when one dies; let them finish
-            while "completed" not in open("multirun/s/0/.hyperherd/trial.json").read(): time.sleep(0.02)
+            first = "multirun/s/0/.hyperherd/trial.json"
+            while not os.path.exists(first) or "completed" not in open(first).read(): time.sleep(0.02)
             os.kill(os.getpid(), 9)
     """)
     sweep = app.sweep("lr=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", code=1)
