@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hydra.core.singleton import Singleton
 from hydra.version import VersionBase
+from hypothesis import HealthCheck, settings
+from waiting import PATIENCE
 
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
@@ -21,6 +25,16 @@ from hyperherd.records.trial import TrialRecord
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--lsf", action="store_true", help="run the contract tests of LSF on the LSF that is on PATH")
     parser.addoption("--slurm", action="store_true", help="run the tests of Slurm on the cluster around")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # A busy machine makes any example slow; that is no fault of what is tested. In CI the examples are the same in
+    # every run, so that a red run is red again.
+    settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.register_profile("ci", settings.get_profile("default"), derandomize=True, print_blob=True)
+    settings.load_profile("ci" if os.environ.get("CI") else "default")
+    # A shell lets what it starts in the background ignore Ctrl-C, and so would the sweeps that tests interrupt.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 DEFAULT_BODY = """
@@ -55,6 +69,7 @@ class App:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.started: list[subprocess.Popen[str]] = []
         self.script = folder / "app.py"
         self.write(DEFAULT_BODY)
 
@@ -78,8 +93,8 @@ class App:
         return [sys.executable, str(self.script), *arguments]
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start the app without waiting, in a session of its own."""
-        return subprocess.Popen(
+        """Start the app without waiting, in a session of its own; what is left of that ends with the test."""
+        process = subprocess.Popen(
             self.command(*arguments),
             cwd=self.folder,
             env={**os.environ, **environment},
@@ -88,6 +103,8 @@ class App:
             stderr=subprocess.STDOUT,
             start_new_session=True,
         )
+        self.started.append(process)
+        return process
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the app to its end, whatever that is."""
@@ -97,7 +114,7 @@ class App:
             env={**os.environ, **environment},
             text=True,
             capture_output=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
 
     def sweep(self, *arguments: str, code: int = 0, to: str = "multirun/s", **environment: str) -> Sweep:
@@ -119,10 +136,16 @@ def wait_for(process: subprocess.Popen[str], text: str) -> None:
 
 
 @pytest.fixture
-def app(tmp_path: Path) -> App:
+def app(tmp_path: Path) -> Iterator[App]:
     folder = tmp_path / "it's a folder"
     folder.mkdir()
-    return App(folder)
+    app = App(folder)
+    yield app
+    for process in app.started:
+        if process.poll() is None:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()
 
 
 @pytest.fixture

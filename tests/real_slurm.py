@@ -6,10 +6,11 @@ import fcntl
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from waiting import PATIENCE
 
 SCRIPTS = Path(__file__).parent / "slurm" / "cluster"
 NEEDED = ("munged", "slurmctld", "slurmd", "slurmdbd", "mariadbd", "sbatch")
@@ -63,6 +64,10 @@ class Slurm:
         file.write_text(text.replace(before, after))
         self.ask("scontrol", "reconfigure")
 
+    def start_now(self, job_id: str) -> None:
+        """Let a job that Slurm has put back into the queue begin; it would keep it there for two minutes."""
+        self.ask("scontrol", "update", f"jobid={job_id}", "StartTime=now")
+
     def kill_node(self, name: str) -> None:
         self._script("killnode.sh", name)
 
@@ -83,7 +88,7 @@ class Slurm:
             env={**os.environ, **self._knobs},
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=PATIENCE,
         )
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -115,11 +120,3 @@ def own_slurm(**knobs: str) -> Iterator[Slurm]:
                 slurm.down("--purge")
             return
     raise AssertionError("ten other sessions run clusters")
-
-
-def until(true: Callable[[], object], seconds: float = 60) -> None:
-    """Wait until something is true."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < deadline, "it did not come"
-        time.sleep(0.1)

@@ -1,10 +1,17 @@
 #!/usr/bin/env bash
 # Make a virtual environment, install what the tests need, run them.
-# Usage: bash tests/run.sh [pytest arguments]   (PYTHON=python3.12 to choose an interpreter, VENV=dir to choose where,
-#        WORKERS=0 to run one test after the other)
+# Usage: bash tests/run.sh [--all] [pytest arguments]
+#        Without --all, those that take long (marked slow: most of what needs a Slurm or a trainer) are left out; with it
+#        everything runs, and how much of the code the tests reach is measured.
+#        PYTHON=python3.12 chooses an interpreter, VENV=dir where, WORKERS=0 runs one test after the other.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 venv=${VENV:-$root/.venv-test}
+which=(-m "not slow")
+if [ "${1:-}" = --all ]; then
+    shift
+    which=(--cov --cov-report=term:skip-covered --cov-fail-under=65)
+fi
 
 echo "== 1 of 2: everything that the tests need; 2 GB, the first time about 4 minutes"
 bash "$root/tests/install.sh" "$venv" -c "$root/tests/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
@@ -12,4 +19,4 @@ bash "$root/tests/install.sh" "$venv" -c "$root/tests/constraints.txt" "torch>=2
 echo "== 2 of 2: the tests; about 6 minutes on two quiet cores"
 cd "$root"
 # Two at once: most tests wait for processes. A file's tests stay together, so that they share a cluster or a browser.
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile "$@"
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile --durations=10 "${which[@]}" "$@"

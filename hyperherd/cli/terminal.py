@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from hyperherd.errors import ResultsError
-from hyperherd.records.files import replace_bytes
+from hyperherd.records.files import create_bytes, replace_bytes
 
 if TYPE_CHECKING:
     from hyperherd.results.text.layout import Screen
@@ -98,9 +98,8 @@ def write_file(path: Path, data: str | bytes, *, force: bool) -> None:
     try:
         if force:
             replace_bytes(path, content)
-            return
-        with open(path, "xb") as stream:
-            stream.write(content)
+        else:
+            create_bytes(path, content)
     except OSError as error:
         raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
 

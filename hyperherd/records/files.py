@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,43 @@ def replace_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     replace(path, lambda stream: stream.write(data), durable=durable)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Give a place to write to, and make it `path` once all is written; nothing is left of what failed.
+
+    Raises:
+        FileExistsError: `path` is there already, and has been left as it is.
+    """
+    temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
+    try:
+        yield temporary
+        _name_new(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _name_new(temporary: Path, path: Path) -> None:
+    try:
+        os.link(temporary, path)  # Unlike a rename, it fails if the name is taken.
+    except FileExistsError:
+        raise
+    except OSError:
+        # Some file systems (FAT, several FUSE ones) have no hard links. To claim the name first still refuses one that
+        # is taken, and the rename replaces nothing but the empty file that claims it.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            temporary.replace(path)
+        except OSError:
+            path.unlink()
+            raise
+
+
+def create_bytes(path: Path, data: bytes) -> None:
+    """Create `path` with `data`, whole or not at all (see :func:`new_file`)."""
+    with new_file(path) as temporary:
+        temporary.write_bytes(data)
 
 
 def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:

@@ -15,6 +15,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from waiting import PATIENCE
 
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial import log as trial_log
@@ -361,7 +362,9 @@ def test_of_two_processes_one_writes(tmp_path: Path) -> None:
     script, trial_dir = tmp_path / "train.py", tmp_path / "trial"
     script.write_text(textwrap.dedent(DDP))
     environment = {**os.environ, "HYPERHERD_TRIAL_DIR": str(trial_dir), "HYPERHERD_ATTEMPT": "0"}
-    subprocess.run([sys.executable, script, tmp_path], env=environment, check=True, capture_output=True, timeout=240)
+    subprocess.run(
+        [sys.executable, script, tmp_path], env=environment, check=True, capture_output=True, timeout=PATIENCE
+    )
     rows = read_metrics(trial_dir, raw=True).to_pylist()
     assert len(list((trial_dir / ".hyperherd" / "metrics").iterdir())) == 1
     assert [row["step"] for row in rows if row["metric"] == "loss"] == list(range(1, 9))

@@ -15,6 +15,7 @@ import pytest
 from cli.test_main import ESCAPE, HERD_RESULTS, environment, pipe, terminal
 from conftest import App, wait_for
 from results.builder import SweepBuilder, every_state
+from waiting import PATIENCE, until
 
 from hyperherd import load
 from hyperherd.cli.commands import COMMANDS
@@ -72,7 +73,7 @@ def test_help_is_light(command: str) -> None:
     program = "import sys; from hyperherd.cli.main import main\ntry: main([sys.argv[1], '--help'])\n"
     program += "except SystemExit: pass\n"
     program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", program, command], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, command], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.startswith(f"usage: herd-results {command}")
     heavy = {"pyarrow", "hydra", "omegaconf", "numpy", "pandas", "yaml", "duckdb", "orjson", "antlr4"}
     assert heavy.isdisjoint(done.stderr.split())
@@ -85,7 +86,7 @@ def test_statistics_need_no_arrow(states: Path, command: str) -> None:
     program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
     words = {"show": ["1"], "diff": ["0", "1"]}.get(command, [])
     done = subprocess.run(
-        [sys.executable, "-c", program, command, states, *words], capture_output=True, text=True, timeout=60
+        [sys.executable, "-c", program, command, states, *words], capture_output=True, text=True, timeout=PATIENCE
     )
     assert {"pyarrow", "hydra", "omegaconf", "numpy", "duckdb"}.isdisjoint(done.stderr.split()), done.stderr
 
@@ -168,7 +169,7 @@ def test_an_interrupt_is_answered_by_the_sweep(app: App) -> None:
         log_result("val/acc", cfg.lr)
         if cfg.seed == 5:
             print("now I sleep", flush=True)
-            time.sleep(60)
+            time.sleep(600)
         """,
         "lr: 1\nseed: 0\n",
     )
@@ -183,7 +184,7 @@ def test_an_interrupt_is_answered_by_the_sweep(app: App) -> None:
     )
     wait_for(process, "now I sleep")
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert load(sweep.dir)[-1].state.value == "cancelled"
 
@@ -245,17 +246,27 @@ def test_logs(swept: Path) -> None:
 
 
 def test_following_a_trial_that_runs(app: App) -> None:
-    app.write('print("started", flush=True); time.sleep(1.5); print("and ended", flush=True)')
+    app.write("""
+        print("started", flush=True)
+        while not os.path.exists("go"): time.sleep(0.02)
+        print("and ended", flush=True)
+    """)
     process = app.start("-m", "hydra/sweeper=herd", "lr=0.1", "hydra.sweep.dir=multirun/s")
     log = app.folder / "multirun" / "s" / "0" / ".hyperherd" / "logs" / "attempt-0.out"
-    for _ in range(600):
-        if log.exists() and "started" in log.read_text():
-            break
-        process.poll()
-        subprocess.run(["sleep", "0.05"], check=True)
-    done = pipe("logs", "multirun/s/0", "--follow", cwd=app.folder)
-    assert done.stdout.splitlines()[:2] == ["started", "and ended"]
-    process.communicate(timeout=60)
+    until(lambda: log.exists() and "started" in log.read_text(), process)
+    follower = follow(app, "logs", "multirun/s/0", "--follow")
+    wait_for(follower, "started")
+    (app.folder / "go").touch()
+    assert follower.communicate(timeout=PATIENCE)[0].splitlines()[0] == "and ended"
+    process.communicate(timeout=PATIENCE)
+
+
+def follow(app: App, *arguments: str) -> subprocess.Popen[str]:
+    """Start `herd-results` without waiting; its output comes line by line."""
+    command = [*HERD_RESULTS, *arguments]
+    return subprocess.Popen(
+        command, cwd=app.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
+    )
 
 
 def test_sql(swept: Path) -> None:
@@ -282,19 +293,21 @@ def test_export(swept: Path, tmp_path: Path) -> None:
 
 
 def test_watching_a_sweep(app: App) -> None:
-    app.write("time.sleep(0.4); assert cfg.lr < 0.3")
+    app.write("""
+        while not os.path.exists("go"): time.sleep(0.02)
+        assert cfg.lr < 0.3
+    """)
     process = app.start("-m", "hydra/sweeper=herd", "lr=0.1,0.2,0.3", "hydra.sweep.dir=multirun/s")
-    for _ in range(600):
-        if (app.folder / "multirun" / "s" / ".hyperherd" / "trials.jsonl").exists():
-            break
-        subprocess.run(["sleep", "0.05"], check=True)
-    done = pipe("watch", "--every", "0.1", cwd=app.folder)
-    process.communicate(timeout=60)
-    records = list(map(strictly, done.stdout.splitlines()))
-    assert (done.returncode, done.stderr) == (1, "")
+    until((app.folder / "multirun" / "s" / ".hyperherd" / "trials.jsonl").exists, process)
+    watcher = follow(app, "watch", "--every", "0.1")
+    wait_for(watcher, '"running"')
+    (app.folder / "go").touch()
+    told, _ = watcher.communicate(timeout=PATIENCE)
+    process.communicate(timeout=PATIENCE)
+    records = list(map(strictly, told.splitlines()))
+    assert watcher.returncode == 1
     assert records[-1]["event"] == "end"
     assert records[-1]["counts"] == {"completed": 2, "failed": 1}
-    assert "running" in {record.get("state") for record in records}
     last = {record["number"]: record["state"] for record in records[:-1]}
     assert last == {0: "completed", 1: "completed", 2: "failed"}
 
@@ -379,6 +392,6 @@ def test_errors(swept: Path, arguments: list[str], code: int, message: str) -> N
 def test_a_reader_that_has_seen_enough(swept: Path) -> None:
     line = f"{' '.join(map(str, HERD_RESULTS))} show 0 -f json | head -c 5"
     done = subprocess.run(
-        ["bash", "-c", line], cwd=swept, capture_output=True, text=True, env=environment(), timeout=60
+        ["bash", "-c", line], cwd=swept, capture_output=True, text=True, env=environment(), timeout=PATIENCE
     )
     assert (done.returncode, done.stderr) == (0, "")

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 from results.builder import SweepBuilder, every_state
+from waiting import PATIENCE
 
 import hyperherd
 from hyperherd.cli.main import main
@@ -28,7 +29,9 @@ def environment(**changes: str) -> dict[str, str]:
 
 def pipe(*arguments: object, cwd: Path | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
     command = [*HERD_RESULTS, *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment(**changes), timeout=60)
+    return subprocess.run(
+        command, capture_output=True, text=True, cwd=cwd, env=environment(**changes), timeout=PATIENCE
+    )
 
 
 def terminal(columns: int, *arguments: object, lines: int = 50, **changes: str) -> str:
@@ -46,7 +49,7 @@ def terminal(columns: int, *arguments: object, lines: int = 50, **changes: str) 
     except OSError:  # Linux says so when the other end is closed.
         pass
     os.close(ours)
-    assert process.wait(timeout=60) == 0, output
+    assert process.wait(timeout=PATIENCE) == 0, output
     return output.decode().replace("\r\n", "\n")
 
 
@@ -176,7 +179,7 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
         assert process.stdout.read(6) == "number"
         process.stdout.close()
         assert process.stderr.read() == ""
-    assert process.wait(timeout=60) == 0
+    assert process.wait(timeout=PATIENCE) == 0
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
@@ -184,7 +187,9 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
 def test_a_full_disk_is_one_line(states: Path, form: str) -> None:
     command = [*HERD_RESULTS, str(states), "-f", form]
     with open("/dev/full", "wb") as full:
-        done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, timeout=60)
+        done = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, timeout=PATIENCE
+        )
     assert done.returncode == 2
     assert done.stderr == "herd-results: error: stdout cannot be written: No space left on device\n"
 
@@ -193,7 +198,7 @@ def test_a_full_disk_is_one_line(states: Path, form: str) -> None:
 def test_closed_streams(plain: Path, closed: str) -> None:
     """The order of these trials is a guess, and the note on it must not get among the data."""
     command = f"{shlex.join([*HERD_RESULTS, str(plain)])} {closed}"
-    done = subprocess.run(["bash", "-c", command], capture_output=True, env=environment(), text=True, timeout=60)
+    done = subprocess.run(["bash", "-c", command], capture_output=True, env=environment(), text=True, timeout=PATIENCE)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
     assert "guessed" not in done.stdout
@@ -208,7 +213,7 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_help_is_light() -> None:
     program = "import sys; from hyperherd.cli.main import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
     program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=PATIENCE)
     assert "herd-results -m val/acc:max" in done.stdout
     heavy = {"pyarrow", "hydra", "omegaconf", "numpy", "pandas", "yaml", "orjson", "antlr4", "submitit"}
     assert heavy.isdisjoint(done.stderr.split())
@@ -217,7 +222,7 @@ def test_help_is_light() -> None:
 def test_a_table_of_our_own_trials_needs_no_arrow(states: Path) -> None:
     program = "import sys; from hyperherd.cli.main import main; main(sys.argv[1:])\n"
     program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
-    done = subprocess.run([sys.executable, "-c", program, states], capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program, states], capture_output=True, text=True, timeout=PATIENCE)
     assert {"pyarrow", "hydra", "omegaconf", "numpy"}.isdisjoint(done.stderr.split())
 
 

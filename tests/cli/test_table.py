@@ -3,6 +3,9 @@ from __future__ import annotations
 import csv
 import io
 import json
+import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -63,6 +66,25 @@ def test_errors_are_one_line(sweep: Path, arguments: list[str], code: int, messa
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("command", ["-o results.csv", "report", "export -o out", "export -f csv -o out"])
+def test_nothing_is_left_of_a_file_that_cannot_be_written(sweep: Path, command: str) -> None:
+    """The kernel refuses to let a file grow, as on a full disk or beyond a quota."""
+    root = sweep.parent.parent
+    before = set(root.rglob("*"))
+    program = shlex.join([sys.executable, "-m", "hyperherd.cli", *shlex.split(command)])
+    full = subprocess.run(
+        ["bash", "-c", f"ulimit -f 0; {program}"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+    )
+    assert full.returncode != 0
+    assert "cannot be written: " in full.stderr
+    assert "File too large" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert [path for path in set(root.rglob("*")) - before if path.is_file()] == []
 
 
 def test_a_file_is_never_overwritten_unasked(sweep: Path) -> None:

@@ -9,12 +9,12 @@ import runpy
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from waiting import PATIENCE, until
 
 import hyperherd
 from hyperherd.metrics.reader import read_final, read_metrics
@@ -42,7 +42,7 @@ def start(folder: Path, script: str, *overrides: str) -> subprocess.Popen[str]:
 def run(folder: Path, script: str, *overrides: str) -> str:
     """Run a script of the example to its end, and return what it printed."""
     process = start(folder, script, *overrides)
-    told, complained = process.communicate(timeout=240)
+    told, complained = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told + complained
     assert "site-packages" not in complained, "a library warns"
     return told
@@ -88,11 +88,9 @@ def test_a_trial_that_is_killed_goes_on_where_its_checkpoint_is(
     overrides = ["-m", "epochs=40", "hydra/sweeper=herd", "hydra/launcher=herd_local", "hydra.sweeper.retry={signal:1}"]
     sweep = start(tmp_path, script, *overrides)
     trial_dir = tmp_path / "sweep" / "0"
-    while not any(trial_dir.glob(checkpoint)):
-        assert sweep.poll() is None, sweep.communicate()
-        time.sleep(0.05)
+    until(lambda: any(trial_dir.glob(checkpoint)), sweep)
     os.kill(TrialRecord.read(trial_dir).pid or 0, signal.SIGKILL)
-    told, _ = sweep.communicate(timeout=240)
+    told, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 0, told
     [trial] = hyperherd.load(tmp_path / "sweep")
     assert (trial.state, trial.attempt) == ("completed", 1)

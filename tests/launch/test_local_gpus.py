@@ -164,7 +164,7 @@ def test_the_next_trial_waits_for_the_memory_of_the_last(app: App) -> None:
     app.write("""
         from pathlib import Path
         Path(f"began-{cfg.width}").write_text(repr(time.time()))
-        time.sleep(2)
+        while len(list(Path(".").glob("began-*"))) < 3: time.sleep(0.02)
     """)
     app.sweep(LOCAL, "width=range(3)", "hydra.launcher.max_parallel=3", "hydra.launcher.startup_time_s=1")
     began = sorted(float(path.read_text()) for path in app.folder.glob("began-*"))

@@ -11,6 +11,7 @@ TWO_TASKS = ("hydra.launcher.tasks_per_node=2",)
 
 
 @pytest.mark.slow
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "arguments"),
     [

@@ -74,7 +74,7 @@ subprocess.run(["bsub", "echo $$ > pid; sleep 3600"], env=dict(os.environ, **clu
 while not (os.path.exists("pid") and open("pid").read()): pass
 os.kill(os.getpid(), 9)
 """
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, timeout=60)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path)
     site = Site(tmp_path, 2.0)
     (pid,) = pids(site)
     site.wait_for(lambda: not alive(pid))

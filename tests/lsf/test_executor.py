@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
 from lsf.jobs import Resumable, add, boom, command, eat, environment, leave, rank, rank_one_dies, touch_and_sleep
 from submitit.core import plugins, utils
+from waiting import until
 
 from hyperherd.launch.lsf import LsfExecutor, LsfInfoWatcher, LsfJob
 from hyperherd.launch.lsf.commands import Patience, run
@@ -37,12 +37,6 @@ def make(lsf: Site, monkeypatch: pytest.MonkeyPatch) -> MakeExecutor:
         return executor
 
     return make
-
-
-def wait_until(there: Callable[[], Any]) -> None:
-    """Look again and again; pytest's own time limit ends a wait that is in vain."""
-    while not there():
-        time.sleep(0.1)
 
 
 def fresh_state(job: Any) -> str:
@@ -345,7 +339,7 @@ def test_forgotten_by_bjobs_but_not_by_history(make: MakeExecutor, cluster: Clus
     job = make().submit(leave, 3)
     lsf.wait(job.job_id)
     cluster.set(clean_period=0.0)
-    wait_until(lambda: "is not found" in lsf.run("bjobs", job.job_id).stderr)
+    until(lambda: "is not found" in lsf.run("bjobs", job.job_id).stderr)
     error = str(job.exception())
     assert "from its history" in error
     assert "exit code 3" in error
@@ -361,10 +355,13 @@ def test_forgotten_by_all(make: MakeExecutor, lsf: Site) -> None:
 def test_states_that_come_and_go(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:
     job = make().submit(touch_and_sleep, lsf.folder / "a", 300)
     lsf.wait_file("a")
-    for shown, state in [("UNKWN", "UNKNOWN"), ("SSUSP", "RUNNING"), ("PSUSP", "PENDING"), ("ZOMBI", "NODE_FAIL")]:
+    shows = [("UNKWN", "UNKNOWN"), ("SSUSP", "RUNNING"), ("PSUSP", "PENDING"), ("RUN", "RUNNING")]
+    for shown, state in [*shows, ("ZOMBI", "NODE_FAIL")]:
         cluster.set(shown={job.job_id: shown})
-        wait_until(lambda state=state: fresh_state(job) == state)
+        until(lambda state=state: fresh_state(job) == state)
+        assert job.done(force_check=True) == (shown == "ZOMBI")
     cluster.set(shown={})
+    assert fresh_state(job) == "NODE_FAIL"  # What has been taken for its end stays that.
 
 
 def test_a_host_dies(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:
@@ -390,7 +387,7 @@ def test_an_id_that_was_used_before(make: MakeExecutor, cluster: Cluster) -> Non
     assert old.result() == 3
     cluster.set(max_jobid=1, clean_period=0.0)
     os.utime(old.paths.result_pickle, (1, 1))
-    wait_until(lambda: run(["bjobs", old.job_id], Patience()).stderr)
+    until(lambda: run(["bjobs", old.job_id], Patience()).stderr)
     new = executor.submit(add, 10, 20)
     assert new.job_id == old.job_id
     assert new.result() == 30

@@ -7,17 +7,14 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 from conftest import App, Sweep, wait_for
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
+from waiting import until
 
 from hyperherd.paths import TrialPaths
 from hyperherd.records.events import Event, read_events
@@ -38,14 +35,7 @@ def states(sweep: Sweep) -> dict[int, tuple[str, str | None, int]]:
     return {number: (str(one.state), one.cause, one.attempt) for number, one in sweep.records.items()}
 
 
-def wait_until(there: Callable[[], Any], sweep: subprocess.Popen[str]) -> None:
-    """Look again and again while the sweep runs; pytest's own time limit ends a wait that is in vain."""
-    while not there():
-        if sweep.poll() is not None:
-            pytest.fail(sweep.communicate()[0])
-        time.sleep(0.1)
-
-
+@pytest.mark.slow
 def test_however_a_job_ends_it_is_one_row_and_costs_no_other(app: App, lsf: Site) -> None:
     app.write("""
         if cfg.width == 0: os.kill(os.getpid(), 9)
@@ -92,6 +82,7 @@ def test_out_of_memory(app: App, cluster: Cluster) -> None:
     assert "TERM_MEMLIMIT" in str(verdicts(sweep.dir)[1].message)
 
 
+@pytest.mark.slow
 def test_after_its_run_limit_a_trial_resumes_in_its_directory(app: App, cluster: Cluster) -> None:
     app.write("""
         from pathlib import Path
@@ -146,13 +137,13 @@ def test_what_others_do_to_jobs(app: App, lsf: Site) -> None:
     """Width 0 is killed as it runs, 3 as it waits; 1 is suspended for a while, and 2 requeued by hand."""
     app.write(CLUSTER_EVENTS)
     sweep = app.start(*HERD, "width=range(4)", "hydra.launcher.array_parallelism=3")
-    wait_until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(3)), sweep)
+    until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(3)), sweep)
     ids = {number: job.replace("_", "[") + "]" for number, job in jobs(app.folder / "s").items()}
     assert not (app.folder / "at-3-0").exists()
     for command, number in [("bkill", 3), ("bkill", 0), ("bstop", 1), ("brequeue", 2)]:
         done = lsf.run(command, ids[number])
         assert done.returncode == 0, done.stderr
-    wait_until(lambda: 3 in verdicts(app.folder / "s") and (app.folder / "at-2-1").exists(), sweep)
+    until(lambda: 3 in verdicts(app.folder / "s") and (app.folder / "at-2-1").exists(), sweep)
     lsf.run("bresume", ids[1])
     (app.folder / "go").touch()
     told, _ = sweep.communicate()
@@ -189,7 +180,7 @@ def test_several_arrays_keep_to_the_cap(app: App, lsf: Site) -> None:
 def test_an_interrupt_leaves_the_jobs_to_lsf(app: App, lsf: Site) -> None:
     app.write(CLUSTER_EVENTS)
     sweep = app.start(*HERD, "width=range(2)")
-    wait_until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)), sweep)
+    until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)), sweep)
     sweep.send_signal(signal.SIGINT)
     told, _ = sweep.communicate()
     assert sweep.returncode == 130, told
@@ -206,7 +197,7 @@ def test_without_waiting_and_then_with(app: App, lsf: Site) -> None:
     assert first.returncode == 0, first.stdout + first.stderr
     lsf.wait_for(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)))
     second = app.start(*HERD, "width=range(3)")
-    wait_until(lambda: (app.folder / "at-2-0").exists(), second)
+    until(lambda: (app.folder / "at-2-0").exists(), second)
     (app.folder / "go").touch()
     told, _ = second.communicate()
     assert second.returncode == 0, told
@@ -232,7 +223,7 @@ def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None
     app.write(CLUSTER_EVENTS)
     arguments = (*HERD, "width=range(3)", "hydra.launcher.array_parallelism=1")
     first = app.start(*arguments)
-    wait_until((app.folder / "at-0-0").exists, first)
+    until((app.folder / "at-0-0").exists, first)
     first.kill()
     first.communicate()
     (events,) = (app.folder / "s" / ".hyperherd" / "events").iterdir()
@@ -253,10 +244,10 @@ def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None
 def test_mbatchd_goes_and_comes_back(app: App, cluster: Cluster) -> None:
     app.write(CLUSTER_EVENTS)
     sweep = app.start(*HERD, "width=range(2)", "hydra.launcher.query_retries=1")
-    wait_until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)), sweep)
+    until(lambda: all((app.folder / f"at-{width}-0").exists() for width in range(2)), sweep)
     cluster.set(down=True)
     assert sweep.stdout is not None
-    wait_until(lambda: "LSF does not answer" in sweep.stdout.readline(), sweep)
+    until(lambda: "LSF does not answer" in sweep.stdout.readline(), sweep)
     cluster.set(down=False)
     (app.folder / "go").touch()
     told, _ = sweep.communicate()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -115,7 +114,7 @@ def test_commands_that_wait_for_ever(ours: Make, naive: Make, cluster: Cluster, 
     assert state(careful) in ("RUNNING", "UNKNOWN")  # and not never
     thread = threading.Thread(target=state, args=[careless])
     thread.start()
-    time.sleep(3)
+    thread.join(2)
     is_stuck = thread.is_alive()
     cluster.set(down=False)
     thread.join()
@@ -144,6 +143,7 @@ def test_a_failure_that_lsf_does_not_hear_of(ours: Make, naive: Make, lsf: Site)
     assert stat(naive) == "DONE"
 
 
+@pytest.mark.slow
 def test_a_shell_that_ends_before_its_python(ours: Make, naive: Make, lsf: Site) -> None:
     """bash's wait returns at the first signal, with 140; the checkpoint takes longer than that."""
 
@@ -191,6 +191,7 @@ def test_an_array_that_is_too_long(ours: Make, naive: Make, cluster: Cluster) ->
         naive().map_array(add, range(5), range(5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_plain", [False, True])
 def test_a_signal_that_comes_twice(ours: Make, lsf: Site, is_plain: bool) -> None:
     """As the warning and, the checkpoint being slow, at the limit: submitit's own handler begins again in itself."""

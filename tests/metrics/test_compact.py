@@ -8,6 +8,7 @@ import time
 import pyarrow.parquet as pq
 import pytest
 from metrics.dying import DYING
+from waiting import PATIENCE
 
 from hyperherd.cli.main import main
 from hyperherd.errors import SweepError
@@ -19,6 +20,7 @@ from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.atomic import FileOps
+from hyperherd.records.events import Event
 
 OBJECTIVE = {"metric": "m", "direction": "maximize"}
 
@@ -111,6 +113,26 @@ def test_a_sweep_that_still_runs_is_refused(sweep):
     compact(sweep)
 
 
+def test_each_event_is_looked_at_a_fixed_number_of_times(sweep, monkeypatch):
+    """However many trials there are: with 4,000 of them and their events, the look at each pair took 20 s."""
+    seen = []
+
+    class Counted(Event):
+        def __getattribute__(self, name):
+            if name == "number":
+                seen.append(name)
+            return super().__getattribute__(name)
+
+    for number in range(40):
+        book = {"number": number, "key": "k", "name": "n", "overrides": [], "params": {}, "attempt": 0}
+        TrialPaths(sweep / f"b/{number}").trial.parent.mkdir(parents=True)
+        TrialPaths(sweep / f"b/{number}").trial.write_text(json.dumps({**book, "state": "completed", "format": 1}))
+    events = [Counted("submitted", number, 0) for number in range(40)]
+    monkeypatch.setattr("hyperherd.metrics.consolidate.compact.read_events", lambda folder: events)
+    compact(sweep)
+    assert len(seen) <= 3 * len(events)
+
+
 def test_a_kill_between_any_two_operations(sweep, tmp_path):
     for trial in trials(sweep).values():
         merge(trial)
@@ -132,7 +154,7 @@ def test_a_kill_between_any_two_operations(sweep, tmp_path):
     for copy in copies:
         shutil.copytree(sweep, copy)
     command = [sys.executable, "-W", "ignore", "-c", code, *map(str, copies)]
-    died = subprocess.run(command, capture_output=True, check=True, timeout=60).stdout.split()
+    died = subprocess.run(command, capture_output=True, check=True, timeout=PATIENCE).stdout.split()
     assert died.count(b"9") == 7  # Created, synced, renamed, the folder synced; three originals deleted.
     for copy in copies:
         assert everything(copy) == expected

@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from metrics.dying import DYING
+from waiting import PATIENCE
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.consolidate.merge import merge
@@ -217,7 +218,7 @@ def test_a_kill_between_any_two_operations_costs_no_row_and_doubles_none(tmp_pat
     for copy in copies:
         shutil.copytree(trial, copy)
     crash = subprocess.run(
-        [sys.executable, "-c", CRASH, *copies], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", CRASH, *copies], capture_output=True, text=True, check=True, timeout=PATIENCE
     )
     codes = [int(line) for line in crash.stdout.split()]
     assert codes == sorted(codes, reverse=True)

@@ -6,6 +6,7 @@ import sys
 
 import numpy as np
 import pytest
+from waiting import PATIENCE
 
 import hyperherd
 from hyperherd.errors import NoTrialError
@@ -144,5 +145,5 @@ def test_the_public_names(tmp_path):
         hyperherd.log_array("x", [1, 2], 5)
         """
     environment = {"HYPERHERD_TRIAL_DIR": str(tmp_path), "PATH": "/usr/bin"}
-    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=60)
+    subprocess.run([sys.executable, "-c", code], check=True, env=environment, timeout=PATIENCE)
     assert read_array(tmp_path, "x", 5).tolist() == [1, 2]

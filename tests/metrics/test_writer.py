@@ -8,6 +8,7 @@ import threading
 from pathlib import Path
 
 import pytest
+from waiting import PATIENCE
 
 from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
@@ -24,7 +25,7 @@ def values(trial_dir: Path, metric: str = "m") -> list[float]:
 
 
 def run(code: str, *arguments: object, **options: object) -> subprocess.CompletedProcess:
-    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True, timeout=60, **options)
+    return subprocess.run([sys.executable, "-c", code, *map(str, arguments)], check=True, timeout=PATIENCE, **options)
 
 
 def test_nothing_is_on_disk_before_the_first_record(tmp_path):

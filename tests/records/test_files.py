@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 from pathlib import Path
 
 import pytest
 
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.records.events import Event, EventLog, read_events
-from hyperherd.records.files import create, number, read_json, replace_json
+from hyperherd.records.files import create, create_bytes, new_file, number, read_json, replace_json
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, find_planned, find_planned_number, read_planned, write_planned
 from hyperherd.records.trial import TrialError, TrialRecord
@@ -33,6 +35,26 @@ def test_only_the_first_creates(tmp_path: Path) -> None:
     assert create(tmp_path / "sub" / "claim", {"pid": 1})
     assert not create(tmp_path / "sub" / "claim", {"pid": 2})
     assert read_json(tmp_path / "sub" / "claim") == {"pid": 1}
+
+
+def test_a_new_file_is_whole_or_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    with pytest.raises(OSError, match="full"), new_file(path) as temporary:  # noqa: PT012 - half of it, then the error
+        temporary.write_text("half")
+        raise OSError("full")
+    assert list(tmp_path.iterdir()) == []
+    create_bytes(path, b"whole")
+    with pytest.raises(FileExistsError):
+        create_bytes(path, b"other")
+    assert [(path.name, path.read_bytes()) for path in tmp_path.iterdir()] == [("a", b"whole")]
+
+
+def test_a_new_file_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def link(source: Path, target: Path) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM), str(source))
+
+    monkeypatch.setattr(os, "link", link)
+    test_a_new_file_is_whole_or_is_not_there(tmp_path)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from results.builder import SweepBuilder
+from waiting import PATIENCE
 
 
 @pytest.fixture
@@ -59,7 +60,7 @@ class HydraApp:
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         commands = [[sys.executable, "src/train.py", *arguments] for arguments in runs]
         for process in [subprocess.Popen(command, cwd=self.folder, **quiet) for command in commands]:
-            process.wait(timeout=60)
+            process.wait(timeout=PATIENCE)
 
 
 @pytest.fixture(scope="session")

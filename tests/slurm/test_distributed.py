@@ -7,10 +7,13 @@ import json
 import pytest
 from conftest import App
 from ranks import LIGHTNING, TORCH, TORCHRUN, assert_ranks_started_once
-from real_slurm import Slurm, until
+from real_slurm import Slurm
+from waiting import PATIENCE, until
 
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.records.sweep import read_planned
+
+pytestmark = pytest.mark.slow
 
 ARGUMENTS = ["hydra/launcher=herd_slurm", "hydra.launcher.poll_s=2", "hydra.launcher.signal_delay_s=1"]
 
@@ -23,7 +26,6 @@ MEMORY = "hydra.launcher.mem_gb=3"
 TWO_TASKS = ["hydra.launcher.tasks_per_node=2"]
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "arguments"),
     [
@@ -51,7 +53,7 @@ COMES_BACK = """
         done.write_text(str(step + 1))
         if step == 20: Path(f"ready-{cfg.width}").touch()
         if step < 40: time.sleep(0.05)
-        elif os.environ["HYPERHERD_ATTEMPT"] == "0": time.sleep(100)
+        elif os.environ["HYPERHERD_ATTEMPT"] == "0": time.sleep(600)
     Path(f"first-{cfg.width}").write_text(str(first))
 """
 
@@ -70,15 +72,17 @@ def test_a_job_that_is_warned_comes_back_in_the_same_directory(app: App, slurm: 
         "hydra.launcher.timeout_min=5",
     )
     try:
-        until(lambda: all((app.folder / f"ready-{width}").exists() for width in (0, 1)) or process.poll() is not None)
+        until(lambda: all((app.folder / f"ready-{width}").exists() for width in (0, 1)), process)
         jobs = [
             json.loads((app.folder / f"s/{number}/.hyperherd/trial.json").read_text())["job_id"] for number in (0, 1)
         ]
         for job in jobs:
             slurm.ask("scancel", "--signal=USR2", job)
-        until(lambda: all(slurm.state(job) == "PENDING" for job in jobs))
+        until(lambda: all(slurm.state(job) == "PENDING" for job in jobs), process)
         first = [json.loads((app.folder / f"s/{number}/.hyperherd/trial.json").read_text()) for number in (0, 1)]
-        told, _ = process.communicate(timeout=240)  # Slurm lets a requeued job wait, by default for two minutes
+        for job in jobs:
+            slurm.start_now(job)
+        told, _ = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
     assert process.returncode == 0, told
@@ -105,12 +109,12 @@ def test_a_preempted_job_comes_back(app: App, own: Slurm, warns: bool) -> None:
     )
     trial_json = app.folder / "s/0/.hyperherd/trial.json"
     try:
-        until(lambda: (app.folder / "ready-0").exists() or process.poll() is not None)
+        until(lambda: (app.folder / "ready-0").exists(), process)
         job = json.loads(trial_json.read_text())["job_id"]
         own.ask("sbatch", "-w", "n1", "--exclusive", "--output=/dev/null", "--wrap", "sleep 1")
         until(lambda: own.state(job) == "PENDING")
         first = json.loads(trial_json.read_text())
-        told, _ = process.communicate(timeout=240)
+        told, _ = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()
         if not warns:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from conftest import App, wait_for
-from real_slurm import Slurm, until
+from real_slurm import Slurm
+from waiting import PATIENCE, until
 
 from hyperherd.records.events import read_events
 
@@ -67,9 +68,9 @@ def test_a_canary_does_not_wait_for_what_is_in_the_queue(app: App, slurm: Slurm)
     policy = ["hydra.sweeper.canary=1", "hydra.sweeper.stop_after_failures=50%"]
     more = app.start("-m", "hydra/sweeper=herd", *HERD, "hydra.sweep.dir=multirun/s", "width=range(8)", *policy)
     try:
-        until(lambda: more.poll() is not None or {5, 6, 7} <= left.states.keys())
+        until(lambda: {5, 6, 7} <= left.states.keys(), more)
         (app.folder / "go").touch()
-        told, _ = more.communicate(timeout=60)
+        told, _ = more.communicate(timeout=PATIENCE)
     finally:
         more.kill()
     assert "7 completed, 1 failed" in told
@@ -90,7 +91,7 @@ def test_a_canary_that_failed_costs_nobody_who_is_in_the_queue(app: App, slurm: 
     try:
         wait_for(more, "a trial of the canary failed (hydra.sweeper.canary); 1 trials are not started")
         (app.folder / "go").touch()
-        told, _ = more.communicate(timeout=60)
+        told, _ = more.communicate(timeout=PATIENCE)
     finally:
         more.kill()
     assert "2 completed, 1 failed, 1 waiting" in told

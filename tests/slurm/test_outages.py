@@ -9,7 +9,8 @@ import sys
 
 import pytest
 from conftest import App, Sweep, wait_for
-from real_slurm import Slurm, until
+from real_slurm import Slurm
+from waiting import PATIENCE, until
 
 import hyperherd
 from hyperherd.records.events import read_events
@@ -29,10 +30,10 @@ def test_accounting_dies_while_trials_end(app: App, own: Slurm) -> None:
     """)
     sweep = app.start(*QUICK, "width=range(4)")
     try:
-        until(lambda: sweep.poll() is not None or len(list(app.folder.glob("at-*"))) == 4)
+        until(lambda: len(list(app.folder.glob("at-*"))) == 4, sweep)
         own.kill_accounting()
         (app.folder / "go").touch()
-        told, _ = sweep.communicate(timeout=120)  # nobody brings it back
+        told, _ = sweep.communicate(timeout=PATIENCE)  # nobody brings it back
     finally:
         sweep.kill()
     assert sweep.returncode == 1, told
@@ -52,7 +53,7 @@ def test_the_controller_is_down_as_the_sweep_submits(app: App, own: Slurm) -> No
     try:
         wait_for(sweep, "tried again in 5 s")
         own.up()
-        told, _ = sweep.communicate(timeout=120)
+        told, _ = sweep.communicate(timeout=PATIENCE)
     finally:
         sweep.kill()
     assert sweep.returncode == 0, told
@@ -63,7 +64,7 @@ def test_the_controller_is_down_as_the_sweep_submits(app: App, own: Slurm) -> No
 
 
 def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone(app: App, own: Slurm) -> None:
-    app.write("time.sleep(60)")
+    app.write("time.sleep(600)")
     arguments = ["hydra/launcher=herd_slurm", "width=range(3)"]
     left = app.sweep(*arguments, "hydra.launcher.wait=false")
     for path in (left.dir / ".hyperherd" / "events").iterdir():  # killed between sbatch and its record
@@ -78,7 +79,7 @@ def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone
     try:
         wait_for(never, "tried again in 5 s")
         never.send_signal(signal.SIGINT)
-        assert never.wait(timeout=60) == 130
+        assert never.wait(timeout=PATIENCE) == 130
     finally:
         never.kill()
         never.communicate()
@@ -91,7 +92,7 @@ def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone
 
 def cancelled(sweep: Sweep, *arguments: str) -> str:
     command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -101,7 +102,7 @@ def test_the_folder_of_logs_is_deleted_while_a_job_waits(app: App, slurm: Slurm)
     try:
         wait_for(sweep, "submitted job")
         shutil.rmtree(app.folder / "s" / ".hyperherd" / "submitit")
-        told, _ = sweep.communicate(timeout=60)
+        told, _ = sweep.communicate(timeout=PATIENCE)
     finally:
         sweep.kill()
     assert "exit: Slurm: FAILED, signal 53" in told

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 from conftest import App
-from real_slurm import Slurm, own_slurm, reason_to_skip, until
+from real_slurm import Slurm, own_slurm, reason_to_skip
+from waiting import PATIENCE, until
 
 from hyperherd.records.events import read_events
 
@@ -39,12 +40,12 @@ def test_every_end_is_known(app: App, bare: Slurm) -> None:
         "-m", "hydra/sweeper=herd", "hydra/launcher=herd_slurm", *few, "hydra.sweep.dir=s", "width=0,1,2,3,4,5"
     )
     try:
-        until(lambda: all((app.folder / f"at-{width}").exists() for width in (0, 3, 4)))
+        until(lambda: all((app.folder / f"at-{width}").exists() for width in (0, 3, 4)), sweep)
         job = {event.number: str(event.job_id) for event in read_events(app.folder / "s") if event.event == "submitted"}
         bare.ask("scancel", job[5])  # it has not begun
         bare.ask("scancel", job[3])
         (app.folder / "go").touch()
-        told, _ = sweep.communicate(timeout=120)
+        told, _ = sweep.communicate(timeout=PATIENCE)
     finally:
         sweep.kill()
     assert sweep.returncode == 1

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App
+from waiting import PATIENCE, until
 
 import hyperherd
 from hyperherd.paths import SweepPaths
@@ -21,13 +22,11 @@ LOCAL = ["-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "hydra/launch
 
 def cancel(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hyperherd.cli", "cancel", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
 
 
 def until_running(sweep: subprocess.Popen[str], sweep_dir: Path, number: int) -> None:
-    while not (sweep_dir / str(number) / ".hyperherd" / "trial.json").exists():
-        assert sweep.poll() is None, sweep.communicate()
-        time.sleep(0.05)
+    until((sweep_dir / str(number) / ".hyperherd" / "trial.json").exists, sweep)
 
 
 def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
@@ -43,7 +42,7 @@ def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
     until_running(sweep, sweep_dir, 2)
     assert cancel(sweep_dir, "--only", "pending").stdout == "cancelled 1 trials: 4\n"
     (app.folder / "go").touch()
-    told, _ = sweep.communicate(timeout=60)
+    told, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 1
     assert "2 trials are cancelled on request" in told
     states = {trial.number: str(trial.state) for trial in hyperherd.load(sweep_dir)}
@@ -69,18 +68,18 @@ def test_trials_behind_a_canary_are_cancelled(app: App, only: str, states: str) 
     done = cancel(sweep_dir, "--only", only)
     assert done.stdout.startswith("cancelled "), done.stderr
     (app.folder / "go").touch()
-    told, _ = sweep.communicate(timeout=60)
+    told, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 1, told
     assert [str(trial.state) for trial in hyperherd.load(sweep_dir)] == states.split()
     assert set(app.sweep("lr=1,2,3").states.values()) == {"completed"}
 
 
 def test_a_whole_sweep_is_cancelled(app: App) -> None:
-    app.write("time.sleep(60)")
+    app.write("time.sleep(600)")
     sweep = app.start(*LOCAL, "lr=1,2,3", "hydra.launcher.max_parallel=1")
     until_running(sweep, app.folder / "multirun/s", 0)
     assert cancel(app.folder / "multirun/s").stdout == "cancelled 3 trials: 0, 1, 2\n"
-    told, _ = sweep.communicate(timeout=60)
+    told, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 1
     assert "3 cancelled" in told
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App
+from waiting import PATIENCE
 
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
@@ -46,7 +47,7 @@ def _on_a_terminal(app: App, *arguments: str, columns: int = 100) -> tuple[str, 
     except OSError:  # Linux says so when the other end is closed
         pass
     os.close(ours)
-    return written.decode().replace("\r\n", "\n"), process.wait(timeout=60)
+    return written.decode().replace("\r\n", "\n"), process.wait(timeout=PATIENCE)
 
 
 def _screen(written: str) -> str:
@@ -66,9 +67,9 @@ def _screen(written: str) -> str:
 def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) -> None:
     app.write("""
         from hyperherd import log_result
-        for step in range(12):
+        for step in range(8):
             log_result("val/acc", step / 12, step=step)
-            time.sleep(0.5)
+            time.sleep(0.3)
         if cfg.lr == 1: raise ValueError("boom \\x1b[2J")
     """)
     written, code = _on_a_terminal(app, "-m", *LIVE, "lr=1,2,3")

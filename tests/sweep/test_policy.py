@@ -53,7 +53,7 @@ def test_only_the_causes_that_are_named_are_retried(app: App) -> None:
 
 
 def test_a_trial_that_runs_out_of_time_gets_more(app: App) -> None:
-    app.write("time.sleep(0 if cfg.lr == 2 else 6)")
+    app.write("time.sleep(0 if cfg.lr == 2 else 3.5)")
     retry = "hydra.sweeper.retry={timeout:{times:1,time_factor:100}}"
     sweep = app.sweep("lr=1,2", LOCAL, "hydra.launcher.timeout_min=0.05", "hydra.launcher.max_parallel=2", retry)
     assert sweep.states == {0: "completed", 1: "completed"}
@@ -61,7 +61,7 @@ def test_a_trial_that_runs_out_of_time_gets_more(app: App) -> None:
 
 
 def test_a_trial_may_ask_for_more_time_than_the_others(app: App) -> None:
-    app.write("time.sleep(4)")
+    app.write("time.sleep(600 if cfg.lr == 1 else 1.5)")
     conditions = "hydra.sweeper.conditions=[{when:{lr:2},resources:{timeout_min:5}}]"
     sweep = app.sweep("lr=1,2", LOCAL, "hydra.launcher.timeout_min=0.02", conditions, code=1)
     assert "1 completed, 1 failed" in sweep.done.stdout

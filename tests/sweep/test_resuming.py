@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App, wait_for
+from waiting import PATIENCE, until
 
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
@@ -180,10 +181,14 @@ def test_the_same_command_runs_only_what_is_not_done(app: App) -> None:
 
 
 def test_two_sweeps_in_the_same_second_get_two_directories(app: App) -> None:
-    app.write("time.sleep(1)")
-    stamp = "hydra.sweep.dir=multirun/${now:%Y-%m-%d_%H}"
+    app.write("""
+        from pathlib import Path
+        Path(f"runs-{os.getpid()}").touch()
+        while len(list(Path(".").glob("runs-*"))) < 2: time.sleep(0.02)
+    """)
+    stamp = "hydra.sweep.dir=multirun/${now:%Y}"
     first, second = (app.start("-m", "hydra/sweeper=herd", stamp, "lr=1") for _ in range(2))
-    outputs = [process.communicate(timeout=60)[0] for process in (first, second)]
+    outputs = [process.communicate(timeout=PATIENCE)[0] for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), outputs
     names = sorted(path.name for path in (app.folder / "multirun").iterdir())
     assert len(names) == 2
@@ -191,7 +196,7 @@ def test_two_sweeps_in_the_same_second_get_two_directories(app: App) -> None:
 
 
 def test_a_second_sweep_in_a_directory_that_is_held_is_refused(app: App) -> None:
-    app.write("print('STARTED', flush=True); time.sleep(60)")
+    app.write("print('STARTED', flush=True); time.sleep(600)")
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1")
     wait_for(process, "STARTED")
     refused = app.sweep("lr=1", code=1)
@@ -244,8 +249,10 @@ def test_scattered_trials_are_handed_over_at_once(app: App) -> None:
 
 
 def test_of_many_sweeps_that_start_at_once_one_gets_the_directory(app: App) -> None:
-    app.write("time.sleep(3)")
+    app.write("while not os.path.exists('go'): time.sleep(0.02)")
     started = [app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1") for _ in range(4)]
-    told = [process.communicate(timeout=60)[0] for process in started]
+    until(lambda: len([process for process in started if process.poll() is not None]) == 3)
+    (app.folder / "go").touch()
+    told = [process.communicate(timeout=PATIENCE)[0] for process in started]
     assert sorted(process.returncode for process in started) == [0, 1, 1, 1], told
     assert sum("another sweep is running in" in text for text in told) == 3

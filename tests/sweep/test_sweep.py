@@ -9,6 +9,7 @@ import signal
 import pytest
 import yaml
 from conftest import App, wait_for
+from waiting import PATIENCE
 
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.events import read_events
@@ -121,11 +122,11 @@ def test_the_users_callbacks_see_the_end_of_a_sweep_with_failures(app: App) -> N
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_sweep_closes_its_books(app: App, number: signal.Signals, code: int) -> None:
-    app.write("print('STARTED', flush=True); time.sleep(60)")
+    app.write("print('STARTED', flush=True); time.sleep(600)")
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1,2")
     wait_for(process, "STARTED")
     process.send_signal(number)
-    told, _ = process.communicate(timeout=30)
+    told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, told
     assert "2 cancelled" in told
     assert "Traceback" not in told
@@ -155,8 +156,9 @@ def test_through_any_launcher_number_directory_and_environment_agree(app: App, l
 
 def test_a_trial_that_dies_in_its_process_is_lost_and_costs_no_other(app: App) -> None:
     app.write("""
-        if cfg.lr == 2:
-            time.sleep(1.5)  # joblib kills its other workers too when one dies; let them finish
+        if cfg.lr == 2:  # joblib kills its other workers too when one dies; let them finish
+            first = "multirun/s/0/.hyperherd/trial.json"
+            while not os.path.exists(first) or "completed" not in open(first).read(): time.sleep(0.02)
             os.kill(os.getpid(), 9)
     """)
     sweep = app.sweep("lr=1,2", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", code=1)
@@ -365,16 +367,14 @@ def test_a_trial_that_leaves_its_folder_behind_takes_no_other_with_it(app: App) 
 def test_a_trial_that_shrugs_off_sigterm_goes_on(app: App) -> None:
     app.write("""
         print("STARTED", flush=True)
-        time.sleep(1)
+        while not os.path.exists("saved"): time.sleep(0.02)
     """)
     script = app.script.read_text()
-    app.script.write_text(
-        "import signal\nsignal.signal(signal.SIGTERM, lambda *a: print('SAVED', flush=True))\n" + script
-    )
+    app.script.write_text("import signal\nsignal.signal(signal.SIGTERM, lambda *a: open('saved', 'w'))\n" + script)
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1")
     wait_for(process, "STARTED")
     process.send_signal(signal.SIGTERM)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     assert "1 completed" in told
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App, Sweep, wait_for
+from waiting import PATIENCE
 
 LIGHTNING = """
     import torch, pytorch_lightning as pl
@@ -34,7 +35,7 @@ def test_lightning_cannot_make_an_interrupted_trial_look_finished(app: App, numb
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1,2", OMP_NUM_THREADS="1")
     wait_for(process, "STARTED")
     process.send_signal(number)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, told
     assert "2 cancelled" in told
     assert Sweep(None, Path(app.folder, "s")).states == {0: "cancelled"}  # type: ignore[arg-type]
@@ -43,14 +44,14 @@ def test_lightning_cannot_make_an_interrupted_trial_look_finished(app: App, numb
 def test_a_trial_that_swallows_the_signal_is_cancelled_all_the_same(app: App) -> None:
     app.write("""
         try:
-            print("STARTED", flush=True); time.sleep(60)
+            print("STARTED", flush=True); time.sleep(600)
         except KeyboardInterrupt:
             pass
     """)
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1,2")
     wait_for(process, "STARTED")
     process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=60)
+    told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130, told
     assert "2 cancelled" in told
 
@@ -60,13 +61,11 @@ def test_the_heartbeat_is_written_by_another_thread(app: App) -> None:
         from hyperherd.trial import logbook
         from hyperherd import log_result
         log_result("loss", 1.0, step=5)
-        time.sleep(1.5)
-        record = json.load(open(os.path.join(os.environ["HYPERHERD_TRIAL_DIR"], ".hyperherd", "trial.json")))
-        print("BEATS", record["beats"], record["state"], record["metrics"]["loss"]["last"])
+        path = os.path.join(os.environ["HYPERHERD_TRIAL_DIR"], ".hyperherd", "trial.json")
+        while (record := json.load(open(path)))["beats"] < 3: time.sleep(0.02)
+        print("BEATS", record["state"], record["metrics"]["loss"]["last"])
     """)
     script = app.script.read_text()
     app.script.write_text("import hyperherd.trial.logbook as book\nbook.HEARTBEAT_SECONDS = 0.2\n" + script)
     told = app.sweep("lr=1,2").done.stdout
-    beats, state, last = told.split("BEATS ")[1].split()[:3]
-    assert int(beats) >= 3
-    assert (state, last) == ("running", "1.0")
+    assert told.split("BEATS ")[1].split()[:2] == ["running", "1.0"]

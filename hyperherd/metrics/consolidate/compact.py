@@ -7,6 +7,7 @@ unless asked for; whatever is interrupted can be started again, and loses and do
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, TrialPaths
 from hyperherd.records.atomic import FileOps, replace
-from hyperherd.records.events import read_events
+from hyperherd.records.events import Event, read_events
 from hyperherd.records.lock import is_held
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
@@ -96,14 +97,15 @@ def _compacted_before(sweep_dir: Path) -> set[Path]:
 def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
     if is_held(sweep_dir):
         raise SweepError(f"{sweep_dir} still runs; compact it when it has ended")
-    events = read_events(sweep_dir)
+    events: defaultdict[int, list[Event]] = defaultdict(list)
+    for event in read_events(sweep_dir):
+        events[event.number].append(event)
     for trial_dir in trials:
         try:
             record = TrialRecord.read(trial_dir)
         except FileNotFoundError:
             continue
-        own = [event for event in events if event.number == record.number]
-        state = derive_status(record, own, Observer()).state
+        state = derive_status(record, events[record.number], Observer()).state
         if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED):
             raise SweepError(f"trial {record.number} in {trial_dir} is {state}; compact the sweep when it has ended")
 
@@ -179,12 +181,14 @@ def _write_groups(
     from hyperherd.metrics.store.arrow import column
 
     waiting: list[pa.Table] = []
+    count = 0
     for number, file in trials:
         for rows in file.batches():
             lead = column(pa.int64(), [number]).take(column(pa.int64(), [0] * rows.num_rows))
             waiting.append(pa.Table.from_arrays([lead, *rows.columns], schema=schema))
-            if sum(map(len, waiting)) >= ROWS_PER_GROUP:
+            count += rows.num_rows
+            if count >= ROWS_PER_GROUP:
                 writer.write_table(pa.concat_tables(waiting).unify_dictionaries().combine_chunks())
-                waiting = []
+                waiting, count = [], 0
     if waiting:
         writer.write_table(pa.concat_tables(waiting).unify_dictionaries().combine_chunks())

@@ -12,7 +12,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.paths import TrialPaths
-from hyperherd.records.files import read_json
+from hyperherd.records.files import new_file, read_json
 from hyperherd.results.files.hydra_job import read_config
 
 STREAMS = {"stdout": "out", "stderr": "err"}
@@ -88,9 +88,10 @@ def copy_in(source: Path, target: Path) -> Path:
         if source.is_dir():
             shutil.copytree(source, target)
         else:
-            with open(source, "rb") as reader, open(target, "xb") as writer:
-                shutil.copyfileobj(reader, writer)
-            shutil.copystat(source, target)
+            if os.path.lexists(target):
+                raise FileExistsError(target)
+            with new_file(target) as temporary:
+                shutil.copy2(source, temporary)
     return target
 
 

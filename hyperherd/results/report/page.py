@@ -26,7 +26,7 @@ _PACKED = 1 << 20
 def page(document: dict[str, Any]) -> bytes:
     """Return the file for what `gather` returned."""
     style = _asset("report.css")
-    scripts = [_asset(_ECHARTS), _script()]
+    scripts = [_asset(_ECHARTS), script()]
     policy = "; ".join(
         (
             "default-src 'none'",
@@ -55,12 +55,17 @@ def page(document: dict[str, Any]) -> bytes:
     return "".join([*done, text]).encode("utf-8", "backslashreplace")
 
 
-def _script() -> str:
-    """Return our scripts as one, in which nothing is global; `main.js` shows the sections that it finds listed."""
-    parts = [*_FIRST_SCRIPTS, *(section.script for section in SECTIONS if section.script)]
+def script_parts() -> list[tuple[str, str]]:
+    """Return the name and the text of each part of our script, in their order; `main.js` shows the listed sections."""
+    names = [*_FIRST_SCRIPTS, *(section.script for section in SECTIONS if section.script)]
     listed = ", ".join(f"['{section.name}', '{section.title}', {section.show}]" for section in SECTIONS)
-    texts = [*map(_asset, parts), f"const SECTIONS = [{listed}];\n", _asset("main.js")]
-    return "(() => {\n'use strict';\n" + "\n".join(texts) + "\n})();\n"
+    parts = [(name, _asset(name)) for name in names]
+    return [*parts, ("the list of sections", f"const SECTIONS = [{listed}];\n"), ("main.js", _asset("main.js"))]
+
+
+def script() -> str:
+    """Return our scripts as one, in which nothing is global."""
+    return "(() => {\n'use strict';\n" + "\n".join(text for _, text in script_parts()) + "\n})();\n"
 
 
 def _data(document: dict[str, Any]) -> str:

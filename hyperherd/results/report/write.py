@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.errors import ResultsError
-from hyperherd.records.files import replace_bytes
+from hyperherd.records.files import create_bytes, replace_bytes
 from hyperherd.results.report.gather import gather
 from hyperherd.results.report.page import page
 from hyperherd.results.trials.collection import TrialCollection
@@ -51,8 +51,7 @@ def write_report(
         if replace:
             replace_bytes(path, data, durable=False)
         else:
-            with path.open("xb") as stream:
-                stream.write(data)
+            create_bytes(path, data)
     except FileExistsError:
         raise ResultsError(f"{path} exists; give another name (-o), or replace it with --force") from None
     except OSError as error:

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
-import secrets
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +12,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyperherd.errors import ResultsError, nearest
-from hyperherd.records.files import dumps
-from hyperherd.results.tables.arrow import metric_batches, metric_schema, trial_table
+from hyperherd.records.files import create_bytes, dumps, new_file
+from hyperherd.results.tables.arrow import columns_table, metric_batches, metric_schema
 from hyperherd.results.tables.columns import View, exact_columns
+from hyperherd.results.tables.formats import csv_cell, to_csv
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.quantities import Role
@@ -63,28 +62,22 @@ def export(trials: TrialCollection, folder: str | os.PathLike[str], form: str = 
     if taken:
         raise ResultsError(f"{' and '.join(taken)} exist{'s' * (len(taken) == 1)} already; choose another folder")
     place.mkdir(parents=True, exist_ok=True)
-    table = trial_table(trials)
+    columns = exact_columns(trials, trials, View(everything=True), sweep=True)
+    table = columns_table(columns)
     write = {"parquet": _write_parquet, "csv": _write_csv, "jsonl": _write_jsonl}[form]
-    with _fresh(paths[0]) as path:
-        write(path, table.schema, [table])
-    with _fresh(paths[1]) as path:
-        write(path, metric_schema(), _gathered(metric_batches(trials)))
-    with _fresh(paths[2]) as path:
-        path.write_text(dumps(_description(trials, table.schema, form), indent=1) + "\n", encoding="utf-8")
-    return paths
-
-
-@contextmanager
-def _fresh(path: Path) -> Iterator[Path]:
-    """Give a place to write to, and make it `path` when all is written; nothing is left of what failed."""
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        yield temporary
-        os.link(temporary, path)  # unlike a rename, it fails if someone was faster
-    except FileExistsError:
-        raise ResultsError(f"{path} exists already; choose another folder") from None
-    finally:
-        temporary.unlink(missing_ok=True)
+        with new_file(paths[0]) as path:
+            if form == "csv":  # Not by way of Arrow, which knows one type per column and one kind of nothing.
+                path.write_text(to_csv(columns), encoding="utf-8")
+            else:
+                write(path, table.schema, [table])
+        with new_file(paths[1]) as path:
+            write(path, metric_schema(), _gathered(metric_batches(trials)))
+        description = dumps(_description(trials, table.schema, form), indent=1) + "\n"
+        create_bytes(paths[2], description.encode())
+    except FileExistsError as error:  # Someone was faster.
+        raise ResultsError(f"{error.filename2 or error.filename} exists already; choose another folder") from None
+    return paths
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
@@ -108,11 +101,11 @@ def _write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) ->
 
 
 def _write_csv(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    with open(path, "w", encoding="utf-8", newline="", errors="surrogatepass") as stream:
+    with open(path, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(schema.names)
         for row in _rows(tables):
-            writer.writerow([_cell(value) for value in row.values()])
+            writer.writerow(["" if value is None else csv_cell(_plain(value)) for value in row.values()])
 
 
 def _write_jsonl(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
@@ -124,15 +117,6 @@ def _rows(tables: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
     for table in tables:
         for batch in table.to_batches(max_chunksize=10_000):
             yield from batch.to_pylist()
-
-
-def _cell(value: Any) -> Any:
-    """Return a value for CSV: nothing where there is none, floats exactly, Hydra's own words for truth."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value)
-    return _plain(value)
 
 
 def _plain(value: Any) -> Any:

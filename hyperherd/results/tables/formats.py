@@ -49,8 +49,13 @@ def to_csv(columns: Sequence[Column]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow([inert(column.name) for column in columns])
-    writer.writerows(zip(*([_csv(value) for value in column.values] for column in columns), strict=True))
+    writer.writerows(zip(*([csv_cell(value) for value in column.values] for column in columns), strict=True))
     return stream.getvalue()
+
+
+def csv_cell(value: Any) -> str:
+    """Return a value as CSV has it everywhere: exact, a gap as nothing, and no line break or escape sequence inside."""
+    return "" if isinstance(value, Gap) else inert(exact(value))
 
 
 def to_markdown(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
@@ -108,10 +113,6 @@ FOR_PROGRAMS: dict[str, ForPrograms] = {"tsv": to_tsv, "csv": to_csv}
 """Format -> what writes exact columns in it."""
 FOR_PEOPLE: dict[str, ForPeople] = {"md": to_markdown, "latex": to_latex, "html": to_html}
 """Format -> what writes rounded columns in it: they, the view, which spread stands behind a mean, and the best row."""
-
-
-def _csv(value: Any) -> str:
-    return "" if isinstance(value, Gap) else inert(exact(value))
 
 
 def _people(columns: Sequence[Column], view: View, err: str, escape: Callable[[str], str]) -> list[list[str]]:

@@ -89,11 +89,17 @@ def is_number(value: Any) -> bool:
 
 def display_width(text: str) -> int:
     """Return how many columns of a terminal `text` takes."""
-    if text.isascii():
+    if text.isascii() or all(map(_is_narrow, text)):
         return len(text)
-    return sum(
-        0 if unicodedata.combining(char) else 2 if unicodedata.east_asian_width(char) in "WF" else 1 for char in text
-    )
+    from wcwidth import wcswidth  # Takes 40 ms to import, and a table for people nearly never needs it.
+
+    width = wcswidth(text)
+    return width if width >= 0 else len(text)  # It is negative where a control character stands in the text.
+
+
+def _is_narrow(char: str) -> bool:
+    """Return whether a character takes one column whatever stands beside it."""
+    return unicodedata.east_asian_width(char) not in "WF" and unicodedata.category(char)[0] not in "MC"
 
 
 def pad(text: str, width: int, *, right: bool = False) -> str:

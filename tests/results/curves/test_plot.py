@@ -5,6 +5,7 @@ import sys
 
 import pytest
 from results.showcase import showcase
+from waiting import PATIENCE
 
 import hyperherd
 
@@ -69,7 +70,7 @@ def test_no_window_system_is_chosen(trials: hyperherd.Trials) -> None:
         "import hyperherd, sys; hyperherd.load(sys.argv[1]).plot(); "
         "assert 'matplotlib.figure' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules"
     )
-    subprocess.run([sys.executable, "-c", code, str(trials.sweeps[0].dir)], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(trials.sweeps[0].dir)], check=True, timeout=PATIENCE)
 
 
 def test_without_matplotlib_it_says_what_to_install(trials: hyperherd.Trials) -> None:
@@ -78,6 +79,6 @@ def test_without_matplotlib_it_says_what_to_install(trials: hyperherd.Trials) ->
         "from hyperherd.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     command = [sys.executable, "-c", code, "curves", "val/acc", str(trials.sweeps[0].dir), "-o", "never.png"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert "pip install 'hydra-hyperherd[plot]'" in done.stderr

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from results.builder import SweepBuilder
+from waiting import PATIENCE
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.files.discover import discover
@@ -105,7 +106,7 @@ def test_a_closed_folder_is_a_place_with_an_error(three: SweepBuilder) -> None:
     closed.chmod(0)
     try:
         command = [sys.executable, "-c", WITHOUT_RIGHTS_OF_ROOT, LOOK, three.dir]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
     finally:
         closed.chmod(0o755)
     lines = sorted(done.stdout.splitlines())

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+import resource
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,21 @@ def test_nothing_is_overwritten(trial: Trial, tmp_path: Path) -> None:
             put(folder)
     assert (trial.move_in(folder, "elsewhere") / "x").read_text() == "x"
     assert not folder.exists()
+
+
+def test_half_a_copy_is_not_left(trial: Trial, tmp_path: Path) -> None:
+    source = tmp_path / "w.pt"
+    source.write_bytes(b"x" * 9)
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (3, before[1]))  # As on a full disk.
+    try:
+        for put in (trial.copy_in, trial.move_in):
+            with pytest.raises(OSError, match="too large"):
+                put(source)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert source.exists()
+    assert trial.files() == []
 
 
 def test_is_trial(trial: Trial, tmp_path: Path) -> None:

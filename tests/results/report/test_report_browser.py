@@ -296,6 +296,7 @@ def test_hostile_texts_are_texts(browser: Any, sweep: SweepBuilder) -> None:
     page.close()
 
 
+@pytest.mark.slow
 def test_a_large_sweep_is_packed_paged_and_filtered(browser: Any, tmp_path: Path) -> None:
     root = showcase(tmp_path / "multirun" / "big", 2500, parquet=False)
     file = hyperherd.load(root).report(tmp_path / "big.html")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import math
 from pathlib import Path
@@ -14,6 +15,8 @@ from results.builder import SweepBuilder, every_state, sweep24
 from hyperherd import Trials, is_trial, load
 from hyperherd.errors import ResultsError
 from hyperherd.results.tables import archive
+from hyperherd.results.tables.columns import View
+from hyperherd.results.tables.records import to_text
 
 
 def test_parquet_holds_what_the_tables_do(plain: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -47,6 +50,24 @@ def test_text_is_exact(plain: Path, tmp_path: Path, form: str) -> None:
     assert {str(row["test/acc"]).lower() for row in rows if row["model"] == "mlp"} <= {"nan", "", "none"}
     assert len(paths[1].read_text().splitlines()) == trials.metrics().num_rows + (form == "csv")
     assert f"metrics.{form}" in json.loads(paths[2].read_text())
+
+
+def test_one_answer_to_what_a_value_is_in_csv(sweep: SweepBuilder, tmp_path: Path) -> None:
+    """`herd-results -f csv` and `herd-results export -f csv` have the same cells, whatever stands in the column."""
+    hard = [None, "", "null", "a\nb", 1, 1.0, 1e-300, True, [1, 2], {"a": None}, "\x1b[31m", 2**70, 'ä,"b"']
+    for place, value in enumerate(hard):
+        sweep.trial({"val/acc": math.nan if place else 0.5}, params={"x": value, "size": value if place % 2 else 1.0})
+    sweep.trial(params={"x": 3})
+    trials = load(sweep.dir)
+    exported = {
+        row["number"]: row for row in csv.DictReader(io.StringIO(trials.export(tmp_path / "o", "csv")[0].read_text()))
+    }
+    shown = list(csv.DictReader(io.StringIO(to_text(trials, "csv", View(everything=True)))))
+    assert {row["number"] for row in shown} == set(exported)
+    for row in shown:
+        assert row == {name: exported[row["number"]][name] for name in row}
+    assert [exported["0"]["x"], exported["1"]["x"], exported["13"]["size"]] == ["null", "''", ""]
+    assert (exported["4"]["x"], exported["5"]["x"], exported["3"]["x"]) == ("1", "1.0", "a\\nb")
 
 
 def test_nothing_is_overwritten(sweep: SweepBuilder, tmp_path: Path) -> None:

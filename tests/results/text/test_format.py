@@ -116,6 +116,23 @@ def test_decimal_points_stand_under_each_other() -> None:
 
 def test_widths() -> None:
     assert [display_width(text) for text in ("abc", "数据", "e\u0301", "✓")] == [3, 4, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "width"),
+    [
+        ("\U0001f468\u200d\U0001f469\u200d\U0001f467", 2),  # A family: three emoji that are joined to one.
+        ("\U0001f44d\U0001f3fd", 2),  # A thumb and the tone of its skin.
+        ("\u2764\ufe0f", 2),  # A heart that a selector makes an emoji.
+        ("1\ufe0f\u20e3", 2),  # A key with a digit.
+        ("\U0001f1e9\U0001f1ea", 2),  # A flag: two letters.
+        ("\u0e01\u0e31", 1),  # A Thai consonant with its vowel above.
+        ("\x1b", 1),
+    ],
+)
+def test_characters_that_join(text: str, width: int) -> None:
+    assert display_width(text) == width
+    assert len(pad(text, 4)) == len(text) + 4 - width
     assert pad("数", 4) == "数  "
     assert pad("a", 3, right=True) == "  a"
 

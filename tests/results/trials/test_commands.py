@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from conftest import App
 from results.builder import SweepBuilder
+from waiting import PATIENCE
 
 from hyperherd import load
 from hyperherd.errors import ResultsError
@@ -28,7 +29,9 @@ CONFIG = "lr: 0.1\nmodel: cnn\nwidth: 8\nflag: false\nseed: 0\n"
 def typed(line: str, cwd: Path, **environment: str) -> None:
     """Type a line into a shell, with the Python of these tests as ``python``."""
     inherited = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": "/nowhere", **environment}
-    done = subprocess.run(["bash", "-c", line], cwd=cwd, env=inherited, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["bash", "-c", line], cwd=cwd, env=inherited, capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -46,6 +49,7 @@ def test_what_is_no_list_of_seeds(text: str) -> None:
         parse_seeds(text)
 
 
+@pytest.mark.slow
 def test_the_command_of_a_trial_gives_it_the_same_values(app: App, tmp_path: Path) -> None:
     """Through a shell and Hydra's parser, whatever is in the values."""
     values: list[Any] = [
@@ -69,16 +73,16 @@ def test_the_command_of_a_trial_gives_it_the_same_values(app: App, tmp_path: Pat
     for trial in trials:
         command = run_again(trial)
         assert command is not None
-        for index, text in enumerate((command.shell(), command.shell(ascii_only=True))):
+        for index, text in enumerate(dict.fromkeys((command.shell(), command.shell(ascii_only=True)))):
             assert text.isprintable()
             place = tmp_path / "again" / f"{trial.number}-{index}"
             place.mkdir(parents=True)
             lines.append(f"{text} hydra.run.dir='{place}' hydra.job.chdir=true")
-    assert lines[-1].isascii()
     typed(" && ".join(f"({line})" for line in lines), tmp_path)
+    assert len(lines) > len(trials)  # Some have two commands.
     for trial in trials:
-        for index in range(2):
-            saw = json.loads((tmp_path / "again" / f"{trial.number}-{index}" / "saw.json").read_text())
+        for place in (tmp_path / "again").glob(f"{trial.number}-*"):
+            saw = json.loads((place / "saw.json").read_text())
             assert saw["text"] == trial.params["text"]
             assert type(saw["text"]) is type(trial.params["text"])
             assert saw["flag"] is True
