@@ -154,4 +154,5 @@ def _is_alive(holder: dict[str, Any]) -> bool:
         return False
     if holder.get("host") != socket.gethostname():
         return True
-    return same_process(int(holder.get("pid") or 0), holder.get("pid_started"))
+    pid = holder.get("pid")
+    return isinstance(pid, int) and same_process(pid, holder.get("pid_started"))

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from hyperherd.records.files import number, strict
+from hyperherd.records.guarded import is_deep
 
 EXACT = 2**53
 """The greatest integer up to which a float64 holds every one."""
@@ -156,7 +157,13 @@ def unwrap(value: Any) -> Any:
 
 def logged(value: float | None, text: str | None) -> Any:
     """Return the value that was logged, given what the columns ``value`` and ``json`` hold of it."""
-    return value if text is None else unwrap(json.loads(text))
+    if text is None:
+        return value
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # Not ours: whoever wrote it meant a text, or nothing good.
+        return text
+    return text if is_deep(found) else unwrap(found)
 
 
 def dumps(value: Any) -> bytes:

@@ -20,8 +20,11 @@ from typing import Any, NamedTuple
 import orjson
 
 import hyperherd
+from hyperherd.errors import FormatError
 from hyperherd.paths import RECORDS, SweepPaths
-from hyperherd.records.files import replace_bytes
+from hyperherd.records import kinds
+from hyperherd.records.files import number, replace_bytes
+from hyperherd.records.guarded import is_deep, read_regular
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trial_json import Recorded, Signature
 
@@ -36,6 +39,21 @@ _TICK = 2_000_000_000
 """Nanoseconds: two seconds, the coarsest clock of a file system."""
 _WORTHWHILE = 20
 """The index is written again when one in so many entries would be new."""
+
+
+_MOST_BYTES = 1 << 28
+_PLAIN_NUMBERS = frozenset({int, float, type(None)})
+_FACT_KINDS: dict[str, kinds.Kind] = {
+    "number": kinds.whole,
+    "state": kinds.text,
+    "key": kinds.text,
+    "started": kinds.optional(kinds.moment),
+    "ended": kinds.optional(kinds.moment),
+    "seconds": kinds.optional(kinds.seconds),
+    "attempt": kinds.count,
+    "step": kinds.optional(kinds.whole),
+    "max_step": kinds.optional(kinds.whole),
+}
 
 
 class Entry(NamedTuple):
@@ -84,13 +102,15 @@ class Index:
     def read(cls, sweep_dir: Path) -> Index:
         """Return the index of a sweep; an empty one if there is none that this version wrote."""
         try:
-            raw = orjson.loads(SweepPaths(sweep_dir).index.read_bytes())
+            raw = orjson.loads(read_regular(SweepPaths(sweep_dir).index, _MOST_BYTES))
             if raw["format"] != FORMAT or raw["hyperherd"] != hyperherd.__version__:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
+            if not all(isinstance(name, str) for shape in shapes for names in shape for name in names):
+                return cls()
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
             return cls(shapes, rows, raw["planned"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
 
     def current(self, name: str, path: str) -> Entry | None:
@@ -107,8 +127,10 @@ class Index:
             fits = len(params) == len(names[0]) and len(final) == len(names[1]) and len(facts) == len(FACTS)
             if not fits or len(statistics) != len(STATISTICS) * len(names[2]) or facts[1] not in _DONE:
                 return None
+            if type(shape) is not int or not _is_sound(facts, [*params, *final], statistics, is_odd=odd):
+                return None
             return Entry((time_ns, size, inode), odd, names, facts, params, final, statistics)
-        except (OSError, ValueError, TypeError, IndexError):
+        except (OSError, ValueError, TypeError, IndexError, AttributeError):
             return None
 
     def write(self, sweep_dir: Path, fresh: Mapping[str, Entry], planned: Signature | None) -> None:
@@ -130,6 +152,15 @@ class Index:
         record = {"format": FORMAT, "hyperherd": hyperherd.__version__, "planned": told, "shapes": list(shapes)}
         with suppress(OSError, TypeError):  # Closed to us; or a value that this JSON cannot hold: then there is none.
             replace_bytes(SweepPaths(sweep_dir).index, orjson.dumps({**record, "trials": rows}), durable=False)
+
+
+def _is_sound(facts: list[Any], values: list[Any], statistics: list[Any], *, is_odd: Any) -> bool:
+    """Return whether values are of the kinds that a `trial.json` may have: the file may be anybody's."""
+    if kinds.fault(dict(zip(FACTS, facts, strict=True)), _FACT_KINDS) or is_deep(values):
+        return False
+    rest = set(map(type, statistics)) - _PLAIN_NUMBERS
+    texts = [item for item in statistics if isinstance(item, str)] if rest else []
+    return not rest or (rest == {str} and is_odd is True and all(number(text) is not None for text in texts))
 
 
 def is_settled(signature: Signature) -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.files import dumps
 from hyperherd.results.tables.arrow import metric_batches, metric_schema
 from hyperherd.results.tables.columns import View, exact_columns
+from hyperherd.results.tables.formats import csv_cell
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.quantities import Role
@@ -43,13 +45,16 @@ _ROLES = {
 }
 
 
-def export(trials: Trials, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
+def export(
+    trials: Trials, folder: str | os.PathLike[str], form: str = "parquet", *, escape_formulas: bool = False
+) -> list[Path]:
     """Write ``trials``, ``metrics`` and ``schema.json`` into `folder` and return their paths.
 
     Args:
         trials: what to write; one row each, and one row per metric, step and attempt.
         folder: made if it is missing.
         form: ``parquet``, ``csv`` or ``jsonl``.
+        escape_formulas: whether in CSV a text that a spreadsheet would take for a formula gets a ``'`` before it.
 
     Raises:
         ResultsError: one of the files exists already, or there is no such form; nothing has been written then.
@@ -64,7 +69,12 @@ def export(trials: Trials, folder: str | os.PathLike[str], form: str = "parquet"
         raise ResultsError(f"{' and '.join(taken)} exist{'s' * (len(taken) == 1)} already; choose another folder")
     place.mkdir(parents=True, exist_ok=True)
     table = trials.table()
-    write = {"parquet": _write_parquet, "csv": _write_csv, "jsonl": _write_jsonl}[form]
+    writers: dict[str, Callable[[Path, pa.Schema, Iterable[pa.Table]], None]] = {
+        "parquet": _write_parquet,
+        "csv": partial(_write_csv, escape_formulas=escape_formulas),
+        "jsonl": _write_jsonl,
+    }
+    write = writers[form]
     with _fresh(paths[0]) as path:
         write(path, table.schema, [table])
     with _fresh(paths[1]) as path:
@@ -107,12 +117,13 @@ def _write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) ->
             writer.write_table(table)
 
 
-def _write_csv(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
-    with open(path, "w", encoding="utf-8", newline="", errors="surrogatepass") as stream:
+def _write_csv(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, escape_formulas: bool = False) -> None:
+    with open(path, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(schema.names)
+        cell = partial(csv_cell, escape_formulas=escape_formulas)
+        writer.writerow([cell(name) for name in schema.names])
         for row in _rows(tables):
-            writer.writerow([_cell(value) for value in row.values()])
+            writer.writerow(["" if value is None else cell(_plain(value)) for value in row.values()])
 
 
 def _write_jsonl(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
@@ -124,15 +135,6 @@ def _rows(tables: Iterable[pa.Table]) -> Iterator[dict[str, Any]]:
     for table in tables:
         for batch in table.to_batches(max_chunksize=10_000):
             yield from batch.to_pylist()
-
-
-def _cell(value: Any) -> Any:
-    """Return a value for CSV: nothing where there is none, floats exactly, Hydra's own words for truth."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, float):
-        return repr(value)
-    return _plain(value)
 
 
 def _plain(value: Any) -> Any:

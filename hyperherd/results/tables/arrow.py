@@ -9,6 +9,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from hyperherd.errors import FormatError
+from hyperherd.inert import one_line
 from hyperherd.metrics.store.parquet import SCHEMA
 from hyperherd.results.files.metric_rows import rows
 from hyperherd.results.statistics.configurations import Groups
@@ -74,7 +75,7 @@ def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
     try:
         return rows(trial, names or ())
     except (OSError, FormatError) as error:
-        warnings.warn(f"the metrics of trial {trial.label} are left out: {error}", stacklevel=4)
+        warnings.warn(one_line(f"the metrics of trial {trial.label} are left out: {error}"), stacklevel=4)
         return None
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hyperherd.results.pages.grid import cell, whole
@@ -28,6 +30,8 @@ _LATEX = PLAIN | str.maketrans(
         "|": r"\textbar{}",
     }
 )
+_FORMULA = re.compile(r"[=@]|[+-](?![0-9.]+(?:e[+-]?[0-9]+)?$)")
+"""How a formula may begin in a spreadsheet: a number is none, and tabs and line breaks are escaped anyhow."""
 _MARKDOWN = str.maketrans(
     {**{char: f"\\{char}" for char in "\\|`*_[]#~"}, "<": "&lt;", ">": "&gt;", "&": "&amp;", "$": "\\$"}
 )
@@ -42,13 +46,27 @@ def to_tsv(columns: Sequence[Column]) -> str:
     return "\n".join(["\t".join(tsv(column.name) for column in columns), *map("\t".join, rows)]) + "\n"
 
 
-def to_csv(columns: Sequence[Column]) -> str:
-    """Return what :func:`to_tsv` does as CSV (RFC 4180, but for lines that end as on this system)."""
+def to_csv(columns: Sequence[Column], *, escape_formulas: bool = False) -> str:
+    """Return what :func:`to_tsv` does as CSV (RFC 4180, but for lines that end as on this system).
+
+    Args:
+        columns: what to show.
+        escape_formulas: whether a text that a spreadsheet would take for a formula gets a ``'`` before it.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([inert(column.name) for column in columns])
-    writer.writerows(zip(*([_csv(value) for value in column.values] for column in columns), strict=True))
+    cell = partial(csv_cell, escape_formulas=escape_formulas)
+    writer.writerow([cell(column.name) for column in columns])
+    writer.writerows(zip(*(map(cell, column.values) for column in columns), strict=True))
     return stream.getvalue()
+
+
+def csv_cell(value: Any, *, escape_formulas: bool = False) -> str:
+    """Return a value as CSV has it everywhere: exact, a gap as nothing, and no line break or escape sequence inside."""
+    if isinstance(value, Gap):
+        return ""
+    text = inert(exact(value))
+    return f"'{text}" if escape_formulas and isinstance(value, str) and _FORMULA.match(text) else text
 
 
 def to_markdown(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
@@ -77,10 +95,6 @@ def to_latex(columns: Sequence[Column], view: View, err: str, best: int | None =
     heading, *lines = [" & ".join(cells) + r" \\" for cells in zip(*table, strict=True)]
     body = [rf"\begin{{tabular}}{{{kinds}}}", r"\hline", heading, r"\hline", *lines, r"\hline", r"\end{tabular}"]
     return "\n".join(body) + "\n"
-
-
-def _csv(value: Any) -> str:
-    return "" if isinstance(value, Gap) else inert(exact(value))
 
 
 def _people(columns: Sequence[Column], view: View, err: str, escape: Callable[[str], str]) -> list[list[str]]:

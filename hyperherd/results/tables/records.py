@@ -31,7 +31,7 @@ from hyperherd.results.trials.trial import Sweep, Trial
 SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""
 _FOR_PEOPLE = {"md": formats.to_markdown, "latex": formats.to_latex}
-_FOR_PROGRAMS = {"tsv": formats.to_tsv, "csv": formats.to_csv}
+_FOR_PROGRAMS = ("tsv", "csv")
 
 
 def to_text(
@@ -50,7 +50,7 @@ def to_text(
     if form in ("json", "jsonl"):
         return (to_json if form == "json" else to_jsonl)(trials, limit=limit, view=view, groups=groups)
     if form in _FOR_PROGRAMS:
-        return _FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups))
+        return _for_programs(exact_sheet(trials, view, limit=limit, groups=groups), form, view)
     if groups is not None:
         rows = groups_sorted_by(groups, view)[:limit]
         best = 0 if rows and not view.sort and groups.ranked else None
@@ -63,8 +63,12 @@ def to_text(
 def pivot_text(groups: Groups, form: str, view: View) -> str:
     """Return the objective by two names in a format of text."""
     if form in _FOR_PROGRAMS:
-        return _FOR_PROGRAMS[form](pivot_columns(groups, exact=True))
+        return _for_programs(pivot_columns(groups, exact=True), form, view)
     return _FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err)
+
+
+def _for_programs(columns: Sequence[Column], form: str, view: View) -> str:
+    return formats.to_tsv(columns) if form == "tsv" else formats.to_csv(columns, escape_formulas=view.escape_formulas)
 
 
 def exact_sheet(trials: Trials, view: View, *, limit: int | None = None, groups: Groups | None = None) -> list[Column]:

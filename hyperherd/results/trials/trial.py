@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from hyperherd.errors import ResultsError, nearest
+from hyperherd.records.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 
@@ -173,10 +174,14 @@ class Trial:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The whole config it ran with, resolved as far as that is possible now; empty if it kept none."""
-        from hyperherd.results.files.trial_dir import resolved
+        """The whole config it ran with, references between keys followed; empty if it kept none.
 
-        return resolved(self.written_config)
+        What calls a resolver stays as written (``${oc.env:HOME}``), and values of keys that look like secrets are
+        masked.
+        """
+        from hyperherd.results.files.references import followed
+
+        return followed(self.written_config)
 
     @cached_property
     def written_config(self) -> dict[str, Any]:
@@ -223,7 +228,7 @@ class Trial:
         """
         from hyperherd.results.files.trial_dir import log_file
 
-        return open(log_file(self._folder, stream, attempt), encoding="utf-8", errors="replace")
+        return open_text(log_file(self._folder, stream, attempt))
 
     @property
     def arrays(self) -> dict[str, list[int | None]]:
