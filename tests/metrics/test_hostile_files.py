@@ -15,10 +15,12 @@ import pytest
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.arrays import list_arrays, read_array, save_array
+from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.rows.journal import LINE_BYTES, blocks
 from hyperherd.metrics.rows.sources import SourceName
+from hyperherd.metrics.rows.values import logged
 from hyperherd.metrics.store.parquet import SCHEMA, Footer, MetricsFile
-from hyperherd.metrics.store.reader import read_metrics
+from hyperherd.metrics.store.reader import read_final, read_metrics, skipped
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -140,3 +142,25 @@ def test_an_array_is_no_larger_than_its_file(tmp_path: Path) -> None:
     for step in range(2, 7):
         with pytest.raises(FormatError, match=rf"{step}\.npy"):
             read_array(tmp_path, "w", step)
+
+
+def test_nothing_is_logged_that_would_not_be_read(tmp_path: Path) -> None:
+    def nested(depth: int) -> list[object]:
+        return [nested(depth - 1)] if depth else []
+
+    writer = MetricWriter(tmp_path, 0)
+    writer.log({"deep": nested(180)}, 0)
+    writer.log_final({"deep": nested(180)})
+    with pytest.raises(TypeError, match="levels inside each other"):
+        writer.log({"deep": nested(200)}, 1)
+    with pytest.raises(TypeError, match="levels inside each other"):
+        writer.log_final({"deep": nested(200)})
+    with pytest.raises(TypeError, match="too large to log; keep it with log_array"):
+        writer.log({"large": "x" * LINE_BYTES}, 1)
+    writer.close()
+    found = read_metrics(tmp_path)
+    assert (len(found), skipped(found)) == (1, 0)
+    assert read_final(tmp_path) == {"deep": nested(180)}
+    assert logged(None, found["json"][0].as_py()) == nested(180)
+    merge(tmp_path, None)
+    assert read_final(tmp_path) == {"deep": nested(180)}
