@@ -41,6 +41,7 @@ _PIECES = _words(
 _ABOUT = _words("file files path paths dir directory env url name length len size limit count type policy")
 """At the end of a name: it tells where a secret is, or how long, and is not one."""
 _WORDS = {"null": None, "true": True, "false": False, "": None}
+_FLAT = frozenset({int, float, bool, str, type(None)})
 _ENTRY = re.compile(r"((?P<name>[A-Za-z_][\w.-]*)\s*:\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^,}\]]+)")
 """Key and value in a dict of Hydra's grammar."""
 
@@ -87,9 +88,14 @@ def masked_dict(values: Mapping[Any, Any], within: str = "") -> dict[Any, Any]:
 
 def masked_params(params: dict[str, Any]) -> dict[str, Any]:
     """Return parameters with the mask in place of secrets; the same object if there are none."""
-    if any(isinstance(value, dict | list) or is_secret(name) for name, value in params.items()):
-        return {name: masked(name, value) for name, value in params.items()}
-    return params
+    if not _any_secret(tuple(params)) and _FLAT.issuperset(map(type, params.values())):  # As nearly always.
+        return params
+    return {name: masked(name, value) for name, value in params.items()}
+
+
+@lru_cache(maxsize=1024)
+def _any_secret(names: tuple[str, ...]) -> bool:
+    return any(map(is_secret, names))
 
 
 def masked_word(word: str) -> str:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
@@ -24,6 +25,8 @@ LINE_BYTES = 64 << 20
 DEPTH = 200
 """Bound of lists and dicts inside each other; code that walks them calls itself, and Python stops at 1000 calls."""
 
+_PIECE = 1 << 16
+_NESTED = frozenset({dict, list})
 _FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
@@ -45,21 +48,22 @@ def open_regular(path: Path | str, most: int | None = None) -> BinaryIO:
         FormatError: it is something else, such as a named pipe, or larger.
         OSError: it is missing or closed to us.
     """
+    return open(_opened(path, most), "rb")
+
+
+def _opened(path: Path | str, most: int | None) -> int:
     try:
         descriptor = os.open(path, _FLAGS)  # O_NONBLOCK: opening a pipe would wait for somebody who writes to it.
     except ValueError as error:  # A path from a record that no file can have, such as one with a NUL in it.
         raise FormatError(f"{str(path)!r} is not a path: {error}") from None
-    try:
-        status = os.fstat(descriptor)
-        if not stat.S_ISREG(status.st_mode):
-            kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
-            raise FormatError(f"{path} is not a regular file but {kind}; remove it")
-        if most is not None and status.st_size > most:
-            raise FormatError(f"{path} has {status.st_size:,} bytes; a file of its kind has at most {most:,}")
-        return open(descriptor, "rb")
-    except BaseException:
-        os.close(descriptor)
-        raise
+    status = os.fstat(descriptor)
+    if stat.S_ISREG(status.st_mode) and (most is None or status.st_size <= most):
+        return descriptor
+    os.close(descriptor)
+    if stat.S_ISREG(status.st_mode):
+        raise FormatError(f"{path} has {status.st_size:,} bytes; a file of its kind has at most {most:,}")
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+    raise FormatError(f"{path} is not a regular file but {kind}; remove it")
 
 
 def open_text(
@@ -70,20 +74,18 @@ def open_text(
 
 
 def read_regular(path: Path | str, most: int = RECORD_BYTES) -> bytes:
-    """Return the content of a regular file (see :func:`open_regular`)."""
-    with open_regular(path, most) as stream:
-        return read_bounded(stream, path, most)
-
-
-def read_bounded(stream: BinaryIO, path: Path | str, most: int = RECORD_BYTES) -> bytes:
-    """Return the rest of an open file, which may grow meanwhile."""
-    size = os.fstat(stream.fileno()).st_size
-    data = stream.read(size + 1)
-    if len(data) > size:
-        data += stream.read(max(most - size, 0))
-    if len(data) > most:
-        raise FormatError(f"{path} has more than {most:,} bytes")
-    return data
+    """Return the content of a regular file (see :func:`open_regular`), which may grow meanwhile."""
+    descriptor = _opened(path, most)
+    try:
+        pieces, size = [], 0
+        while piece := os.read(descriptor, _PIECE):
+            pieces.append(piece)
+            size += len(piece)
+            if size > most:
+                raise FormatError(f"{path} has more than {most:,} bytes")
+        return b"".join(pieces)
+    finally:
+        os.close(descriptor)
 
 
 def lines(stream: BinaryIO, path: Path | str, most: int = LINE_BYTES) -> Iterator[bytes]:
@@ -102,14 +104,17 @@ def is_deep(value: Any, most: int = DEPTH) -> bool:
     """Return whether lists and dicts lie more than `most` levels inside each other."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(most):
-        level = [inner for item in level for inner in _members(item) if isinstance(inner, dict | list)]
+        level = list(chain.from_iterable(map(_containers, level)))
         if not level:
             return False
     return True
 
 
-def _members(item: dict[Any, Any] | list[Any]) -> Iterable[Any]:
-    return item.values() if isinstance(item, dict) else item
+def _containers(item: dict[Any, Any] | list[Any]) -> Sequence[Any]:
+    members = item.values() if isinstance(item, dict) else item
+    if _NESTED.isdisjoint(map(type, members)):  # As nearly always: no Python code for each member.
+        return ()
+    return [member for member in members if isinstance(member, dict | list)]
 
 
 def check_depth(value: Any, path: Path | str) -> None:

@@ -130,7 +130,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "step": kinds.optional(kinds.whole),
     "max_step": kinds.optional(kinds.whole),
     "step_seconds": kinds.optional(kinds.seconds),
-    "metrics": kinds.mapping,
+    "metrics": kinds.flat_mapping,
     "final": kinds.mapping,
     "objective": kinds.optional(kinds.mapping),
 }

@@ -14,6 +14,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,17 +44,9 @@ _WORTHWHILE = 20
 
 _MOST_BYTES = 1 << 28
 _PLAIN_NUMBERS = frozenset({int, float, type(None)})
-_FACT_KINDS: dict[str, kinds.Kind] = {
-    "number": kinds.whole,
-    "state": kinds.text,
-    "key": kinds.text,
-    "started": kinds.optional(kinds.moment),
-    "ended": kinds.optional(kinds.moment),
-    "seconds": kinds.optional(kinds.seconds),
-    "attempt": kinds.count,
-    "step": kinds.optional(kinds.whole),
-    "max_step": kinds.optional(kinds.whole),
-}
+_FLAT = frozenset({int, float, bool, str, type(None)})
+_WHOLE, _TIME, _MAYBE = {int}, {int, float, type(None)}, {int, type(None)}
+_FACT_TYPES = (_WHOLE, {str}, {str}, _TIME, _TIME, _TIME, _WHOLE, _MAYBE, _MAYBE)
 
 
 class Entry(NamedTuple):
@@ -156,11 +149,22 @@ class Index:
 
 def _is_sound(facts: list[Any], values: list[Any], statistics: list[Any], *, is_odd: Any) -> bool:
     """Return whether values are of the kinds that a `trial.json` may have: the file may be anybody's."""
-    if kinds.fault(dict(zip(FACTS, facts, strict=True)), _FACT_KINDS) or is_deep(values):
+    if not _has_types(tuple(map(type, facts))):
+        return False
+    number_, _, _, started, ended, seconds, attempt, step, max_step = facts
+    times = kinds.moment(started or 0) and kinds.moment(ended or 0) and kinds.seconds(seconds or 0)
+    if not (times and kinds.count(attempt) and all(map(kinds.whole, (number_, step or 0, max_step or 0)))):
+        return False
+    if not _FLAT.issuperset(map(type, values)) and is_deep(values):
         return False
     rest = set(map(type, statistics)) - _PLAIN_NUMBERS
     texts = [item for item in statistics if isinstance(item, str)] if rest else []
     return not rest or (rest == {str} and is_odd is True and all(number(text) is not None for text in texts))
+
+
+@lru_cache(maxsize=256)
+def _has_types(types: tuple[type, ...]) -> bool:
+    return all(kind in allowed for kind, allowed in zip(types, _FACT_TYPES, strict=True))
 
 
 def is_settled(signature: Signature) -> bool:
