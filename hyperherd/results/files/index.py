@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -45,8 +45,9 @@ _WORTHWHILE = 20
 _MOST_BYTES = 1 << 28
 _PLAIN_NUMBERS = frozenset({int, float, type(None)})
 _FLAT = frozenset({int, float, bool, str, type(None)})
-_WHOLE, _TIME, _MAYBE = {int}, {int, float, type(None)}, {int, type(None)}
-_FACT_TYPES = (_WHOLE, {str}, {str}, _TIME, _TIME, _TIME, _WHOLE, _MAYBE, _MAYBE)
+_TIME: frozenset[type] = frozenset({int, float, type(None)})
+_STEP: frozenset[type] = frozenset({int, type(None)})
+_FACT_TYPES: tuple[Collection[type], ...] = ({int}, {str}, {str}, _TIME, _TIME, _TIME, {int}, _STEP, _STEP)
 
 
 class Entry(NamedTuple):

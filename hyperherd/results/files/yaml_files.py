@@ -41,7 +41,7 @@ def read_yaml(path: Path) -> Any:
     text = read_regular(path, _MOST_BYTES)
     try:
         # By indentation alone, so few bytes do not get deep.
-        if len(text) > _SHALLOW_BYTES or b"- -" in text or sum(map(text.count, b"[{?")) > DEPTH:
+        if len(text) > _SHALLOW_BYTES or sum(map(text.count, b"[{?-")) > DEPTH:
             _check_depth(text, path)
         return _loaded(text, path)
     except _BROKEN as error:

@@ -24,6 +24,7 @@ MERGES = "k0: &k0 {a: 1}\n" + "".join(f"k{i}: &k{i} {{<<: [*k{i - 1}, *k{i - 1}]
         ("[" * 100_000, "flow level|levels inside each other"),
         ("- " * 5000 + "x", "levels inside each other"),
         ("? " * 5000 + "x", "levels inside each other"),
+        ("-   " * 3000 + "x", "levels inside each other"),
         ("\n".join(" " * i + "a:" for i in range(400)), "levels inside each other"),
         ("a: !!int ''\n", "not valid YAML"),
         ("a: !!bool maybe\n", "not valid YAML"),
