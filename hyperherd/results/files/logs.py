@@ -68,7 +68,18 @@ def follow(path: Path, ended: Callable[[], bool], count: int | None = None) -> I
 
 def _pieces(stream: BinaryIO) -> Iterator[bytes]:
     while line := stream.readline(_LONGEST_LINE):
+        if len(line) == _LONGEST_LINE and not line.strip(b"\0") and not _at_data(stream):
+            return
         yield line
+
+
+def _at_data(stream: BinaryIO) -> bool:
+    """Pass over the rest of a hole, which can be a terabyte and take no room; return whether anything is behind it."""
+    try:
+        stream.seek(os.lseek(stream.fileno(), stream.tell(), os.SEEK_DATA))
+    except OSError:
+        return False
+    return True
 
 
 def _text(line: bytes) -> str:
