@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from hyperherd.cli.answer import add_format, as_json, show
 from hyperherd.cli.options import add_choice, add_judging, chosen, count
 from hyperherd.cli.terminal import FAILED, say, write
+from hyperherd.errors import ResultsError
+from hyperherd.masking import MASK
 
 if TYPE_CHECKING:
     from hyperherd.results.api import Trials
@@ -56,6 +58,8 @@ def _run(winner: Winner, command: Command) -> int:
     """Run a sweep with the Python that ran the trial, and wait for it, also after a Ctrl-C, which is its to answer."""
     from hyperherd.results.trials.commands import executable
 
+    if any(MASK in item for item in command.argv):
+        raise ResultsError(f"the command holds a secret, which is shown as {MASK}: put it in, and run it yourself")
     argv = [executable(winner.trial) or sys.executable, *command.argv[1:]]
     try:
         process = subprocess.Popen(argv, cwd=command.cwd)

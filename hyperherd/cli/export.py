@@ -16,7 +16,9 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.text.format import inert
 
     try:
-        for path in chosen(arguments).export(arguments.output, arguments.format):
+        for path in chosen(arguments).export(
+            arguments.output, arguments.format, escape_formulas=arguments.escape_formulas
+        ):
             write(inert(str(path)) + "\n")
     except OSError as error:
         say(f"error: {arguments.output} cannot be written: {error.strerror or error}")
@@ -33,5 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     add_choice(parser)
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where; made if it is missing")
     parser.add_argument("-f", "--format", choices=("parquet", "csv", "jsonl"), default="parquet")
+    parser.add_argument(
+        "--escape-formulas", action="store_true", help="csv: a ' before a text that a spreadsheet would compute"
+    )
     parser.set_defaults(metric=None, direction=None)
     return parser

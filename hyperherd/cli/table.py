@@ -86,6 +86,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("-f", "--format", choices=tuple(FORMS), help="default: by the suffix of -o, else table on a terminal, else tsv")
     add("-o", "--output", type=Path, metavar="FILE", help="write there; an existing file is refused")
+    add("--escape-formulas", action="store_true", help="csv: a ' before a text that a spreadsheet would compute")
     add("--force", action="store_true", help="overwrite the file of -o")
     add("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is honoured")
     add(
@@ -120,6 +121,7 @@ def _view(arguments: argparse.Namespace) -> View:
         sort=arguments.sort,
         precision=arguments.precision,
         full=arguments.full,
+        escape_formulas=arguments.escape_formulas,
     )
 
 

@@ -7,14 +7,19 @@ the disk stops the training.
 from __future__ import annotations
 
 import logging
+import math
+import os
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote
 
+from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.values import as_name, as_step
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import replace_bytes
+from hyperherd.records.guarded import open_regular
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,8 +56,9 @@ def list_arrays(trial_dir: Path) -> dict[str, list[int | None]]:
     found: dict[str, list[int | None]] = {}
     for path in sorted((TrialPaths(trial_dir).records / "arrays").glob("*/*.npy")):
         if not path.name.startswith("."):
-            step = None if path.stem == "final" else int(path.stem)
-            found.setdefault(unquote(path.parent.name), []).append(step)
+            with suppress(TypeError, ValueError):  # Not a name of ours.
+                step = None if path.stem == "final" else as_step(int(path.stem))
+                found.setdefault(unquote(path.parent.name), []).append(step)
     return {name: sorted(steps, key=lambda step: (step is None, step or 0)) for name, steps in found.items()}
 
 
@@ -61,11 +67,33 @@ def read_array(trial_dir: Path, name: str, step: int | None = None) -> np.ndarra
 
     Raises:
         FileNotFoundError: there is none.
+        FormatError: the file is not an array, or not as large as it says.
     """
     import numpy as np
 
-    array: np.ndarray[Any, Any] = np.load(_path(trial_dir, name, step), allow_pickle=False)
+    path = _path(trial_dir, name, step)
+    with open_regular(path) as stream:
+        try:
+            _check_header(stream, path)
+            array: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
+        except (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError) as error:
+            raise FormatError(f"{path} is not an array: {error}") from None
     return array
+
+
+def _check_header(stream: BinaryIO, path: Path) -> None:
+    """Refuse an array that claims more elements than the file has, before room is made for them."""
+    from numpy.lib import format as npy
+
+    version = npy.read_magic(stream)
+    if version not in ((1, 0), (2, 0)):
+        raise ValueError(f"version {version} of the format is not supported")
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, kind = read_header(stream)
+    held = os.fstat(stream.fileno()).st_size - stream.tell()
+    if min(shape, default=0) < 0 or math.prod(shape) * max(kind.itemsize, 1) > held:
+        raise FormatError(f"{path} claims an array of shape {shape}, which is more than it holds")
+    stream.seek(0)
 
 
 def _path(trial_dir: Path, name: str, step: int | None) -> Path:

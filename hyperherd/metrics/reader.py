@@ -17,6 +17,7 @@ from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import FoundFiles, add_parts, find, is_vanished, open_base
 from hyperherd.metrics.store.foreign import list_foreign, read_foreign
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
+from hyperherd.records.guarded import check_depth, read_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -136,13 +137,14 @@ def _read_final(paths: TrialPaths) -> dict[str, Any]:
 def _read_summary_json(path: Path) -> dict[str, Any]:
     """Return the final values of a program that writes nothing else."""
     try:
-        values = json.loads(path.read_bytes())
+        values = json.loads(read_regular(path))
     except FileNotFoundError:
         return {}
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(values, dict):
         raise FormatError(f"{path} holds no JSON object")
+    check_depth(values, path)
     return values
 
 

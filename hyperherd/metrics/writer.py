@@ -24,6 +24,7 @@ from hyperherd.metrics.consolidate.roll import Roller
 from hyperherd.metrics.rows import values
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.paths import TrialPaths
+from hyperherd.records.guarded import LINE_BYTES
 
 logger = logging.getLogger("hyperherd")
 
@@ -106,6 +107,10 @@ class MetricWriter:
             logger.warning("%d records of metrics could not be written to %s", self.lost, self._folder)
 
     def _append(self, line: bytes) -> None:
+        if len(line) > LINE_BYTES:  # Nobody would read it.
+            raise TypeError(
+                f"a record of {len(line):,} bytes is too large to log; keep it with log_array, or as a file"
+            )
         try:
             # The local reference keeps the descriptor open while this thread needs it, whoever calls close().
             journal = self._journal or self._open()

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from hyperherd.paths import SweepPaths
+from hyperherd.records import kinds
 from hyperherd.records.files import dumps, read_lines
 from hyperherd.records.states import FailureCause, TrialState
 
@@ -84,5 +85,13 @@ def _events(folder: Path) -> Iterator[Event]:
 
 
 def _typed(event: Event) -> bool:
-    numbers = isinstance(event.time, int | float) and isinstance(event.number, int) and isinstance(event.attempt, int)
-    return numbers and isinstance(event.event, str) and isinstance(event.message, str | None)
+    return not kinds.fault(vars(event), _KINDS)
+
+
+_KINDS: dict[str, kinds.Kind] = {
+    "event": kinds.text,
+    "number": kinds.whole,
+    "attempt": kinds.count,
+    "time": kinds.moment,
+    **dict.fromkeys(("job_id", "job_name", "launcher", "message"), kinds.optional(kinds.text)),
+}

@@ -13,6 +13,7 @@ from typing import Any
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT
 from hyperherd.records.atomic import replace
+from hyperherd.records.guarded import LIST_BYTES, RECORD_BYTES, check_depth, is_deep, lines, open_regular, read_regular
 
 _TOKENS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -110,19 +111,21 @@ def create(path: Path, value: Any) -> bool:
     return True
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Return the JSON object in `path`.
+def read_json(path: Path, most: int = RECORD_BYTES) -> dict[str, Any]:
+    """Return the JSON object in `path`, which has at most so many bytes.
 
     Raises:
         FileNotFoundError: there is no such file.
         FormatError: it is not a JSON object, or of a newer format than ours.
     """
+    data = read_regular(path, most)
     try:
-        value = json.loads(path.read_bytes())
+        value = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
         raise FormatError(f"{path} holds no JSON object")
+    check_depth(value, path)
     check_format(path, value.get("format", FORMAT))
     return value
 
@@ -137,10 +140,11 @@ def check_format(path: Path, found: Any) -> None:
 
 def read_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a JSONL file in order, skipping lines that are none (a torn last one, say)."""
-    for line in path.read_bytes().splitlines():
-        try:
-            value = json.loads(line)
-        except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict):
-            yield value
+    with open_regular(path, LIST_BYTES) as stream:
+        for line in lines(stream, path):
+            try:
+                value = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(value, dict) and not is_deep(value):
+                yield value

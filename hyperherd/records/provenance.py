@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import hyperherd
+from hyperherd.masking import masked_words
 
 _PACKAGES = (
     "hydra-hyperherd",
@@ -34,7 +35,7 @@ def provenance(script: str) -> dict[str, Any]:
         script: absolute path of the script it runs; `sys.argv` may name a launcher's worker instead.
     """
     return {
-        "argv": sys.argv,
+        "argv": list(masked_words(sys.argv)),
         "cwd": str(Path.cwd()),
         "host": socket.gethostname(),
         "platform": platform.platform(),

@@ -26,5 +26,9 @@ def take_requests(sweep_dir: Path) -> Iterator[int]:
             numbers = read_json(path).get("cancel")
         except (OSError, FormatError):
             numbers = None
-        path.unlink(missing_ok=True)
-        yield from (number for number in numbers or () if isinstance(number, int))
+        try:
+            path.unlink(missing_ok=True)
+        except OSError:  # A folder of that name, or one that is closed to us: it would be taken again and again.
+            continue
+        if isinstance(numbers, list):
+            yield from (number for number in numbers if isinstance(number, int) and not isinstance(number, bool))

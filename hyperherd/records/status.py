@@ -101,6 +101,8 @@ def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
 
 def same_process(pid: int, started: float | None) -> bool:
     """Return whether process `pid` of this host lives and is the one that started then, not a later namesake."""
+    if pid <= 0:  # What a signal to these means is a group of processes.
+        return False
     try:
         os.kill(pid, 0)
     except (ProcessLookupError, OverflowError):

@@ -11,7 +11,9 @@ from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import FORMAT, SweepPaths
+from hyperherd.records import kinds
 from hyperherd.records.files import dumps, read_json, read_lines, replace_bytes, replace_json
+from hyperherd.records.guarded import LIST_BYTES, lines, open_regular
 
 
 @dataclass(frozen=True)
@@ -31,10 +33,35 @@ class PlannedTrial:
     def from_json(cls, raw: dict[str, Any]) -> PlannedTrial:
         """Make a planned trial from one line, ignoring keys this version does not know."""
         values = {key: value for key, value in raw.items() if key in _PLANNED}
+        if fault := kinds.fault(values, _PLANNED_KINDS):
+            raise TypeError(fault)
         return cls(**{**values, "overrides": tuple(values["overrides"])})
 
 
 _PLANNED = frozenset(item.name for item in fields(PlannedTrial))
+_PLANNED_KINDS: dict[str, kinds.Kind] = {
+    "number": kinds.whole,
+    "key": kinds.text,
+    "name": kinds.text,
+    "overrides": kinds.texts,
+    "params": kinds.mapping,
+    "dir": kinds.optional(kinds.path),
+    "orphan": kinds.flag,
+    "resources": kinds.mapping,
+}
+_SWEEP_KINDS: dict[str, kinds.Kind] = {
+    "name": kinds.text,
+    "created": kinds.moment,
+    "script": kinds.path,
+    "job_name": kinds.text,
+    "space": kinds.mapping,
+    "base": kinds.mapping,
+    "objective": kinds.optional(kinds.mapping),
+    "seed_key": kinds.optional(kinds.text),
+    "note": kinds.optional(kinds.text),
+    "invocations": kinds.mappings,
+    "command": kinds.texts,
+}
 
 
 @dataclass(frozen=True)
@@ -68,6 +95,8 @@ class SweepRecord:
         path = SweepPaths(sweep_dir).sweep
         raw = read_json(path)
         known = {item.name for item in fields(cls)}
+        if fault := kinds.fault(raw, _SWEEP_KINDS):
+            raise FormatError(f"{path}: {fault}")
         try:
             return cls(**{key: value for key, value in raw.items() if key in known})
         except TypeError as error:
@@ -87,10 +116,10 @@ def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
         FormatError: a line is no planned trial; the message names the file.
     """
     path = SweepPaths(sweep_dir).trials
-    if not path.exists():
-        return []
     try:
         return [PlannedTrial.from_json(raw) for raw in read_lines(path)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
     except (KeyError, TypeError) as error:
         raise FormatError(f"{path} is no list of trials: {error}") from None
 
@@ -162,9 +191,12 @@ def _json_object(line: bytes) -> dict[str, Any]:
 
 def _find_line(sweep_dir: Path, needle: str, wanted: Callable[[PlannedTrial], bool]) -> PlannedTrial | None:
     """Return the first wanted trial, parsing only lines that hold `needle`: a job looks for one line of thousands."""
-    encoded = needle.encode("utf-8", "surrogatepass")
-    with open(SweepPaths(sweep_dir).trials, "rb") as stream:
-        for line in stream:
-            if encoded in line and wanted(trial := PlannedTrial.from_json(json.loads(line))):
-                return trial
+    encoded, path = needle.encode("utf-8", "surrogatepass"), SweepPaths(sweep_dir).trials
+    try:
+        with open_regular(path, LIST_BYTES) as stream:
+            for line in lines(stream, path):
+                if encoded in line and wanted(trial := PlannedTrial.from_json(json.loads(line))):
+                    return trial
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise FormatError(f"{path} is no list of trials: {error}") from None
     return None

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
+from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT, TrialPaths
-from hyperherd.records.files import read_json, replace_json
+from hyperherd.records import kinds
+from hyperherd.records.files import number, read_json, replace_json
 from hyperherd.records.states import FailureCause, TrialState
 
 
@@ -67,17 +71,17 @@ class TrialRecord:
     @classmethod
     def from_json(cls, raw: dict[str, Any], path: Path) -> TrialRecord:
         """Make a record from the JSON object that `path` holds, ignoring keys this version does not know."""
-        from hyperherd.errors import FormatError
-
         values = {key: value for key, value in raw.items() if key in _FIELDS}
         try:
             values["state"] = TrialState(values["state"])
             values["cause"] = FailureCause(values["cause"]) if values.get("cause") else None
+            if fault := kinds.fault(values, _KINDS) or _fault_of_metrics(values.get("metrics") or {}):
+                raise FormatError(f"{path}: {fault}")
             values["overrides"] = tuple(values["overrides"])
             if error := values.get("error"):
-                values["error"] = TrialError(error["type"], error["message"], error.get("traceback", ""))
+                values["error"] = _error(error)
             return cls(**values)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise FormatError(f"{path} is no trial record: {error}") from None
 
     def with_(self, **changes: Any) -> TrialRecord:
@@ -85,4 +89,49 @@ class TrialRecord:
         return replace(self, **changes)
 
 
+def _error(raw: Mapping[str, Any]) -> TrialError:
+    error = TrialError(raw["type"], raw["message"], raw.get("traceback", ""))
+    if not all(isinstance(item, str) for item in (error.type, error.message, error.traceback)):
+        raise TypeError("'error' holds what is no text")
+    return error
+
+
+def _fault_of_metrics(metrics: Mapping[str, Any]) -> str:
+    for name, summary in metrics.items():
+        if not isinstance(summary, dict) or not all(map(_is_statistic, summary.values())):
+            return f"the summary of metric {name!r} cannot be {summary!r:.80}"
+    return ""
+
+
+def _is_statistic(value: Any) -> bool:
+    if type(value) is int:
+        return bool(abs(value) < _GREATEST)
+    return type(value) in (float, NoneType) or (isinstance(value, str) and number(value) is not None)
+
+
+_GREATEST = 2**1023
+"""An integer below is within the range of floats."""
+_KINDS: dict[str, kinds.Kind] = {
+    "number": kinds.whole,
+    "key": kinds.text,
+    "name": kinds.text,
+    "overrides": kinds.texts,
+    "params": kinds.mapping,
+    "attempt": kinds.count,
+    "started": kinds.optional(kinds.moment),
+    "ended": kinds.optional(kinds.moment),
+    "heartbeat": kinds.optional(kinds.moment),
+    "beats": kinds.whole,
+    "host": kinds.text,
+    "pid": kinds.optional(kinds.integer),
+    "pid_started": kinds.optional(kinds.seconds),
+    "job_id": kinds.optional(kinds.text),
+    "exit_code": kinds.optional(kinds.whole),
+    "step": kinds.optional(kinds.whole),
+    "max_step": kinds.optional(kinds.whole),
+    "step_seconds": kinds.optional(kinds.seconds),
+    "metrics": kinds.flat_mapping,
+    "final": kinds.mapping,
+    "objective": kinds.optional(kinds.mapping),
+}
 _FIELDS = frozenset(item.name for item in fields(TrialRecord))

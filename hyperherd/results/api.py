@@ -111,7 +111,9 @@ class Trials(TrialCollection):
 
         return sql(self, query)
 
-    def export(self, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
+    def export(
+        self, folder: str | os.PathLike[str], form: str = "parquet", *, escape_formulas: bool = False
+    ) -> list[Path]:
         """Write trials, metrics and a description of their columns into a folder.
 
         See :mod:`hyperherd.results.tables.archive`.
@@ -119,13 +121,14 @@ class Trials(TrialCollection):
         Args:
             folder: made if it is missing; no file in it is ever overwritten.
             form: ``parquet``, ``csv`` or ``jsonl``.
+            escape_formulas: whether in CSV a text that a spreadsheet would take for a formula gets a ``'`` before it.
 
         Returns:
             the files written.
         """
         from hyperherd.results.tables.archive import export  # imports pyarrow
 
-        return export(self, folder, form)
+        return export(self, folder, form, escape_formulas=escape_formulas)
 
     def table(self) -> pyarrow.Table:
         """Return one row per trial: sweep, number, state, parameters, metrics (final value, else last), directory."""

@@ -24,6 +24,8 @@ MAX_LENGTH = 1000
 MAX_DEPTH = 50
 _MAX_BITS = 4096
 _MAX_ITEMS = 10_000
+_MAX_DIGITS = 400
+"""More than any float has; `round` of an integer computes ten to the power of its negative."""
 _BY_NAME = "p"
 
 _ARITHMETIC: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
@@ -42,7 +44,17 @@ _ORDER: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
     ast.GtE: operator.ge,
 }
 _EQUALITY = (ast.Eq, ast.NotEq, ast.In, ast.NotIn)
-_FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs, "len": len, "round": round}
+
+
+def _rounded(value: Any, digits: Any = None) -> Any:
+    if digits is None:
+        return round(value)
+    if not is_number(digits) or abs(digits) > _MAX_DIGITS:
+        raise ValueError(f"round takes at most {_MAX_DIGITS} digits, not {digits!r:.50}")
+    return round(value, digits)
+
+
+_FUNCTIONS: dict[str, Callable[..., Any]] = {"min": min, "max": max, "abs": abs, "len": len, "round": _rounded}
 
 
 class Absent(Exception):

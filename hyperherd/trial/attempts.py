@@ -19,7 +19,7 @@ from hyperherd.records.trial import TrialRecord
 
 def next_attempt(trial_dir: Path) -> int:
     """Return the number the next attempt of the trial in `trial_dir` will have."""
-    claimed = [int(path.name) for path in TrialPaths(trial_dir).attempts.glob("*") if path.name.isdigit()]
+    claimed = [int(path.name) for path in TrialPaths(trial_dir).attempts.glob("*") if path.name.isdecimal()]
     return max(claimed, default=-1) + 1
 
 
@@ -96,7 +96,7 @@ def attempt_of_job(trial_dir: Path) -> int | None:
         with suppress(OSError, FormatError):
             claim = read_json(path)
             if claim.get("job_id") == scheduler_job() and claim.get("restart") == scheduler_restart():
-                return int(path.name)
+                return int(path.name) if path.name.isdecimal() else None
     return None
 
 

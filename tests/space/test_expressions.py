@@ -199,3 +199,13 @@ def test_where_python_gives_a_number_it_is_the_same(text: str) -> None:
         return  # equality and membership are typed here, which is on purpose
     theirs = eval(compile(ast.parse(text, mode="eval"), "", "eval"), {"missing": None}, VALUES)
     assert theirs == ours or (math.isnan(theirs) and math.isnan(ours))
+
+
+def test_round_is_bounded_on_both_sides() -> None:
+    """`round(1, -10**9)` computes ten to the power of a billion."""
+    for digits in ("-10**9", "10**9", "p['d']"):
+        with pytest.raises(SpaceError, match="round takes at most 400 digits"):
+            read_expression(f"round(1, {digits})").evaluate(lambda name: 10**100)
+    assert read_expression("round(12345, -2)").evaluate(lambda name: 0) == 12300
+    assert read_expression("round(1.25, 1)").evaluate(lambda name: 0) == 1.2
+    assert read_expression("round(1.5)").evaluate(lambda name: 0) == 2

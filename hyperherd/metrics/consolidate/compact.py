@@ -6,14 +6,14 @@ unless asked for; whatever is interrupted can be started again, and loses and do
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from hyperherd.errors import SweepError
+from hyperherd.errors import FormatError, SweepError
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, TrialPaths
@@ -126,11 +126,9 @@ def _numbered(sweep_dir: Path, trials: list[Path]) -> dict[int, Path]:
 
 
 def _number(trial_dir: Path) -> int | None:
-    try:
-        number = json.loads(TrialPaths(trial_dir).trial.read_bytes())["number"]
-    except (OSError, ValueError, KeyError, TypeError):
-        number = trial_dir.name if trial_dir.name.isdecimal() else None
-    return None if number is None else int(number)
+    with suppress(OSError, FormatError):
+        return TrialRecord.read(trial_dir).number
+    return int(trial_dir.name) if trial_dir.name.isdecimal() and len(trial_dir.name) < 19 else None
 
 
 def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps) -> int:

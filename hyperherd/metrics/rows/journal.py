@@ -13,8 +13,10 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
+from hyperherd.errors import FormatError
 from hyperherd.metrics.rows import values
 from hyperherd.records.files import number
+from hyperherd.records.guarded import LINE_BYTES, is_deep
 
 BLOCK = 1 << 17
 """Bytes read at a time: a journal of any size is parsed in little memory, what a block becomes in the CPU's cache."""
@@ -27,16 +29,18 @@ _LAST_TIME = 4e9
 
 def blocks(stream: BinaryIO) -> Iterator[bytes]:
     """Yield the rest of a journal in blocks that end with a newline; what follows the last newline comes last."""
-    rest = b""
+    rest: list[bytes] = []
     while data := stream.read(BLOCK):
         whole, newline, tail = data.rpartition(b"\n")
         if newline:
-            yield rest + whole + newline
-            rest = tail
+            yield b"".join([*rest, whole, newline])
+            rest = [tail] if tail else []
         else:
-            rest += data
+            rest.append(data)
+            if len(rest) * BLOCK > LINE_BYTES:  # Such as a file of holes, which costs whoever made it nothing.
+                raise FormatError(f"{stream.name} has a line of more than {LINE_BYTES:,} bytes")
     if rest:
-        yield rest
+        yield b"".join(rest)
 
 
 def seek_time(stream: BinaryIO, since: float) -> None:
@@ -48,8 +52,8 @@ def seek_time(stream: BinaryIO, since: float) -> None:
     while high - low > BLOCK:
         middle = (low + high) // 2
         stream.seek(middle)
-        stream.readline()
-        record = load(stream.readline())
+        stream.readline(LINE_BYTES)
+        record = load(stream.readline(LINE_BYTES))
         time = as_time(record.get("ts")) if record else None
         if time is not None and time < since - _DISORDER:
             low = middle
@@ -57,7 +61,7 @@ def seek_time(stream: BinaryIO, since: float) -> None:
             high = middle
     stream.seek(low)
     if low:
-        stream.readline()
+        stream.readline(LINE_BYTES)
 
 
 class Final(NamedTuple):
@@ -149,14 +153,14 @@ def load(line: bytes) -> dict[str, Any] | None:
     try:
         record = orjson.loads(line)
         if isinstance(record, dict) and _is_exact(record):
-            return record
+            return None if is_deep(record) else record
     except ValueError:
         pass  # The standard library reads a lone surrogate, and other programs' NaN.
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):
         return None
-    return record if isinstance(record, dict) else None
+    return record if isinstance(record, dict) and not is_deep(record) else None
 
 
 def _is_exact(record: dict[str, Any]) -> bool:

@@ -14,8 +14,10 @@ from typing import NamedTuple
 JOURNAL = -1
 """The level of a journal; parts made of journals are of level 0, parts made of parts of the next."""
 LEVELS = 4
+_LAST_ATTEMPT = 2**15 - 1
+"""The column of attempts has 16 bits."""
 
-_NAME = re.compile(r"(?:journal|part-(\d))-(\d+)-(.+)-(\d+)-([0-9A-Za-z]+)\.(jsonl|parquet)")
+_NAME = re.compile(r"(?:journal|part-(\d))-(\d{1,9})-(.+)-(\d{1,9})-([0-9A-Za-z]+)\.(jsonl|parquet)")
 
 open_here: set[str] = set()
 """Names of the journals that this process may still write to; `writer` keeps it."""
@@ -39,6 +41,8 @@ class SourceName(NamedTuple):
         if found is None or name.startswith("journal") != name.endswith(".jsonl"):
             return None
         level, attempt, host, pid, nonce, _ = found.groups()
+        if int(attempt) > _LAST_ATTEMPT:
+            return None
         return cls(int(attempt), host, int(pid), nonce, JOURNAL if level is None else int(level))
 
     def __str__(self) -> str:

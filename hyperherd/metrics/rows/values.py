@@ -15,12 +15,14 @@ from typing import Any
 import orjson
 
 from hyperherd.records.files import number, strict
+from hyperherd.records.guarded import DEPTH, is_deep
 
 EXACT = 2**53
 """The greatest integer up to which a float64 holds every one."""
 
 INT64 = 2**63
 
+_DEPTH = DEPTH - 10
 NOT_FINITE = "$number"
 """Key of the object that stands for a number that is not finite inside exact JSON: ``{"$number": "NaN"}``."""
 
@@ -60,7 +62,7 @@ def split(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     exact: dict[str, Any] = {}
     for key, value in metrics.items():
         name = as_name(key)
-        item = plain(value, name)
+        item = _shallow(plain(value, name), name)
         if isinstance(item, float):
             numeric[name] = strict(item)
             continue
@@ -85,7 +87,14 @@ def final(values: Mapping[str, Any]) -> dict[str, Any]:
         TypeError: JSON cannot hold a value.
     """
     named = {as_name(key): value for key, value in values.items()}
-    return {name: wrap(plain(value, name)) for name, value in named.items()}
+    return {name: wrap(_shallow(plain(value, name), name)) for name, value in named.items()}
+
+
+def _shallow(value: Any, name: str) -> Any:
+    """Return a value that is nested no deeper than what a reader takes; it will stand inside of a record."""
+    if isinstance(value, dict | list) and is_deep(value, _DEPTH):
+        raise TypeError(f"{name!r} holds lists or dicts more than {_DEPTH} levels inside each other")
+    return value
 
 
 def plain(value: Any, name: str) -> Any:
@@ -156,7 +165,13 @@ def unwrap(value: Any) -> Any:
 
 def logged(value: float | None, text: str | None) -> Any:
     """Return the value that was logged, given what the columns ``value`` and ``json`` hold of it."""
-    return value if text is None else unwrap(json.loads(text))
+    if text is None:
+        return value
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # Not ours: whoever wrote it meant a text, or nothing good.
+        return text
+    return text if is_deep(found) else unwrap(found)
 
 
 def dumps(value: Any) -> bytes:

@@ -5,15 +5,17 @@ Invariant: a line that has none of the three shapes costs itself and no other; i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.journal import Rows, add_record, as_number, as_time, blocks, load
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.rows.values import as_name, as_step, dumps
 from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
+from hyperherd.records.files import read_json
+from hyperherd.records.guarded import open_regular
 
 _ONE_VALUE = frozenset({"step", "value", "ts"})
 
@@ -64,15 +66,15 @@ def _of_first_hyperherd(paths: TrialPaths) -> list[Foreign]:
 def _number(paths: TrialPaths) -> int | None:
     """Return the trial's number, as its own book has it."""
     try:
-        number = json.loads(paths.trial.read_bytes())["number"]
-    except (OSError, ValueError, KeyError, TypeError):
+        number = read_json(paths.trial).get("number")
+    except (OSError, FormatError):
         return None
     return number if isinstance(number, int) else None
 
 
 def read_foreign(file: Foreign) -> Iterator[Rows]:
     """Yield the rows of one such file, block by block."""
-    with open(file.path, "rb") as stream:
+    with open_regular(file.path) as stream:
         for block in blocks(stream):
             rows = Rows()
             for line in block.split(b"\n"):

@@ -7,7 +7,9 @@ process and `herd-results --help` never pay for it.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -24,7 +26,9 @@ from hyperherd.metrics.rows.stats import ObjectiveResult, Stats
 from hyperherd.metrics.rows.values import dumps
 from hyperherd.metrics.store.arrow import scalar, texts
 from hyperherd.paths import FORMAT
+from hyperherd.records import kinds
 from hyperherd.records.files import check_format, number, strict
+from hyperherd.records.guarded import is_deep, open_regular
 
 SCHEMA = pa.schema(
     [
@@ -39,6 +43,10 @@ SCHEMA = pa.schema(
 ROWS_PER_GROUP = 1 << 18
 ROWS_PER_PART_GROUP = 1 << 16
 """Many parts are read at a time, each a group at a time."""
+_EXPANDED = 1 << 20
+_EXPANSION = 200
+"""Rows, or bytes of text, for each byte of a file, beyond a million. The most that ours have is about 50: rows that
+differ in nothing but their step and time."""
 BATCH = 1 << 14
 """Rows that are read at a time where memory must not grow with the file."""
 
@@ -106,37 +114,90 @@ class Footer:
             summary = json.loads(metadata.get(b"hyperherd.summary", b"{}"))
             final = json.loads(metadata.get(b"hyperherd.final", b"{}"))
             attempts = json.loads(metadata.get(b"hyperherd.attempts", b"null"))
+            sources = json.loads(metadata.get(b"hyperherd.sources", b"[]"))
+            if is_deep([summary, final, attempts]) or not kinds.texts(sources):
+                raise TypeError("it holds what no footer of ours does")
             return cls(
-                tuple(json.loads(metadata.get(b"hyperherd.sources", b"[]"))),
+                tuple(sources),
                 {name: Stats(**_numbers(stats)) for name, stats in summary.get("metrics", {}).items()},
                 _objective(summary.get("objective")),
-                summary.get("rows", 0),
-                summary.get("skipped", 0),
-                {name: Final(item["attempt"], item["time"], item["value"]) for name, item in final.items()},
-                None if attempts is None else {int(key): AttemptStart(**item) for key, item in attempts.items()},
+                _whole(summary.get("rows", 0)),
+                _whole(summary.get("skipped", 0)),
+                {name: _final(item) for name, item in final.items()},
+                None
+                if attempts is None
+                else {_whole(int(key)): _attempt_start(item) for key, item in attempts.items()},
             )
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FormatError(f"the footer of {path} cannot be read: {error}") from None
 
 
 def _numbers(raw: Mapping[str, Any]) -> dict[str, Any]:
     """Return `raw` with the three tokens as floats."""
-    return {key: number(value) if isinstance(value, str) else value for key, value in raw.items()}
+    return {key: None if value is None else _number(value) for key, value in raw.items()}
+
+
+def _whole(raw: Any) -> int:
+    if not kinds.whole(raw):
+        raise TypeError(f"{raw!r:.80} is not an integer of 64 bits")
+    return int(raw)
+
+
+def _final(raw: Mapping[str, Any]) -> Final:
+    return Final(_whole(raw["attempt"]), float(_number(raw["time"])), raw["value"])
+
+
+def _start(raw: Mapping[str, Any]) -> AttemptStart:
+    first, resumed, named = raw["first"], raw["resumed"], raw["named"]
+    return AttemptStart(
+        {name: _whole(step) for name, step in first.items()},
+        None if resumed is None else _whole(resumed),
+        {name: _whole(step) for name, step in named.items()},
+    )
 
 
 def _number(raw: Any) -> float:
     value = number(raw)
     if value is None:
-        raise TypeError(f"{raw!r} is no number")
-    return value
+        raise TypeError(f"{raw!r:.80} is no number")
+    return raw if type(raw) is int else value
 
 
 def _objective(raw: Mapping[str, Any] | None) -> ObjectiveResult | None:
     if raw is None:
         return None
-    curve = [(step, _number(value)) for step, value in raw["curve"]]
+    curve = [(_whole(step), _number(value)) for step, value in raw["curve"]]
     best = None if raw["best"] is None else _number(raw["best"])
-    return ObjectiveResult(raw["metric"], raw["direction"], best, raw["best_step"], _numbers(raw["at_best"]), curve)
+    step = None if raw["best_step"] is None else _whole(raw["best_step"])
+    if not kinds.texts([raw["metric"], raw["direction"]]):
+        raise TypeError("the name or the direction of the objective is not a text")
+    return ObjectiveResult(raw["metric"], raw["direction"], best, step, _numbers(raw["at_best"]), curve)
+
+
+@contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Report what Arrow cannot make sense of as a FormatError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is not None:
+            raise
+        raise FormatError(f"{path} is no Parquet file: {error}") from None  # Arrow's, about what is in the file.
+    except (pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError) as error:
+        raise FormatError(f"{path} is no Parquet file: {error}") from None
+
+
+def open_parquet(path: Path, stream: BinaryIO) -> pq.ParquetFile:
+    """Open a Parquet file whose rows fit its size; in a few bytes it may claim any number of equal ones."""
+    file = pq.ParquetFile(stream, read_dictionary=["metric", "json"])
+    _check_size(path, file.metadata.num_rows, stream, "rows")
+    return file
+
+
+def _check_size(path: Path, found: int, stream: BinaryIO, what: str) -> None:
+    size = os.fstat(stream.fileno()).st_size
+    if found > _EXPANDED + _EXPANSION * size:
+        raise FormatError(f"{path} claims {found:,} {what} in {size:,} bytes, which no file of ours does")
 
 
 class MetricsFile:
@@ -148,14 +209,13 @@ class MetricsFile:
     """
 
     def __init__(self, path: Path, stream: BinaryIO | None = None) -> None:
-        self._stream = stream or open(path, "rb")  # noqa: SIM115 - closed by close()
+        self._path = path
+        self._stream = stream or open_regular(path)
         try:
-            self._file = pq.ParquetFile(self._stream)
-            self.footer = Footer.decode(path, self._file.schema_arrow.metadata or {})
-        except pa.ArrowInvalid as error:
-            self._stream.close()
-            raise FormatError(f"{path} is no Parquet file: {error}") from None
-        except FormatError:
+            with reading(path):
+                self._file = open_parquet(path, self._stream)
+                self.footer = Footer.decode(path, self._file.schema_arrow.metadata or {})
+        except BaseException:
             self._stream.close()
             raise
 
@@ -176,15 +236,26 @@ class MetricsFile:
 
     def rows(self, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
         """Return its rows, or those of some metrics and since some microsecond, as they are stored."""
-        groups = self._groups(metrics, since)
-        return chosen(conformed(self._file.read_row_groups(groups, use_threads=False)), metrics, since)
+        with reading(self._path):
+            groups = self._groups(metrics, since)
+            return chosen(self._conformed(self._file.read_row_groups(groups, use_threads=False)), metrics, since)
 
     def batches(self, metrics: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield its rows, or those of some metrics, a few at a time and as they are stored."""
-        for batch in self._file.iter_batches(BATCH, self._groups(metrics, None), use_threads=False):
-            table = chosen(conformed(pa.Table.from_batches([batch])), metrics)
+        with reading(self._path):
+            batches = self._file.iter_batches(BATCH, self._groups(metrics, None), use_threads=False)
+        while True:
+            with reading(self._path):
+                batch = next(batches, None)
+                if batch is None:
+                    return
+                table = chosen(self._conformed(pa.Table.from_batches([batch])), metrics)
             if table.num_rows:
                 yield table
+
+    def _conformed(self, table: pa.Table) -> pa.Table:
+        check_texts(self._path, table, self._stream)
+        return conformed(table)
 
     def _groups(self, metrics: Sequence[str] | None, since: int | None) -> list[int]:
         """Return the row groups whose statistics leave room for what is wanted."""
@@ -202,6 +273,19 @@ class MetricsFile:
         if statistics is None or not statistics.has_min_max:
             return None
         return (statistics.min, statistics.max) if name == "metric" else (statistics.min_raw, statistics.max_raw)
+
+
+def check_texts(path: Path, table: pa.Table, stream: BinaryIO) -> None:
+    """Refuse rows whose exact JSON, one long text said often, would be far larger than their file."""
+    _check_size(path, _text_bytes(table["json"]), stream, "bytes of text")
+
+
+def _text_bytes(texts: pa.ChunkedArray) -> int:
+    """Return how many bytes dictionary-encoded texts have when each is written out."""
+    if not pa.types.is_dictionary(texts.type):
+        return 0
+    chunks = (pc.take(pc.binary_length(chunk.dictionary), chunk.indices) for chunk in texts.chunks)
+    return sum(pc.sum(pc.cast(lengths, pa.int64())).as_py() or 0 for lengths in chunks)
 
 
 def _meets(bounds: tuple[str, str] | None, metrics: Sequence[str]) -> bool:

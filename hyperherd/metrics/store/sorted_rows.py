@@ -22,6 +22,7 @@ from hyperherd.metrics.store.default_view import beginnings, default_view, order
 from hyperherd.metrics.store.merge_streams import merged
 from hyperherd.metrics.store.parquet import BATCH, Footer, MetricsFile
 from hyperherd.metrics.store.sweep_file import TrialOfSweep
+from hyperherd.records.guarded import open_regular
 
 RUN = 1 << 19
 """Rows that are sorted in memory at once."""
@@ -148,7 +149,7 @@ def _pieces(run: File | pa.Table, metrics: Sequence[str] | None) -> Iterator[pa.
 
 def journal_rows(path: Path, about: SourceName, since: float | None = None) -> Iterator[Rows]:
     """Yield the rows of a journal, block by block; `since` skips what is surely older."""
-    with open(path, "rb") as stream:
+    with open_regular(path) as stream:
         if since is not None:
             seek_time(stream, since)
         for block in blocks(stream):

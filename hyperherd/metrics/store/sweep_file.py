@@ -5,6 +5,7 @@ Invariant: a trial's own files win over it, so that it may be made, and the orig
 
 from __future__ import annotations
 
+import weakref
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
@@ -19,7 +20,9 @@ from hyperherd.errors import FormatError
 from hyperherd.metrics.store import parquet
 from hyperherd.metrics.store.parquet import SCHEMA, Footer, chosen, conformed
 from hyperherd.paths import METRICS_FILE, RECORDS
+from hyperherd.records import kinds
 from hyperherd.records.files import check_format
+from hyperherd.records.guarded import open_regular
 
 LEAD = pa.field("number", pa.int64())
 """The column before ours: the trial's number; its place in the list of trials where it has none."""
@@ -36,21 +39,18 @@ class SweepFile:
     """An open file of a sweep. It keeps the last groups of rows it read, since many trials share one."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            self._file = pq.ParquetFile(path)
-        except pa.ArrowInvalid as error:
-            raise FormatError(f"{path} is no Parquet file: {error}") from None
-        metadata = self._file.schema_arrow.metadata or {}
-        try:
-            check_format(path, orjson.loads(metadata.get(b"hyperherd.format", b"1")))
-            self.trials: dict[str, dict[str, Any]] = orjson.loads(metadata[TRIALS])
-        except (KeyError, ValueError) as error:
-            raise FormatError(f"{path} does not say whose metrics it holds: {error}") from None
         self._path = path
+        self._stream = open_regular(path)
+        try:
+            with parquet.reading(path):
+                self._file = parquet.open_parquet(path, self._stream)
+            self.trials = _trials(path, self._file.schema_arrow.metadata or {})
+            self._bounds = _bounds(path, self._file)
+        except BaseException:
+            self._stream.close()
+            raise
+        weakref.finalize(self, self._stream.close)  # It is kept open for the next trial, as long as it is cached.
         self._groups: dict[int, pa.Table] = {}
-        index = self._file.schema_arrow.get_field_index(LEAD.name)
-        groups = [self._file.metadata.row_group(group) for group in range(self._file.num_row_groups)]
-        self._bounds = [(group.column(index).statistics.min, group.column(index).statistics.max) for group in groups]
 
     def footer(self, place: str) -> Footer:
         """Return what a trial's own file said of itself; `place` is its directory, relative to the sweep's."""
@@ -70,15 +70,47 @@ class SweepFile:
                 for find in (bisect_left, bisect_right)
             )
             if end > start:
-                yield conformed(rows.slice(start, end - start))
+                with parquet.reading(self._path):
+                    found = conformed(rows.slice(start, end - start))
+                yield found
 
     def _group(self, group: int) -> pa.Table:
         if group not in self._groups:
             if len(self._groups) >= _GROUPS_KEPT:
                 del self._groups[next(iter(self._groups))]
-            rows = self._file.read_row_group(group, use_threads=False)
-            self._groups[group] = rows.unify_dictionaries().combine_chunks()
+            with parquet.reading(self._path):
+                rows = self._file.read_row_group(group, use_threads=False)
+                parquet.check_texts(self._path, rows, self._stream)
+                self._groups[group] = rows.unify_dictionaries().combine_chunks()
         return self._groups[group]
+
+
+def _trials(path: Path, metadata: dict[bytes, bytes]) -> dict[str, dict[str, Any]]:
+    """Return the trials whose metrics a file says it holds, by their directories below the sweep's."""
+    try:
+        check_format(path, orjson.loads(metadata.get(b"hyperherd.format", b"1")))
+        found = orjson.loads(metadata[TRIALS])
+        if not all(
+            kinds.whole(item["number"]) and kinds.mapping(item["footer"]) and kinds.texts([*item["footer"].values()])
+            for item in found.values()
+        ):
+            raise TypeError("a trial has no number or no footer")
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise FormatError(f"{path} does not say whose metrics it holds: {error}") from None
+    return dict(found)
+
+
+def _bounds(path: Path, file: pq.ParquetFile) -> list[tuple[int, int]]:
+    """Return the least and the greatest number of a trial in each row group."""
+    index = file.schema_arrow.get_field_index(LEAD.name)
+    try:
+        statistics = [file.metadata.row_group(group).column(index).statistics for group in range(file.num_row_groups)]
+        bounds = [(item.min, item.max) for item in statistics]
+    except (AttributeError, IndexError, OverflowError, pa.ArrowException) as error:
+        raise FormatError(f"{path} does not say which trials its rows are of: {error}") from None
+    if not all(kinds.whole(bound) for pair in bounds for bound in pair):
+        raise FormatError(f"{path} does not say which trials its rows are of")
+    return bounds
 
 
 class TrialOfSweep:

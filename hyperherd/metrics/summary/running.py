@@ -20,6 +20,7 @@ from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import is_vanished, open_base
 from hyperherd.metrics.summary.of_files import FilesSummary, Parts, Places, summarize_files, summarize_files_again
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
+from hyperherd.records.guarded import open_regular
 
 if TYPE_CHECKING:
     from hyperherd.metrics.store.parquet import Footer
@@ -148,7 +149,7 @@ class RunningSummary:
             self._stream.add(step, metric, value, time)
 
     def _rows(self, name: str, attempt: int) -> Iterator[_Row]:
-        with open(self._paths.metrics / name, "rb") as stream:
+        with open_regular(self._paths.metrics / name) as stream:
             stream.seek(self._offsets.get(name, 0))
             for block in blocks(stream):
                 if not block.endswith(b"\n"):

@@ -1,7 +1,7 @@
 """Reads what Hydra itself writes beside a job, so that a multirun that never saw HyperHerd has a table too.
 
-Keys come from `overrides.yaml` and values from `config.yaml`, because an override's text has no type yet. Hydra is
-never imported, and OmegaConf only for a value that is an interpolation.
+Keys come from `overrides.yaml` and values from `config.yaml`, because an override's text has no type yet. Neither Hydra
+nor OmegaConf is imported: nothing in these files calls a resolver.
 """
 
 from __future__ import annotations
@@ -12,7 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError
+from hyperherd.masking import masked_dict, masked_params, masked_words
 from hyperherd.paths import TrialPaths
+from hyperherd.records import kinds
+from hyperherd.results.files.references import followed_value
 
 _ABSENT = object()
 
@@ -52,11 +55,12 @@ def read_job(trial_dir: Path) -> HydraJob:
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise FormatError(f"{folder / 'overrides.yaml'} holds no list of overrides")
     config = read_config(trial_dir)
-    return HydraJob(tuple(overrides), dict(_param(override, config) for override in overrides))
+    params = masked_params(dict(_param(override, config) for override in overrides))
+    return HydraJob(masked_words(overrides), params)
 
 
 def read_config(trial_dir: Path) -> dict[str, Any]:
-    """Read `config.yaml`, interpolations as text.
+    """Read `config.yaml`, interpolations as text, and values of keys that look like secrets masked.
 
     Raises:
         OSError: it is missing or closed to us.
@@ -66,7 +70,7 @@ def read_config(trial_dir: Path) -> dict[str, Any]:
     config = read_yaml(path)
     if not isinstance(config, dict):
         raise FormatError(f"{path} holds no config")
-    return config
+    return masked_dict(config)
 
 
 def read_origin(path: Path) -> HydraOrigin:
@@ -74,8 +78,8 @@ def read_origin(path: Path) -> HydraOrigin:
     try:
         hydra = read_yaml(path)["hydra"]
         number = hydra["job"].get("num")
-        return HydraOrigin(_script(hydra), number if isinstance(number, int) else None)
-    except (OSError, FormatError, KeyError, TypeError, AttributeError):
+        return HydraOrigin(_script(hydra), number if kinds.whole(number) else None)
+    except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError):
         return HydraOrigin()
 
 
@@ -85,7 +89,7 @@ def _param(override: str, config: dict[str, Any]) -> tuple[str, Any]:
     # A group's choice is a whole mapping in the config, or lies elsewhere; people know it by its name.
     if value is _ABSENT or (isinstance(value, dict) and not text.startswith("{")):
         return name, _unquoted(text)
-    return name, _resolved(config, name, value)
+    return name, followed_value(config, name.split("."))
 
 
 def _lookup(config: dict[str, Any], name: str) -> Any:
@@ -95,20 +99,6 @@ def _lookup(config: dict[str, Any], name: str) -> Any:
             return _ABSENT
         node = node[part]
     return node
-
-
-def _resolved(config: dict[str, Any], name: str, value: Any) -> Any:
-    """Return the value an interpolation points at; one that calls a resolver stays as written: its moment is gone."""
-    if not isinstance(value, str) or "${" not in value or ":" in value:
-        return value
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    try:
-        found = OmegaConf.select(OmegaConf.create(config), name)
-        return OmegaConf.to_container(found) if OmegaConf.is_config(found) else found
-    except OmegaConfBaseException:
-        return value
 
 
 def _unquoted(text: str) -> str:

@@ -11,17 +11,21 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import orjson
 
 import hyperherd
+from hyperherd.errors import FormatError
 from hyperherd.paths import RECORDS, SweepPaths
-from hyperherd.records.files import replace_bytes
+from hyperherd.records import kinds
+from hyperherd.records.files import number, replace_bytes
+from hyperherd.records.guarded import is_deep, read_regular
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trial_json import Signature, TrialFile
 
@@ -36,6 +40,14 @@ _TICK = 2_000_000_000
 """Nanoseconds: two seconds, the coarsest clock of a file system."""
 _WORTHWHILE = 20
 """The index is written again when one in so many entries would be new."""
+
+
+_MOST_BYTES = 1 << 28
+_PLAIN_NUMBERS = frozenset({int, float, type(None)})
+_FLAT = frozenset({int, float, bool, str, type(None)})
+_TIME: frozenset[type] = frozenset({int, float, type(None)})
+_STEP: frozenset[type] = frozenset({int, type(None)})
+_FACT_TYPES: tuple[Collection[type], ...] = ({int}, {str}, {str}, _TIME, _TIME, _TIME, {int}, _STEP, _STEP)
 
 
 class IndexEntry(NamedTuple):
@@ -85,13 +97,15 @@ class Index:
     def read(cls, sweep_dir: Path) -> Index:
         """Return the index of a sweep; an empty one if there is none that this version wrote."""
         try:
-            raw = orjson.loads(SweepPaths(sweep_dir).index.read_bytes())
+            raw = orjson.loads(read_regular(SweepPaths(sweep_dir).index, _MOST_BYTES))
             if raw["format"] != FORMAT or raw["hyperherd"] != hyperherd.__version__:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
+            if not all(isinstance(name, str) for shape in shapes for names in shape for name in names):
+                return cls()
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
             return cls(shapes, rows, raw["planned"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError):
             return cls()  # It is a cache, in a folder that others may write to: what is wrong in it is as if absent.
 
     def current(self, name: str, path: str) -> IndexEntry | None:
@@ -109,8 +123,10 @@ class Index:
             fits = len(params) == len(names[0]) and len(final) == len(names[1]) and len(facts) == len(FACTS)
             if not fits or len(statistics) != len(STATISTICS) * len(names[2]) or facts[1] not in _DONE:
                 return None
+            if type(shape) is not int or not _is_sound(facts, [*params, *final], statistics, is_odd=odd):
+                return None
             return IndexEntry((time_ns, size, inode), odd, names, facts, params, final, statistics)
-        except (OSError, ValueError, TypeError, IndexError):
+        except (OSError, ValueError, TypeError, IndexError, AttributeError):
             return None
 
     def write(self, sweep_dir: Path, fresh: Mapping[str, IndexEntry], planned: Signature | None) -> None:
@@ -132,6 +148,26 @@ class Index:
         record = {"format": FORMAT, "hyperherd": hyperherd.__version__, "planned": told, "shapes": list(shapes)}
         with suppress(OSError, TypeError):  # Closed to us; or a value that this JSON cannot hold: then there is none.
             replace_bytes(SweepPaths(sweep_dir).index, orjson.dumps({**record, "trials": rows}), durable=False)
+
+
+def _is_sound(facts: list[Any], values: list[Any], statistics: list[Any], *, is_odd: Any) -> bool:
+    """Return whether values are of the kinds that a `trial.json` may have: the file may be anybody's."""
+    if not _has_types(tuple(map(type, facts))):
+        return False
+    number_, _, _, started, ended, seconds, attempt, step, max_step = facts
+    times = kinds.moment(started or 0) and kinds.moment(ended or 0) and kinds.seconds(seconds or 0)
+    if not (times and kinds.count(attempt) and all(map(kinds.whole, (number_, step or 0, max_step or 0)))):
+        return False
+    if not _FLAT.issuperset(map(type, values)) and is_deep(values):
+        return False
+    rest = set(map(type, statistics)) - _PLAIN_NUMBERS
+    texts = [item for item in statistics if isinstance(item, str)] if rest else []
+    return not rest or (rest == {str} and is_odd is True and all(number(text) is not None for text in texts))
+
+
+@lru_cache(maxsize=256)
+def _has_types(types: tuple[type, ...]) -> bool:
+    return all(kind in allowed for kind, allowed in zip(types, _FACT_TYPES, strict=True))
 
 
 def is_settled(signature: Signature) -> bool:

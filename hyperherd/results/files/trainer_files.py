@@ -16,9 +16,10 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hyperherd.errors import FormatError
+from hyperherd.records.guarded import LIST_BYTES, lines, open_regular, read_regular
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 
@@ -30,6 +31,9 @@ RETURN_VALUE = "return_value"
 _DEPTH = 3
 """How far below a trial its trainer's files are looked for: ``lightning_logs/version_0/metrics.csv``."""
 _MOST_FOLDERS = 200
+_LONGEST_ROW = 1 << 24
+_MOST_STATE = 1 << 28
+_LONGEST_RETURNED = 1 << 14
 _TAIL = 1 << 18
 """Bytes at the end of a log that are looked through."""
 _END = re.compile(
@@ -114,15 +118,15 @@ def _find(trial_dir: Path) -> tuple[list[Path], list[Path]]:
 def _version(path: Path) -> tuple[int, float]:
     """Return a sort key that puts the newest of Lightning's ``version_N`` last."""
     number = path.parent.name.rpartition("_")[2]
-    return int(number) if number.isdecimal() else -1, path.stat().st_mtime
+    return int(number) if number.isdecimal() and len(number) < 19 else -1, path.stat().st_mtime
 
 
 def _from_csv(path: Path) -> LoggedSeries:
     """Read a table with a column ``step`` and a column per metric, where most cells are empty."""
     series: LoggedSeries = {}
     try:
-        with open(path, newline="", encoding="utf-8", errors="replace") as stream:
-            for place, row in enumerate(csv.DictReader(stream)):
+        with open_regular(path, LIST_BYTES) as stream:
+            for place, row in enumerate(csv.DictReader(_text_lines(stream, path))):
                 step = _whole(row.get("step") or row.get("epoch"), place)
                 for name, text in row.items():
                     value = _number(text)
@@ -131,6 +135,11 @@ def _from_csv(path: Path) -> LoggedSeries:
     except csv.Error as error:
         raise FormatError(f"{path} is no table: {error}") from None
     return series
+
+
+def _text_lines(stream: BinaryIO, path: Path) -> Iterator[str]:
+    for line in lines(stream, path, _LONGEST_ROW):
+        yield line.decode("utf-8", "replace")
 
 
 def _from_states(paths: list[Path]) -> LoggedSeries:
@@ -149,7 +158,7 @@ def _from_states(paths: list[Path]) -> LoggedSeries:
 
 def _history(path: Path) -> list[dict[str, Any]]:
     try:
-        rows = json.loads(path.read_bytes())["log_history"]
+        rows = json.loads(read_regular(path, _MOST_STATE))["log_history"]
         return [row for row in rows if isinstance(row, dict)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise FormatError(f"{path} is no state of a trainer: {error}") from None
@@ -188,10 +197,10 @@ def _whole(value: Any, otherwise: int) -> int:
 
 def _tail(path: Path) -> str:
     try:
-        with open(path, "rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL))
             return stream.read().decode("utf-8", "replace")
-    except OSError:
+    except (OSError, FormatError):
         return ""
 
 
@@ -208,7 +217,7 @@ def _returned(text: str) -> dict[str, Any]:
     if value is not None:
         return {RETURN_VALUE: int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else value}
     try:
-        found = ast.literal_eval(text)
+        found = ast.literal_eval(text) if len(text) <= _LONGEST_RETURNED else None
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return {}
     if not isinstance(found, dict):

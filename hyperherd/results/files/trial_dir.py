@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, ResultsError
+from hyperherd.masking import masked_dict, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import new_file, read_json
 from hyperherd.results.files.hydra_job import read_config
@@ -32,11 +33,13 @@ class Attempt:
 def attempts(trial_dir: Path) -> list[Attempt]:
     """Return the attempts of a trial in order; empty for a job of Hydra alone."""
     paths = TrialPaths(trial_dir)
-    claimed = {int(path.name) for path in paths.attempts.glob("*") if path.name.isdecimal()}
-    logged = {
-        int(name) for path in paths.logs.glob("attempt-*.*") if (name := path.stem[len("attempt-") :]).isdecimal()
-    }
+    claimed = {int(path.name) for path in paths.attempts.glob("*") if _is_number(path.name)}
+    logged = {int(name) for path in paths.logs.glob("attempt-*.*") if _is_number(name := path.stem[len("attempt-") :])}
     return [_attempt(paths, number) for number in sorted(claimed | logged)]
+
+
+def _is_number(text: str) -> bool:
+    return text.isdecimal() and len(text) < 10
 
 
 def _attempt(paths: TrialPaths, number: int) -> Attempt:
@@ -119,11 +122,13 @@ def _fresh(target: Path) -> Iterator[None]:
 
 
 def provenance(trial_dir: Path) -> dict[str, Any]:
-    """Return `provenance.json`; empty if there is none that can be read."""
+    """Return `provenance.json` without what looks like a secret; empty if there is none that can be read."""
     try:
-        return read_json(TrialPaths(trial_dir).provenance)
+        found = masked_dict(read_json(TrialPaths(trial_dir).provenance))
     except (OSError, FormatError):
         return {}
+    argv = found.get("argv")
+    return {**found, "argv": [*masked_words(map(str, argv))]} if isinstance(argv, list) else found
 
 
 def written_config(trial_dir: Path | None) -> dict[str, Any]:
@@ -134,40 +139,3 @@ def written_config(trial_dir: Path | None) -> dict[str, Any]:
         return read_config(trial_dir)
     except (OSError, FormatError):
         return {}
-
-
-def resolved(raw: dict[str, Any]) -> dict[str, Any]:
-    """Return a config with its interpolations followed; those whose resolver only the job knew stay as written."""
-    if not any("${" in text for text in _texts(raw)):
-        return raw
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
-    def plain(node: Any, written: Any) -> Any:
-        if isinstance(written, dict):
-            return {key: one(node, key, item) for key, item in written.items()}
-        return [one(node, place, item) for place, item in enumerate(written)]
-
-    def one(node: Any, key: Any, written: Any) -> Any:
-        if isinstance(written, str) and "${" not in written:
-            return written
-        if isinstance(written, str):
-            try:
-                found = node[key]
-                return OmegaConf.to_container(found, resolve=True) if OmegaConf.is_config(found) else found
-            except (OmegaConfBaseException, ValueError, TypeError, KeyError):
-                return written
-        return plain(node[key], written) if isinstance(written, dict | list) else written
-
-    try:
-        return dict(plain(OmegaConf.create(raw), raw))
-    except OmegaConfBaseException:
-        return raw
-
-
-def _texts(node: Any) -> Iterator[str]:
-    if isinstance(node, str):
-        yield node
-    elif isinstance(node, dict | list):
-        for item in node.values() if isinstance(node, dict) else node:
-            yield from _texts(item)

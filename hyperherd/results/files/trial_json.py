@@ -13,8 +13,8 @@ import orjson
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT, RECORDS
 from hyperherd.records.files import check_format, number
+from hyperherd.records.guarded import read_regular
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.files.checks import check_record
 
 Signature = tuple[int, int, int]
 """Modification time in nanoseconds, size and inode of a file."""
@@ -44,14 +44,13 @@ def read_record(trial_dir: str) -> TrialFile | None:
     path = f"{trial_dir}/{RECORDS}/trial.json"
     try:
         signature = signature_of(path)  # Before it is read, so that it is never that of a newer one.
-        with open(path, "rb") as stream:
-            data = stream.read()
+        data = read_regular(path)
     except FileNotFoundError:
         return None
     try:
         raw = orjson.loads(data)
         usual = not _is_wide(raw)
-    except ValueError:
+    except (ValueError, RecursionError):
         usual = False  # Such as half a surrogate pair in a text.
     if not usual:
         raw = _parsed(data, path)
@@ -59,7 +58,7 @@ def read_record(trial_dir: str) -> TrialFile | None:
         raise FormatError(f"{path} holds no JSON object")
     if raw.get("format", FORMAT) != FORMAT:
         check_format(Path(path), raw["format"])
-    record = check_record(TrialRecord.from_json(raw, Path(path)), trial_dir)
+    record = TrialRecord.from_json(raw, Path(path))
     return TrialFile(record, signature, is_odd(data), usual)
 
 

@@ -9,9 +9,15 @@ from typing import Any, ClassVar
 import yaml
 
 from hyperherd.errors import FormatError
+from hyperherd.records.guarded import DEPTH, read_regular
 
-_FAST_BYTES = 10_000_000
-_FAST_OPENERS = 5_000
+_MOST_BYTES = 16 << 20
+_SHALLOW_BYTES = 1 << 14
+_MOST_NODES = 1_000_000
+_LONGEST_INTEGER = 1_000
+"""Digits; Python refuses to print an integer of more than 4300, which hexadecimal ones reach unnoticed."""
+_BROKEN = (yaml.YAMLError, ValueError, RecursionError, LookupError, TypeError, AttributeError, ArithmeticError)
+"""What PyYAML raises for what is not YAML, or has a tag that does not fit its value."""
 _FLOAT = re.compile(
     # From omegaconf._utils.get_yaml_loader.
     r"""^(?:
@@ -30,14 +36,52 @@ def read_yaml(path: Path) -> Any:
 
     Raises:
         OSError: it cannot be read.
-        FormatError: it is no YAML.
+        FormatError: it is not YAML, or too large, too deep, or would become too large by its aliases.
     """
+    text = read_regular(path, _MOST_BYTES)
     try:
-        text = path.read_bytes()
-        return yaml.load(text, _loader(text))
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        # By indentation alone, so few bytes do not get deep.
+        if len(text) > _SHALLOW_BYTES or sum(map(text.count, b"[{?-")) > DEPTH:
+            _check_depth(text, path)
+        return _loaded(text, path)
+    except _BROKEN as error:
         first_line = str(error).partition("\n")[0]
         raise FormatError(f"{path} is not valid YAML: {first_line}") from None
+
+
+def _check_depth(text: bytes, path: Path) -> None:
+    """Refuse a deep document before it is composed, which calls itself for each level; this does not."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_FAST):
+        if isinstance(event, yaml.CollectionStartEvent):
+            depth += 1
+        elif isinstance(event, yaml.CollectionEndEvent):
+            depth -= 1
+        if depth > DEPTH:
+            raise FormatError(f"{path} holds lists or maps more than {DEPTH} levels inside each other")
+
+
+def _loaded(text: bytes, path: Path) -> Any:
+    loader = _FAST(text)
+    try:
+        node = loader.get_single_node()
+        if b"*" in text and _size(node, {}) > _MOST_NODES:
+            raise FormatError(f"{path} would become more than {_MOST_NODES:,} values by its aliases")
+        return None if node is None else loader.construct_document(node)
+    finally:
+        loader.dispose()
+
+
+def _size(node: yaml.Node, known: dict[int, int]) -> int:
+    """Return how many values a node stands for, its aliases counted as often as they occur; a circle is endless."""
+    if id(node) in known:
+        return known[id(node)]
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    known[id(node)] = _MOST_NODES + 1  # Until it is known: what meets itself never ends.
+    inner = (item for pair in node.value for item in (pair if isinstance(pair, tuple) else (pair,)))
+    known[id(node)] = 1 + sum(_size(item, known) for item in inner)
+    return known[id(node)]
 
 
 def _untagged(loader: Any, tag: str, node: yaml.Node) -> Any:
@@ -47,6 +91,10 @@ def _untagged(loader: Any, tag: str, node: yaml.Node) -> Any:
         items = loader.construct_sequence(node, deep=True)
         return str(PurePath(*map(str, items))) if "pathlib" in tag else items
     return node.value
+
+
+def _integer(loader: Any, node: Any) -> Any:
+    return node.value if len(node.value) > _LONGEST_INTEGER else loader.construct_yaml_int(node)
 
 
 def _like_omegaconf(base: Any) -> Any:
@@ -60,14 +108,8 @@ def _like_omegaconf(base: Any) -> Any:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789."))
     Loader.add_multi_constructor("", _untagged)
+    Loader.add_constructor("tag:yaml.org,2002:int", _integer)
     return Loader
 
 
-_SAFE = _like_omegaconf(yaml.SafeLoader)
 _FAST = _like_omegaconf(getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-
-
-def _loader(text: bytes) -> Any:
-    """Return the fast loader, or the slow one for a text that might nest deep enough to overflow the C stack."""
-    deep = len(text) > _FAST_BYTES or sum(text.count(opener) for opener in b"[{-?") > _FAST_OPENERS
-    return _SAFE if deep else _FAST

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError
+from hyperherd.masking import masked_name, masked_params, masked_words
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.index import FACTS, STATISTICS, IndexEntry
@@ -37,7 +38,7 @@ class IndexedTrial(Trial):
         told = trial.__dict__
         told.update(zip(FACTS, entry.facts))  # noqa: B905 - the index has compared the lengths; it is done so often
         told["state"] = _STATES[told["state"]]
-        told["params"] = dict(zip(entry.shape[0], entry.params))  # noqa: B905
+        told["params"] = masked_params(dict(zip(entry.shape[0], entry.params)))  # noqa: B905
         final = dict(zip(entry.shape[1], entry.final))  # noqa: B905
         told["final"] = decode_final(final) if entry.is_odd else final
         told["sweep"], told["script"], told["_path"], told["_entry"] = sweep, sweep.script, path, entry
@@ -89,12 +90,12 @@ class IndexedTrial(Trial):
     @cached_property
     def name(self) -> str:
         """For people."""
-        return self._record.name if self._record else self.label
+        return masked_name(self._record.name, self._record.overrides) if self._record else self.label
 
     @cached_property
     def overrides(self) -> tuple[str, ...]:
         """Its overrides."""
-        return self._record.overrides if self._record else ()
+        return masked_words(self._record.overrides) if self._record else ()
 
     @cached_property
     def objective(self) -> dict[str, Any] | None:

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from hyperherd.errors import FormatError
+from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import Event, read_events
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
-from hyperherd.results.files.checks import check_planned
 from hyperherd.results.files.hydra_job import read_origin
 from hyperherd.results.trials.objective import saved_objective
 from hyperherd.results.trials.trial import Sweep
@@ -45,20 +45,20 @@ def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
     planned: list[PlannedTrial] = []
     history: list[Event] = []
     if not all_done:
-        planned = _tried(lambda: check_planned(read_planned(sweep_dir), sweep_dir), [], problems)
+        planned = _tried(lambda: read_planned(sweep_dir), [], problems)
         history = _tried(lambda: read_events(sweep_dir), [], problems)
     events: dict[int, list[Event]] = defaultdict(list)
     for event in history:
         events[event.number].append(event)
     script = record.script if record else read_origin(SweepPaths(sweep_dir).multirun).script
     sweep = Sweep(
-        name=str(record.name) if record else sweep_dir.name,
+        name=record.name if record else sweep_dir.name,
         dir=sweep_dir,
-        script=str(script),
-        command=tuple(map(str, record.command)) if record and isinstance(record.command, list) else (),
+        script=script,
+        command=masked_words(record.command) if record else (),
         objective=saved_objective(record.objective) if record else None,
-        seed_key=str(record.seed_key or "") if record else "",
-        note=str(record.note or "") if record else "",
+        seed_key=(record.seed_key or "") if record else "",
+        note=(record.note or "") if record else "",
         problem="; ".join(problems),
     )
     return SweepFiles(sweep, planned, events)

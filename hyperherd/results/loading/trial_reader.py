@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError
+from hyperherd.masking import masked_name, masked_params, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
@@ -94,14 +95,14 @@ class TrialReader:
         others = {} if record.metrics or record.final else _other_metrics(place.dir)
         trial = Trial(
             number=record.number,
-            name=record.name,
+            name=masked_name(record.name, record.overrides),
             dir=place.dir,
             sweep=self._files.sweep,
             state=standing.state,
             cause=standing.cause,
             reason=standing.reason,
-            params=record.params,
-            overrides=record.overrides,
+            params=masked_params(record.params),
+            overrides=masked_words(record.overrides),
             key=record.key,
             script=self._files.sweep.script,
             metrics=others or (decode_numbers(record.metrics) if found.is_odd else record.metrics),
@@ -129,14 +130,14 @@ class TrialReader:
         logged = read_logged(trial_dir) if trial_dir else LoggedMetrics()
         return Trial(
             number=planned.number,
-            name=planned.name,
+            name=masked_name(planned.name, planned.overrides),
             dir=trial_dir,
             sweep=self._files.sweep,
             state=TrialState.UNREADABLE if logged.error else standing.state,
             cause=standing.cause,
             reason=logged.error or standing.reason,
-            params=planned.params,
-            overrides=planned.overrides,
+            params=masked_params(planned.params),
+            overrides=masked_words(planned.overrides),
             key=planned.key,
             script=self._files.sweep.script,
             attempt=standing.attempt,
@@ -173,13 +174,13 @@ class TrialReader:
             self._seen.add(planned.number)
         return Trial(
             number=planned.number if planned else _number_of(trial_dir),
-            name=planned.name if planned else trial_dir.name,
+            name=masked_name(planned.name, planned.overrides) if planned else trial_dir.name,
             dir=trial_dir,
             sweep=self._files.sweep,
             state=TrialState.UNREADABLE,
             reason=reason,
-            params=planned.params if planned else {},
-            overrides=planned.overrides if planned else (),
+            params=masked_params(planned.params) if planned else {},
+            overrides=masked_words(planned.overrides) if planned else (),
             key=planned.key if planned else "",
             script=self._files.sweep.script,
         )
@@ -230,7 +231,7 @@ def _why(error: Exception) -> str:
 
 
 def _number_of(trial_dir: Path) -> int | None:
-    return int(trial_dir.name) if trial_dir.name.isdecimal() else None
+    return int(trial_dir.name) if trial_dir.name.isdecimal() and len(trial_dir.name) < 19 else None
 
 
 def _began(trial_dir: Path) -> float | None:

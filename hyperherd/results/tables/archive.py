@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +43,16 @@ _ROLES = {
 }
 
 
-def export(trials: TrialCollection, folder: str | os.PathLike[str], form: str = "parquet") -> list[Path]:
+def export(
+    trials: TrialCollection, folder: str | os.PathLike[str], form: str = "parquet", *, escape_formulas: bool = False
+) -> list[Path]:
     """Write ``trials``, ``metrics`` and ``schema.json`` into `folder` and return their paths.
 
     Args:
         trials: what to write; one row each, and one row per metric, step and attempt.
         folder: made if it is missing.
         form: ``parquet``, ``csv`` or ``jsonl``.
+        escape_formulas: whether in CSV a text that a spreadsheet would take for a formula gets a ``'`` before it.
 
     Raises:
         ResultsError: one of the files exists already, or there is no such form; nothing has been written then.
@@ -64,11 +68,16 @@ def export(trials: TrialCollection, folder: str | os.PathLike[str], form: str = 
     place.mkdir(parents=True, exist_ok=True)
     columns = exact_columns(trials, trials, View(everything=True), sweep=True)
     table = columns_table(columns)
-    write = {"parquet": _write_parquet, "csv": _write_csv, "jsonl": _write_jsonl}[form]
+    writers: dict[str, Callable[[Path, pa.Schema, Iterable[pa.Table]], None]] = {
+        "parquet": _write_parquet,
+        "csv": partial(_write_csv, escape_formulas=escape_formulas),
+        "jsonl": _write_jsonl,
+    }
+    write = writers[form]
     try:
         with new_file(paths[0]) as path:
             if form == "csv":  # Not by way of Arrow, which knows one type per column and one kind of nothing.
-                path.write_text(to_csv(columns), encoding="utf-8")
+                path.write_text(to_csv(columns, escape_formulas=escape_formulas), encoding="utf-8")
             else:
                 write(path, table.schema, [table])
         with new_file(paths[1]) as path:
@@ -100,12 +109,13 @@ def _write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) ->
             writer.write_table(table)
 
 
-def _write_csv(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
+def _write_csv(path: Path, schema: pa.Schema, tables: Iterable[pa.Table], *, escape_formulas: bool = False) -> None:
     with open(path, "w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(schema.names)
+        cell = partial(csv_cell, escape_formulas=escape_formulas)
+        writer.writerow([cell(name) for name in schema.names])
         for row in _rows(tables):
-            writer.writerow(["" if value is None else csv_cell(_plain(value)) for value in row.values()])
+            writer.writerow(["" if value is None else cell(_plain(value)) for value in row.values()])
 
 
 def _write_jsonl(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:

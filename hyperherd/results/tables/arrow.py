@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError, ResultsError
+from hyperherd.inert import one_line
 from hyperherd.metrics.store.parquet import SCHEMA
 from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.statistics.configurations import AnyGroups
@@ -89,7 +90,7 @@ def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
     try:
         return read_rows(trial.dir, names or ())
     except (OSError, FormatError) as error:
-        warnings.warn(f"the metrics of trial {trial.label} are left out: {error}", stacklevel=4)
+        warnings.warn(one_line(f"the metrics of trial {trial.label} are left out: {error}"), stacklevel=4)
         return None
 
 

@@ -42,6 +42,8 @@ class View:
     """Significant digits of measured numbers, for people."""
     full: bool = False
     """Long texts are not shortened."""
+    escape_formulas: bool = False
+    """In CSV a text that a spreadsheet would take for a formula gets a ``'`` before it."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import html
 import io
+import re
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from hyperherd.results.tables.columns import Column, View
@@ -30,6 +32,8 @@ _LATEX = PLAIN | str.maketrans(
         "|": r"\textbar{}",
     }
 )
+_FORMULA = re.compile(r"[=@]|[+-](?![0-9.]+(?:e[+-]?[0-9]+)?$)")
+"""How a formula may begin in a spreadsheet: a number is none, and tabs and line breaks are escaped anyhow."""
 _MARKDOWN = str.maketrans(
     {**{char: f"\\{char}" for char in "\\|`*_[]#~"}, "<": "&lt;", ">": "&gt;", "&": "&amp;", "$": "\\$"}
 )
@@ -44,18 +48,27 @@ def to_tsv(columns: Sequence[Column]) -> str:
     return "\n".join(["\t".join(tsv(column.name) for column in columns), *map("\t".join, rows)]) + "\n"
 
 
-def to_csv(columns: Sequence[Column]) -> str:
-    """Return what :func:`to_tsv` does as CSV (RFC 4180, but for lines that end as on this system)."""
+def to_csv(columns: Sequence[Column], *, escape_formulas: bool = False) -> str:
+    """Return what :func:`to_tsv` does as CSV (RFC 4180, but for lines that end as on this system).
+
+    Args:
+        columns: what to show.
+        escape_formulas: whether a text that a spreadsheet would take for a formula gets a ``'`` before it.
+    """
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow([inert(column.name) for column in columns])
-    writer.writerows(zip(*([csv_cell(value) for value in column.values] for column in columns), strict=True))
+    cell = partial(csv_cell, escape_formulas=escape_formulas)
+    writer.writerow([cell(column.name) for column in columns])
+    writer.writerows(zip(*(map(cell, column.values) for column in columns), strict=True))
     return stream.getvalue()
 
 
-def csv_cell(value: Any) -> str:
+def csv_cell(value: Any, *, escape_formulas: bool = False) -> str:
     """Return a value as CSV has it everywhere: exact, a gap as nothing, and no line break or escape sequence inside."""
-    return "" if isinstance(value, Gap) else inert(exact(value))
+    if isinstance(value, Gap):
+        return ""
+    text = inert(exact(value))
+    return f"'{text}" if escape_formulas and isinstance(value, str) and _FORMULA.match(text) else text
 
 
 def to_markdown(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
@@ -106,11 +119,14 @@ def _html_row(tag: str, styles: Sequence[str], cells: Sequence[str]) -> str:
     return f"<tr>{''.join(parts)}</tr>"
 
 
-ForPrograms = Callable[[Sequence[Column]], str]
+ForPrograms = Callable[[Sequence[Column], View], str]
 ForPeople = Callable[[Sequence[Column], View, str, int | None], str]
 
-FOR_PROGRAMS: dict[str, ForPrograms] = {"tsv": to_tsv, "csv": to_csv}
-"""Format -> what writes exact columns in it."""
+FOR_PROGRAMS: dict[str, ForPrograms] = {
+    "tsv": lambda columns, view: to_tsv(columns),
+    "csv": lambda columns, view: to_csv(columns, escape_formulas=view.escape_formulas),
+}
+"""Format -> what writes exact columns in it, as the view asks."""
 FOR_PEOPLE: dict[str, ForPeople] = {"md": to_markdown, "latex": to_latex, "html": to_html}
 """Format -> what writes rounded columns in it: they, the view, which spread stands behind a mean, and the best row."""
 

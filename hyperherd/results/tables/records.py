@@ -53,7 +53,7 @@ def to_text(
     if form in ("json", "jsonl"):
         return (to_json if form == "json" else to_jsonl)(trials, limit=limit, view=view, groups=groups)
     if form in FOR_PROGRAMS:
-        return FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups))
+        return FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups), view)
     if groups is not None:
         rows = groups_sorted_by(groups, view)[:limit]
         best = 0 if rows and not view.sort and groups.ranked else None
@@ -66,7 +66,7 @@ def to_text(
 def pivot_text(groups: AnyGroups, form: str, view: View) -> str:
     """Return the objective by two names in a format of text."""
     if form in FOR_PROGRAMS:
-        return FOR_PROGRAMS[form](pivot_columns(groups, exact=True))
+        return FOR_PROGRAMS[form](pivot_columns(groups, exact=True), view)
     return FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err, None)
 
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, ResultsError
+from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.files import read_json
 from hyperherd.records.sweep import SweepRecord, read_planned
@@ -161,11 +162,9 @@ def _folder(invocation: dict[str, Any]) -> Path | None:
 
 def _record(sweep: Sweep) -> SweepRecord | None:
     try:
-        record = SweepRecord.read(sweep.dir)
+        return SweepRecord.read(sweep.dir)
     except (OSError, FormatError):
         return None
-    lists = isinstance(record.invocations, list) and isinstance(record.command, list) and isinstance(record.base, dict)
-    return record if lists and all(isinstance(item, dict) for item in record.invocations) else None
 
 
 def _orphans(sweep: Sweep) -> set[int]:
@@ -187,13 +186,13 @@ def _invoked_again(record: SweepRecord, sweep: Sweep) -> Command:
     invocation = record.invocations[-1]
     arguments = [item for item in _arguments(invocation) if _name(item) != "hydra.sweep.dir"]
     start = _without_flags(record.command) or ["python", record.script]
-    return Command((*start, *arguments, _place(sweep.dir)), _folder(invocation))
+    return Command(masked_words((*start, *arguments, _place(sweep.dir))), _folder(invocation))
 
 
 def _sweep_of(trial: Trial, record: SweepRecord, changes: dict[str, str]) -> Command:
     """Return a sweep over exactly the configuration of `trial`, with `changes` as what some names sweep over."""
     base = record.base.get("overrides")
-    fixed = [str(item) for item in base] if isinstance(base, list) else []
+    fixed = [*masked_words(map(str, base))] if isinstance(base, list) else []
     clash = [item for item in fixed if _name(item) in changes]
     own = [item for item in trial.overrides if item not in fixed and _name(item) in trial.params]
     invocation = record.invocations[-1] if record.invocations else {}
@@ -207,7 +206,7 @@ def _sweep_of(trial: Trial, record: SweepRecord, changes: dict[str, str]) -> Com
         *_hydra_arguments(invocation, record, trial.sweep),
         _place(place),
     )
-    return Command(argv, _folder(invocation))
+    return Command(masked_words(argv), _folder(invocation))
 
 
 def _plain_sweep(trial: Trial, key: str, seeds: Sequence[int]) -> Command:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.metrics.arrays import list_arrays, read_array
+from hyperherd.records.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir
 from hyperherd.results.files.metric_rows import read_rows, read_values
+from hyperherd.results.files.references import followed
 from hyperherd.results.trials.aggregates import aggregated
 from hyperherd.results.trials.objective import Objective
 
@@ -195,8 +197,12 @@ class Trial:
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """The whole config it ran with, resolved as far as that is possible now; empty if it kept none."""
-        return trial_dir.resolved(self.written_config)
+        """The whole config it ran with, references between keys followed; empty if it kept none.
+
+        What calls a resolver stays as written (``${oc.env:HOME}``), and values of keys that look like secrets are
+        masked.
+        """
+        return followed(self.written_config)
 
     @cached_property
     def written_config(self) -> dict[str, Any]:
@@ -233,7 +239,7 @@ class Trial:
         Raises:
             ResultsError: there is none.
         """
-        return open(trial_dir.log_file(self._folder, stream, attempt), encoding="utf-8", errors="replace")
+        return open_text(trial_dir.log_file(self._folder, stream, attempt))
 
     @property
     def arrays(self) -> dict[str, list[int | None]]:

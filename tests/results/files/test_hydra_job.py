@@ -97,7 +97,9 @@ def test_what_omegaconf_writes_comes_back(tmp_path: Path) -> None:
 def test_garbage_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(content)
-    with pytest.raises(FormatError, match=r"config\.yaml is not valid YAML: [^\n]*$"):
+    with pytest.raises(
+        FormatError, match=r"config\.yaml (is not valid YAML: |holds lists or maps more than 200)[^\n]*$"
+    ):
         read_yaml(path)
 
 

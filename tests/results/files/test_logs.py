@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import threading
 import time
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hyperherd.errors import FormatError
 from hyperherd.results.files import logs
 from hyperherd.results.files.logs import follow, read_lines, shown
 
@@ -67,3 +69,23 @@ def test_following(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     writer.start()
     assert list(lines) == [*(f"line {index}\n" for index in range(50)), "no newline"]
     writer.join()
+
+
+def test_the_last_lines_of_a_log_cost_what_they_are(tmp_path: Path) -> None:
+    path = tmp_path / "attempt-0.out"
+    path.write_text("".join(f"line {number}\n" for number in range(50_000)) + "end")
+    assert list(read_lines(path, 3)) == ["line 49998\n", "line 49999\n", "end"]
+    assert sum(1 for _ in read_lines(path)) == 50_001
+    with path.open("ab") as stream:
+        stream.truncate(1 << 40)  # Holes: a terabyte in which no line ends.
+    began = time.process_time()
+    assert all(set(line) <= set("\0") for line in read_lines(path, 3))
+    assert "end" in "".join(line.strip("\0") for line in read_lines(path))
+    assert time.process_time() - began < 5
+
+
+def test_a_log_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "x.log")
+    for lines in (read_lines(tmp_path / "x.log"), follow(tmp_path / "x.log", lambda: True)):
+        with pytest.raises(FormatError, match="named pipe"):
+            list(lines)

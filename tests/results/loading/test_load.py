@@ -155,7 +155,7 @@ def test_a_process_number_beyond_all_processes(sweep: SweepBuilder) -> None:
 def test_a_trial_json_that_is_a_folder(sweep: SweepBuilder) -> None:
     sweep.plan(lr=1)
     sweep.file(0).mkdir(parents=True)
-    assert load(sweep.dir)[0].reason == f"Is a directory: {sweep.file(0)}"
+    assert load(sweep.dir)[0].reason == f"{sweep.file(0)} is not a regular file but a folder; remove it"
 
 
 def test_an_empty_hydra_folder(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from results.builder import SweepBuilder, every_state, sweep24
 
 from hyperherd import Trials, is_trial, load
 from hyperherd.errors import ResultsError
+from hyperherd.metrics.writer import MetricWriter
 from hyperherd.results.tables import archive
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.records import to_text
@@ -142,3 +143,28 @@ def test_what_was_exported_is_no_trial(tmp_path: Path) -> None:
         load(sweep).export(folder)
         assert [trial.number for trial in load(sweep.parent)] == list(range(24))
         assert not is_trial(folder)
+
+
+def test_formulas_and_control_bytes_in_csv(sweep: SweepBuilder, tmp_path: Path) -> None:
+    """A spreadsheet computes `=...`; a terminal obeys control bytes."""
+    hard = ["=1+1", "+A1", "-x", "@SUM(A1)", "\x1b[2J", "a\rb", -1.5, "plain"]
+    for value in hard:
+        sweep.trial({"val/acc": 0.5}, params={"x": value, "=cmd": 1})
+    _metrics_named(sweep.dir / "0", "=evil\x1b")
+    right = ["'=1+1", "'+A1", "'-x", "'@SUM(A1)", r"\x1b[2J", r"a\rb", "-1.5", "plain"]
+    trials, metrics, _ = load(sweep.dir).export(tmp_path / "safe", "csv", escape_formulas=True)
+    rows = list(csv.DictReader(io.StringIO(trials.read_text())))
+    assert [row["x"] for row in rows] == right
+    assert {row["'=cmd"] for row in rows} == {"1"}
+    assert {row["metric"] for row in csv.DictReader(io.StringIO(metrics.read_text()))} == {r"'=evil\x1b"}
+    assert b"\x1b" not in trials.read_bytes() + metrics.read_bytes()
+    plain = load(sweep.dir).export(tmp_path / "plain", "csv")[0]
+    assert [row["x"] for row in csv.DictReader(io.StringIO(plain.read_text()))] == [item.lstrip("'") for item in right]
+    shown = csv.DictReader(io.StringIO(to_text(load(sweep.dir), "csv", View(escape_formulas=True))))
+    assert sorted(row["x"] for row in shown) == sorted(right)
+
+
+def _metrics_named(trial: Path, name: str) -> None:
+    writer = MetricWriter(trial, 0)
+    writer.log({name: 1.0}, 0)
+    writer.close()
