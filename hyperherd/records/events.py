@@ -11,6 +11,7 @@ from pathlib import Path
 
 from hyperherd.paths import SweepPaths
 from hyperherd.records.files import dumps, read_lines
+from hyperherd.records.job_ids import is_batch_name, is_job_id
 from hyperherd.records.states import FailureCause, TrialState
 
 SUBMITTING = "submitting"
@@ -85,4 +86,11 @@ def _events(folder: Path) -> Iterator[Event]:
 
 def _typed(event: Event) -> bool:
     numbers = isinstance(event.time, int | float) and isinstance(event.number, int) and isinstance(event.attempt, int)
-    return numbers and isinstance(event.event, str) and isinstance(event.message, str | None)
+    texts = isinstance(event.event, str) and isinstance(event.message, str | None)
+    return numbers and texts and isinstance(event.launcher, str | None) and _may_be_asked_for(event)
+
+
+def _may_be_asked_for(event: Event) -> bool:
+    """Return whether the id and the name of its job can be passed to a scheduler."""
+    known = event.job_id is None or is_job_id(event.job_id)
+    return known and (event.job_name is None or is_batch_name(event.job_name))

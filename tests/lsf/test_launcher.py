@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from conftest import App, Sweep, wait_for
 from lsf.emulator.cluster import Cluster
-from lsf.emulator.site import Site
+from lsf.emulator.site import WAITS, Site
 
 from hyperherd.paths import TrialPaths
 from hyperherd.records.events import Event, read_events
@@ -225,6 +225,24 @@ def test_cancel_what_nobody_waits_for(app: App, lsf: Site) -> None:
     assert {number: event.event for number, event in verdicts(app.folder / "s").items()} == dict.fromkeys(
         range(3), "cancelled"
     )
+
+
+def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None:
+    """Whatever a file says: only jobs that LSF knows under the recorded name are cancelled, or awaited."""
+    other = lsf.submit(WAITS, "-J", "other")
+    sweep = app.sweep("width=range(2)", to="s")
+    (sweep.dir / "1" / ".hyperherd" / "trial.json").unlink()
+    event = {"number": 1, "attempt": 0, "time": time.time(), "launcher": "herd_lsf", "job_name": "app-0a1b2c"}
+    lines = [{**event, "event": "submitting"}, {**event, "event": "submitted", "job_id": other}]
+    (sweep.dir / ".hyperherd/events/a-1-00.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = lsf.run(sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir))
+    assert done.returncode == 2
+    assert f"does not know job {other} as yours" in done.stderr
+    again = app.sweep(*LSF, "width=range(2)", to="s")
+    assert "1 to run" in again.done.stdout
+    assert "awaited" not in again.done.stdout
+    assert not {row["stat"] for row in lsf.rows(other)} & {"EXIT", "DONE"}
+    (lsf.folder / "go").touch()
 
 
 def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None:

@@ -23,6 +23,7 @@ from hyperherd.launch.cluster.settings import ClusterSettings
 from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.returned import failed
+from hyperherd.records.job_ids import is_batch_name
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
 
@@ -122,17 +123,19 @@ class ClusterLauncher(TrialLauncher):
         Raises:
             SweepError: the scheduler does not answer, so that nobody knows what would run twice.
         """
+        if not is_batch_name(name):
+            return []
         with _needed(self._cluster):
             ids = self._cluster.find(name)
         places = [(place_in_array(job_id, self._cluster.first_index), job_id) for job_id in ids]
-        handles = [JobHandle(jobs[place], job_id) for place, job_id in places if place < len(jobs)]
+        handles = [JobHandle(jobs[place], job_id, name) for place, job_id in places if place < len(jobs)]
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
             self._cluster.cancel(unable)
         return able
 
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
-        """Watch those of another sweep's jobs that are still queued or running, and return them.
+        """Watch those of an earlier sweep's jobs that are still queued or running, and return them.
 
         Raises:
             SweepError: the scheduler does not answer, so that nobody knows what would run twice.
@@ -141,6 +144,7 @@ class ClusterLauncher(TrialLauncher):
         if not by_id:
             return []
         with _needed(self._cluster):
+            by_id = self._confirmed(by_id)
             states = self._cluster.query(list(by_id))
         adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
         arrays: dict[str, list[TrialJob]] = defaultdict(list)
@@ -195,6 +199,16 @@ class ClusterLauncher(TrialLauncher):
         with suppress(SchedulerSilent, SweepError):
             if ids := self._cluster.find(job_name):
                 self._cluster.cancel(ids)
+
+    def _confirmed(self, by_id: Mapping[str, JobHandle]) -> dict[str, JobHandle]:
+        """Return the handles whose jobs the scheduler knows as this user's, under the name of their batch."""
+        batches: dict[str, list[str]] = defaultdict(list)
+        for job_id, handle in by_id.items():
+            batches[handle.batch].append(job_id)
+        known: set[str] = set()
+        for name, job_ids in batches.items():
+            known |= self._cluster.confirmed(job_ids, name)
+        return {job_id: handle for job_id, handle in by_id.items() if job_id in known}
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)
