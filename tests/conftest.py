@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import subprocess
 import sys
 import textwrap
@@ -123,6 +124,14 @@ def app(tmp_path: Path) -> App:
     folder = tmp_path / "it's a folder"
     folder.mkdir()
     return App(folder)
+
+
+@pytest.fixture
+def nobody() -> int:
+    """The number of a user who is somebody else; files can be given to one by root alone."""
+    if os.geteuid() != 0:
+        pytest.skip("giving files to another user needs root")
+    return pwd.getpwnam("nobody").pw_uid
 
 
 @pytest.fixture

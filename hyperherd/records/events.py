@@ -12,6 +12,7 @@ from pathlib import Path
 from hyperherd.paths import SweepPaths
 from hyperherd.records.files import dumps, read_lines
 from hyperherd.records.job_ids import is_batch_name, is_job_id
+from hyperherd.records.ownership import file_mode, make_folder
 from hyperherd.records.states import FailureCause, TrialState
 
 SUBMITTING = "submitting"
@@ -58,8 +59,8 @@ class EventLog:
         )
         if not lines:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+        make_folder(self._path.parent)
+        descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, file_mode())
         try:
             os.write(descriptor, lines.encode("utf-8", "surrogatepass"))
             os.fsync(descriptor)

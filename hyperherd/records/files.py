@@ -11,6 +11,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT
+from hyperherd.records.ownership import file_mode, make_folder
 
 _TOKENS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -42,18 +43,20 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
 
 
-def replace_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+def replace_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:
     """Replace `path` by `data` so that a reader sees the old content or the new, and nothing between.
 
     Args:
         path: the file; its folder is made if it is missing.
         data: the whole new content.
         durable: whether to wait until the disk has it (``fsync``); a heartbeat need not.
+        private: whether nobody else may read it, whatever the umask.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     temporary = path.with_name(f".{path.name}.{os.urandom(4).hex()}.tmp")
     try:
-        with open(temporary, "wb") as stream:
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY
+        with os.fdopen(os.open(temporary, flags, 0o600 if private else file_mode()), "wb") as stream:
             stream.write(data)
             if durable:
                 stream.flush()
@@ -71,9 +74,9 @@ def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 def create(path: Path, value: Any) -> bool:
     """Create `path` with `value` as JSON if nobody has; return whether it was us."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, file_mode())
     except FileExistsError:
         return False
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

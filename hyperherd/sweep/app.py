@@ -63,6 +63,11 @@ class HydraApp:
         return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100]
 
     @property
+    def hydra_overrides(self) -> list[str]:
+        """The overrides of `hydra.*` on the command line, as written."""
+        return [str(text) for text in self.config.hydra.overrides.hydra]
+
+    @property
     def uses_job_number(self) -> bool:
         """Whether the app's config refers to Hydra's number or id of the job."""
         text = OmegaConf.to_yaml(

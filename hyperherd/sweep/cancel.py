@@ -15,6 +15,7 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.fold import Standing
 from hyperherd.records.job_ids import is_batch_name
+from hyperherd.records.places import check_records_inside
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
@@ -50,10 +51,12 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
 
     Raises:
         NothingFound: there is no sweep, or it has no such trial.
+        Outside: the sweep's files lead elsewhere.
         SweepError: nobody can be reached who could do it; the message says what can be done by hand.
     """
     if not SweepPaths(sweep_dir).sweep.exists():
         raise NothingFound(f"{sweep_dir} holds no sweep; give the directory of one")
+    check_records_inside(sweep_dir)
     planned = read_planned(sweep_dir)
     if not isinstance(only, str | None) and (unknown := set(only) - {trial.number for trial in planned}):
         raise NothingFound(f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}")

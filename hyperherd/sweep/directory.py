@@ -17,6 +17,8 @@ from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.files import read_json, replace_json
 from hyperherd.records.fold import process_started, same_process
+from hyperherd.records.ownership import folder_mode, make_folder
+from hyperherd.records.places import check_records_inside
 
 _TRIES = 5
 
@@ -51,6 +53,7 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
         )
     try:
         directory = _make(wanted, timestamped=timestamped)
+        check_records_inside(directory.path)
         lock = SweepPaths(directory.path).lock
         held = _lock(lock)
     except OSError as error:
@@ -72,11 +75,11 @@ def is_held(sweep_dir: Path) -> bool:
 
 
 def _make(wanted: Path, *, timestamped: bool) -> SweepDirectory:
-    wanted.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(wanted.parent)
     for suffix in itertools.count():
         path = wanted.with_name(f"{wanted.name}_{suffix}") if suffix else wanted
         try:
-            path.mkdir()
+            path.mkdir(folder_mode())
             return SweepDirectory(path, fresh=True)
         except FileExistsError:
             if not path.is_dir():

@@ -14,6 +14,7 @@ from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
 from hyperherd.records.fold import Observer, Standing, fold
+from hyperherd.records.places import trial_dir_of
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
@@ -146,7 +147,7 @@ def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -
     record = None
     if trial.dir is not None:
         try:
-            record = TrialRecord.read(sweep_dir / trial.dir)
+            record = TrialRecord.read(trial_dir_of(sweep_dir, trial.dir, trial.number))
         except FileNotFoundError:
             pass
         except (FormatError, OSError) as error:

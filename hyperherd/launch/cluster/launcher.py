@@ -19,9 +19,10 @@ from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.base import Cluster, SchedulerSilent, Submission, place_in_array
 from hyperherd.launch.cluster.environment import scrubbed_environment
 from hyperherd.launch.cluster.pieces import Allotment
-from hyperherd.launch.cluster.settings import ClusterSettings
+from hyperherd.launch.cluster.settings import ClusterSettings, check_texts
 from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.cluster.work import TrialRun, Work
+from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
 from hyperherd.records.job_ids import is_batch_name
 from hyperherd.trial.ending import TrialFailed
@@ -75,6 +76,8 @@ class ClusterLauncher(TrialLauncher):
 
     def batches(self, jobs: Sequence[TrialJob]) -> list[list[TrialJob]]:
         """Divide `jobs` by the resources they get, and by how many one array can hold."""
+        for job in jobs:
+            check_texts(job.resources)
         largest = self._cluster.max_array_size()
         return self._allotment.plan(jobs, min(largest, self._settings.max_array_size or largest))
 
@@ -82,7 +85,10 @@ class ClusterLauncher(TrialLauncher):
         """Submit a batch as one array, called `name`."""
         folder = self._settings.folder
         files = JobPaths.get_first_id_independent_folder(folder)
-        files.mkdir(parents=True, exist_ok=True)
+        try:
+            make_private(files)
+        except OSError as error:
+            raise SweepError(f"hydra.launcher.submitit_folder: {files} cannot be made private: {error}") from None
         work = self._work.save(files)
         parallelism, after = self._allotment.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
@@ -92,6 +98,8 @@ class ClusterLauncher(TrialLauncher):
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
             self._watch.add(handle, folder)
+        paths = [self._paths(handle) for handle in handles]
+        keep_private(file for one in paths for file in (one.submitted_pickle, one.submission_file))
         log.info("%s: submitted %s", self.name, _span(ids))
         return handles
 

@@ -22,6 +22,8 @@ import orjson
 import hyperherd
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records.files import replace_bytes
+from hyperherd.records.ownership import is_own
+from hyperherd.records.places import stays_in
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trial_json import Recorded, Signature
 
@@ -79,19 +81,26 @@ class Index:
     """Directory -> an entry with its shape's place, as it was read; not all of them are looked at."""
     planned: list[int] | None = None
     """Signature of a `trials.jsonl` that plans only trials which have entries."""
+    is_ours: bool = True
+    """Whether the file there is one of ours, of any version, or there is none; anything else is not replaced."""
 
     @classmethod
     def read(cls, sweep_dir: Path) -> Index:
         """Return the index of a sweep; an empty one if there is none that this version wrote."""
+        path = SweepPaths(sweep_dir).index
+        if not stays_in(path, sweep_dir):
+            return cls(is_ours=False)
         try:
-            raw = orjson.loads(SweepPaths(sweep_dir).index.read_bytes())
+            raw = orjson.loads(path.read_bytes())
             if raw["format"] != FORMAT or raw["hyperherd"] != hyperherd.__version__:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
             return cls(shapes, rows, raw["planned"])
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except FileNotFoundError:
             return cls()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls(is_ours=False)
 
     def current(self, name: str, path: str) -> Entry | None:
         """Return the entry of the trial in `path`, named so below the sweep, if it still stands for its file."""
@@ -112,7 +121,7 @@ class Index:
             return None
 
     def write(self, sweep_dir: Path, fresh: Mapping[str, Entry], planned: Signature | None) -> None:
-        """Replace the index of a sweep if it is worth it; a directory that is closed to us stays as it is.
+        """Replace the index of a sweep if it is worth it; what is not this user's own, or not ours, stays as it is.
 
         Args:
             sweep_dir: absolute.
@@ -121,6 +130,8 @@ class Index:
         """
         told = None if planned is None else list(planned)
         new = sum(self.rows.get(name, ())[:3] != [*entry.signature] for name, entry in fresh.items())
+        if not self.is_ours or not is_own(SweepPaths(sweep_dir).records) or not is_own(sweep_dir):
+            return
         if len(fresh) < SMALLEST or (new * _WORTHWHILE < len(fresh) and told == self.planned):
             return
         shapes = {shape: place for place, shape in enumerate(dict.fromkeys(entry.shape for entry in fresh.values()))}
