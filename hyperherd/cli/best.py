@@ -48,9 +48,11 @@ def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Name
     seeds = parse_seeds(arguments.seeds)
     commands = [more_seeds(winner.trial, seeds, keys[0] if keys else "") for winner in found]
     if arguments.run:
-        from hyperherd.results.trials.commands import interpreter
+        from hyperherd.results.trials.commands import in_shared, interpreter
 
         commands = [one.with_python(interpreter(winner.trial)) for winner, one in zip(found, commands, strict=True)]
+        if arguments.shared:
+            commands = [in_shared(winner.trial, one) for winner, one in zip(found, commands, strict=True)]
     if arguments.format == "json":
         write(as_json(seeds_record(commands), indent=1) + "\n")
     else:

@@ -65,7 +65,8 @@ class HydraApp:
     @property
     def hydra_overrides(self) -> list[str]:
         """The overrides of `hydra.*` on the command line, as written."""
-        return [str(text) for text in self.config.hydra.overrides.hydra]
+        written: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
+        return list(written["hydra"])
 
     @property
     def uses_job_number(self) -> bool:

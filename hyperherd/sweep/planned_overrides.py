@@ -51,11 +51,19 @@ def _fault(text: str, known_targets: set[str]) -> str:
         return "is a sweep of its own"
     if any(re.split(r"[./]", part)[0] == "hydra" for part in re.split("[@:]", argument.name)):
         return "changes the configuration of Hydra"
-    if "${" in _REFERENCE.sub("", text):
+    if _calls_resolver(text):
         return "calls a resolver"
     named = {argument.name.split(".")[-1]: argument.value}
     unknown = [target for target in _targets(named) if target not in known_targets]
     return f"makes an object of {unknown[0]!r}, which the present config does not name" if unknown else ""
+
+
+def _calls_resolver(text: str) -> bool:
+    """Return whether an interpolation does more than name a key, which may be named by another's value."""
+    before = ""
+    while before != text:
+        before, text = text, _REFERENCE.sub("x", text)
+    return "${" in text
 
 
 def _targets(node: Any) -> Iterator[str]:

@@ -290,4 +290,6 @@ def _quoted(option: str, text: str) -> str:
     for quote in ('"', "'"):
         if quote not in text and not _CONTROL.search(text):
             return f"{quote}{text}{quote}"
-    raise ValueError(f"-{option}: {text!r} has both kinds of quotes or a control character, which bsub cannot read")
+    raise ValueError(
+        f"-{option}: {text!r} has both kinds of quotes, or several lines or another control character, which bsub cannot read"
+    )

@@ -17,7 +17,7 @@ from typing import Any
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.files import read_json
-from hyperherd.records.ownership import distrust
+from hyperherd.records.ownership import SHARED, distrust
 from hyperherd.records.places import leaves, stays_in
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_yaml
@@ -317,6 +317,13 @@ def _quoted(text: str) -> str:
     from hyperherd.overrides import encode
 
     return encode(text)
+
+
+def in_shared(trial: Trial, command: Command) -> Command:
+    """Return a sweep that goes on in the folder of `trial` as one that trusts all who can write there."""
+    if not SweepPaths(trial.sweep.dir).sweep.exists():
+        return command
+    return replace(command, argv=(*command.argv, SHARED))
 
 
 def interpreter(trial: Trial) -> str:
