@@ -50,5 +50,5 @@ def test_a_trial_that_everybody_can_write(app: App, sweep_dir: Path) -> None:
     book = sweep_dir / "1/.hyperherd/trial.json"
     book.chmod(0o666)
     code, told = answered(app.folder, "y\n", *RUN)
-    assert (code, f"everybody can write to {book}" in told) == (2, True)
+    assert (code, f"everybody can write to {book.relative_to(app.folder)}" in told) == (2, True)
     assert len(load(sweep_dir)) == 2

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from hyperherd.errors import SweepError
+from hyperherd.launch.cluster.work import Work
 from hyperherd.launch.pickles import keep_private, load_pickle, make_private
 from hyperherd.records.ownership import NotTrusted
 
@@ -62,6 +64,13 @@ def test_the_type_is_compared(hostile: Path) -> None:
     assert load_pickle(hostile, tuple) == ("error", "trace")
     with pytest.raises(TypeError, match="holds an object of tuple, not of dict"):
         load_pickle(hostile, dict)
+
+
+def test_what_jobs_have_in_common_bears_its_hash(hostile: Path) -> None:
+    work = hostile.rename(hostile.with_name("work-0123456789abcdef.pkl"))
+    with pytest.raises(SweepError, match="its content does not have the hash in its name"):
+        Work.load(work)
+    assert not (work.parent.parent / "ran").exists()
 
 
 def test_others_are_kept_out_whatever_the_umask(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ With --lsf on a real one, except where a test asks for a fault or waits for a ru
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -225,6 +226,23 @@ def test_cancel_what_nobody_waits_for(app: App, lsf: Site) -> None:
     assert {number: event.event for number, event in verdicts(app.folder / "s").items()} == dict.fromkeys(
         range(3), "cancelled"
     )
+
+
+def test_what_is_written_for_jobs_is_private(app: App, lsf: Site) -> None:
+    """Whatever the umask, which is the trial's own all the same."""
+    app.write("mask = os.umask(0); os.umask(mask); print('umask', mask)")
+    before = os.umask(0o002)
+    try:
+        sweep = app.sweep(*LSF, "width=range(2)")
+    finally:
+        os.umask(before)
+    folder = sweep.dir / ".hyperherd/submitit"
+    files = [*folder.glob("*.pkl"), *folder.glob("*.sh")]
+    assert len(files) >= 8  # of each job: itself, its result, what Hydra made of it; their script, and what they share
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (sweep.dir.stat().st_mode | (sweep.dir / ".hyperherd").stat().st_mode) & 0o022 == 0
+    assert TrialPaths(sweep.dir / "1").log(0, "out").read_text().startswith("umask 2\n")
 
 
 def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None:

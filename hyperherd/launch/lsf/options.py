@@ -291,5 +291,5 @@ def _quoted(option: str, text: str) -> str:
         if quote not in text and not _CONTROL.search(text):
             return f"{quote}{text}{quote}"
     raise ValueError(
-        f"-{option}: {text!r} has both kinds of quotes, or several lines or another control character, which bsub cannot read"
+        f"-{option}: {text!r} has both kinds of quotes, several lines or a control character, which bsub cannot read"
     )
