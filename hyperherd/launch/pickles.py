@@ -59,7 +59,9 @@ def make_private(folder: Path) -> None:
     if not is_users and folder.stat().st_uid == os.geteuid():
         folder.chmod(_FOLDER)
     if fault := distrust(folder, or_root=False):
-        raise NotTrusted(f"{fault}: what jobs run could be replaced there")
+        raise NotTrusted(
+            f"{fault}: what jobs run could be replaced there. Choose a hydra.launcher.submitit_folder of your own"
+        )
 
 
 def keep_private(files: Iterable[Path]) -> None:

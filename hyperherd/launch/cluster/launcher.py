@@ -204,6 +204,8 @@ class ClusterLauncher(TrialLauncher):
 
     def _cancel_half_submitted(self, job_name: str) -> None:
         """Cancel jobs that the scheduler took without saying so; they have no pickles and could never run."""
+        if not is_batch_name(job_name):  # `a,b` would select jobs called `a`
+            return
         with suppress(SchedulerSilent, SweepError):
             if ids := self._cluster.find(job_name):
                 self._cluster.cancel(ids)
