@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 from hyperherd.metrics.rows.values import as_name, as_step
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import replace_bytes
+from hyperherd.records.places import Outside, leaves
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,8 +50,11 @@ def save_array(trial_dir: Path, name: str, array: Any, step: int | None = None) 
 def list_arrays(trial_dir: Path) -> dict[str, list[int | None]]:
     """Return the names of the arrays of a trial, and the steps of each in order; None is the one without a step."""
     found: dict[str, list[int | None]] = {}
+    records = TrialPaths(trial_dir).records
+    if leaves(records, trial_dir) or leaves(records / "arrays", trial_dir):
+        return found
     for path in sorted((TrialPaths(trial_dir).records / "arrays").glob("*/*.npy")):
-        if not path.name.startswith("."):
+        if not path.name.startswith(".") and not _is_elsewhere(path, trial_dir):
             step = None if path.stem == "final" else int(path.stem)
             found.setdefault(unquote(path.parent.name), []).append(step)
     return {name: sorted(steps, key=lambda step: (step is None, step or 0)) for name, steps in found.items()}
@@ -61,11 +65,20 @@ def read_array(trial_dir: Path, name: str, step: int | None = None) -> np.ndarra
 
     Raises:
         FileNotFoundError: there is none.
+        Outside: a link leads to it, out of the sweep.
     """
     import numpy as np
 
-    array: np.ndarray[Any, Any] = np.load(_path(trial_dir, name, step), allow_pickle=False)
+    path = _path(trial_dir, name, step)
+    if _is_elsewhere(path, trial_dir):
+        raise Outside(f"{path} leads out of the sweep; it is not followed")
+    array: np.ndarray[Any, Any] = np.load(path, allow_pickle=False)
     return array
+
+
+def _is_elsewhere(path: Path, trial_dir: Path) -> bool:
+    """Return whether a link leads out of the sweep: the file, its folder, the one of all arrays, or the records."""
+    return any(leaves(part, trial_dir) for part in (path, *list(path.parents)[:3]))
 
 
 def _path(trial_dir: Path, name: str, step: int | None) -> Path:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import TrialPaths
+from hyperherd.records.places import Outside, leaves
 
 _ABSENT = object()
 
@@ -48,7 +49,7 @@ def read_job(trial_dir: Path) -> HydraJob:
         FormatError: one of them is not what Hydra writes.
     """
     folder = TrialPaths(trial_dir).hydra
-    overrides = read_yaml(folder / "overrides.yaml")
+    overrides = read_yaml(_in_place(folder / "overrides.yaml", trial_dir))
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise FormatError(f"{folder / 'overrides.yaml'} holds no list of overrides")
     config = read_config(trial_dir)
@@ -63,10 +64,17 @@ def read_config(trial_dir: Path) -> dict[str, Any]:
         FormatError: it is not what Hydra writes.
     """
     path = TrialPaths(trial_dir).hydra / "config.yaml"
-    config = read_yaml(path)
+    config = read_yaml(_in_place(path, trial_dir))
     if not isinstance(config, dict):
         raise FormatError(f"{path} holds no config")
     return config
+
+
+def _in_place(path: Path, trial_dir: Path) -> Path:
+    """Return `path`; raise Outside if it is, or its folder is, a link that leaves the sweep."""
+    if leaves(path.parent, trial_dir) or leaves(path, trial_dir):
+        raise Outside(f"{path} leads out of the sweep; it is not followed")
+    return path
 
 
 def read_origin(path: Path) -> HydraOrigin:

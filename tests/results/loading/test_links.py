@@ -11,10 +11,13 @@ from results.builder import SweepBuilder
 
 from hyperherd import load
 from hyperherd.cli.main import main
+from hyperherd.metrics.arrays import list_arrays, read_array, save_array
 from hyperherd.metrics.store.reader import read_metrics
 from hyperherd.metrics.writer import MetricWriter
+from hyperherd.records.places import Outside
 from hyperherd.records.sweep import write_planned
 from hyperherd.records.trial import TrialRecord
+from hyperherd.results.files.hydra_job import read_config
 
 
 @pytest.fixture
@@ -119,3 +122,23 @@ def test_logs_and_metrics_that_are_links_elsewhere(
     (metrics / "journal-1-h-1-ab.jsonl").symlink_to(tmp_path / "secret.jsonl")
     (trial_dir / "metrics.jsonl").symlink_to(tmp_path / "secret.jsonl")
     assert read_metrics(trial_dir)["value"].to_pylist() == [1.0]
+
+
+def test_arrays_and_configs_that_are_links_elsewhere(sweep: SweepBuilder, tmp_path: Path) -> None:
+    sweep.trial({"val/acc": 0.5})
+    trial_dir = sweep.dir / "0"
+    save_array(trial_dir, "kept", [1.0])
+    save_array(tmp_path / "other", "secret", [7.0])
+    arrays = trial_dir / ".hyperherd/arrays"
+    (arrays / "secret").symlink_to(tmp_path / "other/.hyperherd/arrays/secret")
+    (arrays / "kept/1.npy").symlink_to(tmp_path / "other/.hyperherd/arrays/secret/final.npy")
+    assert list_arrays(trial_dir) == {"kept": [None]}
+    for name, step in (("secret", None), ("kept", 1)):
+        with pytest.raises(Outside, match="leads out of the sweep"):
+            read_array(trial_dir, name, step)
+    (tmp_path / "secret.yaml").write_text("key: sesame\n")
+    (trial_dir / ".hydra").mkdir()
+    (trial_dir / ".hydra/config.yaml").symlink_to(tmp_path / "secret.yaml")
+    with pytest.raises(Outside, match="leads out of the sweep"):
+        read_config(trial_dir)
+    assert "sesame" not in str(load(sweep.dir)[0].config)
