@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pwd
 import signal
 import subprocess
 import sys
@@ -146,6 +147,14 @@ def app(tmp_path: Path) -> Iterator[App]:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
+
+
+@pytest.fixture
+def nobody() -> int:
+    """The number of a user who is somebody else; files can be given to one by root alone."""
+    if os.geteuid() != 0:
+        pytest.skip("giving files to another user needs root")
+    return pwd.getpwnam("nobody").pw_uid
 
 
 @pytest.fixture

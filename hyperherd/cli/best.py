@@ -7,18 +7,21 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.answer import add_format, as_json, show
 from hyperherd.cli.options import add_choice, add_judging, chosen, count
 from hyperherd.cli.terminal import FAILED, say, write
 from hyperherd.errors import ResultsError
+from hyperherd.inert import inert
 from hyperherd.masking import MASK
 
 if TYPE_CHECKING:
     from hyperherd.results.api import Trials
     from hyperherd.results.statistics.best import Winner
     from hyperherd.results.trials.commands import Command
+    from hyperherd.results.trials.trial import Trial
 
 
 def run(argv: Sequence[str]) -> int:
@@ -46,23 +49,57 @@ def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Name
     keys = seed_keys(trials)
     seeds = parse_seeds(arguments.seeds)
     commands = [more_seeds(winner.trial, seeds, keys[0] if keys else "") for winner in found]
+    if arguments.run:
+        from hyperherd.results.trials.commands import in_shared, interpreter
+
+        commands = [one.with_python(interpreter(winner.trial)) for winner, one in zip(found, commands, strict=True)]
+        if arguments.shared:
+            commands = [in_shared(winner.trial, one) for winner, one in zip(found, commands, strict=True)]
     if arguments.format == "json":
         write(as_json(seeds_record(commands), indent=1) + "\n")
     else:
         write("".join(command.shell() + "\n" for command in commands))
-    codes = [_run(winner, command) for winner, command in zip(found, commands, strict=True) if arguments.run]
-    return max(codes, default=0)
+    if not arguments.run or not _may_run([winner.trial for winner in found], arguments.shared):
+        return FAILED if arguments.run else 0
+    return max(map(_run, commands), default=0)
 
 
-def _run(winner: Winner, command: Command) -> int:
-    """Run a sweep with the Python that ran the trial, and wait for it, also after a Ctrl-C, which is its to answer."""
-    from hyperherd.results.trials.commands import executable
+def _may_run(trials: Sequence[Trial], shared: bool) -> bool:
+    """Return whether what these trials name may be run; on a terminal it is asked about folders of somebody else.
+
+    Raises:
+        NotTrusted: somebody else could have written it, and that is not allowed in this call.
+    """
+    from hyperherd.records.ownership import check_trusted, is_own, sweep_files, trial_files
+
+    if not shared:
+        for trial in trials:
+            own = [] if trial.dir is None else trial_files(trial.dir)
+            check_trusted([*sweep_files(trial.sweep.dir), *own], "--shared")
+    for folder in dict.fromkeys(trial.sweep.dir for trial in trials):
+        if not is_own(folder) and sys.stdin.isatty() and not _is_confirmed(folder):
+            say("nothing was run")
+            return False
+    return True
+
+
+def _is_confirmed(folder: Path) -> bool:
+    sys.stdout.flush()
+    print(inert(f"{folder} is not yours. Run the command above? [y/N] "), end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
+def _run(command: Command) -> int:
+    """Run a sweep as it was printed, and wait for it, also after a Ctrl-C, which is its to answer."""
+    from hyperherd.results.trials.commands import PYTHON
 
     if any(MASK in item for item in command.argv):
         raise ResultsError(f"the command holds a secret, which is shown as {MASK}: put it in, and run it yourself")
-    argv = [executable(winner.trial) or sys.executable, *command.argv[1:]]
+    sys.stdout.flush()
     try:
-        process = subprocess.Popen(argv, cwd=command.cwd)
+        # The word ``python`` is this interpreter, whatever PATH says; any other was printed as it is.
+        program = sys.executable if command.argv[0] == PYTHON else command.argv[0]
+        process = subprocess.Popen([program, *command.argv[1:]], cwd=command.cwd)
     except OSError as error:
         say(f"error: the sweep cannot be started: {error}")
         return FAILED
@@ -90,5 +127,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("-k", dest="count", type=count, default=1, metavar="K", help="how many (default: 1)")
     parser.add_argument("--seeds", metavar="5..9", help="print the sweep that adds these seeds, also as 1,2,5..9")
     parser.add_argument("--run", action="store_true", help="start that sweep, and wait for it")
+    parser.add_argument(
+        "--shared", action="store_true", help="with --run: also where somebody else owns the folder or can write to it"
+    )
     add_format(parser)
     return parser

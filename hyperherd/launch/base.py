@@ -46,10 +46,13 @@ class JobHandle:
     Attributes:
         job: what was submitted.
         job_id: the scheduler's name for it, ``123`` or ``123_4``; None where there is no scheduler.
+        batch: the name of the batch it was submitted in, where a record says so; whoever adopts the job compares it
+            with what the scheduler says.
     """
 
     job: TrialJob
     job_id: str | None = None
+    batch: str = ""
 
 
 @dataclass(frozen=True)
@@ -136,8 +139,9 @@ class TrialLauncher(ABC):
         return []
 
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
-        """Take over those of another sweep's jobs that are still queued or running, and return them.
+        """Take over those of an earlier sweep's jobs that are still queued or running, and return them.
 
-        Their ends come as events, like those of jobs submitted here.
+        The ids come from files: a job counts only if the scheduler says that it is this user's and bears the name of
+        its batch. Their ends come as events, like those of jobs submitted here.
         """
         return []

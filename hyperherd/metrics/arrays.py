@@ -20,6 +20,7 @@ from hyperherd.metrics.rows.values import as_name, as_step
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import replace_bytes
 from hyperherd.records.guarded import open_regular
+from hyperherd.records.places import Outside, leaves
 
 if TYPE_CHECKING:
     import numpy as np
@@ -54,8 +55,11 @@ def save_array(trial_dir: Path, name: str, array: Any, step: int | None = None) 
 def list_arrays(trial_dir: Path) -> dict[str, list[int | None]]:
     """Return the names of the arrays of a trial, and the steps of each in order; None is the one without a step."""
     found: dict[str, list[int | None]] = {}
+    records = TrialPaths(trial_dir).records
+    if leaves(records, trial_dir) or leaves(records / "arrays", trial_dir):
+        return found
     for path in sorted((TrialPaths(trial_dir).records / "arrays").glob("*/*.npy")):
-        if not path.name.startswith("."):
+        if not path.name.startswith(".") and not _is_elsewhere(path, trial_dir):
             with suppress(TypeError, ValueError):  # Not a name of ours.
                 step = None if path.stem == "final" else as_step(int(path.stem))
                 found.setdefault(unquote(path.parent.name), []).append(step)
@@ -68,10 +72,13 @@ def read_array(trial_dir: Path, name: str, step: int | None = None) -> np.ndarra
     Raises:
         FileNotFoundError: there is none.
         FormatError: the file is not an array, or not as large as it says.
+        Outside: a link leads to it, out of the sweep.
     """
     import numpy as np
 
     path = _path(trial_dir, name, step)
+    if _is_elsewhere(path, trial_dir):
+        raise Outside(f"{path} leads out of the sweep; it is not followed")
     with open_regular(path) as stream:
         try:
             _check_header(stream, path)
@@ -94,6 +101,11 @@ def _check_header(stream: BinaryIO, path: Path) -> None:
     if min(shape, default=0) < 0 or math.prod(shape) * max(kind.itemsize, 1) > held:
         raise FormatError(f"{path} claims an array of shape {shape}, which is more than it holds")
     stream.seek(0)
+
+
+def _is_elsewhere(path: Path, trial_dir: Path) -> bool:
+    """Return whether a link leads out of the sweep: the file, its folder, the one of all arrays, or the records."""
+    return any(leaves(part, trial_dir) for part in (path, *list(path.parents)[:3]))
 
 
 def _path(trial_dir: Path, name: str, step: int | None) -> Path:

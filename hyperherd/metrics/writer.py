@@ -25,6 +25,7 @@ from hyperherd.metrics.rows import values
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.paths import TrialPaths
 from hyperherd.records.guarded import LINE_BYTES
+from hyperherd.records.ownership import make_folder
 
 logger = logging.getLogger("hyperherd")
 
@@ -156,11 +157,11 @@ class MetricWriter:
     def _open(self) -> _Journal:
         with self._opening:
             if self._journal is None:
-                self._folder.mkdir(parents=True, exist_ok=True)
+                make_folder(self._folder)
                 try:
                     self._journal = _Journal(self._folder, self._attempt, self._roll.least)
                 except FileNotFoundError:  # A merge removed the folder, which was empty, at this moment.
-                    self._folder.mkdir(parents=True, exist_ok=True)
+                    make_folder(self._folder)
                     self._journal = _Journal(self._folder, self._attempt, self._roll.least)
             return self._journal
 

@@ -16,9 +16,9 @@ from typing import BinaryIO
 class FileOps:
     """Each method is one operation; between any two of them the process may die."""
 
-    def create(self, path: Path) -> BinaryIO:
-        """Open a new file for writing."""
-        return open(path, "xb")
+    def create(self, path: Path, mode: int) -> BinaryIO:
+        """Open a new file for writing, with `mode` before the umask takes its part."""
+        return os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb")
 
     def sync(self, stream: BinaryIO) -> None:
         """Wait until the disk has what was written to `stream`."""
@@ -50,7 +50,14 @@ class FileOps:
 _FILES = FileOps()
 
 
-def replace(path: Path, write: Callable[[BinaryIO], object], files: FileOps = _FILES, *, durable: bool = True) -> None:
+def replace(
+    path: Path,
+    write: Callable[[BinaryIO], object],
+    files: FileOps = _FILES,
+    *,
+    durable: bool = True,
+    mode: int = 0o666,
+) -> None:
     """Replace `path` by what `write` writes, or leave it as it was.
 
     Args:
@@ -58,10 +65,11 @@ def replace(path: Path, write: Callable[[BinaryIO], object], files: FileOps = _F
         write: writes the whole new content.
         files: does the file operations.
         durable: whether to wait until the disk has the content and then the name; a heartbeat need not.
+        mode: of the file, before the umask takes its part.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with files.create(temporary) as stream:
+        with files.create(temporary, mode) as stream:
             write(stream)
             if durable:  # before the rename: some file systems keep the new name with none of the content in a crash
                 files.sync(stream)

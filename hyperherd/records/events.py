@@ -12,6 +12,8 @@ from pathlib import Path
 from hyperherd.paths import SweepPaths
 from hyperherd.records import kinds
 from hyperherd.records.files import dumps, read_lines
+from hyperherd.records.job_ids import is_batch_name, is_job_id
+from hyperherd.records.ownership import file_mode, make_folder
 from hyperherd.records.states import FailureCause, TrialState
 
 SUBMITTING = "submitting"
@@ -58,8 +60,8 @@ class EventLog:
         )
         if not lines:
             return
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666)
+        make_folder(self._path.parent)
+        descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, file_mode())
         try:
             os.write(descriptor, lines.encode("utf-8", "surrogatepass"))
             os.fsync(descriptor)
@@ -85,7 +87,7 @@ def _events(folder: Path) -> Iterator[Event]:
 
 
 def _typed(event: Event) -> bool:
-    return not kinds.fault(vars(event), _KINDS)
+    return not kinds.fault(vars(event), _KINDS) and _may_be_asked_for(event)
 
 
 _KINDS: dict[str, kinds.Kind] = {
@@ -95,3 +97,9 @@ _KINDS: dict[str, kinds.Kind] = {
     "time": kinds.moment,
     **dict.fromkeys(("job_id", "job_name", "launcher", "message"), kinds.optional(kinds.text)),
 }
+
+
+def _may_be_asked_for(event: Event) -> bool:
+    """Return whether the id and the name of its job can be passed to a scheduler."""
+    known = event.job_id is None or is_job_id(event.job_id)
+    return known and (event.job_name is None or is_batch_name(event.job_name))

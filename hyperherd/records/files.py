@@ -14,6 +14,7 @@ from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT
 from hyperherd.records.atomic import replace
 from hyperherd.records.guarded import LIST_BYTES, RECORD_BYTES, check_depth, is_deep, lines, open_regular, read_regular
+from hyperherd.records.ownership import file_mode, make_folder
 
 _TOKENS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
@@ -45,16 +46,17 @@ def dumps(value: Any, *, indent: int | None = None) -> str:
     return json.dumps(strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
 
 
-def replace_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+def replace_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:
     """Replace `path` by `data` so that a reader sees the old content or the new, and nothing between.
 
     Args:
         path: the file; its folder is made if it is missing.
         data: the whole new content.
         durable: whether to wait until the disk has it (``fsync``); a heartbeat need not.
+        private: whether nobody else may read it, whatever the umask.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    replace(path, lambda stream: stream.write(data), durable=durable)
+    make_folder(path.parent)
+    replace(path, lambda stream: stream.write(data), durable=durable, mode=0o600 if private else file_mode())
 
 
 @contextmanager
@@ -101,9 +103,9 @@ def replace_json(path: Path, value: Any, *, durable: bool = True) -> None:
 
 def create(path: Path, value: Any) -> bool:
     """Create `path` with `value` as JSON if nobody has; return whether it was us."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(path.parent)
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, file_mode())
     except FileExistsError:
         return False
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:

@@ -106,11 +106,13 @@ def _read(lock: Path) -> dict[str, Any] | None:
 
 
 def _is_alive(holder: dict[str, Any]) -> bool:
-    """Return whether a lock's holder may be running: only a process of this host can be known to be gone."""
-    if not holder:
+    """Return whether a lock's holder may be running: only a process of this host can be known to be gone.
+
+    A lock that no sweep could have written, with a number of no process for example, belongs to nobody.
+    """
+    host, pid, started = holder.get("host"), holder.get("pid"), holder.get("pid_started")
+    if not isinstance(host, str) or not isinstance(pid, int) or pid < 1:  # 0 and below are groups of processes
         return False
-    pid, started = holder.get("pid"), holder.get("pid_started")
-    # For the kernel, 0 and below are groups of processes.
-    if holder.get("host") != socket.gethostname() or not isinstance(pid, int) or pid < 1:
+    if host != socket.gethostname():
         return True
     return same_process(pid, started if isinstance(started, int | float) else None)

@@ -14,7 +14,6 @@ from hyperherd.records.files import read_json, replace_json
 def ask_to_cancel(sweep_dir: Path, numbers: list[int]) -> Path:
     """Ask the sweep in `sweep_dir` to cancel these trials; the file that is returned goes when it has seen it."""
     path = SweepPaths(sweep_dir).requests / f"cancel-{secrets.token_hex(4)}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
     replace_json(path, {"cancel": numbers})
     return path
 

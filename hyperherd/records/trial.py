@@ -52,6 +52,8 @@ class TrialRecord:
     metrics: dict[str, Any] = field(default_factory=dict)
     final: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] | None = None
+    sweep: str | None = None
+    """The sweep it belongs to, by the absolute path of its directory; None in a file of an earlier version."""
 
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""

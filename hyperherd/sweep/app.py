@@ -60,7 +60,14 @@ class HydraApp:
     def job_label(self) -> str:
         """What the names of its scheduler jobs begin with: the launcher's `name`, else Hydra's of the job."""
         name = str(self.config.hydra.launcher.get("name") or self.config.hydra.job.name)
-        return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100]
+        # It becomes an argument of a scheduler's commands, so it must not look like an option.
+        return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].lstrip("-") or "job"
+
+    @property
+    def hydra_overrides(self) -> list[str]:
+        """The overrides of `hydra.*` on the command line, as written."""
+        written: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
+        return list(written["hydra"])
 
     @property
     def uses_job_number(self) -> bool:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Sequence, Set
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, SweepError
 from hyperherd.launch.cluster.base import Cluster, place_in_array
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
+from hyperherd.records.job_ids import is_batch_name
 from hyperherd.records.lock import is_held
+from hyperherd.records.places import check_records_inside
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
@@ -49,10 +52,12 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
 
     Raises:
         NothingFound: there is no sweep, or it has no such trial.
+        Outside: the sweep's files lead elsewhere.
         SweepError: nobody can be reached who could do it; the message says what can be done by hand.
     """
     if not SweepPaths(sweep_dir).sweep.exists():
         raise NothingFound(f"{sweep_dir} holds no sweep; give the directory of one")
+    check_records_inside(sweep_dir)
     planned = read_planned(sweep_dir)
     if not isinstance(only, str | None) and (unknown := set(only) - {trial.number for trial in planned}):
         raise NothingFound(f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}")
@@ -111,22 +116,55 @@ def _ask_the_schedulers(
     for launcher, jobs in by_launcher.items():
         cluster = _cluster(launcher)
         ids = {job.trial.number: job.job_id or _find(job, cluster, sweep_dir) for job in jobs}
-        submitted = [job_id for job_id in ids.values() if job_id is not None]
+        strange = _strangers(cluster, [replace(job, job_id=ids[job.trial.number]) for job in jobs])
+        submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]
         if submitted:
             cluster.cancel(submitted)
             _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
         log.write(
             Event("cancelled", number, standings[number].attempt, job_id=job_id, message=_MESSAGE)
             for number, job_id in ids.items()
+            if job_id not in strange
         )
+        if strange:
+            raise SweepError(
+                f"not cancelled: {cluster.name} does not know job {', '.join(strange)} as yours under the name that "
+                f"{sweep_dir} records. If it is of this sweep, cancel it as the user who submitted it"
+            )
+
+
+def _strangers(cluster: Cluster, jobs: Sequence[QueuedTrial]) -> list[str]:
+    """Return the ids of jobs that have not ended and that the scheduler does not know as this user's by their name."""
+    batches: dict[str, list[str]] = defaultdict(list)
+    for job in jobs:
+        if job.job_id is not None:
+            batches[job.batch].append(job.job_id)
+    with _answering(cluster):
+        unknown = [
+            job_id
+            for batch, job_ids in batches.items()
+            for known in [cluster.confirmed(job_ids, batch)]
+            for job_id in job_ids
+            if job_id not in known
+        ]
+        states = cluster.query(unknown) if unknown else {}
+    return [job_id for job_id in unknown if job_id in states and states[job_id].phase != "ended"]
+
+
+@contextmanager
+def _answering(cluster: Cluster) -> Iterator[None]:
+    try:
+        yield
+    except SchedulerUnavailable as silence:
+        raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
 
 
 def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
     """Return the id of a job whose submission was not noted, or None if the scheduler never got it."""
-    try:
+    if not is_batch_name(job.batch):
+        return None
+    with _answering(cluster):
         ids = cluster.find(job.batch)
-    except SchedulerUnavailable as silence:
-        raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
     intents = [event for event in read_events(sweep_dir) if event.event == SUBMITTING]
     place = [event.number for event in intents if event.job_name == job.batch].index(job.trial.number)
     return next((job_id for job_id in ids if place_in_array(job_id, cluster.first_index) == place), None)

@@ -11,6 +11,8 @@ from pathlib import Path
 from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.lock import SweepLock
+from hyperherd.records.ownership import folder_mode, make_folder
+from hyperherd.records.places import check_records_inside
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,7 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
         )
     try:
         directory = _make(wanted, timestamped=timestamped)
+        check_records_inside(directory.path)
         lock = SweepLock(directory.path)
         lock.take()
     except OSError as error:
@@ -58,11 +61,11 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
 
 
 def _make(wanted: Path, *, timestamped: bool) -> SweepDirectory:
-    wanted.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(wanted.parent)
     for suffix in itertools.count():
         path = wanted.with_name(f"{wanted.name}_{suffix}") if suffix else wanted
         try:
-            path.mkdir()
+            path.mkdir(folder_mode())
             return SweepDirectory(path, fresh=True)
         except FileExistsError:
             if not path.is_dir():

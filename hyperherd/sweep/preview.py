@@ -69,4 +69,4 @@ def plan(overrides: Sequence[str], *, config_dir: str | Path, config_name: str =
     """
     app = composed_app(Path(config_dir).absolute(), config_name, overrides)
     arguments: Any = OmegaConf.to_container(app.config.hydra.overrides.task)
-    return preview(app, arguments, read_settings(app.config.hydra.sweeper))
+    return preview(app, arguments, read_settings(app.config.hydra.sweeper, app.hydra_overrides))

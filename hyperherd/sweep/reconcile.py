@@ -13,6 +13,7 @@ from typing import Any
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
+from hyperherd.records.places import trial_dir_of
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus, derive_status
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
@@ -146,7 +147,7 @@ def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -
     record = None
     if trial.dir is not None:
         try:
-            record = TrialRecord.read(sweep_dir / trial.dir)
+            record = TrialRecord.read(trial_dir_of(sweep_dir, trial.dir, trial.number))
         except FileNotFoundError:
             pass
         except (FormatError, OSError) as error:

@@ -50,7 +50,7 @@ def _job(queued: QueuedTrial) -> TrialJob:
 
 
 def _noted(queued: Sequence[QueuedTrial]) -> list[JobHandle]:
-    return [JobHandle(_job(one), one.job_id) for one in queued if one.job_id is not None]
+    return [JobHandle(_job(one), one.job_id, one.batch) for one in queued if one.job_id is not None]
 
 
 def _found(queued: Sequence[QueuedTrial], launcher: TrialLauncher, sweep_dir: Path) -> list[JobHandle]:

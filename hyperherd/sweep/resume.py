@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import logging
+import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from omegaconf import OmegaConf
 
 from hyperherd.errors import FormatError, SweepError
+from hyperherd.inert import one_line
 from hyperherd.paths import RECORDS, SweepPaths
+from hyperherd.records.ownership import check_trusted, distrust, sweep_files
+from hyperherd.records.places import check_records_inside
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.space.expansion import Report
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.plan import Plan, UnnumberedTrial, make_plan
+from hyperherd.sweep.planned_overrides import check_overrides
 from hyperherd.sweep.settings import SweepSettings
+
+log = logging.getLogger("hyperherd")
 
 LATEST = "latest"
 
@@ -22,16 +30,49 @@ def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     """Return the directory of the sweep to go on with, if one was named, and what is to be tried.
 
     Raises:
-        SweepError: there is no such sweep.
+        SweepError: there is no such sweep, somebody else could have written it, or it plans what only a trusted folder
+            may.
         SpaceError: the space cannot be read, or holds no trial.
     """
     if settings.resume is None:
         return None, make_plan(app, arguments, settings)
     sweep_dir = resumed_dir(app, settings.resume)
+    check_folder(sweep_dir, shared=settings.shared)
     record = SweepRecord.read(sweep_dir)
     if arguments or not record.space.get("overrides"):
         return sweep_dir, make_plan(app, arguments, settings)
-    return sweep_dir, recorded_plan(sweep_dir, record)
+    return sweep_dir, _checked(app, sweep_dir, recorded_plan(sweep_dir, record))
+
+
+def check_folder(sweep_dir: Path, *, shared: bool) -> None:
+    """Look whether somebody else could decide what going on with a folder runs.
+
+    Args:
+        sweep_dir: a sweep may be in it or not.
+        shared: whether everybody who can write there is trusted, in this call.
+
+    Raises:
+        NotTrusted: somebody could.
+        Outside: its files lead elsewhere.
+    """
+    if not SweepPaths(sweep_dir).records.exists():
+        return
+    check_records_inside(sweep_dir)
+    if not shared:
+        check_trusted(sweep_files(sweep_dir))
+
+
+def _checked(app: HydraApp, sweep_dir: Path, plan: Plan) -> Plan:
+    """Return a plan that was read from a folder, and print what of it is taken over.
+
+    Raises:
+        SweepError: the folder is not trusted, and the plan holds what could run more than the script.
+    """
+    fixed = f", the fixed overrides {shlex.join(plan.fixed)}" if plan.fixed else ""
+    log.info(one_line(f"taken from {sweep_dir}: the overrides of {len(plan.drafts)} planned trials{fixed}"))
+    if any(distrust(path) for path in sweep_files(sweep_dir) if path.exists()):
+        check_overrides(app, sweep_dir, [text for draft in plan.drafts for text in draft.overrides])
+    return plan
 
 
 def resumed_dir(app: HydraApp, resume: str) -> Path:

@@ -23,6 +23,7 @@ from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
 from hyperherd.paths import SweepPaths
+from hyperherd.records.ownership import share_folders
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
@@ -36,7 +37,7 @@ from hyperherd.sweep.preview import preview
 from hyperherd.sweep.reconcile import RunPlan, check_base, reconcile
 from hyperherd.sweep.recover import recover
 from hyperherd.sweep.resources import check_resources
-from hyperherd.sweep.resume import find_plan
+from hyperherd.sweep.resume import check_folder, find_plan
 from hyperherd.sweep.run_loop import Running
 from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
@@ -66,7 +67,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         if trial_dir is not None:
             return _join(app, trial_dir)
         with noted_signals():
-            settings = read_settings(app.config.hydra.sweeper)
+            settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
             if settings.dry_run:
                 report_preview(preview(app, arguments, settings))
                 return []
@@ -86,6 +87,9 @@ def _join(app: HydraApp, trial_dir: Path) -> Batches:
 def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Batches:
     resumed, plan = find_plan(app, arguments, settings)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
+    if not timestamped:  # a folder that has this time as its name is another sweep's, and gets nothing from us
+        check_folder(resumed or app.sweep_dir, shared=settings.shared)
+    share_folders(settings.shared)
     with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         sweep = SweepRun(app, settings, plan, directory.path)

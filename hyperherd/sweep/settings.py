@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -47,20 +47,26 @@ class SweepSettings:
     resume: str | None = None
     only: tuple[str, ...] = ()
     allow_drift: bool = False
+    shared: bool = False
     policy: Policy = field(default_factory=Policy)
 
 
-def read_settings(sweeper: DictConfig) -> SweepSettings:
+def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSettings:
     """Read `hydra.sweeper`.
 
     A value that is an interpolation reaches the trials as it is; where a whole list or map stands, an interpolation
     names one that is written elsewhere.
+
+    Args:
+        sweeper: the config.
+        overrides: those of `hydra.*` on the command line.
 
     Raises:
         SweepError: a value that cannot be meant; the message names its key.
     """
     plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_")}
     _check_kinds(plain)
+    _check_shared(plain, overrides)
     for key, choices in _CHOICES.items():
         chosen = plain.get(key) or choices[0]
         if chosen not in choices:
@@ -104,6 +110,15 @@ def _check_kinds(plain: Mapping[str, Any]) -> None:
         count = plain.get(key)
         if count is not None and count < 1:
             raise SweepError(f"hydra.sweeper.{key} is {count}; it takes a positive number, or null for no limit")
+
+
+def _check_shared(plain: Mapping[str, Any], overrides: Sequence[str]) -> None:
+    given = any(text.lstrip("+").partition("=")[0] == "hydra.sweeper.shared" for text in overrides)
+    if plain.get("shared") and not given:
+        raise SweepError(
+            "hydra.sweeper.shared is true in a config, where it does not count: a folder could bring its own. Give "
+            "hydra.sweeper.shared=true on the command line of each call that is to trust the folder"
+        )
 
 
 def _first_hyperherd(plain: dict[str, Any]) -> dict[str, Any]:

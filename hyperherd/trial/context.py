@@ -58,7 +58,7 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
         Exception: whatever else the task raised, after it has been noted.
     """
     attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
-    logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep)
+    logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep, place.sweep_dir)
     logbook.open()
     owner = os.getpid()
     paths = TrialPaths(place.trial_dir)

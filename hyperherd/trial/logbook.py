@@ -37,7 +37,7 @@ class Logbook:
     journals and writes the last state. Thread-safe; the disk's errors are warned about once and never reach the trial.
     """
 
-    def __init__(self, trial: PlannedTrial, trial_dir: Path, attempt: int, sweep: SweepRecord) -> None:
+    def __init__(self, trial: PlannedTrial, trial_dir: Path, attempt: int, sweep: SweepRecord, sweep_dir: Path) -> None:
         self._trial_dir = trial_dir
         self._sweep = sweep
         self._summary = RunningSummary(trial_dir, sweep.objective)
@@ -57,6 +57,7 @@ class Logbook:
             pid=os.getpid(),
             pid_started=process_started(os.getpid()),
             job_id=scheduler_job(),
+            sweep=str(sweep_dir),
         )
 
     def open(self) -> None:

@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from hyperherd.records.ownership import make_folder
+
 _DRAIN_SECONDS = 2.0
 """How long to wait for the last output; a process that the trial left behind may hold the pipe open for ever."""
 _IGNORED = "INT TERM HUP USR1 USR2"
@@ -22,7 +24,7 @@ _IGNORED = "INT TERM HUP USR1 USR2"
 @contextmanager
 def copied_output(out: Path, err: Path) -> Iterator[None]:
     """Append what is written to descriptors 1 and 2 while the block runs to two files, and still show it."""
-    out.parent.mkdir(parents=True, exist_ok=True)
+    make_folder(out.parent)
     copiers: list[subprocess.Popen[bytes]] = []
     try:
         with _teed(1, out, copiers), _teed(2, err, copiers):

@@ -6,14 +6,16 @@ With --lsf on a real one, except where a test asks for a fault or waits for a ru
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from conftest import App, Sweep, wait_for
 from lsf.emulator.cluster import Cluster
-from lsf.emulator.site import Site
+from lsf.emulator.site import WAITS, Site
 from waiting import until
 
 from hyperherd.paths import TrialPaths
@@ -216,6 +218,41 @@ def test_cancel_what_nobody_waits_for(app: App, lsf: Site) -> None:
     assert {number: event.event for number, event in verdicts(app.folder / "s").items()} == dict.fromkeys(
         range(3), "cancelled"
     )
+
+
+def test_what_is_written_for_jobs_is_private(app: App, lsf: Site) -> None:
+    """Whatever the umask, which is the trial's own all the same."""
+    app.write("mask = os.umask(0); os.umask(mask); print('umask', mask)")
+    before = os.umask(0o002)
+    try:
+        sweep = app.sweep(*LSF, "width=range(2)")
+    finally:
+        os.umask(before)
+    folder = sweep.dir / ".hyperherd/submitit"
+    files = [*folder.glob("*.pkl"), *folder.glob("*.sh")]
+    assert len(files) >= 8  # of each job: itself, its result, what Hydra made of it; their script, and what they share
+    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert (sweep.dir.stat().st_mode | (sweep.dir / ".hyperherd").stat().st_mode) & 0o022 == 0
+    assert TrialPaths(sweep.dir / "1").log(0, "out").read_text().startswith("umask 2\n")
+
+
+def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None:
+    """Whatever a file says: only jobs that LSF knows under the recorded name are cancelled, or awaited."""
+    other = lsf.submit(WAITS, "-J", "other")
+    sweep = app.sweep("width=range(2)", to="s")
+    (sweep.dir / "1" / ".hyperherd" / "trial.json").unlink()
+    event = {"number": 1, "attempt": 0, "time": time.time(), "launcher": "herd_lsf", "job_name": "app-0a1b2c"}
+    lines = [{**event, "event": "submitting"}, {**event, "event": "submitted", "job_id": other}]
+    (sweep.dir / ".hyperherd/events/a-1-00.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    done = lsf.run(sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir))
+    assert done.returncode == 2
+    assert f"does not know job {other} as yours" in done.stderr
+    again = app.sweep(*LSF, "width=range(2)", to="s")
+    assert "1 to run" in again.done.stdout
+    assert "awaited" not in again.done.stdout
+    assert not {row["stat"] for row in lsf.rows(other)} & {"EXIT", "DONE"}
+    (lsf.folder / "go").touch()
 
 
 def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None:

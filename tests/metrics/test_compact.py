@@ -11,7 +11,7 @@ from metrics.dying import DYING
 from waiting import PATIENCE
 
 from hyperherd.cli.main import main
-from hyperherd.errors import SweepError
+from hyperherd.errors import FormatError, SweepError
 from hyperherd.metrics.consolidate.compact import compact
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.reader import has_metrics, read_final, read_metrics, read_summary
@@ -182,3 +182,37 @@ def test_from_the_command_line(sweep, capsys):
     assert "60 rows of 3 trials are in" in capsys.readouterr().out
     assert main(["compact", str(sweep / "nothing")]) == 1
     assert "holds no trials" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("place", ["../other/0", "{other}/0", "link"])
+def test_an_earlier_file_that_names_what_is_elsewhere(sweep, tmp_path, place):
+    """A file is data: whatever trials it names, nothing outside of its own sweep is read, merged or deleted."""
+    other = tmp_path / "other" / "0"
+    log(other, range(5))
+    merge(other, OBJECTIVE)
+    compact(sweep)
+    path = compacted_path(sweep)
+    table = pq.read_table(path)
+    metadata = dict(table.schema.metadata)
+    known = json.loads(metadata[b"hyperherd.trials"])
+    known[place.format(other=other.parent)] = known["a/0"]
+    (sweep / "link").symlink_to(other)
+    pq.write_table(table.replace_schema_metadata({**metadata, b"hyperherd.trials": json.dumps(known)}), path)
+    before = path.read_bytes()
+    with pytest.raises(FormatError, match=r"link that leaves|record of"):
+        compact(sweep, delete=True)
+    assert (other / "metrics.parquet").is_file()
+    assert (sweep / "a/0/metrics.parquet").is_file()
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("name", [".hyperherd", ".hyperherd/metrics"])
+def test_a_trial_whose_records_are_a_link_elsewhere(sweep, tmp_path, name):
+    other = tmp_path / "other"
+    log(other, range(5))
+    shutil.rmtree(sweep / "a/1" / name)
+    (sweep / "a/1" / name).symlink_to(other / name)
+    with pytest.raises(FormatError, match="is a link that leaves"):
+        compact(sweep, delete=True)
+    assert list((other / ".hyperherd/metrics").glob("journal-*"))
+    assert (sweep / "a/0/metrics.parquet").is_file()

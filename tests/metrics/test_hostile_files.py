@@ -12,11 +12,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hyperherd.metrics.store.reader import read_final, read_metrics, skipped
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.arrays import list_arrays, read_array, save_array
 from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.reader import read_final, read_metrics, skipped
 from hyperherd.metrics.rows.journal import LINE_BYTES, blocks
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.rows.values import logged

@@ -15,9 +15,9 @@ class Recording(FileOps):
     def __init__(self) -> None:
         self.done: list[str] = []
 
-    def create(self, path: Path) -> BinaryIO:
+    def create(self, path: Path, mode: int) -> BinaryIO:
         self.done.append("create")
-        return super().create(path)
+        return super().create(path, mode)
 
     def sync(self, stream: BinaryIO) -> None:
         self.done.append("sync")

@@ -11,10 +11,11 @@ from results.builder import SweepBuilder
 from hyperherd.errors import FormatError
 from hyperherd.records.files import read_json, read_lines
 from hyperherd.records.guarded import DEPTH, check_depth, lines, open_regular, read_regular
+from hyperherd.records.lock import is_held
 from hyperherd.records.requests import ask_to_cancel, take_requests
 from hyperherd.records.sweep import SweepRecord, find_planned_number, read_planned
 from hyperherd.records.trial import TrialRecord
-from hyperherd.sweep.directory import claimed, is_held
+from hyperherd.sweep.directory import claimed
 from hyperherd.trial.attempts import next_attempt
 
 

@@ -22,8 +22,8 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.files import create, replace_json
 from hyperherd.records.provenance import provenance
 from hyperherd.records.requests import ask_to_cancel
+from hyperherd.results.api import load
 from hyperherd.results.files import index
-from hyperherd.results.loading.load import load
 
 SPEC = {"metric": "val/acc", "direction": "maximize"}
 _CONFIG = "lr: 0.1\nmodel: {width: 8, depth: '${model.width}'}\nlayers: [1, 2]\nbase: &b {k: 1}\nother: *b\n"

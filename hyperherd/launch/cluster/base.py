@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from hyperherd.records.job_ids import is_batch_name, is_job_id
+
 if TYPE_CHECKING:
     import submitit
 
@@ -109,7 +111,7 @@ class Cluster(ABC):
 
     @abstractmethod
     def find(self, name: str) -> list[str]:
-        """Return the ids of the jobs called `name` in the order of their array, whether they have ended or not.
+        """Return the ids of this user's jobs called `name` in the order of their array, whether they have ended or not.
 
         Raises:
             SchedulerUnavailable: it cannot be asked at the moment.
@@ -117,7 +119,22 @@ class Cluster(ABC):
 
     @abstractmethod
     def cancel(self, job_ids: Collection[str]) -> None:
-        """Cancel these jobs; those that have ended are passed over."""
+        """Cancel these jobs; those that have ended are passed over.
+
+        Raises:
+            SweepError: one of them is not the id of a job, or the scheduler cannot be reached.
+        """
+
+    def confirmed(self, job_ids: Collection[str], name: str) -> set[str]:
+        """Return those of these jobs that are this user's and called `name`, by the scheduler's own word.
+
+        An id that a record holds may be of any job: it is asked for before the job is cancelled or adopted.
+
+        Raises:
+            SchedulerSilent: it cannot be asked at the moment.
+        """
+        wanted = {job_id for job_id in job_ids if is_job_id(job_id)}
+        return wanted & set(self.find(name)) if wanted and is_batch_name(name) else set()
 
     @staticmethod
     def is_preempting() -> bool:

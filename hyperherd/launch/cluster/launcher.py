@@ -20,10 +20,12 @@ from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
 from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
 from hyperherd.launch.cluster.environment import scrubbed_environment
-from hyperherd.launch.cluster.settings import ClusterSettings, read_cluster_settings
+from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.cluster.work import TrialRun, Work
+from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
+from hyperherd.records.job_ids import is_batch_name
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
@@ -80,6 +82,8 @@ class ClusterLauncher(TrialLauncher):
 
     def batches(self, jobs: Sequence[TrialJob]) -> list[list[TrialJob]]:
         """Divide `jobs` by the resources they get, and by how many one array can hold."""
+        for job in jobs:
+            check_texts(job.resources)
         largest = self._cluster.max_array_size()
         return self._cap.plan(jobs, min(largest, self._settings.max_array_size or largest))
 
@@ -87,7 +91,10 @@ class ClusterLauncher(TrialLauncher):
         """Submit a batch as one array, called `name`."""
         folder = self._settings.folder
         files = JobPaths.get_first_id_independent_folder(folder)
-        files.mkdir(parents=True, exist_ok=True)
+        try:
+            make_private(files)
+        except OSError as error:
+            raise SweepError(f"hydra.launcher.submitit_folder: {files} cannot be made private: {error}") from None
         work = self._work.save(files)
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
@@ -97,6 +104,8 @@ class ClusterLauncher(TrialLauncher):
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
             self._watch.add(handle, folder)
+        paths = [self._paths(handle) for handle in handles]
+        keep_private(file for one in paths for file in (one.submitted_pickle, one.submission_file))
         log.info("%s: submitted %s", self.name, _span(ids))
         return handles
 
@@ -128,17 +137,19 @@ class ClusterLauncher(TrialLauncher):
         Raises:
             SweepError: the scheduler does not answer, so that nobody knows what would run twice.
         """
+        if not is_batch_name(name):
+            return []
         with _needed(self._cluster):
             ids = self._cluster.find(name)
         places = [(place_in_array(job_id, self._cluster.first_index), job_id) for job_id in ids]
-        handles = [JobHandle(jobs[place], job_id) for place, job_id in places if place < len(jobs)]
+        handles = [JobHandle(jobs[place], job_id, name) for place, job_id in places if place < len(jobs)]
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
             self._cluster.cancel(unable)
         return able
 
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
-        """Watch those of another sweep's jobs that are still queued or running, and return them.
+        """Watch those of an earlier sweep's jobs that are still queued or running, and return them.
 
         Raises:
             SweepError: the scheduler does not answer, so that nobody knows what would run twice.
@@ -147,6 +158,7 @@ class ClusterLauncher(TrialLauncher):
         if not by_id:
             return []
         with _needed(self._cluster):
+            by_id = self._confirmed(by_id)
             states = self._cluster.query(list(by_id))
         adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
         arrays: dict[str, list[TrialJob]] = defaultdict(list)
@@ -199,9 +211,21 @@ class ClusterLauncher(TrialLauncher):
 
     def _cancel_half_submitted(self, job_name: str) -> None:
         """Cancel jobs that the scheduler took without saying so; they have no pickles and could never run."""
+        if not is_batch_name(job_name):  # `a,b` would select jobs called `a`
+            return
         with suppress(SchedulerUnavailable, SweepError):
             if ids := self._cluster.find(job_name):
                 self._cluster.cancel(ids)
+
+    def _confirmed(self, by_id: Mapping[str, JobHandle]) -> dict[str, JobHandle]:
+        """Return the handles whose jobs the scheduler knows as this user's, under the name of their batch."""
+        batches: dict[str, list[str]] = defaultdict(list)
+        for job_id, handle in by_id.items():
+            batches[handle.batch].append(job_id)
+        known: set[str] = set()
+        for name, job_ids in batches.items():
+            known |= self._cluster.confirmed(job_ids, name)
+        return {job_id: handle for job_id, handle in by_id.items() if job_id in known}
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,13 @@ class ClusterSettings:
     max_array_size: int | None
 
 
-_PLACEHOLDER = re.compile(r"%\w|[\\\n]")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_SCRIPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+"""What no line of shell holds; a setup of several lines, indented by tabs, is one text in YAML."""
+_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+_PLACEHOLDER = re.compile(r"%\w|[\\\x00-\x1f\x7f-\x9f]")
 """What stands for something else in the path of a job's log: for submitit, Slurm or LSF."""
 
 
@@ -52,6 +58,7 @@ def read_cluster_settings(
         SweepError: a value that cannot be meant; the message names its key.
     """
     rest = {key: _plain(value) for key, value in options.items()}
+    check_texts(rest)
     settings = ClusterSettings(
         folder=Path(str(rest.pop("submitit_folder"))).expanduser().absolute(),
         name=str(rest.pop("name")),
@@ -76,6 +83,42 @@ def read_cluster_settings(
                 "when it writes the logs of jobs; choose another hydra.sweep.dir, or a submitit_folder elsewhere"
             )
     return settings, {key: value for key, value in rest.items() if value is not None}
+
+
+def check_texts(options: Mapping[str, Any]) -> None:
+    """Look whether every name and value of `hydra.launcher` stays what it is in a script that a scheduler reads.
+
+    A line break in a value begins a new line of the script, which the scheduler or the shell then obeys.
+
+    Raises:
+        SweepError: one of them does not; the message names its key.
+    """
+    for name in options.get("env") or {}:
+        if not _VARIABLE.fullmatch(str(name)):
+            raise SweepError(f"hydra.launcher.env: {name!r} is not the name of a variable")
+    for name in options.get("additional_parameters") or {}:
+        if not _OPTION.fullmatch(str(name)):
+            raise SweepError(f"hydra.launcher.additional_parameters: {name!r} is not the name of an option")
+    for key, value in options.items():
+        forbidden = _SCRIPT if key in ("setup", "teardown") else _CONTROL
+        for text in _texts(value):
+            if found := forbidden.search(text):
+                raise SweepError(
+                    f"hydra.launcher.{key}: {text!r} holds {found[0]!r}; a control character cannot be in the script "
+                    "of a job"
+                )
+
+
+def _texts(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for name, item in value.items():
+            yield str(name)
+            yield from _texts(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, str):
+        yield value
 
 
 def _plain(value: Any) -> Any:

@@ -16,20 +16,20 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hydra.core.utils import JobReturn
 from submitit.core.utils import JobPaths
 
 from hyperherd.launch.base import JobEnd, JobHandle
 from hyperherd.launch.cluster.base import Cluster, JobState
 from hyperherd.launch.cluster.work import returned_path
+from hyperherd.launch.pickles import load_pickle
 from hyperherd.launch.returned import raised
+from hyperherd.records.ownership import NotTrusted
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
 from hyperherd.trial.ending import in_words
-
-if TYPE_CHECKING:
-    from hydra.core.utils import JobReturn
 
 LOOK = 0.5
 """Seconds between two looks for results; where a look itself takes long, ten times that."""
@@ -184,9 +184,11 @@ class Watch:
 def _told(watched: _Watched) -> JobEnd:
     """Return the end of a job that has left a result."""
     try:
-        returned: JobReturn = pickle.loads(returned_path(watched.paths.result_pickle).read_bytes())
+        returned = load_pickle(returned_path(watched.paths.result_pickle), JobReturn)
     except FileNotFoundError:
         return JobEnd(watched.handle, None, _with_log(_error(watched.paths), watched.paths), FailureCause.EXCEPTION)
+    except NotTrusted as fault:
+        return JobEnd(watched.handle, None, f"what it returned is not read: {fault}")
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
         return JobEnd(watched.handle, None, f"what it returned cannot be unpickled: {in_words(error)}")
     reason = raised(returned)
@@ -195,8 +197,8 @@ def _told(watched: _Watched) -> JobEnd:
 
 def _error(paths: JobPaths) -> str:
     """Return the last line of what a job ran into before it came to the trial."""
-    with suppress(OSError, EOFError, pickle.UnpicklingError):
-        _, trace = pickle.loads(paths.result_pickle.read_bytes())
+    with suppress(OSError, EOFError, pickle.UnpicklingError, NotTrusted, TypeError, ValueError):
+        _, trace = load_pickle(paths.result_pickle, tuple)
         return f"the job failed before the trial: {str(trace).strip().splitlines()[-1]}"
     return "the job failed before the trial"
 

@@ -29,6 +29,7 @@ from hyperherd.compat.submitit import may_time_out_again, requeue, warning_signa
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.luggage import Luggage
+from hyperherd.launch.pickles import PRIVATE_UMASK, read_own
 from hyperherd.launch.returned import failed, pickled, raised
 from hyperherd.launch.worker import TrialTask
 from hyperherd.records.files import replace_bytes
@@ -72,10 +73,30 @@ class Work:
             raise SweepError(
                 f"the task function cannot be sent to jobs, since it cannot be pickled: {in_words(error)}"
             ) from None
-        path = folder / f"work-{hashlib.sha256(content).hexdigest()[:16]}.pkl"
-        if not path.exists():
-            replace_bytes(path, content)
+        path = folder / f"work-{_digest(content)}.pkl"
+        if not (path.is_file() and path.read_bytes() == content):
+            replace_bytes(path, content, private=True)
         return path
+
+    @classmethod
+    def load(cls, path: Path) -> Work:
+        """Return what :meth:`save` wrote, in the job.
+
+        Raises:
+            NotTrusted: somebody else could have written it.
+            SweepError: it is not what the sweep wrote.
+        """
+        content = read_own(path)
+        if path.name != f"work-{_digest(content)}.pkl":
+            raise SweepError(f"{path} is not what the sweep wrote: its content does not have the hash in its name")
+        work = pickle.loads(content).unpack()
+        if not isinstance(work, cls):
+            raise SweepError(f"{path} holds an object of {type(work).__name__}, not the work of a sweep")
+        return work
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def returned_path(result: Path) -> Path:
@@ -104,11 +125,14 @@ class TrialRun:
             TrialFailed: it failed, so that the job does.
         """
         environment = submitit.JobEnvironment()
-        work: Work = pickle.loads(self._work.read_bytes()).unpack()
-        if environment.global_rank:
-            self._join(work, environment)
-        else:
-            self._lead(work, environment)
+        work = Work.load(self._work)
+        try:
+            if environment.global_rank:
+                self._join(work, environment)
+            else:
+                self._lead(work, environment)
+        finally:
+            os.umask(PRIVATE_UMASK)  # the trial is over: what is written now is submitit's pickle of the result
 
     def checkpoint(self) -> DelayedSubmission:
         """Return what submitit is to run when the job is requeued: the same, as the trial's next attempt."""
@@ -124,7 +148,7 @@ class TrialRun:
         warning = _Warning(environment)
         returned = self._run(work, environment)
         warning.answer()
-        replace_bytes(returned_file, pickled(returned), durable=False)
+        replace_bytes(returned_file, pickled(returned), durable=False, private=True)
         if reason := raised(returned):
             raise TrialFailed(reason)
 

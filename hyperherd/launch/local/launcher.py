@@ -23,6 +23,7 @@ from hyperherd.launch.local.slots import Limits, plan_capacity, usable_gpus
 from hyperherd.launch.local.start import Pool, ServerProcess, start_server
 from hyperherd.launch.local.trial import PoolPayload
 from hyperherd.launch.processes import kill_group
+from hyperherd.records.ownership import make_folder
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
 
@@ -132,7 +133,7 @@ class LocalLauncher(TrialLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
-        Path(str(self._work.config.hydra.sweep.dir)).mkdir(parents=True, exist_ok=True)
+        make_folder(Path(str(self._work.config.hydra.sweep.dir)))
         jobs = [TrialJob(initial_job_idx + index, 0, tuple(texts)) for index, texts in enumerate(job_overrides)]
         log.info("running %d jobs, at most %d at once", len(jobs), len(self._pool.capacity.slots))
         handles, returned = self.submit(jobs, "launch"), {}

@@ -19,6 +19,7 @@ from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.script import marker_path
 from hyperherd.launch.lsf.states import has_exited, verdict
 from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
+from hyperherd.records.job_ids import checked_job_ids, is_job_id
 from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
@@ -103,6 +104,9 @@ class LsfCluster(Cluster):
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
         """Return the state of these jobs: one bjobs, and their history for those that it has forgotten."""
+        job_ids = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if not job_ids:  # bjobs would show all jobs
+            return {}
         try:
             seen = self._tracker.look(job_ids)
         except SchedulerUnavailable as silence:
@@ -118,7 +122,7 @@ class LsfCluster(Cluster):
 
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs, some hundred with each command."""
-        remaining = list(job_ids)
+        remaining = checked_job_ids(job_ids)
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             if refused := cancel_jobs(some, self._tracker):

@@ -17,6 +17,8 @@ _ALLOWED = {
     "requeue": ("exit_code", "brequeue", "none"),
 }
 _POSITIVE = ("cpus_per_task", "tasks_per_node", "nodes", "max_array_size")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_NOT_SHELL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _FIXED = {
     "J": "job_name",
     "I": None, "Ip": None, "Is": None, "IS": None, "K": None,
@@ -166,6 +168,15 @@ class LsfParameters:
         for name in _FIXED.keys() & self.additional_parameters.keys():
             instead = f"use {_FIXED[name]}" if _FIXED[name] else "a job submitted in the background cannot have it"
             raise ValueError(f"additional_parameters: -{name} cannot be given there; {instead}")
+        for name in ("setup", "teardown"):
+            if any(_NOT_SHELL.search(str(line)) for line in getattr(self, name) or []):
+                raise ValueError(f"{name}: a line holds a control character, which no script can have")
+        for name in self.additional_parameters:
+            if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)):
+                raise ValueError(f"additional_parameters: {name!r} is not the name of an option")
+        for name, value in (self.env or {}).items():
+            if _CONTROL.search(str(value)):
+                raise ValueError(f"env: the value of {name} holds a control character: {str(value)!r}")
         for name in self.env or {}:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(f"env: {name!r} is not the name of a variable")
@@ -277,6 +288,8 @@ def _lines(option: str, value: Any) -> Iterator[str]:
 def _quoted(option: str, text: str) -> str:
     """Return `text` in quotes that LSF takes off again; it knows no way to write a quote within the same quotes."""
     for quote in ('"', "'"):
-        if quote not in text and "\n" not in text:
+        if quote not in text and not _CONTROL.search(text):
             return f"{quote}{text}{quote}"
-    raise ValueError(f"-{option}: {text!r} has both kinds of quotes or several lines, which bsub cannot read")
+    raise ValueError(
+        f"-{option}: {text!r} has both kinds of quotes, several lines or a control character, which bsub cannot read"
+    )

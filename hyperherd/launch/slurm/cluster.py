@@ -7,7 +7,6 @@ sacct is asked for the ends of jobs that squeue has forgotten, and never about t
 from __future__ import annotations
 
 import functools
-import getpass
 import os
 import re
 import shutil
@@ -19,6 +18,7 @@ from hyperherd.launch.cluster.base import Cluster, JobState, Submission
 from hyperherd.launch.slurm.commands import CommandFailed, ask, is_outage
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
 from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
+from hyperherd.records.job_ids import checked_job_ids, is_job_id
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
 
@@ -88,6 +88,9 @@ class SlurmCluster(Cluster):
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
         """Return the state of these jobs: one squeue, and one sacct if there are jobs that it does not know."""
+        job_ids = [job_id for job_id in job_ids if is_job_id(job_id)]
+        if not job_ids:  # squeue would show all jobs
+            return {}
         queued = self._in_queue(job_ids)
         states = {job_id: queued[job_id] for job_id in job_ids if job_id in queued}
         forgotten = [job_id for job_id in job_ids if job_id not in states]
@@ -104,14 +107,15 @@ class SlurmCluster(Cluster):
 
     def find(self, name: str) -> list[str]:
         """Return the ids of this user's jobs called `name`, in the queue or in accounting."""
+        user = f"--user={os.geteuid()}"  # not $USER, which may be anybody's
         try:
-            listed = ask([*_SQUEUE, f"--user={getpass.getuser()}", f"--name={name}", "--Format=JobArrayID:|"])
+            listed = ask([*_SQUEUE, user, f"--name={name}", "--Format=JobArrayID:|"])
         except CommandFailed as disagreement:
             raise SchedulerUnavailable(f"squeue is refused: {disagreement}") from None
         found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
         try:
             accounted = ask(
-                ["sacct", "-nPX", "--starttime=now-30days", f"--name={name}", "--format=JobID"]
+                ["sacct", "-nPX", user, "--starttime=now-30days", f"--name={name}", "--format=JobID"]
             ).splitlines()
         except (SchedulerUnavailable, CommandFailed):
             accounted = []
@@ -119,7 +123,7 @@ class SlurmCluster(Cluster):
 
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs, some hundred with each command."""
-        remaining = list(job_ids)
+        remaining = checked_job_ids(job_ids)
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             try:

@@ -20,6 +20,7 @@ from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, TrialPaths
 from hyperherd.records.atomic import FileOps, replace
 from hyperherd.records.events import Event, read_events
 from hyperherd.records.lock import is_held
+from hyperherd.records.places import below
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.trial import TrialRecord
@@ -55,13 +56,15 @@ def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = No
 
     Raises:
         SweepError: there is no sweep, or it still runs.
-        FormatError: a trial's metrics cannot be read.
+        FormatError: a trial's metrics cannot be read, or something leads out of the sweep; nothing was touched then.
         OSError: a file cannot be read or written; no row is lost then.
     """
     from hyperherd.metrics.store.sweep_file import compacted_path
 
     files = files or FileOps()
+    _check_inside(sweep_dir, [sweep_dir])
     trials = _trials(sweep_dir)
+    _check_inside(sweep_dir, trials)
     if not trials:
         raise SweepError(f"{sweep_dir} holds no trials; name the directory of one sweep")
     _check_ended(sweep_dir, trials)
@@ -86,12 +89,20 @@ def _trials(sweep_dir: Path) -> list[Path]:
     return sorted((found | _compacted_before(sweep_dir)) - {sweep_dir})
 
 
+def _check_inside(sweep_dir: Path, folders: list[Path]) -> None:
+    """Look whether what is read, written or deleted in these folders lies in the sweep."""
+    for folder in folders:
+        place = folder.relative_to(sweep_dir)
+        for name in (RECORDS, f"{RECORDS}/metrics", f"{RECORDS}/trial.json", METRICS_FILE, f"{RECORDS}/{METRICS_FILE}"):
+            below(sweep_dir, (place / name).as_posix())
+
+
 def _compacted_before(sweep_dir: Path) -> set[Path]:
     """Return the trials in an earlier file; their own may be gone."""
     from hyperherd.metrics.store.sweep_file import SweepFile, compacted_path
 
     path = compacted_path(sweep_dir)
-    return {sweep_dir / place for place in SweepFile(path).trials} if path.exists() else set()
+    return {below(sweep_dir, place) for place in SweepFile(path).trials} if path.exists() else set()
 
 
 def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:

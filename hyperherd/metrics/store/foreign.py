@@ -16,6 +16,7 @@ from hyperherd.metrics.rows.values import as_name, as_step, dumps
 from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
 from hyperherd.records.files import read_json
 from hyperherd.records.guarded import open_regular
+from hyperherd.records.places import leaves
 
 _ONE_VALUE = frozenset({"step", "value", "ts"})
 
@@ -29,17 +30,18 @@ class Foreign(NamedTuple):
 
 def list_foreign(paths: TrialPaths) -> list[Foreign]:
     """Return the JSONL files of a trial that are no journals, sorted; those below a folder are named by their path."""
-    found = _below(paths.metrics)
+    found = _below(paths.metrics, paths.root)
     for path in (paths.root / "metrics.jsonl", paths.root / "logs" / "metrics.jsonl"):
-        if path.is_file():
+        if path.is_file() and not leaves(path, paths.root) and not leaves(path.parent, paths.root):
             found.append(Foreign(path, "metrics"))
     return found + _of_first_hyperherd(paths)
 
 
-def _below(folder: Path) -> list[Foreign]:
-    if not folder.is_dir():
+def _below(folder: Path, trial_dir: Path) -> list[Foreign]:
+    if not folder.is_dir() or leaves(folder, trial_dir):
         return []
-    found = [path.relative_to(folder) for path in folder.rglob("*.jsonl") if path.is_file()]
+    files = (path for path in folder.rglob("*.jsonl") if path.is_file() and not leaves(path, trial_dir))
+    found = [path.relative_to(folder) for path in files]
     return [
         Foreign(folder / path, as_name(path.with_suffix("").as_posix())) for path in sorted(found) if not _is_ours(path)
     ]
@@ -57,7 +59,7 @@ def _of_first_hyperherd(paths: TrialPaths) -> list[Foreign]:
         results = parent / RECORDS / "results"
         if results.is_dir():
             number = _number(paths)
-            return [] if number is None else _below(results / str(number) / "stream")
+            return [] if number is None else _below(results / str(number) / "stream", paths.root)
         if SweepPaths(parent).sweep.exists():
             break
     return []

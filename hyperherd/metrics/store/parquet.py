@@ -124,9 +124,7 @@ class Footer:
                 _whole(summary.get("rows", 0)),
                 _whole(summary.get("skipped", 0)),
                 {name: _final(item) for name, item in final.items()},
-                None
-                if attempts is None
-                else {_whole(int(key)): _attempt_start(item) for key, item in attempts.items()},
+                None if attempts is None else {_whole(int(key)): _start(item) for key, item in attempts.items()},
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FormatError(f"the footer of {path} cannot be read: {error}") from None

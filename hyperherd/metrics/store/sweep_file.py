@@ -23,6 +23,7 @@ from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records import kinds
 from hyperherd.records.files import check_format
 from hyperherd.records.guarded import open_regular
+from hyperherd.records.places import below
 
 LEAD = pa.field("number", pa.int64())
 """The column before ours: the trial's number; its place in the list of trials where it has none."""
@@ -154,6 +155,7 @@ def open_trial(trial_dir: Path) -> TrialOfSweep | None:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             continue
+        below(parent, path.relative_to(parent).as_posix())
         file = _open(path, (status.st_ino, status.st_mtime_ns, status.st_size))
         place = root.relative_to(parent).as_posix()
         return TrialOfSweep(file, place) if place in file.trials else None

@@ -1,6 +1,7 @@
 """Finds sweeps and trials under any paths, by their marks on disk.
 
-A directory is visited once, whatever links lead to it, and what lies inside a trial is never looked through.
+A directory is visited once, whatever links lead to it, and what lies inside a trial is never looked through. A link
+below a sweep that leaves it is not followed; what it leads to is a place only if it looks like a trial.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import NamedTuple
 
 from hyperherd.errors import NothingFound
 from hyperherd.paths import METRICS_FILE, RECORDS
+from hyperherd.records.places import stays_in
 from hyperherd.results.files.index import Index, IndexEntry
 
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
@@ -36,6 +38,8 @@ class TrialFolder(NamedTuple):
     """Its path below the sweep, where that is known."""
     stored: IndexEntry | None = None
     """What the index of its sweep still rightly has of it."""
+    outside: bool = False
+    """Whether a link in the sweep led to it, out of the sweep."""
 
     @property
     def dir(self) -> Path:
@@ -116,9 +120,18 @@ class _Walk:
             # What lies in a folder comes before its neighbours, in order, so that trials are found as they are listed;
             # links wait until all real folders have been seen.
             pending.extendleft(reversed(self._unknown(visit, real)))
-            pending.extend(_below(visit, name) for name in links)
+            pending.extend(_below(visit, name) for name in links if self._may_follow(visit, name))
             if links:
                 self._tell_twins()
+
+    def _may_follow(self, visit: _Visit, name: str) -> bool:
+        """Return whether a link may be followed; a trial to which it leads out of its sweep is noted."""
+        path = f"{visit.path}/{name}"
+        if visit.sweep is None or stays_in(path, visit.sweep):
+            return True
+        if _is_trial(path):
+            self.found.places.append(TrialFolder(path, visit.sweep, name=f"{visit.below}{name}", outside=True))
+        return False
 
     def _enter(self, path: str) -> _Visit:
         sweep = absolute(Path(path))

@@ -15,6 +15,7 @@ from hyperherd.errors import FormatError
 from hyperherd.masking import masked_dict, masked_params, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records import kinds
+from hyperherd.records.places import Outside, leaves
 from hyperherd.results.files.references import followed_value
 
 _ABSENT = object()
@@ -51,7 +52,7 @@ def read_job(trial_dir: Path) -> HydraJob:
         FormatError: one of them is not what Hydra writes.
     """
     folder = TrialPaths(trial_dir).hydra
-    overrides = read_yaml(folder / "overrides.yaml")
+    overrides = read_yaml(_in_place(folder / "overrides.yaml", trial_dir))
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise FormatError(f"{folder / 'overrides.yaml'} holds no list of overrides")
     config = read_config(trial_dir)
@@ -67,10 +68,17 @@ def read_config(trial_dir: Path) -> dict[str, Any]:
         FormatError: it is not what Hydra writes.
     """
     path = TrialPaths(trial_dir).hydra / "config.yaml"
-    config = read_yaml(path)
+    config = read_yaml(_in_place(path, trial_dir))
     if not isinstance(config, dict):
         raise FormatError(f"{path} holds no config")
     return masked_dict(config)
+
+
+def _in_place(path: Path, trial_dir: Path) -> Path:
+    """Return `path`; raise Outside if it is, or its folder is, a link that leaves the sweep."""
+    if leaves(path.parent, trial_dir) or leaves(path, trial_dir):
+        raise Outside(f"{path} leads out of the sweep; it is not followed")
+    return path
 
 
 def read_origin(path: Path) -> HydraOrigin:

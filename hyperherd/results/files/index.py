@@ -26,6 +26,8 @@ from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records import kinds
 from hyperherd.records.files import number, replace_bytes
 from hyperherd.records.guarded import is_deep, read_regular
+from hyperherd.records.ownership import is_own
+from hyperherd.records.places import stays_in
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trial_json import Signature, TrialFile
 
@@ -92,12 +94,17 @@ class Index:
     """Directory -> an entry with its shape's place, as it was read; not all of them are looked at."""
     planned: list[int] | None = None
     """Signature of a `trials.jsonl` that plans only trials which have entries."""
+    is_ours: bool = True
+    """Whether the file there is one of ours, of any version, or there is none; anything else is not replaced."""
 
     @classmethod
     def read(cls, sweep_dir: Path) -> Index:
         """Return the index of a sweep; an empty one if there is none that this version wrote."""
+        path = SweepPaths(sweep_dir).index
+        if not stays_in(path, sweep_dir):
+            return cls(is_ours=False)
         try:
-            raw = orjson.loads(read_regular(SweepPaths(sweep_dir).index, _MOST_BYTES))
+            raw = orjson.loads(read_regular(path, _MOST_BYTES))
             if raw["format"] != FORMAT or raw["hyperherd"] != hyperherd.__version__:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
@@ -105,8 +112,11 @@ class Index:
                 return cls()
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
             return cls(shapes, rows, raw["planned"])
+        except FileNotFoundError:
+            return cls()
         except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError):
-            return cls()  # It is a cache, in a folder that others may write to: what is wrong in it is as if absent.
+            # It is a cache, in a folder that others may write to: what is wrong in it is as if absent.
+            return cls(is_ours=False)
 
     def current(self, name: str, path: str) -> IndexEntry | None:
         """Return the entry of the trial in `path`, named so below the sweep, if it still stands for its file."""
@@ -130,7 +140,7 @@ class Index:
             return None
 
     def write(self, sweep_dir: Path, fresh: Mapping[str, IndexEntry], planned: Signature | None) -> None:
-        """Replace the index of a sweep if it is worth it; a directory that is closed to us stays as it is.
+        """Replace the index of a sweep if it is worth it; what is not this user's own, or not ours, stays as it is.
 
         Args:
             sweep_dir: absolute.
@@ -139,6 +149,8 @@ class Index:
         """
         told = None if planned is None else list(planned)
         new = sum(self.rows.get(name, ())[:3] != [*entry.signature] for name, entry in fresh.items())
+        if not self.is_ours or not is_own(SweepPaths(sweep_dir).records) or not is_own(sweep_dir):
+            return
         if len(fresh) < SMALLEST or (new * _WORTHWHILE < len(fresh) and told == self.planned):
             return
         shapes = {shape: place for place, shape in enumerate(dict.fromkeys(entry.shape for entry in fresh.values()))}

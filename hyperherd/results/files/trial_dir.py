@@ -14,6 +14,7 @@ from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_dict, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records.files import new_file, read_json
+from hyperherd.records.places import leaves
 from hyperherd.results.files.hydra_job import read_config
 
 STREAMS = {"stdout": "out", "stderr": "err"}
@@ -33,6 +34,8 @@ class Attempt:
 def attempts(trial_dir: Path) -> list[Attempt]:
     """Return the attempts of a trial in order; empty for a job of Hydra alone."""
     paths = TrialPaths(trial_dir)
+    if any(leaves(folder, trial_dir) for folder in (paths.records, paths.attempts, paths.logs)):
+        return []
     claimed = {int(path.name) for path in paths.attempts.glob("*") if _is_number(path.name)}
     logged = {int(name) for path in paths.logs.glob("attempt-*.*") if _is_number(name := path.stem[len("attempt-") :])}
     return [_attempt(paths, number) for number in sorted(claimed | logged)]
@@ -48,13 +51,17 @@ def _attempt(paths: TrialPaths, number: int) -> Attempt:
         claim = read_json(paths.attempts / str(number))
     except (OSError, FormatError):
         claim = {}
-    return Attempt(number, {name: path for name, path in logs.items() if path.is_file()}, claim)
+    kept = {name: path for name, path in logs.items() if path.is_file() and not leaves(path, paths.root)}
+    return Attempt(number, kept, claim)
 
 
 def logs(trial_dir: Path) -> list[Path]:
-    """Return the log files of a trial: what each attempt printed, then those that Hydra or the user wrote beside."""
+    """Return the log files of a trial: what each attempt printed, then those that Hydra or the user wrote beside.
+
+    A link that leaves the sweep is none of them.
+    """
     kept = [path for attempt in attempts(trial_dir) for path in attempt.logs.values()]
-    return [*kept, *sorted(path for path in trial_dir.glob("*.log") if path.is_file())]
+    return [*kept, *sorted(path for path in trial_dir.glob("*.log") if path.is_file() and not leaves(path, trial_dir))]
 
 
 def log_file(trial_dir: Path, stream: str, attempt: int | None) -> Path:

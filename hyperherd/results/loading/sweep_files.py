@@ -15,10 +15,13 @@ from hyperherd.errors import FormatError
 from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import Event, read_events
+from hyperherd.records.places import check_records_inside
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_origin
 from hyperherd.results.trials.objective import saved_objective
 from hyperherd.results.trials.trial import Sweep
+
+_OUTSIDE = object()
 
 T = TypeVar("T")
 
@@ -41,6 +44,8 @@ def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
         all_done: whether all its trials are known, and done: then nothing else is planned, and no event says anything.
     """
     problems: list[str] = []
+    if _tried(lambda: check_records_inside(sweep_dir), _OUTSIDE, problems) is _OUTSIDE:
+        return SweepFiles(Sweep(name=sweep_dir.name, dir=sweep_dir, problem="; ".join(problems)))
     record = _tried(lambda: SweepRecord.read(sweep_dir), None, problems)
     planned: list[PlannedTrial] = []
     history: list[Event] = []

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.masking import masked_name, masked_params, masked_words
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
+from hyperherd.records.places import Outside, is_below, leaves, trial_dir_of
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
@@ -25,6 +26,9 @@ from hyperherd.results.files.trial_json import TrialFile, decode_final, decode_n
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.sweep_files import SweepFiles
 from hyperherd.results.trials.trial import Trial
+
+_READ = (RECORDS, f"{RECORDS}/trial.json", f"{RECORDS}/metrics", ".hydra", METRICS_FILE)
+"""What of a trial is opened by its name."""
 
 
 class TrialReader:
@@ -55,13 +59,31 @@ class TrialReader:
         try:
             if place.error:
                 raise FormatError(place.error)
+            self._check_links(place)
             found = read_record(place.path)
             if found is not None:
                 return self._recorded(found, place)
             planned = self._planned_in(place)
             return self._planned(planned, place.dir) if planned else self._plain(place.dir)
+        except Outside as error:  # without a directory: nobody is to open it later on either
+            return replace(self._unreadable(self._planned_in(place), place.dir, str(error)), dir=None)
         except (OSError, FormatError) as error:
             return self._unreadable(self._planned_in(place), place.dir, _why(error))
+
+    def _check_links(self, place: TrialFolder) -> None:
+        """Look whether the trial, and what is read of it, is where it seems to be.
+
+        Raises:
+            Outside: a link leads out of the sweep, to what is not by both sides' word this trial.
+        """
+        if place.outside:
+            planned = self._planned_in(place)
+            if planned is None:
+                raise Outside(f"{place.path} is a link that leaves the sweep, which plans no trial there")
+            trial_dir_of(self._files.sweep.dir, str(planned.dir), planned.number)
+        for name in _READ:
+            if leaves(f"{place.path}/{name}", place.path):
+                raise Outside(f"{place.path}/{name} is a link that leaves the sweep; it is not followed")
 
     def _planned_in(self, place: TrialFolder) -> PlannedTrial | None:
         return self._by_dir.get(self._below_sweep(place))
@@ -81,7 +103,20 @@ class TrialReader:
         """Yield the planned trials that no directory was read for; theirs will lie in `sweep_dir`."""
         for planned in self._files.planned:
             if planned.number not in self._seen:
-                yield self._planned(planned, sweep_dir / planned.dir if planned.dir else None)
+                yield self._elsewhere(planned, sweep_dir) if planned.dir else self._planned(planned, None)
+
+    def _elsewhere(self, planned: PlannedTrial, sweep_dir: Path) -> Trial:
+        """Return a planned trial that was not found: it has not begun, or lies outside of the sweep."""
+        written = sweep_dir / str(planned.dir)
+        try:
+            trial_dir = trial_dir_of(self._files.sweep.dir, str(planned.dir), planned.number)
+            if is_below(str(planned.dir)):
+                return self._planned(planned, written)
+            return self.read(TrialFolder(str(trial_dir), self._files.sweep.dir))
+        except FileNotFoundError:
+            return self._planned(planned, None)
+        except FormatError as error:
+            return replace(self._unreadable(planned, written, str(error)), dir=None)
 
     def _recorded(self, found: TrialFile, place: TrialFolder) -> Trial:
         record = found.record

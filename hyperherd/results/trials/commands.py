@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,13 @@ from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.files import read_json
+from hyperherd.records.ownership import SHARED, distrust
+from hyperherd.records.places import leaves, stays_in
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_yaml
 from hyperherd.results.trials.trial import Sweep, Trial
+
+PYTHON = "python"
 
 _BARE = re.compile(r"[A-Za-z0-9_\-./:+]+")
 _SEEDS = re.compile(r"([0-9]+)(?:(?:\.\.|-)([0-9]+))?")
@@ -38,6 +43,8 @@ _SPACE = {
 }
 """What `hydra.sweeper` may hold of a search space, and the override that takes it away."""
 _NOT_REPEATED = frozenset({*_SPACE, "order", "dry_run"})
+_NEVER_REPEATED = ("hydra.sweep.dir", "hydra.sweeper.shared")
+"""What no record may say: where, and whether its folder is trusted."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,10 @@ class Command:
     argv: tuple[str, ...]
     """Python, then the script (absolute) or ``-m``, then the rest; overrides alone where the script is not known."""
     cwd: Path | None = None
+
+    def with_python(self, python: str) -> Command:
+        """Return the command with an interpreter in its first place; that of this process is the word ``python``."""
+        return self if python == sys.executable else replace(self, argv=(python, *self.argv[1:]))
 
     def shell(self, *, ascii_only: bool = False) -> str:
         r"""Return the line to type into a shell in the folder we are in.
@@ -184,7 +195,7 @@ def _by_sweep(trials: Iterable[Trial]) -> dict[Sweep, list[Trial]]:
 def _invoked_again(record: SweepRecord, sweep: Sweep) -> Command:
     """Return the sweep's last invocation, told to go on in its directory."""
     invocation = record.invocations[-1]
-    arguments = [item for item in _arguments(invocation) if _name(item) != "hydra.sweep.dir"]
+    arguments = [item for item in _arguments(invocation) if _name(item) not in _NEVER_REPEATED]
     start = _without_flags(record.command) or ["python", record.script]
     return Command(masked_words((*start, *arguments, _place(sweep.dir))), _folder(invocation))
 
@@ -221,7 +232,7 @@ def _hydra_arguments(invocation: dict[str, Any], record: SweepRecord, sweep: Swe
         item
         for item in _arguments(invocation)
         if _name(item).startswith(("hydra.", "hydra/"))
-        and _name(item) != "hydra.sweep.dir"
+        and _name(item) not in _NEVER_REPEATED
         and not (_name(item).startswith("hydra.sweeper.") and _name(item).split(".")[2] in _NOT_REPEATED)
     ]
     if not invocation:
@@ -307,15 +318,39 @@ def _quoted(text: str) -> str:
     return encode(text)
 
 
-def executable(trial: Trial) -> str | None:
-    """Return the Python that ran `trial`, if it is still there."""
-    if trial.dir is None:
+def in_shared(trial: Trial, command: Command) -> Command:
+    """Return a sweep that goes on in the folder of `trial` as one that trusts all who can write there."""
+    if not SweepPaths(trial.sweep.dir).sweep.exists():
+        return command
+    return replace(command, argv=(*command.argv, SHARED))
+
+
+def interpreter(trial: Trial) -> str:
+    """Return the Python that more trials like `trial` are to be run with.
+
+    It is the one that ran `trial`, as that has recorded, if it is still there, nobody else could have written the
+    record, and it does not lie among the results; else the one of this process.
+    """
+    return _recorded_python(trial) or sys.executable
+
+
+def _recorded_python(trial: Trial) -> str | None:
+    if trial.dir is None or leaves(TrialPaths(trial.dir).records, trial.dir):
+        return None
+    try:
+        if any(distrust(path) for path in (trial.dir, TrialPaths(trial.dir).provenance)):
+            return None
+    except OSError:
         return None
     try:
         found = read_json(TrialPaths(trial.dir).provenance).get("executable")
     except (OSError, FormatError):
         return None
-    return found if isinstance(found, str) and Path(found).is_file() else None
+    if not isinstance(found, str) or not Path(found).is_absolute() or not os.access(found, os.X_OK):
+        return None
+    folders = [Path(os.path.abspath(folder)) for folder in (trial.dir, trial.sweep.dir)]  # noqa: PTH100
+    inside = any(stays_in(found, folder) or Path(found).is_relative_to(folder) for folder in folders)
+    return None if inside or not Path(found).is_file() else found
 
 
 def from_here(path: str) -> str:

@@ -247,3 +247,29 @@ def test_several_sweeps_have_an_index_each(many: SweepBuilder, tmp_path: Path) -
     assert len(trials) == 2 * (SMALLEST + 5)
     assert all(isinstance(trial, IndexedTrial) for trial in trials)
     assert len(load(many.dir) + load(other) + trials) == len(trials)
+
+
+@pytest.mark.parametrize("content", ["{}", "mine", '{"format": 1}'])
+def test_a_file_of_another_kind_is_not_replaced(many: SweepBuilder, content: str) -> None:
+    SweepPaths(many.dir).index.write_text(content)
+    assert stored(many) == 0
+    assert SweepPaths(many.dir).index.read_text() == content
+
+
+def test_a_link_in_its_place_is_not_written_through(many: SweepBuilder, tmp_path: Path) -> None:
+    index = SweepPaths(many.dir).index
+    shutil.move(index, tmp_path / "index.json")
+    index.symlink_to(tmp_path / "index.json")
+    before = (tmp_path / "index.json").stat().st_mtime_ns
+    many.trial({"val/acc": 1.0})
+    settle(many)
+    assert stored(many) == 0
+    assert (tmp_path / "index.json").stat().st_mtime_ns == before
+    assert index.is_symlink()
+
+
+def test_none_is_written_in_the_folder_of_another_user(many: SweepBuilder, nobody: int) -> None:
+    SweepPaths(many.dir).index.unlink()
+    os.chown(many.dir, nobody, -1)
+    assert len(load(many.dir)) == SMALLEST + 5
+    assert not SweepPaths(many.dir).index.exists()

@@ -15,7 +15,7 @@ from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.overrides import encode
 from hyperherd.records.states import TrialState
-from hyperherd.results.trials.commands import Command, executable, more_seeds, parse_seeds, resume, run_again
+from hyperherd.results.trials.commands import Command, interpreter, more_seeds, parse_seeds, resume, run_again
 
 LOGGING = """
     from hyperherd import log_result
@@ -163,7 +163,7 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s")
     sweep.trial({"val/acc": 1.0})
     trial = load(sweep.dir)[0]
-    assert executable(trial) is None
+    assert interpreter(trial) == sys.executable
     (sweep.dir / ".hyperherd" / "sweep.json").unlink()
     trial = load(sweep.dir)[0]
     assert run_again(trial) is None
@@ -173,8 +173,19 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
 
 
 def test_the_python_that_ran_a_trial(app: App) -> None:
+    """The recorded one, unless it lies among the results, where a record could have brought it along."""
     (trial,) = load(app.sweep("lr=0.1").dir)
-    assert executable(trial) == sys.executable
+    assert trial.dir is not None
+    provenance = trial.dir / ".hyperherd" / "provenance.json"
+    for python, expected in ((app.folder / "bin/python", True), (trial.dir / "python", False), ("python", False)):
+        if isinstance(python, Path):
+            python.parent.mkdir(exist_ok=True)
+            python.symlink_to(sys.executable)
+        provenance.write_text(json.dumps({"executable": str(python)}))
+        assert interpreter(trial) == (str(python) if expected else sys.executable)
+    provenance.write_text(json.dumps({"executable": str(app.folder / "bin/python")}))
+    provenance.chmod(0o666)
+    assert interpreter(trial) == sys.executable
 
 
 def test_orphans_get_commands_of_their_own(app: App, tmp_path: Path) -> None:
