@@ -1,54 +1,13 @@
-"""The values every trial starts from, by dotted name: what conditions may ask about beside the parameters."""
+"""What a composed config says about itself: which groups were chosen, and which file a setting comes from."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-_MISSING = object()
-
-
-class BaseConfig(Mapping[str, Any]):
-    """Chosen config groups first, then what `static` fixes, then the composed config without `hydra`.
-
-    Looked up one by one, and remembered: a config may have thousands of values, and conditions ask about few.
-    """
-
-    def __init__(self, config: DictConfig, static: Mapping[str, Any]) -> None:
-        self._config = config
-        chosen = {group: choice for group, choice in group_choices(config).items() if choice != UNCHOSEN}
-        self._known = {**static, **chosen}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._known:
-            self._known[name] = self._select(name)
-        if self._known[name] is _MISSING:
-            raise KeyError(name)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        plain = OmegaConf.to_container(self._config)
-        assert isinstance(plain, dict)
-        names = (name for name, value in self._known.items() if value is not _MISSING)
-        yield from dict.fromkeys((*names, *_dotted({key: plain[key] for key in plain if key != "hydra"})))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _select(self, name: str) -> Any:
-        if name.split(".")[0] == "hydra":
-            return _MISSING
-        try:
-            value = OmegaConf.select(self._config, name, default=_MISSING)
-            return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        except OmegaConfBaseException:  # no such name, a value that is still missing, or one that cannot be resolved
-            return _MISSING
-
 
 UNCHOSEN = "???"
 
@@ -96,10 +55,3 @@ def _has(path: Path, key: str) -> bool:
         if isinstance(loaded, dict) and isinstance(loaded.get(node), dict):
             loaded = loaded[node]
     return isinstance(loaded, dict) and bool(loaded.get(key))
-
-
-def _dotted(node: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in node.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _dotted(value, f"{prefix}{key}.")

@@ -79,6 +79,19 @@ class Template:
         self._left: dict[str, object] = {}
         self._dirname_options: dict[str, Any] = {}
 
+    @property
+    def config(self) -> DictConfig:
+        """The config as Hydra composed it; not to be changed."""
+        return self._config
+
+    @contextmanager
+    def changed(self, steps: Sequence[Step]) -> Iterator[DictConfig]:
+        """Apply `steps`, each of which is admitted, while the block runs."""
+        with ExitStack() as stack:
+            for step in steps:
+                stack.enter_context(self._applied(step))
+            yield self._config
+
     def admits(self, step: Step) -> bool:
         """Whether `step` is one here, and Hydra applies it without an error."""
         return self._leaves(step) is not _REFUSED
