@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import functools
 import random
 import re
 from collections.abc import Sequence
@@ -16,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 
 from hydra._internal.grammar.utils import escape_special_characters
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
-from hyperherd.errors import SpaceError
+from hyperherd.errors import SpaceError, nearest
 from hyperherd.space.parameters import Interval, Values
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def parse(texts: Sequence[str], loader: ConfigLoader | None = None, seed: int = 
         hydra.errors.OverrideParseException: Hydra cannot read one of them.
     """
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
-    return [_argument(override, seed) for override in parsed]
+    return [_argument(override, loader, seed) for override in parsed]
 
 
 def parse_values(key: str, text: str, loader: ConfigLoader | None = None, seed: int = 0) -> Values:
@@ -129,18 +130,49 @@ def _encode_key(name: Any, key: str) -> str:
         return encode(name, key)
     if _BARE_KEY.fullmatch(name) and name.lower() not in _KEYWORDS:
         return str(escape_special_characters(name))
-    raise SpaceError(f"{key}: Hydra's overrides cannot hold a dict with the key {name!r}")
+    text = _escaped_key(name)
+    if text is None:
+        raise SpaceError(f"{key}: Hydra's overrides cannot hold a dict with the key {name!r}")
+    return text
 
 
-def _argument(override: Override, seed: int) -> Argument:
+@functools.cache
+def _escaped_key(name: str) -> str | None:
+    """Return how Hydra's grammar writes a dict key, found by asking its parser; None if it cannot."""
+    for text in (name, escape_special_characters(name)):
+        try:
+            [override] = OverridesParser.create().parse_overrides([f"key={{{text}:0}}"])
+        except HydraException:
+            continue
+        value = override.value()
+        if isinstance(value, dict) and [(type(read), read) for read in value] == [(str, name)]:
+            return text
+    return None
+
+
+def _argument(override: Override, loader: ConfigLoader | None, seed: int) -> Argument:
     prefix, name = split_key(override.get_key_element())
     text = override.input_line or ""
     if not override.is_sweep_override():
         return Argument(name, prefix, None, text, _plain(override.value()))
     try:
-        return Argument(name, prefix, _swept(override, seed), text)
+        values = _swept(override, seed)
+        if values == () and isinstance(override.value(), Glob):
+            raise SpaceError(_no_match(override, loader))
+        return Argument(name, prefix, values, text)
     except (HydraException, SpaceError) as error:
         raise SpaceError(f"{text}: {error}") from None
+
+
+def _no_match(override: Override, loader: ConfigLoader | None) -> str:
+    group = override.key_or_group
+    options = [] if loader is None else loader.get_group_options(group)
+    if not options:
+        return f"glob(...) chooses among the options of a config group, and {group} is not one"
+    sweep = override.value()
+    assert isinstance(sweep, Glob)
+    wanted = ", ".join(sweep.include)
+    return f"glob({wanted}) matches no option of {group}{nearest(wanted, options)}; there are {', '.join(options)}"
 
 
 def _swept(override: Override, seed: int) -> Values:

@@ -176,7 +176,8 @@ class _Expander:
         self._positions = {name: _positions(parameter) for name, parameter in space.parameters.items()}
         self._questions = open_questions(space.rules, space.parameters, context)
         self._added = tuple({name: None for rule in space.rules for name in rule.adds if name not in self._positions})
-        self._completes = any(rule.drop or rule.adds for rule in space.rules)
+        axes = {frozenset(grid.names) for grid in space.grids}
+        self._completes = len(axes) > 1 or any(rule.drop or rule.adds for rule in space.rules)
 
     def enumerated(self, limit: int | None, report: Report) -> _Kept:
         """Return all assignments by their identity, or the first `limit` of them."""
@@ -303,7 +304,7 @@ def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignm
     if any(space.seed_key in assignment.values for assignment in assignments):
         raise SpaceError(f"seeds: {space.seed_key!r} is searched already; drop it there, or name another seed_key")
     return [
-        replace(assignment, values={**assignment.values, space.seed_key: seed})
+        replace(assignment, values={**assignment.values, space.seed_key: seed}, notes={})
         for assignment in assignments
         for seed in range(space.seeds)
     ]

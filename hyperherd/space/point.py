@@ -18,11 +18,13 @@ class Assignment:
         values: of parameters and of keys that conditions added; they make the trial's identity.
         added: names among them that a condition `set`: overrides to be added after all others.
         resources: what the launcher is asked for; no part of the identity.
+        notes: what the context worked out about it on the way.
     """
 
     values: dict[str, Value]
     added: frozenset[str] = frozenset()
     resources: dict[str, Value] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
 
 
 class Context(Protocol):
@@ -91,7 +93,7 @@ class Point:
 
     def assignment(self) -> Assignment:
         """Return it as it is now."""
-        return Assignment(dict(self.values), frozenset(self.added), dict(self.resources))
+        return Assignment(dict(self.values), frozenset(self.added), dict(self.resources), self.notes)
 
 
 class Shared:

@@ -16,6 +16,16 @@ from hyperherd.space.values import Value
 
 _ACTIONS = ("exclude", "force", "replace", "drop", "set", "resources")
 _KEYS = ("name", "when", *_ACTIONS)
+_OTHER_SPELLINGS = {
+    "when": ("if", "where", "match", "condition", "for"),
+    "exclude": ("skip", "remove", "reject", "forbid", "ignore"),
+    "force": ("then", "fix", "assign", "override"),
+    "replace": ("search", "sweep", "values", "params"),
+    "drop": ("unset", "delete", "omit"),
+    "set": ("overrides", "add"),
+    "resources": ("resource", "launcher"),
+}
+"""What other tools and hands write, to say what is right here."""
 
 
 def read_conditions(written: Sequence[Any], read_text: TextReader, place: str = "") -> tuple[Condition, ...]:
@@ -81,7 +91,9 @@ def _read(raw: Any, label: str, read_text: TextReader) -> Condition:
         raise SpaceError(f"{label}: a condition is a map with `when` and an action, not {raw!r}")
     for key in raw:
         if key not in _KEYS:
-            raise SpaceError(f"{label}: unknown key {key!r}{nearest(str(key), _KEYS)}; there are {', '.join(_KEYS)}")
+            meant = next((ours for ours, others in _OTHER_SPELLINGS.items() if key in others), None)
+            hint = f" (did you mean {meant!r}?)" if meant else nearest(str(key), _KEYS)
+            raise SpaceError(f"{label}: unknown key {key!r}{hint}; there are {', '.join(_KEYS)}")
     if not any(raw.get(action) for action in _ACTIONS):
         raise SpaceError(f"{label}: it does nothing; give it one of {', '.join(_ACTIONS)}")
     try:

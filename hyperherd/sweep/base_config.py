@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +55,16 @@ def _has(path: Path, key: str) -> bool:
         if isinstance(loaded, dict) and isinstance(loaded.get(node), dict):
             loaded = loaded[node]
     return isinstance(loaded, dict) and bool(loaded.get(key))
+
+
+def names_of(config: DictConfig) -> Iterator[str]:
+    """Yield the dotted names of everything in a composed config but Hydra's own, for messages."""
+    plain: Any = OmegaConf.to_container(config)
+    yield from _dotted({key: value for key, value in plain.items() if key != "hydra"})
+
+
+def _dotted(node: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
+    for key, value in node.items():
+        yield f"{prefix}{key}"
+        if isinstance(value, dict):
+            yield from _dotted(value, f"{prefix}{key}.")

@@ -14,6 +14,9 @@ from hyperherd.sweep.base_config import group_choices
 from hyperherd.sweep.given_space import SpaceAsGiven
 
 
+_NOTE = "overrides"
+
+
 class OverrideWriter:
     """Writes assignments as overrides: what is fixed or searched in its order, then what conditions `set`."""
 
@@ -23,12 +26,15 @@ class OverrideWriter:
         self._parameters = given.space.parameters
         self._choices = group_choices(app.config)
         self._replaced = {name: prefix for rule in given.space.rules for name, prefix in rule.prefixes}
-        self._groups: dict[str, bool] = {}
+        self._keys: dict[tuple[str, bool], str] = {}
         self._texts: dict[tuple[str, str], str] = {}
 
     def overrides(self, assignment: Assignment | Point) -> tuple[str, ...]:
-        """Return the overrides of the trial that an assignment is."""
-        return tuple(self._overrides(assignment))
+        """Return the overrides of the trial that an assignment is; they are noted in it."""
+        if _NOTE not in assignment.notes:
+            assignment.notes[_NOTE] = tuple(self._overrides(assignment))
+        texts: tuple[str, ...] = assignment.notes[_NOTE]
+        return texts
 
     def _overrides(self, assignment: Assignment | Point) -> Iterator[str]:
         values, added = assignment.values, assignment.added
@@ -61,11 +67,14 @@ class OverrideWriter:
         return " and ".join(rule.label for rule in self._given.space.rules if name in dict(rule.set))
 
     def _text(self, name: str, value: Any, *, added: bool = False) -> str:
-        prefix = self._prefix(name, added=added)
-        key = f"{prefix}{name}", repr(value)
-        if key not in self._texts:
-            self._texts[key] = override(key[0], value)
-        return self._texts[key]
+        spelled = self._keys.get((name, added))
+        if spelled is None:
+            spelled = self._keys[name, added] = f"{self._prefix(name, added=added)}{name}"
+        key = spelled, repr(value)
+        text = self._texts.get(key)
+        if text is None:
+            text = self._texts[key] = override(spelled, value)
+        return text
 
     def _prefix(self, name: str, *, added: bool) -> str:
         """Return how an override is spelled: a group as the defaults list wants it, anything else as written."""
@@ -74,8 +83,6 @@ class OverrideWriter:
         parameter = self._parameters.get(name)
         if parameter is not None and parameter.prefix and not added:
             return parameter.prefix
-        if name not in self._groups:
-            self._groups[name] = self._app.is_group(name.split("@")[0])
-        if self._groups[name]:
+        if self._app.is_group(name.split("@")[0]):
             return "+"
         return "++" if added else self._replaced.get(name, "")

@@ -16,6 +16,7 @@ from hyperherd.sweep.effective_config.context import ComposedContext
 from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs
 from hyperherd.sweep.given_space import SpaceAsGiven, read_space
 from hyperherd.sweep.override_writer import OverrideWriter
+from hyperherd.sweep.plan_check import PlanCheck
 from hyperherd.sweep.settings import SweepSettings
 
 
@@ -65,6 +66,9 @@ def make_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     configs = EffectiveConfigs(app, _unknown(given, settings))
     fixed = tuple(argument.text for argument in (*given.fixed.values(), *given.static.values()))
     assignments, report = expand(given.space, ComposedContext(app, configs, writer, fixed))
+    check = PlanCheck(configs, given)
+    for assignment in assignments:
+        check.check(assignment, writer.overrides(assignment))
     return Plan(
         written=_written(settings, arguments),
         fixed=fixed,

@@ -9,11 +9,9 @@ from hyperherd.space.expressions import Absent
 from hyperherd.space.point import Point
 from hyperherd.space.values import Value
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.base_config import group_choices
-from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs, names_of
+from hyperherd.sweep.base_config import group_choices, names_of
+from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs
 from hyperherd.sweep.override_writer import OverrideWriter
-
-_OVERRIDES = "overrides"
 
 
 class ComposedContext:
@@ -35,11 +33,8 @@ class ComposedContext:
 
     def look_up(self, point: Point, name: str) -> Value:
         """Return the value of `name` in the config of `point`; raises Absent if it has none."""
-        texts = point.notes.get(_OVERRIDES)
-        if texts is None:
-            texts = point.notes[_OVERRIDES] = self._writer.overrides(point)
         try:
-            return self._configs.value(texts, name)
+            return self._configs.value(self._writer.overrides(point), name)
         except Absent:
             if name in point.values:  # a key that is written otherwise in the config, or a trial that fails
                 return point.values[name]

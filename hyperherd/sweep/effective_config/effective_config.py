@@ -7,11 +7,11 @@ it is made from; where it is not certain what these are, once for each distinct 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
 from hyperherd.errors import SpaceError
 from hyperherd.space.expressions import Absent
@@ -20,7 +20,7 @@ from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.base_config import UNCHOSEN, group_choices
 from hyperherd.sweep.effective_config.dependencies import Dependencies, dependencies
 from hyperherd.sweep.effective_config.overrides_read import OverrideSorter, SortedOverrides
-from hyperherd.sweep.effective_config.resolution import NeedsHydra, mark_unknown, resolve
+from hyperherd.sweep.effective_config.resolution import mark_unknown, resolve, resolve_twice
 from hyperherd.sweep.validation.interpolations import Path, has_interpolated_container, related
 from hyperherd.sweep.validation.override_parts import Step
 from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, Template
@@ -48,6 +48,7 @@ class _Known:
     fails: bool = False
     dependencies: dict[str, Dependencies | None] = field(default_factory=dict)
     choices: dict[str, Any] | None = None
+    places: dict[tuple[str, tuple[Path, ...]], list[int]] = field(default_factory=dict)
     answers: dict[tuple[str, tuple[str, ...]], Answer] = field(default_factory=dict)
 
 
@@ -111,8 +112,7 @@ class EffectiveConfigs:
         if name in (choices := self.choices(texts)):
             return choices[name]
         overrides = self._sorted(texts)
-        is_hydra = name.split(".")[0].split("@")[0] == "hydra"
-        if is_hydra or self._known[texts if overrides is None else overrides.baked].fails:
+        if name == "hydra" or name.startswith(("hydra.", "hydra/", "hydra@")) or self._known[texts if overrides is None else overrides.baked].fails:
             return Absent(name)
         answer = _NOT_HERE if overrides is None else self._from_template(overrides, name)
         return self._from_composition(texts, name) if answer is _NOT_HERE else answer
@@ -124,7 +124,10 @@ class EffectiveConfigs:
             template = self._template(overrides.baked)
             known.dependencies[name] = None if template is None else dependencies(template.config, _path(name))
         needs = known.dependencies[name]
-        steps = _relevant(overrides.steps, needs)
+        places = known.places.get((name, overrides.paths))
+        if places is None:
+            places = known.places[name, overrides.paths] = _relevant(overrides.paths, needs)
+        steps = [overrides.steps[place] for place in places]
         key = name, tuple([step.text for step in steps])
         if key not in known.answers:
             known.answers[key] = self._resolved(overrides, steps, name, needs)
@@ -134,20 +137,21 @@ class EffectiveConfigs:
         self, overrides: SortedOverrides, steps: Sequence[Step], name: str, needs: Dependencies | None
     ) -> Answer:
         template = self._template(overrides.baked)
-        if template is None or not all(map(template.admits, steps)):
+        if template is None or needs is None or not all(map(template.admits, steps)):
             return _NOT_HERE
-        if needs is not None and any(related(path, other) for path in needs.paths for other in _OF_ALL_OVERRIDES):
+        if any(related(path, other) for path in needs.paths for other in _OF_ALL_OVERRIDES):
             return _NOT_HERE
-        calls = needs is None or needs.calls
         try:
             with template.changed(steps) as config:
-                value = resolve(config, name, self._app.config, calls=calls, shows_hydra=not calls)
-        except NeedsHydra:
-            return _NOT_HERE
-        except (Absent, SpaceError) as error:
+                if not needs.calls:
+                    return resolve(config, name, self._app.config)
+                value = resolve_twice(config, name, self._app.config, _first_parts(needs.paths))
+        except Absent as error:
             return error
-        # What a resolver made may refer to anything.
-        return _NOT_HERE if calls and isinstance(value, list | dict) else value
+        except SpaceError as error:
+            return _NOT_HERE if needs.calls else error  # it may have asked for what was kept from it
+        # A config that a resolver made may refer to anything.
+        return _NOT_HERE if isinstance(value, list | dict) else value
 
     def _from_composition(self, texts: tuple[str, ...], name: str) -> Answer:
         key = texts, name
@@ -163,7 +167,7 @@ class EffectiveConfigs:
                 raise SpaceError(f"trials such as {' '.join(texts)} do not compose; take that away or exclude them first")
             return Absent(name)
         try:
-            return resolve(config, name, self._app.config, calls=True)
+            return resolve_twice(config, name, self._app.config, None)
         except (Absent, SpaceError) as error:
             return error
 
@@ -188,10 +192,17 @@ class EffectiveConfigs:
         return self._composed[texts]
 
 
-def _relevant(steps: Sequence[Step], needs: Dependencies | None) -> list[Step]:
+def _relevant(paths: Sequence[Path], needs: Dependencies | None) -> list[int]:
+    """Return the places of the steps among all that a value depends on."""
     if needs is None:
-        return list(steps)
-    return [step for step in steps if any(related(step.path, path) for path in needs.paths)]
+        return list(range(len(paths)))
+    return [place for place, path in enumerate(paths) if any(related(path, other) for other in needs.paths)]
+
+
+def _first_parts(paths: Iterable[Path]) -> frozenset[str] | None:
+    """Return the top-level keys that `paths` begin with; None if one is Hydra's, who looks at the whole."""
+    parts = frozenset(path[0] for path in paths)
+    return None if "hydra" in parts else parts
 
 
 def _path(name: str) -> Path:
@@ -201,16 +212,3 @@ def _path(name: str) -> Path:
 def _make_room(kept: dict[tuple[str, ...], Any], most: int) -> None:
     if len(kept) >= most:
         del kept[next(iter(kept))]
-
-
-def names_of(config: DictConfig) -> Iterator[str]:
-    """Yield the dotted names of everything in a composed config but Hydra's own, for messages."""
-    plain: Any = OmegaConf.to_container(config)
-    yield from _dotted({key: value for key, value in plain.items() if key != "hydra"})
-
-
-def _dotted(node: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:
-    for key, value in node.items():
-        yield f"{prefix}{key}"
-        if isinstance(value, dict):
-            yield from _dotted(value, f"{prefix}{key}.")

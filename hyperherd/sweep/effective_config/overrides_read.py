@@ -23,10 +23,11 @@ from hyperherd.sweep.validation.override_parts import Choice, PartReader, Step
 
 @dataclass(frozen=True)
 class SortedOverrides:
-    """The overrides of a trial: those that are baked into a template, in their order, and steps on it."""
+    """The overrides of a trial: those baked into a template, in their order, and steps on it with their paths."""
 
     baked: tuple[str, ...]
     steps: tuple[Step, ...]
+    paths: tuple[Path, ...]
 
 
 class OverrideSorter:
@@ -52,7 +53,9 @@ class OverrideSorter:
                 baked.append(text)
                 if not isinstance(part, Choice):
                     paths.append(self._path(text))
-        return SortedOverrides(tuple(baked), tuple(steps)) if self._are_apart(tuple(paths)) else None
+        if not self._are_apart(tuple(paths)):
+            return None
+        return SortedOverrides(tuple(baked), tuple(steps), tuple([step.path for step in steps]))
 
     def _path(self, text: str) -> Path | None:
         """Return the entry that an override writes to; None if that is not certain."""

@@ -37,10 +37,6 @@ _OF_A_TRIAL = "HYPERHERD_"
 _MISSING = object()
 
 
-class NeedsHydra(Exception):
-    """A resolver asked for Hydra's own config where it was kept from it."""
-
-
 def mark_unknown(config: DictConfig, unknown: Mapping[str, str]) -> None:
     """Make every entry of `config` that only a running trial has one that cannot be resolved.
 
@@ -72,24 +68,38 @@ def _refuse(reason: str) -> None:
     raise SpaceError(reason)
 
 
-def resolve(config: DictConfig, name: str, cached: DictConfig, *, calls: bool, shows_hydra: bool = True) -> Value:
-    """Return the value of `name` in `config`.
+def resolve(config: DictConfig, name: str, cached: DictConfig) -> Value:
+    """Return the value of `name` in `config`, which calls no resolvers but those of OmegaConf and Hydra.
 
     Args:
         config: composed, with what is unknown marked; it is left as it is.
         name: dotted.
         cached: the config whose cache of resolvers' answers every trial starts with.
-        calls: whether resolvers of the user's own may be called.
-        shows_hydra: whether they may look at Hydra's config.
 
     Raises:
         Absent: there is no such value.
         SpaceError: there is one, and it cannot be known before the trial runs.
-        NeedsHydra: a resolver looked at Hydra's config although it must not.
     """
-    if not calls:
-        return _resolved(config, name, cached, shows_hydra=shows_hydra)
-    first, second = (_resolved(copy.deepcopy(config), name, cached, shows_hydra=shows_hydra) for _ in range(2))
+    OmegaConf.copy_cache(cached, config)
+    with _as_in_the_trial(config, config):
+        return _resolved(config, name)
+
+
+def resolve_twice(config: DictConfig, name: str, cached: DictConfig, only: frozenset[str] | None) -> Value:
+    """Return the value of `name` in `config` as :func:`resolve` does; resolvers of the user's own may be called.
+
+    Args:
+        config: composed, with what is unknown marked; it is left as it is.
+        name: dotted.
+        cached: the config whose cache of resolvers' answers every trial starts with.
+        only: what the copies hold that resolvers get to see, by the first part of its name; None for all, Hydra's
+            config included.
+
+    Raises:
+        Absent: there is no such value.
+        SpaceError: there is one that cannot be known before the trial runs, or not from `only` alone.
+    """
+    first, second = (_resolved_in_copy(config, name, cached, only) for _ in range(2))
     if not identical(first, second):
         raise SpaceError(
             f"{name} has another value each time it is resolved ({first!r:.50}, then {second!r:.50}), so what the "
@@ -98,38 +108,43 @@ def resolve(config: DictConfig, name: str, cached: DictConfig, *, calls: bool, s
     return first
 
 
-def _resolved(config: DictConfig, name: str, cached: DictConfig, *, shows_hydra: bool) -> Value:
-    OmegaConf.copy_cache(cached, config)
-    with _as_in_the_trial(config, shows_hydra=shows_hydra):
-        try:
-            value = OmegaConf.select(config, name, default=_MISSING)
-            if value is _MISSING:
-                raise Absent(name)
-            return _plain(
-                OmegaConf.to_container(value, resolve=True, enum_to_str=True) if OmegaConf.is_config(value) else value
-            )
-        except (InterpolationKeyError, InterpolationToMissingValueError):
-            raise Absent(name) from None
-        except (InterpolationResolutionError, UnsupportedInterpolationType, GrammarParseError) as error:
-            if not shows_hydra and "HydraConfig was not set" in str(error):
-                raise NeedsHydra from None
-            raise SpaceError(f"{name} cannot be resolved before the trial runs: {_reason(error)}") from None
-        except OmegaConfBaseException:  # a name that leads through a value which holds nothing
-            raise Absent(name) from None
+def _resolved_in_copy(config: DictConfig, name: str, cached: DictConfig, only: frozenset[str] | None) -> Value:
+    seen = config
+    if only is not None:
+        seen = copy.copy(config)
+        content: dict[Any, Any] = config.__dict__["_content"]
+        seen.__dict__["_content"] = {key: node for key, node in content.items() if key in only}
+    seen = copy.deepcopy(seen)
+    OmegaConf.copy_cache(cached, seen)
+    with _as_in_the_trial(config, seen if only is None else None):
+        return _resolved(seen, name)
+
+
+def _resolved(config: DictConfig, name: str) -> Value:
+    try:
+        value = OmegaConf.select(config, name, default=_MISSING)
+        if value is _MISSING:
+            raise Absent(name)
+        is_config = OmegaConf.is_config(value)
+        return _plain(OmegaConf.to_container(value, resolve=True, enum_to_str=True) if is_config else value)
+    except (InterpolationKeyError, InterpolationToMissingValueError):
+        raise Absent(name) from None
+    except (InterpolationResolutionError, UnsupportedInterpolationType, GrammarParseError) as error:
+        raise SpaceError(f"{name} cannot be resolved before the trial runs: {_reason(error)}") from None
+    except OmegaConfBaseException:  # a name that leads through a value which holds nothing
+        raise Absent(name) from None
 
 
 def _reason(error: OmegaConfBaseException) -> str:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, SpaceError):
-        cause = cause.__cause__
-    return str(cause or error).splitlines()[0]
+    """Return the first line of what is wrong: our own reason where there is one, which OmegaConf has wrapped."""
+    return str(error).rpartition(f"{SpaceError.__name__} raised while resolving interpolation: ")[2].splitlines()[0]
 
 
 @contextmanager
-def _as_in_the_trial(config: DictConfig, *, shows_hydra: bool) -> Iterator[None]:
-    """Give resolvers the config and the environment that they meet in the trial, as far as these are known."""
+def _as_in_the_trial(config: DictConfig, hydra: DictConfig | None) -> Iterator[None]:
+    """Give resolvers the environment that they meet in the trial, as far as it is known, and this as Hydra's config."""
     before, environment = HydraConfig.instance().cfg, dict(os.environ)
-    HydraConfig.instance().cfg = config if shows_hydra else None  # type: ignore[assignment]
+    HydraConfig.instance().cfg = hydra  # type: ignore[assignment]
     for name in environment:
         if name.startswith(_OF_A_TRIAL):
             del os.environ[name]  # of a trial that starts this sweep, if any
