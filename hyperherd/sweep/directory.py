@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,20 @@ class SweepDirectory:
     fresh: bool
 
 
+_claims: ContextVar[list[Path] | None] = ContextVar("_claims", default=None)
+
+
+@contextmanager
+def noted_claims() -> Iterator[list[Path]]:
+    """Collect the paths of the directories that are claimed while the block runs, for who calls a sweep from Python."""
+    found: list[Path] = []
+    token = _claims.set(found)
+    try:
+        yield found
+    finally:
+        _claims.reset(token)
+
+
 @contextmanager
 def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
     """Claim `wanted` while the block runs; a fresh directory in which nothing was recorded is removed again.
@@ -55,6 +70,8 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
         held = _lock(lock)
     except OSError as error:
         raise SweepError(f"hydra.sweep.dir: {wanted} cannot be used: {error}. Choose another directory.") from None
+    if (noted := _claims.get()) is not None:
+        noted.append(directory.path)
     try:
         yield directory
     finally:

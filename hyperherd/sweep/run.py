@@ -25,7 +25,7 @@ from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
 from hyperherd.paths import SweepPaths
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
-from hyperherd.sweep.app import HydraApp
+from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
 from hyperherd.sweep.failure_policy import Judge, check_policy
@@ -65,7 +65,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         trial_dir = trial_to_join(app.script)
         if trial_dir is not None:
             return _join(app, trial_dir)
-        with noted_signals():
+        with noted_signals(), hydra_config(app.config):  # Hydra 1.3 leaves `${hydra:...}` without a config in a sweep
             settings = read_settings(app.config.hydra.sweeper)
             if settings.dry_run:
                 tell_preview(preview(app, arguments, settings))

@@ -76,14 +76,15 @@ _UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
 
 def _text(error: Exception, app: HydraApp) -> str:
     """Return what Hydra says, with the nearest name that the config has where it does not know one."""
-    text = _plain_text(error)
+    text = in_words(error)
     unknown = _UNKNOWN_KEY.search(text)
     if unknown is None:
         return text
     return text[: unknown.end()] + nearest(unknown[1], names_of(app.config)) + text[unknown.end() :]
 
 
-def _plain_text(error: Exception) -> str:
+def in_words(error: Exception) -> str:
+    """Return what Hydra or OmegaConf says about a config that it cannot compose, with the reason it gives."""
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return f"{type(error).__name__}: {error}"
     cause = f"\n{error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
