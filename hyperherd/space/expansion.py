@@ -20,7 +20,7 @@ from hyperherd.space.expressions import Absent
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
 from hyperherd.space.point import Assignment, Context, Point, Shared
-from hyperherd.space.reading import Question, not_swept, open_questions
+from hyperherd.space.reading import not_swept, open_questions
 from hyperherd.space.values import Value, is_number, token
 
 MOST_POINTS = 1_000_000

@@ -85,6 +85,14 @@ class HydraApp:
         """Return whether the app has a config group of this name."""
         return "." not in name and bool(self.loader.get_group_options(name))
 
+    def without_aliases(self, text: str) -> str:
+        """Return an override with the key that `hydra.aliases` (Hydra 1.4) means; Hydra has done so on the command line."""
+        if _HYDRA_VERSION < (1, 4):
+            return text
+        loader: Any = self.loader
+        expanded: str = loader.get_override_aliases(self.config.hydra.job.config_name).expand(text)
+        return expanded
+
     def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
         """Compose the config of one job, exactly as a launcher would."""
         config = self.loader.load_sweep_config(self.config, list(overrides))

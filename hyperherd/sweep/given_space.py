@@ -59,7 +59,8 @@ def read_space(app: HydraApp, arguments: Sequence[str], settings: SweepSettings)
     """
     given = _by_name(parse(arguments, app.loader, settings.seed), "the command line")
     fixed = {name: argument for name, argument in given.items() if argument.values is None}
-    static = _by_name(parse(settings.static_overrides, app.loader), "static_overrides")
+    texts = [app.without_aliases(text) for text in settings.static_overrides]
+    static = _by_name(parse(texts, app.loader), "static_overrides")
     static = {name: argument for name, argument in static.items() if name not in given}
     reader = _Reader(app, settings, {**fixed, **static}, given)
     grids = reader.grids()
@@ -138,7 +139,9 @@ class _Reader:
             return None
         argument = self._fixing(key)
         if argument is not None:
-            self.notes.append(f"{argument.text} fixes {key}: hydra.sweeper.seeds={seeds} gives way, no trial is repeated")
+            self.notes.append(
+                f"{argument.text} fixes {key}: hydra.sweeper.seeds={seeds} gives way, no trial is repeated"
+            )
             return None
         return seeds
 
@@ -178,7 +181,8 @@ class _Reader:
     def _parameters(self, written: Mapping[str, Any], place: str) -> dict[str, Parameter]:
         found: dict[str, Parameter] = {}
         for key, value in written.items():
-            parameter = read_parameter(str(key), value, self._values)
+            spelled = self._app.without_aliases(f"{key}=").removesuffix("=")
+            parameter = read_parameter(spelled, value, self._values)
             if parameter.name.startswith(("hydra.", "hydra/")):
                 raise SpaceError(f"hydra.sweeper.{place}: {key} is Hydra's own configuration, which cannot be swept")
             if parameter.name in found:
@@ -213,6 +217,8 @@ def _by_name(arguments: Sequence[Argument], place: str) -> dict[str, Argument]:
     found: dict[str, Argument] = {}
     for argument in arguments:
         other = found.get(argument.name)
+        if argument.prefix == "~" and argument.values is not None:
+            raise SpaceError(f"{place}: {argument.text} deletes {argument.name}, which cannot be swept")
         if argument.prefix == "~":
             found[f"~{argument.name}"] = argument  # a deletion stands beside what gives the key anew
             continue

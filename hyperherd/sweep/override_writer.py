@@ -13,7 +13,6 @@ from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.base_config import group_choices
 from hyperherd.sweep.given_space import SpaceAsGiven
 
-
 _NOTE = "overrides"
 
 

@@ -17,7 +17,9 @@ from hyperherd.sweep.override_writer import OverrideWriter
 class ComposedContext:
     """Looks names up in each point's own effective config, under what conditions have done to it so far."""
 
-    def __init__(self, app: HydraApp, configs: EffectiveConfigs, writer: OverrideWriter, fixed: tuple[str, ...]) -> None:
+    def __init__(
+        self, app: HydraApp, configs: EffectiveConfigs, writer: OverrideWriter, fixed: tuple[str, ...]
+    ) -> None:
         """Prepare for points of one space.
 
         Args:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from omegaconf import Container, DictConfig, Node
+from omegaconf import DictConfig, Node
 from omegaconf.basecontainer import BaseContainer
 
 from hyperherd.sweep.validation.interpolations import Path
@@ -71,7 +71,7 @@ def _on_the_way(config: DictConfig, path: Path) -> Iterable[tuple[Path, str]]:
         if not isinstance(node, DictConfig) or not isinstance(node._value(), dict):
             return
         node = node._value().get(name)
-        if isinstance(node, Container) and node._is_interpolation():
+        if isinstance(node, Node) and node._is_interpolation():  # the rest of the path lies behind it
             yield path[: depth + 1], str(node._value())
             return
     yield from _texts(node, path)

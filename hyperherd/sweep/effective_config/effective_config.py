@@ -46,6 +46,7 @@ class _Known:
     """
 
     fails: bool = False
+    admitted: dict[str, bool] = field(default_factory=dict)
     dependencies: dict[str, Dependencies | None] = field(default_factory=dict)
     choices: dict[str, Any] | None = None
     places: dict[tuple[str, tuple[Path, ...]], list[int]] = field(default_factory=dict)
@@ -112,7 +113,11 @@ class EffectiveConfigs:
         if name in (choices := self.choices(texts)):
             return choices[name]
         overrides = self._sorted(texts)
-        if name == "hydra" or name.startswith(("hydra.", "hydra/", "hydra@")) or self._known[texts if overrides is None else overrides.baked].fails:
+        if (
+            name == "hydra"
+            or name.startswith(("hydra.", "hydra/", "hydra@"))
+            or self._known[texts if overrides is None else overrides.baked].fails
+        ):
             return Absent(name)
         answer = _NOT_HERE if overrides is None else self._from_template(overrides, name)
         return self._from_composition(texts, name) if answer is _NOT_HERE else answer
@@ -120,6 +125,8 @@ class EffectiveConfigs:
     def _from_template(self, overrides: SortedOverrides, name: str) -> Answer:
         """Return the value that a template gives, or `_NOT_HERE` if it is not certain that the trial has it too."""
         known = self._known[overrides.baked]
+        if not self._admits(known, overrides):
+            return _NOT_HERE
         if name not in known.dependencies:
             template = self._template(overrides.baked)
             known.dependencies[name] = None if template is None else dependencies(template.config, _path(name))
@@ -133,11 +140,21 @@ class EffectiveConfigs:
             known.answers[key] = self._resolved(overrides, steps, name, needs)
         return known.answers[key]
 
+    def _admits(self, known: _Known, overrides: SortedOverrides) -> bool:
+        """Whether every step of a trial stays inside its own entry; one that does not may change any value."""
+        for step in overrides.steps:
+            if step.text not in known.admitted:
+                template = self._template(overrides.baked)
+                known.admitted[step.text] = template is not None and template.admits(step)
+            if not known.admitted[step.text]:
+                return False
+        return True
+
     def _resolved(
         self, overrides: SortedOverrides, steps: Sequence[Step], name: str, needs: Dependencies | None
     ) -> Answer:
         template = self._template(overrides.baked)
-        if template is None or needs is None or not all(map(template.admits, steps)):
+        if template is None or needs is None:
             return _NOT_HERE
         if any(related(path, other) for path in needs.paths for other in _OF_ALL_OVERRIDES):
             return _NOT_HERE
@@ -164,7 +181,9 @@ class EffectiveConfigs:
         if config is None:
             self._failures += 1
             if self._failures > _FAILURES:  # each takes as long as a composition
-                raise SpaceError(f"trials such as {' '.join(texts)} do not compose; take that away or exclude them first")
+                raise SpaceError(
+                    f"trials such as {' '.join(texts)} do not compose; take that away or exclude them first"
+                )
             return Absent(name)
         try:
             return resolve_twice(config, name, self._app.config, None)
