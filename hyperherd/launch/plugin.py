@@ -48,8 +48,8 @@ class HerdLauncher(Launcher):
             return
         self._noted = True
         log.warning(
-            "hydra/launcher=%s runs under Hydra's basic sweeper, which waits for all jobs of a batch and cannot go on with "
-            "a sweep that was interrupted: add hydra/sweeper=herd",
+            "hydra/launcher=%s runs under Hydra's basic sweeper, which cannot go on with a sweep that was interrupted: "
+            "add hydra/sweeper=herd",
             config.hydra.runtime.choices.get("hydra/launcher"),
         )
 

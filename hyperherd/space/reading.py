@@ -48,13 +48,14 @@ class Question:
 
     condition: Condition
     name: str
-    known: tuple[str, ...]
+    searched: tuple[str, ...]
+    context: Context
     answered: bool = False
 
     @property
     def complaint(self) -> str:
         """What is wrong if no trial has a value for it."""
-        hint = nearest(self.name, self.known)
+        hint = nearest(self.name, (*self.searched, *self.context))
         return f"{self.condition.label}: there is no parameter or config value {self.name!r}{hint}"
 
 
@@ -64,8 +65,7 @@ def open_questions(conditions: Iterable[Condition], parameters: Iterable[str], c
     known = dict.fromkeys(parameters)
     for condition in conditions:
         unknown = [name for name in sorted(condition.asks) if name not in known and name not in context]
-        names = (*known, *context) if unknown else ()
-        questions += [Question(condition, name, names) for name in unknown]
+        questions += [Question(condition, name, tuple(known), context) for name in unknown]
         known.update(dict.fromkeys(condition.adds))
     return questions
 

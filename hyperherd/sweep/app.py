@@ -86,7 +86,7 @@ class HydraApp:
         return "." not in name and bool(self.loader.get_group_options(name))
 
     def without_aliases(self, text: str) -> str:
-        """Return an override with the key that `hydra.aliases` (Hydra 1.4) means; Hydra has done so on the command line."""
+        """Return an override with what `hydra.aliases` (Hydra 1.4) means; on the command line Hydra has done so."""
         if _HYDRA_VERSION < (1, 4):
             return text
         loader: Any = self.loader

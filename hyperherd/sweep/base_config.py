@@ -33,10 +33,8 @@ def where_written(config: DictConfig, key: str) -> str:
 
 
 def _composed_files(config: DictConfig) -> Iterator[Path]:
-    names = [
-        str(config.hydra.job.config_name),
-        *(f"{group}/{choice}" for group, choice in config.hydra.runtime.choices.items()),
-    ]
+    choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)  # one that must still be made is ???
+    names = [str(config.hydra.job.config_name), *(f"{group}/{choice}" for group, choice in choices.items())]
     for source in config.hydra.runtime.config_sources:
         if source.schema != "file" or source.provider == "hydra-hyperherd":
             continue

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from hydra.errors import CompactHydraException
+from yaml import YAMLError
 
 from hyperherd.errors import SweepError
 from hyperherd.results.loading.load import load
@@ -72,7 +73,7 @@ def run_sweep(
                 raise KeyboardInterrupt from None
             if error.code != _FAILED or not claims:
                 raise
-        except NO_COMPOSITION as error:
+        except (*NO_COMPOSITION, YAMLError) as error:
             if claims:  # from a trial's own code or a callback, not from reading the config
                 raise
             raise SweepError(in_words(error)) from error

@@ -91,8 +91,8 @@ def _check_deleted(space: SearchSpace, fixed: Mapping[str, Argument]) -> None:
         for name, prefix in searched.items():
             if deleted.startswith("~") and f"{name}.".startswith(f"{deleted[1:]}.") and not prefix:
                 raise SpaceError(
-                    f"{argument.text} deletes what is searched: {name}. Take {argument.text} away, or {name} out of the "
-                    f"search; to delete the config's own entry and search a new one, write +{name}"
+                    f"{argument.text} deletes what is searched: {name}. Take {argument.text} away, or {name} out of "
+                    f"the search; to delete the config's own entry and search a new one, write +{name}"
                 )
 
 

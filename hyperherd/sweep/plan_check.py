@@ -66,8 +66,7 @@ class PlanCheck:
 
 
 def _name(text: str) -> str:
-    name = split_key(text.partition("=")[0])[1]
-    return name
+    return split_key(text.partition("=")[0])[1]
 
 
 def _overlap(left: str, right: str) -> bool:

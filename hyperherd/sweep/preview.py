@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from hyperherd.errors import SweepError
 from hyperherd.records.sweep import PlannedTrial
@@ -76,5 +77,5 @@ def plan(
         with hydra_config(app.config):
             arguments: Any = OmegaConf.to_container(app.config.hydra.overrides.task)
             return preview(app, arguments, read_settings(app.config.hydra.sweeper))
-    except NO_COMPOSITION as error:
+    except (*NO_COMPOSITION, YAMLError) as error:
         raise SweepError(in_words(error)) from error

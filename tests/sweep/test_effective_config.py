@@ -1,4 +1,4 @@
-"""Conditions see the config that each trial composes: compared with composing it, over configs with everything in them."""
+"""Conditions see the config that each trial composes; compared with composing it, over configs of every kind."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ nowhere: ${model.depth}
 """,
     "model/small": "width: 16\nkind: cnn\n",
     "model/large": "width: 1024\ndepth: 9\nlr: ${lr}\nkind: vit\n",
-    "model/odd": "defaults: [override /opt@_global_.opt: adam]\nwidth: ${epochs}\nkind: ${which}\n",
+    "model/odd": "width: ${epochs}\nkind: ${which}\n",
     "opt/sgd": "momentum: 0.9\nlr: ${..lr}\n",
     "opt/adam": "beta: 0.99\nlr: ${mul:${..model.width},3}\n",
     "experiment/fast": "# @package _global_\nepochs: 2\nlr: 0.5\n",
@@ -236,16 +236,13 @@ def test_each_condition_decides_as_on_the_config_that_the_trial_composes(app: Hy
     if not known:
         return
     asked = data.draw(st.sampled_from(known))
-    left = {
-        draft for draft, value in values.items() if value is Absent or not (type(value), value) == (type(asked), asked)
-    }
+    left = {draft for draft, value in values.items() if repr(value) != repr(asked)}
     condition = {"when": {name: {"eq": asked}}, "exclude": True}
-    try:
-        kept = {draft.overrides for draft in plan(app, *sweep, conditions=[condition]).drafts}
-    except SpaceError as error:
-        assert not left, error
+    if left:
+        assert {draft.overrides for draft in plan(app, *sweep, conditions=[condition]).drafts} == left
     else:
-        assert kept == left
+        with pytest.raises(SpaceError, match="no trial is left"):
+            plan(app, *sweep, conditions=[condition])
 
 
 def test_what_earlier_conditions_did_is_seen(app: HydraApp) -> None:
@@ -256,12 +253,11 @@ def test_what_earlier_conditions_did_is_seen(app: HydraApp) -> None:
         {"when": {"wd": 0.7}, "drop": ["seed"]},
         {"when": {"seed": 0, "model": "large"}, "set": {"new.key": {"expr": "twice + lr"}}},
     ]
-    assert [
-        draft.overrides for draft in plan(app, "model=small", "lr=0.1,0.2", "seed=1,2", conditions=conditions).drafts
-    ] == [
-        ("model=large", "lr=0.1", "wd=0.7", "++epochs=90", "++new.key=0.30000000000000004"),
+    found = plan(app, "lr=0.1,0.2", "seed=1,2", params={"model": ["small"]}, conditions=conditions)
+    assert [draft.overrides for draft in found.drafts] == [
         ("model=small", "lr=0.2", "seed=1"),
         ("model=small", "lr=0.2", "seed=2"),
+        ("model=large", "lr=0.1", "wd=0.7", "++epochs=90", "++new.key=0.30000000000000004"),
         ("model=large", "lr=0.1", "seed=2"),
     ]
 
@@ -299,7 +295,7 @@ def test_a_parameter_that_stands_still_stands_at_the_value_of_its_own_trial(app:
         ({"when": {"seed": 1}}, {"seeds": 2}, "`seeds` gives each trial its seed after the conditions; search seed"),
         ({"when": {"seeded": 1}}, {"seeds": 2}, "seeded .*`seeds` gives each trial its seed after the conditions"),
         ({"when": {"job": 1}}, {"name_key": "job"}, "name_key gives each trial its job after the conditions"),
-        ({"when": {"broken": 1}}, {}, "broken cannot be resolved before the trial runs: .*division by zero"),
+        ({"when": {"broken": 1}}, {}, "broken cannot be resolved before the trial runs: .*by zero"),
     ],
 )
 def test_what_only_a_running_trial_has_is_an_error_that_says_so(
@@ -321,7 +317,7 @@ def test_what_only_a_running_trial_has_is_an_error_that_says_so(
 
 def test_a_key_of_one_option_and_of_a_group_that_must_be_chosen(tmp_path: Path) -> None:
     files = {
-        "config": "defaults: [_self_, data: ???]\nlr: 1\n",
+        "config": "defaults: [_self_, data: '???']\nlr: 1\n",
         "data/text": "words: 5\n",
         "data/images": "pixels: 9\n",
     }

@@ -194,7 +194,7 @@ class EffectiveConfigs:
         if baked not in self._templates:
             _make_room(self._templates, _KEPT)
             config = self._compose(baked)
-            is_usable = config is not None and not has_interpolated_container(config._get_node("hydra"))  # type: ignore[arg-type]
+            is_usable = config is not None and not has_interpolated_container(config._get_node("hydra"))
             self._templates[baked] = Template(self._app, config) if config is not None and is_usable else None
         return self._templates[baked]
 

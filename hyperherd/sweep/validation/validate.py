@@ -97,8 +97,8 @@ def _check_is_below(trial: PlannedTrial, sweep_dir: Path) -> None:
     if where is None or (where != sweep_dir and sweep_dir / RECORDS not in (where, *where.parents)):
         return
     raise SweepError(
-        f"hydra.sweep.subdir={trial.dir} puts trial {trial.number} ({trial.name}) where the sweep keeps its own files, in "
-        f"{where}. Every trial needs a directory below that one: leave hydra.sweep.subdir away for Hydra's default, "
+        f"hydra.sweep.subdir={trial.dir} puts trial {trial.number} ({trial.name}) into {where}, where the sweep keeps "
+        f"its own files. Every trial needs a directory of its own below that: leave hydra.sweep.subdir at Hydra's default, "
         f"${{hydra.job.num}}, or make it depend on the trial."
     )
 
