@@ -98,8 +98,8 @@ def _check_is_below(trial: PlannedTrial, sweep_dir: Path) -> None:
         return
     raise SweepError(
         f"hydra.sweep.subdir={trial.dir} puts trial {trial.number} ({trial.name}) into {where}, where the sweep keeps "
-        f"its own files. Every trial needs a directory of its own below that: leave hydra.sweep.subdir at Hydra's default, "
-        f"${{hydra.job.num}}, or make it depend on the trial."
+        f"its own files. Every trial needs a directory of its own below that: leave hydra.sweep.subdir at Hydra's "
+        f"default, ${{hydra.job.num}}, or make it depend on the trial."
     )
 
 
