@@ -41,6 +41,7 @@ class Argument:
         values: the values it sweeps over, typed, or the interval; None if it is a fixed override.
         value: the typed value of a fixed override; None if it sweeps.
         text: as written.
+        extends: whether it adds to the list that is there (``extend_list`` of Hydra 1.4), so that several stand together.
     """
 
     name: str
@@ -48,6 +49,7 @@ class Argument:
     values: Values | None
     text: str
     value: Any = None
+    extends: bool = False
 
 
 def parse(texts: Sequence[str], loader: ConfigLoader | None = None, seed: int = 0) -> list[Argument]:
@@ -154,14 +156,25 @@ def _argument(override: Override, loader: ConfigLoader | None, seed: int) -> Arg
     prefix, name = split_key(override.get_key_element())
     text = override.input_line or ""
     if not override.is_sweep_override():
-        return Argument(name, prefix, None, text, _plain(override.value()))
+        return Argument(name, prefix, None, text, _plain(override.value()), _extends(override))
     try:
         values = _swept(override, seed)
+        if _extends(override) or any(type(value).__name__ == "ListExtensionOverrideValue" for value in _some(values)):
+            key = override.get_key_element()
+            raise SpaceError(f"extend_list(...) cannot be swept; give whole lists, for example {key}=[1],[1,2]")
         if values == () and isinstance(override.value(), Glob):
             raise SpaceError(_no_match(override, loader))
         return Argument(name, prefix, values, text)
     except (HydraException, SpaceError) as error:
         raise SpaceError(f"{text}: {error}") from None
+
+
+def _some(values: Values) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else ()
+
+
+def _extends(override: Override) -> bool:
+    return getattr(override.type, "name", "") == "EXTEND_LIST"
 
 
 def _no_match(override: Override, loader: ConfigLoader | None) -> str:

@@ -222,6 +222,9 @@ def _by_name(arguments: Sequence[Argument], place: str) -> dict[str, Argument]:
         if argument.prefix == "~":
             found[f"~{argument.name}"] = argument  # a deletion stands beside what gives the key anew
             continue
+        if argument.extends:
+            found[argument.text] = argument  # each adds to what is there
+            continue
         if other is not None and other.prefix != argument.prefix:
             raise SpaceError(
                 f"{place} has both {other.text} and {argument.text}, which differ in prefix only; keep one of them"
