@@ -41,7 +41,7 @@ class Argument:
         values: the values it sweeps over, typed, or the interval; None if it is a fixed override.
         value: the typed value of a fixed override; None if it sweeps.
         text: as written.
-        extends: whether it adds to the list that is there (``extend_list`` of Hydra 1.4), so that several stand together.
+        extends: whether it adds to the list that is there (`extend_list` of Hydra 1.4), so that several stand together.
     """
 
     name: str

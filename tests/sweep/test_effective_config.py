@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -303,8 +302,8 @@ def test_what_only_a_running_trial_has_is_an_error_that_says_so(
 ) -> None:
     monkeypatch.setenv("HYPERHERD_TRIAL_ID", "5")  # of a trial that starts this sweep
     register = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
-    register("random_here", lambda: object().__hash__() + len(kept.append(object()) or kept), replace=True)
-    kept: list[object] = []
+    counter = itertools.count()
+    register("random_here", lambda: next(counter), replace=True)
     register("fail_here", lambda: 1 // 0, replace=True)
     lines = (
         "name: run_${hydra:job.num}\ndir: ${hydra:runtime.output_dir}\nchance: ${random_here:}\njob: x\n"
@@ -367,15 +366,13 @@ def test_a_value_is_resolved_once_for_what_it_depends_on(app: HydraApp) -> None:
 
 def test_resolvers_change_nothing_for_others(tmp_path: Path) -> None:
     def careless(node: Any) -> int:
-        with_more = len(node)
-        node[f"left{with_more}"] = 1
-        return with_more
+        node["a"] += 1
+        return int(node["a"])
 
     register = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
     register("careless", careless, replace=True)
     app = write_app(tmp_path, {"config": "lr: 1\nopt: {a: 1}\nsize: ${careless:${opt}}\n"})
-    OmegaConf.set_struct(app.config, False)
     configs = EffectiveConfigs(app, {})
-    values = {found(configs, ["lr=2", f"+x={number}"], "opt") == {"a": 1} for number in range(3)}
-    with tempfile.TemporaryDirectory():
-        assert values == {True}
+    assert found(configs, ["lr=2"], "size") == 2
+    assert found(configs, ["lr=2"], "size") == 2
+    assert found(configs, ["lr=2"], "opt") == {"a": 1}
