@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from hyperherd.results.api import load as load
     from hyperherd.results.loading.load import is_trial as is_trial
     from hyperherd.results.trials.filters import between as between
+    from hyperherd.sweep.from_python import run_sweep as run_sweep
     from hyperherd.sweep.preview import plan as plan
     from hyperherd.trial.checkpoint import checkpoint as checkpoint
     from hyperherd.trial.log import log_array as log_array
@@ -34,6 +35,7 @@ _HOMES = {
     "is_trial": "hyperherd.results.loading.load",
     "load": "hyperherd.results.api",
     "plan": "hyperherd.sweep.preview",
+    "run_sweep": "hyperherd.sweep.from_python",
     "Trial": "hyperherd.results.api",
     "Trials": "hyperherd.results.api",
     "log_array": "hyperherd.trial.log",
@@ -55,6 +57,7 @@ __all__ = [
     "log_result",
     "plan",
     "resumed",
+    "run_sweep",
     "total_steps",
 ]
 

@@ -5,6 +5,7 @@ Hydra's own parser decides what a string means; `encode` only writes what that p
 
 from __future__ import annotations
 
+import functools
 import random
 import re
 from collections.abc import Sequence
@@ -13,11 +14,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import IntervalSweep, Override, Quote, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString
 from hydra.errors import HydraException
 
 from hyperherd.compat.hydra import escape_special_characters, unshuffled
-from hyperherd.errors import SpaceError
+from hyperherd.errors import SpaceError, nearest
 from hyperherd.space.parameters import Interval, Values
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ class Argument:
         values: the values it sweeps over, typed, or the interval; None if it is a fixed override.
         value: the typed value of a fixed override; None if it sweeps.
         text: as written.
+        extends: whether it adds to the list that is there (`extend_list` of Hydra 1.4), so that several stand together.
     """
 
     name: str
@@ -45,6 +47,7 @@ class Argument:
     values: Values | None
     text: str
     value: Any = None
+    extends: bool = False
 
 
 def parse(texts: Sequence[str], loader: ConfigLoader | None = None, seed: int = 0) -> list[Argument]:
@@ -60,7 +63,7 @@ def parse(texts: Sequence[str], loader: ConfigLoader | None = None, seed: int = 
         hydra.errors.OverrideParseException: Hydra cannot read one of them.
     """
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
-    return [_argument(override, seed) for override in parsed]
+    return [_argument(override, loader, seed) for override in parsed]
 
 
 def parse_values(key: str, text: str, loader: ConfigLoader | None = None, seed: int = 0) -> Values:
@@ -127,18 +130,60 @@ def _encode_key(name: Any, key: str) -> str:
         return encode(name, key)
     if _BARE_KEY.fullmatch(name) and name.lower() not in _KEYWORDS:
         return str(escape_special_characters(name))
-    raise SpaceError(f"{key}: Hydra's overrides cannot hold a dict with the key {name!r}")
+    text = _escaped_key(name)
+    if text is None:
+        raise SpaceError(f"{key}: Hydra's overrides cannot hold a dict with the key {name!r}")
+    return text
 
 
-def _argument(override: Override, seed: int) -> Argument:
+@functools.cache
+def _escaped_key(name: str) -> str | None:
+    """Return how Hydra's grammar writes a dict key, found by asking its parser; None if it cannot."""
+    for text in (name, escape_special_characters(name)):
+        try:
+            [override] = OverridesParser.create().parse_overrides([f"key={{{text}:0}}"])
+        except HydraException:
+            continue
+        value = override.value()
+        if isinstance(value, dict) and [(type(read), read) for read in value] == [(str, name)]:
+            return text
+    return None
+
+
+def _argument(override: Override, loader: ConfigLoader | None, seed: int) -> Argument:
     prefix, name = split_key(override.get_key_element())
     text = override.input_line or ""
     if not override.is_sweep_override():
-        return Argument(name, prefix, None, text, _plain(override.value()))
+        return Argument(name, prefix, None, text, _plain(override.value()), _extends(override))
     try:
-        return Argument(name, prefix, _swept(override, seed), text)
+        values = _swept(override, seed)
+        if _extends(override) or any(type(value).__name__ == "ListExtensionOverrideValue" for value in _some(values)):
+            key = override.get_key_element()
+            raise SpaceError(f"extend_list(...) cannot be swept; give whole lists, for example {key}=[1],[1,2]")
+        if values == () and isinstance(override.value(), Glob):
+            raise SpaceError(_no_match(override, loader))
+        return Argument(name, prefix, values, text)
     except (HydraException, SpaceError) as error:
         raise SpaceError(f"{text}: {error}") from None
+
+
+def _some(values: Values) -> tuple[Any, ...]:
+    return values if isinstance(values, tuple) else ()
+
+
+def _extends(override: Override) -> bool:
+    return getattr(override.type, "name", "") == "EXTEND_LIST"
+
+
+def _no_match(override: Override, loader: ConfigLoader | None) -> str:
+    group = override.key_or_group
+    options = [] if loader is None else loader.get_group_options(group)
+    if not options:
+        return f"glob(...) chooses among the options of a config group, and {group} is not one"
+    sweep = override.value()
+    assert isinstance(sweep, Glob)
+    wanted = ", ".join(sweep.include)
+    return f"glob({wanted}) matches no option of {group}{nearest(wanted, options)}; there are {', '.join(options)}"
 
 
 def _swept(override: Override, seed: int) -> Values:

@@ -39,6 +39,7 @@ def test_there_are_examples() -> None:
         "CONTRIBUTING.md",
         "CHANGELOG.md",
         "docs/format.md",
+        "docs/faq.md",
         "docs/results.md",
         "docs/search_space.md",
         "examples/mnist/README.md",

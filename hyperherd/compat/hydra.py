@@ -6,22 +6,27 @@ import copy
 import dataclasses
 from typing import Any
 
+from hydra import __version__, version
 from hydra._internal import config_loader_impl, defaults_list
 from hydra._internal.callbacks import Callbacks
 from hydra._internal.grammar.utils import escape_special_characters
-from hydra._internal.utils import get_args_parser
+from hydra._internal.hydra import Hydra
+from hydra._internal.utils import create_config_search_path, get_args_parser
 from hydra.core.override_parser.types import Override
 from hydra.core.utils import JobReturn
 
 __all__ = [
     "Callbacks",  # a HydraContext needs some; a rank that joins a trial is to run none
+    "Hydra",  # the app that `hydra.main` makes, for sweeps that are started from Python
     "apply_override",
     "config_loader_impl",  # composing a job in parts, and once for many jobs
+    "create_config_search_path",
     "defaults_list",
     "escape_special_characters",  # what the override grammar cannot read bare
     "get_args_parser",  # the flags of Hydra's own command line
     "parse_overrides",
     "result_of",
+    "set_version_base",
     "unshuffled",
 ]
 
@@ -46,3 +51,10 @@ def unshuffled(override: Override, sweep: Any) -> Override:
     ordered = copy.copy(override)
     ordered._value = dataclasses.replace(sweep, shuffle=False)
     return ordered
+
+
+def set_version_base() -> None:
+    """Choose the defaults of Hydra's present version, unless `hydra.main` has chosen; 1.3 warns where nobody has."""
+    if version.VersionBase.instance().getbase() is None:
+        is_newer = tuple(int(part) for part in __version__.split(".")[:2]) >= (1, 4)
+        version.setbase(version._UNSPECIFIED_ if is_newer else None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from omegaconf import Container, DictConfig, Node
+from omegaconf.basecontainer import BaseContainer
 
 
 def content_of(node: Node) -> Any:
@@ -25,3 +26,19 @@ def is_interpolated(node: Node) -> bool:
 def key_type_of(container: Container) -> Any:
     """Return the type that the keys of a container are declared to have."""
     return container._metadata.key_type
+
+
+def nodes_of(config: DictConfig) -> dict[Any, Any]:
+    """Return the nodes of a dict by key, as they are written; the dict itself, not a copy."""
+    content: dict[Any, Any] = config.__dict__["_content"]
+    return content
+
+
+def put_nodes(config: DictConfig, nodes: dict[Any, Any]) -> None:
+    """Let a dict hold `nodes`: no check, no copy, no change of their parents."""
+    config.__dict__["_content"] = nodes
+
+
+def resolver_of(name: str) -> Any:
+    """Return what OmegaConf calls for a resolver: a wrapper around the registered function; None if there is none."""
+    return BaseContainer._resolvers.get(name)

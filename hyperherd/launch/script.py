@@ -10,9 +10,9 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
+import inspect
 import io
 import linecache
-import sys
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -77,7 +77,7 @@ def has_lasting_threads() -> bool:
 
 
 def _stack() -> Iterator[FrameType]:
-    frame: FrameType | None = sys._getframe()
+    frame: FrameType | None = inspect.currentframe()
     while frame is not None:
         yield frame
         frame = frame.f_back

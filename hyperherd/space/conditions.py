@@ -6,10 +6,13 @@ import itertools
 from dataclasses import dataclass, field
 
 from hyperherd.errors import SpaceError
-from hyperherd.space.expressions import Absent, Expression
+from hyperherd.space.expressions import Absent, Expression, Lookup
 from hyperherd.space.matchers import Matcher
 from hyperherd.space.point import Point
-from hyperherd.space.values import Value, identical
+from hyperherd.space.values import Value, identical, token
+
+_SHOWN = 5
+"""Values of a name in the warning about a condition that matched nothing."""
 
 NamedMatchers = tuple[tuple[str, Matcher], ...]
 
@@ -60,12 +63,13 @@ class Condition:
     def _excluded(self) -> NamedMatchers:
         return () if isinstance(self.exclude, bool) else self.exclude
 
-    def applies(self, point: Point) -> bool:
+    def applies(self, point: Point, effect: Effect) -> bool:
         """Return whether `point`, as earlier conditions left it, is one the rule speaks of."""
+        look_up = effect.watching(point.look_up)
         try:
-            if not all(self._matches(point, name, matcher) for name, matcher in self.when):
+            if not all(_matches(look_up, name, matcher) for name, matcher in self.when):
                 return False
-            return self.expression is None or bool(self.expression.evaluate(point.lookup))
+            return self.expression is None or bool(self.expression.evaluate(look_up))
         except Absent:
             return False
         except SpaceError as error:
@@ -74,7 +78,7 @@ class Condition:
     def apply(self, point: Point, effect: Effect) -> list[Point]:
         """Return what becomes of a point it applies to: nothing, the point itself, or several in its place."""
         effect.matched += 1
-        if self.exclude is True or any(self._matches_here(point, *pair) for pair in self._excluded):
+        if self.exclude is True or any(self._excludes(point, *pair) for pair in self._excluded):
             effect.excluded += 1
             return []
         effect.forced += self._force(point)
@@ -114,30 +118,39 @@ class Condition:
         if not isinstance(value, Expression):
             return value
         try:
-            return value.evaluate(point.lookup)
+            return value.evaluate(point.look_up)
         except Absent as absent:
-            raise SpaceError(f"{self.label}: set {name}: {absent} has no value in this trial") from None
+            raise NotInThisTrial(f"{self.label}: set {name}: {absent} has no value in this trial") from None
         except SpaceError as error:
             raise SpaceError(f"{self.label}: set {name}: {error}") from None
 
-    def _matches(self, point: Point, name: str, matcher: Matcher) -> bool:
+    def _excludes(self, point: Point, name: str, matcher: Matcher) -> bool:
         try:
-            return matcher.matches(point.lookup(name))
-        except SpaceError as error:
-            raise SpaceError(f"{name}: {error}") from None
-
-    def _matches_here(self, point: Point, name: str, matcher: Matcher) -> bool:
-        try:
-            return self._matches(point, name, matcher)
+            return _matches(point.look_up, name, matcher)
         except Absent:
             return False
         except SpaceError as error:
             raise SpaceError(f"{self.label}: exclude: {error}") from None
 
 
+def _matches(look_up: Lookup, name: str, matcher: Matcher) -> bool:
+    try:
+        return matcher.matches(look_up(name))
+    except SpaceError as error:
+        raise SpaceError(f"{name}: {error}") from None
+
+
+class NotInThisTrial(SpaceError):
+    """A value to `set` is computed from a name that the trial does not have, though another trial may."""
+
+
 @dataclass
 class Effect:
-    """What one condition did, in numbers of points."""
+    """What one condition did, in numbers of points.
+
+    `seen` holds the first few values that each name had where the condition asked for it, by their token; they are
+    kept only until the condition has matched, to explain why it did not.
+    """
 
     label: str
     matched: int = 0
@@ -147,6 +160,29 @@ class Effect:
     dropped: int = 0
     set: int = 0
     resources: dict[str, Value] = field(default_factory=dict)
+    seen: dict[str, dict[str, Value]] = field(default_factory=dict)
+
+    def watching(self, look_up: Lookup) -> Lookup:
+        """Return `look_up`, noting what it finds for as long as the condition has matched nothing."""
+        if self.matched:
+            return look_up
+
+        def noted(name: str) -> Value:
+            value = look_up(name)
+            values = self.seen.setdefault(name, {})
+            if len(values) <= _SHOWN:
+                values.setdefault(token(value), value)
+            return value
+
+        return noted
+
+    @property
+    def warning(self) -> str | None:
+        """Why it matched nothing, with the values that it met; None if it matched."""
+        if self.matched:
+            return None
+        met = "; ".join(f"{name} was {_some(list(values.values()))}" for name, values in self.seen.items())
+        return f"{self.label} matched nothing: {met or 'no trial has what it asks for'}"
 
     @property
     def summary(self) -> str:
@@ -158,3 +194,8 @@ class Effect:
         if not self.matched:
             return "matched nothing"
         return f"matched {self.matched}: {', '.join(parts) or 'changed nothing'}"
+
+
+def _some(values: list[Value]) -> str:
+    more = ", ..." if len(values) > _SHOWN else ""
+    return ", ".join(f"{value!r:.60}" for value in values[:_SHOWN]) + more

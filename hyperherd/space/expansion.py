@@ -8,23 +8,28 @@ set lead to the same order, however they are arranged.
 
 from __future__ import annotations
 
+import contextlib
 import random
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hyperherd.errors import SpaceError
-from hyperherd.space.conditions import Condition, Effect
+from hyperherd.space.conditions import Condition, Effect, NotInThisTrial
+from hyperherd.space.expressions import Absent
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
-from hyperherd.space.point import Assignment, Point
-from hyperherd.space.reading import check_names
+from hyperherd.space.point import Assignment, Context, Point, Shared
+from hyperherd.space.reading import not_swept, open_questions
 from hyperherd.space.values import Value, is_number, token
 
 MOST_POINTS = 1_000_000
 """A larger space is taken for a mistake unless it is sampled or cut."""
 
 _DRAWS_PER_TRIAL = 100
+_SECOND_LOOK = 1000
+"""Points of each grid that are drawn to find out whether a name is unknown, where not all points were looked at."""
+
 _Place = tuple[Any, ...]
 _Kept = dict[Any, tuple[_Place, Assignment]]
 """By identity: where an assignment stands, and the assignment."""
@@ -79,7 +84,7 @@ class Report:
         effects: one per condition, in the order they run.
         merged: pairs of points that became equal to an earlier one: how many.
         left_out: assignments that `sample` or `max_trials` did not keep; None if they were never counted.
-        warnings: names that nothing bears, when the space is not strict.
+        warnings: conditions that matched nothing, and names that no trial has when the space is not strict.
     """
 
     size: int
@@ -89,25 +94,41 @@ class Report:
     warnings: list[str] = field(default_factory=list)
 
 
-def expand(space: SearchSpace, context: Mapping[str, Value] | None = None) -> tuple[list[Assignment], Report]:
+def expand(space: SearchSpace, context: Context | Mapping[str, Value] | None = None) -> tuple[list[Assignment], Report]:
     """Return the assignments of `space` in their order, and what was done to get there.
 
     Args:
         space: the search space.
-        context: values that all points share and conditions may ask about: the composed config.
+        context: the config that each point would have, or plain values that all of them share.
 
     Raises:
-        SpaceError: a name that nothing bears, a space too large to be meant, or one in which nothing is left.
+        SpaceError: a name that no trial has, a space too large to be meant, or one in which nothing is left.
     """
-    context = {} if context is None else context
+    context = Shared(context or {}) if context is None or isinstance(context, Mapping) else context
     effects = {id(rule): Effect(rule.label, resources=dict(rule.resources)) for rule in space.rules}
     expander = _Expander(space, context, effects)
     report = Report(sum(grid.size(context) for grid in space.grids), list(effects.values()))
-    report.warnings = check_names(space.rules, space.parameters, context, strict=space.strict)
-    placed = _kept(expander, report)
+    _complain(not_swept(space.rules, space.parameters), report, strict=space.strict)
+    try:
+        placed = _kept(expander, report)
+    except NotInThisTrial:
+        _complain(expander.unanswered(report), report, strict=space.strict)
+        raise
+    _complain(expander.unanswered(report), report, strict=space.strict)
     if not placed:
         raise SpaceError(_nothing_left(report))
+    ignored = tuple(report.warnings)
+    for effect in report.effects:
+        if effect.warning is not None and not any(text.startswith(f"{effect.label}:") for text in ignored):
+            report.warnings.append(effect.warning)
     return _repeated(space, placed), report
+
+
+def _complain(complaints: Iterable[str], report: Report, *, strict: bool) -> None:
+    for complaint in complaints:
+        if strict:
+            raise SpaceError(complaint)
+        report.warnings.append(f"{complaint}: ignored")
 
 
 def _kept(expander: _Expander, report: Report) -> list[Assignment]:
@@ -148,19 +169,23 @@ def _must_draw(space: SearchSpace, size: int) -> bool:
 class _Expander:
     """Takes points of a space through its conditions and keeps one assignment of each kind."""
 
-    def __init__(self, space: SearchSpace, context: Mapping[str, Value], effects: dict[int, Effect]) -> None:
+    def __init__(self, space: SearchSpace, context: Context, effects: dict[int, Effect]) -> None:
         self.space = space
         self.effects = effects
         self._context = context
         self._positions = {name: _positions(parameter) for name, parameter in space.parameters.items()}
+        self._questions = open_questions(space.rules, space.parameters, context)
+        self._added = tuple({name: None for rule in space.rules for name in rule.adds if name not in self._positions})
+        axes = {frozenset(grid.names) for grid in space.grids}
+        self._completes = len(axes) > 1 or any(rule.drop or rule.adds for rule in space.rules)
 
     def enumerated(self, limit: int | None, report: Report) -> _Kept:
         """Return all assignments by their identity, or the first `limit` of them."""
         kept: _Kept = {}
         for number, grid in enumerate(self.space.grids):
             for block, values in grid.points(self._context):
-                for assignment in self._conditioned(grid, values):
-                    report.merged += not self._keep(kept, (number, block), assignment)
+                for point in self._conditioned(grid, values):
+                    report.merged += not self._keep(kept, (number, block), point)
                 if limit is not None and len(kept) >= limit:
                     report.left_out = None
                     return dict(list(kept.items())[:limit])
@@ -190,29 +215,69 @@ class _Expander:
         """Return assignments in the order of their places."""
         return [assignment for _, assignment in sorted(kept.values(), key=lambda item: item[0])]
 
-    def _conditioned(self, grid: Grid, values: Mapping[str, Value]) -> list[Assignment]:
-        points = [Point(values, self._context)]
-        for condition in (*grid.conditions, *self.space.conditions):
-            effect = self.effects[id(condition)]
-            points = [
-                after
-                for point in points
-                for after in (condition.apply(point, effect) if condition.applies(point) else [point])
-            ]
-        return [point.assignment() for point in points]
+    def unanswered(self, report: Report) -> Iterator[str]:
+        """Yield what is wrong with the names that no trial was found to have, after a second look if not all were."""
+        if report.left_out is None and self._questions:
+            rng = random.Random(self.space.seed)
+            for grid in self.space.grids:
+                for _ in range(_SECOND_LOOK if self._questions else 0):
+                    self._ask(Point(grid.draw(self._context, rng)[1], self._context), None)
+        for question in self._questions:
+            yield question.complaint
 
-    def _keep(self, kept: _Kept, block: tuple[int, int], assignment: Assignment) -> bool:
-        """Keep an assignment unless there is an equal one; return whether it was new."""
-        values = assignment.values
+    def _ask(self, point: Point, rule: Condition | None) -> None:
+        """Strike out the questions of `rule`, or of all, that `point` answers."""
+        for question in self._questions:
+            if rule is None or question.condition is rule:
+                question.answered = _has(point, question.name)
+        self._questions = [question for question in self._questions if not question.answered]
+
+    def _conditioned(self, grid: Grid, values: Mapping[str, Value]) -> list[Point]:
+        points = [Point(values, self._context)]
+        if self._questions:
+            self._ask(points[0], None)
+        for condition in (*grid.conditions, *self.space.conditions):
+            points = [after for point in points for after in self._applied(condition, point)]
+        return points
+
+    def _applied(self, condition: Condition, point: Point) -> list[Point]:
+        if self._questions:
+            self._ask(point, condition)
+        effect = self.effects[id(condition)]
+        return condition.apply(point, effect) if condition.applies(point, effect) else [point]
+
+    def _keep(self, kept: _Kept, block: tuple[int, int], point: Point) -> bool:
+        """Keep the assignment of a point unless there is an equal one; return whether it was new."""
+        values = point.values
         ranks = tuple([_rank(positions, name, values) for name, positions in self._positions.items()])
         others = sorted((name, token(value)) for name, value in values.items() if name not in self._positions)
-        key = (ranks, *others)
+        key = self._what_it_comes_to(point) if self._completes else (ranks, *others)
         if key in kept:
             return False
         # What a condition `set` comes last: the other names it made room for are the coarser difference.
-        place = (*block, ranks, sorted((name in assignment.added, name, text) for name, text in others))
-        kept[key] = (place, assignment)
+        place = (*block, ranks, sorted((name in point.added, name, text) for name, text in others))
+        kept[key] = (place, point.assignment())
         return True
+
+    def _what_it_comes_to(self, point: Point) -> frozenset[tuple[str, str]]:
+        """Return the values of everything searched or added anywhere, where `point` leaves them to the config too.
+
+        So a trial for which a parameter was dropped equals one that is given the value which the config has there.
+        """
+        found = [(name, token(value)) for name, value in point.values.items()]
+        for name in (*self._positions, *self._added):
+            if name not in point.values:
+                with contextlib.suppress(Absent, SpaceError):
+                    found.append((name, token(point.look_up(name))))
+        return frozenset(found)
+
+
+def _has(point: Point, name: str) -> bool:
+    try:
+        point.look_up(name)
+    except Absent:
+        return False
+    return True
 
 
 def _positions(parameter: Parameter) -> dict[str, int]:
@@ -239,7 +304,7 @@ def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignm
     if any(space.seed_key in assignment.values for assignment in assignments):
         raise SpaceError(f"seeds: {space.seed_key!r} is searched already; drop it there, or name another seed_key")
     return [
-        replace(assignment, values={**assignment.values, space.seed_key: seed})
+        replace(assignment, values={**assignment.values, space.seed_key: seed}, notes={})
         for assignment in assignments
         for seed in range(space.seeds)
     ]

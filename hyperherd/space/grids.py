@@ -6,19 +6,24 @@ space it belongs to: points of an earlier block come first, whatever conditions 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from hyperherd.errors import SpaceError, nearest
 from hyperherd.space.conditions import Condition
+from hyperherd.space.expressions import Absent
 from hyperherd.space.parameters import Interval, Parameter
+from hyperherd.space.point import Context, Point
 from hyperherd.space.values import Value, equal
 
 Shape = Literal["all", "one_at_a_time"] | tuple[str, ...]
 """How a grid puts its parameters together: the product of all, or of the named ones, or one after the other."""
+
+_LOOKED_AT = 1000
 
 RawPoint = tuple[int, dict[str, Value]]
 """A block, and the values of the parameters."""
@@ -59,42 +64,59 @@ class Grid:
         """Names of its parameters, in their order."""
         return tuple(parameter.name for parameter in self.parameters)
 
-    def size(self, context: Mapping[str, Value]) -> int:
+    def size(self, context: Context) -> int:
         """Return its number of points before conditions; an interval counts as one.
 
         Raises:
             SpaceError: zipped parameters differ in length, or a parameter that stands still has no value to stand at.
         """
+        self._check_still(context)
         if self.shape == "one_at_a_time":
             return sum(1 for _ in self._one_at_a_time(context))
         size = 1
-        for axis in self._axes(context):
+        for axis in self._axes():
             size *= len(axis)
         return size
 
-    def points(self, context: Mapping[str, Value]) -> Iterator[RawPoint]:
+    def points(self, context: Context) -> Iterator[RawPoint]:
         """Yield every point; SpaceError if a parameter is an interval."""
         for parameter in self.parameters:
             parameter.points  # noqa: B018 - says so if it is an interval
         if self.shape == "one_at_a_time":
             yield from self._one_at_a_time(context)
             return
-        for levels in itertools.product(*self._axes(context)):
-            yield 0, self._point(levels)
+        for levels in itertools.product(*self._axes()):
+            yield 0, self._point(levels, context)
 
-    def draw(self, context: Mapping[str, Value], rng: random.Random) -> RawPoint:
+    def draw(self, context: Context, rng: random.Random) -> RawPoint:
         """Return a point drawn evenly, intervals included."""
         if self.shape == "one_at_a_time":
             return rng.choice(list(self._one_at_a_time(context)))
-        point = self._point(tuple(rng.choice(axis) for axis in self._axes(context)))
-        return 0, {name: value.draw(rng) if isinstance(value, Interval) else value for name, value in point.items()}
+        levels = [rng.choice(axis) for axis in self._axes()]
+        drawn = ({name: _drawn(value, rng) for name, value in level.items()} for level in levels)
+        return 0, self._point(tuple(drawn), context)
 
-    def _point(self, levels: tuple[dict[str, Value], ...]) -> dict[str, Value]:
+    def _point(self, levels: tuple[dict[str, Value], ...], context: Context) -> dict[str, Value]:
         """Return one point in the order of the parameters, from one level of each axis."""
         merged = {name: value for level in levels for name, value in level.items()}
-        return {name: merged[name] for name in self.names}
+        if self.shape == "all":
+            return {name: merged[name] for name in self.names}
+        return self._completed(merged, context)
 
-    def _axes(self, context: Mapping[str, Value]) -> list[list[dict[str, Value]]]:
+    def _completed(self, moved: dict[str, Value], context: Context) -> dict[str, Value]:
+        """Return `moved` with the parameters that stand still, where the config that these values lead to has them.
+
+        One that it does not have is left out: a key of another option of a config group, for example.
+        """
+        defaults = {parameter.name: parameter.default[0] for parameter in self.parameters if parameter.default}
+        point = Point({**defaults, **moved}, context)
+        for name in self.names:
+            if name not in point.values:
+                with contextlib.suppress(Absent):
+                    point.force(name, point.look_up(name))
+        return {name: point.values[name] for name in self.names if name in point.values}
+
+    def _axes(self) -> list[list[dict[str, Value]]]:
         """Return the axes of the product, each a list of levels: values for the parameters it moves."""
         moving = self.names if self.shape == "all" else self.shape
         axes: list[list[dict[str, Value]]] = []
@@ -104,9 +126,7 @@ class Grid:
                 continue
             together = next((names for names in self.zips if parameter.name in names), (parameter.name,))
             done |= set(together)
-            if not any(name in moving for name in together):
-                axes.append([{name: self._still(self._parameter(name), context) for name in together}])
-            else:
+            if any(name in moving for name in together):
                 axes.append(self._levels(together))
         return axes
 
@@ -122,25 +142,39 @@ class Grid:
         rows = zip(*(self._parameter(name).points for name in together), strict=True)
         return [dict(zip(together, row, strict=True)) for row in rows]
 
-    def _one_at_a_time(self, context: Mapping[str, Value]) -> Iterator[RawPoint]:
-        still = {parameter.name: self._still(parameter, context) for parameter in self.parameters}
-        yield 0, dict(still)
+    def _one_at_a_time(self, context: Context) -> Iterator[RawPoint]:
+        start = self._completed({}, context)
+        yield 0, start
         for block, parameter in enumerate(self.parameters, start=1):
             if any(parameter.name in names for names in self.zips):
                 raise SpaceError("grid: one_at_a_time varies one parameter after the other; it cannot zip them")
             for value in parameter.points:
-                if not equal(value, still[parameter.name]):
-                    yield block, {**still, parameter.name: value}
+                if parameter.name not in start or not equal(value, start[parameter.name]):
+                    yield block, self._completed({parameter.name: value}, context)
 
-    def _still(self, parameter: Parameter, context: Mapping[str, Value]) -> Value:
-        if parameter.default:
-            return parameter.default[0]
-        if parameter.name in context:
-            return context[parameter.name]
-        raise SpaceError(
-            f"parameter {parameter.name!r} is not varied everywhere, and the config has no value for it: "
-            f"give it a `default`"
-        )
+    def _check_still(self, context: Context) -> None:
+        """Raise SpaceError for a parameter that is not varied everywhere and has no value where it is not."""
+        if self.shape == "all":
+            return
+        moved = {name for axis in self._axes() for name in axis[0]} if self.shape != "one_at_a_time" else set()
+        for parameter in self.parameters:
+            name = parameter.name
+            if name in moved or parameter.default or name in context or self._is_somewhere(name, context):
+                continue
+            raise SpaceError(
+                f"parameter {name!r} is not varied everywhere, and the config has no value for it: give it a `default`"
+            )
+
+    def _is_somewhere(self, name: str, context: Context) -> bool:
+        """Return whether the config has a value for `name` at one of the first points."""
+        if self.shape == "one_at_a_time":
+            return False
+        points = itertools.islice(itertools.product(*self._axes()), _LOOKED_AT)
+        return any(name in self._point(levels, context) for levels in points)
 
     def _parameter(self, name: str) -> Parameter:
         return next(parameter for parameter in self.parameters if parameter.name == name)
+
+
+def _drawn(value: Value | Interval, rng: random.Random) -> Value:
+    return value.draw(rng) if isinstance(value, Interval) else value

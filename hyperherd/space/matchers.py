@@ -17,6 +17,17 @@ _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "le": operator.le,
 }
 _OPERATORS = ("eq", "ne", *_ORDER, "in", "not_in")
+_OTHER_SPELLINGS = {
+    "eq": ("==", "=", "$eq", "equals", "is"),
+    "ne": ("!=", "<>", "neq", "not", "$ne", "not_eq"),
+    "gt": (">", "$gt", "greater", "above", "min_exclusive"),
+    "ge": (">=", "=>", "gte", "geq", "$gte", "min", "at_least"),
+    "lt": ("<", "$lt", "less", "below", "max_exclusive"),
+    "le": ("<=", "=<", "lte", "leq", "$lte", "max", "at_most"),
+    "in": ("$in", "any", "any_of", "isin", "one_of"),
+    "not_in": ("nin", "$nin", "not in", "notin", "none_of"),
+}
+"""What other tools and languages write, to say what is right here."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +62,9 @@ def read_matcher(written: Any) -> Matcher:
 
 def _operator(name: Any) -> str:
     if name not in _OPERATORS:
-        raise SpaceError(
-            f"{name!r} is no comparison{nearest(str(name), _OPERATORS)}; there are {', '.join(_OPERATORS)}"
-        )
+        meant = next((ours for ours, others in _OTHER_SPELLINGS.items() if str(name).lower() in others), None)
+        hint = f" (did you mean {meant!r}?)" if meant else nearest(str(name), _OPERATORS)
+        raise SpaceError(f"{name!r} is no comparison{hint}; there are {', '.join(_OPERATORS)}")
     return str(name)
 
 

@@ -21,6 +21,15 @@ _DIGITS = 12
 """Significant digits of computed points: 0.3, and not 0.30000000000000004."""
 _KEYS = ("values", "low", "high", "scale", "steps", "default", "abbrev", "labels", "type")
 _SCALES = ("linear", "log")
+_OTHER_SPELLINGS = {
+    "values": ("value", "choices", "choice", "options", "categories", "grid_search", "sequence", "list"),
+    "low": ("min", "lower", "start", "from", "minimum", "lo", "lower_bound"),
+    "high": ("max", "upper", "stop", "end", "to", "maximum", "hi", "upper_bound"),
+    "steps": ("num", "n", "count", "points", "num_steps", "n_steps", "size"),
+    "scale": ("distribution", "log", "spacing", "prior"),
+    "abbrev": ("short", "alias"),
+}
+"""What other tools write, to say what is right here."""
 
 
 @dataclass(frozen=True)
@@ -137,11 +146,33 @@ def read_parameter(key: str, written: Any, read_text: TextReader) -> Parameter:
         return Parameter(name, read_values(key, written, read_text), prefix)
     for option in written:
         if option not in _KEYS:
-            raise SpaceError(f"parameter {key!r}: unknown key {option!r}{nearest(str(option), _KEYS)}")
+            raise SpaceError(f"parameter {key!r}: unknown key {option!r}{_hint(key, written, option)}")
     values = read_values(key, written["values"], read_text) if "values" in written else _read_range(key, written)
     default = (written["default"],) if written.get("default") is not None else ()
     labels = tuple(map(str, written.get("labels") or ()))
     return Parameter(name, values, prefix, default, str(written.get("abbrev") or ""), labels)
+
+
+def _hint(key: str, written: Mapping[Any, Any], option: Any) -> str:
+    """Return what is right where a parameter's map has a key that it cannot have."""
+    meant = {name: ours for ours, others in _OTHER_SPELLINGS.items() for name in others}
+    renamed = {name: meant.get(str(name), name) for name in written}
+    if any(name in meant for name in written) and set(renamed.values()) <= set(_KEYS):
+        right = ", ".join(f"{renamed[name]}: {_as_scale(renamed[name], value)}" for name, value in written.items())
+        return f"; here it is written {{{right}}}"
+    if option in meant:
+        return f" (did you mean {meant[option]!r}?)"
+    near = nearest(str(option), _KEYS)
+    if near or not any(isinstance(value, list | dict | str) for value in written.values()):
+        return near
+    nested = ", ".join(f"{key}.{name}" for name in written)
+    return f"; parameters are not nested, so write {nested} as names of their own"
+
+
+def _as_scale(name: str, value: Any) -> Any:
+    if name != "scale":
+        return value
+    return "log" if value is True or "log" in str(value).lower() else "linear"
 
 
 def read_values(key: str, written: Any, read_text: TextReader) -> Values:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from hyperherd.space.expressions import Absent
 from hyperherd.space.values import Value
@@ -17,60 +18,103 @@ class Assignment:
         values: of parameters and of keys that conditions added; they make the trial's identity.
         added: names among them that a condition `set`: overrides to be added after all others.
         resources: what the launcher is asked for; no part of the identity.
+        notes: what the context worked out about it on the way.
     """
 
     values: dict[str, Value]
     added: frozenset[str] = frozenset()
     resources: dict[str, Value] = field(default_factory=dict)
+    notes: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)
+
+
+class Context(Protocol):
+    """What gives a name its value in a point: the config that the trial would have."""
+
+    def look_up(self, point: Point, name: str) -> Value:
+        """Return the value of `name` in `point` as it is now; raises Absent if it has none."""
+
+    def __contains__(self, name: object) -> bool:
+        """Return whether `name` is known to have a value before any point is looked at."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield names that have a value, for the message about one that has none."""
 
 
 class Point:
     """An assignment that conditions may still change.
 
-    A name is looked up in what the point has, then in the context, which all points share; a parameter that a condition
-    dropped is absent, although the config has a value for it, because the trial is not about it.
+    Attributes:
+        values: parameter → value, with what conditions added.
+        added: names among them that a condition `set`.
+        dropped: parameters that a condition took out: nothing is emitted for them.
+        resources: what the launcher is asked for.
+        notes: what the context worked out about the point as it is now; any change empties it.
     """
 
-    def __init__(self, values: Mapping[str, Value], context: Mapping[str, Value]) -> None:
+    def __init__(self, values: Mapping[str, Value], context: Context) -> None:
         self.values = dict(values)
         self.added: set[str] = set()
+        self.dropped: set[str] = set()
         self.resources: dict[str, Value] = {}
-        self._dropped: set[str] = set()
+        self.notes: dict[str, Any] = {}
         self._context = context
 
-    def lookup(self, name: str) -> Value:
+    def look_up(self, name: str) -> Value:
         """Return the value of `name` here; raises Absent if it has none."""
-        if name in self.values:
-            return self.values[name]
-        if name in self._dropped or name not in self._context:
-            raise Absent(name)
-        return self._context[name]
+        return self._context.look_up(self, name)
 
     def force(self, name: str, value: Value) -> None:
         """Give a parameter another value."""
         self.values[name] = value
         self.added.discard(name)
-        self._dropped.discard(name)
+        self.dropped.discard(name)
+        self.notes = {}
 
     def drop(self, name: str) -> None:
         """Take a parameter out: nothing is emitted for it."""
         self.values.pop(name, None)
         self.added.discard(name)
-        self._dropped.add(name)
+        self.dropped.add(name)
+        self.notes = {}
 
     def add(self, name: str, value: Value) -> None:
         """Add an override that comes after all others."""
         self.values[name] = value
         self.added.add(name)
-        self._dropped.discard(name)
+        self.dropped.discard(name)
+        self.notes = {}
 
     def copy(self) -> Point:
         """Return a point that can be changed without changing this one."""
         other = Point(self.values, self._context)
-        other.added, other._dropped = set(self.added), set(self._dropped)
+        other.added, other.dropped = set(self.added), set(self.dropped)
         other.resources = dict(self.resources)
         return other
 
     def assignment(self) -> Assignment:
         """Return it as it is now."""
-        return Assignment(dict(self.values), frozenset(self.added), dict(self.resources))
+        return Assignment(dict(self.values), frozenset(self.added), dict(self.resources), self.notes)
+
+
+class Shared:
+    """Values that all points share, for a space that has no config behind it.
+
+    A parameter that a condition dropped is absent here: nothing says which value stands in its place.
+    """
+
+    def __init__(self, values: Mapping[str, Value]) -> None:
+        self._values = values
+
+    def look_up(self, point: Point, name: str) -> Value:
+        """Return what the point has, else what all points share."""
+        if name in point.values:
+            return point.values[name]
+        if name in point.dropped or name not in self._values:
+            raise Absent(name)
+        return self._values[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)

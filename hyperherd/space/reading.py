@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from hyperherd.errors import SpaceError, nearest
@@ -10,10 +11,21 @@ from hyperherd.space.conditions import Condition, NamedMatchers
 from hyperherd.space.expressions import Expression, read_expression
 from hyperherd.space.matchers import Matcher, read_matcher
 from hyperherd.space.parameters import Interval, TextReader, read_values
+from hyperherd.space.point import Context
 from hyperherd.space.values import Value
 
 _ACTIONS = ("exclude", "force", "replace", "drop", "set", "resources")
 _KEYS = ("name", "when", *_ACTIONS)
+_OTHER_SPELLINGS = {
+    "when": ("if", "where", "match", "condition", "for"),
+    "exclude": ("skip", "remove", "reject", "forbid", "ignore"),
+    "force": ("then", "fix", "assign", "override"),
+    "replace": ("search", "sweep", "values", "params"),
+    "drop": ("unset", "delete", "omit"),
+    "set": ("overrides", "add"),
+    "resources": ("resource", "launcher"),
+}
+"""What other tools and hands write, to say what is right here."""
 
 
 def read_conditions(written: Sequence[Any], read_text: TextReader, place: str = "") -> tuple[Condition, ...]:
@@ -30,47 +42,43 @@ def read_conditions(written: Sequence[Any], read_text: TextReader, place: str = 
     return tuple(_read(raw, _label(raw, index, place), read_text) for index, raw in enumerate(written))
 
 
-def check_names(
-    conditions: Iterable[Condition], parameters: Iterable[str], context: Mapping[str, Value], *, strict: bool
-) -> list[str]:
-    """Check that every name a condition uses is one that can have a value, in the order the conditions run.
+@dataclass
+class Question:
+    """A name that a condition asks for and that need not have a value anywhere: not before points were looked at."""
 
-    Args:
-        conditions: the rules.
-        parameters: names that are searched.
-        context: values that all points share.
-        strict: whether an unknown name is an error.
+    condition: Condition
+    name: str
+    searched: tuple[str, ...]
+    context: Context
+    answered: bool = False
 
-    Returns:
-        what is wrong, if that is no error.
+    @property
+    def complaint(self) -> str:
+        """What is wrong if no trial has a value for it."""
+        hint = nearest(self.name, (*self.searched, *self.context))
+        return f"{self.condition.label}: there is no parameter or config value {self.name!r}{hint}"
 
-    Raises:
-        SpaceError: a name that nothing bears, with the nearest one that something does.
-    """
-    warnings = []
+
+def open_questions(conditions: Iterable[Condition], parameters: Iterable[str], context: Context) -> list[Question]:
+    """Return the names that conditions ask for and that are neither searched, nor added before, nor in the context."""
+    questions = []
+    known = dict.fromkeys(parameters)
+    for condition in conditions:
+        unknown = [name for name in sorted(condition.asks) if name not in known and name not in context]
+        questions += [Question(condition, name, tuple(known), context) for name in unknown]
+        known.update(dict.fromkeys(condition.adds))
+    return questions
+
+
+def not_swept(conditions: Iterable[Condition], parameters: Iterable[str]) -> Iterator[str]:
+    """Yield what is wrong with conditions that change a parameter which is not searched where they run."""
     swept = dict.fromkeys(parameters)
     for condition in conditions:
-        changed = (*(name for name, _ in condition.force), *condition.drop)
-        for message in (*_unknown(condition, swept, context), *_not_swept(condition, changed, swept)):
-            if strict:
-                raise SpaceError(message)
-            warnings.append(f"{message}: ignored")
+        for name in (*(name for name, _ in condition.force), *condition.drop):
+            if name not in swept:
+                hint = nearest(name, swept)
+                yield f"{condition.label}: force and drop need a swept parameter, and {name!r} is not one{hint}"
         swept.update(dict.fromkeys(condition.adds))
-    return warnings
-
-
-def _unknown(condition: Condition, swept: Mapping[str, None], context: Mapping[str, Value]) -> Iterable[str]:
-    for name in sorted(condition.asks):
-        if name not in swept and name not in context:
-            hint = nearest(name, [*swept, *context])
-            yield f"{condition.label}: there is no parameter or config value {name!r}{hint}"
-
-
-def _not_swept(condition: Condition, changed: Iterable[str], swept: Mapping[str, None]) -> Iterable[str]:
-    for name in changed:
-        if name not in swept:
-            hint = nearest(name, swept)
-            yield f"{condition.label}: force and drop need a swept parameter, and {name!r} is none{hint}"
 
 
 def _label(raw: Any, index: int, place: str) -> str:
@@ -83,7 +91,9 @@ def _read(raw: Any, label: str, read_text: TextReader) -> Condition:
         raise SpaceError(f"{label}: a condition is a map with `when` and an action, not {raw!r}")
     for key in raw:
         if key not in _KEYS:
-            raise SpaceError(f"{label}: unknown key {key!r}{nearest(str(key), _KEYS)}; there are {', '.join(_KEYS)}")
+            meant = next((ours for ours, others in _OTHER_SPELLINGS.items() if key in others), None)
+            hint = f" (did you mean {meant!r}?)" if meant else nearest(str(key), _KEYS)
+            raise SpaceError(f"{label}: unknown key {key!r}{hint}; there are {', '.join(_KEYS)}")
     if not any(raw.get(action) for action in _ACTIONS):
         raise SpaceError(f"{label}: it does nothing; give it one of {', '.join(_ACTIONS)}")
     try:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import configure_log
+from hydra.core.utils import JobRuntime, configure_log
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 
-from hyperherd.compat.hydra import Callbacks, get_args_parser
+from hyperherd.compat.hydra import Callbacks, Hydra, create_config_search_path, get_args_parser, set_version_base
 from hyperherd.records.identity import base_hash
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from hydra.plugins.launcher import Launcher
     from hydra.types import HydraContext, TaskFunction
 
+_OURS = "hydra/sweeper=herd"
 _HYDRA_VERSION = tuple(int(part) for part in hydra.__version__.split(".")[:2])
 
 
@@ -90,6 +91,14 @@ class HydraApp:
         """Return whether the app has a config group of this name."""
         return "." not in name and bool(self.loader.get_group_options(name))
 
+    def without_aliases(self, text: str) -> str:
+        """Return an override with what `hydra.aliases` (Hydra 1.4) means; on the command line Hydra has done so."""
+        if _HYDRA_VERSION < (1, 4):
+            return text
+        loader: Any = self.loader
+        expanded: str = loader.get_override_aliases(self.config.hydra.job.config_name).expand(text)
+        return expanded
+
     def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
         """Compose the config of one job, exactly as a launcher would."""
         config = self.loader.load_sweep_config(self.config, list(overrides))
@@ -125,24 +134,47 @@ class HydraApp:
         self.context.callbacks.on_multirun_end(config=self.config, config_name=self.config.hydra.job.config_name)
 
 
-def composed_app(config_dir: Path, config_name: str, overrides: Sequence[str]) -> HydraApp:
-    """Return the app that `hydra.main` with these configs would be, about to sweep with ours; it has no task."""
-    from hydra import initialize_config_dir
+@contextmanager
+def hydra_in_this_process(config_dir: Path | None, job_name: str = "app") -> Iterator[Hydra]:
+    """Set Hydra up as `hydra.main` does, in a process that may have a Hydra of its own, while the block runs.
+
+    Args:
+        config_dir: where the configs are, absolute; None for those in the ConfigStore alone.
+        job_name: `hydra.job.name`, which Hydra takes from the name of a script.
+    """
     from hydra.core.global_hydra import GlobalHydra
+
+    before, name = GlobalHydra.instance().hydra, JobRuntime.instance().get("name") if _has_job_name() else None
+    GlobalHydra.instance().clear()
+    set_version_base()
+    try:
+        search_path = create_config_search_path(None if config_dir is None else str(config_dir))
+        yield Hydra.create_main_hydra2(task_name=job_name, config_search_path=search_path)
+    finally:
+        GlobalHydra.instance().hydra = before
+        if name is not None:
+            JobRuntime.instance().set("name", name)
+
+
+def _has_job_name() -> bool:
+    return "name" in JobRuntime.instance().conf
+
+
+def composed_app(config_dir: Path | None, config_name: str | None, overrides: Sequence[str]) -> HydraApp:
+    """Return the app that `hydra.main` with these configs would be, about to sweep with ours; it has no task."""
     from hydra.types import HydraContext, RunMode
 
     def no_task(config: DictConfig) -> None:
         raise AssertionError("a preview runs nothing")
 
-    # Hydra 1.3 warns without a version_base, and 1.4 of one.
-    version_base: dict[str, Any] = {} if _HYDRA_VERSION >= (1, 4) else {"version_base": None}
-    with initialize_config_dir(str(config_dir), **version_base):
-        app = GlobalHydra.instance().hydra
-        assert app is not None
-        config = app.compose_config(
-            config_name, ["hydra/sweeper=herd", *overrides], RunMode.MULTIRUN, with_log_configuration=False
-        )
+    with hydra_in_this_process(config_dir) as app:
+        config = app.compose_config(config_name, with_our_sweeper(overrides), RunMode.MULTIRUN)
         return HydraApp(HydraContext(app.config_loader, Callbacks()), no_task, config)
+
+
+def with_our_sweeper(overrides: Sequence[str]) -> list[str]:
+    """Return `overrides` with the choice of our sweeper, unless they choose one."""
+    return [*overrides] if any(text.startswith("hydra/sweeper=") for text in overrides) else [_OURS, *overrides]
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The values every trial starts from, by dotted name: what conditions may ask about beside the parameters."""
+"""What a composed config says about itself: which groups were chosen, and which file a setting comes from."""
 
 from __future__ import annotations
 
@@ -8,47 +8,6 @@ from typing import Any
 
 import yaml
 from omegaconf import DictConfig, OmegaConf
-from omegaconf.errors import OmegaConfBaseException
-
-_MISSING = object()
-
-
-class BaseConfig(Mapping[str, Any]):
-    """Chosen config groups first, then what `static` fixes, then the composed config without `hydra`.
-
-    Looked up one by one, and remembered: a config may have thousands of values, and conditions ask about few.
-    """
-
-    def __init__(self, config: DictConfig, static: Mapping[str, Any]) -> None:
-        self._config = config
-        chosen = {group: choice for group, choice in group_choices(config).items() if choice != UNCHOSEN}
-        self._known = {**static, **chosen}
-
-    def __getitem__(self, name: str) -> Any:
-        if name not in self._known:
-            self._known[name] = self._select(name)
-        if self._known[name] is _MISSING:
-            raise KeyError(name)
-        return self._known[name]
-
-    def __iter__(self) -> Iterator[str]:
-        plain = OmegaConf.to_container(self._config)
-        assert isinstance(plain, dict)
-        names = (name for name, value in self._known.items() if value is not _MISSING)
-        yield from dict.fromkeys((*names, *_dotted({key: plain[key] for key in plain if key != "hydra"})))
-
-    def __len__(self) -> int:
-        return sum(1 for _ in self)
-
-    def _select(self, name: str) -> Any:
-        if name.split(".")[0] == "hydra":
-            return _MISSING
-        try:
-            value = OmegaConf.select(self._config, name, default=_MISSING)
-            return OmegaConf.to_container(value, resolve=True) if OmegaConf.is_config(value) else value
-        except OmegaConfBaseException:  # no such name, a value that is still missing, or one that cannot be resolved
-            return _MISSING
-
 
 UNCHOSEN = "???"
 
@@ -74,10 +33,8 @@ def where_written(config: DictConfig, key: str) -> str:
 
 
 def _composed_files(config: DictConfig) -> Iterator[Path]:
-    names = [
-        str(config.hydra.job.config_name),
-        *(f"{group}/{choice}" for group, choice in config.hydra.runtime.choices.items()),
-    ]
+    choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)  # one that must still be made is ???
+    names = [str(config.hydra.job.config_name), *(f"{group}/{choice}" for group, choice in choices.items())]
     for source in config.hydra.runtime.config_sources:
         if source.schema != "file" or source.provider == "hydra-hyperherd":
             continue
@@ -96,6 +53,12 @@ def _has(path: Path, key: str) -> bool:
         if isinstance(loaded, dict) and isinstance(loaded.get(node), dict):
             loaded = loaded[node]
     return isinstance(loaded, dict) and bool(loaded.get(key))
+
+
+def names_of(config: DictConfig) -> Iterator[str]:
+    """Yield the dotted names of everything in a composed config but Hydra's own, for messages."""
+    plain: Any = OmegaConf.to_container(config)
+    yield from _dotted({key: value for key, value in plain.items() if key != "hydra"})
 
 
 def _dotted(node: Mapping[Any, Any], prefix: str = "") -> Iterator[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,20 @@ class SweepDirectory:
 
     path: Path
     fresh: bool
+
+
+_claims: ContextVar[list[Path] | None] = ContextVar("_claims", default=None)
+
+
+@contextmanager
+def noted_claims() -> Iterator[list[Path]]:
+    """Collect the paths of the directories that are claimed while the block runs, for who calls a sweep from Python."""
+    found: list[Path] = []
+    token = _claims.set(found)
+    try:
+        yield found
+    finally:
+        _claims.reset(token)
 
 
 @contextmanager
@@ -50,6 +65,8 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
         lock.take()
     except OSError as error:
         raise SweepError(f"hydra.sweep.dir: {wanted} cannot be used: {error}. Choose another directory.") from None
+    if (noted := _claims.get()) is not None:
+        noted.append(directory.path)
     try:
         yield directory
     finally:

@@ -6,7 +6,7 @@ A sweep on the command line replaces that parameter of the config; a fixed overr
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, cast
 
@@ -20,6 +20,7 @@ from hyperherd.space.reading import read_conditions
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.base_config import where_written
 from hyperherd.sweep.settings import SweepSettings
+from hyperherd.sweep.single_values import single_values
 
 _GRID_KEYS = ("params", "parameters", "zip", "grid", "conditions", "constraints")
 
@@ -32,6 +33,7 @@ class SpaceAsGiven:
         space: parameters + conditions, without what is fixed.
         fixed: fixed overrides of the command line, by name.
         static: fixed overrides of the config that the command line does not give, by name.
+        typed: names that the command line gives, swept or fixed.
         names: parameters and fixed names in the order of their overrides.
         notes: what gave way to what.
     """
@@ -39,6 +41,7 @@ class SpaceAsGiven:
     space: SearchSpace
     fixed: dict[str, Argument]
     static: dict[str, Argument]
+    typed: frozenset[str]
     names: tuple[str, ...]
     notes: tuple[str, ...]
 
@@ -56,7 +59,8 @@ def read_space(app: HydraApp, arguments: Sequence[str], settings: SweepSettings)
     """
     given = _by_name(parse(arguments, app.loader, settings.seed), "the command line")
     fixed = {name: argument for name, argument in given.items() if argument.values is None}
-    static = _by_name(parse(settings.static_overrides, app.loader), "static_overrides")
+    texts = [app.without_aliases(text) for text in settings.static_overrides]
+    static = _by_name(parse(texts, app.loader), "static_overrides")
     static = {name: argument for name, argument in static.items() if name not in given}
     reader = _Reader(app, settings, {**fixed, **static}, given)
     grids = reader.grids()
@@ -66,13 +70,30 @@ def read_space(app: HydraApp, arguments: Sequence[str], settings: SweepSettings)
         sample=settings.sample,
         order=cast(Literal["grid", "random"], settings.order),
         max_trials=settings.max_trials,
-        seeds=settings.seeds,
+        seeds=reader.seeds(),
         seed_key=settings.seed_key,
         seed=settings.seed,
         strict=settings.strict,
     )
+    _check_deleted(space, {**static, **fixed})
+    reader.notes += single_values(app, list(fixed.values()), settings)
     names = dict.fromkeys((*reader.names, *given, *static))
-    return SpaceAsGiven(space, fixed, static, tuple(names), tuple(dict.fromkeys(reader.notes)))
+    return SpaceAsGiven(space, fixed, static, frozenset(given), tuple(names), tuple(dict.fromkeys(reader.notes)))
+
+
+def _check_deleted(space: SearchSpace, fixed: Mapping[str, Argument]) -> None:
+    """Raise SpaceError for a key that is deleted and searched too; one with a ``+`` is added anew and may be."""
+    searched = {name: parameter.prefix for name, parameter in space.parameters.items()}
+    searched |= {name: dict(rule.prefixes).get(name, "") for rule in space.rules for name, _ in rule.replace}
+    if space.seeds is not None:
+        searched[space.seed_key] = ""
+    for deleted, argument in fixed.items():
+        for name, prefix in searched.items():
+            if deleted.startswith("~") and f"{name}.".startswith(f"{deleted[1:]}.") and not prefix:
+                raise SpaceError(
+                    f"{argument.text} deletes what is searched: {name}. Take {argument.text} away, or {name} out of "
+                    f"the search; to delete the config's own entry and search a new one, write +{name}"
+                )
 
 
 class _Reader:
@@ -107,6 +128,32 @@ class _Reader:
             grids.append(self._grid(own, raw, zips, raw.get("grid") or settings.grid, f"grids[{index}].zip"))
         return tuple(grids)
 
+    def seeds(self) -> int | None:
+        """Return how often every trial is repeated: once if the command line or `static_overrides` give the seed."""
+        seeds, key = self._settings.seeds, self._settings.seed_key
+        if seeds is None:
+            return None
+        argument = self._swept.get(key)
+        if argument is not None:
+            self.notes.append(f"{argument.text} on the command line replaces hydra.sweeper.seeds={seeds}")
+            return None
+        argument = self._fixing(key)
+        if argument is not None:
+            self.notes.append(
+                f"{argument.text} fixes {key}: hydra.sweeper.seeds={seeds} gives way, no trial is repeated"
+            )
+            return None
+        return seeds
+
+    def _fixing(self, name: str) -> Argument | None:
+        """Return the fixed override that decides `name`: its own, or that of a dict which holds it."""
+        if name in self._fixed:
+            return self._fixed[name]
+        for other, argument in self._fixed.items():
+            if name.startswith(f"{other}.") and _holds(argument.value, name[len(other) + 1 :]):
+                return argument
+        return None
+
     def conditions(self, written: Sequence[Any], key: str) -> tuple[Condition, ...]:
         """Return conditions without the values they would give to what is fixed."""
         place = where_written(self._app.config, key.split("[")[0]) if written else ""
@@ -126,15 +173,16 @@ class _Reader:
         conditions = raw.get("conditions") or raw.get("constraints") or []
         return Grid(
             tuple(kept.values()),
-            _zips(zips, kept, self._fixed, place),
-            _shape(shape, kept, self._fixed),
+            _zips(zips, kept, self._fixing, place),
+            _shape(shape, self._fixing),
             self.conditions(conditions, f"grids[{place}]") if conditions else (),
         )
 
     def _parameters(self, written: Mapping[str, Any], place: str) -> dict[str, Parameter]:
         found: dict[str, Parameter] = {}
         for key, value in written.items():
-            parameter = read_parameter(str(key), value, self._values)
+            spelled = self._app.without_aliases(f"{key}=").removesuffix("=")
+            parameter = read_parameter(spelled, value, self._values)
             if parameter.name.startswith(("hydra.", "hydra/")):
                 raise SpaceError(f"hydra.sweeper.{place}: {key} is Hydra's own configuration, which cannot be swept")
             if parameter.name in found:
@@ -143,7 +191,7 @@ class _Reader:
         return found
 
     def _is_fixed(self, parameter: Parameter) -> bool:
-        argument = self._fixed.get(parameter.name)
+        argument = None if parameter.name in self._swept else self._fixing(parameter.name)
         if argument is not None:
             self.notes.append(f"{argument.text} fixes the parameter {parameter.name} of the search space")
         return argument is not None
@@ -151,13 +199,14 @@ class _Reader:
     def _without_fixed(self, condition: Condition) -> Condition:
         for action, names in (("force", condition.force), ("replace", condition.replace)):
             for name, _ in names:
-                if name in self._fixed:
-                    self.notes.append(f"{condition.label}: {action} {name} gives way to {self._fixed[name].text}")
+                argument = self._fixing(name)
+                if argument is not None:
+                    self.notes.append(f"{condition.label}: {action} {name} gives way to {argument.text}")
         return replace(
             condition,
-            force=tuple(pair for pair in condition.force if pair[0] not in self._fixed),
-            replace=tuple(pair for pair in condition.replace if pair[0] not in self._fixed),
-            drop=tuple(name for name in condition.drop if name not in self._fixed),
+            force=tuple(pair for pair in condition.force if self._fixing(pair[0]) is None),
+            replace=tuple(pair for pair in condition.replace if self._fixing(pair[0]) is None),
+            drop=tuple(name for name in condition.drop if self._fixing(name) is None),
         )
 
     def _values(self, key: str, text: str) -> Values:
@@ -168,8 +217,13 @@ def _by_name(arguments: Sequence[Argument], place: str) -> dict[str, Argument]:
     found: dict[str, Argument] = {}
     for argument in arguments:
         other = found.get(argument.name)
+        if argument.prefix == "~" and argument.values is not None:
+            raise SpaceError(f"{place}: {argument.text} deletes {argument.name}, which cannot be swept")
         if argument.prefix == "~":
             found[f"~{argument.name}"] = argument  # a deletion stands beside what gives the key anew
+            continue
+        if argument.extends:
+            found[argument.text] = argument  # each adds to what is there
             continue
         if other is not None and other.prefix != argument.prefix:
             raise SpaceError(
@@ -179,8 +233,17 @@ def _by_name(arguments: Sequence[Argument], place: str) -> dict[str, Argument]:
     return found
 
 
+def _holds(value: Any, name: str) -> bool:
+    """Whether a value is a dict that has an entry of this dotted name."""
+    for part in name.split("."):
+        if not isinstance(value, dict) or part not in value:
+            return False
+        value = value[part]
+    return True
+
+
 def _zips(
-    written: Sequence[Any], parameters: Mapping[str, Parameter], fixed: Mapping[str, Argument], place: str
+    written: Sequence[Any], parameters: Mapping[str, Parameter], fixing: Callable[[str], Argument | None], place: str
 ) -> tuple[tuple[str, ...], ...]:
     zips = []
     for names in written:
@@ -188,15 +251,15 @@ def _zips(
             raise SpaceError(
                 f"{place} is a list of lists of parameters, e.g. [[lr, batch_size]], not {list(written)!r}"
             )
-        kept = tuple(name.lstrip("+") for name in names if name.lstrip("+") not in fixed)
+        kept = tuple(name.lstrip("+") for name in names if fixing(name.lstrip("+")) is None)
         if len(kept) > 1 or any(name not in parameters for name in kept):
             zips.append(kept)
     return tuple(zips)
 
 
-def _shape(written: Any, parameters: Mapping[str, Parameter], fixed: Mapping[str, Argument]) -> Shape:
+def _shape(written: Any, fixing: Callable[[str], Argument | None]) -> Shape:
     if written in (None, "all", "one_at_a_time"):
         return cast(Shape, written or "all")
     if isinstance(written, list) and all(isinstance(name, str) for name in written):
-        return tuple(name.lstrip("+") for name in written if name.lstrip("+") not in fixed)
+        return tuple(name.lstrip("+") for name in written if fixing(name.lstrip("+")) is None)
     raise SpaceError(f"hydra.sweeper.grid is {written!r}; it is all, one_at_a_time, or a list of parameters")

@@ -8,16 +8,19 @@ from pathlib import Path
 from typing import Any
 
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
+from hyperherd.errors import SweepError
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.sweep.app import HydraApp, composed_app
+from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
 from hyperherd.sweep.messages import plan_lines, trial_lines
 from hyperherd.sweep.plan import Plan
 from hyperherd.sweep.reconcile import check_base, reconcile
 from hyperherd.sweep.resume import find_plan
 from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.validation.validate import validate
+from hyperherd.sweep.validation.template import NO_COMPOSITION
+from hyperherd.sweep.validation.validate import in_words, validate
 
 
 @dataclass(frozen=True)
@@ -55,18 +58,24 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
     return Preview(sweep_dir, tuple(placed), len(agenda.trials) - len(placed), plan)
 
 
-def plan(overrides: Sequence[str], *, config_dir: str | Path, config_name: str = "config") -> Preview:
+def plan(
+    overrides: Sequence[str] = (), *, config_dir: str | Path | None, config_name: str | None = "config"
+) -> Preview:
     """Return what ``python script.py -m <overrides> hydra/sweeper=herd`` would run, and run and write nothing.
 
     Args:
         overrides: as on the command line, sweeps, fixed ones, and those of `hydra.*`.
-        config_dir: the folder that `hydra.main(config_path=...)` names.
+        config_dir: the folder that `hydra.main(config_path=...)` names; None for configs of the ConfigStore alone.
         config_name: as in `hydra.main`.
 
     Raises:
         HyperherdError: whatever would keep the sweep from starting; the message is for the user.
-        hydra.errors.HydraException: Hydra cannot compose the config.
     """
-    app = composed_app(Path(config_dir).absolute(), config_name, overrides)
-    arguments: Any = OmegaConf.to_container(app.config.hydra.overrides.task)
-    return preview(app, arguments, read_settings(app.config.hydra.sweeper, app.hydra_overrides))
+    folder = None if config_dir is None else Path(config_dir).absolute()
+    try:
+        app = composed_app(folder, config_name, overrides)
+        with hydra_config(app.config):
+            arguments: Any = OmegaConf.to_container(app.config.hydra.overrides.task)
+            return preview(app, arguments, read_settings(app.config.hydra.sweeper, app.hydra_overrides))
+    except (*NO_COMPOSITION, YAMLError) as error:
+        raise SweepError(in_words(error)) from error

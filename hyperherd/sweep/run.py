@@ -26,7 +26,7 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.ownership import share_folders
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
-from hyperherd.sweep.app import HydraApp
+from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
@@ -66,7 +66,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         trial_dir = trial_to_join(app.script)
         if trial_dir is not None:
             return _join(app, trial_dir)
-        with noted_signals():
+        with noted_signals(), hydra_config(app.config):  # Hydra 1.3 leaves `${hydra:...}` without a config in a sweep
             settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
             if settings.dry_run:
                 report_preview(preview(app, arguments, settings))

@@ -10,6 +10,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
+from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
 
 _CHOICES = {"order": ("grid", "random"), "validate": ("auto", "full", "none")}
@@ -17,6 +18,20 @@ _DIRECTIONS = ("maximize", "minimize")
 _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
 _POLICY = ("retry", "canary", "stop_after_failures", "stop_after_same_error")
+_OTHER_SPELLINGS = {
+    "n_trials": "max_trials",
+    "num_samples": "sample",
+    "n_samples": "sample",
+    "repeat": "seeds",
+    "repeats": "seeds",
+    "n_seeds": "seeds",
+    "search_space": "params",
+    "space": "params",
+    "rules": "conditions",
+    "metric": "objective",
+    "direction": "objective",
+}
+"""What other sweepers call these, to say what is right here."""
 _COUNTS = ("sample", "max_trials", "seeds", "max_batch_size")
 
 
@@ -65,6 +80,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
         SweepError: a value that cannot be meant; the message names its key.
     """
     plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_")}
+    _check_keys(plain)
     _check_kinds(plain)
     _check_shared(plain, overrides)
     for key, choices in _CHOICES.items():
@@ -99,6 +115,16 @@ def _named_elsewhere(node: DictConfig, name: Any, written: Any) -> Any:
     except OmegaConfBaseException:
         return written
     return OmegaConf.to_container(named) if OmegaConf.is_config(named) else written
+
+
+def _check_keys(plain: Mapping[str, Any]) -> None:
+    known = [*HerdSweeperConf.__dataclass_fields__]
+    known = [key for key in known if not key.startswith("_")]
+    for key in plain:
+        if key not in known:
+            meant = _OTHER_SPELLINGS.get(key)
+            hint = f" (did you mean {meant!r}?)" if meant else nearest(key, known)
+            raise SweepError(f"hydra.sweeper has no key {key!r}{hint}; conf/hydra/sweeper/herd.yaml describes them all")
 
 
 def _check_kinds(plain: Mapping[str, Any]) -> None:

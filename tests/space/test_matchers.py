@@ -39,7 +39,7 @@ def test_matching(written: object, value: object, expected: bool) -> None:
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        ({"gte": 1}, r"'gte' is no comparison \(did you mean 'gt'\?\)"),
+        ({"gte": 1}, r"'gte' is no comparison \(did you mean 'ge'\?\)"),
         ({"in": "ab"}, "in takes a list, not 'ab'"),
         ({"gt": "high"}, "gt compares numbers; 'high' is none"),
         ({"lt": True}, "lt compares numbers; True is none"),

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.compat.hydra import apply_override, config_loader_impl
-from hyperherd.compat.omegaconf import content_of, is_interpolated, key_type_of
+from hyperherd.compat.omegaconf import content_of, is_interpolated, key_type_of, nodes_of, put_nodes
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.validation.interpolations import Path, entry, plain_dict, references, related
 from hyperherd.sweep.validation.override_parts import Part, Step
@@ -80,6 +80,19 @@ class Template:
         self._left: dict[str, object] = {}
         self._dirname_options: dict[str, Any] = {}
 
+    @property
+    def config(self) -> DictConfig:
+        """The config as Hydra composed it; not to be changed."""
+        return self._config
+
+    @contextmanager
+    def changed(self, steps: Sequence[Step]) -> Iterator[DictConfig]:
+        """Apply `steps`, each of which is admitted, while the block runs."""
+        with ExitStack() as stack:
+            for step in steps:
+                stack.enter_context(self._applied(step))
+            yield self._config
+
     def admits(self, step: Step) -> bool:
         """Whether `step` is one here, and Hydra applies it without an error."""
         return self._leaves(step) is not _REFUSED
@@ -129,16 +142,16 @@ class Template:
         """Apply `step` while the block runs: on a copy of its entry in a copy of its dict, put back afterwards."""
         parent = plain_dict(self._config, step.path[:-1])
         assert parent is not None
-        content: dict[Any, Any] = parent.__dict__["_content"]
+        content = nodes_of(parent)
         scratch = dict(content)
         if step.path[-1] in content:
             scratch[step.path[-1]] = copy.deepcopy(content[step.path[-1]])
-        parent.__dict__["_content"] = scratch
+        put_nodes(parent, scratch)
         try:
             apply_override(step.override, self._config)
             yield
         finally:
-            parent.__dict__["_content"] = content
+            put_nodes(parent, content)
 
     def _filled(self, number: int, parts: Sequence[Part | None]) -> str | None:
         """Return the directory if it is put together from leaves that hold plain values, without asking OmegaConf."""

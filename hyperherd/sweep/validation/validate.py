@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +12,13 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from hyperherd.errors import FormatError, SweepError
+from hyperherd.errors import FormatError, SweepError, nearest
 from hyperherd.overrides import place_overrides
+from hyperherd.paths import RECORDS
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.sweep.app import HydraApp, hydra_config
+from hyperherd.sweep.base_config import names_of
 from hyperherd.sweep.validation.shortcut import Shortcut
 from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, ConfigPlace
 from hyperherd.trial.attempts import claimed_keys
@@ -38,6 +42,8 @@ def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mod
     [where] = place_overrides(sweep_dir, None)
     find = _finder(app, where, mode)
     placed = [replace(trial, dir=find(trial).dir) for trial in trials]
+    for trial in placed:
+        _check_is_below(trial, sweep_dir)
     _check_distinct(placed)
     for trial, before in zip(placed, trials, strict=True):
         _check_free(trial, before, sweep_dir)
@@ -60,16 +66,41 @@ def _compose(app: HydraApp, trial: PlannedTrial, where: str) -> ConfigPlace:
             subdir = str(OmegaConf.select(config, "hydra.sweep.subdir"))
     except NO_COMPOSITION as error:
         raise SweepError(
-            f"trial {trial.number} ({' '.join(trial.overrides)}) does not compose: {_text(error)}"
+            f"trial {trial.number} ({' '.join(trial.overrides)}) does not compose: {_text(error, app)}"
         ) from None
     return ConfigPlace.of(subdir)
 
 
-def _text(error: Exception) -> str:
+_UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
+
+
+def _text(error: Exception, app: HydraApp) -> str:
+    """Return what Hydra says, with the nearest name that the config has where it does not know one."""
+    text = in_words(error)
+    unknown = _UNKNOWN_KEY.search(text)
+    if unknown is None:
+        return text
+    return text[: unknown.end()] + nearest(unknown[1], names_of(app.config)) + text[unknown.end() :]
+
+
+def in_words(error: Exception) -> str:
+    """Return what Hydra or OmegaConf says about a config that it cannot compose, with the reason it gives."""
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return f"{type(error).__name__}: {error}"
     cause = f"\n{error.__cause__}" if isinstance(error.__cause__, OmegaConfBaseException) else ""
     return f"{error}{cause}"
+
+
+def _check_is_below(trial: PlannedTrial, sweep_dir: Path) -> None:
+    """Raise SweepError if `trial` would run in the directory of the sweep itself, or among its records."""
+    where = None if trial.dir is None else Path(os.path.normpath(sweep_dir / trial.dir))
+    if where is None or (where != sweep_dir and sweep_dir / RECORDS not in (where, *where.parents)):
+        return
+    raise SweepError(
+        f"hydra.sweep.subdir={trial.dir} puts trial {trial.number} ({trial.name}) into {where}, where the sweep keeps "
+        f"its own files. Every trial needs a directory of its own below that: leave hydra.sweep.subdir at Hydra's "
+        f"default, ${{hydra.job.num}}, or make it depend on the trial."
+    )
 
 
 def _check_distinct(trials: Sequence[PlannedTrial]) -> None:
