@@ -55,7 +55,7 @@ class TrialTask:
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
-            value = run_in_context(place, lambda: self._task_function(config), self._attempt)
+            value = run_in_context(place, config, lambda: self._task_function(config), self._attempt)
         except Exception as error:
             if self._is_elsewhere and not _can_travel(error):
                 raise TrialFailed(in_words(error)) from None

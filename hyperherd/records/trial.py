@@ -48,6 +48,8 @@ class TrialRecord:
     metrics: dict[str, Any] = field(default_factory=dict)
     final: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] | None = None
+    choices: dict[str, Any] = field(default_factory=dict)
+    config_hash: str = ""
 
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""

@@ -59,8 +59,14 @@ class Logbook:
             job_id=scheduler_job(),
         )
 
-    def open(self) -> None:
-        """Write the first state and the provenance, merge what earlier attempts left, and start the heartbeat."""
+    def open(self, *, choices: dict[str, Any], config_hash: str) -> None:
+        """Write the first state and the provenance, merge what earlier attempts left, and start the heartbeat.
+
+        Args:
+            choices: what is chosen of each config group.
+            config_hash: of the config it runs with (docs/format.md).
+        """
+        self.record = self.record.with_(choices=choices, config_hash=config_hash)
         self._write(durable=True)
         if self.record.attempt:
             self._merge()

@@ -32,6 +32,8 @@ _RECORDED = {
     "job_id": str | None,
     "metrics": dict,
     "final": dict,
+    "choices": dict,
+    "config_hash": str,
 }
 
 

@@ -21,11 +21,12 @@ import orjson
 
 import hyperherd
 from hyperherd.paths import RECORDS, SweepPaths
+from hyperherd.records.config import KeptSettings
 from hyperherd.records.files import replace_bytes
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trial_json import Signature, TrialFile
 
-FORMAT = 1
+FORMAT = 2
 SMALLEST = 100
 """Sweeps of fewer trials are read as fast without."""
 STATISTICS = ("count", "last", "last_step", "min", "min_step", "max", "max_step", "nan")
@@ -52,6 +53,8 @@ class IndexEntry(NamedTuple):
     final: list[Any]
     statistics: list[Any]
     """`STATISTICS` of each metric, one metric after the other."""
+    kept: KeptSettings | None = None
+    """What it ran with beside its parameters; most trials share it."""
 
     @classmethod
     def of(cls, found: TrialFile) -> IndexEntry | None:
@@ -68,7 +71,8 @@ class IndexEntry(NamedTuple):
             return None
         statistics = [value for summary in record.metrics.values() for value in summary.values()]
         params, final = list(record.params.values()), list(record.final.values())
-        return cls(found.signature, found.is_odd, shape, facts, params, final, statistics)
+        kept = KeptSettings(record.choices, record.config_hash) if record.config_hash else None
+        return cls(found.signature, found.is_odd, shape, facts, params, final, statistics, kept)
 
 
 @dataclass
@@ -77,9 +81,10 @@ class Index:
 
     shapes: list[tuple[Any, Any, Any]] = field(default_factory=list)
     rows: dict[str, list[Any]] = field(default_factory=dict)
-    """Directory -> an entry with its shape's place, as it was read; not all of them are looked at."""
+    """Directory -> an entry with the places of its shape and of what it kept, as it was read; few are looked at."""
     planned: list[int] | None = None
     """Signature of a `trials.jsonl` that plans only trials which have entries."""
+    kept: list[KeptSettings | None] = field(default_factory=list)
 
     @classmethod
     def read(cls, sweep_dir: Path) -> Index:
@@ -90,7 +95,8 @@ class Index:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
-            return cls(shapes, rows, raw["planned"])
+            kept = [None if item is None else KeptSettings(dict(item[0]), str(item[1])) for item in raw["kept"]]
+            return cls(shapes, rows, raw["planned"], kept)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()  # It is a cache, in a folder that others may write to: what is wrong in it is as if absent.
 
@@ -100,7 +106,7 @@ class Index:
         if row is None:
             return None
         try:
-            time_ns, size, inode, odd, shape, facts, params, final, statistics = row
+            time_ns, size, inode, odd, shape, facts, params, final, statistics, kept = row
             status = os.stat(f"{path}/{_TRIAL}")  # noqa: PTH116 - once for each trial, and a Path takes longer
             if status.st_mtime_ns != time_ns or status.st_size != size or status.st_ino != inode:
                 return None
@@ -109,7 +115,7 @@ class Index:
             fits = len(params) == len(names[0]) and len(final) == len(names[1]) and len(facts) == len(FACTS)
             if not fits or len(statistics) != len(STATISTICS) * len(names[2]) or facts[1] not in _DONE:
                 return None
-            return IndexEntry((time_ns, size, inode), odd, names, facts, params, final, statistics)
+            return IndexEntry((time_ns, size, inode), odd, names, facts, params, final, statistics, self.kept[kept])
         except (OSError, ValueError, TypeError, IndexError):
             return None
 
@@ -126,10 +132,15 @@ class Index:
         if len(fresh) < SMALLEST or (new * _WORTHWHILE < len(fresh) and told == self.planned):
             return
         shapes = {shape: place for place, shape in enumerate(dict.fromkeys(entry.shape for entry in fresh.values()))}
+        texts = {id(entry.kept): repr(entry.kept) for entry in fresh.values()}  # many are the same object
+        kept = {texts[id(entry.kept)]: entry.kept for entry in fresh.values()}
+        places = {text: place for place, text in enumerate(kept)}
         rows = {
-            name: [*entry.signature, entry.is_odd, shapes[entry.shape], *entry[3:]] for name, entry in fresh.items()
+            name: [*entry.signature, entry.is_odd, shapes[entry.shape], *entry[3:-1], places[texts[id(entry.kept)]]]
+            for name, entry in fresh.items()
         }
         record = {"format": FORMAT, "hyperherd": hyperherd.__version__, "planned": told, "shapes": list(shapes)}
+        record["kept"] = [None if item is None else [item.choices, item.config_hash] for item in kept.values()]
         with suppress(OSError, TypeError):  # Closed to us; or a value that this JSON cannot hold: then there is none.
             replace_bytes(SweepPaths(sweep_dir).index, orjson.dumps({**record, "trials": rows}), durable=False)
 

@@ -32,8 +32,12 @@ def read_yaml(path: Path) -> Any:
         OSError: it cannot be read.
         FormatError: it is no YAML.
     """
+    return parse_yaml(path.read_bytes(), path)
+
+
+def parse_yaml(text: bytes, path: Path) -> Any:
+    """Return what the text of a YAML file holds (see :func:`read_yaml`)."""
     try:
-        text = path.read_bytes()
         return yaml.load(text, _loader(text))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         first_line = str(error).partition("\n")[0]

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError
-from hyperherd.paths import TrialPaths
+from hyperherd.records.config import KeptSettings
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.files.discover import TrialFolder, absolute
-from hyperherd.results.files.hydra_job import HydraOrigin, read_job, read_origin
+from hyperherd.results.files.hydra_job import HydraOrigin, hydra_folder, read_job, read_origin
 from hyperherd.results.files.index import IndexEntry
 from hyperherd.results.files.trainer_files import read_outcome, read_series, summaries
 from hyperherd.results.files.trial_json import TrialFile, decode_final, decode_numbers, read_record
@@ -118,6 +118,7 @@ class TrialReader:
             step_seconds=record.step_seconds,
             host=record.host,
             job_id=record.job_id,
+            kept=KeptSettings(record.choices, record.config_hash) if record.config_hash else None,
         )
         if place.name and not others and (entry := IndexEntry.of(found)):
             self.entries[place.name] = entry
@@ -189,7 +190,7 @@ class TrialReader:
         script, found = self._files.sweep.script, _number_of(trial_dir)
         if found is not None:
             return HydraOrigin(script, found)
-        own = read_origin(TrialPaths(trial_dir).hydra / "hydra.yaml")
+        own = read_origin(hydra_folder(trial_dir) / "hydra.yaml")
         return HydraOrigin(script or own.script, own.number)
 
 
@@ -236,6 +237,6 @@ def _number_of(trial_dir: Path) -> int | None:
 def _began(trial_dir: Path) -> float | None:
     """Return when Hydra started a job: it writes the overrides first, and never again."""
     try:
-        return (TrialPaths(trial_dir).hydra / "overrides.yaml").stat().st_mtime
+        return (hydra_folder(trial_dir) / "overrides.yaml").stat().st_mtime
     except OSError:
         return None

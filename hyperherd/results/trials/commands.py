@@ -276,9 +276,8 @@ def _prefix(trial: Trial, name: str) -> str:
             return item[: len(item) - len(item.lstrip("+"))]
     if trial.dir is None:
         return ""
-    try:
-        node: Any = read_yaml(TrialPaths(trial.dir).hydra / "config.yaml")
-    except (OSError, FormatError):
+    node: Any = trial.written_config
+    if not node:
         return ""
     for part in name.split("."):
         if not isinstance(node, dict) or part not in node:

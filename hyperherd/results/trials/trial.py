@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.metrics.arrays import list_arrays, read_array
+from hyperherd.records.config import KeptConfig, KeptSettings, config_hash
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir
 from hyperherd.results.files.metric_rows import read_rows, read_values
 from hyperherd.results.trials.aggregates import aggregated
 from hyperherd.results.trials.objective import Objective
+from hyperherd.results.values import flat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -87,6 +89,8 @@ class Trial:
     """The usual time between two logged steps."""
     host: str = ""
     job_id: str | None = None
+    kept: KeptSettings | None = None
+    """What its record says of its config; None if that is not in its record."""
 
     plot: ClassVar[Callable[..., Figure]]
     """The curve of a metric as a figure, as :meth:`hyperherd.Trials.plot` draws it.
@@ -194,14 +198,44 @@ class Trial:
             return None
 
     @cached_property
+    def choices(self) -> dict[str, Any]:
+        """Config group -> what was chosen of it, Hydra's own left out; empty if that is not known."""
+        return self.kept.choices if self.kept is not None else trial_dir.written_choices(self.dir)
+
+    @cached_property
+    def config_hash(self) -> str:
+        """The same for all configs that differ in nothing but these parameters; empty if it kept none."""
+        if self.kept is not None:
+            return self.kept.config_hash
+        if not self.written_config or self.dir is None:
+            return ""
+        params = [name for name in self.params if name not in self.choices]
+        places = (str(self.dir.absolute()), str(self.sweep.dir), self.name)
+        return config_hash(self.written_config, params, places)
+
+    @cached_property
     def config(self) -> dict[str, Any]:
-        """The whole config it ran with, resolved as far as that is possible now; empty if it kept none."""
-        return trial_dir.resolved(self.written_config)
+        """The whole config it ran with, resolved as far as it was when it started; empty if it kept none.
+
+        Where it kept none resolved, references are followed now.
+        """
+        return self._kept_config.config if self._kept_config else trial_dir.resolved(self.written_config)
 
     @cached_property
     def written_config(self) -> dict[str, Any]:
         """Its config as Hydra wrote it, interpolations as text; empty if it kept none."""
-        return trial_dir.written_config(self.dir)
+        return trial_dir.written_config(self.dir) or (self._kept_config.config if self._kept_config else {})
+
+    @cached_property
+    def written_values(self) -> dict[str, Any]:
+        """The values of its config by dotted name; where they follow from others, the text of the interpolation."""
+        if self._kept_config is None:
+            return flat(self.written_config)
+        return self._kept_config.written_values
+
+    @cached_property
+    def _kept_config(self) -> KeptConfig | None:
+        return trial_dir.kept_config(self.dir)
 
     @property
     def provenance(self) -> dict[str, Any]:
