@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,8 @@ class KeptSettings:
     """Config group -> what was chosen of it."""
     config_hash: str
     """Of its config without its parameters (docs/format.md)."""
+    versions: dict[str, Any] = field(default_factory=dict)
+    """Of its code, and of the packages that train."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,15 @@ class KeptConfig:
         if not maps or not isinstance(kept.left_out, list):
             raise FormatError(f"{path} does not hold the config of a trial")
         return kept
+
+
+def interpolations(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts with interpolations by dotted name."""
+    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
+        if isinstance(value, str) and "${" in value:
+            yield f"{prefix}{key}", value
+        elif isinstance(value, dict | list):
+            yield from interpolations(value, f"{prefix}{key}.")
 
 
 def own_choices(choices: Mapping[Any, Any]) -> dict[str, Any]:

@@ -50,6 +50,7 @@ class TrialRecord:
     objective: dict[str, Any] | None = None
     choices: dict[str, Any] = field(default_factory=dict)
     config_hash: str = ""
+    versions: dict[str, Any] = field(default_factory=dict)
 
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""

@@ -23,11 +23,13 @@ from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
 from hyperherd.paths import SweepPaths
+from hyperherd.records.code import imported_code
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
+from hyperherd.sweep.drift import check_code, check_drift
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
 from hyperherd.sweep.live_table import watched
 from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
@@ -121,6 +123,9 @@ class SweepRun:
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
         agenda = reconcile(self._dir, self._plan.drafts)
+        check_drift(self._app, agenda.trials, self._dir, allow_drift=self._settings.allow_drift)
+        if self._before:
+            check_code(self._app, self._before, agenda, self._dir, refuse=self._settings.on_code_change == "refuse")
         check_resources(agenda.to_run, self._launcher)
         check_policy(self._settings.policy, self._launcher)
         agenda, self._adopted = recover(agenda, self._launcher, self._dir)
@@ -195,7 +200,7 @@ class SweepRun:
 
     def _make_launcher(self) -> TrialLauncher:
         """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
-        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir), self._dir)
+        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir, self._app.script), self._dir)
         if offered := getattr(plugin, "trial_launcher", None):
             ours: TrialLauncher = offered()
             return ours
@@ -229,4 +234,5 @@ def _invocation(app: HydraApp) -> dict[str, Any]:
         "python": platform.python_version(),
         "hyperherd": hyperherd.__version__,
         "git": git_version(str(Path(app.script).parent)),
+        "code": imported_code(app.script),
     }

@@ -12,7 +12,11 @@ from omegaconf.errors import OmegaConfBaseException
 from hyperherd.errors import SweepError, nearest
 from hyperherd.sweep.failure_policy import Policy, read_policy
 
-_CHOICES = {"order": ("grid", "random"), "validate": ("auto", "full", "none")}
+_CHOICES = {
+    "order": ("grid", "random"),
+    "validate": ("auto", "full", "none"),
+    "on_code_change": ("report", "refuse"),
+}
 _DIRECTIONS = ("maximize", "minimize")
 _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
@@ -47,6 +51,7 @@ class SweepSettings:
     resume: str | None = None
     only: tuple[str, ...] = ()
     allow_drift: bool = False
+    on_code_change: str = "report"
     policy: Policy = field(default_factory=Policy)
 
 

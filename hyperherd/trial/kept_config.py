@@ -27,7 +27,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.basecontainer import BaseContainer
 
 from hyperherd.masking import is_secret
-from hyperherd.records.config import KeptConfig, own_choices
+from hyperherd.records.config import KeptConfig, interpolations, own_choices
 from hyperherd.records.files import dumps
 
 MOST_BYTES = 1 << 20
@@ -67,9 +67,7 @@ def keep_config(config: DictConfig, trial_dir: Path) -> None:
     """Write the `config.json` of a trial; whatever is wrong with that costs the trial nothing."""
     try:
         written = written_config(config)
-        _capped(KeptConfig(chosen_groups(), _resolved(config, written), dict(_interpolations(written)))).write(
-            trial_dir
-        )
+        _capped(KeptConfig(chosen_groups(), _resolved(config, written), dict(interpolations(written)))).write(trial_dir)
     except (OSError, ValueError, RecursionError) as error:
         log.warning("the config of the trial in %s cannot be kept: %s", trial_dir, error)
 
@@ -250,15 +248,6 @@ def _received(reader: int) -> bytes:
             return b"".join(pieces)
         pieces.append(piece)
     return b""
-
-
-def _interpolations(node: Any, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the texts with interpolations by dotted name."""
-    for key, value in node.items() if isinstance(node, dict) else enumerate(node):
-        if isinstance(value, str) and "${" in value:
-            yield f"{prefix}{key}", value
-        elif isinstance(value, dict | list):
-            yield from _interpolations(value, f"{prefix}{key}.")
 
 
 def _capped(kept: KeptConfig) -> KeptConfig:

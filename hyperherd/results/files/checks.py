@@ -34,6 +34,7 @@ _RECORDED = {
     "final": dict,
     "choices": dict,
     "config_hash": str,
+    "versions": dict,
 }
 
 

@@ -71,7 +71,7 @@ class IndexEntry(NamedTuple):
             return None
         statistics = [value for summary in record.metrics.values() for value in summary.values()]
         params, final = list(record.params.values()), list(record.final.values())
-        kept = KeptSettings(record.choices, record.config_hash) if record.config_hash else None
+        kept = KeptSettings(record.choices, record.config_hash, record.versions) if record.config_hash else None
         return cls(found.signature, found.is_odd, shape, facts, params, final, statistics, kept)
 
 
@@ -95,7 +95,10 @@ class Index:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
-            kept = [None if item is None else KeptSettings(dict(item[0]), str(item[1])) for item in raw["kept"]]
+            kept = [
+                None if item is None else KeptSettings(dict(item[0]), str(item[1]), dict(item[2]))
+                for item in raw["kept"]
+            ]
             return cls(shapes, rows, raw["planned"], kept)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()  # It is a cache, in a folder that others may write to: what is wrong in it is as if absent.
@@ -140,7 +143,9 @@ class Index:
             for name, entry in fresh.items()
         }
         record = {"format": FORMAT, "hyperherd": hyperherd.__version__, "planned": told, "shapes": list(shapes)}
-        record["kept"] = [None if item is None else [item.choices, item.config_hash] for item in kept.values()]
+        record["kept"] = [
+            None if item is None else [item.choices, item.config_hash, item.versions] for item in kept.values()
+        ]
         with suppress(OSError, TypeError):  # Closed to us; or a value that this JSON cannot hold: then there is none.
             replace_bytes(SweepPaths(sweep_dir).index, orjson.dumps({**record, "trials": rows}), durable=False)
 

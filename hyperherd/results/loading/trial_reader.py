@@ -118,7 +118,7 @@ class TrialReader:
             step_seconds=record.step_seconds,
             host=record.host,
             job_id=record.job_id,
-            kept=KeptSettings(record.choices, record.config_hash) if record.config_hash else None,
+            kept=KeptSettings(record.choices, record.config_hash, record.versions) if record.config_hash else None,
         )
         if place.name and not others and (entry := IndexEntry.of(found)):
             self.entries[place.name] = entry

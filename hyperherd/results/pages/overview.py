@@ -14,6 +14,7 @@ from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.text.format import inert, measure
@@ -119,7 +120,7 @@ def notes(trials: TrialCollection) -> list[str]:
     """
     guessed = trials.objective is not None and trials.objective.source == "guessed"
     unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
-    return [*([ranking(trials)] if guessed else []), *broken_sweeps(trials), *unread]
+    return [*([ranking(trials)] if guessed else []), *mixtures(trials), *broken_sweeps(trials), *unread]
 
 
 def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
@@ -131,8 +132,14 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
         shown = "  ".join(assignments(trials.constant))
         yield from wrapped(f"same in all: {shown}", screen)
     yield from wrapped(ranking(trials), screen)
+    yield from _mixed(trials, screen)
     if TrialState.UNKNOWN in trials.counts:
         yield from wrapped("unknown: Hydra ran these without HyperHerd and does not note whether they finished", screen)
+
+
+def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
+    for text in mixtures(trials):
+        yield from wrapped(f"note: {text}", screen)
 
 
 def _axes(trials: TrialCollection) -> str:
