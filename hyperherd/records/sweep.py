@@ -52,6 +52,8 @@ class SweepRecord:
     note: str | None = None
     invocations: list[dict[str, Any]] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
+    run_once: list[str] = field(default_factory=list)
+    no_command: str | None = None
 
     def write(self, sweep_dir: Path) -> None:
         """Replace the `sweep.json` of `sweep_dir`."""

@@ -150,6 +150,8 @@ class SweepRun:
             base=self._base,
             objective=self._settings.objective,
             seed_key=self._settings.seed_key,
+            run_once=self._app.run_once,
+            no_command=self._app.no_command,
             note=self._settings.note,
             invocations=[*record.invocations, _invocation(self._app)],
         ).write(self._dir)

@@ -12,6 +12,7 @@ from pathlib import Path
 from hyperherd.records.states import TrialState
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
+from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.mixtures import mixtures
@@ -20,7 +21,7 @@ from hyperherd.results.tables.people import with_error
 from hyperherd.results.text.format import inert, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.commands import from_here
+from hyperherd.results.trials.commands import Command, from_here
 from hyperherd.results.trials.judging import saved_objectives
 from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.trials.trial import Trial
@@ -164,7 +165,7 @@ def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     value = measure(trials.objective.value(best))
     told = f"best: trial {inert(best.label)}, {inert(trials.objective.label)} {value}, in {inert(str(best.dir))}"
     yield paint(told, BOLD, screen)
-    yield from _command(best, best.overrides)
+    yield from _command(best, best.overrides, screen)
 
 
 def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
@@ -177,7 +178,7 @@ def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
     settings = " ".join(assignments(best.settings)) or "the only one"
     told = f"best configuration: {settings}, {inert(groups.objective.label)} {value} (n={judged.n})"
     yield paint(told, BOLD, screen)
-    yield from _command(best.counted[0], without_seed(best, groups.keys))
+    yield from _command(best.counted[0], without_seed(best, groups.keys), screen)
     yield from _best_trial(groups.trials)
 
 
@@ -194,8 +195,11 @@ def without_seed(group: AnyGroup, keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(item for item in overrides if item.lstrip("+~").partition("=")[0] not in keys)
 
 
-def _command(trial: Trial, overrides: tuple[str, ...]) -> Iterator[str]:
+def _command(trial: Trial, overrides: tuple[str, ...], screen: Screen) -> Iterator[str]:
     """Yield the line that runs these overrides of a trial, as one would type it here."""
     command = [from_here(part) if part == trial.script else part for part in trial.command_with(overrides)]
-    if command or overrides:
-        yield "  " + inert(shlex.join(command or overrides))
+    if command:
+        yield f"  {shell_line(Command(tuple(command), trial.sweep.cwd), screen)}"
+    elif overrides:
+        yield "  " + inert(shlex.join(overrides))
+    yield from no_command(trial, screen)

@@ -36,6 +36,12 @@ class Sweep:
     script: str = ""
     command: tuple[str, ...] = ()
     """What to type to run its script alone, before the overrides; empty if it is not recorded."""
+    cwd: Path | None = None
+    """Where it was started last; None if that is not recorded."""
+    run_once: tuple[str, ...] = ()
+    """The overrides without which its script would sweep, whatever else it is given."""
+    no_command: str = ""
+    """Why there is no command that runs one of its trials, and what to do instead; empty if there is one."""
     objective: Objective | None = None
     """What the sweep itself says it is judged by."""
     seed_key: str = ""
@@ -115,11 +121,12 @@ class Trial:
 
     def command_with(self, overrides: Iterable[str]) -> list[str]:
         """Return the command that runs its script with these overrides; empty if its script is not known."""
-        if not self.script and not self.sweep.command:
+        if self.sweep.no_command or (not self.script and not self.sweep.command):
             return []
         start = self.sweep.command or ("python", self.script)
         # Where the sweep put its results is no part of what the trial is.
-        return [*start, *(item for item in overrides if not item.startswith("hydra.sweep."))]
+        own = (item for item in overrides if not item.startswith("hydra.sweep."))
+        return [*start, *self.sweep.run_once, *own]
 
     @property
     def label(self) -> str:
