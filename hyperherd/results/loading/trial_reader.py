@@ -16,6 +16,7 @@ from hyperherd.records.config import KeptSettings
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.discover import TrialFolder, absolute
 from hyperherd.results.files.hydra_job import HydraOrigin, hydra_folder, read_job, read_origin
 from hyperherd.results.files.index import IndexEntry
@@ -36,6 +37,7 @@ class TrialReader:
         self._by_dir = {os.path.normpath(trial.dir): trial for trial in files.planned if trial.dir}
         self._seen: set[int] = set()
         self._count = 0
+        self._kept: dict[str, KeptSettings] = {}
         self.entries: dict[str, IndexEntry] = {}
         """What may be kept of the trials that are done, by their directories below the sweep's."""
 
@@ -61,6 +63,15 @@ class TrialReader:
             return self._planned(planned, place.dir) if planned else self._plain(place.dir)
         except (OSError, FormatError) as error:
             return self._unreadable(self._planned_in(place), place.dir, _why(error))
+
+    def _kept_by(self, record: TrialRecord) -> KeptSettings | None:
+        """Return what a trial kept, the same object for all that kept the same."""
+        if not record.config_hash:
+            return None
+        told = repr((record.config_hash, record.choices, record.versions))
+        if told not in self._kept:
+            self._kept[told] = KeptSettings(record.choices, record.config_hash, record.versions)
+        return self._kept[told]
 
     def _planned_in(self, place: TrialFolder) -> PlannedTrial | None:
         return self._by_dir.get(self._below_sweep(place))
@@ -118,7 +129,7 @@ class TrialReader:
             step_seconds=record.step_seconds,
             host=record.host,
             job_id=record.job_id,
-            kept=KeptSettings(record.choices, record.config_hash, record.versions) if record.config_hash else None,
+            kept=self._kept_by(record),
         )
         if place.name and not others and (entry := IndexEntry.of(found)):
             self.entries[place.name] = entry

@@ -20,11 +20,10 @@ def mixtures(trials: TrialCollection) -> list[str]:
     found: dict[str, dict[str, Trial]] = {}
     seen: set[int] = set()
     for trial in trials:
-        versions = trial.kept.versions if trial.kept is not None else {}
-        if id(versions) in seen:  # thousands share one
+        if trial.kept is None or id(trial.kept) in seen:  # thousands share one
             continue
-        seen.add(id(versions))
-        for name, version in versions.items():
+        seen.add(id(trial.kept))
+        for name, version in trial.kept.versions.items():
             found.setdefault(name, {}).setdefault(str(version), trial)
     return [*_code(found.pop(_CODE, {})), *_packages(found), *_drifted(trials)]
 

@@ -41,7 +41,7 @@ def beyond_params(trials: Sequence[Trial], params: Collection[str], *, several: 
         several: whether they may be of more than one config even where their records do not say so; that takes reading
             the config of each.
     """
-    known = [trial for trial in trials if trial.kept is not None or several]
+    known = _one_of_each(trials, several=several)
     choices = _varying_choices(known, params)
     plain: dict[str, None] = {}
     rewritten: dict[str, None] = {}
@@ -51,17 +51,23 @@ def beyond_params(trials: Sequence[Trial], params: Collection[str], *, several: 
     return BeyondParams(choices, tuple(plain), tuple(rewritten))
 
 
+def _one_of_each(trials: Sequence[Trial], *, several: bool) -> list[Trial]:
+    """Return one trial of those of a sweep that share what they kept, as thousands do; all that kept nothing."""
+    found: dict[tuple[int, int], Trial] = {}
+    for trial in trials:
+        if trial.kept is not None:
+            found.setdefault((id(trial.kept), id(trial.sweep)), trial)
+        elif several:
+            found[id(trial), 0] = trial
+    return list(found.values())
+
+
 def _by_choices(trials: Sequence[Trial]) -> Iterator[list[Trial]]:
     """Yield one trial of each config for each choice of groups."""
-    texts: dict[int, str] = {}  # choices of thousands are the same object
     found: dict[str, dict[str, Trial]] = defaultdict(dict)
     for trial in trials:
-        if not trial.config_hash:
-            continue
-        choices = trial.choices
-        if id(choices) not in texts:
-            texts[id(choices)] = repr(sorted(choices.items()))
-        found[texts[id(choices)]].setdefault(trial.config_hash, trial)
+        if trial.config_hash:
+            found[repr(sorted(trial.choices.items()))].setdefault(trial.config_hash, trial)
     return (list(members.values()) for members in found.values())
 
 
@@ -99,11 +105,7 @@ def _places(trial: Trial) -> tuple[str, ...]:
 
 def _varying_choices(trials: Sequence[Trial], params: Collection[str]) -> tuple[str, ...]:
     """Return the groups whose choices differ, but for those that follow from groups which are parameters."""
-    distinct: dict[tuple[Sweep, int], dict[str, Any]] = {}
-    for trial in trials:
-        if trial.config_hash:
-            distinct.setdefault((trial.sweep, id(trial.choices)), trial.choices)
-    known = [(sweep, choices) for (sweep, _), choices in distinct.items()]
+    known = [(trial.sweep, trial.choices) for trial in trials if trial.config_hash]
     names = dict.fromkeys(chain.from_iterable(choices for _, choices in known))
     searched = [name for name in names if name in params]
     varying = [name for name in names if name not in params and len({_text(choices, name) for _, choices in known}) > 1]
