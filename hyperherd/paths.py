@@ -88,6 +88,11 @@ class TrialPaths:
         return self.records / "trial.json"
 
     @property
+    def config(self) -> Path:
+        """The config it ran with, resolved."""
+        return self.records / "config.json"
+
+    @property
     def provenance(self) -> Path:
         """Code and environment."""
         return self.records / "provenance.json"

@@ -41,6 +41,7 @@ class HerdSweeperConf:
     resume: Optional[str] = None  # noqa: UP045
     only: Any = None
     allow_drift: bool = False
+    on_code_change: str = "report"
     shared: bool = False
     retry: Any = None
     canary: Optional[int] = None  # noqa: UP045

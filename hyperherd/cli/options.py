@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import os
+import warnings
 from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.commands import COMMANDS
+from hyperherd.cli.terminal import say
 from hyperherd.errors import ResultsError
 from hyperherd.results.trials.aggregates import SPELLINGS
 
@@ -71,9 +73,18 @@ def chosen(arguments: argparse.Namespace) -> Trials:
     paths, filters = split_words(arguments.words)
     refuse_misspelt_command(paths)
     trials = load(*paths).judged_by(arguments.metric, arguments.direction)
-    found = trials.filter(*filters) if filters else trials
+    found = _filtered(trials, filters) if filters else trials
     if not found:
         raise NothingFound(f"none of {len(trials)} trials matches {' '.join(filters)}")
+    return found
+
+
+def _filtered(trials: Trials, filters: list[str]) -> Trials:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = trials.filter(*filters)
+    for warning in caught:
+        say(f"note: {warning.message}")
     return found
 
 

@@ -41,4 +41,14 @@ def put_nodes(config: DictConfig, nodes: dict[Any, Any]) -> None:
 
 def resolver_of(name: str) -> Any:
     """Return what OmegaConf calls for a resolver: a wrapper around the registered function; None if there is none."""
-    return BaseContainer._resolvers.get(name)
+    return registered_resolvers().get(name)
+
+
+def registered_resolvers() -> dict[str, Any]:
+    """Return the resolvers by name; the registry itself, not a copy."""
+    return BaseContainer._resolvers
+
+
+def put_content(node: Node, value: Any) -> None:
+    """Let a node hold a value as it is written, for example the text of an interpolation."""
+    node._set_value(value)

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 
 from hyperherd.errors import SweepError
 from hyperherd.overrides import place_overrides
+from hyperherd.records.code import remember, remembered_hash
 from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import attempt_of_job
@@ -35,12 +36,15 @@ _RANK_SECONDS = 300.0
 class TrialTask:
     """The task function as a launcher gets it. Picklable if the task function is; carries no table of trials."""
 
-    def __init__(self, task_function: TaskFunction, sweep_dir: Path) -> None:
+    _script, _script_hash = "", ""  # jobs in a queue may have been packed by a version that had neither
+
+    def __init__(self, task_function: TaskFunction, sweep_dir: Path, script: str) -> None:
         functools.update_wrapper(self, task_function)  # for callbacks that look at what is run
         self._task_function = task_function
         self._sweep_dir = sweep_dir
         self._sweep_pid = os.getpid()
         self._attempt: int | None = None
+        self._script, self._script_hash = script, remembered_hash(script)
 
     def for_attempt(self, attempt: int) -> TrialTask:
         """Return this task for one execution of a trial alone; a launcher that numbers them hands that to its job."""
@@ -51,11 +55,12 @@ class TrialTask:
     def __call__(self, config: DictConfig) -> Any:
         """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
         hydra = HydraConfig.get()
+        remember(self._script, self._script_hash)  # a job of a cluster runs it as it was when it was submitted
         # Unresolved: an override may be an interpolation, and is looked up as it was written.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
-            value = run_in_context(place, lambda: self._task_function(config), self._attempt)
+            value = run_in_context(place, config, lambda: self._task_function(config), self._attempt)
         except Exception as error:
             if self._is_elsewhere and not _can_travel(error):
                 raise TrialFailed(in_words(error)) from None

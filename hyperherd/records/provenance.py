@@ -13,6 +13,7 @@ from typing import Any
 
 import hyperherd
 from hyperherd.masking import masked_words
+from hyperherd.records.code import code_hash, imported_code
 
 _PACKAGES = (
     "hydra-hyperherd",
@@ -25,6 +26,7 @@ _PACKAGES = (
     "transformers",
     "accelerate",
 )
+_TRAINING = ("torch", "lightning", "pytorch-lightning", "transformers")
 _GIT_SECONDS = 5.0
 
 
@@ -44,7 +46,13 @@ def provenance(script: str) -> dict[str, Any]:
         "hyperherd": hyperherd.__version__,
         "packages": _versions(),
         "git": git_version(str(Path(script).parent)),
+        "code": imported_code(script),
     }
+
+
+def versions(found: dict[str, Any]) -> dict[str, str]:
+    """Return in short what of a `provenance.json` may change results: a hash of the code, packages that train."""
+    return {"code": code_hash(found["code"]), **{name: _versions()[name] for name in _TRAINING if name in _versions()}}
 
 
 @functools.lru_cache(maxsize=1)

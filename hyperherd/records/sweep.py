@@ -61,6 +61,8 @@ _SWEEP_KINDS: dict[str, kinds.Kind] = {
     "note": kinds.optional(kinds.text),
     "invocations": kinds.mappings,
     "command": kinds.texts,
+    "run_once": kinds.texts,
+    "no_command": kinds.optional(kinds.text),
 }
 
 
@@ -79,6 +81,8 @@ class SweepRecord:
     note: str | None = None
     invocations: list[dict[str, Any]] = field(default_factory=list)
     command: list[str] = field(default_factory=list)
+    run_once: list[str] = field(default_factory=list)
+    no_command: str | None = None
 
     def write(self, sweep_dir: Path) -> None:
         """Replace the `sweep.json` of `sweep_dir`."""

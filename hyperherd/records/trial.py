@@ -54,6 +54,9 @@ class TrialRecord:
     objective: dict[str, Any] | None = None
     sweep: str | None = None
     """The sweep it belongs to, by the absolute path of its directory; None in a file of an earlier version."""
+    choices: dict[str, Any] = field(default_factory=dict)
+    config_hash: str = ""
+    versions: dict[str, Any] = field(default_factory=dict)
 
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""
@@ -119,6 +122,9 @@ _KINDS: dict[str, kinds.Kind] = {
     "name": kinds.text,
     "overrides": kinds.texts,
     "params": kinds.mapping,
+    "choices": kinds.mapping,
+    "config_hash": kinds.text,
+    "versions": kinds.mapping,
     "attempt": kinds.count,
     "started": kinds.optional(kinds.moment),
     "ended": kinds.optional(kinds.moment),

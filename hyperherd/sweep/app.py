@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import re
 import sys
 from collections.abc import Iterator, Sequence
@@ -14,7 +15,10 @@ from typing import TYPE_CHECKING, Any
 import hydra
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime, configure_log
+from hydra.errors import HydraException
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.compat.hydra import Callbacks, Hydra, create_config_search_path, get_args_parser, set_version_base
 from hyperherd.records.identity import base_hash
@@ -25,6 +29,8 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
 
 _OURS = "hydra/sweeper=herd"
+_KERNELS = ("ipykernel_launcher.py", "colab_kernel_launcher.py", "ipython", "ipython3")
+_FROM_PYTHON = "call the function that started the sweep with the overrides of the trial, and without multirun"
 _HYDRA_VERSION = tuple(int(part) for part in hydra.__version__.split(".")[:2])
 
 
@@ -86,6 +92,40 @@ class HydraApp:
         flags, _ = get_args_parser().parse_known_args(sys.argv[1:])
         chosen = {name: getattr(flags, name, None) for name in ("config_name", "config_path", "config_dir")}
         return ["python", *started, *(f"--{name.replace('_', '-')}={value}" for name, value in chosen.items() if value)]
+
+    @property
+    def run_once(self) -> list[str]:
+        """The overrides without which the app would sweep although nobody typed ``-m``: its config may say so."""
+        return ["hydra.mode=RUN"] if self._sweeps_by_itself else []
+
+    @property
+    def _sweeps_by_itself(self) -> bool:
+        given: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
+        typed = [text for text in given["hydra"] if text.startswith("hydra.mode=")]
+        if not typed:
+            return True
+        rest = [text for text in (*given["hydra"], *given["task"]) if text not in typed]
+        name = self.config.hydra.job.config_name
+        try:
+            config = self.loader.load_configuration(
+                config_name=name, overrides=rest, run_mode=RunMode.MULTIRUN, validate_sweep_overrides=False
+            )
+        except (HydraException, OmegaConfBaseException):
+            return False
+        return bool(config.hydra.mode is RunMode.MULTIRUN)
+
+    @property
+    def no_command(self) -> str | None:
+        """Why no command runs one trial of the app, and what to do instead; None if there is one."""
+        started = Path(sys.argv[0]).name
+        has_file = getattr(sys.modules.get("__main__"), "__file__", None) is not None
+        if started in _KERNELS or not (has_file or started.endswith(".py")):
+            return f"it was started from a notebook or an interpreter; {_FROM_PYTHON}"
+        overrides: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
+        typed = {text for text in (*overrides["hydra"], *overrides["task"]) if not text.startswith("hydra.mode=")}
+        if _is_hydra_main_above() or (typed and typed.issubset(sys.argv[1:])):
+            return None
+        return f"{started} does not read its command line; {_FROM_PYTHON}"
 
     def is_group(self, name: str) -> bool:
         """Return whether the app has a config group of this name."""
@@ -175,6 +215,16 @@ def composed_app(config_dir: Path | None, config_name: str | None, overrides: Se
 def with_our_sweeper(overrides: Sequence[str]) -> list[str]:
     """Return `overrides` with the choice of our sweeper, unless they choose one."""
     return [*overrides] if any(text.startswith("hydra/sweeper=") for text in overrides) else [_OURS, *overrides]
+
+
+def _is_hydra_main_above() -> bool:
+    """Whether `hydra.main` runs, which reads the command line; libraries such as hydra-zen's launch do without."""
+    frame = inspect.currentframe()
+    while frame is not None:
+        if frame.f_code.co_filename == hydra.main.__code__.co_filename:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from yaml import YAMLError
 from hyperherd.errors import SweepError
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
+from hyperherd.sweep.drift import check_code, check_drift
 from hyperherd.sweep.messages import plan_lines, trial_lines
 from hyperherd.sweep.plan import Plan
 from hyperherd.sweep.reconcile import check_base, reconcile
@@ -52,8 +53,12 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
     resumed, plan = find_plan(app, arguments, settings)
     sweep_dir = resumed or app.sweep_dir
-    check_base(sweep_dir, app.base(plan.fixed), allow_drift=settings.allow_drift)
-    agenda = select(reconcile(sweep_dir, plan.drafts), settings.only, sweep_dir)
+    record = check_base(sweep_dir, app.base(plan.fixed), allow_drift=settings.allow_drift)
+    agenda = reconcile(sweep_dir, plan.drafts)
+    check_drift(app, agenda.trials, sweep_dir, allow_drift=settings.allow_drift)
+    if record:
+        check_code(app, record, agenda, sweep_dir, refuse=settings.on_code_change == "refuse")
+    agenda = select(agenda, settings.only, sweep_dir)
     placed = validate(app, agenda.to_run, sweep_dir, mode=settings.validate)
     return Preview(sweep_dir, tuple(placed), len(agenda.trials) - len(placed), plan)
 

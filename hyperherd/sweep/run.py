@@ -23,12 +23,14 @@ from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
 from hyperherd.paths import SweepPaths
+from hyperherd.records.code import imported_code
 from hyperherd.records.ownership import share_folders
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
+from hyperherd.sweep.drift import check_code, check_drift
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
 from hyperherd.sweep.live_table import watched
 from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
@@ -126,6 +128,9 @@ class SweepRun:
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
         agenda = reconcile(self._dir, self._plan.drafts)
+        check_drift(self._app, agenda.trials, self._dir, allow_drift=self._settings.allow_drift)
+        if self._before:
+            check_code(self._app, self._before, agenda, self._dir, refuse=self._settings.on_code_change == "refuse")
         check_resources(agenda.to_run, self._launcher)
         check_policy(self._settings.policy, self._launcher)
         # Before the selection: jobs in a queue are awaited whether `only` means them or not.
@@ -151,6 +156,8 @@ class SweepRun:
             base=self._base,
             objective=self._settings.objective,
             seed_key=self._settings.seed_key,
+            run_once=self._app.run_once,
+            no_command=self._app.no_command,
             note=self._settings.note,
             invocations=[*record.invocations, _invocation(self._app)],
         ).write(self._dir)
@@ -201,7 +208,7 @@ class SweepRun:
 
     def _make_launcher(self) -> TrialLauncher:
         """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
-        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir), self._dir)
+        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir, self._app.script), self._dir)
         if offered := getattr(plugin, "trial_launcher", None):
             ours: TrialLauncher = offered()
             return ours
@@ -235,4 +242,5 @@ def _invocation(app: HydraApp) -> dict[str, Any]:
         "python": platform.python_version(),
         "hyperherd": hyperherd.__version__,
         "git": git_version(str(Path(app.script).parent)),
+        "code": imported_code(app.script),
     }

@@ -13,7 +13,11 @@ from hyperherd.errors import SweepError, nearest
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
 
-_CHOICES = {"order": ("grid", "random"), "validate": ("auto", "full", "none")}
+_CHOICES = {
+    "order": ("grid", "random"),
+    "validate": ("auto", "full", "none"),
+    "on_code_change": ("report", "refuse"),
+}
 _DIRECTIONS = ("maximize", "minimize")
 _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
@@ -62,6 +66,7 @@ class SweepSettings:
     resume: str | None = None
     only: tuple[str, ...] = ()
     allow_drift: bool = False
+    on_code_change: str = "report"
     shared: bool = False
     policy: Policy = field(default_factory=Policy)
 

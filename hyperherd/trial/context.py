@@ -15,10 +15,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperherd.inert import inert_lines, one_line
 from hyperherd.paths import TrialPaths
+from hyperherd.records.config import config_hash
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
 from hyperherd.records.trial import TrialRecord
@@ -26,9 +27,13 @@ from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import claim_attempt
 from hyperherd.trial.ending import TrialFailed, ending_of
 from hyperherd.trial.isolation import restored_process_state
+from hyperherd.trial.kept_config import chosen_groups, keep_config, written_config
 from hyperherd.trial.logbook import Logbook
 from hyperherd.trial.output import copied_output
 from hyperherd.trial.signals import Terminated, noted_signals
+
+if TYPE_CHECKING:
+    from omegaconf import DictConfig
 
 log = logging.getLogger("hyperherd")
 
@@ -43,11 +48,12 @@ class TrialPlace:
     trial_dir: Path
 
 
-def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | None = None) -> Any:
+def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any], attempt: int | None = None) -> Any:
     """Run `task` as an attempt of a trial and return what it returns.
 
     Args:
         place: which trial, and where.
+        config: what it runs with, without Hydra's own; the trial keeps it.
         task: what it does.
         attempt: which execution this is meant to be; None for the next.
 
@@ -59,7 +65,8 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
     """
     attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
     logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep, place.sweep_dir)
-    logbook.open()
+    keep_config(config, place.trial_dir)  # before there are threads, because it may fork
+    logbook.open(choices=chosen_groups(), config_hash=_config_hash(place, config))
     owner = os.getpid()
     paths = TrialPaths(place.trial_dir)
     with (
@@ -83,6 +90,12 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
     if record.state is not TrialState.COMPLETED:
         _raise(record, error, signals)
     return value
+
+
+def _config_hash(place: TrialPlace, config: DictConfig) -> str:
+    trial = place.trial
+    params = [name for name in trial.params if name not in chosen_groups()]
+    return config_hash(written_config(config), params, (str(place.trial_dir), str(place.sweep_dir), trial.name))
 
 
 def variables(place: TrialPlace, attempt: int) -> dict[str, str]:

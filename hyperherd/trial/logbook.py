@@ -14,8 +14,9 @@ from hyperherd.errors import FormatError
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import TrialPaths
+from hyperherd.records.code import imported_code
 from hyperherd.records.files import replace_json
-from hyperherd.records.provenance import provenance
+from hyperherd.records.provenance import provenance, versions
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
@@ -44,6 +45,7 @@ class Logbook:
         self._stopped = threading.Event()
         self._beating: threading.Thread | None = None
         self._failing = False
+        self._code: dict[str, str] = {}
         self.record = TrialRecord(
             number=trial.number,
             key=trial.key,
@@ -60,18 +62,29 @@ class Logbook:
             sweep=str(sweep_dir),
         )
 
-    def open(self) -> None:
-        """Write the first state and the provenance, merge what earlier attempts left, and start the heartbeat."""
+    def open(self, *, choices: dict[str, Any], config_hash: str) -> None:
+        """Write the first state and the provenance, merge what earlier attempts left, and start the heartbeat.
+
+        Args:
+            choices: what is chosen of each config group.
+            config_hash: of the config it runs with (docs/format.md).
+        """
+        self.record = self.record.with_(choices=choices, config_hash=config_hash)
+        found = provenance(self._sweep.script)
+        self.record = self.record.with_(versions=versions(found))
         self._write(durable=True)
         if self.record.attempt:
             self._merge()
-        try:
-            found = provenance(self._sweep.script)
-            replace_json(TrialPaths(self._trial_dir).provenance, found, durable=False)
-        except OSError as error:
-            self._warn(error)
+        self._keep_provenance(found)
         self._beating = threading.Thread(target=self._beat, name="hyperherd-heartbeat", daemon=True)
         self._beating.start()
+
+    def _keep_provenance(self, found: dict[str, Any]) -> None:
+        try:
+            replace_json(TrialPaths(self._trial_dir).provenance, found, durable=False)
+            self._code = found["code"]
+        except OSError as error:
+            self._warn(error)
 
     def close(self, ending: Ending) -> TrialRecord:
         """Write the last state with everything that was logged; return it."""
@@ -79,6 +92,8 @@ class Logbook:
         if self._beating is not None:
             self._beating.join()
         self._merge()
+        if len(imported_code(self._sweep.script)) > len(self._code):  # what the task function imported itself
+            self._keep_provenance(provenance(self._sweep.script))
         self.record = self.record.with_(
             state=ending.state,
             cause=ending.cause,

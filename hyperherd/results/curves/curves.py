@@ -72,7 +72,7 @@ class PlotOptions:
             raise ResultsError(
                 f"a range goes from a low to a high value, not from {self.y_range[0]} to {self.y_range[1]}"
             )
-        if self.hue is not None and self.hue not in trials.params:
+        if self.hue is not None and self.hue not in trials.params and self.hue not in trials.varying:
             known = ", ".join(trials.params) or "none"
             raise ResultsError(
                 f"no trial has a parameter {self.hue!r}{nearest(self.hue, trials.params)}; there are: {known}"

@@ -17,6 +17,7 @@ from typing import NamedTuple
 from hyperherd.errors import NothingFound
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.places import stays_in
+from hyperherd.results.files.hydra_job import hydra_folder, is_hydra_folder
 from hyperherd.results.files.index import Index, IndexEntry
 
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
@@ -112,6 +113,9 @@ class _Walk:
                 if _has_any(visit.path, _SWEEP_MARKS):
                     visit = self._enter(visit.path)
                 real, links = _subfolders(visit.path)
+                if any(is_hydra_folder(f"{visit.path}/{name}") for name in real):  # hydra.output_subdir
+                    self.found.places.append(TrialFolder(visit.path, visit.sweep, name=visit.below[:-1]))
+                    continue
             except FileNotFoundError:  # gone since it was listed
                 continue
             except OSError as error:
@@ -187,7 +191,7 @@ def _below(visit: _Visit, name: str) -> _Visit:
 
 def is_trial_dir(folder: Path) -> bool:
     """Return whether a folder is that of a trial."""
-    return _is_trial(str(folder))
+    return _is_trial(str(folder)) or is_hydra_folder(str(hydra_folder(folder)))
 
 
 def _is_trial(folder: str) -> bool:

@@ -6,6 +6,8 @@ nor OmegaConf is imported: nothing in these files calls a resolver.
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,10 +17,13 @@ from hyperherd.errors import FormatError
 from hyperherd.masking import masked_dict, masked_params, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records import kinds
+from hyperherd.records.config import own_choices
 from hyperherd.records.places import Outside, leaves
 from hyperherd.results.files.references import followed_value
 
 _ABSENT = object()
+_CHOICES = re.compile(r"^    choices:\n((?:      .*\n)+)", re.M)
+"""As OmegaConf writes `hydra.runtime.choices`."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +49,13 @@ def read_yaml(path: Path) -> Any:
     return read_yaml(path)
 
 
+def parse_yaml(text: str, path: Path) -> Any:
+    """Return what some lines of a YAML file hold."""
+    from hyperherd.results.files.yaml_files import parse_yaml
+
+    return parse_yaml(text.encode(), path)
+
+
 def read_job(trial_dir: Path) -> HydraJob:
     """Read `overrides.yaml` and `config.yaml` below the `.hydra` of `trial_dir`.
 
@@ -51,7 +63,7 @@ def read_job(trial_dir: Path) -> HydraJob:
         OSError: one of them is missing or closed to us.
         FormatError: one of them is not what Hydra writes.
     """
-    folder = TrialPaths(trial_dir).hydra
+    folder = hydra_folder(trial_dir)
     overrides = read_yaml(_in_place(folder / "overrides.yaml", trial_dir))
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise FormatError(f"{folder / 'overrides.yaml'} holds no list of overrides")
@@ -67,7 +79,7 @@ def read_config(trial_dir: Path) -> dict[str, Any]:
         OSError: it is missing or closed to us.
         FormatError: it is not what Hydra writes.
     """
-    path = TrialPaths(trial_dir).hydra / "config.yaml"
+    path = hydra_folder(trial_dir) / "config.yaml"
     config = read_yaml(_in_place(path, trial_dir))
     if not isinstance(config, dict):
         raise FormatError(f"{path} holds no config")
@@ -79,6 +91,40 @@ def _in_place(path: Path, trial_dir: Path) -> Path:
     if leaves(path.parent, trial_dir) or leaves(path, trial_dir):
         raise Outside(f"{path} leads out of the sweep; it is not followed")
     return path
+
+
+def hydra_folder(trial_dir: Path) -> Path:
+    """Return where Hydra wrote the config of a job: `.hydra`, or what `hydra.output_subdir` says."""
+    usual = TrialPaths(trial_dir).hydra
+    if usual.is_dir():
+        return usual
+    try:
+        with os.scandir(trial_dir) as entries:
+            names = sorted(entry.name for entry in entries if entry.is_dir())
+    except OSError:
+        return usual
+    return next((trial_dir / name for name in names if is_hydra_folder(f"{trial_dir}/{name}")), usual)
+
+
+def is_hydra_folder(folder: str) -> bool:
+    """Return whether a folder is one in which Hydra writes the config of a job."""
+    return all(os.path.exists(f"{folder}/{name}.yaml") for name in ("hydra", "overrides", "config"))  # noqa: PTH110
+
+
+def read_choices(trial_dir: Path) -> dict[str, Any]:
+    """Read what was chosen of each of the app's config groups from `hydra.yaml`.
+
+    Raises:
+        OSError: it is missing or closed to us.
+        FormatError: it is not what Hydra writes.
+    """
+    path = hydra_folder(trial_dir) / "hydra.yaml"
+    text = path.read_text("utf-8", errors="replace")
+    # The whole file takes twenty times as long to read, and there may be thousands.
+    block = _CHOICES.search(text)
+    found = parse_yaml(block[1], path) if block else read_yaml(path)
+    choices = found if block else found.get("hydra", {}).get("runtime", {}).get("choices")
+    return own_choices(choices) if isinstance(choices, dict) else {}
 
 
 def read_origin(path: Path) -> HydraOrigin:

@@ -24,6 +24,7 @@ import hyperherd
 from hyperherd.errors import FormatError
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.records import kinds
+from hyperherd.records.config import KeptSettings
 from hyperherd.records.files import number, replace_bytes
 from hyperherd.records.guarded import is_deep, read_regular
 from hyperherd.records.ownership import is_own
@@ -31,7 +32,7 @@ from hyperherd.records.places import stays_in
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trial_json import Signature, TrialFile
 
-FORMAT = 1
+FORMAT = 2
 SMALLEST = 100
 """Sweeps of fewer trials are read as fast without."""
 STATISTICS = ("count", "last", "last_step", "min", "min_step", "max", "max_step", "nan")
@@ -66,6 +67,8 @@ class IndexEntry(NamedTuple):
     final: list[Any]
     statistics: list[Any]
     """`STATISTICS` of each metric, one metric after the other."""
+    kept: KeptSettings | None = None
+    """What it ran with beside its parameters; most trials share it."""
 
     @classmethod
     def of(cls, found: TrialFile) -> IndexEntry | None:
@@ -82,7 +85,8 @@ class IndexEntry(NamedTuple):
             return None
         statistics = [value for summary in record.metrics.values() for value in summary.values()]
         params, final = list(record.params.values()), list(record.final.values())
-        return cls(found.signature, found.is_odd, shape, facts, params, final, statistics)
+        kept = KeptSettings(record.choices, record.config_hash, record.versions) if record.config_hash else None
+        return cls(found.signature, found.is_odd, shape, facts, params, final, statistics, kept)
 
 
 @dataclass
@@ -91,9 +95,10 @@ class Index:
 
     shapes: list[tuple[Any, Any, Any]] = field(default_factory=list)
     rows: dict[str, list[Any]] = field(default_factory=dict)
-    """Directory -> an entry with its shape's place, as it was read; not all of them are looked at."""
+    """Directory -> an entry with the places of its shape and of what it kept, as it was read; few are looked at."""
     planned: list[int] | None = None
     """Signature of a `trials.jsonl` that plans only trials which have entries."""
+    kept: list[KeptSettings | None] = field(default_factory=list)
     is_ours: bool = True
     """Whether the file there is one of ours, of any version, or there is none; anything else is not replaced."""
 
@@ -111,7 +116,7 @@ class Index:
             if not all(isinstance(name, str) for shape in shapes for names in shape for name in names):
                 return cls()
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
-            return cls(shapes, rows, raw["planned"])
+            return cls(shapes, rows, raw["planned"], [_kept(item) for item in raw["kept"]])
         except FileNotFoundError:
             return cls()
         except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError):
@@ -124,7 +129,7 @@ class Index:
         if row is None:
             return None
         try:
-            time_ns, size, inode, odd, shape, facts, params, final, statistics = row
+            time_ns, size, inode, odd, shape, facts, params, final, statistics, kept = row
             status = os.stat(f"{path}/{_TRIAL}")  # noqa: PTH116 - once for each trial, and a Path takes longer
             if status.st_mtime_ns != time_ns or status.st_size != size or status.st_ino != inode:
                 return None
@@ -133,9 +138,10 @@ class Index:
             fits = len(params) == len(names[0]) and len(final) == len(names[1]) and len(facts) == len(FACTS)
             if not fits or len(statistics) != len(STATISTICS) * len(names[2]) or facts[1] not in _DONE:
                 return None
-            if type(shape) is not int or not _is_sound(facts, [*params, *final], statistics, is_odd=odd):
+            are_places = type(shape) is int and type(kept) is int
+            if not are_places or not _is_sound(facts, [*params, *final], statistics, is_odd=odd):
                 return None
-            return IndexEntry((time_ns, size, inode), odd, names, facts, params, final, statistics)
+            return IndexEntry((time_ns, size, inode), odd, names, facts, params, final, statistics, self.kept[kept])
         except (OSError, ValueError, TypeError, IndexError, AttributeError):
             return None
 
@@ -154,10 +160,17 @@ class Index:
         if len(fresh) < SMALLEST or (new * _WORTHWHILE < len(fresh) and told == self.planned):
             return
         shapes = {shape: place for place, shape in enumerate(dict.fromkeys(entry.shape for entry in fresh.values()))}
+        texts = {id(entry.kept): repr(entry.kept) for entry in fresh.values()}  # many are the same object
+        kept = {texts[id(entry.kept)]: entry.kept for entry in fresh.values()}
+        places = {text: place for place, text in enumerate(kept)}
         rows = {
-            name: [*entry.signature, entry.is_odd, shapes[entry.shape], *entry[3:]] for name, entry in fresh.items()
+            name: [*entry.signature, entry.is_odd, shapes[entry.shape], *entry[3:-1], places[texts[id(entry.kept)]]]
+            for name, entry in fresh.items()
         }
         record = {"format": FORMAT, "hyperherd": hyperherd.__version__, "planned": told, "shapes": list(shapes)}
+        record["kept"] = [
+            None if item is None else [item.choices, item.config_hash, item.versions] for item in kept.values()
+        ]
         with suppress(OSError, TypeError):  # Closed to us; or a value that this JSON cannot hold: then there is none.
             replace_bytes(SweepPaths(sweep_dir).index, orjson.dumps({**record, "trials": rows}), durable=False)
 
@@ -185,3 +198,17 @@ def _has_types(types: tuple[type, ...]) -> bool:
 def is_settled(signature: Signature) -> bool:
     """Return whether a file is so old that a later change would show in its time."""
     return signature[0] + _TICK < time.time_ns()
+
+
+def _kept(raw: Any) -> KeptSettings | None:
+    """Return what trials kept, as the index has it.
+
+    Raises:
+        TypeError, ValueError: it is not that.
+    """
+    if raw is None:
+        return None
+    choices, config_hash, versions = raw
+    if not (isinstance(choices, dict) and isinstance(config_hash, str) and isinstance(versions, dict)):
+        raise TypeError("not what a trial keeps")
+    return KeptSettings(choices, config_hash, versions)

@@ -13,9 +13,10 @@ from typing import Any
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_dict, masked_words
 from hyperherd.paths import TrialPaths
+from hyperherd.records.config import KeptConfig
 from hyperherd.records.files import new_file, read_json
 from hyperherd.records.places import leaves
-from hyperherd.results.files.hydra_job import read_config
+from hyperherd.results.files.hydra_job import read_choices, read_config
 
 STREAMS = {"stdout": "out", "stderr": "err"}
 
@@ -146,3 +147,23 @@ def written_config(trial_dir: Path | None) -> dict[str, Any]:
         return read_config(trial_dir)
     except (OSError, FormatError):
         return {}
+
+
+def written_choices(trial_dir: Path | None) -> dict[str, Any]:
+    """Return what was chosen of each config group, as Hydra wrote it; empty if that is not known."""
+    if trial_dir is None:
+        return {}
+    try:
+        return read_choices(trial_dir)
+    except (OSError, FormatError):
+        return {}
+
+
+def kept_config(trial_dir: Path | None) -> KeptConfig | None:
+    """Return the config that a trial kept resolved; None if there is none that can be read."""
+    if trial_dir is None:
+        return None
+    try:
+        return KeptConfig.read(trial_dir)
+    except (OSError, FormatError):
+        return None

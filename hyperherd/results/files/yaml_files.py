@@ -38,7 +38,11 @@ def read_yaml(path: Path) -> Any:
         OSError: it cannot be read.
         FormatError: it is not YAML, or too large, too deep, or would become too large by its aliases.
     """
-    text = read_regular(path, _MOST_BYTES)
+    return parse_yaml(read_regular(path, _MOST_BYTES), path)
+
+
+def parse_yaml(text: bytes, path: Path) -> Any:
+    """Return what the text of a YAML file holds (see :func:`read_yaml`)."""
     try:
         # By indentation alone, so few bytes do not get deep.
         if len(text) > _SHALLOW_BYTES or sum(map(text.count, b"[{?-")) > DEPTH:

@@ -41,6 +41,7 @@ class IndexedTrial(Trial):
         told["params"] = masked_params(dict(zip(entry.shape[0], entry.params)))  # noqa: B905
         final = dict(zip(entry.shape[1], entry.final))  # noqa: B905
         told["final"] = decode_final(final) if entry.is_odd else final
+        told["kept"] = entry.kept
         told["sweep"], told["script"], told["_path"], told["_entry"] = sweep, sweep.script, path, entry
         return trial
 

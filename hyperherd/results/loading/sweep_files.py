@@ -61,12 +61,21 @@ def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
         dir=sweep_dir,
         script=script,
         command=masked_words(record.command) if record else (),
+        cwd=_cwd(record) if record else None,
+        run_once=masked_words(record.run_once) if record else (),
+        no_command=(record.no_command or "") if record else "",
         objective=saved_objective(record.objective) if record else None,
         seed_key=(record.seed_key or "") if record else "",
         note=(record.note or "") if record else "",
         problem="; ".join(problems),
     )
     return SweepFiles(sweep, planned, events)
+
+
+def _cwd(record: SweepRecord) -> Path | None:
+    last = record.invocations[-1] if isinstance(record.invocations, list) and record.invocations else None
+    cwd = last.get("cwd") if isinstance(last, dict) else None
+    return Path(cwd) if isinstance(cwd, str) else None
 
 
 def _tried(read: Callable[[], T], otherwise: T, problems: list[str]) -> T:

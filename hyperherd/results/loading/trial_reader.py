@@ -13,13 +13,15 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.masking import masked_name, masked_params, masked_words
-from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
+from hyperherd.paths import METRICS_FILE, RECORDS
+from hyperherd.records.config import KeptSettings
 from hyperherd.records.places import Outside, is_below, leaves, trial_dir_of
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.discover import TrialFolder, absolute
-from hyperherd.results.files.hydra_job import HydraOrigin, read_job, read_origin
+from hyperherd.results.files.hydra_job import HydraOrigin, hydra_folder, read_job, read_origin
 from hyperherd.results.files.index import IndexEntry
 from hyperherd.results.files.trainer_files import read_outcome, read_series, summaries
 from hyperherd.results.files.trial_json import TrialFile, decode_final, decode_numbers, read_record
@@ -41,6 +43,7 @@ class TrialReader:
         self._by_dir = {os.path.normpath(trial.dir): trial for trial in files.planned if trial.dir}
         self._seen: set[int] = set()
         self._count = 0
+        self._kept: dict[str, KeptSettings] = {}
         self.entries: dict[str, IndexEntry] = {}
         """What may be kept of the trials that are done, by their directories below the sweep's."""
 
@@ -84,6 +87,15 @@ class TrialReader:
         for name in _READ:
             if leaves(f"{place.path}/{name}", place.path):
                 raise Outside(f"{place.path}/{name} is a link that leaves the sweep; it is not followed")
+
+    def _kept_by(self, record: TrialRecord) -> KeptSettings | None:
+        """Return what a trial kept, the same object for all that kept the same."""
+        if not record.config_hash:
+            return None
+        told = repr((record.config_hash, record.choices, record.versions))
+        if told not in self._kept:
+            self._kept[told] = KeptSettings(record.choices, record.config_hash, record.versions)
+        return self._kept[told]
 
     def _planned_in(self, place: TrialFolder) -> PlannedTrial | None:
         return self._by_dir.get(self._below_sweep(place))
@@ -154,6 +166,7 @@ class TrialReader:
             step_seconds=record.step_seconds,
             host=record.host,
             job_id=record.job_id,
+            kept=self._kept_by(record),
         )
         if place.name and not others and (entry := IndexEntry.of(found)):
             self.entries[place.name] = entry
@@ -225,7 +238,7 @@ class TrialReader:
         script, found = self._files.sweep.script, _number_of(trial_dir)
         if found is not None:
             return HydraOrigin(script, found)
-        own = read_origin(TrialPaths(trial_dir).hydra / "hydra.yaml")
+        own = read_origin(hydra_folder(trial_dir) / "hydra.yaml")
         return HydraOrigin(script or own.script, own.number)
 
 
@@ -272,6 +285,6 @@ def _number_of(trial_dir: Path) -> int | None:
 def _began(trial_dir: Path) -> float | None:
     """Return when Hydra started a job: it writes the overrides first, and never again."""
     try:
-        return (TrialPaths(trial_dir).hydra / "overrides.yaml").stat().st_mtime
+        return (hydra_folder(trial_dir) / "overrides.yaml").stat().st_mtime
     except OSError:
         return None

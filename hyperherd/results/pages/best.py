@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.results.pages.overview import ranking
-from hyperherd.results.pages.parts import command_record, pairs, shell_line
+from hyperherd.results.pages.parts import command_record, no_command, pairs, shell_line
 from hyperherd.results.statistics.best import Winner
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.tables.records import SCHEMA, trial_record
@@ -69,6 +69,7 @@ def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -
     )
     if winner.command:
         yield f"  {shell_line(winner.command, screen)}"
+    yield from no_command(winner.trial, screen)
 
 
 def _seeds(winner: Winner) -> str:

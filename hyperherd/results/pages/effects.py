@@ -30,6 +30,7 @@ def effects_record(found: Effects) -> dict[str, Any]:
         "objective": asdict(found.objective),
         "trials": found.trials,
         "left_out": found.left_out,
+        "reasons": found.reasons,
         "seeds": list(found.seeds),
         "noise": asdict(found.noise) if found.noise else None,
         "parameters": [_effect(effect) for effect in found.parameters],
@@ -38,10 +39,11 @@ def effects_record(found: Effects) -> dict[str, Any]:
 
 def _lines(found: Effects, screen: Screen) -> Iterator[str]:
     better = "higher" if found.objective.direction == MAXIMIZE else "lower"
+    reasons = ", ".join(f"{count} {inert(reason)}" for reason, count in found.reasons.items())
     guessed = ", guessed from its name" if found.objective.source == "guessed" else ""
     yield from wrapped(
         f"what matters for {inert(found.objective.label)} ({better} is better{guessed}) · {found.trials} finished "
-        f"trials, {found.left_out} left out",
+        f"trials, {found.left_out} left out{f' ({reasons})' if reasons else ''}",
         screen,
     )
     if not found.parameters:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from hyperherd.results.pages.parts import RED, block, command_record, heading, shell_line
+from hyperherd.results.pages.parts import RED, block, command_record, heading, no_command, shell_line
 from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.tables.records import SCHEMA
@@ -51,6 +51,8 @@ def _lines(found: Failures, screen: Screen) -> Iterator[str]:
         yield from (f"  {shell_line(command, screen)}" for command in found.again[:_SHOWN_COMMANDS])
         if len(found.again) > _SHOWN_COMMANDS:
             yield f"  ... {len(found.again) - _SHOWN_COMMANDS} more commands (-f json shows all)"
+    for trial in {trial.sweep: trial for trial in found.trials}.values():
+        yield from no_command(trial, screen)
 
 
 def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) -> Iterator[str]:

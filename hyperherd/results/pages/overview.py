@@ -12,14 +12,16 @@ from pathlib import Path
 from hyperherd.records.states import TrialState
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
+from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.text.format import inert, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.commands import from_here
+from hyperherd.results.trials.commands import Command, from_here
 from hyperherd.results.trials.judging import saved_objectives
 from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.trials.trial import Trial
@@ -119,7 +121,7 @@ def notes(trials: TrialCollection) -> list[str]:
     """
     guessed = trials.objective is not None and trials.objective.source == "guessed"
     unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
-    return [*([ranking(trials)] if guessed else []), *broken_sweeps(trials), *unread]
+    return [*([ranking(trials)] if guessed else []), *mixtures(trials), *broken_sweeps(trials), *unread]
 
 
 def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
@@ -131,8 +133,14 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
         shown = "  ".join(assignments(trials.constant))
         yield from wrapped(f"same in all: {shown}", screen)
     yield from wrapped(ranking(trials), screen)
+    yield from _mixed(trials, screen)
     if TrialState.UNKNOWN in trials.counts:
         yield from wrapped("unknown: Hydra ran these without HyperHerd and does not note whether they finished", screen)
+
+
+def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
+    for text in mixtures(trials):
+        yield from wrapped(f"note: {text}", screen)
 
 
 def _axes(trials: TrialCollection) -> str:
@@ -157,7 +165,7 @@ def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     value = measure(trials.objective.value(best))
     told = f"best: trial {inert(best.label)}, {inert(trials.objective.label)} {value}, in {inert(str(best.dir))}"
     yield paint(told, BOLD, screen)
-    yield from _command(best, best.overrides)
+    yield from _command(best, best.overrides, screen)
 
 
 def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
@@ -170,7 +178,7 @@ def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
     settings = " ".join(assignments(best.settings)) or "the only one"
     told = f"best configuration: {settings}, {inert(groups.objective.label)} {value} (n={judged.n})"
     yield paint(told, BOLD, screen)
-    yield from _command(best.counted[0], without_seed(best, groups.keys))
+    yield from _command(best.counted[0], without_seed(best, groups.keys), screen)
     yield from _best_trial(groups.trials)
 
 
@@ -187,8 +195,11 @@ def without_seed(group: AnyGroup, keys: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(item for item in overrides if item.lstrip("+~").partition("=")[0] not in keys)
 
 
-def _command(trial: Trial, overrides: tuple[str, ...]) -> Iterator[str]:
+def _command(trial: Trial, overrides: tuple[str, ...], screen: Screen) -> Iterator[str]:
     """Yield the line that runs these overrides of a trial, as one would type it here."""
     command = [from_here(part) if part == trial.script else part for part in trial.command_with(overrides)]
-    if command or overrides:
-        yield "  " + inert(shlex.join(command or overrides))
+    if command:
+        yield f"  {shell_line(Command(tuple(command), trial.sweep.cwd), screen)}"
+    elif overrides:
+        yield "  " + inert(shlex.join(overrides))
+    yield from no_command(trial, screen)

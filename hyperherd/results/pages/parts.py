@@ -6,12 +6,13 @@ here; `block` does so itself.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from hyperherd.results.text.format import display_width, inert, pad
+from hyperherd.results.text.format import display_width, inert, one_line, pad
 from hyperherd.results.text.layout import BOLD, Screen, paint, wrapped
 from hyperherd.results.trials.commands import Command
+from hyperherd.results.trials.trial import Trial
 
 RED = 31
 
@@ -52,6 +53,12 @@ def block(text: str, indent: str = "    ") -> list[str]:
 def shell_line(command: Command, screen: Screen) -> str:
     """Return a command as one types it, with nothing in it that a terminal would obey or cannot show."""
     return command.shell(ascii_only=not screen.unicode)
+
+
+def no_command(trial: Trial, screen: Screen) -> Iterator[str]:
+    """Yield why no command runs a trial, and what to do instead, if there is none for that reason."""
+    if trial.sweep.no_command:
+        yield from wrapped(f"  no command runs it: {one_line(trial.sweep.no_command)}", screen, "    ")
 
 
 def command_record(command: Command) -> dict[str, Any]:

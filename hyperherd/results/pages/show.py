@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.results.files.logs import read_lines, shown
-from hyperherd.results.pages.parts import block, command_record, heading, pairs, shell_line, table
+from hyperherd.results.pages.parts import block, command_record, heading, no_command, pairs, shell_line, table
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import duration, exact, inert, measure, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
@@ -57,6 +57,7 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
     if command := run_again(trial):
         yield from heading("command", screen)
         yield f"  {shell_line(command, screen)}"
+    yield from no_command(trial, screen)
     yield from _metrics(trial, screen)
     yield from _config(trial, screen)
     yield from _provenance(trial, screen)

@@ -10,7 +10,7 @@ from hyperherd.results.statistics.effects import Contrast, ParameterEffect, effe
 from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.text.format import setting
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.commands import Command, from_here
+from hyperherd.results.trials.commands import Command, from_here, run_again
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 
@@ -128,8 +128,11 @@ def _failure(group: FailureGroup, places: Places) -> dict[str, Any]:
 
 def command_of(trial: Trial) -> str:
     """Return what to type to run the trial alone; its overrides if its script is not known."""
-    argv: Iterable[str] = trial.command or trial.overrides
-    return Command(tuple(from_here(part) if part == trial.script else part for part in argv)).shell()
+    found = run_again(trial)
+    if found is None or found.cwd is None:
+        argv: Iterable[str] = trial.command or trial.overrides
+        return Command(tuple(from_here(part) if part == trial.script else part for part in argv)).shell()
+    return found.shell(anywhere=True)
 
 
 def text(value: Any) -> str:

@@ -23,6 +23,7 @@ from hyperherd.results.text.format import exact, is_number, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import direction_of, interest
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.values import Gap
 
 SCHEMA = 1
 _MOST_METRICS = 40
@@ -87,17 +88,18 @@ def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
 def _param(trials: TrialCollection, name: str) -> dict[str, Any]:
     """Return a parameter's different values, sorted, and for each trial the place of its own; -1 where it has none."""
     places: dict[str, Any] = {}
-    for trial in trials:
-        if name in trial.params:
-            places.setdefault(_token(trial.params[name]), trial.params[name])
+    found = [trials.setting(trial, name) for trial in trials]
+    for value in found:
+        if not isinstance(value, Gap):
+            places.setdefault(_token(value), value)
     numbers = all(is_number(value) and math.isfinite(value) for value in places.values())
     ordered = sorted(places.items(), key=lambda item: item[1] if numbers else (str(type(item[1])), exact(item[1])))
     codes = {token: code for code, (token, _) in enumerate(ordered)}
     values = [
         {"text": setting(value), "exact": exact(value), "number": value if numbers else None} for _, value in ordered
     ]
-    found = [codes[_token(trial.params[name])] if name in trial.params else -1 for trial in trials]
-    return {"name": name, "numeric": numbers, "values": values, "codes": found}
+    of_trials = [-1 if isinstance(value, Gap) else codes[_token(value)] for value in found]
+    return {"name": name, "numeric": numbers, "values": values, "codes": of_trials}
 
 
 def _token(value: Any) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from hyperherd.paths import TrialPaths
+from hyperherd.results.files.hydra_job import hydra_folder
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection, seed_of
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials.collection import TrialCollection
@@ -95,5 +95,5 @@ def _overrides(trial: Trial, without: tuple[str, ...]) -> Iterator[str]:
 def _config(trial: Trial) -> Path | None:
     if trial.dir is None:
         return None
-    path = TrialPaths(trial.dir).hydra / "config.yaml"
+    path = hydra_folder(trial.dir) / "config.yaml"
     return path if path.is_file() else None

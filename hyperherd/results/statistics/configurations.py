@@ -121,9 +121,9 @@ class GroupCollection(Sequence[Group[C]]):
     def by_configuration(cls, trials: C, err: str = "std", keys: Sequence[str] = ()) -> Self:  # type: ignore[misc]
         """Return the configurations of `trials` (see :meth:`hyperherd.Trials.seeds`).
 
-        Trials of one sweep are of one configuration if their parameters are identical but for seeds; of several sweeps,
-        if their whole configs are, as they were written, because what one sweep varies another one may have fixed, and
-        if the same script ran them.
+        Trials are of one configuration if their parameters but for seeds, their group choices, and what else differs in
+        their configs without following from these are identical, and if the same script ran them. What one sweep
+        searches another one may have fixed.
         """
         seeds = seed_keys(trials, keys)
         names = [name for name in trials.varying if name not in seeds]
@@ -200,11 +200,12 @@ def seed_keys(trials: TrialCollection, asked: Sequence[str] = ()) -> tuple[str, 
     Raises:
         ResultsError: no parameter matches what was asked for.
     """
-    said = {trial.sweep.seed_key for trial in trials if trial.sweep.seed_key in trial.params}
+    names = dict.fromkeys((*trials.params, *trials.beyond.config))
+    said = {trial.sweep.seed_key for trial in trials if trial.sweep.seed_key in names}
     patterns = asked or tuple(said) or USUAL_KEYS
-    found = tuple(name for name in trials.params if any(fnmatchcase(name, pattern) for pattern in patterns))
+    found = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
     if asked and not found:
-        known = ", ".join(trials.params) or "none"
+        known = ", ".join(names) or "none"
         raise ResultsError(f"no parameter is called {' or '.join(asked)}; there are: {known}")
     return found
 
@@ -234,16 +235,38 @@ def seed_of(trials: TrialCollection, trial: Trial, key: str) -> Any:
 def _identities(trials: TrialCollection, seeds: Sequence[str]) -> list[str]:
     """Return one text for each trial, the same for all of one configuration."""
     by_params = [_by_params(trial, seeds) for trial in trials]
-    # One sweep has one config: what its trials differ in are their parameters. Configs are read only where that fails.
+    # Configs of one sweep are the same but for parameters, as a rule; then these tell everything.
     alone = any(trial.number is None for trial in trials)  # Jobs outside of any sweep: each may have its own config.
-    if len(trials.sweeps) < 2 and not alone:
+    beyond = [name for name in (*trials.beyond.choices, *trials.beyond.config) if name not in seeds]
+    several = len(trials.sweeps) > 1 or alone
+    if not several and not beyond and not trials.beyond.rewritten:
         return by_params
-    keys = [key.split(".") for key in seeds]
+    names = [*(name for name in trials.params if name not in seeds and several), *beyond]
     known: dict[str, str] = {}
+    found: list[str] = []
     for trial, text in zip(trials, by_params, strict=True):
-        if text not in known and trial.written_config:
-            known[text] = trials.scripts.get(trial.sweep, "") + identity_of(_without(trial.written_config, keys))
-    return [known.get(text, text) for text in by_params]
+        if trial.config_hash:
+            told = _by_config(trials, trial, names) + ("" if several else text)
+            known.setdefault(text, told)
+            found.append(told)
+        else:
+            found.append("")
+    # What has not run yet keeps no config: it is taken to be as those with the same parameters.
+    return [told or known.get(text, text) for told, text in zip(found, by_params, strict=True)]
+
+
+def _by_config(trials: TrialCollection, trial: Trial, names: Sequence[str]) -> str:
+    """Return one text for all trials that run the same, whatever their sweeps searched."""
+    values = [_effective(trial, name) for name in names]
+    texts = [trial.written_values.get(name) for name in trials.beyond.rewritten]
+    return f"{trials.scripts.get(trial.sweep, '')}\n{_one_text(values)}{_one_text(texts)}"
+
+
+def _effective(trial: Trial, name: str) -> Any:
+    """Return a setting of a trial, also one that a condition left to its config."""
+    if name in trial.params:
+        return trial.params[name]
+    return trial.choices[name] if name in trial.choices else lookup(trial.config, name)
 
 
 def _by_params(trial: Trial, seeds: Sequence[str]) -> str:
@@ -257,17 +280,6 @@ def _by_params(trial: Trial, seeds: Sequence[str]) -> str:
 @lru_cache(maxsize=1024)
 def _names(params: tuple[str, ...], seeds: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(sorted(set(params).difference(seeds)))
-
-
-def _without(config: dict[str, Any], keys: Sequence[list[str]]) -> dict[str, Any]:
-    """Return a config without some dotted names."""
-    kept = {}
-    for name, value in config.items():
-        inner = [key[1:] for key in keys if key[0] == name]
-        if [] in inner:
-            continue
-        kept[name] = _without(value, inner) if inner and isinstance(value, dict) else value
-    return kept
 
 
 def _identity(values: dict[str, Any]) -> str:

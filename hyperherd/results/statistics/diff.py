@@ -11,7 +11,7 @@ from typing import Any
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.objective import MAXIMIZE, direction_of
 from hyperherd.results.trials.trial import Trial
-from hyperherd.results.values import Gap, flat
+from hyperherd.results.values import Gap, flat, lookup
 from hyperherd.space.values import equal
 
 
@@ -44,7 +44,7 @@ class Diff:
     a: Trial
     b: Trial
     params: tuple[Difference, ...]
-    """What the sweep varied."""
+    """Parameters and group choices."""
     config: tuple[Difference, ...]
     """What else differs in their configs, by dotted name."""
     code: tuple[Difference, ...]
@@ -57,8 +57,8 @@ class Diff:
 
 def diff(a: Trial, b: Trial) -> Diff:
     """Return what differs between two trials, of one sweep or of two."""
-    params = _differences(a.params, b.params)
-    known = {*a.params, *b.params}
+    known = {*a.params, *b.params, *a.choices, *b.choices}
+    params = _differences(_settings(a, b), _settings(b, a))
     config = [item for item in _differences(flat(a.config), flat(b.config)) if item.name not in known]
     ours, theirs = a.provenance, b.provenance
     return Diff(
@@ -71,6 +71,15 @@ def diff(a: Trial, b: Trial) -> Diff:
         metrics=tuple(_metrics(a, b)),
         unknown=tuple(_unknown(a, b)),
     )
+
+
+def _settings(trial: Trial, other: Trial) -> dict[str, Any]:
+    """Return the parameters and group choices of a trial, and what its config has for those of another sweep's."""
+    found = {**trial.choices, **trial.params}
+    if trial.sweep != other.sweep:
+        rest = {name: lookup(trial.config, name) for name in other.params if name not in found}
+        found |= {name: value for name, value in rest.items() if not isinstance(value, Gap)}
+    return found
 
 
 def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]:

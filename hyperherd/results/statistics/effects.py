@@ -97,6 +97,8 @@ class Effects:
     trials: int
     """How many trials this rests on: finished ones with a finite value, one for each configuration and seed."""
     left_out: int
+    reasons: dict[str, int]
+    """Why trials were left out -> how many."""
     seeds: tuple[str, ...]
     """The parameters that repeat a configuration; they are noise, and no effects."""
     noise: SeedNoise | None
@@ -133,7 +135,17 @@ def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
     found.sort(key=lambda effect: -1.0 if effect.share is None else effect.share, reverse=True)
     noise = _noise(points, names)
     noise = replace(noise, std=noise.std * unit) if noise else None
-    return Effects(objective, len(points), len(trials) - len(points), names, noise, tuple(found))
+    reasons = _reasons(trials, objective, len(points))
+    return Effects(objective, len(points), len(trials) - len(points), reasons, names, noise, tuple(found))
+
+
+def _reasons(trials: TrialCollection, objective: Objective, compared: int) -> dict[str, int]:
+    """Return how many trials are not compared, by reason."""
+    finished = [trial for trial in trials if trial.state.finished]
+    found = {f"{state}": count for state, count in trials.counts.items() if not state.finished}
+    found[f"without a finite {objective.label}"] = len(finished) - len(trials.ranked)
+    found["replaced by a newer trial of the same configuration and seed"] = len(trials.ranked) - compared
+    return {reason: count for reason, count in found.items() if count}
 
 
 def _points(trials: TrialCollection, objective: Objective) -> tuple[list[_JudgedTrial], float]:

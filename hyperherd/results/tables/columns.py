@@ -66,7 +66,7 @@ def exact_columns(trials: TrialCollection, rows: Sequence[Trial], view: View, *,
     """
     if view.columns:
         return [_column(find_quantity(trials, name), rows) for name in view.columns]
-    names = trials.params if view.everything else trials.varying
+    names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
     quantities = [
         *([_sweep_quantity(trials)] if sweep else []),
         fact_quantity("number"),
@@ -91,7 +91,7 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
     if view.columns:
         chosen = [quantity for name in view.columns if (quantity := find_quantity(trials, name)).name != "trial"]
         return [_readable(_column(quantity, rows), rows) for quantity in [*lead, *chosen]]
-    names = trials.params if view.everything else trials.varying
+    names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
     quantities = [*(param_quantity(trials, name) for name in names), *measures(trials), *_progress(trials)]
     return [_readable(_column(quantity, rows), rows) for quantity in [*lead, *_not_hidden(quantities, view)]]
 

@@ -139,7 +139,10 @@ def trial_records(trials: TrialCollection, rows: Sequence[Trial]) -> Iterator[di
     ranks = {id(trial): rank for rank, trial in enumerate(trials.ranked, 1)}
     objective = trials.objective
     for trial in rows:
-        yield {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)}
+        record = {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)}
+        found = {name: trials.setting(trial, name) for name in trials.varying if name not in trial.params}
+        settings = {name: value for name, value in found.items() if not isinstance(value, Gap)}
+        yield {**record, "settings": settings} if settings else record
 
 
 def group_records(groups: AnyGroups, rows: Sequence[AnyGroup]) -> Iterator[dict[str, Any]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.records.states import TrialState
+from hyperherd.results.trials.beyond_params import BeyondParams, beyond_params
 from hyperherd.results.trials.judging import ask_objective, choose_objective, metric_names, turned
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
@@ -101,22 +102,32 @@ class TrialCollection(Sequence[Trial]):
     def setting(self, trial: Trial, name: str) -> Any:
         """Return the value of a parameter for one of these trials.
 
-        A parameter that only another sweep varies has the value that stands in this trial's config.
+        Its parameters come first, then what was chosen of its config groups, then its config: a parameter that only
+        another sweep varies has the value that stands there.
 
         Returns:
-            the value; a gap if the trial has no such parameter, or cannot be read.
+            the value; a gap if the trial has no such setting, or cannot be read.
         """
         if name in trial.params:
             return trial.params[name]
         if trial.state is TrialState.UNREADABLE and not trial.params:
             return Gap.MISSING
-        if len(self.sweeps) == 1 or name in self._swept[trial.sweep]:
+        is_param = name in self._names
+        if is_param and name in self._swept[trial.sweep]:
+            return Gap.NOT_APPLICABLE  # a condition took it away
+        if name in trial.choices:
+            return trial.choices[name]
+        if is_param and len(self.sweeps) == 1:
             return Gap.NOT_APPLICABLE
-        return lookup(trial.config, name)
+        return lookup(trial.config, name) if trial.config or is_param else Gap.MISSING
 
     def count_of(self, name: str) -> int:
         """Return how many different values a parameter has; where it is absent or unknown is none."""
-        values = [trial.params[name] for trial in self._trials if name in trial.params]
+        if name in self._names:
+            values = [trial.params[name] for trial in self._trials if name in trial.params]
+        else:
+            found = (self.setting(trial, name) for trial in self._trials)
+            values = [value for value in found if not isinstance(value, Gap)]
         kinds = set(map(type, values))
         if len(kinds) == 1 and kinds <= {int, float, str, bool}:
             return len(set(values))
@@ -132,20 +143,34 @@ class TrialCollection(Sequence[Trial]):
 
     @cached_property
     def varying(self) -> tuple[str, ...]:
-        """The parameters whose values differ, or that some trial does not have."""
-        return tuple(name for name in self.params if name not in self.constant)
+        """What tells the trials apart: parameters whose values differ or that some trial does not have, then the rest.
+
+        The rest are config groups of which different options are chosen, and keys of the config that nobody searched,
+        if they differ among trials with the same choices.
+        """
+        return (*(name for name in self.params if name not in self.constant), *self.beyond.choices, *self.beyond.config)
+
+    @cached_property
+    def beyond(self) -> BeyondParams:
+        """What tells the trials apart beside their parameters."""
+        alone = any(trial.number is None for trial in self._trials)  # outside of any sweep: each may have its config
+        return beyond_params(self._trials, self._names, several=alone or len(self.sweeps) > 1)
 
     @cached_property
     def constant(self) -> dict[str, Any]:
         """The parameters that every trial has with the same value."""
         known = self._with_params
         shared = known[0].params if known else {}
-        return {name: value for name, value in shared.items() if all(_has(trial, name, value) for trial in known)}
+        return {name: value for name, value in shared.items() if all(self._has(trial, name, value) for trial in known)}
 
     @cached_property
     def params(self) -> tuple[str, ...]:
         """All parameters, in the order in which the trials have them."""
-        return tuple(dict.fromkeys(name for trial in self._trials for name in trial.params))
+        return tuple(self._names)
+
+    @cached_property
+    def _names(self) -> dict[str, None]:
+        return dict.fromkeys(name for trial in self._trials for name in trial.params)
 
     @cached_property
     def metric_names(self) -> tuple[str, ...]:
@@ -224,9 +249,11 @@ class TrialCollection(Sequence[Trial]):
         # What cannot be read says nothing about which parameters a trial has.
         return [trial for trial in self._trials if trial.params or trial.state is not TrialState.UNREADABLE]
 
-
-def _has(trial: Trial, name: str, value: Any) -> bool:
-    return name in trial.params and equal(trial.params[name], value)
+    def _has(self, trial: Trial, name: str, value: Any) -> bool:
+        if name in trial.params:
+            return equal(trial.params[name], value)
+        # A group that one sweep searches may be fixed in another; a condition that dropped it has left the choice.
+        return len(self.sweeps) > 1 and equal(self.setting(trial, name), value)
 
 
 def only(found: Sequence[Trial], asked: str) -> Trial:

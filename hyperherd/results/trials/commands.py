@@ -42,7 +42,7 @@ _SPACE = {
     "seeds": "null",
 }
 """What `hydra.sweeper` may hold of a search space, and the override that takes it away."""
-_NOT_REPEATED = frozenset({*_SPACE, "order", "dry_run"})
+_NOT_REPEATED = frozenset({*_SPACE, "order", "dry_run", "only", "resume"})
 _NEVER_REPEATED = ("hydra.sweep.dir", "hydra.sweeper.shared")
 """What no record may say: where, and whether its folder is trusted."""
 
@@ -59,12 +59,12 @@ class Command:
         """Return the command with an interpreter in its first place; that of this process is the word ``python``."""
         return self if python == sys.executable else replace(self, argv=(python, *self.argv[1:]))
 
-    def shell(self, *, ascii_only: bool = False) -> str:
-        r"""Return the line to type into a shell in the folder we are in.
+    def shell(self, *, ascii_only: bool = False, anywhere: bool = False) -> str:
+        r"""Return the line to type into a shell in the folder we are in, or anywhere.
 
         What is not printable, or not ASCII if that is asked for, is spelled as bash, zsh and ksh read it: ``$'\x1b'``.
         """
-        here = _here()
+        here = None if anywhere else _here()
         script = [_near(item, self.cwd or here) for item in self.argv[1:2]]
         argv = (*self.argv[:1], *script, *self.argv[2:])
         line = " ".join(_shell_quoted(item, ascii_only) for item in argv)
@@ -75,7 +75,7 @@ class Command:
 
 def run_again(trial: Trial) -> Command | None:
     """Return the command that runs `trial` alone, outside of its sweep; None if its script is not known."""
-    return Command(tuple(trial.command), _cwd(trial)) if trial.command else None
+    return Command(tuple(trial.command), trial.sweep.cwd) if trial.command else None
 
 
 def resume(trials: Iterable[Trial]) -> list[Command]:
@@ -89,6 +89,8 @@ def resume(trials: Iterable[Trial]) -> list[Command]:
         record = _record(sweep)
         orphans = _orphans(sweep) if record else set()
         current = [trial for trial in members if trial.number not in orphans]
+        if sweep.no_command:
+            continue
         if record is None or not record.invocations:
             commands += [command for trial in members if (command := run_again(trial))]
             continue
@@ -112,6 +114,8 @@ def more_seeds(trial: Trial, seeds: Sequence[int], key: str = "") -> Command:
     Raises:
         ResultsError: the script is not known.
     """
+    if trial.sweep.no_command:
+        raise ResultsError(f"no command runs trial {trial.label}: {trial.sweep.no_command}")
     if not trial.command:
         raise ResultsError(f"trial {trial.label} does not tell which script it ran, so no command can be given for it")
     record = _record(trial.sweep)
@@ -158,12 +162,6 @@ def _here() -> Path | None:
         return Path.cwd()
     except OSError:  # the folder we are in has been deleted
         return None
-
-
-def _cwd(trial: Trial) -> Path | None:
-    """Return where the trial's script was started: a script may read files relative to it."""
-    record = _record(trial.sweep)
-    return _folder(record.invocations[-1] if record and record.invocations else {})
 
 
 def _folder(invocation: dict[str, Any]) -> Path | None:
@@ -286,9 +284,8 @@ def _prefix(trial: Trial, name: str) -> str:
             return item[: len(item) - len(item.lstrip("+"))]
     if trial.dir is None:
         return ""
-    try:
-        node: Any = read_yaml(TrialPaths(trial.dir).hydra / "config.yaml")
-    except (OSError, FormatError):
+    node: Any = trial.written_config
+    if not node:
         return ""
     for part in name.split("."):
         if not isinstance(node, dict) or part not in node:

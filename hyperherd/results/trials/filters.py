@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import operator
 import re
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -67,8 +68,22 @@ def select(trials: TrialCollection, texts: Iterable[str], wanted: Mapping[str, A
     kept = list(trials)
     tests = [*(_read(trials, text) for text in texts), *(_given(trials, *item) for item in wanted.items())]
     for quantity, test in tests:
+        _say_unresolved(quantity, kept)
         kept = [trial for trial in kept if _holds(quantity, test, trial)]
     return kept
+
+
+def _say_unresolved(quantity: Quantity, trials: Iterable[Trial]) -> None:
+    """Warn of values that nobody resolved: as text they match what they are not, or nothing."""
+    if quantity.role is not Role.PARAM:
+        return
+    texts = [value for value in map(quantity.value, trials) if isinstance(value, str) and "${" in value]
+    if texts:
+        warnings.warn(
+            f"{quantity.name} is not resolved in {len(texts)} of these trials, so a filter on it sees only what is "
+            f"written: {texts[0]}",
+            stacklevel=4,
+        )
 
 
 def _holds(quantity: Quantity, test: Test, trial: Trial) -> bool:

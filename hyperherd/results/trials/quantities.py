@@ -75,14 +75,15 @@ def find_quantity(trials: TrialCollection, text: str) -> Quantity:
 
     Args:
         trials: where the name is looked for.
-        text: a name, ``param.NAME``, ``metric.NAME`` or ``config.NAME`` to be plain, ``METRIC:AGG``, or
+        text: a name of a parameter, metric, config group, fact, key of the config or of the provenance, in this order;
+            ``param.NAME``, ``metric.NAME`` or ``config.NAME`` to be plain, ``METRIC:AGG``, or
             ``METRIC@OBJECTIVE``: its value at that one's best step.
 
     Raises:
         ResultsError: nothing has that name, or two things have it.
     """
     found = _ours(text) or _param_or_metric(trials, text) or _explicit(trials, text) or _at_best(trials, text)
-    found = found or _fact(text) or _config(trials, text, text)
+    found = found or _choice(trials, text) or _fact(text) or _config(trials, text, text) or _provenance(trials, text)
     if found is None:
         known = dict.fromkeys((*trials.params, *trials.metric_names, *_FACTS, *_config_keys(trials)))
         listed = ", ".join((*trials.params, *trials.metric_names)) or "none"
@@ -101,7 +102,7 @@ def param_quantity(trials: TrialCollection, name: str) -> Quantity:
 
 def metric_quantity(trials: TrialCollection, name: str, aggregate: str | None = None) -> Quantity:
     """Return a metric as a column; its prefix stands where a parameter or a column of ours has that name too."""
-    heading = f"metric.{name}" if name in OURS or name in trials.params else name
+    heading = f"metric.{name}" if name in OURS or name in trials.params or name in trials.varying else name
     heading = f"{heading}:{aggregate}" if aggregate else heading
     return Quantity(heading, Role.METRIC, lambda trial: _or_missing(trial.value(name, aggregate)))
 
@@ -127,6 +128,22 @@ def _param_or_metric(trials: TrialCollection, text: str) -> Quantity | None:
             raise ResultsError(f"{text!r} is a parameter and a metric: ask for param.{text} or metric.{text}")
         return param_quantity(trials, text)
     return metric_quantity(trials, *metric) if metric else None
+
+
+def _choice(trials: TrialCollection, text: str) -> Quantity | None:
+    return param_quantity(trials, text) if any(text in trial.choices for trial in trials) else None
+
+
+def _provenance(trials: TrialCollection, text: str) -> Quantity | None:
+    """Return where a result comes from (``git.commit``, ``packages.torch``, ``python``)."""
+    if not any(lookup(trial.provenance, text) is not Gap.NOT_APPLICABLE for trial in trials):
+        return None
+
+    def value(trial: Trial) -> Any:
+        found = lookup(trial.provenance, text)
+        return Gap.MISSING if found is Gap.NOT_APPLICABLE else _or_missing(found)
+
+    return Quantity(text, Role.IDENTITY, value)
 
 
 def _explicit(trials: TrialCollection, text: str) -> Quantity | None:

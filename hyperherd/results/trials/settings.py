@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from hyperherd.results.text.literals import plain_value
@@ -16,20 +16,24 @@ SCRIPT = "script"
 
 
 def settings_of(trials: TrialCollection, trial: Trial) -> dict[str, Any]:
-    """Return what was set for one of `trials` on top of its app's config: fixed overrides too, Hydra's own not.
+    """Return what tells one of `trials` apart: its parameters, group choices, and what else differs in their configs.
 
     Of several scripts its name is one of the settings.
     """
     script = trials.scripts.get(trial.sweep)
-    fixed: dict[str, Any] = {SCRIPT: script} if script else {}
+    names = dict.fromkeys((*(trials.params if len(trials.sweeps) > 1 else trial.params), *trials.varying))
+    found = {name: trials.setting(trial, name) for name in names}
+    known = {name: value for name, value in found.items() if not isinstance(value, Gap)}
+    fixed = {} if trial.kept is not None or trial.config else dict(_fixed(trial))
+    return {**({SCRIPT: script} if script else {}), **fixed, **known}
+
+
+def _fixed(trial: Trial) -> Iterator[tuple[str, Any]]:
+    """Yield what was fixed for a trial of whose config nothing is left."""
     for text in trial.overrides:
         name, _, value = text.lstrip("+").partition("=")
         if name not in trial.params and not name.startswith(("hydra.", "hydra/", "~")):
-            fixed[name] = plain_value(value)
-    if len(trials.sweeps) > 1:
-        known = {name: trials.setting(trial, name) for name in trials.params if name not in trial.params}
-        fixed |= {name: value for name, value in known.items() if not isinstance(value, Gap)}
-    return {**fixed, **trial.params}
+            yield name, plain_value(value)
 
 
 def value_token(value: Any) -> str:

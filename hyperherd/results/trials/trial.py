@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 
 from hyperherd.errors import FormatError, ResultsError, nearest
+from hyperherd.masking import masked_dict
 from hyperherd.metrics.arrays import list_arrays, read_array
+from hyperherd.records.config import KeptConfig, KeptSettings, config_hash
 from hyperherd.records.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
@@ -19,6 +21,7 @@ from hyperherd.results.files.metric_rows import read_rows, read_values
 from hyperherd.results.files.references import followed
 from hyperherd.results.trials.aggregates import aggregated
 from hyperherd.results.trials.objective import Objective
+from hyperherd.results.values import flat
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,6 +39,12 @@ class Sweep:
     script: str = ""
     command: tuple[str, ...] = ()
     """What to type to run its script alone, before the overrides; empty if it is not recorded."""
+    cwd: Path | None = None
+    """Where it was started last; None if that is not recorded."""
+    run_once: tuple[str, ...] = ()
+    """The overrides without which its script would sweep, whatever else it is given."""
+    no_command: str = ""
+    """Why there is no command that runs one of its trials, and what to do instead; empty if there is one."""
     objective: Objective | None = None
     """What the sweep itself says it is judged by."""
     seed_key: str = ""
@@ -89,6 +98,8 @@ class Trial:
     """The usual time between two logged steps."""
     host: str = ""
     job_id: str | None = None
+    kept: KeptSettings | None = None
+    """What its record says of its config; None if that is not in its record."""
 
     plot: ClassVar[Callable[..., Figure]]
     """The curve of a metric as a figure, as :meth:`hyperherd.Trials.plot` draws it.
@@ -113,11 +124,12 @@ class Trial:
 
     def command_with(self, overrides: Iterable[str]) -> list[str]:
         """Return the command that runs its script with these overrides; empty if its script is not known."""
-        if not self.script and not self.sweep.command:
+        if self.sweep.no_command or (not self.script and not self.sweep.command):
             return []
         start = self.sweep.command or ("python", self.script)
         # Where the sweep put its results is no part of what the trial is.
-        return [*start, *(item for item in overrides if not item.startswith("hydra.sweep."))]
+        own = (item for item in overrides if not item.startswith("hydra.sweep."))
+        return [*start, *self.sweep.run_once, *own]
 
     @property
     def label(self) -> str:
@@ -196,18 +208,45 @@ class Trial:
             return None
 
     @cached_property
-    def config(self) -> dict[str, Any]:
-        """The whole config it ran with, references between keys followed; empty if it kept none.
+    def choices(self) -> dict[str, Any]:
+        """Config group -> what was chosen of it, Hydra's own left out; empty if that is not known."""
+        return self.kept.choices if self.kept is not None else trial_dir.written_choices(self.dir)
 
-        What calls a resolver stays as written (``${oc.env:HOME}``), and values of keys that look like secrets are
-        masked.
+    @cached_property
+    def config_hash(self) -> str:
+        """The same for all configs that differ in nothing but these parameters; empty if it kept none."""
+        if self.kept is not None:
+            return self.kept.config_hash
+        if not self.written_config or self.dir is None:
+            return ""
+        params = [name for name in self.params if name not in self.choices]
+        places = (str(self.dir.absolute()), str(self.sweep.dir), self.name)
+        return config_hash(self.written_config, params, places)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """The whole config it ran with, as it resolved and kept it; empty if it kept none.
+
+        Where it kept none resolved, references between keys are followed, and what calls a resolver stays as written
+        (``${oc.env:HOME}``). Values of keys that look like secrets are masked.
         """
-        return followed(self.written_config)
+        return masked_dict(self._kept_config.config) if self._kept_config else followed(self.written_config)
 
     @cached_property
     def written_config(self) -> dict[str, Any]:
         """Its config as Hydra wrote it, interpolations as text; empty if it kept none."""
-        return trial_dir.written_config(self.dir)
+        return trial_dir.written_config(self.dir) or (self._kept_config.config if self._kept_config else {})
+
+    @cached_property
+    def written_values(self) -> dict[str, Any]:
+        """The values of its config by dotted name; where they follow from others, the text of the interpolation."""
+        if self._kept_config is None:
+            return flat(self.written_config)
+        return self._kept_config.written_values
+
+    @cached_property
+    def _kept_config(self) -> KeptConfig | None:
+        return trial_dir.kept_config(self.dir)
 
     @property
     def provenance(self) -> dict[str, Any]:

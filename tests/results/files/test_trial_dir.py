@@ -44,7 +44,7 @@ def test_what_a_trial_that_ran_has(ran: Trials) -> None:
     assert trial.note == "by the trial"
     assert ran[0].sweep.note == "a sweep"
     assert trial.config["double"] == 8
-    assert trial.config["here"] == "${hydra:runtime.output_dir}"
+    assert trial.config["here"] == str(trial.dir)
     assert trial["val/acc"][:2] == [0.2, 1.0]
     assert trial.value("val/acc", "mean:1") == 0.8
     assert trial.value("val/acc", "@1") == 1.0

@@ -1,0 +1,101 @@
+"""Which code runs: the script and the project's modules, each with a hash of its text.
+
+Invariant: a file counts as it was when this process, or the one that it was forked from, first saw it imported.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import hyperherd
+
+_ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
+_FOREIGN = ("site-packages", "dist-packages")
+_MOST_FILES = 2_000
+
+_seen: dict[str, str] = {}
+"""Path -> hash; a forked child has what its parent saw."""
+
+
+def imported_code(script: str) -> dict[str, str]:
+    """Return path -> hash of the script and of every module of its project that is imported, relative to the project.
+
+    Args:
+        script: absolute path.
+    """
+    root = project_root(script)
+    own = str(Path(hyperherd.__file__).parent)
+    files = {script: None}
+    for module in list(sys.modules.values()):
+        file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
+        if isinstance(file, str) and file.endswith(".py") and _is_of_project(file, root, own):
+            files[file] = None
+    found = {}
+    for path in list(files)[:_MOST_FILES]:
+        if path not in _seen and (digest := file_hash(path)):
+            _seen[path] = digest
+        if path in _seen:
+            found[os.path.relpath(path, root)] = _seen[path]
+    return found
+
+
+def remembered_hash(path: str) -> str:
+    """Return the hash of a file as this process knows it, from now on if it did not."""
+    return _seen.setdefault(path, file_hash(path))
+
+
+def remember(path: str, digest: str) -> None:
+    """Let a file count as the one with this hash, unless this process knows it already."""
+    if digest:
+        _seen.setdefault(path, digest)
+
+
+def file_hash(path: str) -> str:
+    """Return the hash of a file's text; empty if it cannot be read."""
+    try:
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+    except OSError:
+        return ""
+
+
+def changed_files(before: Mapping[str, str], script: str) -> list[str]:
+    """Return which files of some earlier code differ from those of this process, or from the disk if not imported."""
+    root, now = project_root(script), imported_code(script)
+    return sorted(
+        name
+        for name, digest in before.items()
+        if (now.get(name) or file_hash(os.path.join(root, name))) != digest  # noqa: PTH118 - as it was recorded
+    )
+
+
+def code_hash(code: Mapping[str, str]) -> str:
+    """Return one text for all equal codes."""
+    return hashlib.sha256(repr(sorted(code.items())).encode()).hexdigest()[:16]
+
+
+def differing_files(codes: Iterable[Mapping[str, str]]) -> list[str]:
+    """Return the files of which these codes do not all have the same text; what one did not import says nothing."""
+    known: dict[str, set[str]] = {}
+    for code in codes:
+        for name, digest in code.items():
+            known.setdefault(str(name), set()).add(str(digest))
+    return sorted(name for name, digests in known.items() if len(digests) > 1)
+
+
+def project_root(script: str) -> str:
+    """Return the nearest folder above the script that looks like a project's; without one, the script's own."""
+    folder = Path(script).parent
+    for parent in (folder, *folder.parents):
+        if any((parent / mark).exists() for mark in _ROOT_MARKS):
+            return str(parent)
+    return str(folder)
+
+
+def _is_of_project(file: str, root: str, own: str) -> bool:
+    if not file.startswith(root.rstrip("/") + "/") or file.startswith((own, sys.prefix, sys.base_prefix)):
+        return False
+    return not any(part in _FOREIGN for part in file.split("/"))
