@@ -25,6 +25,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.text.format import display_width, duration, measure, setting
 from hyperherd.results.trials.objective import direction_of
+from hyperherd.sweep.streams import is_terminal
 
 log = logging.getLogger("hyperherd")
 
@@ -120,7 +121,7 @@ def watched(
     progress = Progress(sweep_dir, trials, metric)
     if launcher.shows_output:
         yield lambda: None
-    elif sys.stdout.isatty():
+    elif is_terminal(sys.stdout):
         # What fails in this machine's own processes is told by their launcher, with its traceback.
         with _painted(progress, sys.stdout, tells_failures=launcher.has_queue) as paint:
             yield _paced(paint)

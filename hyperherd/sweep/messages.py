@@ -14,6 +14,7 @@ from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.loading.load import load
 from hyperherd.results.pages.overview import Screen, closing, from_here
+from hyperherd.sweep.streams import is_unicode, say
 
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
@@ -77,16 +78,11 @@ def tell_end(sweep_dir: Path) -> None:
     try:
         trials = load(sweep_dir)
     except (ResultsError, OSError) as error:
-        log.warning("sweep %s has ended, and cannot be read: %s", sweep_dir, error)
+        say(f"sweep {sweep_dir} has ended, and cannot be read: {error}", logging.WARNING)
         return
-    unicode = "utf" in (sys.stdout.encoding or "").lower()
-    log.info(
-        "sweep %s: %s\n%stable: herd-results %s",
-        sweep_dir,
-        counts(trials.counts),
-        closing(trials, Screen(unicode=unicode)),
-        shlex.quote(from_here(str(sweep_dir))),
-    )
+    where = shlex.quote(from_here(str(sweep_dir)))
+    told = closing(trials, Screen(unicode=is_unicode(sys.stdout)))
+    say(f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}table: herd-results {where}")
 
 
 def tell_detached(sweep_dir: Path, launcher: str) -> None:

@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,6 @@ from typing import Any
 from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.writer import MetricWriter
-from hyperherd.paths import TrialPaths
 
 WORKSPACE = "HYPERHERD_WORKSPACE"
 SWEEP_NAME = "HYPERHERD_SWEEP_NAME"
@@ -27,6 +25,9 @@ TRIAL_ID = "HYPERHERD_TRIAL_ID"
 TRIAL_NAME = "HYPERHERD_TRIAL_NAME"
 TRIAL_DIR = "HYPERHERD_TRIAL_DIR"
 ATTEMPT = "HYPERHERD_ATTEMPT"
+
+RETURN_VALUE = "return_value"
+"""The name of the final value that holds what the task function returned."""
 
 log = logging.getLogger("hyperherd")
 
@@ -125,16 +126,17 @@ def expected_steps() -> int | None:
 
 
 def log_returned(value: Any) -> None:
-    """Keep the number a task function returned as the final value ``return_value``, if the trial logged nothing else.
+    """Keep what a task function returned as the final value ``return_value``, if JSON can hold it.
 
-    Scripts written for a sweeper that optimises return their objective and log nothing; those that log have it already.
+    Scripts written for a sweeper that optimises return their objective, whether they log something or not.
     """
-    trial = _current
-    if trial is None or TrialPaths(trial.trial_dir).metrics.exists():
+    if _current is None or value is None:
         return
-    if isinstance(value, int | float) or hasattr(value, "item"):
-        with suppress(TypeError, ValueError, RuntimeError):  # an array, or a tensor, of several values
-            trial.writer.log_final({"return_value": value})
+    try:
+        _current.writer.log_final({RETURN_VALUE: value})
+    except Exception as error:  # noqa: BLE001 - user code: an object of any class, which may raise at any question
+        why = str(error) if type(error) is TypeError else type(error).__name__
+        log.info("what the task function returned is not kept (%s)", why)
 
 
 def current_trial() -> CurrentTrial | None:

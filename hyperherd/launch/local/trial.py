@@ -75,7 +75,7 @@ def finish() -> None:
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
+        with suppress(Exception):  # a broken pipe, a closed stream, or an object of a class of the user's
             stream.flush()
 
 
