@@ -21,7 +21,7 @@ import hyperherd
 from hyperherd.errors import HyperherdError
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
-from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
+from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
 from hyperherd.paths import SweepPaths
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
@@ -65,6 +65,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         trial_dir = trial_to_join(app.script)
         if trial_dir is not None:
             return _join(app, trial_dir)
+        refuse_ranks()
         with noted_signals():
             settings = read_settings(app.config.hydra.sweeper)
             if settings.dry_run:

@@ -18,6 +18,7 @@ from typing import Any
 from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.writer import MetricWriter
+from hyperherd.trial.ranks import current_rank
 
 WORKSPACE = "HYPERHERD_WORKSPACE"
 SWEEP_NAME = "HYPERHERD_SWEEP_NAME"
@@ -114,10 +115,10 @@ def total_steps(steps: int) -> None:
     Framework callbacks call this. Outside of a sweep it does nothing.
 
     Args:
-        steps: in the count that the trial logs with.
+        steps: in the count that the trial logs with; below 1, or infinite, it is not known.
     """
     global _total_steps
-    _total_steps = int(steps)
+    _total_steps = int(steps) if 0 < steps < 2**63 else None
 
 
 def expected_steps() -> int | None:
@@ -151,7 +152,7 @@ def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
     """Make `trial_dir` the trial this process logs to, until :func:`leave`."""
     global _current, _total_steps
     _total_steps = None
-    _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt))
+    _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt, rank=current_rank))
     return _current
 
 
@@ -197,7 +198,7 @@ def _find_hydra_job() -> CurrentTrial | None:
     if _hydra_job is None or _hydra_job[0] is not config:
         _end_hydra_job()
         trial_dir = Path(str(HydraConfig.get().runtime.output_dir))
-        _hydra_job = (config, CurrentTrial(trial_dir, 0, MetricWriter(trial_dir, 0)))
+        _hydra_job = (config, CurrentTrial(trial_dir, 0, MetricWriter(trial_dir, 0, rank=current_rank)))
     return _hydra_job[1]
 
 

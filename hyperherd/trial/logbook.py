@@ -83,7 +83,7 @@ class Logbook:
             cause=ending.cause,
             exit_code=ending.exit_code,
             error=ending.error,
-            ended=time.time(),
+            ended=max(time.time(), self.record.started or 0.0),  # the clock may have been set back
         )
         self._write(durable=True)
         return self.record

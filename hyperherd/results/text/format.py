@@ -114,7 +114,7 @@ def _alike(value: float, mean: str, precision: int) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time span for people: ``42s``, ``6m05s``, ``3h20m``."""
-    whole = round(seconds)
+    whole = max(round(seconds), 0)
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:

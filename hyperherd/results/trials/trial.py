@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.text.progress import steps_left
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,10 +121,11 @@ class Trial:
     @property
     def eta(self) -> float | None:
         """Seconds until its last step, at the usual pace; None if it is not running, or nothing tells."""
-        known = self.step is not None and self.max_step is not None and self.step_seconds is not None
-        if self.state is not TrialState.RUNNING or not known:
+        if self.state is not TrialState.RUNNING:
             return None
-        return max(0, (self.max_step or 0) - (self.step or 0)) * (self.step_seconds or 0.0)
+        known = self.started is not None and self.seconds is not None
+        silent = time.time() - (self.started or 0.0) - (self.seconds or 0.0) if known else 0.0
+        return steps_left(self.step, self.max_step, self.step_seconds, silent)
 
     def value(self, name: str, aggregate: str | None = None) -> Any:
         """Return the value of metric `name`.
