@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
-from hyperherd.errors import FormatError, SweepError
+from hyperherd.errors import SweepError
 from hyperherd.paths import FORMAT, SweepPaths
 from hyperherd.records.files import dumps, read_json, read_lines, replace_bytes, replace_json
 
@@ -58,8 +58,12 @@ class SweepRecord:
         replace_json(SweepPaths(sweep_dir).sweep, {"format": FORMAT, **asdict(self)})
 
     @classmethod
-    def read(cls, sweep_dir: Path) -> SweepRecord:
-        """Read the `sweep.json` of `sweep_dir`.
+    def read(cls, sweep_dir: Path, problems: list[str] | None = None) -> SweepRecord:
+        """Read the `sweep.json` of `sweep_dir` as far as it goes; what it lacks is empty.
+
+        Args:
+            sweep_dir: of the sweep.
+            problems: what it lacks is added here in words.
 
         Raises:
             FileNotFoundError: there is none.
@@ -68,10 +72,10 @@ class SweepRecord:
         path = SweepPaths(sweep_dir).sweep
         raw = read_json(path)
         known = {item.name for item in fields(cls)}
-        try:
-            return cls(**{key: value for key, value in raw.items() if key in known})
-        except TypeError as error:
-            raise FormatError(f"{path} is no sweep record: {error}") from None
+        missing = {"name": sweep_dir.name, "created": 0.0, "script": "", "job_name": "", "space": {}, "base": {}}
+        if problems is not None and (names := sorted(missing.keys() - raw.keys())):
+            problems.append(f"{path} lacks {', '.join(names)}")
+        return cls(**{**missing, **{key: value for key, value in raw.items() if key in known}})
 
 
 def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
@@ -80,19 +84,24 @@ def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
     replace_bytes(SweepPaths(sweep_dir).trials, text.encode("utf-8", "surrogatepass"))
 
 
-def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
+def read_planned(sweep_dir: Path, problems: list[str] | None = None) -> list[PlannedTrial]:
     """Return the planned trials of `sweep_dir` in the order of their numbers; empty if none are recorded.
 
-    Raises:
-        FormatError: a line is no planned trial; the message names the file.
+    Args:
+        sweep_dir: of the sweep.
+        problems: a line that is no planned trial costs itself alone, and is added here in words.
     """
     path = SweepPaths(sweep_dir).trials
     if not path.exists():
         return []
-    try:
-        return [PlannedTrial.from_json(raw) for raw in read_lines(path)]
-    except (KeyError, TypeError) as error:
-        raise FormatError(f"{path} is no list of trials: {error}") from None
+    planned = []
+    for count, raw in enumerate(read_lines(path), 1):
+        try:
+            planned.append(PlannedTrial.from_json(raw))
+        except (KeyError, TypeError) as error:
+            if problems is not None:
+                problems.append(f"{path}: entry {count} is not a planned trial: {error}")
+    return planned
 
 
 def find_planned(sweep_dir: Path, overrides: list[str], likely: int | None = None) -> PlannedTrial:

@@ -153,6 +153,9 @@ class MetricsFile:
         try:
             self._file = pq.ParquetFile(self._stream)
             self.footer = Footer.decode(path, self._file.schema_arrow.metadata or {})
+        except OSError:  # Arrow's, for a footer of another shape
+            self._stream.close()
+            raise
         except pa.ArrowInvalid as error:
             self._stream.close()
             raise FormatError(f"{path} is no Parquet file: {error}") from None

@@ -35,20 +35,19 @@ _RECORDED = {
 }
 
 
-def check_planned(planned: list[PlannedTrial], sweep_dir: Path) -> list[PlannedTrial]:
-    """Return `planned` if every field has its type.
+def check_planned(planned: list[PlannedTrial], sweep_dir: Path, problems: list[str]) -> list[PlannedTrial]:
+    """Return those of `planned` whose fields have their types; what is wrong with the others is added to `problems`."""
+    faults = [_fault(trial, _PLANNED) for trial in planned]
+    problems += [f"{SweepPaths(sweep_dir).trials}: {fault}" for fault in faults if fault]
+    return [trial for trial, fault in zip(planned, faults, strict=True) if not fault]
+
+
+def check_record(record: TrialRecord, trial_dir: str | Path) -> TrialRecord:
+    """Return `record` if every field has its type.
 
     Raises:
         FormatError: one has not; the message names the file and the field.
     """
-    for trial in planned:
-        if fault := _fault(trial, _PLANNED):
-            raise FormatError(f"{SweepPaths(sweep_dir).trials}: {fault}")
-    return planned
-
-
-def check_record(record: TrialRecord, trial_dir: str | Path) -> TrialRecord:
-    """Return `record` if every field has its type (see :func:`check_planned`)."""
     fault = _fault(record, _RECORDED)
     for name, summary in record.metrics.items() if not fault else ():
         if not isinstance(summary, dict) or not all(map(_is_statistic, summary.values())):

@@ -41,11 +41,11 @@ def read_books(sweep_dir: Path, *, all_done: bool = False) -> Books:
         all_done: whether all its trials are known, and done: then nothing else is planned, and no event says anything.
     """
     problems: list[str] = []
-    record = _tried(lambda: SweepRecord.read(sweep_dir), None, problems)
+    record = _tried(lambda: SweepRecord.read(sweep_dir, problems), None, problems)
     planned: list[PlannedTrial] = []
     history: list[Event] = []
     if not all_done:
-        planned = _tried(lambda: check_planned(read_planned(sweep_dir), sweep_dir), [], problems)
+        planned = _tried(lambda: check_planned(read_planned(sweep_dir, problems), sweep_dir, problems), [], problems)
         history = _tried(lambda: read_events(sweep_dir), [], problems)
     events: dict[int, list[Event]] = defaultdict(list)
     for event in history:
