@@ -82,7 +82,12 @@ def tell_end(sweep_dir: Path) -> None:
         return
     where = shlex.quote(from_here(str(sweep_dir)))
     told = closing(trials, Screen(unicode=is_unicode(sys.stdout)))
-    say(f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}table: herd-results {where}")
+    lines = [f"table: herd-results {where}"]
+    if trials.problems:
+        lines.append(f"why:   herd-results failures {where}")
+    if any(not trial.state.done for trial in trials):
+        lines.append(f"go on: the same command with hydra.sweeper.resume={where}; what is done is kept")
+    say("\n".join([f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}{lines[0]}", *lines[1:]]))
 
 
 def tell_detached(sweep_dir: Path, launcher: str) -> None:

@@ -42,7 +42,7 @@ from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.validate import validate
 from hyperherd.trial.attempts import next_attempt
-from hyperherd.trial.signals import EXIT_CODES, noted_signals
+from hyperherd.trial.signals import EXIT_CODES, held_back, noted_signals
 
 Batches = list[Sequence[JobReturn]]
 
@@ -120,23 +120,24 @@ def _run(
     collector.awaiting(adopted)
     judge = Judge(settings.policy, launcher, len(trials))
     metric = settings.objective["metric"] if settings.objective else None
-    with watched(launcher, sweep_dir, trials, metric) as look:
-        running = Running(launcher, collector, sweep_dir, judge, app.job_label, look)
-        numbers = [trial.number for trial in agenda.to_run]
-        if not launcher.waits:
-            running.submit(numbers)
-            tell_detached(sweep_dir, launcher.name)
-            return []
-        try:
+    numbers = [trial.number for trial in agenda.to_run]
+    try:
+        with watched(launcher, sweep_dir, trials, metric) as look:
+            running = Running(launcher, collector, sweep_dir, judge, app.job_label, look)
+            if not launcher.waits:
+                running.submit(numbers)
+                tell_detached(sweep_dir, launcher.name)
+                return []
             returned = running.run(numbers) if trials else {}
-        except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the books are closed all the same
+    except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the books are closed all the same
+        with held_back():  # a second Ctrl-C must not leave them half closed
             app.restore_logging()
             is_queued = launcher.has_queue and bool(collector.open)
             collector.close(collector.stopping or "the sweep was interrupted")
-            tell_end(sweep_dir)
+            tell_end(sweep_dir)  # now that the table is gone: it would erase that
             if is_queued:
                 tell_detached(sweep_dir, launcher.name)
-            raise
+        raise
     tell_end(sweep_dir)
     if not all(standing.state.done for standing in collector.standings.values()):
         app.end_multirun()

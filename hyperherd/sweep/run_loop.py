@@ -69,10 +69,21 @@ class Running:
                 self._collector.stopping = f"{self._launcher.name} could not go on: {said}"
             if not self._launcher.has_queue:
                 self._launcher.cancel(self._collector.open)
-                for end in self._ends():
-                    self._collector.ended(end)
+                self._hear_out()
             raise
         return self._returned
+
+    def _hear_out(self) -> None:
+        """Take the ends of trials that were told to end; at a second Ctrl-C the launcher kills them."""
+        for is_last in (False, True):
+            try:
+                for end in self._ends():
+                    self._collector.ended(end)
+            except KeyboardInterrupt:
+                if is_last:
+                    return
+            else:
+                return
 
     def submit(self, numbers: Sequence[int]) -> None:
         """Hand these trials over, batch by batch, each noted before and after."""

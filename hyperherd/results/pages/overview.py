@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hyperherd.records.states import TrialState
+from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
@@ -81,11 +82,11 @@ def closing(trials: Trials, screen: Screen, *, most: int = 10) -> str:
     Args:
         trials: of one sweep.
         screen: what it must fit.
-        most: how many problems are shown.
+        most: how many kinds of problems are shown.
     """
-    found = list(problems(trials, screen))
-    more = [f"... {len(found) - most} more"] if len(found) > most else []
-    return page([*found[:most], *more, *_best(trials, screen)], screen)
+    groups = trials.seeds()
+    best = _best_group(groups, screen) if groups.repeats else _best(trials, screen)
+    return page([*unhappy(trials, screen, most), *best], screen)
 
 
 def ranking(trials: Trials) -> str:
