@@ -70,7 +70,7 @@ class Pace:
         return f"[{full * cells}{rest * (_CELLS - cells)}] {int(self.share * 100)} %{told}"
 
 
-def steps_left(step: int | None, max_step: int | None, step_seconds: float | None, silent: float) -> float | None:
+def steps_left(step: int | None, max_step: int | None, step_seconds: float | None, silent: float = 0.0) -> float | None:
     """Return the seconds until a running trial's last step; None where nothing tells.
 
     Args:

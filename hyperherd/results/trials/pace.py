@@ -7,6 +7,7 @@ import time
 from hyperherd.records.states import TrialState
 from hyperherd.results.text.progress import Pace, Underway
 from hyperherd.results.trials.collection import Trials
+from hyperherd.results.trials.trial import Trial
 
 _NOT_BEGUN = (TrialState.WAITING, TrialState.SUBMITTED)
 _BEGUN = (TrialState.RUNNING, TrialState.STALLED)
@@ -19,7 +20,13 @@ def pace(trials: Trials) -> Pace:
     waiting = sum(trial.state in _NOT_BEGUN for trial in trials)
     return Pace(
         [trial.seconds for trial in trials if trial.state.done and trial.seconds is not None],
-        [Underway(max(now - (trial.started or now), 0.0), trial.eta) for trial in running],
+        [_underway(trial, now) for trial in running],
         waiting,
         len(trials) - len(running) - waiting,
     )
+
+
+def _underway(trial: Trial, now: float) -> Underway:
+    elapsed = max(now - (trial.started or now), 0.0)
+    since_its_last_sign = max(elapsed - (trial.seconds or elapsed), 0.0)
+    return Underway(elapsed, None if trial.eta is None else max(trial.eta - since_its_last_sign, 0.0))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -120,12 +119,10 @@ class Trial:
 
     @property
     def eta(self) -> float | None:
-        """Seconds until its last step, at the usual pace; None if it is not running, or nothing tells."""
+        """Seconds until its last step, at the usual pace, as of its last sign of life; None if nothing tells."""
         if self.state is not TrialState.RUNNING:
             return None
-        known = self.started is not None and self.seconds is not None
-        silent = time.time() - (self.started or 0.0) - (self.seconds or 0.0) if known else 0.0
-        return steps_left(self.step, self.max_step, self.step_seconds, silent)
+        return steps_left(self.step, self.max_step, self.step_seconds)
 
     def value(self, name: str, aggregate: str | None = None) -> Any:
         """Return the value of metric `name`.
