@@ -13,6 +13,8 @@ from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
 from hyperherd.results.trials.collection import Trials
 from hyperherd.results.trials.trial import Trial
 
+_MANY = 3
+"""Trials that are named together from this many on; the settings of fewer are worth their lines."""
 _NUMBERS = 30
 """Trials that are named where many ended in the same way."""
 _UNENDED = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.RUNNING)
@@ -36,7 +38,15 @@ def unhappy(trials: Trials, screen: Screen, most: int) -> Iterator[str]:
 
 
 def _kinds(trials: Trials) -> Iterator[tuple[Sequence[Trial], str]]:
-    """Yield the trials that ended badly by what ended them and where, each with a traceback if there is one."""
+    """Yield the trials that ended badly: many that the same thing ended together, with their traceback; else each."""
+    for members, traceback in _alike(trials):
+        if len(members) < _MANY:
+            yield from (([trial], "") for trial in members)
+        else:
+            yield members, traceback
+
+
+def _alike(trials: Trials) -> Iterator[tuple[Sequence[Trial], str]]:
     for group in failures(trials).groups:
         yield group.trials, group.traceback
     others: dict[tuple[TrialState, str], list[Trial]] = {}
@@ -62,5 +72,5 @@ def _kind(members: Sequence[Trial], traceback: str, trials: Trials, screen: Scre
         if common := assignments(shared(members, trials)):
             named += f", all with {' '.join(common)}"
     yield from wrapped(f"{GLYPHS[first.state]} {named}  {why}", screen, indent="    ")
-    if len(members) > 1 and traceback:
+    if traceback:
         yield from block(traceback)
