@@ -83,6 +83,11 @@ class TrialPaths:
         return self.root / RECORDS
 
     @property
+    def ranks(self) -> Path:
+        """What further ranks of a distributed trial have logged, a folder each; no reader looks there."""
+        return self.records / "ranks"
+
+    @property
     def trial(self) -> Path:
         """State and summary."""
         return self.records / "trial.json"

@@ -53,8 +53,12 @@ def _paint(trials: Trials, *, last: bool) -> None:
     A screen that scrolled could not be painted over, so what is below it is shown at the end alone.
     """
     from hyperherd.results.pages.overview import render
+    from hyperherd.results.trials.pace import pace
 
-    text = render(trials, screen(None, sys.stdout))
+    target = screen(None, sys.stdout)
+    text = render(trials, target)
+    if not last:
+        text = pace(trials).line(unicode=target.unicode) + "\n" + text
     if sys.stdout.isatty():
         lines = text.splitlines() if last else text.splitlines()[: shutil.get_terminal_size().lines - 1]
         text = _HOME + "".join(f"{line}{_CLEAR_LINE}\n" for line in lines) + _CLEAR_BELOW

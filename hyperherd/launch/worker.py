@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import shlex
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,7 @@ from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import attempt_of_job
 from hyperherd.trial.context import find_place, run_in_context, variables
 from hyperherd.trial.ending import TrialFailed, in_words
+from hyperherd.trial.ranks import started_together
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -124,6 +127,24 @@ def trial_to_join(script: str) -> Path | None:
     if not (trial_dir and workspace) or all(rank in ("", "0") for rank in ranks):
         return None
     return Path(trial_dir) if SweepRecord.read(Path(workspace)).script == script else None
+
+
+def refuse_ranks() -> None:
+    """Refuse to start a sweep in each of several processes that one command was started as.
+
+    Raises:
+        SweepError: this process is one of several, outside of any trial; the message says how to do it.
+    """
+    together = started_together(os.environ)
+    if together is None or trial_log.TRIAL_DIR in os.environ:
+        return
+    starter, size = together
+    once = shlex.join(["python", *sys.argv])
+    raise SweepError(
+        f"{starter} has started {size} processes of this command, and each would run the whole sweep: start it once "
+        f"(`{once}`) and have each trial start its own ranks: with `devices` of Lightning, with `torchrun` that the "
+        f"task function runs, or with `tasks_per_node` of hydra/launcher=herd_slurm and herd_lsf."
+    )
 
 
 def join_trial(

@@ -56,10 +56,16 @@ class MetricWriter:
         trial_dir: the trial's directory; it need not exist yet.
         attempt: number of the execution, from 0.
         roll: when a journal is rolled.
+        rank: says which of several processes of the trial this one is, when it opens a journal. What others than the
+            first one log is kept apart: the same names and steps would take the place of the first one's values.
     """
 
-    def __init__(self, trial_dir: Path, attempt: int, roll: Roll = _ROLL) -> None:
-        self._folder = TrialPaths(Path(trial_dir).absolute()).metrics
+    def __init__(
+        self, trial_dir: Path, attempt: int, roll: Roll = _ROLL, *, rank: Callable[[], int] = lambda: 0
+    ) -> None:
+        self._paths = TrialPaths(Path(trial_dir).absolute())
+        self._rank = rank
+        self._folder = self._paths.metrics
         self._attempt = attempt
         self._roll = roll
         self._roller = Roller(self._folder)
@@ -157,6 +163,7 @@ class MetricWriter:
     def _open(self) -> _Journal:
         with self._opening:
             if self._journal is None:
+                self._choose_folder()
                 make_folder(self._folder)
                 try:
                     self._journal = _Journal(self._folder, self._attempt, self._roll.least)
@@ -164,6 +171,13 @@ class MetricWriter:
                     make_folder(self._folder)
                     self._journal = _Journal(self._folder, self._attempt, self._roll.least)
             return self._journal
+
+    def _choose_folder(self) -> None:
+        rank = self._rank()
+        folder = self._paths.ranks / str(rank) if rank else self._paths.metrics
+        if folder != self._folder:
+            self._roller.finish()
+            self._folder, self._roller = folder, Roller(folder)
 
     def _lose(self, error: OSError) -> None:
         if error.errno in (errno.EBADF, errno.ESTALE):  # Somebody closed all descriptors, or the folder was replaced.

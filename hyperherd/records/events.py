@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import time
@@ -11,10 +12,12 @@ from pathlib import Path
 
 from hyperherd.paths import SweepPaths
 from hyperherd.records import kinds
-from hyperherd.records.files import dumps, read_lines
+from hyperherd.records.files import append, dumps, read_lines
 from hyperherd.records.job_ids import is_batch_name, is_job_id
 from hyperherd.records.ownership import file_mode, make_folder
 from hyperherd.records.states import FailureCause, TrialState
+
+log = logging.getLogger("hyperherd")
 
 SUBMITTING = "submitting"
 SUBMITTED = "submitted"
@@ -47,24 +50,47 @@ class Event:
 
 
 class EventLog:
-    """Appends events of one process; the file is made at the first one."""
+    """Appends events of one process; the file is made at the first one.
+
+    Events that the disk does not take are kept, and written before the next ones.
+    """
 
     def __init__(self, sweep_dir: Path) -> None:
         host = socket.gethostname().split(".")[0]
         self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{os.urandom(3).hex()}.jsonl"
+        self._kept = b""
 
-    def write(self, events: Iterable[Event]) -> None:
-        """Append events, durably: they are on the disk when this returns."""
+    def write(self, events: Iterable[Event], *, first: bool = False) -> None:
+        """Append events, durably: they are on the disk when this returns, or are kept and the user has been warned.
+
+        Args:
+            events: what is to be noted.
+            first: whether they must be on the disk before anything else is done.
+
+        Raises:
+            OSError: `first`, and they are not; they are not kept then.
+        """
         lines = "".join(
             dumps({key: value for key, value in asdict(event).items() if value is not None}) + "\n" for event in events
-        )
+        ).encode("utf-8", "surrogatepass")
         if not lines:
             return
-        make_folder(self._path.parent)
-        descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, file_mode())
         try:
-            os.write(descriptor, lines.encode("utf-8", "surrogatepass"))
-            os.fsync(descriptor)
+            self._append(self._kept + lines)
+        except OSError as error:
+            if first:
+                raise
+            if not self._kept:
+                log.warning("what happens to trials cannot be noted for now: %s: %s", self._path, error)
+            self._kept += lines
+        else:
+            self._kept = b""
+
+    def _append(self, lines: bytes) -> None:
+        make_folder(self._path.parent)
+        descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_NOFOLLOW, file_mode())
+        try:
+            append(descriptor, lines)
         finally:
             os.close(descriptor)
 

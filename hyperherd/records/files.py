@@ -6,7 +6,7 @@ import json
 import math
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -111,6 +111,29 @@ def create(path: Path, value: Any) -> bool:
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(dumps(value) + "\n")
     return True
+
+
+def append(descriptor: int, data: bytes) -> None:
+    """Append whole lines to a file that nobody else writes to, durably, or leave it as it was.
+
+    Args:
+        descriptor: of the file, opened with ``O_APPEND | O_RDWR``.
+        data: ends with a newline.
+
+    Raises:
+        OSError: the disk does not take it all; none of it is in the file then, or a torn line that the next call ends.
+    """
+    before = os.fstat(descriptor).st_size
+    if before and os.pread(descriptor, 1, before - 1) != b"\n":
+        data = b"\n" + data
+    try:
+        while data:  # a write may be short: the file grows up to what a disk, a quota or a limit allows
+            data = data[os.write(descriptor, data) :]
+        os.fsync(descriptor)
+    except OSError:
+        with suppress(OSError):
+            os.ftruncate(descriptor, before)
+        raise
 
 
 def read_json(path: Path, most: int = RECORD_BYTES) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
         events: all events about it, in the order of their time.
         observer: who asks, when, and on which host.
     """
-    history = list(events)
+    history, earlier = list(events), None
     attempt = max((event.attempt for event in history), default=0)
     # What is done stays done, whatever was tried with it since.
     if record is not None and record.state.done:
@@ -59,8 +59,11 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
             return _last_word(record, history)
         attempt = record.attempt
     else:
+        earlier = record if record is not None and record.state is TrialState.FAILED else None
         record = None
     own = [event for event in history if event.attempt == attempt]
+    if earlier is not None and [event.event for event in own if event.verdict][-1:] == ["cancelled"]:
+        return _last_word(earlier, history)  # what was to be run again never was: the error stands
     for event in reversed(own):
         if event.event == SUBMITTING:  # anew: earlier verdicts are about a job that never started
             break
@@ -80,6 +83,12 @@ def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
         for event in history:
             if event.attempt == record.attempt and event.event in _REASONS_TO_END_IT:
                 return TrialStatus(TrialState.FAILED, record.attempt, FailureCause(event.event), event.message or "")
+        messages = [
+            event.message for event in history if event.attempt == record.attempt and event.event == "cancelled"
+        ]
+        return TrialStatus(
+            record.state, record.attempt, record.cause, next(filter(None, messages), _interrupted(record))
+        )
     return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
 
 
@@ -87,6 +96,11 @@ def _reason(record: TrialRecord) -> str:
     if record.error is None:
         return ""
     return f"{record.error.type}: {record.error.message}".strip(": ")
+
+
+def _interrupted(record: TrialRecord) -> str:
+    """Return why a trial that was told to end did so, as far as it knows itself."""
+    return _reason(record) or "it was interrupted (Ctrl-C, or SIGTERM) while it ran"
 
 
 def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:

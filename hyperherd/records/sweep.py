@@ -89,8 +89,12 @@ class SweepRecord:
         replace_json(SweepPaths(sweep_dir).sweep, {"format": FORMAT, **asdict(self)})
 
     @classmethod
-    def read(cls, sweep_dir: Path) -> SweepRecord:
-        """Read the `sweep.json` of `sweep_dir`.
+    def read(cls, sweep_dir: Path, problems: list[str] | None = None) -> SweepRecord:
+        """Read the `sweep.json` of `sweep_dir` as far as it goes; what it lacks is empty.
+
+        Args:
+            sweep_dir: of the sweep.
+            problems: what it lacks is added here in words.
 
         Raises:
             FileNotFoundError: there is none.
@@ -99,12 +103,13 @@ class SweepRecord:
         path = SweepPaths(sweep_dir).sweep
         raw = read_json(path)
         known = {item.name for item in fields(cls)}
-        if fault := kinds.fault(raw, _SWEEP_KINDS):
+        empty = {"name": sweep_dir.name, "created": 0.0, "script": "", "job_name": "", "space": {}, "base": {}}
+        if problems is not None and (names := sorted(empty.keys() - raw.keys())):
+            problems.append(f"{path} lacks {', '.join(names)}")
+        values = {**empty, **{key: value for key, value in raw.items() if key in known}}
+        if fault := kinds.fault(values, _SWEEP_KINDS):
             raise FormatError(f"{path}: {fault}")
-        try:
-            return cls(**{key: value for key, value in raw.items() if key in known})
-        except TypeError as error:
-            raise FormatError(f"{path} is no sweep record: {error}") from None
+        return cls(**values)
 
 
 def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
@@ -113,19 +118,25 @@ def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
     replace_bytes(SweepPaths(sweep_dir).trials, text.encode("utf-8", "surrogatepass"))
 
 
-def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
+def read_planned(sweep_dir: Path, problems: list[str] | None = None) -> list[PlannedTrial]:
     """Return the planned trials of `sweep_dir` in the order of their numbers; empty if none are recorded.
 
-    Raises:
-        FormatError: a line is no planned trial; the message names the file.
+    Args:
+        sweep_dir: of the sweep.
+        problems: a line that is no planned trial costs itself alone, and is added here in words.
     """
     path = SweepPaths(sweep_dir).trials
+    planned = []
     try:
-        return [PlannedTrial.from_json(raw) for raw in read_lines(path)]
+        for count, raw in enumerate(read_lines(path), 1):
+            try:
+                planned.append(PlannedTrial.from_json(raw))
+            except (KeyError, TypeError) as error:
+                if problems is not None:
+                    problems.append(f"{path}: entry {count} is not a planned trial: {error}")
     except (FileNotFoundError, NotADirectoryError):
         return []
-    except (KeyError, TypeError) as error:
-        raise FormatError(f"{path} is no list of trials: {error}") from None
+    return planned
 
 
 def find_planned(sweep_dir: Path, overrides: list[str], likely: int | None = None) -> PlannedTrial:

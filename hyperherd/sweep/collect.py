@@ -63,8 +63,11 @@ class Collector:
     def handing_over(self, jobs: Sequence[TrialJob], name: str) -> None:
         """Note the intent to run these trials as the batch `name`, before the launcher may start them."""
         handles = [JobHandle(job) for job in jobs]
+        try:
+            self._note(SUBMITTING, handles, name=name, first=self._queue is not None)
+        except OSError as error:  # in a queue they could not be found again, and would run twice
+            raise SweepError(f"nothing more is submitted, because it cannot be noted: {error}") from None
         self._open.update({handle.job.number: handle for handle in handles})
-        self._note(SUBMITTING, handles, name=name)
 
     def handed_over(self, handles: Sequence[JobHandle]) -> None:
         """Note which jobs these trials are, now that the launcher has them."""
@@ -153,11 +156,18 @@ class Collector:
         return standing_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
 
     def _note(
-        self, event: str, handles: Sequence[JobHandle], *, name: str | None = None, message: str | None = None
+        self,
+        event: str,
+        handles: Sequence[JobHandle],
+        *,
+        name: str | None = None,
+        message: str | None = None,
+        first: bool = False,
     ) -> None:
-        self._events.write(
+        noted = (
             replace(_event(event, handle), launcher=self._queue, job_name=name, message=message) for handle in handles
         )
+        self._events.write(noted, first=first)
 
 
 def _event(event: str, handle: JobHandle) -> Event:

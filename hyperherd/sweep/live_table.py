@@ -24,7 +24,9 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.text.format import display_width, duration, measure, setting
+from hyperherd.results.text.progress import Pace, Underway, steps_left
 from hyperherd.results.trials.objective import direction_of
+from hyperherd.sweep.streams import is_terminal, is_unicode
 
 log = logging.getLogger("hyperherd")
 
@@ -84,29 +86,25 @@ class Progress:
         return "" if last is None else f"{name} {measure(last)}"
 
     @property
-    def seconds_left(self) -> float | None:
-        """How long the launch is going to take, judged by the trials that have ended; None if nobody can know."""
-        took = [
-            record.ended - record.started
-            for record in self.records.values()
-            if record.state.done and record.ended and record.started
-        ]
-        running = len(self.running)
-        if not took or not running:
-            return None
-        waiting = len(self.trials) - len(self.records)
-        return sum(took) / len(took) * (waiting + running / 2) / running
+    def pace(self) -> Pace:
+        """How far the launch has come, and how long the rest takes."""
+        now, running = time.time(), self.running
+        done = [record for record in self.records.values() if record.state.done and record.ended and record.started]
+        return Pace(
+            [max((record.ended or 0.0) - (record.started or 0.0), 0.0) for record in done],
+            [Underway(max(now - (record.started or now), 0.0), seconds_left(record, now)) for record in running],
+            len(self.trials) - len(self.records),
+            len(self.records) - len(running),
+        )
 
 
 def _validation_first(name: str) -> tuple[bool, str]:
     return "val" not in name, name
 
 
-def seconds_left(record: TrialRecord) -> float | None:
+def seconds_left(record: TrialRecord, now: float) -> float | None:
     """Return how long a running trial is going to take by its steps, or None if it has not said how many there are."""
-    if record.step is None or not record.max_step or not record.step_seconds:
-        return None
-    return max(record.max_step - record.step, 0) * record.step_seconds
+    return steps_left(record.step, record.max_step, record.step_seconds, now - (record.heartbeat or now))
 
 
 @contextmanager
@@ -120,7 +118,7 @@ def watched(
     progress = Progress(sweep_dir, trials, metric)
     if launcher.shows_output:
         yield lambda: None
-    elif sys.stdout.isatty():
+    elif is_terminal(sys.stdout):
         # What fails in this machine's own processes is told by their launcher, with its traceback.
         with _painted(progress, sys.stdout, tells_failures=launcher.has_queue) as paint:
             yield _paced(paint)
@@ -172,7 +170,7 @@ def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> I
         if tells_failures:
             _tell([record for record in changed if record.state is TrialState.FAILED])
         size = shutil.get_terminal_size()
-        table.show(list(lines(progress, size.columns, size.lines)))
+        table.show(list(lines(progress, size.columns, size.lines, unicode=is_unicode(terminal))))
 
     try:
         yield paint
@@ -223,17 +221,15 @@ class _Above:
         self._table.terminal.flush()
 
 
-def lines(progress: Progress, width: int, height: int = 24) -> Iterator[str]:
+def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = False) -> Iterator[str]:
     """Yield the table's lines, none wider than `width`; all of them, and the cursor below, fit into `height`."""
-    rows = min(_ROWS, max(height - 3, 0))
+    rows, now = min(_ROWS, max(height - 3, 0)), time.time()
     counted = ", ".join(f"{count} {state}" for state, count in progress.counts.items())
-    times = duration(time.time() - progress.began)
-    if (left := progress.seconds_left) is not None:
-        times += f", about {duration(left)} left"
-    yield _cut(f"{counted} of {len(progress.trials)}; {times}", width)
+    bar = progress.pace.line(unicode=unicode)
+    yield _cut(f"{bar}; {counted} of {len(progress.trials)}; {duration(now - progress.began)}", width)
     running = progress.running
     for record in running[:rows]:
-        left = seconds_left(record)
+        left = seconds_left(record, now)
         parts = (
             one_line(" ".join(f"{name}={setting(value)}" for name, value in record.params.items())),
             _steps(record),
@@ -248,7 +244,7 @@ def lines(progress: Progress, width: int, height: int = 24) -> Iterator[str]:
 def _steps(record: TrialRecord) -> str:
     if record.step is None:
         return ""
-    return f"step {record.step}" + (f"/{record.max_step}" if record.max_step else "")
+    return f"step {record.step}" + (f"/{record.max_step}" if (record.max_step or 0) > 0 else "")
 
 
 def _cut(line: str, width: int) -> str:

@@ -15,6 +15,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.api import load
 from hyperherd.results.pages.overview import Screen, closing
 from hyperherd.results.trials.commands import from_here
+from hyperherd.sweep.streams import is_unicode, say
 
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
@@ -78,16 +79,16 @@ def report_end(sweep_dir: Path) -> None:
     try:
         trials = load(sweep_dir)
     except (ResultsError, OSError) as error:
-        log.warning("sweep %s has ended, and cannot be read: %s", sweep_dir, error)
+        say(f"sweep {sweep_dir} has ended, and cannot be read: {error}", logging.WARNING)
         return
-    unicode = "utf" in (sys.stdout.encoding or "").lower()
-    log.info(
-        "sweep %s: %s\n%stable: herd-results %s",
-        sweep_dir,
-        counts(trials.counts),
-        closing(trials, Screen(unicode=unicode)),
-        shlex.quote(from_here(str(sweep_dir))),
-    )
+    where = shlex.quote(from_here(str(sweep_dir)))
+    told = closing(trials, Screen(unicode=is_unicode(sys.stdout)))
+    lines = [f"table: herd-results {where}"]
+    if trials.problems:
+        lines.append(f"why:   herd-results failures {where}")
+    if any(not trial.state.done for trial in trials):
+        lines.append(f"go on: the same command with hydra.sweeper.resume={where}; what is done is kept")
+    say("\n".join([f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}{lines[0]}", *lines[1:]]))
 
 
 def report_detached(sweep_dir: Path, launcher: str) -> None:

@@ -164,7 +164,7 @@ def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = Fal
     if not SweepPaths(sweep_dir).sweep.exists():
         return None
     record = SweepRecord.read(sweep_dir)
-    if record.base["hash"] == base["hash"]:
+    if record.base.get("hash") == base["hash"]:
         return record
     drift = f"{sweep_dir} holds another sweep: {_describe(record.base)} there, {_describe(base)} here."
     if allow_drift:
@@ -177,4 +177,6 @@ def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = Fal
 
 
 def _describe(base: dict[str, Any]) -> str:
-    return f"`{' '.join(base['command'])}` with {' '.join(base['overrides']) or 'no fixed overrides'}"
+    if not base.get("command"):
+        return "a command that is not on record"
+    return f"`{' '.join(base['command'])}` with {' '.join(base.get('overrides', ())) or 'no fixed overrides'}"

@@ -21,7 +21,7 @@ import hyperherd
 from hyperherd.errors import HyperherdError
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
-from hyperherd.launch.worker import TrialTask, join_trial, trial_to_join
+from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
 from hyperherd.paths import SweepPaths
 from hyperherd.records.code import imported_code
 from hyperherd.records.ownership import share_folders
@@ -45,7 +45,7 @@ from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.validate import validate
 from hyperherd.trial.attempts import next_attempt
-from hyperherd.trial.signals import EXIT_CODES, noted_signals
+from hyperherd.trial.signals import EXIT_CODES, held_back, noted_signals
 
 Batches = list[Sequence[JobReturn]]
 
@@ -68,6 +68,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         trial_dir = trial_to_join(app.script)
         if trial_dir is not None:
             return _join(app, trial_dir)
+        refuse_ranks()
         with noted_signals(), hydra_config(app.config):  # Hydra 1.3 leaves `${hydra:...}` without a config in a sweep
             settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
             if settings.dry_run:
@@ -175,17 +176,18 @@ class SweepRun:
         collector.awaiting(self._adopted)
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
-        with watched(self._launcher, self._dir, trials, metric) as look:
-            running = Running(self._launcher, collector, judge, self._app.job_label, look)
-            if not self._launcher.waits:
-                running.submit(numbers)
-                report_detached(self._dir, self._launcher.name)
-                return []
-            try:
+        try:
+            with watched(self._launcher, self._dir, trials, metric) as look:
+                running = Running(self._launcher, collector, judge, self._app.job_label, look)
+                if not self._launcher.waits:
+                    running.submit(numbers)
+                    report_detached(self._dir, self._launcher.name)
+                    return []
                 returned = running.run(numbers) if trials else {}
-            except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway
-                self._interrupted(collector)
-                raise
+        except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway
+            with held_back():  # a second Ctrl-C must not leave it half recorded
+                self._interrupted(collector)  # now that the table is gone: it would erase what is printed
+            raise
         report_end(self._dir)
         if not all(standing.state.done for standing in collector.standings.values()):
             self._app.end_multirun()

@@ -16,6 +16,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.trial.ending import in_words
+from hyperherd.trial.signals import Terminated
 
 log = logging.getLogger("hyperherd")
 
@@ -64,11 +65,20 @@ class Running:
                 said = str(error) if isinstance(error, HyperherdError) else in_words(error)
                 self._collector.stopping = f"{self._launcher.name} could not go on: {said}"
             if not self._launcher.has_queue:
+                self._hear_out()
+            raise
+        return self._returned
+
+    def _hear_out(self) -> None:
+        """Tell what runs to end, and take its ends; a second Ctrl-C kills it, and one after that leaves it alone."""
+        for _ in range(3):
+            try:
                 self._launcher.cancel(self._collector.open)
                 for end in self._ends():
                     self._collector.ended(end)
-            raise
-        return self._returned
+            except (KeyboardInterrupt, Terminated):
+                continue
+            return
 
     def submit(self, numbers: Sequence[int]) -> None:
         """Hand these trials over, batch by batch, each noted before and after."""

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-import signal
 import sys
-import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,12 +23,13 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import claim_attempt
-from hyperherd.trial.ending import TrialFailed, ending_of
+from hyperherd.trial.ending import Ending, TrialFailed, ending_of
 from hyperherd.trial.isolation import restored_process_state
 from hyperherd.trial.kept_config import chosen_groups, keep_config, written_config
 from hyperherd.trial.logbook import Logbook
 from hyperherd.trial.output import copied_output
-from hyperherd.trial.signals import Terminated, noted_signals
+from hyperherd.trial.process_state import restored_streams
+from hyperherd.trial.signals import held_back, interruption, noted_signals
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -67,14 +66,37 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
     logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep, place.sweep_dir)
     keep_config(config, place.trial_dir)  # before there are threads, because it may fork
     logbook.open(choices=chosen_groups(), config_hash=_config_hash(place, config))
-    owner = os.getpid()
     paths = TrialPaths(place.trial_dir)
     with (
-        restored_process_state(),
         noted_signals() as signals,
+        restored_streams(),  # once more behind the copy, for a trial may have closed the copy's descriptors
         copied_output(paths.log(attempt, "out"), paths.log(attempt, "err")),
     ):
-        value, error = None, None
+        outcome = _run(place, task, attempt, signals)
+        with held_back() as late:  # the attempt has ended; a signal is for those after it
+            trial_log.leave()
+            record = logbook.close(outcome.ending)
+        _tell(record)
+    if late and record.state is not TrialState.CANCELLED:
+        raise interruption(late)
+    if record.state is not TrialState.COMPLETED:
+        _raise(record, outcome.error, signals)
+    return outcome.value
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """What became of a task, and how the attempt ended as it looked at that moment."""
+
+    value: Any
+    error: BaseException | None
+    ending: Ending
+
+
+def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list[int]) -> _Outcome:
+    """Run the task in a process that is then as it was; whatever it raised is returned."""
+    value, error, owner = None, None, os.getpid()
+    with restored_process_state():
         os.environ.update(variables(place, attempt))
         trial_log.enter(place.trial_dir, attempt)
         try:
@@ -82,14 +104,11 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
             trial_log.log_returned(value)
         except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is noted, then told below
             error = raised
+        # At once: a signal that comes later takes nothing away from an error that was there before.
+        ending = ending_of(error, signals)
         if os.getpid() != owner:
-            _end_forked_child(error)
-        trial_log.leave()
-        record = logbook.close(ending_of(error, signals))
-        _tell(record, error)
-    if record.state is not TrialState.COMPLETED:
-        _raise(record, error, signals)
-    return value
+            _end_forked_child(error, ending)
+    return _Outcome(value, error, ending)
 
 
 def _config_hash(place: TrialPlace, config: DictConfig) -> str:
@@ -110,33 +129,33 @@ def variables(place: TrialPlace, attempt: int) -> dict[str, str]:
     }
 
 
-def _end_forked_child(error: BaseException | None) -> NoReturn:
+def _end_forked_child(error: BaseException | None, ending: Ending) -> NoReturn:
     """End a process that the task forked and did not end: the trial, and the sweep behind it, are its parent's."""
-    if error is not None and not isinstance(error, SystemExit):
-        traceback.print_exception(error)
-    code = ending_of(error, ()).exit_code
+    if ending.error is not None and ending.cause is not FailureCause.EXIT:
+        with suppress(Exception):  # user code may have put anything into sys.stderr
+            sys.stderr.write(ending.error.traceback)
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
+        with suppress(Exception):  # as above
             stream.flush()
-    os._exit(code if code is not None else int(error is not None))
+    os._exit((ending.exit_code if ending.exit_code is not None else int(error is not None)) & 0xFF)
 
 
-def _tell(record: TrialRecord, error: BaseException | None) -> None:
+def _tell(record: TrialRecord) -> None:
     seconds = (record.ended or 0) - (record.started or 0)
     what = f"trial {record.number} ({record.name}) {record.state} after {seconds:.1f} s"
-    if record.state is not TrialState.FAILED:
+    if record.state is not TrialState.FAILED or record.error is None:
         log.info(what)
-    elif record.cause is FailureCause.EXIT and record.error is not None:
+    elif record.cause is FailureCause.EXIT:
         log.error("%s: %s", what, one_line(record.error.message))
     else:
-        log.error("%s\n%s", what, inert_lines(record.error.traceback if record.error else str(error)))
+        log.error("%s\n%s", what, inert_lines(record.error.traceback))
 
 
 def _raise(record: TrialRecord, error: BaseException | None, signals: list[int]) -> NoReturn:
     if record.state is TrialState.CANCELLED:
-        raise Terminated if signal.SIGTERM in signals else KeyboardInterrupt
+        raise interruption(signals)
     assert error is not None
-    if isinstance(error, Exception):
+    if issubclass(type(error), Exception):
         raise error
     assert record.error is not None
     raise TrialFailed(f"{record.error.type}: {record.error.message}") from None

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from hyperherd.errors import HyperherdError
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+
+_MESSAGE, _TRACEBACK = 20_000, 200_000
+"""Characters that are kept of an exception's message and of its traceback."""
 
 
 class TrialFailed(HyperherdError):
@@ -50,46 +54,85 @@ def ending_of(error: BaseException | None, signals: Sequence[int]) -> Ending:
         signals: numbers of the signals noted meanwhile. One of them makes it cancelled whatever followed, because a
             framework that was interrupted may return as if it had finished.
     """
-    if isinstance(error, Evicted):
+    # By type: `isinstance` asks an object for its `__class__`, which in a class of the user's may raise.
+    kind = type(error)
+    if issubclass(kind, Evicted):
+        assert isinstance(error, Evicted)
         return Ending(TrialState.FAILED, error.cause, error=describe(error))
-    if signals or isinstance(error, KeyboardInterrupt):
+    if signals or issubclass(kind, KeyboardInterrupt):
         return Ending(TrialState.CANCELLED)
     if error is None:
         return Ending(TrialState.COMPLETED)
-    if isinstance(error, SystemExit):
+    if issubclass(kind, SystemExit):
         return _exit(error)
     return Ending(TrialState.FAILED, FailureCause.EXCEPTION, error=describe(error))
 
 
-def _exit(error: SystemExit) -> Ending:
-    if error.code in (None, 0):
+def _exit(error: BaseException) -> Ending:
+    code = _exit_code(error)
+    if code == 0:
         return Ending(TrialState.COMPLETED, exit_code=0)
-    code = error.code if isinstance(error.code, int) else 1
-    message = f"the script called sys.exit({error.code!r})"
+    message = f"the script called sys.exit({_shown(lambda: repr(_code(error)))})"
     described = TrialError("SystemExit", message, describe(error).traceback)
     return Ending(TrialState.FAILED, FailureCause.EXIT, exit_code=code, error=described)
 
 
+def _code(error: BaseException) -> object:
+    return _stored(SystemExit, "code", error)
+
+
+def _exit_code(error: BaseException) -> int:
+    """Return the exit code that Python gives a process for a ``SystemExit``."""
+    code: Any = _code(error)
+    if code is None:
+        return 0
+    return int.__int__(code) if issubclass(type(code), int) else 1
+
+
 def describe(error: BaseException) -> TrialError:
-    """Return `error` as text, without the frames of this package above the user's own code."""
-    frames = error.__traceback__
+    """Return `error` as text, without the frames of this package above the user's own code; a text of any size fits."""
+    frames = _stored(BaseException, "__traceback__", error)
     while frames is not None and frames.tb_next is not None and _ours(frames.tb_frame.f_globals.get("__name__")):
         frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames))
-    return TrialError(type(error).__name__, _message(error), text)
+    try:
+        text = "".join(traceback.format_exception(type(error), error, frames))
+    except BaseException:  # noqa: BLE001 - user code: attributes and text of an exception may raise anything
+        text = "".join(["Traceback (most recent call last):\n", *traceback.format_tb(frames), in_words(error), "\n"])
+    return TrialError(_name(error), _message(error), _cut(text, _TRACEBACK))
 
 
 def in_words(error: BaseException) -> str:
     """Return the type and the message of `error`, whose class may be the user's: its ``__str__`` may raise anything."""
-    return f"{type(error).__name__}: {_message(error)}"
+    return f"{_name(error)}: {_message(error)}"
 
 
 def _ours(module: object) -> bool:
     return isinstance(module, str) and module.split(".")[0] == "hyperherd"
 
 
+def _stored(owner: type, name: str, of: object) -> Any:
+    """Return an attribute as `owner` keeps it, past a ``__getattribute__`` or property of the user's."""
+    return vars(owner)[name].__get__(of)
+
+
+def _name(error: BaseException) -> str:
+    return str(_stored(type, "__name__", type(error)))
+
+
 def _message(error: BaseException) -> str:
+    return _shown(lambda: str(error))
+
+
+def _shown(text: Callable[[], str]) -> str:
+    """Return what `text` returns; it calls user code, which may raise anything, or return text of any size."""
     try:
-        return str(error)
-    except BaseException as second:  # noqa: BLE001 - user code: __str__ may raise anything
-        return f"<its text cannot be had: {type(second).__name__}>"
+        return _cut(str.__str__(text()), _MESSAGE)
+    except BaseException as second:  # noqa: BLE001 - user code
+        return f"<its text cannot be had: {_name(second)}>"
+
+
+def _cut(text: str, most: int) -> str:
+    """Return `text`, without its middle if it is very long: every table reads it."""
+    if len(text) <= most:
+        return text
+    return f"{text[: most // 2]}\n... {len(text) - most} characters ...\n{text[-most // 2 :]}"

@@ -3,32 +3,24 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import contextmanager
+
+from hyperherd.trial.process_state import restored
 
 log = logging.getLogger("hyperherd")
 
 
 @contextmanager
 def restored_process_state() -> Iterator[None]:
-    """Put environment, working directory and process group back as they were; say which threads are still there.
-
-    The whole environment, because what a trial leaves there decides about the next one: after a distributed fit
-    Lightning leaves LOCAL_RANK behind, and would take the next trial for a child.
-    """
-    environment, folder, threads = dict(os.environ), Path.cwd(), set(threading.enumerate())
-    had_group = _has_process_group()
+    """Put the process and its process group back as they were; say which threads are still there."""
+    threads, had_group = set(threading.enumerate()), _has_process_group()
     try:
-        yield
+        with restored():
+            yield
     finally:
-        os.environ.clear()
-        os.environ.update(environment)
-        with suppress(OSError):  # it is gone; the launcher knows where to go from here
-            os.chdir(folder)
         if _has_process_group() and not had_group:
             _destroy_process_group()
         _warn_of_threads(threads)

@@ -24,6 +24,7 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
+from omegaconf.basecontainer import BaseContainer
 
 from hyperherd.compat.omegaconf import put_content, registered_resolvers
 from hyperherd.masking import is_secret

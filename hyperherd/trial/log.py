@@ -11,7 +11,6 @@ import logging
 import os
 import sys
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from typing import Any
 from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.writer import MetricWriter
-from hyperherd.paths import TrialPaths
+from hyperherd.trial.ranks import current_rank
 
 WORKSPACE = "HYPERHERD_WORKSPACE"
 SWEEP_NAME = "HYPERHERD_SWEEP_NAME"
@@ -27,6 +26,9 @@ TRIAL_ID = "HYPERHERD_TRIAL_ID"
 TRIAL_NAME = "HYPERHERD_TRIAL_NAME"
 TRIAL_DIR = "HYPERHERD_TRIAL_DIR"
 ATTEMPT = "HYPERHERD_ATTEMPT"
+
+RETURN_VALUE = "return_value"
+"""The name of the final value that holds what the task function returned."""
 
 log = logging.getLogger("hyperherd")
 
@@ -113,10 +115,10 @@ def total_steps(steps: int) -> None:
     Framework callbacks call this. Outside of a sweep it does nothing.
 
     Args:
-        steps: in the count that the trial logs with.
+        steps: in the count that the trial logs with; below 1, or infinite, it is not known.
     """
     global _total_steps
-    _total_steps = int(steps)
+    _total_steps = int(steps) if 0 < steps < 2**63 else None
 
 
 def expected_steps() -> int | None:
@@ -125,16 +127,17 @@ def expected_steps() -> int | None:
 
 
 def log_returned(value: Any) -> None:
-    """Keep the number a task function returned as the final value ``return_value``, if the trial logged nothing else.
+    """Keep what a task function returned as the final value ``return_value``, if JSON can hold it.
 
-    Scripts written for a sweeper that optimises return their objective and log nothing; those that log have it already.
+    Scripts written for a sweeper that optimises return their objective, whether they log something or not.
     """
-    trial = _current
-    if trial is None or TrialPaths(trial.trial_dir).metrics.exists():
+    if _current is None or value is None:
         return
-    if isinstance(value, int | float) or hasattr(value, "item"):
-        with suppress(TypeError, ValueError, RuntimeError):  # an array, or a tensor, of several values
-            trial.writer.log_final({"return_value": value})
+    try:
+        _current.writer.log_final({RETURN_VALUE: value})
+    except Exception as error:  # noqa: BLE001 - user code: an object of any class, which may raise at any question
+        why = str(error) if type(error) is TypeError else type(error).__name__
+        log.info("what the task function returned is not kept (%s)", why)
 
 
 def current_trial() -> CurrentTrial | None:
@@ -149,7 +152,7 @@ def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
     """Make `trial_dir` the trial this process logs to, until :func:`leave`."""
     global _current, _total_steps
     _total_steps = None
-    _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt))
+    _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt, rank=current_rank))
     return _current
 
 
@@ -195,7 +198,7 @@ def _find_hydra_job() -> CurrentTrial | None:
     if _hydra_job is None or _hydra_job[0] is not config:
         _end_hydra_job()
         trial_dir = Path(str(HydraConfig.get().runtime.output_dir))
-        _hydra_job = (config, CurrentTrial(trial_dir, 0, MetricWriter(trial_dir, 0)))
+        _hydra_job = (config, CurrentTrial(trial_dir, 0, MetricWriter(trial_dir, 0, rank=current_rank)))
     return _hydra_job[1]
 
 

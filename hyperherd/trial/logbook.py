@@ -10,10 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hyperherd.errors import FormatError
-from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.consolidate.merge import merge, move_unreadable
 from hyperherd.metrics.summary.running import RunningSummary
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import METRICS_FILE, TrialPaths
 from hyperherd.records.code import imported_code
 from hyperherd.records.files import replace_json
 from hyperherd.records.provenance import provenance, versions
@@ -21,11 +20,13 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
-from hyperherd.trial.attempts import scheduler_job
+from hyperherd.trial.attempts import next_attempt, scheduler_job
 from hyperherd.trial.ending import Ending
 from hyperherd.trial.log import expected_steps
 
 HEARTBEAT_SECONDS = 30.0
+LAST_WORD_SECONDS = 30.0
+"""How long the end of a trial waits for room on the disk."""
 _FIRST_HEARTBEAT = 2.0
 
 log = logging.getLogger("hyperherd")
@@ -99,10 +100,29 @@ class Logbook:
             cause=ending.cause,
             exit_code=ending.exit_code,
             error=ending.error,
-            ended=time.time(),
+            ended=max(time.time(), self.record.started or 0.0),  # the clock may have been set back
         )
-        self._write(durable=True)
+        if not self._write(durable=True):
+            self._insist()
         return self.record
+
+    def _insist(self) -> None:
+        """Write the last state as soon as there is room: without it the trial reads as lost.
+
+        The trial's end waits a while for that; then it goes on in a thread, for as long as the process lives.
+        """
+        deadline, pause = time.monotonic() + LAST_WORD_SECONDS, 0.1
+        while time.monotonic() < deadline:
+            time.sleep(pause)
+            pause = min(pause * 1.5, 5.0)
+            if self._write(durable=True):
+                log.warning("the state of trial %d is written after all", self.record.number)
+                return
+        threading.Thread(target=self._write_some_day, name="hyperherd-last-word", daemon=True).start()
+
+    def _write_some_day(self) -> None:
+        while next_attempt(self._trial_dir) <= self.record.attempt + 1 and not self._write(durable=True):
+            time.sleep(HEARTBEAT_SECONDS)
 
     def _beat(self) -> None:
         """Beat often at first, when somebody may be watching whether the trial does well, and then at leisure."""
@@ -111,22 +131,40 @@ class Logbook:
             self._write(durable=False)
             pause *= 1.3
 
-    def _write(self, *, durable: bool) -> None:
+    def _write(self, *, durable: bool) -> bool:
+        """Write the record with what has been logged so far; return whether that could be done."""
         try:
             self._summary.refresh()
-            self.record = self.record.with_(
-                heartbeat=time.time(), beats=self.record.beats + 1, **_fields(self._summary)
-            )
+        except Exception as error:  # noqa: BLE001 - Arrow has errors of many kinds; whatever they are, the state is told
+            self._set_aside(error)
+        self.record = self.record.with_(heartbeat=time.time(), beats=self.record.beats + 1, **_fields(self._summary))
+        try:
             self.record.write(self._trial_dir, durable=durable)
         except OSError as error:
             self._warn(error)
+            return False
+        return True
 
     def _merge(self) -> None:
         # The journals stay as they are when this fails, and are read in their place.
         try:
             merge(self._trial_dir, self._sweep.objective)
-        except (OSError, ImportError, FormatError) as error:
-            self._warn(error)
+        except Exception as error:  # noqa: BLE001 - as above
+            if self._set_aside(error):
+                self._merge()
+
+    def _set_aside(self, error: Exception) -> bool:
+        """Warn of what is wrong with the metrics; return whether a broken file was moved, so that it can go on."""
+        self._warn(error)
+        if isinstance(error, OSError) and error.errno is not None:
+            return False
+        try:
+            aside = move_unreadable(self._trial_dir)
+        except (OSError, ImportError):
+            return False
+        if aside is not None:
+            log.warning("%s of trial %d cannot be read, and is now %s", METRICS_FILE, self.record.number, aside)
+        return aside is not None
 
     def _warn(self, error: Exception) -> None:
         if not self._failing:

@@ -6,6 +6,7 @@ interpreter's lock would wait for ever on a full pipe that only the thread can e
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
@@ -20,11 +21,17 @@ _DRAIN_SECONDS = 2.0
 """How long to wait for the last output; a process that the trial left behind may hold the pipe open for ever."""
 _IGNORED = "INT TERM HUP USR1 USR2"
 
+log = logging.getLogger("hyperherd")
+
 
 @contextmanager
 def copied_output(out: Path, err: Path) -> Iterator[None]:
-    """Append what is written to descriptors 1 and 2 while the block runs to two files, and still show it."""
-    make_folder(out.parent)
+    """Append what is written to descriptors 1 and 2 while the block runs to two files, and still show it.
+
+    Where that is not possible (no disk space, no further process), the block runs without a copy.
+    """
+    with suppress(OSError):  # the copier reports nothing either when it cannot write
+        make_folder(out.parent)
     copiers: list[subprocess.Popen[bytes]] = []
     try:
         with _teed(1, out, copiers), _teed(2, err, copiers):
@@ -45,13 +52,19 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
         return
     _flush()
     # It has to outlive the trial's last words, whatever a terminal or a scheduler sends to every process there is.
-    copier = subprocess.Popen(
-        ["sh", "-c", f'trap "" {_IGNORED}; exec tee -a "$1"', "tee", str(path)],
-        stdin=subprocess.PIPE,
-        stdout=shown,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    try:
+        copier = subprocess.Popen(
+            ["sh", "-c", f'trap "" {_IGNORED}; exec tee -a "$1"', "tee", str(path)],
+            stdin=subprocess.PIPE,
+            stdout=shown,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+    except OSError as error:
+        os.close(shown)
+        log.warning("what the trial prints cannot be kept in %s: %s", path, error)
+        yield
+        return
     copiers.append(copier)
     assert copier.stdin is not None
     os.dup2(copier.stdin.fileno(), descriptor)
@@ -66,6 +79,5 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
-            with suppress(OSError, ValueError):  # a broken pipe, or a stream that user code has closed
-                stream.flush()
+        with suppress(Exception):  # a broken pipe, a closed stream, or an object of a class of the user's
+            stream.flush()

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
 _ours: set[Any] = set()
 """The handlers of all blocks that are running: of a sweep, and of the trial in the same process."""
+
+_held: list[list[int]] = []
+"""What has come since the blocks of :func:`held_back` that are running began."""
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
@@ -44,6 +47,9 @@ def noted_signals() -> Iterator[list[int]]:
     def note(number: int, frame: FrameType | None) -> bool:
         """Return whether the signal is noted; the block around ours, which calls this too, wants to know."""
         notes.append(number)
+        if _held:
+            _held[-1].append(number)
+            return True
         if signal.getsignal(number) not in _ours:
             return True
         if not callable(previous[number]):
@@ -66,6 +72,26 @@ def noted_signals() -> Iterator[list[int]]:
         for signal_number, handler in previous.items():
             signal.signal(signal_number, handler)
         _ours.discard(note)
+
+
+@contextmanager
+def held_back() -> Iterator[list[int]]:
+    """Only note SIGINT and SIGTERM while the block runs: a second Ctrl-C must not end what the first one caused.
+
+    Unlike :func:`undisturbed` it also holds where other threads take signals. It is for a thread that is inside of
+    :func:`noted_signals`; yields the list they are added to.
+    """
+    late: list[int] = []
+    _held.append(late)
+    try:
+        yield late
+    finally:
+        _held.remove(late)
+
+
+def interruption(numbers: Sequence[int]) -> BaseException:
+    """Return what ends a program that got these signals."""
+    return Terminated() if signal.SIGTERM in numbers else KeyboardInterrupt()
 
 
 @contextmanager

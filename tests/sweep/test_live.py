@@ -21,7 +21,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.results.text.format import display_width
-from hyperherd.sweep.live_table import Progress, _Above, _painted, _Table, lines
+from hyperherd.sweep.live_table import Progress, _Above, _painted, _Table, lines, seconds_left
 
 LIVE = [
     "hydra/sweeper=herd",
@@ -128,8 +128,9 @@ def test_what_is_left_follows_from_what_has_ended(tmp_path: Path) -> None:
     now = time.time()
     ended = _trial(0, state=TrialState.COMPLETED, started=now - 60, ended=now)
     progress = _progress(tmp_path, ended, _trial(1), _trial(2), trials=7)
-    assert progress.seconds_left == pytest.approx(60 * (4 + 1) / 2)
-    assert _progress(tmp_path / "1", trials=1).seconds_left is None
+    assert progress.pace.seconds_left == pytest.approx((2 * 50 + 4 * 60) / 2, abs=1)
+    assert progress.pace.share == pytest.approx(1 / 7)
+    assert _progress(tmp_path / "1", trials=1).pace.seconds_left is None
 
 
 def test_a_trial_that_says_how_far_it_is_says_how_long_it_takes(tmp_path: Path) -> None:
@@ -137,9 +138,29 @@ def test_a_trial_that_says_how_far_it_is_says_how_long_it_takes(tmp_path: Path) 
         0, step=30, max_step=90, step_seconds=2.0, metrics={"train/loss": {"last": 2}, "val/acc": {"last": 1}}
     )
     (head, line) = lines(_progress(tmp_path, record, trials=1), 80)
-    assert head.startswith("1 running of 1; ")
+    assert re.match(r"\[#\.{19}\] [78] %, about 2m00s left; 1 running of 1; ", head), head
     assert line == "     0  lr=0  step 30/90  val/acc 1  2m00s left"
     assert "train/loss 2" in list(lines(_progress(tmp_path, record, trials=1, metric="train/loss"), 80))[1]
+
+
+def test_the_time_left_is_known_from_the_first_running_trial_on_and_counts_down(tmp_path: Path) -> None:
+    now = time.time()
+    record = _trial(0, step=30, max_step=90, step_seconds=2.0, started=now - 60, heartbeat=now - 20)
+    assert seconds_left(record, now) == pytest.approx(100)
+    assert seconds_left(record, now + 5) == pytest.approx(95)
+    assert seconds_left(record, now + 500) == 0
+    pace = _progress(tmp_path, record, trials=3).pace
+    assert pace.seconds_left == pytest.approx(100 + 2 * 160, abs=2)
+    assert pace.line(unicode=True).startswith("[██░")
+
+
+@pytest.mark.parametrize("max_step", [-1, 0, None])
+def test_an_unknown_number_of_steps_is_no_time_left(tmp_path: Path, max_step: int | None) -> None:
+    record = _trial(0, step=30, max_step=max_step, step_seconds=2.0)
+    assert seconds_left(record, time.time()) is None
+    (head, line) = lines(_progress(tmp_path, record, trials=1), 80)
+    assert "left" not in head + line
+    assert line.endswith("step 30")
 
 
 def test_no_line_reaches_the_edge_and_names_are_inert(tmp_path: Path) -> None:

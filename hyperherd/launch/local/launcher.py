@@ -116,13 +116,18 @@ class LocalLauncher(TrialLauncher):
         self.close()
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
-        """Tell these trials to end; those that wait never start."""
+        """Tell these trials to end; those that wait never start. Told again, all of them are killed."""
         numbers = frozenset(handle.job.number for handle in handles)
+        if self._is_cancelled and numbers >= self._open.keys():
+            self._send_if_served(Kill())
         self._is_cancelled = numbers >= self._open.keys()
         self._dropped += [job for job in self._new if job.number in numbers]
         self._new = [job for job in self._new if job.number not in numbers]
+        self._send_if_served(Cancel(numbers))
+
+    def _send_if_served(self, message: Any) -> None:
         if self._server is not None:
-            self._send(Cancel(numbers))
+            self._send(message)
 
     def close(self) -> None:
         """Let the server end, and wait for it."""

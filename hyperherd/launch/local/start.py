@@ -35,6 +35,7 @@ import threading
 import traceback
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -217,7 +218,7 @@ def _to_the_end(work: Callable[[], None]) -> NoReturn:
 
 def _flush() -> None:
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:
+        with suppress(Exception):  # a broken pipe, a closed stream, or an object of a class of the user's
             stream.flush()
 
 

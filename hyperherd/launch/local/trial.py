@@ -73,7 +73,7 @@ def finish() -> None:
     """Do what an interpreter does before it ends: wait for threads, run exit functions, write out what is buffered."""
     run_exit_functions()
     for stream in (sys.stdout, sys.stderr):
-        with suppress(OSError, ValueError, AttributeError):
+        with suppress(Exception):  # a broken pipe, a closed stream, or an object of a class of the user's
             stream.flush()
 
 

@@ -52,6 +52,31 @@ def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files:
         paths.metrics.rmdir()
 
 
+def move_unreadable(trial_dir: Path) -> Path | None:
+    """Move a `metrics.parquet` that Arrow cannot read out of the way, and return where it is now; None if it can."""
+    path = TrialPaths(trial_dir).parquet
+    if not path.exists() or _is_readable(path):
+        return None
+    aside = next(
+        place for count in range(1000) if not (place := path.with_name(f"{path.name}.unreadable-{count}")).exists()
+    )
+    return path.rename(aside)
+
+
+def _is_readable(path: Path) -> bool:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        with pq.ParquetFile(path) as file:
+            for _ in file.iter_batches():
+                pass
+    except (pa.ArrowException, OSError) as error:
+        # Arrow raises an OSError without a number for content; one with a number is the disk's, and may pass.
+        return isinstance(error, OSError) and error.errno is not None
+    return True
+
+
 def _mergeable(paths: TrialPaths) -> dict[str, SourceName]:
     """Return the journals and parts that nobody writes or replaces any more."""
     sources = list_sources(paths.metrics)

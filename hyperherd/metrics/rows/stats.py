@@ -199,8 +199,9 @@ class Stream:
             best.offer(metric, step, value)
 
     def _advance(self, step: int, time: float | None) -> None:
-        if self._time is not None and time is not None:
-            self._intervals.append(time - self._time)
+        # Not every step is logged; and a clock that was set back says nothing.
+        if self._time is not None and time is not None and self.step is not None and time >= self._time:
+            self._intervals.append((time - self._time) / (step - self.step))
         self.step, self._time = step, time
 
     def _add_objective(self, step: int, value: float) -> None:
@@ -236,7 +237,7 @@ class Stream:
         return {name: value for name, (_, value) in self._watched.others.items()} if self._watched else {}
 
     def step_seconds(self) -> float | None:
-        """Return the median of the last times between two logged steps."""
+        """Return the median of the last times that one step took, those between two logged ones included."""
         return median(self._intervals) if self._intervals else None
 
 

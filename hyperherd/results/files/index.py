@@ -75,7 +75,7 @@ class IndexEntry(NamedTuple):
         """Return what may be kept of a trial; None if it is not done, or would lose something."""
         record = found.record
         last = record.heartbeat if record.ended is None else record.ended
-        seconds = None if last is None or record.started is None else last - record.started
+        seconds = None if last is None or record.started is None else max(last - record.started, 0.0)
         facts = [record.number, record.state.value, record.key, record.started, record.ended, seconds]
         facts += [record.attempt, record.step, record.max_step]
         shape = (tuple(record.params), tuple(record.final), tuple(record.metrics))

@@ -46,11 +46,11 @@ def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
     problems: list[str] = []
     if _tried(lambda: check_records_inside(sweep_dir), _OUTSIDE, problems) is _OUTSIDE:
         return SweepFiles(Sweep(name=sweep_dir.name, dir=sweep_dir, problem="; ".join(problems)))
-    record = _tried(lambda: SweepRecord.read(sweep_dir), None, problems)
+    record = _tried(lambda: SweepRecord.read(sweep_dir, problems), None, problems)
     planned: list[PlannedTrial] = []
     history: list[Event] = []
     if not all_done:
-        planned = _tried(lambda: read_planned(sweep_dir), [], problems)
+        planned = _tried(lambda: read_planned(sweep_dir, problems), [], problems)
         history = _tried(lambda: read_events(sweep_dir), [], problems)
     events: dict[int, list[Event]] = defaultdict(list)
     for event in history:

@@ -158,7 +158,7 @@ class TrialReader:
             error=record.error if spoke else None,
             started=record.started,
             ended=record.ended if spoke else None,
-            seconds=None if last_sign is None or record.started is None else last_sign - record.started,
+            seconds=None if last_sign is None or record.started is None else max(last_sign - record.started, 0.0),
             silent=standing.silent,
             attempt=standing.attempt,
             step=record.step,

@@ -38,7 +38,7 @@ def failures_record(found: Failures) -> dict[str, Any]:
 
 def _lines(found: Failures, screen: Screen) -> Iterator[str]:
     if not found.groups:
-        yield f"none of {found.total} trials failed"
+        yield none_failed(found)
         return
     labels = _labels(found.trials)
     yield f"{len(found.trials)} of {found.total} trials did not end well"
@@ -53,6 +53,16 @@ def _lines(found: Failures, screen: Screen) -> Iterator[str]:
             yield f"  ... {len(found.again) - _SHOWN_COMMANDS} more commands (-f json shows all)"
     for trial in {trial.sweep: trial for trial in found.trials}.values():
         yield from no_command(trial, screen)
+
+
+def none_failed(found: Failures) -> str:
+    """Return that no trial failed, and about how many of them that is not known, or not yet."""
+    said = f"none of {found.total} trials failed"
+    if not found.open:
+        return said
+    counted = ", ".join(f"{count} {state}" for state, count in found.open.items())
+    known = found.total - sum(found.open.values())
+    return f"none of the {known} trials whose end is known failed; {counted}"
 
 
 def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) -> Iterator[str]:

@@ -10,11 +10,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hyperherd.records.states import TrialState
+from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.matters import matters
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
-from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.people import with_error
@@ -85,11 +86,11 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     Args:
         trials: of one sweep.
         screen: what it must fit.
-        most: how many problems are shown.
+        most: how many kinds of problems are shown.
     """
-    found = list(problems(trials, screen))
-    more = [f"... {len(found) - most} more"] if len(found) > most else []
-    return page([*found[:most], *more, *_best(trials, screen)], screen)
+    groups = GroupCollection.by_configuration(trials)
+    best = _best_group(groups, screen) if groups.repeats else _best(trials, screen)
+    return page([*unhappy(trials, screen, most), *best], screen)
 
 
 def ranking(trials: TrialCollection) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import PurePath
 from typing import Any
@@ -22,6 +22,9 @@ from hyperherd.results.trials.trial import Trial
 _FRAME = re.compile(r'^[\s|+-]*File "(?P<file>[^"\n]+)", line (?P<line>\d+)(?:, in (?P<function>.+))?$', re.M)
 _FOREIGN = re.compile(
     r"site-packages|dist-packages|/lib(64)?/python\d|^<|/hyperherd/(?:trial|metrics|records|launch)/|/hyperherd_callbacks/"
+)
+_OPEN = frozenset(
+    {TrialState.UNKNOWN, TrialState.WAITING, TrialState.SUBMITTED, TrialState.RUNNING, TrialState.CANCELLED}
 )
 _MOST_COMBINED = 3
 _MOST_SETTINGS = 30
@@ -68,6 +71,8 @@ class Failures:
     """What all failures of all groups share, if there are several groups."""
     again: tuple[Command, ...]
     """The commands that run them again where they are."""
+    open: Mapping[TrialState, int] = field(default_factory=dict)
+    """How many trials are in a state that does not say how they ended, or whether they ever will."""
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -85,7 +90,8 @@ def failures(trials: TrialCollection) -> Failures:
     found = [_group(kind, where, members, compare) for (kind, where), members in groups.items()]
     found.sort(key=lambda group: -len(group.trials))
     shared = compare.shared(list(failed_trials)) if len(found) > 1 else None
-    return Failures(len(trials), tuple(found), shared, tuple(resume(failed_trials)))
+    open_ = {state: count for state, count in trials.counts.items() if state in _OPEN}
+    return Failures(len(trials), tuple(found), shared, tuple(resume(failed_trials)), open_)
 
 
 def last_own_frame(traceback: str) -> str:

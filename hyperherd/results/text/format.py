@@ -74,7 +74,7 @@ def measure(value: Any, precision: int = 4) -> str:
 
 def duration(seconds: float) -> str:
     """Return a time span for people: ``42s``, ``6m05s``, ``3h20m``."""
-    whole = round(seconds)
+    whole = max(round(seconds), 0)
     if whole < 60:
         return f"{whole}s"
     if whole < 3600:

@@ -19,6 +19,7 @@ from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir
 from hyperherd.results.files.metric_rows import read_rows, read_values
 from hyperherd.results.files.references import followed
+from hyperherd.results.text.progress import steps_left
 from hyperherd.results.trials.aggregates import aggregated
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.values import flat
@@ -140,11 +141,10 @@ class Trial:
 
     @property
     def eta(self) -> float | None:
-        """Seconds until its last step, at the usual pace; None if it is not running, or nothing tells."""
-        known = self.step is not None and self.max_step is not None and self.step_seconds is not None
-        if self.state is not TrialState.RUNNING or not known:
+        """Seconds until its last step, at the usual pace, as of its last sign of life; None if nothing tells."""
+        if self.state is not TrialState.RUNNING:
             return None
-        return max(0, (self.max_step or 0) - (self.step or 0)) * (self.step_seconds or 0.0)
+        return steps_left(self.step, self.max_step, self.step_seconds)
 
     def value(self, name: str, aggregate: str | None = None) -> Any:
         """Return the value of metric `name`.

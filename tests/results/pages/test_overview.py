@@ -58,6 +58,7 @@ ranked by val/acc, higher is better (the sweep's objective)
 ✗ 4  lr=0.3 seed=4  ValueError: train/loss is nan
 ! 5  lr=0.3 seed=5  silent for 15m00s
 † 7  lr=0.3 seed=7  job 12_7 left the queue
+■ 11  lr=0.3 seed=11  it was interrupted (Ctrl-C, or SIGTERM) while it ran
 """
     )
     assert after.endswith("\n\nbest: trial 1, val/acc 0.9871, in s/1\n  python train.py lr=0.01 seed=1 epochs=50\n")

@@ -1,0 +1,35 @@
+"""Where a sweep shows its words: a script may have put any object into `sys.stdout`, or have turned logging off."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from contextlib import suppress
+
+log = logging.getLogger("hyperherd")
+
+
+def is_terminal(stream: object) -> bool:
+    """Return whether `stream`, of any class, is a terminal."""
+    try:
+        return bool(stream.isatty())  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - an object of the script's: it has no such method, is closed, or raises anything
+        return False
+
+
+def is_unicode(stream: object) -> bool:
+    """Return whether `stream`, of any class, takes every letter, as far as it can be seen."""
+    try:
+        return "utf" in str(stream.encoding).lower()  # type: ignore[attr-defined]
+    except Exception:  # noqa: BLE001 - as above
+        return False
+
+
+def say(text: str, level: int = logging.INFO) -> None:
+    """Log what has to be seen; where nothing is logged (``hydra/hydra_logging=disabled``), write it to stdout."""
+    if log.isEnabledFor(level) and log.hasHandlers():
+        log.log(level, "%s", text)
+        return
+    with suppress(Exception):  # an object of the script's, which may raise anything
+        sys.stdout.write(text + "\n")
+        sys.stdout.flush()
