@@ -55,6 +55,6 @@ def unshuffled(override: Override, sweep: Any) -> Override:
 
 def set_version_base() -> None:
     """Choose the defaults of Hydra's present version, unless `hydra.main` has chosen; 1.3 warns where nobody has."""
-    if version.VersionBase.instance().getbase() is None:
+    if version.VersionBase.instance().getbase() in (None, version._UNSPECIFIED_):
         is_newer = tuple(int(part) for part in __version__.split(".")[:2]) >= (1, 4)
         version.setbase(version._UNSPECIFIED_ if is_newer else None)

@@ -80,12 +80,12 @@ def test_a_line_torn_by_a_kill_costs_itself_alone(tmp_path: Path) -> None:
 
 def _logbook(trial_dir: Path, attempt: int = 0) -> Logbook:
     sweep = SweepRecord("s", 0.0, "app.py", "app", {}, {}, objective={"metric": "loss", "direction": "minimize"})
-    return Logbook(PlannedTrial(0, "k", "n", (), {}), trial_dir, attempt, sweep)
+    return Logbook(PlannedTrial(0, "k", "n", (), {}), trial_dir, attempt, sweep, trial_dir.parent)
 
 
 def test_the_last_state_is_written_when_there_is_room_again(tmp_path: Path) -> None:
     book = _logbook(tmp_path)
-    book.open()
+    book.open(choices={}, config_hash="")
     has_failed = threading.Event()
     warn, book._warn = book._warn, lambda error: (warn(error), has_failed.set())  # type: ignore[method-assign]
     ended = threading.Thread(target=book.close, args=(Ending(TrialState.COMPLETED),))
@@ -103,7 +103,7 @@ def test_a_disk_that_stays_full_holds_up_a_trials_end_for_a_while_only(
     monkeypatch.setattr(logbook_module, "LAST_WORD_SECONDS", 0.2)
     monkeypatch.setattr(logbook_module, "HEARTBEAT_SECONDS", 0.05)
     book = _logbook(tmp_path)
-    book.open()
+    book.open(choices={}, config_hash="")
     with files_of_at_most(10):
         assert book.close(Ending(TrialState.COMPLETED)).state is TrialState.COMPLETED
     (insisting,) = [thread for thread in threading.enumerate() if thread.name == "hyperherd-last-word"]
@@ -116,7 +116,7 @@ def test_metrics_that_cannot_be_read_are_moved_aside_and_the_next_attempt_goes_o
     tmp_path: Path, damage: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = _logbook(tmp_path)
-    first.open()
+    first.open(choices={}, config_hash="")
     writer = MetricWriter(tmp_path, 0)
     for step in range(200):
         writer.log({"loss": step / 7}, step)
@@ -130,7 +130,7 @@ def test_metrics_that_cannot_be_read_are_moved_aside_and_the_next_attempt_goes_o
     (TrialPaths(tmp_path).attempts / "1").write_text("{}")
     book = _logbook(tmp_path, attempt=1)
     with caplog.at_level(logging.WARNING):
-        book.open()
+        book.open(choices={}, config_hash="")
         writer = MetricWriter(tmp_path, 1)
         writer.log({"loss": 0.5}, 7)
         writer.close()

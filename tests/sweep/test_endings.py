@@ -15,12 +15,12 @@ from collections.abc import Callable, Sequence
 
 import pytest
 from conftest import App
-from hyperherd.records.fold import Observer, fold
 
+from hyperherd import load
 from hyperherd.records.events import Event
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.trial import TrialError, TrialRecord
-from hyperherd.results.loading.load import load
 
 POOL = ("-m", "hydra/sweeper=herd", "hydra/launcher=herd_local", "hydra.sweep.dir=s")
 
@@ -132,11 +132,11 @@ def _record(**changes: object) -> TrialRecord:
 def test_an_error_stands_when_the_attempt_after_it_never_began() -> None:
     failed = _record(state=TrialState.FAILED, error=TrialError("ValueError", "boom"))
     again = [Event("retried", 0, 0, 3.0), Event("submitting", 0, 1, 4.0)]
-    assert fold(failed, again, Observer()).state is TrialState.SUBMITTED
+    assert derive_status(failed, again, Observer()).state is TrialState.SUBMITTED
     stopped = [*again, Event("cancelled", 0, 1, 5.0, message="the sweep stopped")]
-    standing = fold(failed, stopped, Observer())
+    standing = derive_status(failed, stopped, Observer())
     assert (standing.state, standing.attempt, standing.reason) == (TrialState.FAILED, 0, "ValueError: boom")
-    lost = fold(failed, [*again, Event("lost", 0, 1, 5.0, message="gone")], Observer())
+    lost = derive_status(failed, [*again, Event("lost", 0, 1, 5.0, message="gone")], Observer())
     assert (lost.state, lost.reason) == (TrialState.LOST, "gone")
 
 
@@ -148,4 +148,4 @@ def test_an_error_stands_when_the_attempt_after_it_never_began() -> None:
     ],
 )
 def test_an_interrupted_trial_has_a_reason(events: list[Event], reason: str) -> None:
-    assert fold(_record(state=TrialState.CANCELLED), events, Observer()).reason == reason
+    assert derive_status(_record(state=TrialState.CANCELLED), events, Observer()).reason == reason

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from conftest import App
-from hyperherd.metrics.store.reader import read_metrics
 
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial.ranks import current_rank, started_together
 
 TORCHRUN = {"RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2"}

@@ -110,7 +110,7 @@ class Index:
             return cls(is_ours=False)
         try:
             raw = orjson.loads(read_regular(path, _MOST_BYTES))
-            if raw["format"] != FORMAT or raw["hyperherd"] != hyperherd.__version__:
+            if raw["hyperherd"] != hyperherd.__version__ or raw["format"] != FORMAT:
                 return cls()
             shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
             if not all(isinstance(name, str) for shape in shapes for names in shape for name in names):

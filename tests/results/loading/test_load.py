@@ -27,7 +27,8 @@ def test_one_row_per_trial_in_every_state(tmp_path: Path) -> None:
     assert reasons[5].startswith("silent for 9")
     assert reasons[7] == "job 12_7 left the queue"
     assert "trial.json is not valid JSON" in reasons[12]
-    assert sorted(reasons) == [4, 5, 7, 12]
+    assert reasons[11].startswith("it was interrupted")
+    assert sorted(reasons) == [4, 5, 7, 11, 12]
     assert trials[4].cause is FailureCause.EXCEPTION
 
 
