@@ -29,7 +29,10 @@ def harmless(hook: Hook) -> Hook:
             if not self._warned:
                 self._warned = True
                 # Logged, for under `-W error` warnings.warn would raise.
-                log.warning("Metrics are missing from this trial; training goes on. Said once.", exc_info=True)
+                log.warning(
+                    "Metrics of this trial are incomplete; training continues. Further warnings are suppressed.",
+                    exc_info=True,
+                )
 
     return cast(Hook, guarded)
 

@@ -93,11 +93,13 @@ class HydraLauncher(TrialLauncher):
             return
         padded = [*returned, *[None] * (len(block) - len(returned))]
         for handle, job_return in zip(block, padded, strict=True):
-            yield JobEnd(handle, job_return, reason="" if job_return else "the launcher returned nothing for it")
+            yield JobEnd(
+                handle, job_return, reason="" if job_return else f"{self.name} returned no result for this trial"
+            )
 
     def _given_up(self, block: list[JobHandle], error: Exception) -> Iterator[JobEnd]:
         """Yield the jobs that had started, and queue the others again; all end if none had, or it would never end."""
-        reason = f"{self.name} gave up: {in_words(error)}"
+        reason = f"{self.name} failed: {in_words(error)}"
         log.warning(reason)
         started = [handle for handle in block if self._has_started(handle.job)] or block
         numbers = {handle.job.number for handle in started}

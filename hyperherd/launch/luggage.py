@@ -98,7 +98,11 @@ class Luggage:
             except (Exception, SystemExit) as error:  # user code: whatever the script does when it is imported
                 if not self.content:
                     raise
-                log.warning("%s cannot be imported, so what it defined is unpickled: %s", self.file, in_words(error))
+                log.warning(
+                    "%s cannot be imported, so its functions and classes are unpickled instead: %s",
+                    self.file,
+                    in_words(error),
+                )
         self._new_main()
         return pickle.loads(self.content)
 
@@ -193,7 +197,7 @@ def _with_own_resolvers(content: Any, singletons: dict[str, Any], own: Set[str])
     """
     registered = Singleton.get_state()[_RESOLVERS]
     if missing := own - registered.keys():
-        raise SweepError(f"an import does not register the resolver {', '.join(sorted(missing))}")
+        raise SweepError(f"importing the script does not register the resolver {', '.join(sorted(missing))}")
     return content, {**singletons, _RESOLVERS: {**singletons[_RESOLVERS], **registered}}
 
 

@@ -29,7 +29,7 @@ def load_pickle(path: Path, kind: type[T]) -> T:
     """
     found: Any = pickle.loads(read_own(path))
     if not isinstance(found, kind):
-        raise TypeError(f"{path} holds an object of {type(found).__name__}, not of {kind.__name__}")
+        raise TypeError(f"{path} contains an object of {type(found).__name__}, not of {kind.__name__}")
     return found
 
 
@@ -37,7 +37,7 @@ def read_own(path: Path) -> bytes:
     """Return the content of a file that is this user's own, in a folder of the same kind; see :func:`load_pickle`."""
     for place in (path.parent, path):
         if fault := distrust(place, or_root=False):
-            raise NotTrusted(f"{fault}: a pickle there is not loaded, because it could run what somebody else wrote")
+            raise NotTrusted(f"{fault}: a pickle there is not loaded, because it could run another user's code")
     # Not through a link: it could be put in the place of the file that was looked at.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as stream:
@@ -60,7 +60,7 @@ def make_private(folder: Path) -> None:
         folder.chmod(_FOLDER)
     if fault := distrust(folder, or_root=False):
         raise NotTrusted(
-            f"{fault}: what jobs run could be replaced there. Choose a hydra.launcher.submitit_folder of your own"
+            f"{fault}, who could replace the code of jobs there. Choose a hydra.launcher.submitit_folder of your own"
         )
 
 

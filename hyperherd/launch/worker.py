@@ -89,7 +89,7 @@ def _await_attempt(trial_dir: Path) -> int:
     deadline = time.monotonic() + _RANK_SECONDS
     while (attempt := attempt_of_job(trial_dir)) is None:
         if time.monotonic() > deadline:
-            raise SweepError(f"rank 0 of this job has not begun the trial in {trial_dir} for {_RANK_SECONDS:.0f} s")
+            raise SweepError(f"rank 0 of this job did not start the trial in {trial_dir} in {_RANK_SECONDS:.0f} s")
         time.sleep(0.1)
     return attempt
 

@@ -51,13 +51,13 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         standing = derive_status(TrialRecord.read(trial_dir), (), Observer())
     is_requeued = _is_requeued(trial_dir, following - 1, standing)
     if meant is not None and meant < following and not is_requeued:
-        raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} has been run by another job")
+        raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} was already run by another job")
     attempt = max(following, meant or 0)
     if standing is not None:
         # Who was told which attempt it is was told so by a sweep or a scheduler that saw the one before it end.
         is_running = standing.state is TrialState.RUNNING and meant is None and not is_requeued
         if standing.state.done or is_running:
-            raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is {standing.state} already")
+            raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is already {standing.state}")
     claim = {
         "key": key,
         "time": time.time(),
@@ -68,7 +68,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         "restart": scheduler_restart(),
     }
     if not create(TrialPaths(trial_dir).attempts / str(attempt), claim):
-        raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} has been claimed by another process")
+        raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} was claimed by another process")
     return attempt
 
 

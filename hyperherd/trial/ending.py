@@ -92,4 +92,4 @@ def _message(error: BaseException) -> str:
     try:
         return str(error)
     except BaseException as second:  # noqa: BLE001 - user code: __str__ may raise anything
-        return f"<its text cannot be had: {type(second).__name__}>"
+        return f"<str() raised {type(second).__name__}>"

@@ -170,8 +170,8 @@ def _find() -> CurrentTrial:
     job = _find_hydra_job()
     if job is None:
         raise NoTrialError(
-            "nothing is running that could keep this value. Start the script with Hydra: decorate its main function "
-            "with @hydra.main and run `python script.py`, or sweep it with "
+            "no Hydra job is running in this process, so this value cannot be saved. Start the script with Hydra: "
+            "decorate its main function with @hydra.main and run `python script.py`, or sweep it with "
             "`python script.py -m key=a,b hydra/sweeper=herd`."
         )
     return job
@@ -211,4 +211,4 @@ def _end_hydra_job() -> None:
     try:
         merge(job.trial_dir)
     except (OSError, ImportError, FormatError) as error:
-        log.warning("the metrics of %s stay in their journals: %s", job.trial_dir, error)
+        log.warning("the metrics of %s stay in their journals, which are read as well: %s", job.trial_dir, error)

@@ -116,7 +116,7 @@ class Logbook:
     def _warn(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
-            log.warning("the state of trial %d cannot be kept: %s", self.record.number, error)
+            log.warning("the state of trial %d cannot be saved: %s", self.record.number, error)
 
 
 def _fields(summary: RunningSummary) -> dict[str, Any]:

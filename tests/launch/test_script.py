@@ -221,7 +221,9 @@ def test_a_script_that_cannot_be_imported_twice_runs_as_it_was_pickled(folder: F
     script = folder.write("from pathlib import Path\nPath('made').mkdir()\n" + HEAD + GUARD)
     job = folder.job(str(script))
     assert job.is_imported
-    assert re.search(r"train\.py cannot be imported, so what it defined is unpickled: FileExistsError", job.said)
+    assert re.search(
+        r"train\.py cannot be imported, so its functions and classes are unpickled instead: FileExistsError", job.said
+    )
     assert_at_home(job.found, script)
 
 

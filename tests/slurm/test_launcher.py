@@ -383,6 +383,6 @@ def test_trials_whose_time_is_up_and_others_that_somebody_cancels(own: Slurm, lo
         1: ("running", None),
         2: ("cancelled", None),
     }
-    assert "its time is up" in told
+    assert "the time limit was reached" in told
     assert "3  width=3  Slurm: CANCELLED" in told
     assert "2 failed, 2 cancelled" in told

@@ -94,7 +94,9 @@ class ClusterLauncher(TrialLauncher):
         try:
             make_private(files)
         except OSError as error:
-            raise SweepError(f"hydra.launcher.submitit_folder: {files} cannot be made private: {error}") from None
+            raise SweepError(
+                f"hydra.launcher.submitit_folder: {files} cannot be closed to other users: {error}"
+            ) from None
         work = self._work.save(files)
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
@@ -173,8 +175,8 @@ class ClusterLauncher(TrialLauncher):
         """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
         if not self.waits:
             raise CompactHydraException(
-                "hydra.launcher.wait=false needs hydra/sweeper=herd: this sweeper has to have the results of its jobs "
-                "before it goes on"
+                "hydra.launcher.wait=false needs hydra/sweeper=herd, because this sweeper needs the results of its "
+                "jobs; add hydra/sweeper=herd, or set hydra.launcher.wait=true"
             )
         jobs = [TrialJob(initial_job_idx + index, 0, tuple(texts)) for index, texts in enumerate(job_overrides)]
         for job in jobs:
@@ -203,8 +205,8 @@ class ClusterLauncher(TrialLauncher):
                 return [job.job_id for job in submitted]
             except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
                 if wait is None or not self._cluster.is_outage(str(error)):
-                    raise SweepError(f"{self.name}: {len(runs)} jobs cannot be submitted: {error}") from None
-                log.warning("%s: %s; tried again in %d s", self.name, error, wait)
+                    raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
+                log.warning("%s: %s; retrying in %d s", self.name, error, wait)
             time.sleep(wait)
             self._cancel_half_submitted(submission.name)
         raise AssertionError("the last try returns or raises")
@@ -250,6 +252,10 @@ def _span(ids: Sequence[str]) -> str:
     return f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs, {ids[0]} to {ids[-1]}"
 
 
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
+
+
 def _made_up(end: JobEnd) -> JobReturn:
     job = end.handle.job
     return failed(filter_overrides(job.overrides), TrialFailed(f"job {job.number} ({end.handle.job_id}): {end.reason}"))
@@ -262,6 +268,6 @@ def _needed(cluster: Cluster) -> Iterator[None]:
         yield
     except SchedulerUnavailable as silence:
         raise SweepError(
-            f"{cluster.name}: {silence}. Jobs of an earlier sweep here may be queued or running, so nothing is "
-            "started; try again when it answers"
+            f"{cluster.name}: {silence}. Jobs that were submitted earlier may be queued or running, so nothing is "
+            "started; try again when the scheduler answers"
         ) from None

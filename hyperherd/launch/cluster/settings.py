@@ -75,12 +75,12 @@ def read_cluster_settings(
         ("timeout_min", rest.get("timeout_min"), 1),
     ):
         if value is not None and value < least:
-            raise SweepError(f"hydra.launcher.{key} is {value}; with {launcher} it is at least {least}")
+            raise SweepError(f"hydra.launcher.{key}: {value} is not a number from {least} up")
     for given in (sweep_dir, Path.cwd()):  # a submitit_folder of its own may hold %j
         if settings.folder.is_relative_to(given) and (found := _PLACEHOLDER.search(str(given))):
             raise SweepError(
-                f"hydra.launcher.submitit_folder: {launcher} would take {found[0]!r} in {given} for something else "
-                "when it writes the logs of jobs; choose another hydra.sweep.dir, or a submitit_folder elsewhere"
+                f"hydra.launcher.submitit_folder: {launcher} would replace {found[0]!r} in {given} when it writes the "
+                "logs of jobs; choose another hydra.sweep.dir, or a submitit_folder elsewhere"
             )
     return settings, {key: value for key, value in rest.items() if value is not None}
 
@@ -95,17 +95,17 @@ def check_texts(options: Mapping[str, Any]) -> None:
     """
     for name in options.get("env") or {}:
         if not _VARIABLE.fullmatch(str(name)):
-            raise SweepError(f"hydra.launcher.env: {name!r} is not the name of a variable")
+            raise SweepError(f"hydra.launcher.env: {name!r} is not a valid name of an environment variable")
     for name in options.get("additional_parameters") or {}:
         if not _OPTION.fullmatch(str(name)):
-            raise SweepError(f"hydra.launcher.additional_parameters: {name!r} is not the name of an option")
+            raise SweepError(f"hydra.launcher.additional_parameters: {name!r} is not a valid name of an option")
     for key, value in options.items():
         forbidden = _SCRIPT if key in ("setup", "teardown") else _CONTROL
         for text in _texts(value):
             if found := forbidden.search(text):
                 raise SweepError(
-                    f"hydra.launcher.{key}: {text!r} holds {found[0]!r}; a control character cannot be in the script "
-                    "of a job"
+                    f"hydra.launcher.{key}: {text!r} contains the control character {found[0]!r}, which the script of "
+                    "a job cannot contain; remove it"
                 )
 
 

@@ -129,7 +129,7 @@ class Watch:
             states = self._cluster.query(list(self._open))
         except SchedulerUnavailable as silence:
             if not self._is_silent:
-                log.warning("%s; the jobs go on, and it is asked again", silence)
+                log.warning("%s; the jobs keep running, and the scheduler is polled again later", silence)
             self._is_silent = True
             self._back_off()
             return
@@ -188,9 +188,9 @@ def _told(watched: _Watched) -> JobEnd:
     except FileNotFoundError:
         return JobEnd(watched.handle, None, _with_log(_error(watched.paths), watched.paths), FailureCause.EXCEPTION)
     except NotTrusted as fault:
-        return JobEnd(watched.handle, None, f"what it returned is not read: {fault}")
+        return JobEnd(watched.handle, None, f"the return value is not read: {fault}")
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
-        return JobEnd(watched.handle, None, f"what it returned cannot be unpickled: {in_words(error)}")
+        return JobEnd(watched.handle, None, f"the return value cannot be unpickled: {in_words(error)}")
     reason = raised(returned)
     return JobEnd(watched.handle, returned, reason, FailureCause.EXCEPTION if reason else None)
 
@@ -208,11 +208,9 @@ def _vanished(watched: _Watched) -> JobEnd:
         return JobEnd(watched.handle, None, "the job was cancelled", "cancelled")
     if not watched.paths.stdout.exists():
         return JobEnd(
-            watched.handle, None, "the job left the queue before it began: somebody cancelled it", "cancelled"
+            watched.handle, None, "the job disappeared from the queue before it started (cancelled?)", "cancelled"
         )
-    return JobEnd(
-        watched.handle, None, _with_log("the scheduler does not know the job any more", watched.paths), "lost"
-    )
+    return JobEnd(watched.handle, None, _with_log("the scheduler no longer knows the job", watched.paths), "lost")
 
 
 def _with_log(reason: str, paths: JobPaths) -> str:

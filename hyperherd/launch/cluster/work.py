@@ -71,7 +71,7 @@ class Work:
             content = pickle.dumps(Luggage.pack(self))
         except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
             raise SweepError(
-                f"the task function cannot be sent to jobs, since it cannot be pickled: {in_words(error)}"
+                f"the task function cannot be sent to jobs, because it cannot be pickled: {in_words(error)}"
             ) from None
         path = folder / f"work-{_digest(content)}.pkl"
         if not (path.is_file() and path.read_bytes() == content):
@@ -88,10 +88,15 @@ class Work:
         """
         content = read_own(path)
         if path.name != f"work-{_digest(content)}.pkl":
-            raise SweepError(f"{path} is not what the sweep wrote: its content does not have the hash in its name")
+            raise SweepError(
+                f"{path} is not the file that the sweep wrote: its content does not match the hash in its name; "
+                "submit the trial again"
+            )
         work = pickle.loads(content).unpack()
         if not isinstance(work, cls):
-            raise SweepError(f"{path} holds an object of {type(work).__name__}, not the work of a sweep")
+            raise SweepError(
+                f"{path} contains an object of {type(work).__name__}, not the payload of a job; submit the trial again"
+            )
         return work
 
 
@@ -246,5 +251,5 @@ def _eviction(handler: Any) -> Evicted:
     is_over = handler is None or handler.has_timed_out()
     comes_back = handler is not None and (not is_over or may_time_out_again(handler))
     cause = FailureCause.TIMEOUT if is_over else FailureCause.PREEMPTED
-    what = "its time is up" if is_over else "it was preempted"
-    return Evicted(cause, f"{what}; it goes back into the queue" if comes_back else what)
+    what = "the time limit was reached" if is_over else "the job was preempted"
+    return Evicted(cause, f"{what}; the job is requeued" if comes_back else what)

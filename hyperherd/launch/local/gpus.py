@@ -78,20 +78,20 @@ class GpuThresholds:
         """
         for name, limit in self._limits.items():
             if not 0 <= limit <= 1:
-                raise SweepError(f"hydra.launcher.{name}: {limit} is not between 0 and 1")
+                raise SweepError(f"hydra.launcher.{name}: {limit} is not a number from 0 to 1")
         if not self.is_asked:
             return
         asked = " and ".join(f"hydra.launcher.{name}" for name in self._limits)
         if not gpus:
             raise SweepError(
-                f"{asked}: no GPUs are handed out here, because nvidia-smi knows of none or hydra.launcher says so "
-                "(gpus, gpus_per_trial)"
+                f"{asked}: trials get no GPUs here, because nvidia-smi lists none or because of hydra.launcher.gpus or "
+                f"gpus_per_trial; remove {asked}, or give trials GPUs"
             )
         use = look()
         for gpu in gpus:
             if not self._is_told(found := find_use(gpu, use)):
-                missing = "GPU" if found is None else "use of GPU"
-                raise SweepError(f"{asked}: nvidia-smi does not tell the {missing} {gpu} on this machine")
+                missing = "" if found is None else "the utilisation and memory use of "
+                raise SweepError(f"{asked}: nvidia-smi does not report {missing}GPU {gpu} on this machine")
 
     def allows(self, gpus: Sequence[str], use: Mapping[str, GpuUse]) -> bool:
         """Return whether none of `gpus` is used more than allowed; one of which nothing is known may not be used."""

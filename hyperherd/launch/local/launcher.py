@@ -69,7 +69,7 @@ class LocalLauncher(TrialLauncher):
         grace: float = rest.pop("grace_s")
         startup: float = rest.pop("startup_time_s")
         if startup < 0:
-            raise SweepError(f"hydra.launcher.startup_time_s: {startup} is less than 0")
+            raise SweepError(f"hydra.launcher.startup_time_s: {startup} is not a number of seconds from 0 up")
         limits = Limits(**rest)
         capacity = plan_capacity(limits, usable_gpus(limits, os.environ), cores(), os.environ)
         seconds = None if self._timeout_min is None else self._timeout_min * 60
@@ -187,7 +187,7 @@ class LocalLauncher(TrialLauncher):
         for pid in self._pids.values():
             kill_group(pid)
         self.close()
-        return [Ended(number, lost="the pool's server was killed") for number in self._open]
+        return [Ended(number, lost="the process that runs the trials was killed") for number in self._open]
 
     def _started(self, message: Started) -> None:
         self._pids[message.number] = message.pid

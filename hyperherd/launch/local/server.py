@@ -130,7 +130,7 @@ class Server:
         """Look again in a while: others use the GPUs. Who sees nothing run is told why."""
         self._next_start = time.monotonic() + LOOK_AGAIN
         if not self._is_held and not self._running:
-            self._tell(Waiting(f"waiting for a GPU that others use less ({self.gate})"))
+            self._tell(Waiting(f"waiting for a GPU that other programs use less ({self.gate})"))
         self._is_held = True
 
     def _start_in(self, slot: Slot) -> None:
@@ -140,7 +140,7 @@ class Server:
             pid = self._begin(job, slot)
         except OSError as error:  # no process, memory or disk to be had: the others may still end well
             self.slots.give_back(slot)
-            self._tell(Ended(job.number, lost=f"it could not be started: {error}"))
+            self._tell(Ended(job.number, lost=f"the trial could not be started: {error}"))
         else:
             self._tell(Started(job.number, pid, slot.gpus))
 

@@ -36,9 +36,9 @@ class Limits:
         for name, minimum in least.items():
             value = getattr(self, name)
             if value is not None and value < minimum:
-                raise SweepError(f"hydra.launcher.{name}: {value} is less than {minimum}")
+                raise SweepError(f"hydra.launcher.{name}: {value} is not a number from {minimum} up")
         if isinstance(self.gpus, str) and self.gpus != "auto":
-            raise SweepError(f"hydra.launcher.gpus: {self.gpus!r} is neither auto nor a list, as in [0,1]")
+            raise SweepError(f"hydra.launcher.gpus: {self.gpus!r} is neither auto nor a list such as [0,1]")
 
 
 @dataclass(frozen=True)

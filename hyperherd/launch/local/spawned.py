@@ -26,8 +26,8 @@ def pack(work: PoolPayload, reason: str) -> bytes:
         luggage = Luggage.pack(work)
     except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
         raise SweepError(
-            f"trials cannot be forked, because {reason}; nor started afresh, because the task function cannot be "
-            f"pickled: {in_words(error)}"
+            f"trials cannot be forked, because {reason}, and cannot run in fresh Python interpreters, because the task "
+            f"function cannot be pickled: {in_words(error)}"
         ) from None
     return pickle.dumps((work.shows_output, luggage))
 

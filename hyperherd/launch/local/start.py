@@ -88,7 +88,7 @@ def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str
         SweepError: there is no such method, ``fork`` is not safe, or the task function cannot be pickled.
     """
     if method not in ("auto", "fork", "spawn"):
-        raise SweepError(f"hydra.launcher.start_method: {method!r} is none of auto, fork, spawn")
+        raise SweepError(f"hydra.launcher.start_method: {method!r} is not one of auto, fork, spawn")
     if method == "spawn":
         return _spawn_server(work, pool, "hydra.launcher.start_method is spawn")
     try:
@@ -97,8 +97,10 @@ def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str
         return _fork_server(work, pool)
     except Refused as refused:
         if method == "fork":
-            raise SweepError(f"hydra.launcher.start_method: trials cannot be forked, because {refused}") from None
-        warn(f"every trial starts a Python of its own and imports everything again, because {refused}")
+            raise SweepError(
+                f"hydra.launcher.start_method: trials cannot be forked, because {refused}; use auto or spawn"
+            ) from None
+        warn(f"each trial starts a fresh Python interpreter and re-imports everything, because {refused}")
         return _spawn_server(work, pool, str(refused))
 
 
@@ -112,7 +114,7 @@ def reason_not_to_fork() -> str:
     if others:
         return f"the script runs threads ({', '.join(others)})"
     if not end_openmp_team():
-        return "the script has loaded a GNU OpenMP that cannot end its threads"
+        return "the script has loaded a GNU OpenMP whose threads cannot be ended"
     return ""
 
 
@@ -245,7 +247,7 @@ def _spawn_server(work: PoolPayload, pool: Pool, reason: str) -> ServerProcess:
         ours.send(order)
         ours.recv()
     except (EOFError, OSError):
-        raise SweepError("the pool's server did not start; what it said is above") from None
+        raise SweepError("the process that runs the trials did not start; see its output above") from None
     return ServerProcess(process, ours)
 
 

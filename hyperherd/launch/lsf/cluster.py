@@ -76,8 +76,8 @@ class LsfCluster(Cluster):
         missing = [command for command in _COMMANDS if shutil.which(command) is None]
         if missing:
             raise SweepError(
-                f"herd_lsf needs LSF's commands, and {', '.join(missing)} cannot be found here; start the sweep on "
-                "a host of the cluster, or use hydra/launcher=herd_local"
+                f"herd_lsf needs LSF's commands, and {', '.join(missing)} were not found on the PATH; start the sweep "
+                "on a host of the cluster, or use hydra/launcher=herd_local"
             )
         self._parameters(Submission(Path("/"), "check", {}, 1))
 
@@ -126,7 +126,7 @@ class LsfCluster(Cluster):
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             if refused := cancel_jobs(some, self._tracker):
-                raise SweepError(f"the jobs cannot be cancelled: {_last_line(refused)}. They are {' '.join(job_ids)}")
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {_last_line(refused)}")
 
     def is_outage(self, message: str) -> bool:
         """Return whether a command could not reach LSF's daemons."""

@@ -87,8 +87,8 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         """Have LSF run this job again, under the same id; submitit ends the process after this."""
         method = os.environ.get(METHOD, "exit_code")
         if method == "none":
-            raise utils.UncompletedJobError("Job not requeued because: requeue is none.")
-        logger.get_logger().info(f"Job {self.job_id} is to be requeued ({countdown} remaining timeouts)")
+            raise utils.UncompletedJobError("Job not requeued because requeue=none.")
+        logger.get_logger().info(f"Requeuing job {self.job_id} ({countdown} remaining timeouts)")
         _write_marker(Path(os.environ[MARKER]))
         if method == "brequeue":
             self._brequeue()
@@ -102,7 +102,7 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         try:
             subprocess.run(["brequeue", job], check=True, timeout=_BREQUEUE_SECONDS, stdin=subprocess.DEVNULL)
         except (OSError, subprocess.SubprocessError) as error:
-            logger.get_logger().warning(f"brequeue failed, leaving it to the exit code: {error}")
+            logger.get_logger().warning(f"brequeue failed; the job exits with requeue_exit_code instead: {error}")
 
 
 def _write_marker(marker: Path) -> None:

@@ -154,32 +154,38 @@ class LsfParameters:
         """Raise ValueError for what LSF, or we, cannot do."""
         if (self.nodes or 1) > 1:
             raise ValueError(
-                f"nodes: {self.nodes} is more than 1, and jobs on several hosts need LSF's blaunch, which is not "
-                "supported; use tasks_per_node for several processes on one host"
+                f"nodes: {self.nodes} is more than 1, but jobs on several hosts are not supported; use tasks_per_node "
+                "for several processes on one host"
             )
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: {getattr(self, name)!r} is none of {', '.join(allowed)}")
+                raise ValueError(f"{name}: {getattr(self, name)!r} is not one of {', '.join(allowed)}")
         for name in _POSITIVE:
             if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is less than 1")
+                raise ValueError(f"{name}: {getattr(self, name)} is not a number from 1 up")
         if not 1 <= self.requeue_exit_code <= 125:
-            raise ValueError(f"requeue_exit_code: {self.requeue_exit_code} is not between 1 and 125")
+            raise ValueError(f"requeue_exit_code: {self.requeue_exit_code} is not a number from 1 to 125")
         for name in _FIXED.keys() & self.additional_parameters.keys():
-            instead = f"use {_FIXED[name]}" if _FIXED[name] else "a job submitted in the background cannot have it"
-            raise ValueError(f"additional_parameters: -{name} cannot be given there; {instead}")
+            instead = (
+                f"use {_FIXED[name]}"
+                if _FIXED[name]
+                else "jobs run in the background, which excludes interactive and waiting submissions"
+            )
+            raise ValueError(f"additional_parameters: -{name} cannot be set there; {instead}")
         for name in ("setup", "teardown"):
             if any(_NOT_SHELL.search(str(line)) for line in getattr(self, name) or []):
-                raise ValueError(f"{name}: a line holds a control character, which no script can have")
+                raise ValueError(
+                    f"{name}: a line contains a control character, which a script cannot contain; remove it"
+                )
         for name in self.additional_parameters:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)):
-                raise ValueError(f"additional_parameters: {name!r} is not the name of an option")
+                raise ValueError(f"additional_parameters: {name!r} is not a valid name of an option")
         for name, value in (self.env or {}).items():
             if _CONTROL.search(str(value)):
-                raise ValueError(f"env: the value of {name} holds a control character: {str(value)!r}")
+                raise ValueError(f"env: the value of {name} contains a control character; remove it: {str(value)!r}")
         for name in self.env or {}:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
-                raise ValueError(f"env: {name!r} is not the name of a variable")
+                raise ValueError(f"env: {name!r} is not a valid name of an environment variable")
         bsub_options(self, "check", "/dev/null", "check", "USR2")
 
 
@@ -291,5 +297,6 @@ def _quoted(option: str, text: str) -> str:
         if quote not in text and not _CONTROL.search(text):
             return f"{quote}{text}{quote}"
     raise ValueError(
-        f"-{option}: {text!r} has both kinds of quotes, several lines or a control character, which bsub cannot read"
+        f"-{option}: {text!r} contains both kinds of quotes, a line break or a control character, which bsub cannot "
+        "read"
     )

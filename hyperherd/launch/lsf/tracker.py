@@ -150,17 +150,21 @@ class Tracker:
         if not has_exited(row):
             self._exits.pop(row.job_id, None)
             held = row.stat == "PSUSP" and marked
-            return Seen(submitit_state(row), row, "held, not requeued (MAX_JOB_REQUEUE?): see bresume" if held else "")
+            return Seen(
+                submitit_state(row),
+                row,
+                "held, not requeued (MAX_JOB_REQUEUE?); release it with bresume" if held else "",
+            )
         age = self.clock() - self._exits.setdefault(row.job_id, self.clock())
         if row.job_id in self.cancelled and not is_explained(row):
             return Seen("CANCELLED", row)
         if (marked and not is_explained(row)) or wants_requeue(row):
             if age < self.timing.requeue:
                 return Seen("REQUEUED", row)
-            return Seen("FAILED", row, "it asked to be requeued, and LSF did not do it")
+            return Seen("FAILED", row, "the job asked to be requeued, but LSF did not requeue it")
         if is_explained(row) or age >= self.timing.exit:
             return Seen(submitit_state(row), row)
-        return Seen("COMPLETING", row, "it may be requeued")
+        return Seen("COMPLETING", row, "the job may be requeued")
 
     def _is_marked(self, job_id: str) -> bool:
         marker = self.marker_of(job_id)
@@ -175,9 +179,11 @@ class Tracker:
         if rows is None:
             return
         if row := rows.get(job_id):
-            self._seen[job_id] = Seen(submitit_state(row), row, "from its history")
+            self._seen[job_id] = Seen(submitit_state(row), row, "from LSF's history")
         else:
-            self._seen[job_id] = Seen("FAILED", None, "NOT_FOUND: LSF has forgotten the job, and so has its history")
+            self._seen[job_id] = Seen(
+                "FAILED", None, "NOT_FOUND: neither bjobs nor LSF's history knows the job any more"
+            )
 
     def _history(self, base: str) -> dict[str, JobRow] | None:
         """Return the ended jobs of an id, asked for once in a while; None if they could not be asked."""

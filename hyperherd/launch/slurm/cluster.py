@@ -48,8 +48,8 @@ class SlurmCluster(Cluster):
         missing = [command for command in _COMMANDS if shutil.which(command) is None]
         if missing:
             raise SweepError(
-                f"herd_slurm needs Slurm's commands, and {', '.join(missing)} cannot be found here; start the sweep on "
-                "a login node of the cluster, or use hydra/launcher=herd_local"
+                f"herd_slurm needs Slurm's commands, and {', '.join(missing)} were not found on the PATH; start the "
+                "sweep on a login node of the cluster, or use hydra/launcher=herd_local"
             )
 
     @property
@@ -83,7 +83,7 @@ class SlurmCluster(Cluster):
         try:
             executor.update_parameters(**parameters)
         except (AssertionError, NameError, ValueError, TypeError) as error:
-            raise SweepError(f"hydra.launcher: submitit does not take these options: {error}") from None
+            raise SweepError(f"hydra.launcher: submitit does not accept these options: {error}") from None
         return executor
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
@@ -111,7 +111,7 @@ class SlurmCluster(Cluster):
         try:
             listed = ask([*_SQUEUE, user, f"--name={name}", "--Format=JobArrayID:|"])
         except CommandFailed as disagreement:
-            raise SchedulerUnavailable(f"squeue is refused: {disagreement}") from None
+            raise SchedulerUnavailable(f"squeue failed: {disagreement}") from None
         found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
         try:
             accounted = ask(
@@ -131,7 +131,7 @@ class SlurmCluster(Cluster):
             except CommandFailed:  # one of them has ended
                 continue
             except SchedulerUnavailable as silence:
-                raise SweepError(f"the jobs cannot be cancelled: {silence}. They are {' '.join(job_ids)}") from None
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {silence}") from None
 
     @staticmethod
     def is_preempting() -> bool:
@@ -157,7 +157,7 @@ class SlurmCluster(Cluster):
         except CommandFailed as disagreement:
             if "Invalid job id" in str(disagreement):  # so says squeue when it has forgotten the only one asked for
                 return {}
-            raise SchedulerUnavailable(f"squeue is refused: {disagreement}") from None
+            raise SchedulerUnavailable(f"squeue failed: {disagreement}") from None
 
     def _in_accounting(self, job_ids: Collection[str]) -> dict[str, JobState]:
         jobs = ",".join(arrays(job_ids))

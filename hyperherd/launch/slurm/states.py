@@ -50,7 +50,11 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
         return JobState("ended", reason=told, succeeded=True)
     if state == "FAILED":
         if signal == _NO_LOG:
-            return JobState("ended", FailureCause.EXIT, f"{told}: its log could not be written, is the folder gone?")
+            return JobState(
+                "ended",
+                FailureCause.EXIT,
+                f"{told}: Slurm could not write the log of the job; does its folder still exist?",
+            )
         killed = signal or code > 128
         return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, told)
     return JobState("ended", _VERDICTS[state], told) if state in _VERDICTS else None

@@ -62,7 +62,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
             words = self.watcher.get_info(self.job_id, mode="cache").get("Words") or "nothing"
             report = report_path(folder_pattern(self.paths), self.job_id)
             where = f"\nLSF's report: {report}" if report.exists() else ""
-            raise utils.UncompletedJobError(f"{error}\nLSF says: {words}{where}") from None
+            raise utils.UncompletedJobError(f"{error}\nLSF reports: {words}{where}") from None
         return outcome
 
 
@@ -74,7 +74,7 @@ def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
         return ""
     bad = [line for line in said.text.splitlines() if line.strip() and not any(text in line for text in _ENDED)]
     refused = [line for line in bad if "is being terminated" not in line]
-    return "\n".join(refused) or ("" if said.code is not None and said.text else "bkill said nothing")
+    return "\n".join(refused) or ("" if said.code is not None and said.text else "bkill printed nothing")
 
 
 class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
@@ -106,7 +106,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         self.python = shlex.quote(sys.executable) if python is None else python
         if self.affinity() < 0:
             raise RuntimeError(
-                'LSF\'s commands "bsub" and "bjobs" are not on the PATH: is this a host of an LSF cluster?'
+                'LSF\'s commands "bsub" and "bjobs" were not found on the PATH; is this a host of an LSF cluster?'
             )
 
     @classmethod
@@ -132,7 +132,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         known = LsfParameters.names()
         if wrong := sorted(set(kwargs) - known):
             hints = ", ".join(f"{name!r}{nearest(name, known)}" for name in wrong)
-            raise ValueError(f"unknown parameter {hints}; those of LsfExecutor are: {', '.join(sorted(known))}")
+            raise ValueError(f"unknown parameter {hints}; LsfExecutor has: {', '.join(sorted(known))}")
         parameters = LsfParameters(**{**self.parameters, **kwargs})
         parameters.check()
         super()._internal_update_parameters(**kwargs)
@@ -184,7 +184,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
             if estimate > self.max_pickle_size_gb:
                 pickles[0].unlink()
                 raise RuntimeError(
-                    f"submitting {len(submissions)} functions with their arguments would take some {estimate:.2f} GB "
+                    f"submitting {len(submissions)} functions with their arguments would take about {estimate:.2f} GB "
                     f"of pickles, more than max_pickle_size_gb = {self.max_pickle_size_gb}"
                 )
         return pickles
@@ -232,7 +232,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         text = string if isinstance(string, str) else string.decode(errors="replace")
         job_id = read_submitted(text)
         if job_id is None:
-            raise utils.FailedSubmissionError(f"bsub did not say that it submitted a job:\n{text}")
+            raise utils.FailedSubmissionError(f"bsub did not report a submitted job:\n{text}")
         return job_id
 
 

@@ -36,7 +36,7 @@ class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
         try:
             seen = self.tracker.look(open_jobs)
         except SchedulerUnavailable as silence:
-            logger.get_logger().warning(f"LSF does not answer, the states of jobs may be old: {silence}")
+            logger.get_logger().warning(f"LSF does not answer; the states of jobs may be out of date: {silence}")
         else:
             self._info_dict.update({job_id: _info(one) for job_id, one in seen.items()})
         self._last_status_check = core._time.time()
