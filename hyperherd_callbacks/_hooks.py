@@ -25,7 +25,7 @@ def harmless(hook: Hook) -> Hook:
     def guarded(self: Hooks, *args: Any, **kwargs: Any) -> None:
         try:
             hook(self, *args, **kwargs)
-        except Exception:  # The border to somebody else's training: whatever goes wrong here must end here.
+        except Exception:  # The boundary to the user's training: an error of ours must not end it.
             if not self._warned:
                 self._warned = True
                 # Logged, for under `-W error` warnings.warn would raise.

@@ -1,4 +1,4 @@
-"""What an interpreter needs that runs a job of a script it was not started with: what it unpickles, and its looks."""
+"""What an interpreter needs to run a job of a script it was not started with: a payload, `sys.argv` and `__main__`."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _RESOLVERS = "omegaconf_resolvers"
 """Where OmegaConf's resolvers are in Hydra's state."""
 
 _MOST_WRAPPED = 20
-"""How many decorators of one function are looked through; a function that wraps itself has no last one."""
+"""How many decorators of one function are unwrapped; for a function that wraps itself there is no end."""
 
 log = logging.getLogger("hyperherd")
 
 _replaced: list[ModuleType] = []
-"""The modules ``__main__`` that came before; who runs in one still needs its globals."""
+"""The earlier modules ``__main__``; code that runs in one still needs its globals."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Luggage:
         module: its name, if it was started with ``python -m``.
         content: pickled with what the script defines; empty if that cannot be pickled.
         script: whose text is known.
-        by_name: `content` pickled so that what the script defines is looked up in the script, which is run before;
+        by_name: `content` pickled with references into the script, which is run before it is unpickled;
             None if it cannot be imported.
     """
 
@@ -61,7 +61,7 @@ class Luggage:
 
     @classmethod
     def pack(cls, content: Any) -> Luggage:
-        """Pack `content` together with Hydra's state; whatever pickling it raises goes on."""
+        """Pack `content` together with Hydra's state; an error in pickling it is raised on."""
         main = sys.modules["__main__"]
         spec = getattr(main, "__spec__", None)
         file = getattr(main, "__file__", None)
@@ -78,9 +78,9 @@ class Luggage:
         return cls(list(sys.path), list(sys.argv), file, spec and spec.name, by_value, script, by_name)
 
     def unpack(self) -> Any:
-        """Look like the script from here on, and return the content.
+        """Make this process look like the script's from here on, and return the content.
 
-        Those who start the script again (Lightning's further ranks) or name themselves by it look at its looks.
+        Libraries that start the script again (Lightning, for further ranks) read sys.argv and ``__main__``.
         """
         sys.path[:], sys.argv[:] = self.path, self.argv
         if self.script is not None:
@@ -107,12 +107,12 @@ class Luggage:
         return pickle.loads(self.content)
 
     def _new_main(self) -> ModuleType:
-        """Put an empty module in the place of ``__main__`` that looks like the script's, and return it."""
+        """Replace ``__main__`` by an empty module with the script's attributes, and return it."""
         main = ModuleType("__main__")
         main.__file__ = self.file
         if self.module:
             main.__spec__ = ModuleSpec(self.module, None)
-            main.__package__ = main.__spec__.parent  # relative imports in functions look at it
+            main.__package__ = main.__spec__.parent  # relative imports in functions use it
         _replaced.append(sys.modules["__main__"])
         sys.modules["__main__"] = main
         return main
@@ -184,7 +184,7 @@ def _dumped_by_name(content: Any, main: ModuleType) -> bytes | None:
     stream = io.BytesIO()
     try:
         _PicklerByName(stream, main).dump(content)
-    except Exception:  # noqa: BLE001 - user code: pickling runs methods of their classes. By value it may work, or say why
+    except Exception:  # noqa: BLE001 - user code: pickling runs methods of their classes. By value it may work, or raise the reason
         return None
     return stream.getvalue()
 

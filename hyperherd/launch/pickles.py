@@ -1,4 +1,4 @@
-"""Pickles on the disk: loading one runs what is in it, so it is loaded only where nobody else could have written it."""
+"""Pickles on the disk: loading one runs code in it, so it is loaded only where no other user could have written it."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def read_own(path: Path) -> bytes:
     for place in (path.parent, path):
         if fault := distrust(place, or_root=False):
             raise NotTrusted(f"{fault}: a pickle there is not loaded, because it could run another user's code")
-    # Not through a link: it could be put in the place of the file that was looked at.
+    # Not through a link: one could have replaced the file since it was checked.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as stream:
         return stream.read()
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder of pickles and scripts, and keep everybody else out of it.
+    """Make the folder of pickles and scripts, and deny other users access to it.
 
     A folder of the user's choice that exists already keeps its mode: others may have to read what else is in it.
 
@@ -65,7 +65,7 @@ def make_private(folder: Path) -> None:
 
 
 def keep_private(files: Iterable[Path]) -> None:
-    """Keep everybody else from reading files; those that are missing are passed over.
+    """Deny other users access to files; those that are missing are passed over.
 
     The umask cannot do it: a scheduler hands that of the submission on to the job, and so to the user's own files.
     """

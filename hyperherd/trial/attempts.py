@@ -24,7 +24,7 @@ def next_attempt(trial_dir: Path) -> int:
 
 
 def claimed_keys(trial_dir: Path) -> set[str]:
-    """Return the identities of the trials whose attempts were claimed in `trial_dir`; what cannot be read is passed."""
+    """Return the identities of the trials whose attempts were claimed in `trial_dir`; unreadable claims are skipped."""
     keys = set()
     for path in TrialPaths(trial_dir).attempts.glob("*"):
         with suppress(OSError, FormatError):
@@ -39,7 +39,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
 
     Args:
         trial_dir: the trial's directory.
-        key: the trial's identity, so that the claim alone tells whose directory it is.
+        key: the trial's identity, so that the claim alone identifies the trial of the directory.
         meant: which attempt this is to be; None for the next.
 
     Raises:
@@ -54,7 +54,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} was already run by another job")
     attempt = max(following, meant or 0)
     if standing is not None:
-        # Who was told which attempt it is was told so by a sweep or a scheduler that saw the one before it end.
+        # A job with a given attempt got it from a sweep or a scheduler that saw the previous attempt end.
         is_running = standing.state is TrialState.RUNNING and meant is None and not is_requeued
         if standing.state.done or is_running:
             raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is already {standing.state}")
@@ -106,5 +106,5 @@ def scheduler_job() -> str | None:
 
 
 def scheduler_restart() -> int | None:
-    """Return how often its scheduler has started this process's job again, or None if it does not say."""
+    """Return how often its scheduler has started this process's job again, or None if it is not known."""
     return schedulers.restarts(os.environ)

@@ -15,7 +15,7 @@ log = logging.getLogger("hyperherd")
 
 @contextmanager
 def restored_process_state() -> Iterator[None]:
-    """Put environment, working directory and process group back as they were; say which threads are still there.
+    """Put environment, working directory and process group back as they were; warn of threads that still run.
 
     The whole environment, because what a trial leaves there decides about the next one: after a distributed fit
     Lightning leaves LOCAL_RANK behind, and would take the next trial for a child.

@@ -1,4 +1,4 @@
-"""The trial's own book: `trial.json`, replaced at each change of state and at least every half minute."""
+"""The trial's own record: `trial.json`, replaced at each change of state and at least every half minute."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ class Logbook:
         return self.record
 
     def _beat(self) -> None:
-        """Beat often at first, when somebody may be watching whether the trial does well, and then at leisure."""
+        """Beat often at first, when a user may be watching whether the trial works, then ever more rarely."""
         pause = _FIRST_HEARTBEAT
         while not self._stopped.wait(min(pause, HEARTBEAT_SECONDS)):
             self._write(durable=False)

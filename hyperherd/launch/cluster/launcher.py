@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _OUTAGE_WAITS = (5, 15, 30)
-"""Seconds between tries to submit to a scheduler that does not answer: its restart is to end no sweep."""
+"""Seconds between tries to submit to a scheduler that does not answer: a restart of it must not end the sweep."""
 
 log = logging.getLogger("hyperherd")
 
@@ -62,7 +62,7 @@ class ClusterLauncher(TrialLauncher):
 
     @property
     def name(self) -> str:
-        """What people know the launcher by."""
+        """The launcher's name."""
         return self._cluster.name
 
     @property
@@ -112,7 +112,7 @@ class ClusterLauncher(TrialLauncher):
         return handles
 
     def events(self) -> Iterator[JobEnd | None]:
-        """Yield each job when it has ended, until none is left, and None between two looks."""
+        """Yield each job when it has ended, until none is left, and None between two polls."""
         while not self._watch.is_over:
             for end in self._watch.look():
                 self._watch.close(end.handle)
@@ -123,7 +123,7 @@ class ClusterLauncher(TrialLauncher):
                 time.sleep(self._watch.pause)
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
-        """Cancel these jobs; when they have ended, :meth:`events` says so."""
+        """Cancel these jobs; when they have ended, :meth:`events` yields their ends."""
         ids = [handle.job_id for handle in handles if handle.job_id is not None]
         if ids:
             self._cluster.cancel(ids)
@@ -133,11 +133,11 @@ class ClusterLauncher(TrialLauncher):
     def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Return those of a batch's jobs that the scheduler has and that can run.
 
-        A job whose submission was cut off before it got its pickle can not: it waits for that for a minute, and dies.
-        It is cancelled, so that the trial can be submitted again.
+        A job whose submission was interrupted before it got its pickle cannot: it would wait for that for a minute and
+        fail. It is cancelled, so that the trial can be submitted again.
 
         Raises:
-            SweepError: the scheduler does not answer, so that nobody knows what would run twice.
+            SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
         if not is_batch_name(name):
             return []
@@ -154,7 +154,7 @@ class ClusterLauncher(TrialLauncher):
         """Watch those of an earlier sweep's jobs that are still queued or running, and return them.
 
         Raises:
-            SweepError: the scheduler does not answer, so that nobody knows what would run twice.
+            SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
         by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
         if not by_id:
@@ -172,7 +172,7 @@ class ClusterLauncher(TrialLauncher):
         return adopted
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
+        """Run jobs as any Hydra launcher does, for sweepers of others; see `hydra.plugins.launcher`."""
         if not self.waits:
             raise CompactHydraException(
                 "hydra.launcher.wait=false needs hydra/sweeper=herd, because this sweeper needs the results of its "
@@ -189,7 +189,7 @@ class ClusterLauncher(TrialLauncher):
             for end in self.events():
                 if end is not None:
                     returned[end.handle.job.number] = end.returned or _made_up(end)
-        except BaseException:  # Ctrl-C, SIGTERM: nothing goes on behind the back of who asked for the end
+        except BaseException:  # Ctrl-C, SIGTERM: no job may keep running after the user ended the sweep
             self.cancel(handles)
             raise
         return [returned[job.number] for job in jobs]
@@ -199,7 +199,7 @@ class ClusterLauncher(TrialLauncher):
         for wait in (*_OUTAGE_WAITS, None):
             executor = self._cluster.executor(submission)
             try:
-                # A Ctrl-C between the scheduler's answer and its note would leave jobs that nobody knows of.
+                # A Ctrl-C between the scheduler's answer and its note would leave jobs that no record names.
                 with undisturbed(), executor.batch():
                     submitted = [executor.submit(run) for run in runs]
                 return [job.job_id for job in submitted]
@@ -212,7 +212,7 @@ class ClusterLauncher(TrialLauncher):
         raise AssertionError("the last try returns or raises")
 
     def _cancel_half_submitted(self, job_name: str) -> None:
-        """Cancel jobs that the scheduler took without saying so; they have no pickles and could never run."""
+        """Cancel jobs that the scheduler accepted without reporting it; they have no pickles and could never run."""
         if not is_batch_name(job_name):  # `a,b` would select jobs called `a`
             return
         with suppress(SchedulerUnavailable, SweepError):
@@ -263,7 +263,7 @@ def _made_up(end: JobEnd) -> JobReturn:
 
 @contextmanager
 def _needed(cluster: Cluster) -> Iterator[None]:
-    """Make the scheduler's silence an error."""
+    """Turn an unavailable scheduler into an error for the user."""
     try:
         yield
     except SchedulerUnavailable as silence:

@@ -1,8 +1,8 @@
-"""Which jobs have ended: a success by the file it leaves, seen at once; the rest by asking the scheduler, politely.
+"""Which jobs have ended: a success by the file it leaves, seen at once; the rest by polling the scheduler, rarely.
 
-A death is believed when the scheduler has said so twice, some seconds apart, and no result has come meanwhile: file
-systems are late, and a job whose node died may be on its way back into the queue. Silence of the scheduler is no
-verdict, and a job that it does not know is one only after a while.
+A job counts as dead when the scheduler has reported it twice, some seconds apart, without a result meanwhile: network
+file systems show files late, and a job whose node died may be requeued. An unavailable scheduler is not a verdict, and
+a job that it does not know is lost only after a while.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ from hyperherd.schedulers import SchedulerUnavailable
 from hyperherd.trial.ending import in_words
 
 LOOK = 0.5
-"""Seconds between two looks for results; where a look itself takes long, ten times that."""
+"""Seconds between two searches for results; ten times the duration of a search if that is more."""
 FIRST_POLL = 2.0
 """Seconds until the scheduler is first asked; the next questions come ever later, up to ``poll_s``."""
 SETTLED = 2.0
-"""Seconds between the two times that the scheduler has to say that a job has ended."""
+"""Seconds between the two polls that must both report that a job has ended."""
 SETTLED_SLOWLY = 10.0
-"""The same where more is likely to come: the result of a success, or the return of a job that lost its node."""
+"""The same where more is likely to follow: the result of a success, or a requeue after a lost node."""
 FORGOTTEN = 30.0
 """Seconds after which a job that the scheduler does not know is given up."""
 _TAIL = 20_000
@@ -59,9 +59,9 @@ class Watch:
     """Watches the jobs of one launcher.
 
     Args:
-        cluster: whom to ask.
+        cluster: the scheduler to poll.
         poll_s: seconds between two questions, after the first ones.
-        clock: seconds, from any moment on.
+        clock: returns seconds, counted from any moment.
     """
 
     def __init__(self, cluster: Cluster, poll_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -75,7 +75,7 @@ class Watch:
 
     @property
     def pause(self) -> float:
-        """Seconds to wait before the next look."""
+        """Seconds to wait before the next poll."""
         return max(LOOK, 10 * self._last_look)
 
     @property
@@ -90,7 +90,7 @@ class Watch:
         self.poll_soon()
 
     def cancelled(self, handle: JobHandle) -> None:
-        """Note that a job was told to end, so that its disappearance means nothing else."""
+        """Note that a job was cancelled, so that its disappearance is not taken for a loss."""
         if watched := self._open.get(str(handle.job_id)):
             watched.cancelled = True
             self.poll_soon()
@@ -100,7 +100,7 @@ class Watch:
         self._open.pop(str(handle.job_id), None)
 
     def poll_soon(self) -> None:
-        """Ask the scheduler soon again."""
+        """Poll the scheduler again soon."""
         self._delay = min(FIRST_POLL, self._poll_s)
         self._next = self._clock() + self._delay
 
@@ -115,7 +115,7 @@ class Watch:
             yield from self._ask()
 
     def _with_results(self, jobs: Iterable[_Watched]) -> Iterator[_Watched]:
-        """Yield the jobs whose result is there, one listing for each folder; one that fails (ESTALE) says nothing."""
+        """Yield the jobs whose result is there, one listing for each folder; one that fails (ESTALE) is skipped."""
         by_folder: dict[Path, list[_Watched]] = defaultdict(list)
         for watched in jobs:
             by_folder[watched.paths.folder].append(watched)
@@ -149,7 +149,7 @@ class Watch:
         self._next = soonest
 
     def _death(self, watched: _Watched, state: JobState | None) -> JobEnd | None:
-        """Return the end of a job if it has ended beyond doubt, given what the scheduler says now."""
+        """Return the end of a job if it has ended beyond doubt, given its state as reported now."""
         now = self._clock()
         if state is None:
             watched.ended_since = None
@@ -196,7 +196,7 @@ def _told(watched: _Watched) -> JobEnd:
 
 
 def _error(paths: JobPaths) -> str:
-    """Return the last line of what a job ran into before it came to the trial."""
+    """Return the last line of the error that a job had before the trial started."""
     with suppress(OSError, EOFError, pickle.UnpicklingError, NotTrusted, TypeError, ValueError):
         _, trace = load_pickle(paths.result_pickle, tuple)
         return f"the job failed before the trial: {str(trace).strip().splitlines()[-1]}"
@@ -229,7 +229,7 @@ def _tail(paths: JobPaths) -> str:
 
 
 def _refresh(folders: Iterable[Any]) -> None:
-    """Make a network file system look again at what is in `folders`, as submitit does."""
+    """Make a network file system list `folders` afresh, as submitit does."""
     for folder in folders:
         with suppress(OSError):
             folder.chmod(folder.stat().st_mode)

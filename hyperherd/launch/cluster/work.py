@@ -1,7 +1,7 @@
-"""What runs in a job: it makes itself a process of the user's script, composes the trial's config and runs it.
+"""What runs in a job: it becomes a process of the user's script, composes the trial's config and runs it.
 
-Everything jobs have in common is pickled once, into a file of its own; a job's own pickle names it. What Hydra makes of
-the job is left beside submitit's result, so that it arrives although the job fails; a job whose trial failed does.
+Everything jobs have in common is pickled once, into a file of its own; a job's own pickle names it. Hydra's
+JobReturn is saved beside submitit's result, because the job of a failed trial fails too, and then has no result.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 30.0
-"""Seconds that a warned trial gets to close its books."""
+"""Seconds that a warned trial gets to write its last records."""
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ class Work:
         """Return what :meth:`save` wrote, in the job.
 
         Raises:
-            NotTrusted: somebody else could have written it.
+            NotTrusted: another user could have written it.
             SweepError: it is not what the sweep wrote.
         """
         content = read_own(path)
@@ -105,7 +105,7 @@ def _digest(content: bytes) -> str:
 
 
 def returned_path(result: Path) -> Path:
-    """Return where a job leaves what Hydra made of it, given the path of submitit's result pickle."""
+    """Return where a job saves its JobReturn, given the path of submitit's result pickle."""
     return result.with_name(result.name.replace("_result.pkl", "_returned.pkl"))
 
 
@@ -115,7 +115,7 @@ class TrialRun:
     Args:
         work: the file of the :class:`Work`.
         job: which trial; a requeued job runs it as its next attempt.
-        is_preempting: asked in a job that was told to end: whether it only makes place for another.
+        is_preempting: called in a job that was asked to end: whether it is being preempted.
     """
 
     def __init__(self, work: Path, job: TrialJob, is_preempting: Callable[[], bool]) -> None:
@@ -170,11 +170,11 @@ class TrialRun:
                     job_dir_key="hydra.sweep.dir",
                     job_subdir_key="hydra.sweep.subdir",
                 )
-        except (Terminated, KeyboardInterrupt):  # the scheduler knows why, and may let it come back
+        except (Terminated, KeyboardInterrupt):  # the scheduler knows why, and may requeue the job
             if self._is_preempting():
                 requeue(environment)
             raise
-        except BaseException as error:  # noqa: BLE001 - the boundary of a job: nobody is above who could handle it
+        except BaseException as error:  # noqa: BLE001 - the boundary of a job: no caller above can handle it
             return failed(self._job.overrides, error)
 
     def _join(self, work: Work, environment: submitit.JobEnvironment) -> None:
@@ -208,8 +208,8 @@ class _Warning:
     """The scheduler's warning of a job: it ends the trial first, and is answered by submitit then.
 
     submitit's own handler would requeue the job from within the running trial, which the scheduler would then kill
-    before it has closed its books. A trial that does not end in time (ranks may wait for one another) is not waited
-    for.
+    before it has written its last records. A trial that does not end in time (ranks may wait for one another) is not
+    waited for.
     """
 
     def __init__(self, environment: submitit.JobEnvironment) -> None:
@@ -220,14 +220,14 @@ class _Warning:
         signal.signal(self._signal, self._end_trial)
 
     def answer(self) -> None:
-        """Requeue the job if it was warned and may come back, and do not return then; no warning counts any more."""
+        """Requeue the job if it was warned and may come back, and do not return then; further warnings are ignored."""
         signal.signal(self._signal, signal.SIG_IGN)
         if self._impatience is None:
             return
         self._impatience.cancel()
-        for number in EXIT_CODES:  # the scheduler, told to requeue the job, ends it
+        for number in EXIT_CODES:  # when the scheduler requeues a job, it signals this run of it
             signal.signal(number, signal.SIG_IGN)
-        with suppress(UncompletedJobError):  # it has been back often enough
+        with suppress(UncompletedJobError):  # it was requeued max_num_timeout times
             self._answer(self._signal, None)
 
     def _end_trial(self, _: int, __: FrameType | None) -> None:

@@ -1,4 +1,4 @@
-"""How a trial's process ended, in the words of the sweep."""
+"""How a trial's process ended, as the sweep reports it."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from hyperherd.trial.ending import in_words
 
 
 def job_end(handle: JobHandle, ended: Ended, timeout_min: float | None) -> JobEnd:
-    """Return what the sweep is told of a trial that has ended.
+    """Return the end of a trial as the sweep gets it.
 
-    What the trial says of itself stands, but for one thing: it cannot know that it was told to end for want of time.
+    The trial's own report counts, except for a timeout: the trial cannot know why it was stopped.
     """
     returned, reason = _returned(read_report(ended.report).returned)
     if ended.asked is StopReason.TIMEOUT:
@@ -48,7 +48,7 @@ def _returned(pickled: bytes | None) -> tuple[JobReturn | None, str]:
 
 
 def _violence(status: int, *, out_of_memory: bool) -> tuple[FailureCause, str]:
-    """Return the cause that the status of a process without last words stands for, and a sentence about it."""
+    """Return the cause that the exit status of a process without a report means, and a message about it."""
     if not os.WIFSIGNALED(status):
         return FailureCause.EXIT, f"the process exited with code {os.WEXITSTATUS(status)} before the trial ended"
     number = os.WTERMSIG(status)

@@ -1,4 +1,4 @@
-"""What this machine's GPUs are doing, asked of the driver's tool: no process that has asked CUDA can be forked."""
+"""The use of this machine's GPUs, from nvidia-smi: a process that has initialised CUDA itself cannot be forked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIELDS = ("index", "uuid", "utilization.gpu", "memory.used", "memory.total")
 
 @dataclass(frozen=True)
 class GpuUse:
-    """How much of a GPU is used, each from 0 to 1; None where the driver does not tell."""
+    """How much of a GPU is used, each from 0 to 1; None where the driver does not report it."""
 
     load: float | None
     memory: float | None
@@ -74,7 +74,7 @@ class GpuThresholds:
         """Find out whether the limits can be kept for these GPUs, which are all that may be handed out.
 
         Raises:
-            SweepError: a number that makes no sense, no GPUs, or a driver that does not tell what is needed.
+            SweepError: a number out of range, no GPUs, or a driver that does not report what is needed.
         """
         for name, limit in self._limits.items():
             if not 0 <= limit <= 1:
@@ -94,7 +94,7 @@ class GpuThresholds:
                 raise SweepError(f"{asked}: nvidia-smi does not report {missing}GPU {gpu} on this machine")
 
     def allows(self, gpus: Sequence[str], use: Mapping[str, GpuUse]) -> bool:
-        """Return whether none of `gpus` is used more than allowed; one of which nothing is known may not be used."""
+        """Return whether none of `gpus` is used more than allowed; a GPU whose use is unknown is not allowed."""
         for gpu in gpus:
             found = find_use(gpu, use)
             if found is None or not self._is_told(found):

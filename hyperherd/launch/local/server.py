@@ -1,8 +1,8 @@
-"""The server: starts trials when there is room, ends those that are to end, and tells how each ended.
+"""The server: starts trials when there is room, stops those that must end, and reports how each ended.
 
 It runs one thread, and no user code but what composing a config may call. Invariant: it outlives every process of every
-trial, and the sweep by no more than the grace it gives to trials: when the sweep is gone, whatever took it, the trials
-are told to end, then killed.
+trial, and the sweep by no more than the grace it gives to trials: when the sweep is gone, for any reason, the trials
+are asked to end, then killed.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from hyperherd.launch.processes import adopt_orphans, children, descendants, die
 from hyperherd.launch.processes import memory_kills as count_memory_kills
 
 LOOK_AGAIN = 2.0
-"""Seconds between two looks at GPUs that others use."""
+"""Seconds between two queries of GPUs that others use."""
 
 Starter = Callable[[TrialJob, Slot, IO[bytes]], int]
 """Starts the process of a trial, which leaves its report in the file; returns its pid."""
 
 HELD = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""Signals the server holds back: the sweep gets them too (a terminal and ``pkill`` send them to everyone), and says
-what is to be done. A trial inherits that, so none that is meant for it is lost; once it is ready it lets them through.
+"""Signals the server holds back: the sweep gets them too (a terminal and ``pkill`` send them to everyone), and decides
+what to do. A trial inherits that, so none that is meant for it is lost; once it is ready it lets them through.
 """
 
 
@@ -44,9 +44,9 @@ class Times:
     """How long things may take, in seconds."""
 
     trial: float | None
-    """A trial; None is for ever."""
+    """A trial; None means no limit."""
     grace: float
-    """A trial that was told to end, to do so."""
+    """A trial that was asked to end, to do so."""
     startup: float = 0.0
     """A trial that has begun, before the next one does."""
 
@@ -81,7 +81,7 @@ class Server:
     _sweep: int = field(default_factory=os.getppid)
 
     def serve(self) -> None:
-        """Do the work; returns when there is none left and nobody to give more."""
+        """Run trials; return when none is left and the sweep is gone."""
         adopt_orphans()
         gc.freeze()  # or its first collection in each trial would copy every page of what the script imported
         with wakeups() as wakeup, selectors.DefaultSelector() as selector:
@@ -91,7 +91,7 @@ class Server:
                 self._fill()
                 ready = {key.fileobj for key, _ in selector.select(self._until_next())}
                 if wakeup in ready:
-                    # The bytes say only that a signal came; waitpid says whom it was about.
+                    # The bytes only show that a signal came; waitpid names the process.
                     os.read(wakeup, 4096)
                 if self.channel in ready:
                     self._listen()
@@ -127,7 +127,7 @@ class Server:
         return self.slots.take(lambda slot: self.gate.allows(slot.gpus, use))
 
     def _hold(self) -> None:
-        """Look again in a while: others use the GPUs. Who sees nothing run is told why."""
+        """Query the GPUs again later; if no trial runs meanwhile, report why."""
         self._next_start = time.monotonic() + LOOK_AGAIN
         if not self._is_held and not self._running:
             self._tell(Waiting(f"waiting for a GPU that other programs use less ({self.gate})"))
@@ -138,7 +138,7 @@ class Server:
         job = self._waiting.popleft()
         try:
             pid = self._begin(job, slot)
-        except OSError as error:  # no process, memory or disk to be had: the others may still end well
+        except OSError as error:  # no process, memory or disk available: the others may still succeed
             self.slots.give_back(slot)
             self._tell(Ended(job.number, lost=f"the trial could not be started: {error}"))
         else:
@@ -168,11 +168,11 @@ class Server:
             self.end_now()
 
     def _leave(self) -> None:
-        """End everything: nobody is there any more to be told."""
+        """End everything: the sweep is gone."""
         self._is_left = True
         self._waiting.clear()
         if any(trial.asked is StopReason.CANCEL for trial in self._running.values()):
-            self.end_now()  # the sweep went while it was waiting for them: somebody pressed Ctrl-C again
+            self.end_now()  # the sweep ended while it waited for them: a second Ctrl-C
         self._ask(self._running, StopReason.CANCEL)
 
     def _cancel(self, numbers: Iterable[int]) -> None:
@@ -182,7 +182,7 @@ class Server:
         self._ask([pid for pid, trial in self._running.items() if trial.job.number in numbers], StopReason.CANCEL)
 
     def _ask(self, pids: Iterable[int], why: StopReason) -> None:
-        """Tell trials to end; :meth:`_enforce` kills those that do not."""
+        """Ask trials to end; :meth:`_enforce` kills those that do not."""
         for pid in pids:
             trial = self._running[pid]
             if trial.asked is None:
@@ -224,7 +224,7 @@ class Server:
             self._tell(Ended(trial.job.number, status, trial.asked, out_of_memory, report.read()))
         self.slots.give_back(trial.slot)
         if self._is_held:
-            # A GPU has become free: look at once, not after the pause.
+            # A GPU has become free: query at once, not after the pause.
             self._next_start = 0.0
 
     def _tell(self, message: Any) -> None:
@@ -236,7 +236,7 @@ class Server:
             self._leave()
 
     def _end_orphans(self) -> None:
-        """Give what trials have left behind some time to end (a tracker that uploads, say), then end it."""
+        """Give processes that trials left behind (a tracker that uploads) some time to end, then kill them."""
         deadline = time.monotonic() + self.times.grace
         while (left := children(os.getpid())) and time.monotonic() < deadline:
             time.sleep(0.02)

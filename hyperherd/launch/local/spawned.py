@@ -1,4 +1,4 @@
-"""A trial as an interpreter of its own: what is pickled for it, and how it starts."""
+"""A trial as a fresh interpreter: what is pickled for it, and how it starts."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ class LsfCluster(Cluster):
 
     @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
-        """Return how many jobs an array may hold: MAX_JOB_ARRAY_SIZE, 1000 where LSF does not say."""
+        """Return how many jobs an array may hold: MAX_JOB_ARRAY_SIZE, 1000 where LSF does not report it."""
         found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", run(["bparams", "-a"], self._tracker.patience).stdout)
         return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
 

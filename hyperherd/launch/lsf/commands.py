@@ -1,7 +1,7 @@
-"""Running LSF's commands, so that none of them can block for ever or answer in a form of the user's.
+"""Running LSF's commands, so that none of them blocks forever or prints in a format of the user's.
 
 Without ``LSB_NTRIES`` they retry until mbatchd comes back, and variables such as ``BSUB_QUIET`` change what they print.
-What a command said is returned whatever its exit code, which in LSF says little.
+The output of a command is read whatever its exit code, which in LSF means little.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class CommandResult:
 
     @property
     def is_trouble(self) -> bool:
-        """Whether the daemons, rather than the question, are why there is no answer."""
+        """Whether the daemons could not be reached, rather than that the request was refused."""
         return self.code is None or bool(TROUBLE.search(self.text))
 
 
@@ -70,7 +70,7 @@ class Patience:
 
 
 def run(command: Sequence[str], patience: Patience, script: Path | None = None) -> CommandResult:
-    """Run one of LSF's commands and return what it said; it never raises for what the command does.
+    """Run one of LSF's commands and return its output; it never raises for what the command does.
 
     Args:
         command: and its arguments.
@@ -78,7 +78,7 @@ def run(command: Sequence[str], patience: Patience, script: Path | None = None) 
         script: what it reads from its standard input; it reads nothing otherwise.
     """
     environment = {**clean_environment(os.environ), "LSB_NTRIES": str(patience.tries)}
-    if script is None:  # bsub hands its environment to the job, which is to speak the user's language
+    if script is None:  # bsub hands its environment to the job, which keeps the user's locale
         environment["LC_ALL"] = "C"
     try:
         with open(script or os.devnull, "rb") as stdin:

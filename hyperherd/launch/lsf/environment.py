@@ -1,4 +1,4 @@
-"""What a job knows of itself, and how it comes back after the run limit: it says so, and its script does the rest."""
+"""What a job knows of itself, and how it is requeued after the run limit: by a marker file that its script acts on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKER = "SUBMITIT_LSF_REQUEUE_MARKER"
 
 METHOD = "SUBMITIT_LSF_REQUEUE"
 RESTARTS = "SUBMITIT_LSF_RESTARTS"
-"""How often this job has been started before; LSF itself tells nobody."""
+"""How often this job has been started before; LSF itself does not report it."""
 
 WARNED_AT = "SUBMITIT_LSF_WARNED_AT"
 """When LSF is to warn the job, in seconds since the epoch."""
@@ -67,7 +67,7 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
 
     @property
     def array_job_id(self) -> str | None:
-        """The id of the array, or None if this job is none; LSF calls its index 0 then."""
+        """The id of the array, or None if this job is not part of one; LSF's index is 0 then."""
         return os.environ.get("LSB_JOBID") if self.array_task_id else None
 
     @property

@@ -1,4 +1,4 @@
-"""The parameters of an LSF job, and the options of bsub that they become. What cannot be done is refused by name."""
+"""The parameters of an LSF job, and the options of bsub that they become. What LSF cannot do is an error."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class LsfParameters:
         job_name: ``-J``; what is neither letter, digit, dot, dash nor underscore becomes an underscore.
         time: ``-W``, in minutes; None or 0 for the queue's own limit.
         mem_gb: reserved for the job on its host.
-        mem_per: what LSF takes the number for: the host or each task; auto looks into lsf.conf.
+        mem_per: what LSF takes the number for: the host or each task; auto reads it from lsf.conf.
         mem_unit: suffix (``8192MB``), or the unit that numbers have on a cluster that knows no suffixes.
-        mem_limit: ``-M``, as it stands: sites differ in its unit and in what it is a limit of.
+        mem_limit: ``-M``, passed unchanged: sites differ in its unit and in what it limits.
         cpus_per_task: slots for each task.
         tasks_per_node: processes, each with a rank and a result of its own.
         nodes: 1; several would need blaunch.
@@ -45,7 +45,7 @@ class LsfParameters:
         gpu_j_exclusive: whether no other job may use these GPUs.
         gpu_model: ``gmodel``.
         gpu_mem: ``gmem``, as ``16G``.
-        gpu: ``-gpu`` as it stands, in place of all of those.
+        gpu: ``-gpu``, passed unchanged, in place of all of those.
         gpu_syntax: gpu, or rusage for clusters that know only ``rusage[ngpus_excl_p=N]``.
         queue: ``-q``.
         project: ``-P``.
@@ -62,7 +62,7 @@ class LsfParameters:
         max_array_size: longer lists become several arrays.
         signal_delay_min: how long before the run limit a job is warned, so that it can write a checkpoint.
         requeue: how a warned job comes back: exit_code (``-Q``), brequeue (for queues that refuse ``-Q``), or none.
-        requeue_exit_code: for that; a job that ends with this code of its own accord is told to have ended with 1.
+        requeue_exit_code: for that; a job that exits with this code by itself is reported as exit code 1.
         rerunnable: ``-r`` or ``-rn``: whether LSF runs the job again when its host dies.
         setup: lines of shell before the job.
         teardown: lines of shell after it, however it ended.
@@ -148,7 +148,7 @@ class LsfParameters:
     @property
     def safe_name(self) -> str:
         """The name that LSF gets."""
-        return re.sub(r"[^A-Za-z0-9._-]", "_", self.job_name)[-200:] or "submitit"  # what tells it apart comes last
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.job_name)[-200:] or "submitit"  # what makes it unique comes last
 
     def check(self) -> None:
         """Raise ValueError for what LSF, or we, cannot do."""
@@ -190,13 +190,13 @@ class LsfParameters:
 
 
 def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, warning: str) -> list[str]:
-    """Return the options of bsub, as they stand after ``#BSUB``.
+    """Return the options of bsub, as written after ``#BSUB``.
 
     Args:
         parameters: of the job.
         name: with the array's brackets, if it is one.
         report: path for LSF's report.
-        tag: by which the job can be found if bsub does not tell its id.
+        tag: by which the job can be found if bsub does not print its id.
         warning: name of the signal before the run limit.
     """
     p, extra = parameters, dict(parameters.additional_parameters)
@@ -253,7 +253,7 @@ def _memory(p: LsfParameters) -> str:
 
 
 def _memory_is_per(environment: Mapping[str, str]) -> str:
-    """Return what this cluster takes rusage for, as its lsf.conf says; LSF's own default is the host."""
+    """Return what rusage is counted per on this cluster, from its lsf.conf; LSF's own default is the host."""
     try:
         text = (Path(environment["LSF_ENVDIR"]) / "lsf.conf").read_text(errors="replace")
     except (KeyError, OSError):

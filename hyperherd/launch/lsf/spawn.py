@@ -63,7 +63,7 @@ def _log(folder: str, rank: int, kind: str) -> str:
 
 
 def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
-    """Wait for all, and after the first failure for a while only, since the others may wait for it for ever."""
+    """Wait for all, and after the first failure for a while only, since the others may wait for it forever."""
     failed: int | None = None
     deadline = float("inf")
     while any(process.poll() is None for process in processes):

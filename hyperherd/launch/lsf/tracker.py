@@ -1,8 +1,8 @@
-"""What became of jobs, over many polls: the one memory behind submitit's watcher and our own launcher.
+"""The states of jobs, over many polls: the one memory behind submitit's watcher and our own launcher.
 
 One answer of LSF is not the truth. A requeued job shows as EXIT for some seconds, a finished one is forgotten after
-CLEAN_PERIOD, and daemons that restart answer with nothing; so an end counts when LSF explains it or says it again, and
-silence changes nothing.
+CLEAN_PERIOD, and daemons that restart answer with nothing; so an end counts when LSF explains or repeats it, and a
+poll without an answer changes nothing.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ class Seen:
 
     Attributes:
         state: in submitit's words.
-        row: LSF's last word on it; None if LSF has forgotten it.
-        note: what else there is to say, for people.
+        row: the last that LSF reported of it; None if LSF has forgotten it.
+        note: a remark, for people.
     """
 
     state: str
@@ -59,7 +59,7 @@ class Timing:
     Attributes:
         exit: after the first EXIT without a reason, before it counts.
         requeue: after the EXIT of a job that is to be requeued.
-        history: between two looks into the history of the same job, which is slow.
+        history: between two queries of the history of the same job, which is slow.
     """
 
     exit: float = 10.0
@@ -75,7 +75,7 @@ class Tracker:
     timing: Timing = field(default_factory=Timing)
     clock: Callable[[], float] = time.monotonic
     marker_of: Callable[[str], Path | None] = lambda job_id: None
-    """Returns the file by which a job says that it wants to be requeued, if it is known."""
+    """Returns the marker file by which a job asks to be requeued, if it is known."""
     cancelled: set[str] = field(default_factory=set)
     """Jobs that we have cancelled."""
     _seen: dict[str, Seen] = field(default_factory=dict)
@@ -88,7 +88,7 @@ class Tracker:
         """Ask LSF about all these jobs and return what is known; those it never mentioned are absent.
 
         Raises:
-            SchedulerUnavailable: it answered nothing at all.
+            SchedulerUnavailable: it did not answer at all.
         """
         bases = sorted({base_of(job_id) for job_id in job_ids}, key=int)
         rows, unknown = self._ask_all(bases)

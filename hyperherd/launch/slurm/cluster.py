@@ -1,7 +1,7 @@
 """Slurm as its commands on this machine show it.
 
 squeue knows what the controller knows, at once and for some minutes after a job's end, with accounting or without.
-sacct is asked for the ends of jobs that squeue has forgotten, and never about the living: it is seconds late.
+sacct is asked only for the ends of jobs that squeue has forgotten: about running jobs it is seconds late.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class SlurmCluster(Cluster):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What describes a job; outside of one people set defaults of sbatch so, which are to count."""
+        """What describes a job; outside of a job SBATCH_ variables are the user's defaults for sbatch, and are kept."""
         return ("SLURM_", "SBATCH_") if "SLURM_JOB_ID" in os.environ else ("SLURM_",)
 
     def check(self) -> None:
@@ -101,7 +101,7 @@ class SlurmCluster(Cluster):
         except SchedulerUnavailable as silence:
             if not states:
                 raise
-            # The others' states count all the same; of these nobody knows anything, so they are not given up.
+            # The states of the others still count; the state of these is unknown, so they are not given up.
             return states | dict.fromkeys(forgotten, JobState("running", reason=str(silence)))
         return states | {job_id: ended[job_id] for job_id in forgotten if job_id in ended}
 
@@ -147,7 +147,7 @@ class SlurmCluster(Cluster):
         return is_outage(message)
 
     def cause_in(self, log: str) -> FailureCause | None:
-        """Return `oom` if Slurm's lines in the log say so: its state of such a job is often just FAILED."""
+        """Return `oom` if Slurm's lines in the log show it: its state of such a job is often just FAILED."""
         return FailureCause.OOM if ran_out_of_memory(log) else None
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
@@ -155,7 +155,9 @@ class SlurmCluster(Cluster):
         try:
             return read_squeue(ask([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields]))
         except CommandFailed as disagreement:
-            if "Invalid job id" in str(disagreement):  # so says squeue when it has forgotten the only one asked for
+            if "Invalid job id" in str(
+                disagreement
+            ):  # squeue prints this when it has forgotten all jobs it was asked for
                 return {}
             raise SchedulerUnavailable(f"squeue failed: {disagreement}") from None
 

@@ -1,4 +1,4 @@
-"""Slurm's commands, run: what they say, or that Slurm does not answer."""
+"""Running Slurm's commands: their output, or an error that Slurm does not answer."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ from hyperherd.schedulers import SchedulerUnavailable
 
 _SECONDS = 60.0
 _OWN_DEFAULTS = ("SQUEUE_", "SACCT_")
-"""People set variables of these names to see what they like to see; we want to see all."""
+"""Users set variables of these names to change what is printed; we need all of it."""
 
 
 class CommandFailed(Exception):
-    """A command was answered, and refused; the message is Slurm's."""
+    """Slurm answered and refused a command; the message is Slurm's."""
 
 
 def ask(command: Sequence[str]) -> str:
     """Return what a command prints.
 
     Raises:
-        SchedulerUnavailable: nobody answers it.
-        CommandFailed: it is refused.
+        SchedulerUnavailable: Slurm does not answer.
+        CommandFailed: Slurm refuses it.
     """
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_DEFAULTS)}
     try:

@@ -73,8 +73,8 @@ def read_squeue(text: str) -> dict[str, JobState]:
 def read_sacct(text: str) -> dict[str, JobState]:
     """Return the jobs that have ended in the lines ``id|state|code:signal|nodes`` of ``sacct -P``.
 
-    Nobody who has squeue's word needs the others: accounting is some seconds late, and calls a job running for ever if
-    its end was lost. A step that ran out of memory tells more than its job, which only failed.
+    Jobs that still run are left to squeue: accounting is some seconds late, and shows a job as running forever if its
+    end was lost. A step that ran out of memory is more precise than its job, which only failed.
     """
     states: dict[str, JobState] = {}
     for written, word, status, nodes in _fields(text, 4):
@@ -104,7 +104,7 @@ def expand(job_id: str) -> Iterator[str]:
 
 
 def ran_out_of_memory(log: str) -> bool:
-    """Return whether Slurm's own lines in a job's log say that it was killed for want of memory."""
+    """Return whether Slurm's own lines in a job's log show that it was killed because it ran out of memory."""
     return _OUT_OF_MEMORY.search(log) is not None
 
 

@@ -45,7 +45,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
         """Cancel the job; one that has ended is passed over.
 
         Args:
-            check: whether to raise if LSF could not be told.
+            check: whether to raise if LSF did not accept it.
         """
         refused = cancel_jobs([self.job_id], self.watcher.tracker)
         if refused and check:
@@ -67,7 +67,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
 
 
 def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
-    """Cancel jobs, and return what LSF said against it, which is nothing if each is cancelled or had ended."""
+    """Cancel jobs, and return the errors that LSF printed, an empty string if each is cancelled or had ended."""
     tracker.cancelled.update(job_ids)
     said = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
     if said.code == 0:
@@ -128,7 +128,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         return LsfParameters(**self.parameters)
 
     def _internal_update_parameters(self, **kwargs: Any) -> None:
-        """Check and take parameters; ValueError says what is wrong with them."""
+        """Check and take parameters; ValueError names the wrong ones."""
         known = LsfParameters.names()
         if wrong := sorted(set(kwargs) - known):
             hints = ", ".join(f"{name!r}{nearest(name, known)}" for name in wrong)
@@ -144,7 +144,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         try:
             for start in range(0, len(delayed_submissions), size):
                 jobs += self._submit_all(delayed_submissions[start : start + size])
-        except BaseException:  # who gets no handles is to have no jobs
+        except BaseException:  # a caller that gets no handles must not be left with jobs
             if jobs:
                 cancel_jobs([job.job_id for job in jobs], self.job_class.watcher.tracker)
             raise
@@ -207,7 +207,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         return submit(script, patience, lambda: self._find(tag)), script
 
     def _find(self, tag: str) -> str | None:
-        """Return the id of a job that was submitted although bsub did not say so."""
+        """Return the id of a job that was submitted although bsub did not report it."""
         found = self.job_class.watcher.tracker.find(self._lsf.safe_name)
         return next((base_of(job_id) for job_id, description in found if tag in description), None)
 

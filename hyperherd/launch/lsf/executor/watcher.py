@@ -1,4 +1,4 @@
-"""submitit's watcher for LSF: one question for all jobs, and no answer is no news."""
+"""submitit's watcher for LSF: one query for all jobs; without an answer their states stay as they were."""
 
 from __future__ import annotations
 
