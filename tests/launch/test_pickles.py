@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.work import Work
+from hyperherd.launch.cluster.job import JobPayload
 from hyperherd.launch.pickles import keep_private, load_pickle, make_private
 from hyperherd.records.ownership import NotTrusted
 
@@ -69,7 +69,7 @@ def test_the_type_is_compared(hostile: Path) -> None:
 def test_what_jobs_have_in_common_bears_its_hash(hostile: Path) -> None:
     work = hostile.rename(hostile.with_name("work-0123456789abcdef.pkl"))
     with pytest.raises(SweepError, match="its content does not match the hash in its name"):
-        Work.load(work)
+        JobPayload.load(work)
     assert not (work.parent.parent / "ran").exists()
 
 

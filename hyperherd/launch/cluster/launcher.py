@@ -20,9 +20,9 @@ from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
 from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
 from hyperherd.launch.cluster.environment import scrubbed_environment
+from hyperherd.launch.cluster.job import ClusterJob, JobPayload
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
-from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
 from hyperherd.records.job_ids import is_batch_name
@@ -52,7 +52,7 @@ class ClusterLauncher(TrialLauncher):
         SweepError: jobs cannot be submitted from here, or not with these options.
     """
 
-    def __init__(self, work: Work, cluster: Cluster, settings: ClusterSettings) -> None:
+    def __init__(self, work: JobPayload, cluster: Cluster, settings: ClusterSettings) -> None:
         cluster.check()
         self._work = work
         self._cluster = cluster
@@ -101,7 +101,7 @@ class ClusterLauncher(TrialLauncher):
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
         with scrubbed_environment(self._cluster):
-            ids = self._submitted(submission, [TrialRun(work, job, self._cluster.is_preempting) for job in jobs])
+            ids = self._submitted(submission, [ClusterJob(work, job, self._cluster.is_preempting) for job in jobs])
         self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
@@ -194,7 +194,7 @@ class ClusterLauncher(TrialLauncher):
             raise
         return [returned[job.number] for job in jobs]
 
-    def _submitted(self, submission: Submission, runs: Sequence[TrialRun]) -> list[str]:
+    def _submitted(self, submission: Submission, runs: Sequence[ClusterJob]) -> list[str]:
         """Submit `runs`, again after a while if the scheduler does not answer, and return the jobs' ids."""
         for wait in (*_OUTAGE_WAITS, None):
             executor = self._cluster.executor(submission)
@@ -245,7 +245,7 @@ def cluster_launcher(
     assert scheduler is not None, name
     settings, rest = read_cluster_settings(name, options, Path(config.hydra.sweep.dir).absolute())
     cluster = scheduler.cluster_class()(rest, settings.folder)
-    return ClusterLauncher(Work(context, task_function, config), cluster, settings)
+    return ClusterLauncher(JobPayload(context, task_function, config), cluster, settings)
 
 
 def _span(ids: Sequence[str]) -> str:

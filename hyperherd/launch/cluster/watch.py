@@ -23,7 +23,7 @@ from submitit.core.utils import JobPaths
 
 from hyperherd.launch.base import JobEnd, JobHandle
 from hyperherd.launch.cluster.base import Cluster, JobState
-from hyperherd.launch.cluster.work import returned_path
+from hyperherd.launch.cluster.job import returned_path
 from hyperherd.launch.pickles import load_pickle
 from hyperherd.launch.returned import raised
 from hyperherd.records.ownership import NotTrusted
