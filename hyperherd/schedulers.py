@@ -65,8 +65,8 @@ def _lsf_job(environment: Environment) -> str | None:
 
 
 def _lsf_restarts(environment: Environment) -> int | None:
-    told = environment.get("SUBMITIT_LSF_RESTARTS")  # set by the script of our jobs: LSF itself does not report it
-    return None if told is None else int(told)
+    count = environment.get("SUBMITIT_LSF_RESTARTS")  # set by the script of our jobs: LSF itself does not report it
+    return None if count is None else int(count)
 
 
 SCHEDULERS = (

@@ -38,8 +38,8 @@ _replaced: list[ModuleType] = []
 class Payload:
     """Something pickled in the script's process, with what has to be known before it can be unpickled in another.
 
-    Jobs in a queue were packed by earlier versions: its fields keep their names, new ones have defaults, and the path of
-    that time leads here (:mod:`hyperherd.launch.luggage`).
+    Jobs in a queue were packed by earlier versions: its fields keep their names, new ones have defaults, and the path
+    of that time leads here (:mod:`hyperherd.launch.luggage`).
 
     Attributes:
         path: `sys.path`.

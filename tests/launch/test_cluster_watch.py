@@ -76,7 +76,7 @@ class Watched:
         self.scheduler.answer = None if isinstance(answer, str) else {} if answer is None else {"7_0": answer}
         for _ in range(round(seconds)):
             self.now += 1
-            for end in self.watch.look():
+            for end in self.watch.poll():
                 return end
         return None
 

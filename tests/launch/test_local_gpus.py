@@ -11,7 +11,7 @@ import pytest
 from conftest import App, Sweep, wait_for
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.local.gpus import GpuThresholds, GpuUse, find_use, installed, look
+from hyperherd.launch.local.gpus import GpuThresholds, GpuUse, find_use, gpu_use, installed
 from hyperherd.launch.local.slots import Limits, Slot, Slots, plan_capacity
 
 LOCAL = "hydra/launcher=herd_local"
@@ -55,7 +55,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
 def test_what_nvidia_smi_says(driver: Driver) -> None:
     driver.say((30, 50), ("[N/A]", 0))
     assert installed() == ["0", "1"]
-    use = look()
+    use = gpu_use()
     assert use["0"] == use["GPU-aaaa-1"] == GpuUse(0.3, 0.5)
     assert use["1"] == GpuUse(None, 0.0)
     assert find_use("GPU-bbbb", use) == GpuUse(None, 0.0)

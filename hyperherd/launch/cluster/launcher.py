@@ -114,7 +114,7 @@ class ClusterLauncher(TrialLauncher):
     def events(self) -> Iterator[JobEnd | None]:
         """Yield each job when it has ended, until none is left, and None between two polls."""
         while not self._watch.is_over:
-            for end in self._watch.look():
+            for end in self._watch.poll():
                 self._watch.close(end.handle)
                 self._cap.ended(end.handle.job)
                 yield end

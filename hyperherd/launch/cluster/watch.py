@@ -31,7 +31,7 @@ from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
 from hyperherd.trial.ending import in_words
 
-LOOK = 0.5
+RESULTS_POLL = 0.5
 """Seconds between two searches for results; ten times the duration of a search if that is more."""
 FIRST_POLL = 2.0
 """Seconds until the scheduler is first asked; the next questions come ever later, up to ``poll_s``."""
@@ -70,13 +70,13 @@ class Watch:
         self._clock = clock
         self._open: dict[str, _Watched] = {}
         self._is_silent = False
-        self._last_look = 0.0
+        self._last_duration = 0.0
         self.poll_soon()
 
     @property
     def pause(self) -> float:
         """Seconds to wait before the next poll."""
-        return max(LOOK, 10 * self._last_look)
+        return max(RESULTS_POLL, 10 * self._last_duration)
 
     @property
     def is_over(self) -> bool:
@@ -104,15 +104,15 @@ class Watch:
         self._delay = min(FIRST_POLL, self._poll_s)
         self._next = self._clock() + self._delay
 
-    def look(self) -> Iterator[JobEnd]:
+    def poll(self) -> Iterator[JobEnd]:
         """Yield the jobs that have ended by now; each comes again until it is closed."""
         began = self._clock()
         successes = list(self._with_results(self._open.values()))
-        self._last_look = self._clock() - began
+        self._last_duration = self._clock() - began
         for watched in successes:
-            yield _told(watched)
+            yield _end_with_result(watched)
         if self._open and self._clock() >= self._next:
-            yield from self._ask()
+            yield from self._poll_scheduler()
 
     def _with_results(self, jobs: Iterable[_Watched]) -> Iterator[_Watched]:
         """Yield the jobs whose result is there, one listing for each folder; one that fails (ESTALE) is skipped."""
@@ -124,7 +124,7 @@ class Watch:
                 names = {entry.name for entry in entries if entry.name.endswith("_result.pkl")}
                 yield from (watched for watched in group if watched.paths.result_pickle.name in names)
 
-    def _ask(self) -> Iterator[JobEnd]:
+    def _poll_scheduler(self) -> Iterator[JobEnd]:
         try:
             states = self._cluster.query(list(self._open))
         except SchedulerUnavailable as silence:
@@ -181,7 +181,7 @@ class Watch:
         return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict)
 
 
-def _told(watched: _Watched) -> JobEnd:
+def _end_with_result(watched: _Watched) -> JobEnd:
     """Return the end of a job that has left a result."""
     try:
         returned = load_pickle(returned_path(watched.paths.result_pickle), JobReturn)

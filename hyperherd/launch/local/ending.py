@@ -22,16 +22,16 @@ def job_end(handle: JobHandle, ended: Ended, timeout_min: float | None) -> JobEn
     The trial's own report counts, except for a timeout: the trial cannot know why it was stopped.
     """
     returned, reason = _returned(read_report(ended.report).returned)
-    if ended.asked is StopReason.TIMEOUT:
+    if ended.stop_reason is StopReason.TIMEOUT:
         return JobEnd(handle, returned, f"stopped after timeout_min={timeout_min:g} minutes", FailureCause.TIMEOUT)
-    if returned is not None and (ended.asked is None or returned.status is JobStatus.COMPLETED):
+    if returned is not None and (ended.stop_reason is None or returned.status is JobStatus.COMPLETED):
         reason = raised(returned)
         return JobEnd(handle, returned, reason, FailureCause.EXCEPTION if reason else None)
     if reason:
         return JobEnd(handle, None, reason)
     if ended.lost:
         return JobEnd(handle, None, ended.lost, "lost")
-    if ended.asked is StopReason.CANCEL or ended.status is None:
+    if ended.stop_reason is StopReason.CANCEL or ended.status is None:
         return JobEnd(handle, returned, "the sweep was interrupted", "cancelled")
     cause, reason = _violence(ended.status, out_of_memory=ended.out_of_memory)
     return JobEnd(handle, None, reason, cause)

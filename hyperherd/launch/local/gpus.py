@@ -25,7 +25,7 @@ def installed() -> list[str]:
     return [cells[0] for cells in _ask("index") if cells[0].isdigit()]
 
 
-def look() -> dict[str, GpuUse]:
+def gpu_use() -> dict[str, GpuUse]:
     """Return how much each GPU is used, by its number and by its UUID; nothing if the driver's tool does not answer."""
     use = {}
     for cells in _ask(*_FIELDS):
@@ -87,9 +87,9 @@ class GpuThresholds:
                 f"{asked}: trials get no GPUs here, because nvidia-smi lists none or because of hydra.launcher.gpus or "
                 f"gpus_per_trial; remove {asked}, or give trials GPUs"
             )
-        use = look()
+        use = gpu_use()
         for gpu in gpus:
-            if not self._is_told(found := find_use(gpu, use)):
+            if not self._is_reported(found := find_use(gpu, use)):
                 missing = "" if found is None else "the utilisation and memory use of "
                 raise SweepError(f"{asked}: nvidia-smi does not report {missing}GPU {gpu} on this machine")
 
@@ -97,7 +97,7 @@ class GpuThresholds:
         """Return whether none of `gpus` is used more than allowed; a GPU whose use is unknown is not allowed."""
         for gpu in gpus:
             found = find_use(gpu, use)
-            if found is None or not self._is_told(found):
+            if found is None or not self._is_reported(found):
                 return False
             if (self.load is not None and (found.load or 0.0) > self.load) or (
                 self.memory is not None and (found.memory or 0.0) > self.memory
@@ -110,7 +110,7 @@ class GpuThresholds:
         limits = {"allowed_load": self.load, "allowed_memory": self.memory}
         return {name: limit for name, limit in limits.items() if limit is not None}
 
-    def _is_told(self, use: GpuUse | None) -> bool:
+    def _is_reported(self, use: GpuUse | None) -> bool:
         if use is None:
             return False
         return (self.load is None or use.load is not None) and (self.memory is None or use.memory is not None)

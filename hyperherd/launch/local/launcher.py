@@ -197,15 +197,15 @@ class LocalLauncher(TrialLauncher):
 
     def _ended(self, message: Ended) -> JobEnd:
         self._pids.pop(message.number, None)
-        said = read_report(message.report).said
-        for line in said:
+        log_lines = read_report(message.report).log_lines
+        for line in log_lines:
             extra = ROUTINE if line.level < logging.WARNING else None
             logging.getLogger(line.logger).log(line.level, "%s", line.text, extra=extra)
         handle = self._open.pop(message.number)
         end = job_end(handle, message, handle.job.resources.get("timeout_min", self._timeout_min))
         if end.verdict == "cancelled":
             log.info("trial %d cancelled", message.number, extra=ROUTINE)
-        elif end.reason and not any(line.level >= logging.ERROR for line in said):
+        elif end.reason and not any(line.level >= logging.ERROR for line in log_lines):
             log.error("trial %d failed: %s", message.number, one_line(end.reason))
         return end
 

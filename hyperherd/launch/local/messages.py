@@ -72,7 +72,7 @@ class Ended:
     Attributes:
         number: of the trial.
         status: of its process, as from ``waitpid``; None if it had none.
-        asked: why the server stopped it; None if it did not.
+        stop_reason: why the server stopped it; None if it did not.
         out_of_memory: whether the kernel's out-of-memory killer killed a process while it ran.
         report: what it left.
         lost: why its end is unknown, or why it has no process; empty if it is known.
@@ -80,7 +80,7 @@ class Ended:
 
     number: int
     status: int | None = None
-    asked: StopReason | None = None
+    stop_reason: StopReason | None = None
     out_of_memory: bool = False
     report: bytes = b""
     lost: str = ""
@@ -106,7 +106,7 @@ class Returned:
 class TrialReport:
     """A report, read."""
 
-    said: list[LogLine] = field(default_factory=list)
+    log_lines: list[LogLine] = field(default_factory=list)
     returned: bytes | None = None
 
 
@@ -124,9 +124,9 @@ def read_report(data: bytes) -> TrialReport:
     report = TrialReport()
     for record in _records(data):
         if isinstance(record, Returned):
-            return TrialReport(report.said, record.pickled)
+            return TrialReport(report.log_lines, record.pickled)
         if isinstance(record, LogLine):
-            report.said.append(record)
+            report.log_lines.append(record)
     return report
 
 

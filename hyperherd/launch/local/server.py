@@ -21,13 +21,13 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from hyperherd.launch.base import TrialJob
-from hyperherd.launch.local.gpus import GpuThresholds, look
+from hyperherd.launch.local.gpus import GpuThresholds, gpu_use
 from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, StopReason, Waiting
 from hyperherd.launch.local.slots import Slot, Slots
 from hyperherd.launch.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
 from hyperherd.launch.processes import memory_kills as count_memory_kills
 
-LOOK_AGAIN = 2.0
+GPU_POLL = 2.0
 """Seconds between two queries of GPUs that others use."""
 
 Starter = Callable[[TrialJob, Slot, IO[bytes]], int]
@@ -60,7 +60,7 @@ class _Running:
     report: IO[bytes]
     ends: float | None
     memory_kills: int | None
-    asked: StopReason | None = None
+    stop_reason: StopReason | None = None
     killed_at: float | None = None
 
 
@@ -123,14 +123,14 @@ class Server:
     def _take_slot(self) -> Slot | None:
         if not self.gate.is_asked:
             return self.slots.take()
-        use = look()
+        use = gpu_use()
         return self.slots.take(lambda slot: self.gate.allows(slot.gpus, use))
 
     def _hold(self) -> None:
         """Query the GPUs again later; if no trial runs meanwhile, report why."""
-        self._next_start = time.monotonic() + LOOK_AGAIN
+        self._next_start = time.monotonic() + GPU_POLL
         if not self._is_held and not self._running:
-            self._tell(Waiting(f"waiting for a GPU that other programs use less ({self.gate})"))
+            self._report(Waiting(f"waiting for a GPU that other programs use less ({self.gate})"))
         self._is_held = True
 
     def _start_in(self, slot: Slot) -> None:
@@ -140,9 +140,9 @@ class Server:
             pid = self._begin(job, slot)
         except OSError as error:  # no process, memory or disk available: the others may still succeed
             self.slots.give_back(slot)
-            self._tell(Ended(job.number, lost=f"the trial could not be started: {error}"))
+            self._report(Ended(job.number, lost=f"the trial could not be started: {error}"))
         else:
-            self._tell(Started(job.number, pid, slot.gpus))
+            self._report(Started(job.number, pid, slot.gpus))
 
     def _begin(self, job: TrialJob, slot: Slot) -> int:
         report = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the trial has ended
@@ -171,22 +171,22 @@ class Server:
         """End everything: the sweep is gone."""
         self._is_left = True
         self._waiting.clear()
-        if any(trial.asked is StopReason.CANCEL for trial in self._running.values()):
+        if any(trial.stop_reason is StopReason.CANCEL for trial in self._running.values()):
             self.end_now()  # the sweep ended while it waited for them: a second Ctrl-C
         self._ask(self._running, StopReason.CANCEL)
 
     def _cancel(self, numbers: Iterable[int]) -> None:
         for job in [job for job in self._waiting if job.number in numbers]:
             self._waiting.remove(job)
-            self._tell(Ended(job.number, asked=StopReason.CANCEL))
+            self._report(Ended(job.number, stop_reason=StopReason.CANCEL))
         self._ask([pid for pid, trial in self._running.items() if trial.job.number in numbers], StopReason.CANCEL)
 
     def _ask(self, pids: Iterable[int], why: StopReason) -> None:
         """Ask trials to end; :meth:`_enforce` kills those that do not."""
         for pid in pids:
             trial = self._running[pid]
-            if trial.asked is None:
-                trial.asked, trial.killed_at = why, time.monotonic() + self.times.grace
+            if trial.stop_reason is None:
+                trial.stop_reason, trial.killed_at = why, time.monotonic() + self.times.grace
                 os.kill(pid, signal.SIGTERM)  # not reaped yet, so it is there
 
     def _enforce(self) -> None:
@@ -201,7 +201,7 @@ class Server:
             self._leave()
 
     def _until_next(self) -> float | None:
-        times = [trial.ends if trial.asked is None else trial.killed_at for trial in self._running.values()]
+        times = [trial.ends if trial.stop_reason is None else trial.killed_at for trial in self._running.values()]
         times += [self._next_start] if self._can_start else []
         known = [moment for moment in times if moment is not None]
         return max(0.0, min(known) - time.monotonic()) if known else None
@@ -221,13 +221,13 @@ class Server:
         out_of_memory = kills is not None and trial.memory_kills is not None and kills > trial.memory_kills
         with trial.report as report:
             report.seek(0)
-            self._tell(Ended(trial.job.number, status, trial.asked, out_of_memory, report.read()))
+            self._report(Ended(trial.job.number, status, trial.stop_reason, out_of_memory, report.read()))
         self.slots.give_back(trial.slot)
         if self._is_held:
             # A GPU has become free: query at once, not after the pause.
             self._next_start = 0.0
 
-    def _tell(self, message: Any) -> None:
+    def _report(self, message: Any) -> None:
         if self._is_left:
             return
         try:

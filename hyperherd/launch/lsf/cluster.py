@@ -108,7 +108,7 @@ class LsfCluster(Cluster):
         if not job_ids:  # bjobs would show all jobs
             return {}
         try:
-            seen = self._tracker.look(job_ids)
+            seen = self._tracker.poll(job_ids)
         except SchedulerUnavailable as silence:
             raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
         return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
@@ -160,14 +160,14 @@ def _both(dependency: str | None, after: str | None) -> str | None:
 
 def _job_state(seen: Seen) -> JobState:
     assert seen.row is not None
-    told = f"LSF: {seen.words}"
+    reason = f"LSF: {seen.words}"
     if seen.state in ("PENDING", "REQUEUED"):
-        return JobState("pending", reason=told)
+        return JobState("pending", reason=reason)
     if seen.state in ("RUNNING", "UNKNOWN", "COMPLETING"):
-        return JobState("running", reason=told)
+        return JobState("running", reason=reason)
     if not has_exited(seen.row):
-        return JobState("ended", reason=told, succeeded=True)
-    return JobState("ended", "cancelled" if seen.state == "CANCELLED" else verdict(seen.row), told)
+        return JobState("ended", reason=reason, succeeded=True)
+    return JobState("ended", "cancelled" if seen.state == "CANCELLED" else verdict(seen.row), reason)
 
 
 def _last_line(text: str) -> str:

@@ -84,7 +84,7 @@ class Tracker:
     _histories: dict[str, tuple[float, dict[str, JobRow] | None]] = field(default_factory=dict)
     _fields: int = 0
 
-    def look(self, job_ids: Collection[str]) -> dict[str, Seen]:
+    def poll(self, job_ids: Collection[str]) -> dict[str, Seen]:
         """Ask LSF about all these jobs and return what is known; those it never mentioned are absent.
 
         Raises:
@@ -107,10 +107,10 @@ class Tracker:
         Raises:
             SchedulerUnavailable: LSF does not answer.
         """
-        said = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
-        named = [(job_id, text) for job_id, known, text in read_named(said.stdout) if known == name]
-        if not named and (said.is_trouble or (said.text and not says_none(said.text))):
-            raise SchedulerUnavailable(said.text)
+        answer = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
+        named = [(job_id, text) for job_id, known, text in read_named(answer.stdout) if known == name]
+        if not named and (answer.is_trouble or (answer.text and not says_none(answer.text))):
+            raise SchedulerUnavailable(answer.text)
         return sorted(named, key=lambda found: sort_key(found[0]))
 
     def _ask_all(self, bases: list[str]) -> tuple[dict[str, JobRow], frozenset[str]]:
@@ -118,11 +118,11 @@ class Tracker:
         unknown: frozenset[str] = frozenset()
         silence = ""
         for start in range(0, len(bases), _IDS_A_CALL):
-            said = self._ask(bases[start : start + _IDS_A_CALL])
-            found = read_rows(said.stdout, FIELDS[self._fields])
-            missing = read_not_found(said.text)
+            answer = self._ask(bases[start : start + _IDS_A_CALL])
+            found = read_rows(answer.stdout, FIELDS[self._fields])
+            missing = read_not_found(answer.text)
             if not found and not missing:
-                silence = said.text or "bjobs printed nothing"
+                silence = answer.text or "bjobs printed nothing"
             rows.update(found)
             unknown |= missing
         if silence and not rows and not unknown:
@@ -131,14 +131,19 @@ class Tracker:
 
     def _ask(self, bases: list[str]) -> CommandResult:
         """Ask bjobs, with fewer fields from now on if this version of LSF does not know all of them."""
-        said = self._bjobs(FIELDS[self._fields], bases)
+        answer = self._bjobs(FIELDS[self._fields], bases)
         for fewer in range(self._fields + 1, len(FIELDS)):
-            if said.is_trouble or not said.text or says_none(said.text) or read_rows(said.stdout, FIELDS[fewer - 1]):
+            if (
+                answer.is_trouble
+                or not answer.text
+                or says_none(answer.text)
+                or read_rows(answer.stdout, FIELDS[fewer - 1])
+            ):
                 break
-            said = self._bjobs(FIELDS[fewer], bases)
-            if read_rows(said.stdout, FIELDS[fewer]):
+            answer = self._bjobs(FIELDS[fewer], bases)
+            if read_rows(answer.stdout, FIELDS[fewer]):
                 self._fields = fewer
-        return said
+        return answer
 
     def _bjobs(self, fields: Iterable[str], which: list[str]) -> CommandResult:
         shown = f"{' '.join(fields)} delimiter='{DELIMITER}'"
@@ -194,8 +199,8 @@ class Tracker:
         return rows
 
     def _ask_history(self, base: str) -> dict[str, JobRow] | None:
-        told = [run(["bhist", "-l", "-n", "0", base], self.patience)]
-        if not (rows := read_history(told[0].stdout)):
-            told.append(run(["bacct", "-l", base], self.patience))
-            rows = read_history(told[1].stdout)
-        return None if not rows and any(said.is_trouble for said in told) else rows
+        answers = [run(["bhist", "-l", "-n", "0", base], self.patience)]
+        if not (rows := read_history(answers[0].stdout)):
+            answers.append(run(["bacct", "-l", base], self.patience))
+            rows = read_history(answers[1].stdout)
+        return None if not rows and any(answer.is_trouble for answer in answers) else rows

@@ -137,10 +137,10 @@ class SlurmCluster(Cluster):
     def is_preempting() -> bool:
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
         try:
-            told = ask(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]])
+            shown = ask(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]])
         except (SchedulerUnavailable, CommandFailed, KeyError):
             return False
-        return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", told) is not None
+        return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", shown) is not None
 
     def is_outage(self, message: str) -> bool:
         """Return whether a command could not reach a daemon of Slurm."""

@@ -31,8 +31,8 @@ def ask(command: Sequence[str]) -> str:
         raise SchedulerUnavailable(f"{command[0]} cannot be run: {error}") from None
     if done.returncode == 0:
         return done.stdout
-    said = done.stderr.strip().splitlines()
-    message = said[-1] if said else f"exit code {done.returncode}"
+    errors = done.stderr.strip().splitlines()
+    message = errors[-1] if errors else f"exit code {done.returncode}"
     if is_outage(done.stderr):
         raise SchedulerUnavailable(f"Slurm does not answer: {message}")
     raise CommandFailed(message)

@@ -41,23 +41,23 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
         where: its node, for people.
     """
     state = word.split(" ")[0]
-    told = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where and where != _NOWHERE else ''}"
+    reason = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where and where != _NOWHERE else ''}"
     if state in _WAITING:
-        return JobState("pending", reason=told)
+        return JobState("pending", reason=reason)
     if state in _AT_IT:
-        return JobState("running", reason=told)
+        return JobState("running", reason=reason)
     if state == "COMPLETED":
-        return JobState("ended", reason=told, succeeded=True)
+        return JobState("ended", reason=reason, succeeded=True)
     if state == "FAILED":
         if signal == _NO_LOG:
             return JobState(
                 "ended",
                 FailureCause.EXIT,
-                f"{told}: Slurm could not write the log of the job; does its folder still exist?",
+                f"{reason}: Slurm could not write the log of the job; does its folder still exist?",
             )
         killed = signal or code > 128
-        return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, told)
-    return JobState("ended", _VERDICTS[state], told) if state in _VERDICTS else None
+        return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, reason)
+    return JobState("ended", _VERDICTS[state], reason) if state in _VERDICTS else None
 
 
 def read_squeue(text: str) -> dict[str, JobState]:

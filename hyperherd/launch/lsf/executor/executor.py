@@ -69,12 +69,12 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
 def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
     """Cancel jobs, and return the errors that LSF printed, an empty string if each is cancelled or had ended."""
     tracker.cancelled.update(job_ids)
-    said = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
-    if said.code == 0:
+    result = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
+    if result.code == 0:
         return ""
-    bad = [line for line in said.text.splitlines() if line.strip() and not any(text in line for text in _ENDED)]
+    bad = [line for line in result.text.splitlines() if line.strip() and not any(text in line for text in _ENDED)]
     refused = [line for line in bad if "is being terminated" not in line]
-    return "\n".join(refused) or ("" if said.code is not None and said.text else "bkill printed nothing")
+    return "\n".join(refused) or ("" if result.code is not None and result.text else "bkill printed nothing")
 
 
 class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
@@ -247,24 +247,24 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
     Raises:
         FailedSubmissionError: LSF refuses it, or cannot be reached.
     """
-    said = CommandResult("", "", None)
+    result = CommandResult("", "", None)
     for again in range(_SUBMISSIONS):
         if again:
             time.sleep(again)
-        said = run(["bsub"], patience, script)
-        job_id = read_submitted(said.stdout) or read_submitted(said.stderr)
+        result = run(["bsub"], patience, script)
+        job_id = read_submitted(result.stdout) or read_submitted(result.stderr)
         if job_id is not None:
             return job_id
-        if not said.is_trouble:
+        if not result.is_trouble:
             break
         try:
             job_id = find()
         except SchedulerUnavailable:
             break
         if job_id is not None:
-            warnings.warn(f"bsub failed, but LSF has job {job_id}: {said.text}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"bsub failed, but LSF has job {job_id}: {result.text}", RuntimeWarning, stacklevel=2)
             return job_id
-    raise utils.FailedSubmissionError(f"bsub did not submit {script}:\n{said.text}")
+    raise utils.FailedSubmissionError(f"bsub did not submit {script}:\n{result.text}")
 
 
 def _forget_namesake(job: Any, began: float) -> None:

@@ -34,7 +34,7 @@ class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
             return
         self._num_calls += 1
         try:
-            seen = self.tracker.look(open_jobs)
+            seen = self.tracker.poll(open_jobs)
         except SchedulerUnavailable as silence:
             logger.get_logger().warning(f"LSF does not answer; the states of jobs may be out of date: {silence}")
         else:
