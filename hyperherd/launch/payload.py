@@ -67,6 +67,7 @@ class Payload:
         spec = getattr(main, "__spec__", None)
         file = getattr(main, "__file__", None)
         script = running_script(main)
+        # Hydra's config store and OmegaConf's resolvers: a config composed in the job refers to both.
         singletons = Singleton.get_state()
         is_importable = script is not None and script.before is not None and not has_lasting_threads()
         by_name = _pickled_by_name(content, singletons, main) if is_importable else None
@@ -85,6 +86,7 @@ class Payload:
         """
         sys.path[:], sys.argv[:] = self.path, self.argv
         if self.script is not None:
+            # Before anything is imported: a traceback of the import itself must show the submitted text.
             self.script.show()
         setup_globals()
         content, singletons = self._load()
@@ -104,6 +106,7 @@ class Payload:
                     self.file,
                     in_words(error),
                 )
+        # A fresh module: a failed import has left half of the script's names in the one before.
         self._new_main()
         return pickle.loads(self.content)
 

@@ -53,6 +53,7 @@ def make_private(folder: Path) -> None:
         NotTrusted: others can write to it.
         OSError: it cannot be made.
     """
+    # Decided before it is made: afterwards a fresh folder cannot be told from one that the user had.
     is_users = folder.is_dir() and RECORDS not in folder.parts
     make_folder(folder.parent)
     folder.mkdir(_FOLDER, exist_ok=True)

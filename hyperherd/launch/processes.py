@@ -33,6 +33,7 @@ def adopt_orphans() -> None:
 def children(pid: int) -> list[int]:
     """Return the children of a process; empty if it is gone, or there is no ``/proc``."""
     found: list[int] = []
+    # Per thread: the kernel lists a child under the thread that forked it.
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
             found += map(int, tasks.read_text().split())

@@ -75,6 +75,7 @@ class JobPayload:
             ) from None
         path = folder / f"work-{_digest(content)}.pkl"
         if not (path.is_file() and path.read_bytes() == content):
+            # Named by its hash: batches of a sweep share one file, and a job detects a file that was replaced.
             replace_bytes(path, content, private=True)
         return path
 
@@ -149,11 +150,13 @@ class ClusterJob:
             hide_from_lightning()
         returned_file = returned_path(environment.paths.result_pickle)
         for stale in (returned_file, environment.paths.result_pickle):
+            # Of an earlier run of a requeued job: the sweep would take them for the end of this one.
             stale.unlink(missing_ok=True)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it
         warning = _Warning(environment)
         returned = self._run(work, environment)
         warning.answer()
+        # Before submitit writes its result, for which the sweep waits: that file must find this one complete.
         replace_bytes(returned_file, pickled(returned), durable=False, private=True)
         if reason := raised(returned):
             raise TrialFailed(reason)
@@ -182,6 +185,7 @@ class ClusterJob:
         """Run the task function in a further process of the job: nothing is written, the callbacks stay with rank 0."""
         for number in (signal.SIGTERM, signal.SIGCONT):
             signal.signal(number, signal.SIG_DFL)
+        # The scheduler warns every process of the job: each rank would requeue it, so only rank 0 answers.
         signal.signal(warning_signal(environment), signal.SIG_IGN)
         task = work.task_function
         config = self._compose(work, environment)
@@ -237,6 +241,7 @@ class _Warning:
         signal.signal(self._signal, signal.SIG_IGN)
         evicted = _eviction(self._answer)
         self._impatience = threading.Timer(PATIENCE, self._lose_patience)
+        # Or the interpreter would wait for it at its end.
         self._impatience.daemon = True
         self._impatience.start()
         raise evicted

@@ -97,6 +97,7 @@ class ClusterLauncher(TrialLauncher):
             raise SweepError(
                 f"hydra.launcher.submitit_folder: {files} cannot be closed to other users: {error}"
             ) from None
+        # Before the submission: a job may start before that returns, and reads this file first.
         work = self._work.save(files)
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
@@ -107,6 +108,7 @@ class ClusterLauncher(TrialLauncher):
         for handle in handles:
             self._watch.add(handle, folder)
         paths = [self._paths(handle) for handle in handles]
+        # submitit writes both with the user's umask; the script holds hydra.launcher.env, which may name secrets.
         keep_private(file for one in paths for file in (one.submitted_pickle, one.submission_file))
         log.info("%s: submitted %s", self.name, _span(ids))
         return handles
@@ -145,6 +147,7 @@ class ClusterLauncher(TrialLauncher):
             ids = self._cluster.find(name)
         places = [(place_in_array(job_id, self._cluster.first_index), job_id) for job_id in ids]
         handles = [JobHandle(jobs[place], job_id, name) for place, job_id in places if place < len(jobs)]
+        # submitit renames the pickle to the job's id after sbatch has returned; without it the job cannot run.
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
             self._cluster.cancel(unable)
@@ -160,6 +163,7 @@ class ClusterLauncher(TrialLauncher):
         if not by_id:
             return []
         with _needed(self._cluster):
+            # Ids are reused (LSF after 999999, Slurm after MaxJobId): a job of another sweep could be adopted.
             by_id = self._confirmed(by_id)
             states = self._cluster.query(list(by_id))
         adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
@@ -208,6 +212,7 @@ class ClusterLauncher(TrialLauncher):
                     raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
                 log.warning("%s: %s; retrying in %d s", self.name, error, wait)
             time.sleep(wait)
+            # sbatch may report a timeout for jobs that the controller has queued: a second try would run them twice.
             self._cancel_half_submitted(submission.name)
         raise AssertionError("the last try returns or raises")
 

@@ -121,6 +121,7 @@ class Watch:
             by_folder[watched.paths.folder].append(watched)
         for folder, group in by_folder.items():
             with suppress(OSError), os.scandir(folder) as entries:
+                # One scandir for all jobs of a folder: a stat for each is a request to the NFS server.
                 names = {entry.name for entry in entries if entry.name.endswith("_result.pkl")}
                 yield from (watched for watched in group if watched.paths.result_pickle.name in names)
 
@@ -130,6 +131,7 @@ class Watch:
         except SchedulerUnavailable as silence:
             if not self._is_silent:
                 log.warning("%s; the jobs keep running, and the scheduler is polled again later", silence)
+            # Warned once per outage, not once per poll: a controller's restart takes minutes.
             self._is_silent = True
             self._back_off()
             return
@@ -137,8 +139,10 @@ class Watch:
         self._back_off()
         dead = [(watched, self._death(watched, states.get(job_id))) for job_id, watched in self._open.items()]
         gone = [watched for watched, end in dead if end is not None]
+        # NFS clients cache a listing for up to 60 s (acdirmax): a result may exist and not be in it yet.
         _refresh({watched.paths.folder for watched in gone})
         late = {watched.handle.job_id for watched in self._with_results(gone)}
+        # A result that appeared meanwhile counts, whatever the scheduler reported of the job.
         yield from (end for watched, end in dead if end is not None and watched.handle.job_id not in late)
 
     def _back_off(self) -> None:
@@ -157,6 +161,7 @@ class Watch:
                 watched.absent_since = now
                 self._next = min(self._next, now + SETTLED)
                 return None
+            # A cancelled job may be forgotten at once (MinJobAge); else the controller may be restarting.
             patience = SETTLED if watched.cancelled else FORGOTTEN
             return _vanished(watched) if now - watched.absent_since >= patience else None
         watched.absent_since = None
@@ -167,6 +172,7 @@ class Watch:
             watched.ended_since = now
             self._next = min(self._next, now + SETTLED)
             return None
+        # COMPLETED without a result: the file may be late. NODE_FAIL, PREEMPTED: the job may be requeued under its id.
         slow = state.succeeded or state.verdict in (FailureCause.NODE_FAILURE, FailureCause.PREEMPTED)
         if now - watched.ended_since < (SETTLED_SLOWLY if slow and not watched.cancelled else SETTLED):
             return None
@@ -175,6 +181,7 @@ class Watch:
     def _killed(self, watched: _Watched, state: JobState) -> JobEnd:
         verdict, reason = state.verdict, state.reason
         if verdict in (None, FailureCause.SIGNAL, FailureCause.EXIT):
+            # Slurm's state of a job that ran out of memory is often FAILED; only its log names the cause.
             verdict = self._cluster.cause_in(_tail(watched.paths)) or verdict or FailureCause.EXIT
         if state.succeeded:
             reason = f"{reason}, but the trial had not ended"

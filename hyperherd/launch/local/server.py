@@ -195,6 +195,7 @@ class Server:
         for pid, trial in self._running.items():
             if _passed(trial.killed_at, now):
                 trial.killed_at = None
+                # By descent, not by group: a child with a session of its own is not in the trial's group.
                 kill([pid, *descendants(pid)])
         # The end of a killed sweep closes the channel, unless something that it forked holds a copy of its side.
         if not self._is_left and os.getppid() != self._sweep:
@@ -255,9 +256,12 @@ def wakeups() -> Iterator[int]:
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)
+    # A wakeup descriptor reports only signals that have a handler in Python.
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    # A full pipe is no loss: one byte wakes the loop, and waitpid finds everything that ended.
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    # The death of the sweep wakes the loop as well; `_enforce` then finds another parent.
     die_with_parent(signal.SIGCHLD)
     try:
         yield read

@@ -99,6 +99,7 @@ def plan_capacity(limits: Limits, gpus: Sequence[str], cores: int, environment: 
 def _places(gpus: Sequence[str], per_trial: int, trials_per_gpu: int) -> list[tuple[str, ...]]:
     """Return disjoint groups of GPUs, all of them once before any of them again."""
     groups = [tuple(gpus[start : start + per_trial]) for start in range(0, len(gpus) - per_trial + 1, per_trial)]
+    # Whole rounds, so that the first trials spread over all GPUs before two share one.
     return groups * trials_per_gpu
 
 

@@ -134,6 +134,7 @@ def _fork_server(work: PoolPayload, pool: Pool) -> ServerProcess:
     pid = _fork()
     if pid == 0:
         _to_the_end(lambda: _serve_forked(work, pool, ours, theirs))
+    # Or `recv` would wait forever for a server that died before it answered.
     theirs.close()
     ready = ours.recv()
     if ready.refusal:
@@ -144,6 +145,7 @@ def _fork_server(work: PoolPayload, pool: Pool) -> ServerProcess:
 
 
 def _serve_forked(work: PoolPayload, pool: Pool, theirs_of_sweep: Connection, channel: Connection) -> None:
+    # Or the server would keep the sweep's end open itself, and never see the sweep end.
     theirs_of_sweep.close()
     os.setsid()
     refusal = refusal_to_fork()
@@ -181,6 +183,7 @@ class _Forker:
         return pid
 
     def _be_trial(self, job: TrialJob, slot: Slot, report: IO[bytes], server: int) -> None:
+        # A copy in a trial would hide the death of the server from the sweep, which waits for the end of the file.
         self._channel.close()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, self._on_child or signal.SIG_DFL)

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _SQUEUE = ["squeue", "--noheader", "--array", "--states=all"]
+# MaxArraySize where it is not configured: indices 0 to 1000.
 _DEFAULT_ARRAY_SIZE = 1001
 _AT_ONCE = 200
 """How many ids one command gets."""
@@ -115,6 +116,7 @@ class SlurmCluster(Cluster):
         found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
         try:
             accounted = ask(
+                # Without a start sacct lists the jobs since midnight only.
                 ["sacct", "-nPX", user, "--starttime=now-30days", f"--name={name}", "--format=JobID"]
             ).splitlines()
         except (SchedulerUnavailable, CommandFailed):
