@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperherd.launch.lsf.commands import CommandResult, Patience, run
+from hyperherd.launch.commands import CommandResult
+from hyperherd.launch.lsf.commands import Patience, is_trouble, run
 from hyperherd.launch.lsf.ids import base_of, sort_key
 from hyperherd.launch.lsf.parsing import (
     DELIMITER,
@@ -109,7 +110,7 @@ class Tracker:
         """
         answer = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
         named = [(job_id, text) for job_id, known, text in read_named(answer.stdout) if known == name]
-        if not named and (answer.is_trouble or (answer.text and not says_none(answer.text))):
+        if not named and (is_trouble(answer) or (answer.text and not says_none(answer.text))):
             raise SchedulerUnavailable(answer.text)
         return sorted(named, key=lambda found: sort_key(found[0]))
 
@@ -134,7 +135,7 @@ class Tracker:
         answer = self._bjobs(FIELDS[self._fields], bases)
         for fewer in range(self._fields + 1, len(FIELDS)):
             if (
-                answer.is_trouble
+                is_trouble(answer)
                 or not answer.text
                 or says_none(answer.text)
                 or read_rows(answer.stdout, FIELDS[fewer - 1])
@@ -203,4 +204,4 @@ class Tracker:
         if not (rows := read_history(answers[0].stdout)):
             answers.append(run(["bacct", "-l", base], self.patience))
             rows = read_history(answers[1].stdout)
-        return None if not rows and any(answer.is_trouble for answer in answers) else rows
+        return None if not rows and any(is_trouble(answer) for answer in answers) else rows

@@ -16,7 +16,8 @@ from submitit.core import core, utils
 
 from hyperherd.compat.submitit import folder_pattern
 from hyperherd.errors import nearest
-from hyperherd.launch.lsf.commands import CommandResult, Patience, run
+from hyperherd.launch.commands import CommandResult
+from hyperherd.launch.lsf.commands import Patience, is_trouble, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
 from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 from hyperherd.launch.lsf.ids import base_of, to_lsf
@@ -255,7 +256,7 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
         job_id = read_submitted(result.stdout) or read_submitted(result.stderr)
         if job_id is not None:
             return job_id
-        if not result.is_trouble:
+        if not is_trouble(result):
             break
         try:
             job_id = find()
