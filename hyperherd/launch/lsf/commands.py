@@ -54,6 +54,7 @@ def run(command: Sequence[str], patience: Patience, script: Path | None = None) 
         patience: with it.
         script: what it reads from its standard input; it reads nothing otherwise.
     """
+    # With MAX_PEND_JOBS reached bsub retries forever unless LSB_NTRIES is set.
     environment = {**clean_environment(os.environ), "LSB_NTRIES": str(patience.tries)}
     if script is None:  # bsub hands its environment to the job, which keeps the user's locale
         environment["LC_ALL"] = "C"

@@ -127,11 +127,11 @@ def read_history(text: str) -> dict[str, JobRow]:
 
 
 def _read_events(job_id: str, section: str) -> JobRow | None:
-    """Return the end of one job, or None if the last thing that happened to it is none."""
+    """Return the end of one job, or None if its last event is not an end."""
     ended, code, reason = "", None, ""
     for event in _EVENT.findall(section):
         if event.startswith(("Dispatched", "Starting", "Pending", "Submitted")):
-            ended, code, reason = "", None, ""
+            ended, code, reason = "", None, ""  # a requeued job has several runs: the events of the last one count
         found_code, found_reason = _CODE.search(event), _REASON.search(event)
         code = int(found_code[1]) if found_code and not event.startswith("Pending") else code
         reason = found_reason[0].strip() if found_reason else reason

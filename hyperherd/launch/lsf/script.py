@@ -76,6 +76,7 @@ def _head(parameters: LsfParameters, folder: Path) -> list[str]:
         f"exec >> {_in_shell(paths.stdout)} {stderr} || exit 1",
         f"export {MARKER}={_in_shell(paths.folder / '%j_requeue')}",
         f'rm -f "${MARKER}"',
+        # A line for each start: a requeued job keeps its id, and LSF hands it no count of its runs.
         f"echo started >> {_in_shell(paths.folder / '%j_starts')}",
         f"export {RESTARTS}=$(($(wc -l < {_in_shell(paths.folder / '%j_starts')}) - 1))",
         f"export SUBMITIT_EXECUTOR=lsf {METHOD}={parameters.requeue}",

@@ -91,6 +91,7 @@ class Tracker:
         Raises:
             SchedulerUnavailable: it did not answer at all.
         """
+        # One id for a whole array: bjobs lists its elements, and a command line has a limit.
         bases = sorted({base_of(job_id) for job_id in job_ids}, key=int)
         rows, unknown = self._ask_all(bases)
         answered = {base_of(job_id) for job_id in rows}
@@ -122,6 +123,7 @@ class Tracker:
             answer = self._ask(bases[start : start + _IDS_A_CALL])
             found = read_rows(answer.stdout, FIELDS[self._fields])
             missing = read_not_found(answer.text)
+            # Exit codes are useless here: bjobs exits with 255 for one unknown id although it lists the others.
             if not found and not missing:
                 silence = answer.text or "bjobs printed nothing"
             rows.update(found)
@@ -162,6 +164,7 @@ class Tracker:
                 "held, not requeued (MAX_JOB_REQUEUE?); release it with bresume" if held else "",
             )
         age = self.clock() - self._exits.setdefault(row.job_id, self.clock())
+        # bkill sends SIGINT first: a job that ends by it may show exit code 130 without TERM_OWNER.
         if row.job_id in self.cancelled and not is_explained(row):
             return Seen("CANCELLED", row)
         if (marked and not is_explained(row)) or wants_requeue(row):
@@ -179,6 +182,7 @@ class Tracker:
     def _miss(self, job_id: str) -> None:
         """Note that LSF no longer has a job; after some times its history is asked."""
         self._misses[job_id] = self._misses.get(job_id, 0) + 1
+        # bhist reads the event log of the whole cluster, which is slow: only after several polls without the job.
         if self._misses[job_id] < _MISSES:
             return
         rows = self._history(base_of(job_id))
@@ -200,6 +204,7 @@ class Tracker:
         return rows
 
     def _ask_history(self, base: str) -> dict[str, JobRow] | None:
+        # -n 0 searches all event logs, not only the current one; bacct knows jobs that they have dropped.
         answers = [run(["bhist", "-l", "-n", "0", base], self.patience)]
         if not (rows := read_history(answers[0].stdout)):
             answers.append(run(["bacct", "-l", base], self.patience))

@@ -73,6 +73,7 @@ def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
     result = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
     if result.code == 0:
         return ""
+    # bkill exits with 255 if one id of several has ended, although the others were killed: its lines decide.
     bad = [line for line in result.text.splitlines() if line.strip() and not any(text in line for text in _ENDED)]
     refused = [line for line in bad if "is being terminated" not in line]
     return "\n".join(refused) or ("" if result.code is not None and result.text else "bkill printed nothing")
@@ -170,6 +171,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         jobs = [self.job_class(folder=self.folder, job_id=job_id, tasks=range(self._num_tasks())) for job_id in ids]
         for job, pickle in zip(jobs, pickles, strict=True):
             _forget_namesake(job, began)
+            # The job may run before this: submitit's `_submit` waits for its pickle for a minute.
             job.paths.move_temporary_file(pickle, "submitted_pickle")
         jobs[0].paths.move_temporary_file(script, "submission_file", keep_as_symlink=True)
         return jobs
