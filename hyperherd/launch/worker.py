@@ -36,7 +36,7 @@ class TrialTask:
     """The task function as a launcher gets it. Picklable if the task function is; carries no table of trials."""
 
     def __init__(self, task_function: TaskFunction, sweep_dir: Path) -> None:
-        functools.update_wrapper(self, task_function)  # for callbacks that look at what is run
+        functools.update_wrapper(self, task_function)  # for callbacks that inspect the task function
         self._task_function = task_function
         self._sweep_dir = sweep_dir
         self._sweep_pid = os.getpid()
@@ -51,7 +51,7 @@ class TrialTask:
     def __call__(self, config: DictConfig) -> Any:
         """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
         hydra = HydraConfig.get()
-        # Unresolved: an override may be an interpolation, and is looked up as it was written.
+        # Unresolved: an override may be an interpolation, and the plan holds it as written.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
@@ -89,7 +89,7 @@ def _await_attempt(trial_dir: Path) -> int:
     deadline = time.monotonic() + _RANK_SECONDS
     while (attempt := attempt_of_job(trial_dir)) is None:
         if time.monotonic() > deadline:
-            raise SweepError(f"rank 0 of this job has not begun the trial in {trial_dir} for {_RANK_SECONDS:.0f} s")
+            raise SweepError(f"rank 0 of this job did not start the trial in {trial_dir} in {_RANK_SECONDS:.0f} s")
         time.sleep(0.1)
     return attempt
 
@@ -104,7 +104,7 @@ def _can_travel(value: Any) -> bool:
 
 
 def trial_to_join(script: str) -> Path | None:
-    """Return the directory of the trial that this process is a further rank of, or None if it is nobody's.
+    """Return the directory of the trial that this process is a further rank of, or None if it is not one.
 
     Lightning starts the other ranks of a distributed fit by running the whole command line again, ``-m`` and all. Such
     a process inherits its trial's variables and has a rank above 0. A script that a trial starts for another purpose

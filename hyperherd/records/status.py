@@ -99,8 +99,8 @@ def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
     return TrialStatus(TrialState.RUNNING, record.attempt)
 
 
-def same_process(pid: int, started: float | None) -> bool:
-    """Return whether process `pid` of this host lives and is the one that started then, not a later namesake."""
+def same_process(pid: int, started: float | None = None) -> bool:
+    """Return whether process `pid` of this host can still act, and started then, so that it is not a later namesake."""
     if pid <= 0:  # What a signal to these means is a group of processes.
         return False
     try:
@@ -109,14 +109,25 @@ def same_process(pid: int, started: float | None) -> bool:
         return False
     except PermissionError:
         pass
-    now = process_started(pid)
-    return started is None or now is None or now == started
+    fields = _stat(pid)
+    if fields is None:
+        return True
+    # A zombie still takes signals until its parent reaps it, but will never write or run anything again.
+    return fields[0] not in (b"Z", b"X") and (started is None or float(fields[19]) == started)
 
 
 def process_started(pid: int) -> float | None:
     """Return when process `pid` started, in clock ticks since boot; None where there is no ``/proc``."""
+    fields = _stat(pid)
+    return None if fields is None else float(fields[19])
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """Return the fields of ``/proc/PID/stat`` from the state on; None if they cannot be read."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
-            return float(stream.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
+            # The command's name comes before them, in parentheses, and may itself hold blanks and parentheses.
+            fields = stream.read().rpartition(b")")[2].split()
+    except OSError:
         return None
+    return fields if len(fields) > 19 else None

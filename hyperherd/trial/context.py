@@ -53,7 +53,7 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
 
     Raises:
         AttemptTaken: the trial is running or done, or that attempt was run.
-        TrialFailed: the task called ``sys.exit`` with a failure, or raised what is no ``Exception``.
+        TrialFailed: the task called ``sys.exit`` with a failure, or raised something that is not an ``Exception``.
         KeyboardInterrupt, Terminated: it was interrupted; the trial is cancelled.
         Exception: whatever else the task raised, after it has been noted.
     """
@@ -73,7 +73,7 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
         try:
             value = task()
             trial_log.log_returned(value)
-        except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is noted, then told below
+        except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is recorded, then reported below
             error = raised
         if os.getpid() != owner:
             _end_forked_child(error)
@@ -86,7 +86,7 @@ def run_in_context(place: TrialPlace, task: Callable[[], Any], attempt: int | No
 
 
 def variables(place: TrialPlace, attempt: int) -> dict[str, str]:
-    """Return what the environment tells a trial about itself; the names are those of the first HyperHerd."""
+    """Return the environment variables that describe a trial to itself; the names are those of the first HyperHerd."""
     return {
         trial_log.WORKSPACE: str(place.sweep_dir),
         trial_log.SWEEP_NAME: place.sweep.name,

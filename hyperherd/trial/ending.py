@@ -14,17 +14,17 @@ from hyperherd.records.trial import TrialError
 class TrialFailed(HyperherdError):
     """Stands for what ended a trial where that itself must go no further.
 
-    ``sys.exit`` and other exceptions that are no ``Exception`` would end the sweep; some cannot be pickled, and would
+    ``sys.exit`` and other exceptions outside of ``Exception`` would end the sweep; some cannot be pickled, and would
     take down the workers beside them.
     """
 
 
 class Evicted(SystemExit):
-    """The scheduler takes this job's place away; nobody who means to go on should catch it.
+    """The scheduler ends this job (time limit, preemption); code that wants to continue should not catch it.
 
     Args:
         cause: ``TIMEOUT`` or ``PREEMPTED``.
-        message: in words, and what comes next.
+        message: what happened, and whether the job is requeued.
     """
 
     def __init__(self, cause: FailureCause, message: str) -> None:
@@ -34,7 +34,7 @@ class Evicted(SystemExit):
 
 @dataclass(frozen=True)
 class Ending:
-    """The last words of an attempt."""
+    """How an attempt ended."""
 
     state: TrialState
     cause: FailureCause | None = None
@@ -92,4 +92,4 @@ def _message(error: BaseException) -> str:
     try:
         return str(error)
     except BaseException as second:  # noqa: BLE001 - user code: __str__ may raise anything
-        return f"<its text cannot be had: {type(second).__name__}>"
+        return f"<str() raised {type(second).__name__}>"

@@ -85,7 +85,7 @@ def test_however_a_trial_dies_it_is_one_row_and_costs_no_other(app: App) -> None
         2: "exit",
         3: "signal",
     }
-    assert verdicts[0].message == "it was killed by SIGSEGV"
+    assert verdicts[0].message == "killed by SIGSEGV"
     said = {number: (record.state.value, record.cause) for number, record in sweep.records.items() if number > 3}
     assert said == {
         4: ("failed", "exit"),
@@ -185,7 +185,7 @@ def test_time_is_up(app: App) -> None:
     verdicts = [(event.number, event.event) for event in read_events(sweep.dir) if event.verdict]
     assert sorted(verdicts) == [(0, "timeout"), (1, "timeout")]
     assert sweep.states[2] == "completed"
-    assert "✗ 1  width=1  timeout: ran for more than 0.04 min and was ended" in sweep.done.stdout
+    assert "✗ 1  width=1  timeout: stopped after timeout_min=0.04 minutes" in sweep.done.stdout
 
 
 def environments(app: App, *arguments: str, **environment: str) -> list[dict[str, Any]]:

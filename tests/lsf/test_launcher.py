@@ -119,7 +119,7 @@ def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, cluster: Cl
     sweep = app.sweep(*LSF, *limits, "lr=1")
     assert states(sweep) == {0: ("completed", None, 1)}
     log = TrialPaths(sweep.dir / "0").log(0, "out").read_text()
-    assert "no: it was preempted; it goes back into the queue\n" in log  # what it says after the signal is kept too
+    assert "no: the job was preempted; the job is requeued\n" in log  # what it says after the signal is kept too
 
 
 def test_time_is_up_for_good(app: App, cluster: Cluster) -> None:
@@ -295,7 +295,7 @@ def test_mbatchd_goes_and_comes_back(app: App, cluster: Cluster) -> None:
     ("option", "message"),
     [
         ("nodes=2", "hydra.launcher.nodes: 2 is more than 1"),
-        ("mem_per=core", "hydra.launcher.mem_per: 'core' is none of auto, host, task"),
+        ("mem_per=core", "hydra.launcher.mem_per: 'core' is not one of auto, host, task"),
         ("queue=nosuch", "No such queue"),
     ],
 )
@@ -309,7 +309,9 @@ def test_what_cannot_be_done_is_said_before_anything_runs(app: App, lsf: Site, o
 def test_a_machine_without_lsf(app: App, tmp_path: Path) -> None:
     done = app.run(*HERD, "width=1,2", PATH=str(tmp_path))
     assert done.returncode == 1
-    assert "herd_lsf needs LSF's commands, and bsub, bjobs, bkill cannot be found here" in done.stdout + done.stderr
+    assert (
+        "herd_lsf needs LSF's commands, and bsub, bjobs, bkill were not found on the PATH" in done.stdout + done.stderr
+    )
 
 
 def test_for_another_sweeper(app: App, lsf: Site) -> None:

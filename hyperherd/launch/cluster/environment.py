@@ -1,4 +1,4 @@
-"""The environment in which jobs are submitted: that of a job which submits others must not become theirs."""
+"""The environment for submitting jobs: one that is submitted inside another job must not inherit its variables."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from hyperherd.launch.cluster.base import Cluster
 
 @contextmanager
 def scrubbed_environment(cluster: Cluster) -> Iterator[None]:
-    """Take out of the environment, while the block runs, what describes a job that this process runs in."""
+    """Remove the variables that describe the job this process runs in, while the block runs."""
+    # sbatch exports its environment, and srun in the new job would read SLURM_* of the surrounding one as options.
     taken = {name: value for name, value in os.environ.items() if _describes_a_job(cluster, name)}
     for name in taken:
         del os.environ[name]

@@ -11,6 +11,8 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from hyperherd.records.status import same_process
+
 JOURNAL = -1
 """The level of a journal; parts made of journals are of level 0, parts made of parts of the next."""
 LEVELS = 4
@@ -66,22 +68,7 @@ class SourceName(NamedTuple):
             return True
         if self.pid == os.getpid():
             return str(self) in open_here or str(self) in rolling_here
-        return _is_running(self.pid)
-
-
-def _is_running(pid: int) -> bool:
-    """Return whether a process of this host can still do anything; one that only waits to be buried cannot."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    try:
-        status = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return True
-    return status.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+        return same_process(self.pid)
 
 
 def this_host() -> str:
