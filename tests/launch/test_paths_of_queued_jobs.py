@@ -13,6 +13,8 @@ UNPICKLED = (
     "hyperherd.launch.cluster.work:TrialRun",
     "hyperherd.launch.cluster.work:Work",
     "hyperherd.launch.luggage:Luggage",
+    "hyperherd.launch.luggage:PortableFunction",
+    "hyperherd.launch.luggage:_carried",
     "hyperherd.launch.slurm.cluster:SlurmCluster.is_preempting",
     "hyperherd.launch.worker:TrialTask",
     # By submitit's entry points, and in the pickles of people who use submitit alone.
