@@ -8,7 +8,7 @@ import logging
 import operator
 import pickle
 import sys
-from collections.abc import Iterator, Set
+from collections.abc import Callable, Iterator, Set
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, ModuleType
@@ -112,14 +112,31 @@ class Payload:
 
     def _new_main(self) -> ModuleType:
         """Replace ``__main__`` by an empty module with the script's attributes, and return it."""
-        main = ModuleType("__main__")
-        main.__file__ = self.file
+        main = _empty_main(self.file)
         if self.module:
             main.__spec__ = ModuleSpec(self.module, None)
             main.__package__ = main.__spec__.parent  # relative imports in functions use it
-        _replaced.append(sys.modules["__main__"])
-        sys.modules["__main__"] = main
         return main
+
+
+class PortableFunction:
+    """A function that keeps the names and the text of its files, whichever library pickles it.
+
+    The launchers of others pickle with cloudpickle, which leaves these out since 3.1.3. Their processes run jobs of
+    other programs too, so the script is not imported there: what it defines is pickled, as they would do it.
+    """
+
+    def __init__(self, function: Callable[..., Any], script: Script | None = None) -> None:
+        self.function = function
+        self._script = script  # found here: joblib pickles in a thread, whose stack does not lead to the script
+
+    def __call__(self, *arguments: Any) -> Any:
+        """Call it."""
+        return self.function(*arguments)
+
+    def __reduce__(self) -> Any:
+        """See :meth:`object.__reduce__`; the picklers of this module do not use it."""
+        return _carried, (_pickled(self.function), self._script)
 
 
 class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
@@ -127,6 +144,8 @@ class _Pickler(cloudpickle.CloudPickler):  # type: ignore[misc]
 
     def reducer_override(self, obj: Any) -> Any:
         """See :meth:`pickle.Pickler.reducer_override`."""
+        if isinstance(obj, PortableFunction):
+            return PortableFunction, (obj.function,)
         if isinstance(obj, CodeType):
             return _code, (obj.co_filename, *self.dispatch_table[CodeType](obj))
         return super().reducer_override(obj)
@@ -203,6 +222,22 @@ def _with_own_resolvers(content: Any, singletons: dict[str, Any], own: Set[str])
     if missing := own - registered.keys():
         raise SweepError(f"importing the script does not register the resolver {', '.join(sorted(missing))}")
     return content, {**singletons, _RESOLVERS: {**singletons[_RESOLVERS], **registered}}
+
+
+def _empty_main(file: str | None) -> ModuleType:
+    main = ModuleType("__main__")
+    main.__file__ = file
+    _replaced.append(sys.modules["__main__"])
+    sys.modules["__main__"] = main
+    return main
+
+
+def _carried(content: bytes, script: Script | None) -> PortableFunction:
+    """Return what a :class:`PortableFunction` was pickled as, and make the process look like the script's."""
+    if script is not None and getattr(sys.modules["__main__"], "__file__", None) != script.file:
+        script.show()
+        _empty_main(script.file)  # a class has its source where its module has its file
+    return PortableFunction(pickle.loads(content), script)
 
 
 def _code(file: str, make: Any, arguments: Any) -> CodeType:

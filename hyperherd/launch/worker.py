@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import os
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from hyperherd.errors import SweepError
+from hyperherd.launch.payload import PortableFunction
+from hyperherd.launch.script import running_script
 from hyperherd.overrides import place_overrides
 from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
@@ -37,10 +40,19 @@ class TrialTask:
 
     def __init__(self, task_function: TaskFunction, sweep_dir: Path) -> None:
         functools.update_wrapper(self, task_function)  # for callbacks that inspect the task function
-        self._task_function = task_function
+        self._task_function = PortableFunction(task_function, running_script(sys.modules["__main__"]))
         self._sweep_dir = sweep_dir
         self._sweep_pid = os.getpid()
         self._attempt: int | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what :func:`functools.update_wrapper` has put in: it would be pickled beside the portable one."""
+        return {name: value for name, value in vars(self).items() if name != "__wrapped__"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`__getstate__` of this version, or the pickle of an earlier one, has left."""
+        vars(self).update(state)
+        vars(self)["__wrapped__"] = getattr(self._task_function, "function", self._task_function)
 
     def for_attempt(self, attempt: int) -> TrialTask:
         """Return this task for one execution of a trial alone; a launcher that numbers them hands that to its job."""

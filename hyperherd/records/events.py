@@ -13,7 +13,7 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records import kinds
 from hyperherd.records.files import dumps, read_lines
 from hyperherd.records.job_ids import is_batch_name, is_job_id
-from hyperherd.records.ownership import file_mode, make_folder
+from hyperherd.records.ownership import file_mode, is_own, make_folder
 from hyperherd.records.states import FailureCause, TrialState
 
 SUBMITTING = "submitting"
@@ -74,16 +74,30 @@ def read_events(sweep_dir: Path) -> list[Event]:
     return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: event.time)
 
 
+def submitted_by_others(sweep_dir: Path) -> set[tuple[int, str | None]]:
+    """Return number of trial and name of batch of what other users submitted, as the owners of the files show."""
+    own: set[tuple[int, str | None]] = set()
+    others: set[tuple[int, str | None]] = set()
+    for path in SweepPaths(sweep_dir).events.glob("*.jsonl"):
+        found = own if is_own(path) else others
+        found.update((event.number, event.job_name) for event in _events_in(path) if event.event == SUBMITTING)
+    return others - own
+
+
 def _events(folder: Path) -> Iterator[Event]:
-    known = {item.name for item in fields(Event)}
     for path in sorted(folder.glob("*.jsonl")):
-        for raw in read_lines(path):
-            try:
-                event = Event(**{key: value for key, value in raw.items() if key in known})
-            except TypeError:
-                continue
-            if _typed(event):
-                yield event
+        yield from _events_in(path)
+
+
+def _events_in(path: Path) -> Iterator[Event]:
+    known = {item.name for item in fields(Event)}
+    for raw in read_lines(path):
+        try:
+            event = Event(**{key: value for key, value in raw.items() if key in known})
+        except TypeError:
+            continue
+        if _typed(event):
+            yield event
 
 
 def _typed(event: Event) -> bool:

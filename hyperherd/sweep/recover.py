@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
-from hyperherd.records.events import SUBMITTING, read_events
+from hyperherd.records.events import SUBMITTING, read_events, submitted_by_others
 from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, standing_of
 
 log = logging.getLogger("hyperherd")
@@ -28,7 +28,7 @@ def recover(agenda: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[
         return agenda, []
     adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir)])
     numbers = {handle.job.number for handle in adopted}
-    gone = [queued.trial for queued in ours if queued.trial.number not in numbers and not queued.trial.orphan]
+    gone = [queued.trial for queued in _not_of_others(ours, numbers, sweep_dir) if not queued.trial.orphan]
     again = {trial.number for trial in gone if not standing_of(sweep_dir, trial, ()).state.done}
     to_run = {trial.number for trial in agenda.to_run} | again
     return replace(agenda, to_run=tuple(trial for trial in agenda.trials if trial.number in to_run)), adopted
@@ -43,6 +43,20 @@ def _tell_left_alone(others: Sequence[QueuedTrial]) -> None:
             launcher,
             launcher,
         )
+
+
+def _not_of_others(ours: Sequence[QueuedTrial], adopted: Set[int], sweep_dir: Path) -> list[QueuedTrial]:
+    """Return those that are not adopted because they are gone; a scheduler does not let one user await another's."""
+    missing = [queued for queued in ours if queued.trial.number not in adopted]
+    foreign = submitted_by_others(sweep_dir) if missing else set()
+    others = [queued.trial.number for queued in missing if (queued.trial.number, queued.batch or None) in foreign]
+    if others:
+        log.warning(
+            "trials %s were submitted by another user, and no end of them is recorded: they are left alone. Who "
+            "submitted them can go on with this sweep, or end them with herd-results cancel",
+            ", ".join(map(str, others)),
+        )
+    return [queued for queued in missing if queued.trial.number not in others]
 
 
 def _job(queued: QueuedTrial) -> TrialJob:

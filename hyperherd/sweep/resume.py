@@ -9,11 +9,11 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from hyperherd.errors import FormatError, SweepError
+from hyperherd.errors import FormatError, HyperherdError, SweepError
 from hyperherd.inert import one_line
 from hyperherd.paths import RECORDS, SweepPaths
-from hyperherd.records.ownership import check_trusted, distrust, sweep_files
-from hyperherd.records.places import check_records_inside
+from hyperherd.records.ownership import NotTrusted, check_trusted, distrust, sweep_files
+from hyperherd.records.places import Outside, check_records_inside
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.space.expansion import Report
 from hyperherd.sweep.app import HydraApp
@@ -36,7 +36,7 @@ def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     """
     if settings.resume is None:
         return None, make_plan(app, arguments, settings)
-    sweep_dir = resumed_dir(app, settings.resume)
+    sweep_dir = resumed_dir(app, settings.resume, shared=settings.shared)
     check_folder(sweep_dir, shared=settings.shared)
     record = SweepRecord.read(sweep_dir)
     if arguments or not record.space.get("overrides"):
@@ -75,11 +75,16 @@ def _checked(app: HydraApp, sweep_dir: Path, plan: Plan) -> Plan:
     return plan
 
 
-def resumed_dir(app: HydraApp, resume: str) -> Path:
+def resumed_dir(app: HydraApp, resume: str, *, shared: bool = False) -> Path:
     """Return the directory of the sweep that `hydra.sweeper.resume` means, absolute.
 
+    Args:
+        app: whose sweep it is.
+        resume: a directory, or `LATEST`.
+        shared: whether everybody who can write to the latest one is trusted.
+
     Raises:
-        SweepError: there is no sweep there, or none of this script.
+        SweepError: there is no sweep there, none of this script, or only such that somebody else could have written.
     """
     if resume != LATEST:
         sweep_dir = Path(resume).absolute()
@@ -92,7 +97,27 @@ def resumed_dir(app: HydraApp, resume: str) -> Path:
     ours = [(record.created, path) for path, record in _sweeps(root) if record.script == app.script]
     if not ours:
         raise SweepError(f"hydra.sweeper.resume: there is no sweep of {app.script} under {root}")
-    return max(ours)[1]
+    return _latest_trusted([path for _, path in sorted(ours, reverse=True)], shared=shared)
+
+
+def _latest_trusted(sweep_dirs: Sequence[Path], *, shared: bool) -> Path:
+    """Return the first of these that can be gone on with: the time in a folder is what its writer says it is.
+
+    Raises:
+        SweepError: there is none; the message is about the first.
+    """
+    faults: list[HyperherdError] = []
+    for sweep_dir in sweep_dirs:
+        try:
+            check_folder(sweep_dir, shared=shared)
+        except (NotTrusted, Outside) as fault:
+            faults.append(fault)
+            continue
+        if faults:
+            count = f"{len(faults)} newer sweep{'s' if len(faults) > 1 else ''}"
+            log.warning(one_line(f"resume={LATEST}: going on with {sweep_dir}; passed over {count}: {faults[0]}"))
+        return sweep_dir
+    raise SweepError(f"hydra.sweeper.resume: {faults[0]}")
 
 
 def _root(app: HydraApp) -> Path:

@@ -14,6 +14,8 @@ UNPICKLED = (
     "hyperherd.launch.cluster.job:ClusterJob",
     "hyperherd.launch.cluster.job:JobPayload",
     "hyperherd.launch.payload:Payload",
+    "hyperherd.launch.payload:PortableFunction",
+    "hyperherd.launch.payload:_carried",
     "hyperherd.launch.payload:_code",
     "hyperherd.launch.payload:_named",
     "hyperherd.launch.slurm.cluster:SlurmCluster.is_preempting",

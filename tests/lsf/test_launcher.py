@@ -237,6 +237,19 @@ def test_what_is_written_for_jobs_is_private(app: App, lsf: Site) -> None:
     assert TrialPaths(sweep.dir / "1").log(0, "out").read_text().startswith("umask 2\n")
 
 
+def test_a_secret_reaches_the_job_and_not_its_script(app: App, lsf: Site) -> None:
+    app.write("print(os.environ['HF_TOKEN'] == 'hf_' + '5' * 9, os.environ['PLAIN'])")
+    given = ("+hydra.launcher.env.HF_TOKEN=hf_555555555", "+hydra.launcher.env.PLAIN=here")
+    refused = app.run(*HERD, "width=1", *given, "+hydra.launcher.additional_parameters.env=none")
+    assert refused.returncode == 1
+    assert "HF_TOKEN looks like a secret" in refused.stderr
+    sweep = app.sweep(*LSF, "width=1", *given)
+    assert TrialPaths(sweep.dir / "0").log(0, "out").read_text().startswith("True here\n")
+    scripts = {path.read_text() for path in (sweep.dir / ".hyperherd/submitit").glob("*.sh")}
+    assert scripts
+    assert all("PLAIN" in text and "hf_555555555" not in text for text in scripts)
+
+
 def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None:
     """Whatever a file says: only jobs that LSF knows under the recorded name are cancelled, or awaited."""
     other = lsf.submit(WAITS, "-J", "other")
@@ -253,6 +266,26 @@ def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None
     assert "awaited" not in again.done.stdout
     assert not {row["stat"] for row in lsf.rows(other)} & {"EXIT", "DONE"}
     (lsf.folder / "go").touch()
+
+
+def test_what_another_user_submitted_is_not_submitted_again(app: App, lsf: Site, nobody: int) -> None:
+    """LSF lets nobody await the jobs of others, which is no sign that they are gone."""
+    app.write("if cfg.width == 2: raise ValueError('boom')")
+    sweep = app.sweep("width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
+    (sweep.dir / "1" / ".hyperherd" / "trial.json").unlink()
+    event = {"number": 1, "attempt": 0, "time": time.time(), "launcher": "herd_lsf", "job_name": "app-0a1b2c"}
+    lines = [{**event, "event": "submitting"}, {**event, "event": "submitted", "job_id": "4711"}]
+    events = sweep.dir / ".hyperherd/events/a-1-00.jsonl"
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    os.chown(events, nobody, -1)
+    again = app.sweep(*LSF, "width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
+    assert "3 trials, 1 to run" in again.done.stdout
+    assert "trials 1 were submitted by another user, and no end of them is recorded" in again.done.stdout
+    assert [event.number for event in read_events(sweep.dir) if event.launcher == "herd_lsf"].count(1) == 2
+    os.chown(events, os.geteuid(), -1)
+    mine = app.sweep(*LSF, "width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
+    assert "3 trials, 2 to run" in mine.done.stdout
+    assert mine.states[1] == "completed"
 
 
 def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None:

@@ -103,6 +103,18 @@ def test_every_end_is_told(app: App, slurm: Slurm) -> None:
         assert f"trial {number} (width-{number}) completed" in sweep.done.stdout
 
 
+def test_a_secret_reaches_the_job_and_not_its_script(app: App, slurm: Slurm) -> None:
+    app.write("assert os.environ['HF_TOKEN'] == 'hf_' + '5' * 9 and os.environ['PLAIN'] == 'here'")
+    given = ("+hydra.launcher.env.HF_TOKEN=hf_555555555", "+hydra.launcher.env.PLAIN=here")
+    refused = app.sweep(*HERD, "width=1", *given, "+hydra.launcher.additional_parameters.export=NONE", code=1)
+    assert "HF_TOKEN looks like a secret" in refused.done.stderr
+    sweep = app.sweep(*HERD, "width=1", *given)
+    assert sweep.states == {0: "completed"}
+    scripts = {path.read_text() for path in (sweep.dir / ".hyperherd/submitit").glob("*.sh")}
+    assert scripts
+    assert all("PLAIN" in text and "hf_555555555" not in text for text in scripts)
+
+
 @pytest.mark.parametrize("name", ["100%j", "50%off"])
 def test_a_folder_whose_name_means_something_to_slurm(app: App, slurm: Slurm, name: str) -> None:
     folder = app.folder / name

@@ -106,6 +106,15 @@ def test_config_groups_are_spelled_as_the_defaults_list_wants_them(app: App) -> 
     ]
 
 
+def test_conditions_beside_an_override_that_only_a_job_can_resolve(app: App) -> None:
+    condition = {"when": {"model": "vit"}, "exclude": True}
+    config = yaml.safe_load(CONFIG) | {"hydra": {"sweeper": {"conditions": [condition]}}}
+    app.write("pass", yaml.safe_dump(config))
+    sweep = app.sweep("model=cnn,vit", "hydra.sweep.subdir='job-${hydra.job.id}'")
+    assert [trial.overrides for trial in sweep.planned] == [("model=cnn",)]
+    assert [path.name for path in sweep.dir.glob("job-*")] == ["job-0"]
+
+
 def test_set_against_a_fixed_override_is_an_error_unless_equal(app: App) -> None:
     conditions = [{"name": "warm", "when": {"model": "vit"}, "set": {"width": 16}}]
     assert planned(app, "model=cnn,vit", "width=16", conditions=conditions)[1] == ("model=vit", "width=16")

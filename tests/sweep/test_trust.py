@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from conftest import App
 
 from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
+from hyperherd.records.sweep import SweepRecord
 from hyperherd.sweep.planned_overrides import check_overrides
 
 GO_ON = ("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
@@ -129,3 +132,23 @@ def test_overrides_that_only_set_values(composed: object, text: str) -> None:
 def test_overrides_that_run_more_than_the_script(composed: object, text: str, why: str) -> None:
     with pytest.raises(SweepError, match=f"plans the override .*which {why}"):
         check_overrides(composed, Path("/s"), ["lr=0.1", text])  # type: ignore[arg-type]
+
+
+def test_the_latest_sweep_is_the_latest_that_is_trusted(app: App, nobody: int) -> None:
+    """Anybody can plant a folder that says it is the newest; it must not keep its neighbours from being found."""
+    mine = app.sweep("lr=0.1,0.2", to="multirun/mine")
+    planted = app.folder / "multirun" / "planted"
+    shutil.copytree(mine.dir, planted)
+    record = SweepRecord.read(planted)
+    replace(record, created=record.created + 3600).write(planted)
+    os.chown(planted, nobody, -1)
+    latest = ("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/new", "hydra.sweeper.resume=latest")
+    done = app.run(*latest)
+    assert done.returncode == 0, done.stderr
+    told = f"resume=latest: going on with {mine.dir}; passed over 1 newer sweep: {planted} belongs to nobody (mode "
+    assert sum(told in line for line in done.stdout.splitlines()) == 1, done.stdout
+    assert f"taken from {planted}" in app.run(*latest, "hydra.sweeper.shared=true").stdout
+    os.chown(mine.dir, nobody, -1)
+    done = app.run(*latest)
+    assert done.returncode == 1
+    assert f"hydra.sweeper.resume: {planted} belongs to nobody (mode " in done.stderr

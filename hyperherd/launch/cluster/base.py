@@ -136,6 +136,10 @@ class Cluster(ABC):
         wanted = {job_id for job_id in job_ids if is_job_id(job_id)}
         return wanted & set(self.find(name)) if wanted and is_batch_name(name) else set()
 
+    def holds_back(self, variable: str) -> str:
+        """Return which option keeps a variable of the submission's environment from jobs; empty if none does."""
+        return ""
+
     @staticmethod
     def is_preempting() -> bool:
         """Return, in a job that was asked to end, whether it is being preempted and may be requeued."""

@@ -19,7 +19,7 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
 from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
-from hyperherd.launch.cluster.environment import scrubbed_environment
+from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_environment, without_secrets
 from hyperherd.launch.cluster.job import ClusterJob, JobPayload
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
@@ -47,13 +47,18 @@ class ClusterLauncher(TrialLauncher):
         work: what the jobs run.
         cluster: where.
         settings: how.
+        secrets: variables that reach jobs in the environment of the submission alone.
 
     Raises:
         SweepError: jobs cannot be submitted from here, or not with these options.
     """
 
-    def __init__(self, work: JobPayload, cluster: Cluster, settings: ClusterSettings) -> None:
+    def __init__(
+        self, work: JobPayload, cluster: Cluster, settings: ClusterSettings, secrets: Mapping[str, str] | None = None
+    ) -> None:
         cluster.check()
+        self._secrets = secrets or {}
+        check_handed_on(cluster, self._secrets)
         self._work = work
         self._cluster = cluster
         self._settings = settings
@@ -101,7 +106,7 @@ class ClusterLauncher(TrialLauncher):
         work = self._work.save(files)
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
-        with scrubbed_environment(self._cluster):
+        with scrubbed_environment(self._cluster, self._secrets):
             ids = self._submitted(submission, [ClusterJob(work, job, self._cluster.is_preempting) for job in jobs])
         self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
@@ -249,8 +254,9 @@ def cluster_launcher(
     scheduler = find_scheduler(name)
     assert scheduler is not None, name
     settings, rest = read_cluster_settings(name, options, Path(config.hydra.sweep.dir).absolute())
+    rest, secrets = without_secrets(rest)
     cluster = scheduler.cluster_class()(rest, settings.folder)
-    return ClusterLauncher(JobPayload(context, task_function, config), cluster, settings)
+    return ClusterLauncher(JobPayload(context, task_function, config), cluster, settings, secrets)
 
 
 def _span(ids: Sequence[str]) -> str:

@@ -81,6 +81,15 @@ class LsfCluster(Cluster):
             )
         self._parameters(Submission(Path("/"), "check", {}, 1))
 
+    def holds_back(self, variable: str) -> str:
+        """Return which of bsub's options keeps a variable from jobs; it hands on all of them by itself."""
+        given = self._options.get("additional_parameters", {}).get("env")
+        if not isinstance(given, str):
+            return ""
+        words = [word.strip() for word in given.split(",")]
+        is_kept = variable in words or ("all" in words and f"~{variable}" not in words)
+        return "" if is_kept else "hydra.launcher.additional_parameters.env"
+
     @property
     def resources(self) -> Mapping[str, Any]:
         """The options that each job may have of its own, with what the config gives all."""

@@ -54,6 +54,19 @@ class SlurmCluster(Cluster):
                 "sweep on a login node of the cluster, or use hydra/launcher=herd_local"
             )
 
+    def holds_back(self, variable: str) -> str:
+        """Return which option of sbatch or srun keeps a variable from jobs; both hand on all of them by themselves."""
+        extra = {key.replace("_", "-"): value for key, value in self._options.get("additional_parameters", {}).items()}
+        exports = {"hydra.launcher.additional_parameters.export": extra.get("export")}
+        if "export" not in extra and "SBATCH_" not in self.variables:  # the option wins over the variable
+            exports["SBATCH_EXPORT"] = os.environ.get("SBATCH_EXPORT")
+        for word in self._options.get("srun_args") or []:
+            if str(word).startswith("--export"):
+                exports["hydra.launcher.srun_args"] = str(word).partition("=")[2]
+        if "export-file" in extra:
+            exports["hydra.launcher.additional_parameters.export-file"] = "NONE"
+        return next((place for place, value in exports.items() if not _lets_pass(value, variable)), "")
+
     @property
     def resources(self) -> Mapping[str, Any]:
         """The options that each job may have of its own, with what the config gives all."""
@@ -164,3 +177,8 @@ def _printed(command: str, result: CommandResult) -> str:
         return result.stdout
     what = "Slurm does not answer" if is_trouble(result) else f"{command} failed"
     raise SchedulerUnavailable(f"{what}: {message_of(result)}")
+
+
+def _lets_pass(exported: Any, variable: str) -> bool:
+    words = [word.strip() for word in str(exported).split(",")]
+    return exported is None or "ALL" in words or variable in words
