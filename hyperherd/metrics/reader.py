@@ -143,7 +143,7 @@ def _read_summary_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(values, dict):
-        raise FormatError(f"{path} holds no JSON object")
+        raise FormatError(f"{path} does not contain a JSON object")
     check_depth(values, path)
     return values
 

@@ -24,6 +24,7 @@ from hyperherd.metrics.consolidate.roll import Roller
 from hyperherd.metrics.rows import values
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.paths import TrialPaths
+from hyperherd.plural import counted
 from hyperherd.records.guarded import LINE_BYTES
 from hyperherd.records.ownership import make_folder
 
@@ -105,12 +106,12 @@ class MetricWriter:
         self._journal = None
         self._roller.finish()
         if self.lost:
-            logger.warning("%d records of metrics could not be written to %s", self.lost, self._folder)
+            logger.warning("%s could not be written to %s", counted(self.lost, "metric record"), self._folder)
 
     def _append(self, line: bytes) -> None:
         if len(line) > LINE_BYTES:  # Nobody would read it.
             raise TypeError(
-                f"a record of {len(line):,} bytes is too large to log; keep it with log_array, or as a file"
+                f"a record of {len(line):,} bytes is too large to log; save it with log_array, or as a file"
             )
         try:
             # The local reference keeps the descriptor open while this thread needs it, whoever calls close().
@@ -133,14 +134,14 @@ class MetricWriter:
         """See to what is rare after a record has been written: the end of a gap, and a journal that is due."""
         journal.torn = False
         if self._gap:
-            logger.warning("metrics can be written to %s again; %d records are missing", self._folder, self._gap)
+            logger.warning("metrics can be written to %s again; %s lost", self._folder, counted(self._gap, "record"))
             self._gap = 0
         if journal.room < 0:
             journal.room += self._roll.least
             journal.size += self._roll.least
             if not os.fstat(journal.descriptor).st_nlink:  # Somebody deleted it, or the folder, under us.
                 self._let_go(journal)
-                logger.warning("%s was deleted while it was written; what it held is gone", journal.name)
+                logger.warning("%s was deleted while it was being written; its metrics are lost", journal.name)
                 return
             is_old = time.monotonic() - journal.opened > self._roll.seconds
             if (is_old or journal.size >= self._roll.bytes) and self._let_go(journal):

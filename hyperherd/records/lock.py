@@ -52,7 +52,7 @@ class SweepLock:
                 _move_away(self._path, found)
         raise SweepError(
             f"another sweep is running in {self._path.parent.parent}. Wait for it, or choose another hydra.sweep.dir. "
-            f"If its host is gone for good, delete {self._path}."
+            f"If its host no longer exists, delete {self._path}."
         )
 
     def release(self) -> None:

@@ -91,7 +91,7 @@ def _reason(record: TrialRecord) -> str:
 
 def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
     if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
-        return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
+        return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} no longer runs")
     # Of other hosts only the heartbeat tells; their clocks may differ from ours by less than SILENCE.
     silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:

@@ -56,11 +56,13 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
         SweepError: nobody can be reached who could do it; the message says what can be done by hand.
     """
     if not SweepPaths(sweep_dir).sweep.exists():
-        raise NothingFound(f"{sweep_dir} holds no sweep; give the directory of one")
+        raise NothingFound(f"{sweep_dir} does not contain a sweep; give the directory of a sweep")
     check_records_inside(sweep_dir)
     planned = read_planned(sweep_dir)
     if not isinstance(only, str | None) and (unknown := set(only) - {trial.number for trial in planned}):
-        raise NothingFound(f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}")
+        raise NothingFound(
+            f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}; herd-results lists its trials"
+        )
     events = events_by_trial(sweep_dir)
     standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in planned}
     meant = [trial for trial in planned if _is_meant(trial, standings[trial.number], only)]
@@ -90,8 +92,8 @@ def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:
     if not _comes_true(lambda: not request.exists()):
         request.unlink(missing_ok=True)
         raise SweepError(
-            f"the sweep in {sweep_dir} is running and does not listen: its launcher keeps it busy until a trial ends. "
-            f"Press Ctrl-C where it runs"
+            f"the sweep in {sweep_dir} is running but cannot react until its current trials finish. "
+            f"To stop it now, press Ctrl-C where it runs"
         )
 
 
@@ -105,8 +107,8 @@ def _ask_the_schedulers(
     orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]
     if orphans:
         raise SweepError(
-            f"trials {', '.join(map(str, orphans))} run although their sweep has ended, and in no queue; end them by "
-            f"their process ids, which herd-results show tells"
+            f"their sweep has ended, and they are not in a queue, but these trials still run: "
+            f"{', '.join(map(str, orphans))}. Kill them by process id (see `herd-results show`)"
         )
     by_launcher: dict[str, list[QueuedTrial]] = defaultdict(list)
     for job in queued:
@@ -128,8 +130,9 @@ def _ask_the_schedulers(
         )
         if strange:
             raise SweepError(
-                f"not cancelled: {cluster.name} does not know job {', '.join(strange)} as yours under the name that "
-                f"{sweep_dir} records. If it is of this sweep, cancel it as the user who submitted it"
+                f"not cancelled: {cluster.name} lists job {', '.join(strange)}, but not as yours under the name "
+                f"recorded in "
+                f"{sweep_dir}. If it belongs to this sweep, cancel it as the user who submitted it"
             )
 
 
@@ -156,7 +159,7 @@ def _answering(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except SchedulerUnavailable as silence:
-        raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
+        raise SweepError(f"{cluster.name}: {silence}; try again when the scheduler responds") from None
 
 
 def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
@@ -185,7 +188,11 @@ def _cluster(launcher: str) -> Cluster:
     """
     scheduler = find_scheduler(launcher)
     if scheduler is None:
-        raise SweepError(f"the trials are in the hands of {launcher}, which this version does not know")
+        raise SweepError(
+            f"the trials were submitted through {launcher}, which this version does not support; cancel them "
+            f"with the version that "
+            f"submitted them"
+        )
     cluster = scheduler.cluster_class()({})
     cluster.check()
     return cluster

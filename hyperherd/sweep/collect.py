@@ -21,6 +21,7 @@ from hyperherd.sweep.reconcile import standing_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
 
+_NO_END = "its launcher reported its end, but the trial recorded none"
 _REASONS_TO_END_IT = frozenset(
     {FailureCause.TIMEOUT, FailureCause.PREEMPTED, FailureCause.NODE_FAILURE, FailureCause.OOM}
 )
@@ -106,7 +107,7 @@ class Collector:
         standing = self._standing(end.handle)
         # A trial that was told to end says that it was cancelled; its launcher may know why.
         if not standing.state.ended or (standing.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
-            reason = self._reason(end) or standing.reason or "its launcher let go before it ended"
+            reason = self._reason(end) or standing.reason or _NO_END
             attempt = max(standing.attempt, job.attempt)  # a scheduler that requeued the job made more of them
             event = replace(_event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason)
             self._events.write([event])

@@ -9,6 +9,7 @@ from typing import Any
 
 from omegaconf import OmegaConf
 
+from hyperherd.plural import counted
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app
 from hyperherd.sweep.messages import plan_lines, trial_lines
@@ -37,8 +38,8 @@ class Preview:
     plan: Plan
 
     def __str__(self) -> str:
-        before = f", {self.kept} in the directory are not run again" if self.kept else ""
-        lines = [f"{len(self.trials)} trials would run in {self.sweep_dir}{before}"]
+        before = f"; {self.kept} already there would not run again" if self.kept else ""
+        lines = [f"{counted(len(self.trials), 'trial')} would run in {self.sweep_dir}{before}"]
         lines += [f"  note: {note}" for note in self.plan.notes]
         lines += [f"  {line}" for line in plan_lines(self.plan)]
         lines += trial_lines(self.trials, self.sweep_dir)

@@ -166,12 +166,12 @@ def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = Fal
     record = SweepRecord.read(sweep_dir)
     if record.base["hash"] == base["hash"]:
         return record
-    drift = f"{sweep_dir} holds another sweep: {_describe(record.base)} there, {_describe(base)} here."
+    drift = f"{sweep_dir} contains a different sweep: {_describe(record.base)} there, {_describe(base)} here."
     if allow_drift:
-        log.warning("%s They are mixed, as hydra.sweeper.allow_drift has it.", drift)
+        log.warning("%s Mixing them because hydra.sweeper.allow_drift=true.", drift)
         return record
     raise SweepError(
-        f"{drift} Its trials and these cannot be compared. Choose another hydra.sweep.dir, run the command it was "
+        f"{drift} Their trials cannot be compared. Choose another hydra.sweep.dir, run the command it was "
         f"started with, or set hydra.sweeper.allow_drift=true."
     )
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
+from hyperherd.plural import counted
 from hyperherd.records.events import SUBMITTING, read_events
 from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, standing_of
 
@@ -20,10 +21,10 @@ def recover(agenda: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[
 
     Returns:
         the agenda with those that it no longer has, and that are not done, among the trials to run; and handles of
-        those that it goes on with, whose ends will come as its events.
+        those that it still has, whose ends will come as its events.
     """
     ours = [queued for queued in agenda.queued if queued.launcher == launcher.name]
-    _tell_left_alone([queued for queued in agenda.queued if queued.launcher != launcher.name])
+    _report_left_alone([queued for queued in agenda.queued if queued.launcher != launcher.name])
     if not ours:
         return agenda, []
     adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir)])
@@ -34,12 +35,12 @@ def recover(agenda: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[
     return replace(agenda, to_run=tuple(trial for trial in agenda.trials if trial.number in to_run)), adopted
 
 
-def _tell_left_alone(others: Sequence[QueuedTrial]) -> None:
+def _report_left_alone(others: Sequence[QueuedTrial]) -> None:
     for launcher, count in Counter(queued.launcher for queued in others).items():
         log.warning(
-            "%d trials are in the hands of %s since an earlier invocation, and left alone; run again with "
-            "hydra/launcher=%s to await them, or cancel them with herd-results cancel",
-            count,
+            "left untouched: %s submitted earlier through %s, still queued or running; run again with "
+            "hydra/launcher=%s to wait for completion, or cancel with herd-results cancel",
+            counted(count, "trial"),
             launcher,
             launcher,
         )
@@ -54,7 +55,7 @@ def _noted(queued: Sequence[QueuedTrial]) -> list[JobHandle]:
 
 
 def _found(queued: Sequence[QueuedTrial], launcher: TrialLauncher, sweep_dir: Path) -> list[JobHandle]:
-    """Return handles for trials of which only the intent was noted, and which the scheduler has all the same."""
+    """Return handles for trials of which only the intent was noted, and which the scheduler does have."""
     unnoted = {one.trial.number: one for one in queued if one.job_id is None}
     found: list[JobHandle] = []
     for name, jobs in _batches(unnoted, sweep_dir).items():

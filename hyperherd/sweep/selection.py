@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hyperherd.errors import ResultsError, SweepError, nearest
+from hyperherd.plural import counted
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.api import Trials
@@ -31,8 +32,8 @@ def select(agenda: RunPlan, only: Sequence[str], sweep_dir: Path) -> RunPlan:
     to_run = tuple(trial for trial in agenda.to_run if trial.number in chosen)
     if not to_run:
         raise SweepError(
-            f"hydra.sweeper.only={','.join(only)} means none of the {len(agenda.to_run)} trials that would run"
-            + _why_not(agenda, chosen)
+            f"hydra.sweeper.only={','.join(only)} matches none of the {counted(len(agenda.to_run), 'trial')} "
+            f"that would run" + _why_not(agenda, chosen)
         )
     return replace(agenda, to_run=to_run)
 
@@ -76,8 +77,8 @@ def _named(word: str, candidates: Trials) -> set[int | None]:
         return set(range(int(first), int(last or first) + 1))
     if word not in _WORDS:
         raise SweepError(
-            f"hydra.sweeper.only: {word!r}{nearest(word, _WORDS)} is no state or cause of failure, no number or range "
-            f"such as 3-5, and no filter such as lr=0.1"
+            f"hydra.sweeper.only: {word!r} is not a state, failure cause, number, range (3-5) or filter "
+            f"(lr=0.1){nearest(word, _WORDS)}"
         )
     return {trial.number for trial in candidates if word in (trial.state.value, trial.cause and trial.cause.value)}
 
@@ -87,6 +88,6 @@ def _why_not(agenda: RunPlan, chosen: set[int | None]) -> str:
     at_it = [queued.trial.number for queued in agenda.queued if queued.trial.number in chosen]
     return "".join(
         f"; {what}: {', '.join(map(str, sorted(numbers)[:10]))}"
-        for what, numbers in (("done already", done), ("queued or running", at_it))
+        for what, numbers in (("already done", done), ("queued or running", at_it))
         if numbers
     )

@@ -247,10 +247,10 @@ def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None
     (sweep.dir / ".hyperherd/events/a-1-00.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = lsf.run(sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir))
     assert done.returncode == 2
-    assert f"does not know job {other} as yours" in done.stderr
+    assert f"lists job {other}, but not as yours" in done.stderr
     again = app.sweep(*LSF, "width=range(2)", to="s")
     assert "1 to run" in again.done.stdout
-    assert "awaited" not in again.done.stdout
+    assert "already submitted" not in again.done.stdout
     assert not {row["stat"] for row in lsf.rows(other)} & {"EXIT", "DONE"}
     (lsf.folder / "go").touch()
 

@@ -150,7 +150,7 @@ class Roller:
         except (OSError, ImportError, FormatError, ValueError, MemoryError) as error:  # pyarrow raises the last two
             if not self._failed:
                 self._failed = True
-                logger.warning("metrics stay in journals in %s: %s", self._folder, error)
+                logger.warning("metrics in %s stay in journal files: %s", self._folder, error)
             return
         rolling_here.add(part)
         self._parts[level].append(part)

@@ -37,7 +37,7 @@ def as_step(step: Any) -> int:
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not -INT64 < value < INT64:
-        raise TypeError(f"a step is a whole number of at most 64 bits, not {step!r} ({type(step).__name__})")
+        raise TypeError(f"a step must be a whole number of at most 64 bits, not {step!r} ({type(step).__name__})")
     return int(value)
 
 
@@ -48,7 +48,7 @@ def as_name(name: Any) -> str:
         TypeError: it is no string.
     """
     if not isinstance(name, str):
-        raise TypeError(f"the name of a metric is a string, not {name!r} ({type(name).__name__})")
+        raise TypeError(f"the name of a metric must be a string, not {name!r} ({type(name).__name__})")
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -93,7 +93,7 @@ def final(values: Mapping[str, Any]) -> dict[str, Any]:
 def _shallow(value: Any, name: str) -> Any:
     """Return a value that is nested no deeper than what a reader takes; it will stand inside of a record."""
     if isinstance(value, dict | list) and is_deep(value, _DEPTH):
-        raise TypeError(f"{name!r} holds lists or dicts more than {_DEPTH} levels inside each other")
+        raise TypeError(f"{name!r} nests lists or dicts more than {_DEPTH} levels deep")
     return value
 
 
@@ -122,7 +122,7 @@ def _key(key: Any, name: str) -> str:
         return str.__str__(key)
     if isinstance(key, int) and not isinstance(key, bool):
         return str(int(key))
-    raise TypeError(f"{name!r} holds a dict with the key {key!r}; JSON's keys are strings")
+    raise TypeError(f"{name!r} contains a dict with the key {key!r}; keys must be strings")
 
 
 def _scalar(value: Any, name: str) -> Any:
