@@ -139,6 +139,7 @@ class MetricWriter:
         if journal.room < 0:
             journal.room += self._roll.least
             journal.size += self._roll.least
+            # Appending to a deleted file succeeds, so nothing else would ever report it.
             if not os.fstat(journal.descriptor).st_nlink:  # Somebody deleted it, or the folder, under us.
                 self._let_go(journal)
                 logger.warning("%s was deleted while it was being written; its metrics are lost", journal.name)
@@ -150,6 +151,7 @@ class MetricWriter:
     def _let_go(self, journal: _Journal) -> bool:
         """Have the next record open a new journal; return whether it was us who did that for this one."""
         with self._opening:
+            # Two threads may find the same journal due; only one of them may hand it to the roller.
             is_ours = self._journal is journal
             if is_ours:
                 self._journal = None
@@ -194,6 +196,7 @@ class _Journal:
         self.opened = time.monotonic()
         self.size, self.room = 0, room
         open_here.add(self.name)
+        # O_APPEND: each record is one write, so threads need no lock between them. O_EXCL: a name is used once.
         self.descriptor = os.open(folder / self.name, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o666)
 
     def __del__(

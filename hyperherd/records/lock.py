@@ -86,6 +86,7 @@ def _move_away(lock: Path, stale: dict[str, Any]) -> None:
     """Take a stale lock out of the way; if another sweep did so first and holds its own by now, put that back."""
     aside = lock.with_name(f".{lock.name}.{secrets.token_hex(8)}")
     try:
+        # Not deleted at once: since we read it another sweep may have put its own there, and would lose that.
         lock.rename(aside)
     except FileNotFoundError:
         return

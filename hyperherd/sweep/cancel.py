@@ -90,6 +90,7 @@ def _is_meant(trial: PlannedTrial, standing: TrialStatus, only: str | Set[int] |
 def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:
     request = ask_to_cancel(sweep_dir, [trial.number for trial in trials])
     if not _comes_true(lambda: not request.exists()):
+        # Else the sweep would carry it out later, after we reported that it did not.
         request.unlink(missing_ok=True)
         raise SweepError(
             f"the sweep in {sweep_dir} is running but cannot react until its current trials finish. "
@@ -168,6 +169,7 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
         return None
     with _answering(cluster):
         ids = cluster.find(job.batch)
+    # A batch is submitted in the order of its intents, so a trial's place among these is its place in the array.
     intents = [event for event in read_events(sweep_dir) if event.event == SUBMITTING]
     place = [event.number for event in intents if event.job_name == job.batch].index(job.trial.number)
     return next((job_id for job_id in ids if place_in_array(job_id, cluster.first_index) == place), None)

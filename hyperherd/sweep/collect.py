@@ -65,6 +65,7 @@ class Collector:
         """Note the intent to run these trials as the batch `name`, before the launcher may start them."""
         handles = [JobHandle(job) for job in jobs]
         self._open.update({handle.job.number: handle for handle in handles})
+        # If the sweep dies before it learns the ids, the next invocation finds the jobs in the queue by this name.
         self._note(SUBMITTING, handles, name=name)
 
     def handed_over(self, handles: Sequence[JobHandle]) -> None:

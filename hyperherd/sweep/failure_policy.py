@@ -207,6 +207,7 @@ class FailureTracker:
 
 
 def _cause(standing: TrialStatus) -> str | None:
+    # A state of its own without a cause, which can be retried like one.
     if standing.state is TrialState.LOST:
         return str(standing.state)
     return str(standing.cause) if standing.state is TrialState.FAILED and standing.cause else None

@@ -97,6 +97,7 @@ def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     to_run, queued = [], []
     for trial in trials:
         standing, job = standings[trial.number], queued_job(trial, events[trial.number])
+        # An orphan's job as well: it is still in the queue, and its end has to be noted.
         if job is not None and standing.state in (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED):
             queued.append(job)
         elif not trial.orphan and _is_to_run(standing):
@@ -118,6 +119,7 @@ def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | No
     if not intents or intents[-1].launcher is None:
         return None
     intent = intents[-1]
+    # An id noted before the last intent is that of an earlier attempt's job.
     ids = [event.job_id for event in events if event.event == SUBMITTED and event.time >= intent.time]
     return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
 

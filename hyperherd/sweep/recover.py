@@ -70,6 +70,7 @@ def _batches(unnoted: dict[int, QueuedTrial], sweep_dir: Path) -> dict[str, list
     for event in read_events(sweep_dir):
         if event.event == SUBMITTING and event.job_name in names:
             known = unnoted.get(event.number)
+            # Those that have ended too: a trial's place in the batch is what finds its job.
             job = _job(known) if known else TrialJob(event.number, event.attempt, ())
             batches[str(event.job_name)].append(job)
     return batches

@@ -155,6 +155,7 @@ class SweepRun:
             invocations=[*record.invocations, _invocation(self._app)],
         ).write(self._dir)
         write_planned(self._dir, list(self._agenda.trials))
+        # Never rewritten: it is the config that the first trials ran with.
         if not SweepPaths(self._dir).multirun.exists():
             OmegaConf.save(self._app.config, SweepPaths(self._dir).multirun)
 

@@ -77,6 +77,7 @@ def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = No
     path = compacted_path(sweep_dir)
     numbers = _numbered(sweep_dir, trials)
     rows = _write(path, sweep_dir, numbers, files)
+    # Deleted only after the sweep's file has its name: until then they are the only copies.
     originals = [paths.parquet for paths in map(TrialPaths, trials) if delete and paths.parquet.exists()]
     for original in originals:
         files.remove(original)

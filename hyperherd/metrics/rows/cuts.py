@@ -55,6 +55,7 @@ class AttemptStart:
     def cut(self, metric: str) -> int:
         """Return the first step at which it supersedes older rows of a metric."""
         told = self.named.get(metric, self.resumed)
+        # The lesser: an attempt that logged before the step it named has done those steps again, whatever it announced.
         return min(self.first.get(metric, _NO_CUT), _NO_CUT if told is None else told)
 
     def as_json(self) -> dict[str, Any]:

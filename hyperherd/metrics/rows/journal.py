@@ -51,6 +51,7 @@ def seek_time(stream: BinaryIO, since: float) -> None:
     low, high = 0, stream.seek(0, 2)
     while high - low > BLOCK:
         middle = (low + high) // 2
+        # The middle of a file lies within a line, which is passed over; its successor is whole.
         stream.seek(middle)
         stream.readline(LINE_BYTES)
         record = load(stream.readline(LINE_BYTES))

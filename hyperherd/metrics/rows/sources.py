@@ -17,6 +17,7 @@ LEVELS = 4
 _LAST_ATTEMPT = 2**15 - 1
 """The column of attempts has 16 bits."""
 
+# The form is part of the format (docs/format.md): versions before and after this one parse these names.
 _NAME = re.compile(r"(?:journal|part-(\d))-(\d{1,9})-(.+)-(\d{1,9})-([0-9A-Za-z]+)\.(jsonl|parquet)")
 
 open_here: set[str] = set()
@@ -64,6 +65,7 @@ class SourceName(NamedTuple):
         """Whether somebody may still write or replace it; of other hosts nothing is known, so there somebody may."""
         if not self.is_local:
             return True
+        # Our own process runs for certain; whether it is done with a file only these sets can answer.
         if self.pid == os.getpid():
             return str(self) in open_here or str(self) in rolling_here
         return _is_running(self.pid)
@@ -78,9 +80,11 @@ def _is_running(pid: int) -> bool:
     except (PermissionError, OverflowError):
         return True
     try:
+        # Signal 0 reaches a zombie too, which keeps its number until its parent asks for its status.
         status = Path(f"/proc/{pid}/stat").read_bytes()
     except OSError:
         return True
+    # The state follows the program's name, which is in parentheses and may contain some itself.
     return status.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
 
 

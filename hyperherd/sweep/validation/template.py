@@ -189,6 +189,7 @@ class Template:
                 for step in looked_at:
                     stack.enter_context(self._applied(step))
                 self._tell(number, parts, reached)
+                # A resolver with a cache, such as Hydra's `now`, gives one answer for the whole sweep.
                 OmegaConf.copy_cache(self._app.config, self._config)
                 stack.enter_context(hydra_config(self._config))
                 return ConfigPlace.of(str(OmegaConf.select(self._config, "hydra.sweep.subdir")))
