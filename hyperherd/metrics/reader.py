@@ -154,7 +154,7 @@ def _read_summary(paths: TrialPaths, objective: Mapping[str, Any] | None) -> dic
 
     with _found(paths) as (found, stored):
         footer = found.base.footer if found.base else Footer()
-        if footer.rows and not found.sources and not found.foreign and footer.tells(objective):
+        if footer.rows and not found.sources and not found.foreign and footer.has_objective(objective):
             return footer.summary()
-        stats, result = summarize(stored.standing, objective or footer.spec)
+        stats, result = summarize(stored.default_rows, objective or footer.spec)
         return Footer((), stats, result, stored.count, stored.skipped).summary()

@@ -98,8 +98,8 @@ class MetricWriter:
             TypeError: the step is no integer, or a name no string; nothing has been written then.
         """
         names = None if metrics is None else [values.as_name(name) for name in metrics]
-        told = {"step": values.as_step(step), "metrics": names}
-        self._append(values.dumps({"ts": time.time(), "resumed": told}) + b"\n")
+        mark = {"step": values.as_step(step), "metrics": names}
+        self._append(values.dumps({"ts": time.time(), "resumed": mark}) + b"\n")
 
     def close(self) -> None:
         """Let go of the journal, and wait for what is being rolled; the file is closed when no thread writes to it."""
@@ -128,9 +128,9 @@ class MetricWriter:
             return
         journal.room -= written
         if journal.torn or journal.room < 0 or self._gap:
-            self._look_at(journal)
+            self._after_write(journal)
 
-    def _look_at(self, journal: _Journal) -> None:
+    def _after_write(self, journal: _Journal) -> None:
         """See to what is rare after a record has been written: the end of a gap, and a journal that is due."""
         journal.torn = False
         if self._gap:

@@ -104,7 +104,7 @@ def _merge_rows(
         held = add_parts(stored, paths.metrics, fresh)
         journals = {name: about for name, about in fresh.items() if about.is_journal and name not in held}
         stored.add_journals(paths.metrics, journals)
-        stats, result = summarize(stored.standing, objective or old.spec)
+        stats, result = summarize(stored.default_rows, objective or old.spec)
         # Sources of earlier merges stay named: one that could not be deleted still lies there, and would count twice.
         names = dict.fromkeys([*old.sources, *fresh, *held])
         footer = parquet.Footer(

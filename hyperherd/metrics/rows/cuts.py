@@ -48,15 +48,15 @@ class AttemptStart:
             self.resume(Resumed(step, (metric,)))
 
     @property
-    def is_told(self) -> bool:
+    def is_announced(self) -> bool:
         """Whether the attempt itself said where it goes on."""
         return self.resumed is not None or bool(self.named)
 
     def cut(self, metric: str) -> int:
         """Return the first step at which it supersedes older rows of a metric."""
-        told = self.named.get(metric, self.resumed)
+        announced = self.named.get(metric, self.resumed)
         # The lesser: an attempt that logged before the step it named has done those steps again, whatever it announced.
-        return min(self.first.get(metric, _NO_CUT), _NO_CUT if told is None else told)
+        return min(self.first.get(metric, _NO_CUT), _NO_CUT if announced is None else announced)
 
     def as_json(self) -> dict[str, Any]:
         """Return it as it stands in a footer."""
@@ -101,7 +101,7 @@ class Cuts:
                 for metric, step in beginning.first.items():
                     older[metric] = min(step, older.get(metric, step))
         common = own.first.keys() & older.keys()
-        return not own.is_told and bool(common) and all(own.first[metric] <= older[metric] for metric in common)
+        return not own.is_announced and bool(common) and all(own.first[metric] <= older[metric] for metric in common)
 
     def last_kept(self, metric: str, attempt: int) -> int:
         """Return the last step of a metric that stands of what an attempt logged."""

@@ -76,7 +76,7 @@ class Footer:
         """``{"metric", "direction"}`` of its objective, or None."""
         return {"metric": self.objective.metric, "direction": self.objective.direction} if self.objective else None
 
-    def tells(self, spec: Mapping[str, Any] | None) -> bool:
+    def has_objective(self, spec: Mapping[str, Any] | None) -> bool:
         """Return whether it says how the objective `spec` stands."""
         return spec is None or spec["metric"] not in self.metrics or self.spec == dict(spec)
 
