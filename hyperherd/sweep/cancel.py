@@ -21,7 +21,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
-from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
+from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
 
 PENDING = "pending"
 _ALIVE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED)
@@ -64,25 +64,25 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
             f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}; herd-results lists its trials"
         )
     events = events_by_trial(sweep_dir)
-    standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in planned}
-    meant = [trial for trial in planned if _is_meant(trial, standings[trial.number], only)]
+    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number]) for trial in planned}
+    meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], only)]
     is_running = is_held(sweep_dir)
     # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it.
     states = (*_ALIVE, TrialState.WAITING) if is_running else _ALIVE
-    alive = [trial for trial in meant if standings[trial.number].state in states]
+    alive = [trial for trial in meant if statuses[trial.number].state in states]
     if alive and is_running:
         _ask_the_sweep(sweep_dir, alive)
     elif alive:
-        _ask_the_schedulers(sweep_dir, alive, [queued_job(trial, events[trial.number]) for trial in alive], standings)
+        _ask_the_schedulers(sweep_dir, alive, [queued_job(trial, events[trial.number]) for trial in alive], statuses)
     numbers = tuple(trial.number for trial in alive)
     return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
 
 
-def _is_meant(trial: PlannedTrial, standing: TrialStatus, only: str | Set[int] | None) -> bool:
+def _is_meant(trial: PlannedTrial, status: TrialStatus, only: str | Set[int] | None) -> bool:
     if only is None:
         return True
     if only == PENDING:
-        return standing.state in (TrialState.SUBMITTED, TrialState.WAITING)
+        return status.state in (TrialState.SUBMITTED, TrialState.WAITING)
     assert not isinstance(only, str)
     return trial.number in only
 
@@ -102,7 +102,7 @@ def _ask_the_schedulers(
     sweep_dir: Path,
     trials: Sequence[PlannedTrial],
     queued: Sequence[QueuedTrial | None],
-    standings: dict[int, TrialStatus],
+    statuses: dict[int, TrialStatus],
 ) -> None:
     """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler says that they are over."""
     orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]
@@ -125,7 +125,7 @@ def _ask_the_schedulers(
             cluster.cancel(submitted)
             _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
         log.write(
-            Event("cancelled", number, standings[number].attempt, job_id=job_id, message=_MESSAGE)
+            Event("cancelled", number, statuses[number].attempt, job_id=job_id, message=_MESSAGE)
             for number, job_id in ids.items()
             if job_id not in strange
         )

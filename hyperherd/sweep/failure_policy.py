@@ -167,9 +167,9 @@ class FailureTracker:
         self._failed: set[int] = set()
         self._errors: Counter[str] = Counter()
 
-    def again(self, job: TrialJob, standing: TrialStatus, attempt: int) -> TrialJob | None:
+    def again(self, job: TrialJob, status: TrialStatus, attempt: int) -> TrialJob | None:
         """Return the job that runs a failed trial again as `attempt`, or None if it has failed for good."""
-        cause = _cause(standing)
+        cause = _cause(status)
         rule = self.policy.retry.get(cause or "")
         if cause is None or rule is None or self._retried[job.number, cause] >= rule.times:
             return None
@@ -206,11 +206,11 @@ class FailureTracker:
         return {**resources, resource: resources.get(resource, self._resources[resource]) * factor}
 
 
-def _cause(standing: TrialStatus) -> str | None:
+def _cause(status: TrialStatus) -> str | None:
     # A state of its own without a cause, which can be retried like one.
-    if standing.state is TrialState.LOST:
-        return str(standing.state)
-    return str(standing.cause) if standing.state is TrialState.FAILED and standing.cause else None
+    if status.state is TrialState.LOST:
+        return str(status.state)
+    return str(status.cause) if status.state is TrialState.FAILED and status.cause else None
 
 
 def signature(error: TrialError) -> str:

@@ -28,17 +28,17 @@ log = logging.getLogger("hyperherd")
 _SHOWN_AT_EACH_END = 20
 
 
-def report_start(sweep_dir: Path, plan: Plan, agenda: RunPlan, adopted: Sequence[JobHandle]) -> None:
+def report_start(sweep_dir: Path, plan: Plan, run_plan: RunPlan, adopted: Sequence[JobHandle]) -> None:
     """Report what is going to run, and what conditions and limits did to the grid."""
     for note in plan.notes:
         log.warning(note)
     for line in plan_lines(plan):
         log.info(line)
-    states = Counter(standing.state for standing in agenda.standings.values())
+    states = Counter(status.state for status in run_plan.statuses.values())
     before = f" ({counts(states)} before)" if states else ""
     awaited = f", {len(adopted)} already submitted" if adopted else ""
-    trials = counted(len(agenda.trials), "trial")
-    log.info("sweep %s: %s, %d to run%s%s", sweep_dir, trials, len(agenda.to_run), awaited, before)
+    trials = counted(len(run_plan.trials), "trial")
+    log.info("sweep %s: %s, %d to run%s%s", sweep_dir, trials, len(run_plan.to_run), awaited, before)
 
 
 def report_preview(preview: object) -> None:

@@ -51,9 +51,9 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
     resumed, plan = find_plan(app, arguments, settings)
     sweep_dir = resumed or app.sweep_dir
     check_base(sweep_dir, app.base(plan.fixed), allow_drift=settings.allow_drift)
-    agenda = select(reconcile(sweep_dir, plan.drafts), settings.only, sweep_dir)
-    placed = validate(app, agenda.to_run, sweep_dir, mode=settings.validate)
-    return Preview(sweep_dir, tuple(placed), len(agenda.trials) - len(placed), plan)
+    run_plan = select(reconcile(sweep_dir, plan.drafts), settings.only, sweep_dir)
+    placed = validate(app, run_plan.to_run, sweep_dir, mode=settings.validate)
+    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan)
 
 
 def plan(overrides: Sequence[str], *, config_dir: str | Path, config_name: str = "config") -> Preview:

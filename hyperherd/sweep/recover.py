@@ -11,28 +11,28 @@ from pathlib import Path
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.events import SUBMITTING, read_events
-from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, standing_of
+from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, status_of
 
 log = logging.getLogger("hyperherd")
 
 
-def recover(agenda: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[RunPlan, list[JobHandle]]:
-    """Ask `launcher` for the queued trials of `agenda`.
+def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[RunPlan, list[JobHandle]]:
+    """Ask `launcher` for the queued trials of `run_plan`.
 
     Returns:
-        the agenda with those that it no longer has, and that are not done, among the trials to run; and handles of
+        the run plan with those that it no longer has, and that are not done, among the trials to run; and handles of
         those that it still has, whose ends will come as its events.
     """
-    ours = [queued for queued in agenda.queued if queued.launcher == launcher.name]
-    _report_left_alone([queued for queued in agenda.queued if queued.launcher != launcher.name])
+    ours = [queued for queued in run_plan.queued if queued.launcher == launcher.name]
+    _report_left_alone([queued for queued in run_plan.queued if queued.launcher != launcher.name])
     if not ours:
-        return agenda, []
+        return run_plan, []
     adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir)])
     numbers = {handle.job.number for handle in adopted}
     gone = [queued.trial for queued in ours if queued.trial.number not in numbers and not queued.trial.orphan]
-    again = {trial.number for trial in gone if not standing_of(sweep_dir, trial, ()).state.done}
-    to_run = {trial.number for trial in agenda.to_run} | again
-    return replace(agenda, to_run=tuple(trial for trial in agenda.trials if trial.number in to_run)), adopted
+    again = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
+    to_run = {trial.number for trial in run_plan.to_run} | again
+    return replace(run_plan, to_run=tuple(trial for trial in run_plan.trials if trial.number in to_run)), adopted
 
 
 def _report_left_alone(others: Sequence[QueuedTrial]) -> None:

@@ -21,7 +21,7 @@ from hyperherd.trial.ending import in_words
 log = logging.getLogger("hyperherd")
 
 
-class Running:
+class RunLoop:
     """One launch of a sweep's trials.
 
     Args:
@@ -29,7 +29,7 @@ class Running:
         collector: records their submissions and ends.
         judge: decides what follows from failures.
         label: prefix of their jobs' names.
-        look: called at every end, and about once a second where the launcher allows it.
+        refresh: called at every end, and about once a second where the launcher allows it.
     """
 
     def __init__(
@@ -38,13 +38,13 @@ class Running:
         collector: Collector,
         judge: FailureTracker,
         label: str,
-        look: Callable[[], None],
+        refresh: Callable[[], None],
     ) -> None:
         self._launcher = launcher
         self._collector = collector
         self._judge = judge
         self._label = label
-        self._show = look
+        self._refresh = refresh
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
 
@@ -104,10 +104,10 @@ class Running:
         for end in self._ends():
             number = end.handle.job.number
             self._returned[number] = self._collector.ended(end)
-            standing = self._collector.standings[number]
-            if not standing.state.done and standing.state is not TrialState.CANCELLED:
+            status = self._collector.statuses[number]
+            if not status.state.done and status.state is not TrialState.CANCELLED:
                 self._failed(end.handle)
-            self._look()
+            self._attend()
             if (
                 of is not None
                 and self._launcher.has_queue
@@ -118,19 +118,19 @@ class Running:
     def _ends(self) -> Iterator[JobEnd]:
         for end in self._launcher.events():
             if end is None:
-                self._look()
+                self._attend()
             else:
                 yield end
 
     def _failed(self, handle: JobHandle) -> None:
         """Retry a failed trial if the policy allows it, else count it and stop the sweep if that was one too many."""
         number = handle.job.number
-        standing = self._collector.standings[number]
+        status = self._collector.statuses[number]
         again = None
         if not self._collector.stopping and number not in self._dropped:
-            again = self._judge.again(handle.job, standing, self._collector.next_attempt(number))
+            again = self._judge.again(handle.job, status, self._collector.next_attempt(number))
         if again is not None:
-            why = f"{standing.cause or standing.state}: {one_line(standing.reason)}"
+            why = f"{status.cause or status.state}: {one_line(status.reason)}"
             log.warning("retrying trial %d after %s", number, why)
             self._collector.retried(number)
             self._submit([again])
@@ -139,9 +139,9 @@ class Running:
         if self._judge.verdict and not self._collector.stopping:
             self._stop(self._judge.verdict)
 
-    def _look(self) -> None:
+    def _attend(self) -> None:
         """Refresh the display, and carry out requests to cancel that have arrived since."""
-        self._show()
+        self._refresh()
         if numbers := set(take_requests(self._collector.sweep_dir)):
             self._dropped |= numbers
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]

@@ -182,14 +182,14 @@ class _Roomy(HydraLauncher):
 
 def test_memory_grows_from_retry_to_retry() -> None:
     judge = FailureTracker(Policy({"oom": Retry(2, 1.5)}), _Roomy(), 1)
-    standing = TrialStatus(TrialState.FAILED, 0, FailureCause.OOM)
-    first = judge.again(TrialJob(0, 0, ()), standing, 1)
+    status = TrialStatus(TrialState.FAILED, 0, FailureCause.OOM)
+    first = judge.again(TrialJob(0, 0, ()), status, 1)
     assert first is not None
     assert (first.attempt, first.resources) == (1, {"mem_gb": 6.0})
-    second = judge.again(first, standing, 2)
+    second = judge.again(first, status, 2)
     assert second is not None
     assert second.resources == {"mem_gb": 9.0}
-    assert judge.again(second, standing, 3) is None
+    assert judge.again(second, status, 3) is None
 
 
 def test_the_canary_is_judged_by_its_own_trials() -> None:
