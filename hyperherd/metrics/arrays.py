@@ -34,7 +34,7 @@ def save_array(trial_dir: Path, name: str, array: Any, step: int | None = None) 
     """Keep an array under a name and a step, in the place of an earlier one.
 
     Raises:
-        TypeError: it holds Python objects, or the step is no integer.
+        TypeError: it holds Python objects, or the step is not an integer.
     """
     import numpy as np
 

@@ -41,7 +41,7 @@ def read_metrics(
         metrics: names of the metrics wanted; all if None.
         raw: every row that was logged, instead of those that stand: not what a newer attempt did again, and the last
             of several of one metric and step in one attempt.
-        since: seconds since 1970; only rows of that time and later, read at the price of what is new.
+        since: seconds since 1970; only rows of that time and later, for which no more than the new ones are read.
 
     Raises:
         FormatError: `metrics.parquet` is broken, or of a newer format than ours.

@@ -1,7 +1,7 @@
 """What a log call does: one line, one ``write`` on an ``O_APPEND`` descriptor, before the call returns.
 
-Invariant: a record is in the hands of the operating system when the call returns, or it has been counted as lost and
-the user has been told; no two processes write to one journal; nothing wrong with the disk stops the training.
+Invariant: the operating system has a record when the call returns, or it has been counted as lost and
+the user has been warned; no two processes write to one journal; nothing wrong with the disk stops the training.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_STRICT_INTEGER
 
 @dataclass(frozen=True)
 class Roll:
-    """When a journal becomes a part: once it has so many bytes, or fewer, but is so old."""
+    """When a journal becomes a part: at `bytes`, or at `least` bytes once it is `seconds` old."""
 
     bytes: int = 8 << 20
     seconds: float = 3600.0
@@ -75,7 +75,7 @@ class MetricWriter:
         """Append one record: values of several metrics at one step.
 
         Raises:
-            TypeError: the step is no integer, or JSON cannot hold a value; nothing has been written then.
+            TypeError: the step is not an integer, or JSON cannot hold a value; nothing has been written then.
         """
         self._append(_encode(metrics, step))
 
@@ -88,14 +88,14 @@ class MetricWriter:
         self._append(values.dumps({"ts": time.time(), "final": values.final(values_)}) + b"\n")
 
     def resumed(self, step: int, metrics: Iterable[str] | None = None) -> None:
-        """Say that this attempt goes on at `step`: what older attempts logged at or after it is superseded.
+        """Announce that this attempt resumes at `step`: what older attempts logged at or after it is superseded.
 
         Args:
             step: the first step that this attempt does; 0 if it starts from nothing.
             metrics: names of the metrics that count these steps; None stands for all that are not named otherwise.
 
         Raises:
-            TypeError: the step is no integer, or a name no string; nothing has been written then.
+            TypeError: the step is not an integer, or a name not a string; nothing has been written then.
         """
         names = None if metrics is None else [values.as_name(name) for name in metrics]
         mark = {"step": values.as_step(step), "metrics": names}
@@ -223,7 +223,7 @@ def _encode(metrics: Mapping[str, Any], step: Any) -> bytes:
         else:
             try:
                 return orjson.dumps({"ts": time.time(), "step": step, "metrics": metrics}, None, _OPTIONS)
-            except TypeError:  # A name that is no plain text, or an integer beyond 2^53.
+            except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
                 pass
     return _encode_any(metrics, step)
 

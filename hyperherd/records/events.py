@@ -38,7 +38,7 @@ class Event:
 
     @property
     def verdict(self) -> tuple[TrialState, FailureCause | None] | None:
-        """What it says about an attempt that could not speak for itself; None if it is no verdict."""
+        """What it records about an attempt that could not record its own end; None if it is not a verdict."""
         if self.event not in VERDICTS:
             return None
         if self.event in ("lost", "cancelled"):
@@ -72,7 +72,7 @@ class EventLog:
 
 
 def read_events(sweep_dir: Path) -> list[Event]:
-    """Return the events of all writers in the order of their time; lines that are no events are skipped."""
+    """Return the events of all writers in the order of their time; lines that are not events are skipped."""
     return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: event.time)
 
 

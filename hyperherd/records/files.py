@@ -114,7 +114,7 @@ def create(path: Path, value: Any) -> bool:
 
 
 def read_json(path: Path, most: int = RECORD_BYTES) -> dict[str, Any]:
-    """Return the JSON object in `path`, which has at most so many bytes.
+    """Return the JSON object in `path`, which has at most this many bytes.
 
     Raises:
         FileNotFoundError: there is no such file.

@@ -113,7 +113,7 @@ def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
     """Return the planned trials of `sweep_dir` in the order of their numbers; empty if none are recorded.
 
     Raises:
-        FormatError: a line is no planned trial; the message names the file.
+        FormatError: a line is not a planned trial; the message names the file.
     """
     path = SweepPaths(sweep_dir).trials
     try:

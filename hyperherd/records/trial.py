@@ -1,4 +1,4 @@
-"""`trial.json`: what a trial says of itself, written by its running attempt and by nobody else."""
+"""`trial.json`: what a trial records about itself, written by its running attempt and by no other process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrialError:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """The content of `trial.json`; docs/format.md says what each field means."""
+    """The content of `trial.json`; docs/format.md explains each field."""
 
     number: int
     key: str

@@ -53,7 +53,7 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
     Raises:
         NothingFound: there is no sweep, or it has no such trial.
         Outside: the sweep's files lead elsewhere.
-        SweepError: nobody can be reached who could do it; the message says what can be done by hand.
+        SweepError: nothing that could do it can be reached; the message explains what can be done by hand.
     """
     if not SweepPaths(sweep_dir).sweep.exists():
         raise NothingFound(f"{sweep_dir} does not contain a sweep; give the directory of a sweep")
@@ -104,7 +104,7 @@ def _ask_the_schedulers(
     queued: Sequence[QueuedTrial | None],
     statuses: dict[int, TrialStatus],
 ) -> None:
-    """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler says that they are over."""
+    """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler reports them."""
     orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]
     if orphans:
         raise SweepError(

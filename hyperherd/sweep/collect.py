@@ -28,7 +28,7 @@ _REASONS_TO_END_IT = frozenset(
 
 
 class Collector:
-    """Keeps the books of one launch: intent before, ids after, verdicts at the end.
+    """Records one launch: intent before, ids after, verdicts at the end.
 
     Invariant: of every trial that was handed over, the directory or the events say how it ended once :meth:`close` has
     been called, however the launch ended; or they name the job in a queue that is still to run it.
@@ -74,7 +74,7 @@ class Collector:
         self._note(SUBMITTED, [handle for handle in handles if handle.job_id is not None])
 
     def awaiting(self, handles: Sequence[JobHandle]) -> None:
-        """Go on with trials that an earlier sweep has handed over."""
+        """Take over trials that an earlier sweep has handed over."""
         self._open.update({handle.job.number: handle for handle in handles})
 
     def refused(self, jobs: Sequence[TrialJob], reason: str) -> None:
@@ -106,7 +106,7 @@ class Collector:
         job = end.handle.job
         self._learn_directory(job.number, end.returned)
         status = self._status(end.handle)
-        # A trial that was told to end says that it was cancelled; its launcher may know why.
+        # A trial that was asked to stop records that it was cancelled; its launcher may know why.
         if not status.state.ended or (status.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
             reason = self._reason(end) or status.reason or _NO_END
             attempt = max(status.attempt, job.attempt)  # a scheduler that requeued the job made more of them

@@ -1,4 +1,4 @@
-"""The story of a sweep: plan, claim, reconcile, validate, record, launch, collect, tell."""
+"""The story of a sweep: plan, claim, reconcile, validate, record, launch, collect, report."""
 
 from __future__ import annotations
 
@@ -162,7 +162,7 @@ class SweepRun:
             OmegaConf.save(self._app.config, SweepPaths(self._dir).multirun)
 
     def launch(self) -> Batches:
-        """Hand the trials to the launcher, await them unless they are to be left alone, and tell how they ended."""
+        """Hand the trials to the launcher, wait for them unless `wait` is false, and report how they ended."""
         report_start(self._dir, self._plan, self._run_plan, self._adopted)
         numbers = [trial.number for trial in self._run_plan.to_run]
         awaited = {handle.job.number for handle in self._adopted}.union(numbers)
@@ -189,7 +189,7 @@ class SweepRun:
         return self._batches(returned)
 
     def _interrupted(self, collector: Collector) -> None:
-        """Record and tell how far the sweep came."""
+        """Record and report how far the sweep came."""
         self._app.restore_logging()
         is_queued = self._launcher.has_queue and bool(collector.open)  # before the collector forgets them
         collector.close(collector.stopping or "the sweep was interrupted")

@@ -27,7 +27,7 @@ rolling_here: set[str] = set()
 
 
 class SourceName(NamedTuple):
-    """What the name of a journal or a part says about who wrote it."""
+    """Who wrote a journal or a part, as its name has it."""
 
     attempt: int
     host: str
@@ -37,7 +37,7 @@ class SourceName(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> SourceName | None:
-        """Return what `name` says, or None if it is neither a journal's nor a part's."""
+        """Return what `name` contains, or None if it is neither a journal's nor a part's."""
         found = _NAME.fullmatch(name)
         if found is None or name.startswith("journal") != name.endswith(".jsonl"):
             return None
@@ -72,7 +72,7 @@ class SourceName(NamedTuple):
 
 
 def _is_running(pid: int) -> bool:
-    """Return whether a process of this host can still do anything; one that only waits to be buried cannot."""
+    """Return whether a process of this host can still do anything; a zombie cannot."""
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -89,7 +89,7 @@ def _is_running(pid: int) -> bool:
 
 
 def this_host() -> str:
-    """Return the name of this host as it stands in the names of files."""
+    """Return the name of this host as it is used in the names of files."""
     return socket.gethostname().split(".")[0] or "localhost"
 
 

@@ -31,7 +31,7 @@ def as_step(step: Any) -> int:
     """Return `step` as an int; integral floats and NumPy or torch integers are taken.
 
     Raises:
-        TypeError: it is no whole number of 64 bits; a bool is none.
+        TypeError: it is not a whole number of 64 bits; a bool is not one.
     """
     value = step.item() if _is_scalar(step) else step
     if isinstance(value, float) and value.is_integer():
@@ -45,7 +45,7 @@ def as_name(name: Any) -> str:
     """Return a metric's name as text that every file can hold: lone surrogates become their escapes.
 
     Raises:
-        TypeError: it is no string.
+        TypeError: it is not a string.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a metric must be a string, not {name!r} ({type(name).__name__})")
@@ -77,7 +77,7 @@ def _add_integer(numeric: dict[str, Any], name: str, value: int) -> None:
     try:
         numeric[name] = value if abs(value) <= EXACT else float(value)
     except OverflowError:
-        return  # Greater than any float: its JSON alone tells it.
+        return  # Greater than any float: only its JSON holds it.
 
 
 def final(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +101,7 @@ def plain(value: Any, name: str) -> Any:
     """Return `value` in Python's own types that JSON knows; `name` is what the error calls it.
 
     Raises:
-        TypeError: JSON has no word for it.
+        TypeError: JSON cannot represent it.
     """
     if value is None or isinstance(value, bool):
         return value

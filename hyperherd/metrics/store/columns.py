@@ -20,7 +20,7 @@ class Columns:
         self.final: list[tuple[str, Final]] = []
         self.skipped = 0
         self.starts: dict[int, AttemptStart] = {}
-        """Where attempts said they go on."""
+        """Where attempts announced to resume."""
         self._step = array("q")
         self._metric = array("i")
         self._value = array("d")

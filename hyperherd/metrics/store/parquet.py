@@ -53,7 +53,7 @@ BATCH = 1 << 14
 
 @dataclass(frozen=True)
 class Footer:
-    """What `metrics.parquet` says beside its rows."""
+    """What `metrics.parquet` holds beside its rows."""
 
     sources: tuple[str, ...] = ()
     """Names of all journals and parts whose rows it holds."""
@@ -63,7 +63,7 @@ class Footer:
     skipped: int = 0
     final: dict[str, Final] = field(default_factory=dict)
     attempts: dict[int, AttemptStart] | None = None
-    """How every attempt in it began; None if it does not tell."""
+    """How every attempt in it began; None if it does not hold that."""
 
     @property
     def attempt(self) -> int:
@@ -77,7 +77,7 @@ class Footer:
         return {"metric": self.objective.metric, "direction": self.objective.direction} if self.objective else None
 
     def has_objective(self, spec: Mapping[str, Any] | None) -> bool:
-        """Return whether it says how the objective `spec` stands."""
+        """Return whether it holds the objective `spec`."""
         return spec is None or spec["metric"] not in self.metrics or self.spec == dict(spec)
 
     def summary(self) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class MetricsFile:
 
     Raises:
         FileNotFoundError: there is none.
-        FormatError: it is no Parquet file, or of a newer format than ours.
+        FormatError: it is not a Parquet file, or of a newer format than ours.
     """
 
     def __init__(self, path: Path, stream: BinaryIO | None = None) -> None:
@@ -265,7 +265,7 @@ class MetricsFile:
         return groups
 
     def _bounds(self, group: int, name: str) -> tuple[Any, Any] | None:
-        """Return the least and the greatest value of a column in a row group, where the file tells them."""
+        """Return the least and the greatest value of a column in a row group, where the file has them."""
         index = self._file.metadata.schema.to_arrow_schema().get_field_index(name)
         statistics = self._file.metadata.row_group(group).column(index).statistics
         if statistics is None or not statistics.has_min_max:

@@ -1,6 +1,6 @@
-"""The summary of a running trial, kept up to date at the price of what is new (docs/format.md, `trial.json`).
+"""The summary of a running trial, updated by reading only what is new (docs/format.md, `trial.json`).
 
-Invariant: it says what the default view of the rows says, so nothing that a newer attempt did again is in it. The
+Invariant: it agrees with the default view of the rows, so nothing that a newer attempt did again is in it. The
 newest attempt's journals are read as they grow, in memory that does not; what lies before them is `settled`.
 """
 
@@ -30,7 +30,7 @@ _Row = tuple[float, int, str, "float | None", "float | None"]
 
 
 class RunningSummary:
-    """What a trial has logged so far, as `trial.json` tells it; all empty until `refresh`.
+    """What a trial has logged so far, as `trial.json` has it; all empty until `refresh`.
 
     Exact as long as a metric's steps do not fall within an attempt. Where they do, a value that replaces an earlier one
     at its step is counted beside it, until the journals are merged. The other metrics' values at the objective's best
