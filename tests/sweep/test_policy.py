@@ -119,7 +119,7 @@ WRONG = {
     "times": ("retry={oom:{mem_factor:2}}", "expected a count, e.g. oom: {times: 2}"),
     "factor": (
         "retry={oom:{times:1,mem_factor:0.5}}",
-        "hydra.sweeper.retry.oom.mem_factor is 0.5; it is a number",
+        "hydra.sweeper.retry.oom.mem_factor is 0.5; it must be a number",
     ),
     "factor of another": (
         "retry={signal:{times:1,mem_factor:2}}",
@@ -132,7 +132,7 @@ WRONG = {
     "canary": ("canary=0", "hydra.sweeper.canary is 0; expected a positive whole number"),
     "share": (
         "stop_after_failures=200%",
-        "hydra.sweeper.stop_after_failures is '200%'; it is a number",
+        "hydra.sweeper.stop_after_failures is '200%'; expected a number",
     ),
     "same": ("stop_after_same_error=-1", "hydra.sweeper.stop_after_same_error is -1; expected a positive whole number"),
 }
