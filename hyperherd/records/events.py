@@ -38,7 +38,7 @@ class Event:
 
     @property
     def verdict(self) -> tuple[TrialState, FailureCause | None] | None:
-        """What it says about an attempt that could not speak for itself; None if it is no verdict."""
+        """What it records about an attempt that could not record its own end; None if it is not a verdict."""
         if self.event not in VERDICTS:
             return None
         if self.event in ("lost", "cancelled"):
@@ -50,6 +50,7 @@ class EventLog:
     """Appends events of one process; the file is made at the first one."""
 
     def __init__(self, sweep_dir: Path) -> None:
+        # A file of our own: appends of several hosts to one file overwrite each other on NFS, which has no O_APPEND.
         host = socket.gethostname().split(".")[0]
         self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{os.urandom(3).hex()}.jsonl"
 
@@ -64,13 +65,14 @@ class EventLog:
         descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_WRONLY | os.O_NOFOLLOW, file_mode())
         try:
             os.write(descriptor, lines.encode("utf-8", "surrogatepass"))
+            # The launcher acts when this returns: an intent that a crash forgets is a job that nobody looks for.
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
 
 
 def read_events(sweep_dir: Path) -> list[Event]:
-    """Return the events of all writers in the order of their time; lines that are no events are skipped."""
+    """Return the events of all writers in the order of their time; lines that are not events are skipped."""
     return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: event.time)
 
 

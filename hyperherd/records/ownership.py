@@ -63,7 +63,7 @@ def check_trusted(paths: Iterable[Path], option: str = SHARED) -> None:
 
     Args:
         paths: files and folders that decide what is run.
-        option: what has to be given, in this call, to run it all the same.
+        option: what has to be given, in this call, to run it nevertheless.
 
     Raises:
         NotTrusted: somebody could.
@@ -77,8 +77,8 @@ def check_trusted(paths: Iterable[Path], option: str = SHARED) -> None:
             fault = str(error)
         if fault:
             raise NotTrusted(
-                f"{fault}: somebody else could decide what is run here. Take the right to write away from others "
-                f"(chmod go-w), or give {option} with this command if you trust all who can write there"
+                f"{fault}: another user could decide what runs here. Remove the others' write permission "
+                f"(chmod go-w), or pass {option} with this command if you trust everyone who can write there"
             )
 
 

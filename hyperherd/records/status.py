@@ -1,4 +1,4 @@
-"""The state of a trial: what follows from what it says of itself, what was done to it, the clock and the process table.
+"""The state of a trial: what follows from its own record, what was done to it, the clock and the process table.
 
 Nothing here is ever stored, so no two files can disagree about a state.
 """
@@ -23,7 +23,7 @@ _REASONS_TO_END_IT = frozenset({"timeout", "preempted", "node_failure", "oom"})
 
 @dataclass(frozen=True)
 class Observer:
-    """Who is looking: a trial's process can be checked on its own host only."""
+    """Who asks: a trial's process can be checked on its own host only."""
 
     now: float = field(default_factory=time.time)
     host: str = field(default_factory=socket.gethostname)
@@ -75,7 +75,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
 
 
 def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
-    """Return what an ended attempt says of itself; why it was told to end it cannot know, a verdict may."""
+    """Return what an ended attempt recorded; why it was asked to stop it cannot know, a verdict may."""
     if record.state is TrialState.CANCELLED:
         for event in history:
             if event.attempt == record.attempt and event.event in _REASONS_TO_END_IT:
@@ -91,8 +91,8 @@ def _reason(record: TrialRecord) -> str:
 
 def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
     if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
-        return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
-    # Of other hosts only the heartbeat tells; their clocks may differ from ours by less than SILENCE.
+        return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} no longer runs")
+    # Of other hosts only the heartbeat counts; their clocks may differ from ours by less than SILENCE.
     silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:
         return TrialStatus(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)

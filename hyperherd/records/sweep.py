@@ -100,7 +100,7 @@ class SweepRecord:
         try:
             return cls(**{key: value for key, value in raw.items() if key in known})
         except TypeError as error:
-            raise FormatError(f"{path} is no sweep record: {error}") from None
+            raise FormatError(f"{path} is not a sweep record: {error}") from None
 
 
 def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
@@ -113,7 +113,7 @@ def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
     """Return the planned trials of `sweep_dir` in the order of their numbers; empty if none are recorded.
 
     Raises:
-        FormatError: a line is no planned trial; the message names the file.
+        FormatError: a line is not a planned trial; the message names the file.
     """
     path = SweepPaths(sweep_dir).trials
     try:
@@ -121,7 +121,7 @@ def read_planned(sweep_dir: Path) -> list[PlannedTrial]:
     except (FileNotFoundError, NotADirectoryError):
         return []
     except (KeyError, TypeError) as error:
-        raise FormatError(f"{path} is no list of trials: {error}") from None
+        raise FormatError(f"{path} is not a list of trials: {error}") from None
 
 
 def find_planned(sweep_dir: Path, overrides: list[str], likely: int | None = None) -> PlannedTrial:
@@ -140,7 +140,7 @@ def find_planned(sweep_dir: Path, overrides: list[str], likely: int | None = Non
     needle = f'"overrides": {dumps(overrides)}'
     found = _find_line(sweep_dir, needle, lambda trial: trial.overrides == tuple(overrides))
     if found is None:
-        raise SweepError(f"{sweep_dir} plans no trial with the overrides {' '.join(overrides) or '(none)'}")
+        raise SweepError(f"{sweep_dir} has no planned trial with the overrides {' '.join(overrides) or '(none)'}")
     return found
 
 
@@ -154,7 +154,7 @@ def find_planned_number(sweep_dir: Path, number: int) -> PlannedTrial:
     if found is None:
         found = _find_line(sweep_dir, f'"number": {number},', lambda trial: trial.number == number)
     if found is None:
-        raise SweepError(f"{sweep_dir} plans no trial {number}")
+        raise SweepError(f"{sweep_dir} has no planned trial {number}")
     return found
 
 
@@ -198,5 +198,5 @@ def _find_line(sweep_dir: Path, needle: str, wanted: Callable[[PlannedTrial], bo
                 if encoded in line and wanted(trial := PlannedTrial.from_json(json.loads(line))):
                     return trial
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FormatError(f"{path} is no list of trials: {error}") from None
+        raise FormatError(f"{path} is not a list of trials: {error}") from None
     return None

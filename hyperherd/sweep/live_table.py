@@ -242,7 +242,7 @@ def lines(progress: Progress, width: int, height: int = 24) -> Iterator[str]:
         )
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)
     if len(running) > rows and height > 2:
-        yield _cut(f"        {len(running) - rows} more are running", width)
+        yield _cut(f"        {len(running) - rows} more running", width)
 
 
 def _steps(record: TrialRecord) -> str:

@@ -260,10 +260,10 @@ def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None
     (sweep.dir / ".hyperherd/events/a-1-00.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = lsf.run(sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir))
     assert done.returncode == 2
-    assert f"does not know job {other} as yours" in done.stderr
+    assert f"lists job {other}, but not as yours" in done.stderr
     again = app.sweep(*LSF, "width=range(2)", to="s")
     assert "1 to run" in again.done.stdout
-    assert "awaited" not in again.done.stdout
+    assert "already submitted" not in again.done.stdout
     assert not {row["stat"] for row in lsf.rows(other)} & {"EXIT", "DONE"}
     (lsf.folder / "go").touch()
 
@@ -280,7 +280,7 @@ def test_what_another_user_submitted_is_not_submitted_again(app: App, lsf: Site,
     os.chown(events, nobody, -1)
     again = app.sweep(*LSF, "width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
     assert "3 trials, 1 to run" in again.done.stdout
-    assert "trials 1 were submitted by another user, and no end of them is recorded" in again.done.stdout
+    assert "left untouched: trials 1, which another user submitted and whose ends are not recorded" in again.done.stdout
     assert [event.number for event in read_events(sweep.dir) if event.launcher == "herd_lsf"].count(1) == 2
     os.chown(events, os.geteuid(), -1)
     mine = app.sweep(*LSF, "width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)

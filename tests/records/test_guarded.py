@@ -53,7 +53,7 @@ def test_depth_is_bounded(tmp_path: Path) -> None:
 
     check_depth(nested(DEPTH), "x")
     check_depth(nested(DEPTH - 1), "x")
-    with pytest.raises(FormatError, match="levels inside each other"):
+    with pytest.raises(FormatError, match="levels deep"):
         check_depth(nested(DEPTH + 1), "x")
     (tmp_path / "a.jsonl").write_text(json.dumps({"a": nested(DEPTH + 1)}) + '\n{"b": 1}\n' + "[" * 10**6 + "\n")
     assert list(read_lines(tmp_path / "a.jsonl")) == [{"b": 1}]
@@ -110,7 +110,7 @@ def test_a_plan_is_believed_only_as_far_as_its_types_go(tmp_path: Path, change: 
     with pytest.raises(FormatError, match=rf"trials\.jsonl.*'{next(iter(change))}' cannot be"):
         read_planned(sweep.dir)
     path.write_text('{"number": 0, not JSON\n')
-    with pytest.raises(FormatError, match=r"trials\.jsonl is no list of trials"):
+    with pytest.raises(FormatError, match=r"trials\.jsonl is not a list of trials"):
         find_planned_number(sweep.dir, 0)
 
 

@@ -40,10 +40,10 @@ def test_a_detached_sweep_with_trials_in_every_state(app: App, slurm: Slurm) -> 
     left = app.sweep(*arguments)
     until(lambda: left.states == {0: "completed", 1: "failed", 2: "running", 3: "running"})
     refused = app.sweep(*arguments, "hydra.sweeper.only='3,4'", code=1)
-    assert "only=3,4 means none of the 1 trials that would run; queued or running: 3, 4" in refused.done.stderr
+    assert "only=3,4 matches none of the 1 trial that would run; queued or running: 3, 4" in refused.done.stderr
     (app.folder / "fixed").touch()
     for to_run in (1, 0):
-        assert f" {to_run} to run, {5 - to_run} awaited" in app.sweep(*arguments).done.stdout
+        assert f" {to_run} to run, {5 - to_run} already submitted" in app.sweep(*arguments).done.stdout
     assert submissions(left.dir) == [0, 1, 1, 2, 3, 4, 5]
     (_, job) = [
         str(event.job_id) for event in read_events(left.dir) if event.event == "submitted" and event.number == 1
@@ -89,7 +89,7 @@ def test_a_canary_that_failed_costs_nobody_who_is_in_the_queue(app: App, slurm: 
     canary = ["width=range(4)", "hydra.sweeper.canary=1"]
     more = app.start("-m", "hydra/sweeper=herd", *HERD, "hydra.sweep.dir=multirun/s", *canary)
     try:
-        wait_for(more, "a trial of the canary failed (hydra.sweeper.canary); 1 trials are not started")
+        wait_for(more, "a canary trial failed (hydra.sweeper.canary); 1 trial not started")
         (app.folder / "go").touch()
         told, _ = more.communicate(timeout=PATIENCE)
     finally:

@@ -165,7 +165,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(app: App) -> None:
     assert done.returncode == 0, done.stderr
     assert "58 trials would run in" in done.stdout
     assert "condition 0, on the command line: matched 1: excluded 1" in done.stdout
-    assert "merged 1 trials into equal ones" in done.stdout
+    assert "merged 1 duplicate trial" in done.stdout
     assert "... 18 more" in done.stdout
     assert "  57  width=59  ->  multirun/" in done.stdout
     assert sorted(app.folder.rglob("*")) == before
@@ -199,7 +199,7 @@ def test_errors_name_the_file_a_condition_comes_from(app: App) -> None:
         (["lr=1,2", "hydra.sweeper.grid=some"], "hydra.sweeper.grid is 'some'"),
         (["hydra.sweeper.grids=[{param:{lr:[1]}}]"], "grids[0] is a map with params"),
         (["lr=1,2", "hydra.sweeper.sample=0"], "hydra.sweeper.sample is 0"),
-        (["lr=a,b", "hydra.sweeper.conditions=[{when:{lr:{gt:1}},exclude:true}]"], "lr: gt 1 compares numbers"),
+        (["lr=a,b", "hydra.sweeper.conditions=[{when:{lr:{gt:1}},exclude:true}]"], "lr: gt 1 needs a number"),
         (
             ["lr=1,2", "hydra.sweeper.seeds=2", "hydra.sweeper.seed_key=sead"],
             "does not compose: Could not override 'sead'",
