@@ -29,8 +29,12 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results show",
-        description="Show everything about one trial: parameters, metrics, command, config, code and environment, "
+        description="Show everything about one trial: parameters, metrics, command, config, code and environment,\n"
         "files, attempts, traceback, the end of its log.",
+        epilog="examples:\n"
+        "  herd-results show multirun/s 3         trial 3 of a sweep\n"
+        "  herd-results show multirun/s/3 -n 100  the same by its folder, with 100 lines of the log",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_trial(parser)
     parser.add_argument(

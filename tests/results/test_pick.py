@@ -50,13 +50,13 @@ def test_two_trials(two: Path, words: list[str], found: list[str]) -> None:
 @pytest.mark.parametrize(
     ("words", "count", "error", "message"),
     [
-        (["1"], 1, ResultsError, "2 trials are called 1; give the folder of one: multirun/a/1, multirun/b/1"),
-        (["multirun/a", "99"], 1, NothingFound, "no trial 99 under multirun/a; there are: 0, 1, 2, 3, ... 11"),
+        (["1"], 1, ResultsError, "2 trials are called 1; give the folder of one of them: multirun/a/1, multirun/b/1"),
+        (["multirun/a", "99"], 1, NothingFound, "no trial 99 under multirun/a; available: 0, 1, 2, 3, ... 11"),
         (["multirun/c/1"], 1, NothingFound, "multirun/c/1 does not exist"),
         (["multirun/c", "1"], 1, NothingFound, "multirun/c does not exist"),
-        (["multirun/a"], 1, ResultsError, "multirun/a has 12 trials; say which: multirun/a NUMBER"),
-        (["multirun/a", "1"], 2, ResultsError, "name 2 trials: PATH 3 4, or the folders of 2 trials"),
-        (["multirun/a", "1", "2", "3"], 2, ResultsError, "name 2 trials"),
+        (["multirun/a"], 1, ResultsError, "multirun/a has 12 trials; add the number of one: multirun/a 0"),
+        (["multirun/a", "1"], 2, ResultsError, "give 2 trials: PATH 3 4, or the folders of 2 trials"),
+        (["multirun/a", "1", "2", "3"], 2, ResultsError, "give 2 trials"),
     ],
 )
 def test_what_is_not_meant(two: Path, words: list[str], count: int, error: type[Exception], message: str) -> None:

@@ -1,6 +1,6 @@
-"""Reads one trial from what it, its sweep and Hydra wrote, and says in which state it is.
+"""Reads one trial from what it, its sweep and Hydra wrote, and derives its state.
 
-Whatever is wrong with a directory becomes a trial that says so.
+A broken directory becomes a trial in state ``unreadable`` with the reason.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ class TrialReader:
         if place.outside:
             planned = self._planned_in(place)
             if planned is None:
-                raise Outside(f"{place.path} is a link that leaves the sweep, which plans no trial there")
+                raise Outside(f"{place.path} is a link that leaves the sweep, and no trial is planned there")
             trial_dir_of(self._files.sweep.dir, str(planned.dir), planned.number)
         for name in _READ:
             if leaves(f"{place.path}/{name}", place.path):
@@ -221,7 +221,7 @@ class TrialReader:
         )
 
     def _origin(self, trial_dir: Path) -> HydraOrigin:
-        """Return script and number; `hydra.yaml` takes long to read, and a usual sweep tells both without it."""
+        """Return script and number; `hydra.yaml` takes long to read, and a usual sweep records both elsewhere."""
         script, found = self._files.sweep.script, _number_of(trial_dir)
         if found is not None:
             return HydraOrigin(script, found)
@@ -231,7 +231,7 @@ class TrialReader:
 
 @dataclass(frozen=True)
 class LoggedMetrics:
-    """What a trial without a `trial.json` logged, or why that cannot be told."""
+    """What a trial without a `trial.json` logged, or why it cannot be read."""
 
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     final: dict[str, Any] = field(default_factory=dict)

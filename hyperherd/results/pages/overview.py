@@ -71,7 +71,7 @@ def render_pivot(groups: AnyGroups, screen: Screen, view: View) -> str:
         *_head(groups.trials, screen, view),
         "",
         *pivot_grid(groups, screen, view),
-        *wrapped(f"{_ERRORS[groups.err]}, finished trials only; (2/3): of three trials two count", screen),
+        *wrapped(f"{_ERRORS[groups.err]}, finished trials only; (2/3) = 2 of 3 trials counted", screen),
         *section(list(problems(groups.trials, screen))),
     ]
     return page(lines, screen)
@@ -95,9 +95,9 @@ def ranking(trials: TrialCollection) -> str:
     objective = trials.objective
     if objective is None:
         differing = [saved.label for saved in saved_objectives(trials)]
-        why = "no metric's name tells whether more of it is better"
+        why = "no metric's name shows whether higher or lower is better"
         if differing:
-            why = f"the sweeps are judged by different metrics ({', '.join(map(inert, differing))})"
+            why = f"the sweeps have different objectives ({', '.join(map(inert, differing))})"
         if not trials.metric_names:
             return "not ranked: no metric was logged"
         return f"not ranked: {why}; choose one with -m METRIC --direction max|min"
@@ -132,7 +132,9 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
         yield from wrapped(f"same in all: {shown}", screen)
     yield from wrapped(ranking(trials), screen)
     if TrialState.UNKNOWN in trials.counts:
-        yield from wrapped("unknown: Hydra ran these without HyperHerd and does not note whether they finished", screen)
+        yield from wrapped(
+            "unknown: Hydra ran these without HyperHerd and does not record whether they finished", screen
+        )
 
 
 def _axes(trials: TrialCollection) -> str:

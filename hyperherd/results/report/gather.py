@@ -19,7 +19,7 @@ from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
 from hyperherd.results.report.sections import SECTIONS
 from hyperherd.results.tables.columns import sweep_labels
-from hyperherd.results.text.format import exact, is_number, setting
+from hyperherd.results.text.format import counted, exact, is_number, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import direction_of, interest
 from hyperherd.results.trials.trial import Sweep, Trial
@@ -35,7 +35,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
     curves, notes = sample_curves(ordered)
     metrics, left_out = _metrics(ordered)
     if left_out:
-        notes.append(f"{len(left_out)} metrics are not in the report: {', '.join(left_out[:5])} ...")
+        notes.append(f"{counted(len(left_out), 'metric')} left out of the report: {', '.join(left_out[:5])} ...")
     labels = sweep_labels(ordered.sweeps)
     places = {trial: place for place, trial in enumerate(ordered)}
     document = {

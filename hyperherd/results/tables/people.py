@@ -8,7 +8,7 @@ from typing import Any
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column, View, group_columns
-from hyperherd.results.text.format import inert, measure, setting
+from hyperherd.results.text.format import counted, inert, measure, setting
 from hyperherd.results.text.layout import GLYPHS
 from hyperherd.results.trials.quantities import Role
 from hyperherd.results.values import Gap
@@ -64,7 +64,7 @@ def seed_count(group: AnyGroup, groups: AnyGroups) -> str:
     if objective and done < len(group.counted):
         signs += "∅" * (len(group.counted) - done)
     if group.superseded:
-        signs += f" +{len(group.superseded)} twice"
+        signs += f" +{counted(len(group.superseded), 'duplicate')}"
     return f"{text} {signs.strip()}".rstrip()
 
 

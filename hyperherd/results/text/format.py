@@ -72,6 +72,11 @@ def measure(value: Any, precision: int = 4) -> str:
     return _tidy(f"{Decimal(digits).normalize():e}")
 
 
+def counted(number: int, noun: str) -> str:
+    """Return ``1 trial``, ``2 trials``."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def duration(seconds: float) -> str:
     """Return a time span for people: ``42s``, ``6m05s``, ``3h20m``."""
     whole = round(seconds)
@@ -124,6 +129,6 @@ def _split_number(cell: str) -> tuple[str, str]:
 
 
 def _tidy(scientific: str) -> str:
-    """Return ``3.50e+06`` style text without what says nothing: ``3.5e6``."""
+    """Return ``3.50e+06`` style text without needless zeros and signs: ``3.5e6``."""
     mantissa, _, exponent = scientific.partition("e")
     return f"{mantissa}e{int(exponent)}"

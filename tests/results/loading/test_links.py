@@ -139,6 +139,6 @@ def test_arrays_and_configs_that_are_links_elsewhere(sweep: SweepBuilder, tmp_pa
     (tmp_path / "secret.yaml").write_text("key: sesame\n")
     (trial_dir / ".hydra").mkdir()
     (trial_dir / ".hydra/config.yaml").symlink_to(tmp_path / "secret.yaml")
-    with pytest.raises(Outside, match="leads out of the sweep"):
+    with pytest.raises(Outside, match="leaves the sweep"):
         read_config(trial_dir)
     assert "sesame" not in str(load(sweep.dir)[0].config)

@@ -54,7 +54,7 @@ def test_what_is_no_more_than_chance_is_called_so(tmp_path: Path) -> None:
     for place, acc in enumerate((0.1, 0.9, 0.9, 0.1)):
         sweep.trial({"val/acc": acc}, params={"opt": ("sgd", "adam")[place // 2], "n": place % 2})
     line = told(sweep.dir)
-    assert line.startswith("what matters: no parameter explains more of the variance than chance would")
+    assert line.startswith("effects: no parameter explains more of the variance than chance would")
     assert "opt: " in line
 
 
