@@ -11,11 +11,11 @@ from hyperherd.cli.answer import add_format, show
 def run(argv: Sequence[str]) -> int:
     """Show the differences between two trials."""
     arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.lookup import lookup_trials
     from hyperherd.results.pages.diff import diff_page, diff_record
-    from hyperherd.results.pick import pick
     from hyperherd.results.statistics.diff import diff
 
-    show(arguments.format, diff(*pick(arguments.trials, 2)), diff_page, diff_record)
+    show(arguments.format, diff(*lookup_trials(arguments.trials, 2)), diff_page, diff_record)
     return 0
 
 

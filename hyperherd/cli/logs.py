@@ -17,9 +17,9 @@ def run(argv: Sequence[str]) -> int:
     """Print a log."""
     arguments = _parser().parse_intermixed_args(argv)
     from hyperherd.results.files.logs import shown
-    from hyperherd.results.pick import pick
+    from hyperherd.results.lookup import lookup_trials
 
-    (trial,) = pick(arguments.trial)
+    (trial,) = lookup_trials(arguments.trial)
     for line in _lines(trial, arguments):
         write(shown(line) + "\n")
     return 0

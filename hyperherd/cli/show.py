@@ -1,4 +1,4 @@
-"""`herd-results show`: parse, dispatch, print; the trial is picked by `hyperherd.results.pick`."""
+"""`herd-results show`: parse, dispatch, print; the trial is found by `hyperherd.results.lookup`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hyperherd.cli.options import add_trial, count
 def run(argv: Sequence[str]) -> int:
     """Show everything about one trial."""
     arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.lookup import lookup_trials
     from hyperherd.results.pages.show import show_page, show_record
-    from hyperherd.results.pick import pick
 
-    (trial,) = pick(arguments.trial)
+    (trial,) = lookup_trials(arguments.trial)
     show(
         arguments.format,
         trial,

@@ -218,6 +218,6 @@ def _emit(data: str | bytes, arguments: argparse.Namespace) -> None:
 
 
 def _unhealthy(trials: Trials, arguments: argparse.Namespace) -> bool:
-    from hyperherd.results.statistics.health import unhealthy
+    from hyperherd.results.statistics.fail_on import unhealthy
 
     return bool(unhealthy(trials, arguments.fail_on))

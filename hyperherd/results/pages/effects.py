@@ -1,4 +1,4 @@
-"""What matters, for people and for programs."""
+"""Effects of parameters, for people and for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.pages.matters import contrast_text
+from hyperherd.results.pages.effects_line import contrast_text
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.effects import Effects, Level, ParameterEffect
 from hyperherd.results.tables.records import SCHEMA
@@ -19,12 +19,12 @@ _SHOWN_CONTRASTS = 5
 
 
 def effects_page(found: Effects, screen: Screen) -> str:
-    """Return what matters as a page of text."""
+    """Return the effects as a page of text."""
     return page(_lines(found, screen), screen)
 
 
 def effects_record(found: Effects) -> dict[str, Any]:
-    """Return what matters as JSON has it."""
+    """Return the effects as JSON has it."""
     return {
         "schema": SCHEMA,
         "objective": asdict(found.objective),

@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from hyperherd.records.states import TrialState
-from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
-from hyperherd.results.pages.matters import matters
+from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
+from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.people import with_error
@@ -44,7 +44,7 @@ def render(trials: TrialCollection, screen: Screen, view: View | None = None) ->
         "",
         *trial_grid(trials, screen, view),
         *section(list(problems(trials, screen))),
-        *section([*_best(trials, screen), *matters(trials, screen)]),
+        *section([*_best(trials, screen), *effects_line(trials, screen)]),
     ]
     return page(lines, screen)
 
@@ -60,7 +60,7 @@ def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -
         *group_grid(groups, screen, view),
         *(wrapped(told, screen) if told else []),
         *section(list(problems(trials, screen))),
-        *section([*_best_group(groups, screen), *matters(trials, screen, groups.keys)]),
+        *section([*_best_group(groups, screen), *effects_line(trials, screen, groups.keys)]),
     ]
     return page(lines, screen)
 

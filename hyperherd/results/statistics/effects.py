@@ -91,7 +91,7 @@ class SeedNoise:
 
 @dataclass(frozen=True)
 class Effects:
-    """What matters for an objective."""
+    """Effects of parameters on an objective."""
 
     objective: Objective
     trials: int
@@ -113,7 +113,7 @@ class _JudgedTrial:
 
 
 def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
-    """Return what matters for the objective of `trials`.
+    """Return the effects on the objective of `trials`.
 
     Args:
         trials: any; the ranked ones are compared.

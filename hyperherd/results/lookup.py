@@ -12,7 +12,7 @@ from hyperherd.results.trials.trial import Trial
 _LISTED = 5
 
 
-def pick(words: Sequence[str], count: int = 1) -> list[Trial]:
+def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
     """Return the trials that `words` mean.
 
     Args:

@@ -6,7 +6,7 @@ import pytest
 from results.builder import SweepBuilder
 
 from hyperherd.errors import NothingFound, ResultsError
-from hyperherd.results.pick import pick
+from hyperherd.results.lookup import lookup_trials
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_one_trial(two: Path, words: list[str], found: list[str]) -> None:
-    assert [str(trial.dir).removeprefix("multirun/") for trial in pick(words)] == found
+    assert [str(trial.dir).removeprefix("multirun/") for trial in lookup_trials(words)] == found
 
 
 @pytest.mark.parametrize(
@@ -44,7 +44,7 @@ def test_one_trial(two: Path, words: list[str], found: list[str]) -> None:
     ],
 )
 def test_two_trials(two: Path, words: list[str], found: list[str]) -> None:
-    assert [str(trial.dir).removeprefix("multirun/") for trial in pick(words, 2)] == found
+    assert [str(trial.dir).removeprefix("multirun/") for trial in lookup_trials(words, 2)] == found
 
 
 @pytest.mark.parametrize(
@@ -61,11 +61,11 @@ def test_two_trials(two: Path, words: list[str], found: list[str]) -> None:
 )
 def test_what_is_not_meant(two: Path, words: list[str], count: int, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
-        pick(words, count)
+        lookup_trials(words, count)
     assert type(caught.value) is error
     assert message in str(caught.value)
 
 
 def test_a_folder_wins_over_a_number(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(two / "multirun" / "a")
-    assert [str(trial.dir) for trial in pick(["7"])] == ["7"]
+    assert [str(trial.dir) for trial in lookup_trials(["7"])] == ["7"]

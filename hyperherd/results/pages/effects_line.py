@@ -18,7 +18,7 @@ _NAMED = 3
 _ROUNDING = 1e-12
 
 
-def matters(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
+def effects_line(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
     """Yield the strongest effects among the ranked trials; nothing where they are unknown or slow to compute.
 
     Args:
