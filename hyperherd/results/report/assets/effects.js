@@ -24,7 +24,7 @@ function showEffects() {
 const percent = (share) => (share === null ? '–' : share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
 
 function effectPanel(item, noise) {
-  // A small share alone is no noise: beside one strong parameter every other one has a small share.
+  // A small share alone is not noise: beside one strong parameter every other one has a small share.
   const isNoise = isFinite_(noise?.share) && item.share !== null && item.share <= noise.share
     && item.contrasts.every(({ mean, sem }) => sem === null || Math.abs(mean) <= 2 * sem);
   return el('div', { class: 'panel' },
