@@ -104,7 +104,7 @@ def _check_header(stream: BinaryIO, path: Path) -> None:
 
 
 def _is_elsewhere(path: Path, trial_dir: Path) -> bool:
-    """Return whether a link leads out of the sweep: the file, its folder, the one of all arrays, or the records."""
+    """Return whether a link leaves the sweep: the file, its folder, the one of all arrays, or the records."""
     return any(leaves(part, trial_dir) for part in (path, *list(path.parents)[:3]))
 
 

@@ -114,7 +114,7 @@ def test_a_sweep_that_still_runs_is_refused(sweep):
 
 
 def test_each_event_is_looked_at_a_fixed_number_of_times(sweep, monkeypatch):
-    """However many trials there are: with 4,000 of them and their events, the look at each pair took 20 s."""
+    """However many trials available: with 4,000 of them and their events, the look at each pair took 20 s."""
     seen = []
 
     class Counted(Event):
@@ -179,7 +179,7 @@ def test_a_full_disk_costs_nothing(sweep):
 
 def test_from_the_command_line(sweep, capsys):
     assert main(["compact", str(sweep), "--delete"]) == 0
-    assert "60 rows of 3 trials are in" in capsys.readouterr().out
+    assert "wrote 60 rows of 3 trials to" in capsys.readouterr().out
     assert main(["compact", str(sweep / "nothing")]) == 1
     assert "contains no trials" in capsys.readouterr().err
 

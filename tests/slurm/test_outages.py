@@ -71,7 +71,7 @@ def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone
         intents = [line for line in path.read_text().splitlines() if '"submitted"' not in line]
         path.write_text("".join(f"{line}\n" for line in intents))
     until(lambda: len(left.states) == 3)
-    assert cancelled(left, "--only", "1") == "cancelled 1 trials: 1\n"
+    assert cancelled(left, "--only", "1") == "cancelled 1 trial: 1\n"
     until(lambda: left.states == {0: "running", 1: "cancelled", 2: "running"})
     assert cancelled(left) == "cancelled 2 trials: 0, 2\n"
     own.kill_controller()

@@ -42,7 +42,7 @@ def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
     done = cancel(sweep_dir, "--only", "0,3")
     assert (done.returncode, done.stdout) == (0, "cancelled 2 trials: 0, 3\n"), done.stderr
     until_running(sweep, sweep_dir, 2)
-    assert cancel(sweep_dir, "--only", "pending").stdout == "cancelled 1 trials: 4\n"
+    assert cancel(sweep_dir, "--only", "pending").stdout == "cancelled 1 trial: 4\n"
     (app.folder / "go").touch()
     told, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 1

@@ -56,7 +56,7 @@ def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = No
 
     Raises:
         SweepError: there is no sweep, or it still runs.
-        FormatError: a trial's metrics cannot be read, or something leads out of the sweep; nothing was touched then.
+        FormatError: a trial's metrics cannot be read, or a link leaves the sweep; nothing was changed then.
         OSError: a file cannot be read or written; no row is lost then.
     """
     from hyperherd.metrics.store.sweep_file import compacted_path

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from hyperherd.plural import counted
 from hyperherd.results.pages.parts import RED, block, command_record, heading, shell_line
 from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.tables.columns import sweep_labels
@@ -38,16 +39,16 @@ def failures_record(found: Failures) -> dict[str, Any]:
 
 def _lines(found: Failures, screen: Screen) -> Iterator[str]:
     if not found.groups:
-        yield f"none of {found.total} trials failed"
+        yield f"none of {counted(found.total, 'trial')} failed"
         return
     labels = _labels(found.trials)
-    yield f"{len(found.trials)} of {found.total} trials did not end well"
+    yield f"{len(found.trials)} of {counted(found.total, 'trial')} did not succeed"
     if found.shared:
         yield from wrapped(f"all of them have {shared_text(found.shared)}", screen)
     for group in found.groups:
         yield from _group_lines(group, labels, screen)
     if found.again:
-        yield from heading("to run them again, keeping what is done:", screen)
+        yield from heading("to run them again (finished trials are kept):", screen)
         yield from (f"  {shell_line(command, screen)}" for command in found.again[:_SHOWN_COMMANDS])
         if len(found.again) > _SHOWN_COMMANDS:
             yield f"  ... {len(found.again) - _SHOWN_COMMANDS} more commands (-f json shows all)"
@@ -75,8 +76,8 @@ def shared_text(shared: Shared) -> str:
     """Return what failed trials share, and how many finished ones do."""
     settings = " ".join(f"{inert(name)}={setting(value)}" for name, value in shared.settings.items())
     if not shared.finished:
-        return f"{settings}, as no finished trial has"
-    return f"{settings}, as {shared.finished} of {shared.of} finished trials have"
+        return f"{settings}; no finished trial has"
+    return f"{settings}; so do {shared.finished} of {counted(shared.of, 'finished trial')}"
 
 
 def _labels(trials: tuple[Trial, ...]) -> dict[Sweep, str]:
