@@ -59,7 +59,7 @@ def distrust(path: Path, *, or_root: bool = True) -> str:
 
 
 def check_trusted(paths: Iterable[Path], option: str = SHARED) -> None:
-    """Look whether somebody else could have written one of `paths`; those that do not exist are passed over.
+    """Check that nobody else could have written one of `paths`; those that do not exist are skipped.
 
     Args:
         paths: files and folders that decide what is run.
@@ -83,7 +83,7 @@ def check_trusted(paths: Iterable[Path], option: str = SHARED) -> None:
 
 
 def sweep_files(sweep_dir: Path) -> list[Path]:
-    """Return what decides what going on with a sweep runs."""
+    """Return the files and folders that decide what resuming a sweep runs."""
     paths = SweepPaths(sweep_dir)
     return [sweep_dir, paths.records, paths.sweep, paths.trials, paths.events]
 

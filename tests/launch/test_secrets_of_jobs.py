@@ -59,7 +59,7 @@ def test_an_option_that_holds_them_back_is_refused(
         check_handed_on(cluster(options), SECRETS)
         return
     check_handed_on(cluster(options), {})
-    with pytest.raises(SweepError, match=f"HF_TOKEN looks like a secret.*{held_back_by} holds it back") as refused:
+    with pytest.raises(SweepError, match=f"HF_TOKEN looks like a secret.*{held_back_by} excludes it") as refused:
         check_handed_on(cluster(options), SECRETS)
     assert "hf_1" not in str(refused.value)
 

@@ -25,17 +25,17 @@ def without_secrets(options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
 
 
 def check_handed_on(cluster: Cluster, secrets: Mapping[str, str]) -> None:
-    """Look whether the scheduler hands all of `secrets` on to jobs.
+    """Check that the scheduler passes all of `secrets` on to jobs.
 
     Raises:
-        SweepError: an option holds some back; the message names both.
+        SweepError: an option excludes some; the message names both.
     """
     for name in secrets:
         if option := cluster.holds_back(name):
             raise SweepError(
-                f"hydra.launcher.env: {name} looks like a secret, so it is not written into the script of a job but "
-                f"handed on in the environment of the submission, and {option} holds it back there; remove {option}, "
-                f"let it name ALL or {name} too, or read the value from a file in hydra.launcher.setup"
+                f"hydra.launcher.env: {name} looks like a secret, so it is not written into the job script but "
+                f"passed on in the environment of the submission, and {option} excludes it; remove {option}, "
+                f"add ALL or {name} to it, or read the value from a file in hydra.launcher.setup"
             )
 
 

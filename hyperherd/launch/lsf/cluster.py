@@ -82,7 +82,7 @@ class LsfCluster(Cluster):
         self._parameters(Submission(Path("/"), "check", {}, 1))
 
     def holds_back(self, variable: str) -> str:
-        """Return which of bsub's options keeps a variable from jobs; it hands on all of them by itself."""
+        """Return which of bsub's options keeps a variable from jobs; by default it passes on all of them."""
         given = self._options.get("additional_parameters", {}).get("env")
         if not isinstance(given, str):
             return ""

@@ -55,7 +55,7 @@ class SlurmCluster(Cluster):
             )
 
     def holds_back(self, variable: str) -> str:
-        """Return which option of sbatch or srun keeps a variable from jobs; both hand on all of them by themselves."""
+        """Return which option of sbatch or srun keeps a variable from jobs; by default both pass on all of them."""
         extra = {key.replace("_", "-"): value for key, value in self._options.get("additional_parameters", {}).items()}
         exports = {"hydra.launcher.additional_parameters.export": extra.get("export")}
         if "export" not in extra and "SBATCH_" not in self.variables:  # the option wins over the variable
