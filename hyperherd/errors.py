@@ -1,12 +1,12 @@
-"""What can go wrong, in one tree, so that a caller catches as much or as little as it means to.
+"""The errors of this package, in one tree, so that a caller can catch all of them or some.
 
 HyperherdError
-├── SpaceError          a parameter or condition that cannot be what was meant
-├── SweepError          a sweep that cannot start or go on as asked
+├── SpaceError          a parameter or condition that is not valid
+├── SweepError          a sweep that cannot start or continue as requested
 │   └── AttemptTaken    another process already runs this attempt of the trial
 ├── NoTrialError        a log call outside of any trial
-├── ResultsError        a question about results that has no answer
-│   └── NothingFound    no sweep and no trial where one was looked for, or none that matches
+├── ResultsError        a question about results that cannot be answered
+│   └── NothingFound    no sweep or trial was found, or none that matches
 └── FormatError         a file written by a newer version, or not ours
 """
 
@@ -21,11 +21,11 @@ class HyperherdError(Exception):
 
 
 class SpaceError(HyperherdError):
-    """The search space cannot be read, or means nothing."""
+    """The search space cannot be read, or is not valid."""
 
 
 class SweepError(HyperherdError):
-    """The sweep cannot start or go on as asked."""
+    """The sweep cannot start or continue as requested."""
 
 
 class AttemptTaken(SweepError):
@@ -37,11 +37,11 @@ class NoTrialError(HyperherdError):
 
 
 class ResultsError(HyperherdError):
-    """A question about results has no answer."""
+    """A question about results cannot be answered."""
 
 
 class NothingFound(ResultsError):
-    """There is no sweep and no trial where one was looked for, or none that matches."""
+    """No sweep or trial was found, or none that matches."""
 
 
 class FormatError(HyperherdError):

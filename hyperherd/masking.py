@@ -1,6 +1,6 @@
 """Which keys look like secrets, and texts in which the values of such keys are masked.
 
-Only the name of a key tells: a secret under another name, in a message or in a log is not recognised
+Only the name of a key counts: a secret under another name, in a message or in a log is not recognised
 (docs/security.md).
 """
 
@@ -39,7 +39,7 @@ _PIECES = _words(
 )
 """What stands before ``token`` in a model's config, where it is a piece of text."""
 _ABOUT = _words("file files path paths dir directory env url name length len size limit count type policy")
-"""At the end of a name: it tells where a secret is, or how long, and is not one."""
+"""At the end of a name: the value describes a secret (where it is, how long), and is not one."""
 _WORDS = {"null": None, "true": True, "false": False, "": None}
 _FLAT = frozenset({int, float, bool, str, type(None)})
 _ENTRY = re.compile(r"((?P<name>[A-Za-z_][\w.-]*)\s*:\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^,}\]]+)")
@@ -65,7 +65,7 @@ def is_secret(name: str) -> bool:
 
 
 def masked(name: str, value: Any) -> Any:
-    """Return the value of a key, or the mask where that key looks like a secret; truth values and null say nothing."""
+    """Return the value of a key, or the mask where that key looks like a secret; truth values and null stay."""
     if isinstance(value, dict):
         return masked_dict(value, within=name)
     if isinstance(value, list | tuple):
@@ -74,7 +74,7 @@ def masked(name: str, value: Any) -> Any:
 
 
 def _is_telling(value: Any) -> bool:
-    """Return whether a value may be a secret: not one that tells where it is, such as ``${oc.env:HF_TOKEN}``."""
+    """Return whether a value may be a secret: not a reference to it, such as ``${oc.env:HF_TOKEN}``."""
     if isinstance(value, str):
         return bool(value) and value not in ("???", MASK) and not (value.startswith("${") and value.endswith("}"))
     return value is not None and not isinstance(value, bool)

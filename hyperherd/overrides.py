@@ -59,7 +59,7 @@ def parse(texts: Sequence[str], loader: ConfigLoader | None = None, seed: int = 
         seed: of ``shuffle(...)``, so that it gives the same order each time.
 
     Raises:
-        SpaceError: a sweep that means nothing.
+        SpaceError: a sweep is not valid.
         hydra.errors.OverrideParseException: Hydra cannot read one of them.
     """
     parsed = OverridesParser.create(config_loader=loader).parse_overrides(list(texts))
@@ -88,7 +88,7 @@ def place_overrides(sweep_dir: Path, subdir: str | None) -> tuple[str, ...]:
 
     Args:
         sweep_dir: absolute.
-        subdir: of the trial; None where only the launcher can tell.
+        subdir: of the trial; None where only the launcher decides it.
     """
     place = {"hydra.sweep.dir": str(sweep_dir)} | ({} if subdir is None else {"hydra.sweep.subdir": subdir})
     return tuple(override(key, path) for key, path in place.items())

@@ -20,14 +20,14 @@ def conf_dir() -> Path:
 
 
 class SweepPaths:
-    """The files of one sweep directory; each path is made when it is asked for, since there may be 10,000 of us."""
+    """The files of one sweep directory; each path is made when it is asked for: there may be 10,000 objects."""
 
     def __init__(self, sweep_dir: Path | str) -> None:
         self.root = Path(sweep_dir)
 
     @cached_property
     def records(self) -> Path:
-        """What is ours."""
+        """The folder of HyperHerd's records."""
         return self.root / RECORDS
 
     @property
@@ -79,7 +79,7 @@ class TrialPaths:
 
     @cached_property
     def records(self) -> Path:
-        """What is ours."""
+        """The folder of HyperHerd's records."""
         return self.root / RECORDS
 
     @property

@@ -1,4 +1,4 @@
-"""The schedulers there are: what tells them apart outside their own folders in `launch/` stands here, and only here.
+"""The supported schedulers: how they differ outside their own folders in `launch/` is defined here, and only here.
 
 Light, and below everything: each trial asks which job it is, and LSF's executor is imported by every program that uses
 submitit. A scheduler's commands are therefore named, and imported when they are needed.
@@ -19,7 +19,7 @@ Environment = Mapping[str, str]
 
 
 class SchedulerUnavailable(Exception):
-    """The scheduler does not answer, so that nothing is known about any job; it is asked again later."""
+    """The scheduler does not answer, so that nothing is known about any job; it is polled again later."""
 
 
 @dataclass(frozen=True)
@@ -30,9 +30,9 @@ class Scheduler:
         launcher: the name of its launcher, in configs and in the events of sweeps.
         cluster: where its :class:`~hyperherd.launch.cluster.base.Cluster` is, as ``module:class``.
         job_id: returns the id of the job whose environment this is (``123_4`` for an array's task), or None.
-        restarts: returns how often it has started that job again, or None if it does not say.
+        restarts: returns how often it has started that job again, or None if it is not known.
         unmanaged: variables which, where they are set, are to have these values, so that Lightning starts a trial's
-            further processes itself: where a job is one task it would otherwise wait for tasks that nobody starts.
+            further processes itself: where a job is one task it would otherwise wait for tasks that are never started.
     """
 
     launcher: str
@@ -65,8 +65,8 @@ def _lsf_job(environment: Environment) -> str | None:
 
 
 def _lsf_restarts(environment: Environment) -> int | None:
-    told = environment.get("SUBMITIT_LSF_RESTARTS")  # by the script of our jobs: LSF itself does not say
-    return None if told is None else int(told)
+    count = environment.get("SUBMITIT_LSF_RESTARTS")  # set by the script of our jobs: LSF itself does not report it
+    return None if count is None else int(count)
 
 
 SCHEDULERS = (
@@ -75,7 +75,7 @@ SCHEDULERS = (
         cluster="hyperherd.launch.slurm.cluster:SlurmCluster",
         job_id=_slurm_job,
         restarts=_slurm_restarts,
-        # The name by which Lightning (2.2 on) knows a job that somebody works in by hand.
+        # The name by which Lightning (2.2 on) knows an interactive job.
         unmanaged={"SLURM_JOB_NAME": "interactive"},
     ),
     Scheduler(
@@ -85,7 +85,7 @@ SCHEDULERS = (
         restarts=_lsf_restarts,
     ),
 )
-"""Whoever comes first is believed, where one scheduler's job runs inside another's."""
+"""The first that matches counts, where a job of one scheduler runs inside a job of the other."""
 
 
 def find_scheduler(launcher: str) -> Scheduler | None:
@@ -99,7 +99,7 @@ def job_id(environment: Environment) -> str | None:
 
 
 def restarts(environment: Environment) -> int | None:
-    """Return how often its scheduler has started the job with this environment again, or None if none says so."""
+    """Return how often its scheduler has started the job with this environment again, or None if it is not known."""
     counts = (scheduler.restarts(environment) for scheduler in SCHEDULERS)
     return next((count for count in counts if count is not None), None)
 

@@ -12,9 +12,9 @@ from typing import Any, Dict, List, Optional  # noqa: UP035 - read by OmegaConf
 
 @dataclass
 class HerdSweeperConf:
-    """`hydra/sweeper=herd`; conf/hydra/sweeper/herd.yaml says what each field means.
+    """`hydra/sweeper=herd`; conf/hydra/sweeper/herd.yaml explains each field.
 
-    Maps are untyped because a typed one is closed: nobody could add to it on the command line.
+    Maps are untyped because a typed one is closed: no key could be added to it on the command line.
     """
 
     _target_: str = "hydra_plugins.hyperherd.sweeper.HerdSweeper"
@@ -56,7 +56,7 @@ class HerdSweeperConf:
 
 @dataclass
 class HerdLocalLauncherConf:
-    """`hydra/launcher=herd_local`; conf/hydra/launcher/herd_local.yaml says what each field means."""
+    """`hydra/launcher=herd_local`; conf/hydra/launcher/herd_local.yaml explains each field."""
 
     _target_: str = "hydra_plugins.hyperherd.local_launcher.HerdLocalLauncher"
     max_parallel: Optional[int] = None  # noqa: UP045
@@ -99,7 +99,7 @@ class ClusterLauncherConf:
 
 @dataclass
 class HerdSlurmLauncherConf(ClusterLauncherConf):
-    """`hydra/launcher=herd_slurm`; conf/hydra/launcher/herd_slurm.yaml says what each field means."""
+    """`hydra/launcher=herd_slurm`; conf/hydra/launcher/herd_slurm.yaml explains each field."""
 
     _target_: str = "hydra_plugins.hyperherd.slurm_launcher.HerdSlurmLauncher"
     timeout_min: int = 60
@@ -127,7 +127,7 @@ class HerdSlurmLauncherConf(ClusterLauncherConf):
 
 @dataclass
 class HerdLsfLauncherConf(ClusterLauncherConf):
-    """`hydra/launcher=herd_lsf`; conf/hydra/launcher/herd_lsf.yaml says what each field means."""
+    """`hydra/launcher=herd_lsf`; conf/hydra/launcher/herd_lsf.yaml explains each field."""
 
     _target_: str = "hydra_plugins.hyperherd.lsf_launcher.HerdLsfLauncher"
     timeout_min: Optional[float] = 60  # noqa: UP045

@@ -25,11 +25,14 @@ def harmless(hook: Hook) -> Hook:
     def guarded(self: Hooks, *args: Any, **kwargs: Any) -> None:
         try:
             hook(self, *args, **kwargs)
-        except Exception:  # The border to somebody else's training: whatever goes wrong here must end here.
+        except Exception:  # The boundary to the user's training: an error of ours must not end it.
             if not self._warned:
                 self._warned = True
                 # Logged, for under `-W error` warnings.warn would raise.
-                log.warning("Metrics are missing from this trial; training goes on. Said once.", exc_info=True)
+                log.warning(
+                    "Metrics of this trial are incomplete; training continues. Further warnings are suppressed.",
+                    exc_info=True,
+                )
 
     return cast(Hook, guarded)
 

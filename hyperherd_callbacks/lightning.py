@@ -121,7 +121,7 @@ class _LightningHooks(Hooks):
         self._seen = {}
 
     def _look(self, trainer: Trainer, *, keep: bool = True) -> None:
-        """See what has been logged since the last look, and keep it as values of the current step."""
+        """See what has been logged since the last check, and keep it as values of the current step."""
         if not self._active:
             return
         self._step = trainer.global_step

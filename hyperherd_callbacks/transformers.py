@@ -21,7 +21,7 @@ __all__ = ["HyperHerdStreamCallback"]
 class _TransformersHooks(Hooks):
     """Streams into the trial what the Trainer logs, with its `global_step`.
 
-    How often is for the Trainer to say (`logging_steps`, 500 unless set). Outside of a trial and a Hydra job it does
+    How often is set in the Trainer (`logging_steps`, 500 unless set). Outside of a trial and a Hydra job it does
     nothing.
     """
 

@@ -1,4 +1,4 @@
-"""What the commands of `herd-results` answer alike: a page for people, or strict JSON for programs."""
+"""Output that commands share: a page for people, or strict JSON for programs."""
 
 from __future__ import annotations
 

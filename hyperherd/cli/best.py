@@ -1,4 +1,4 @@
-"""`herd-results best`: parse, dispatch, print, and start the sweep that adds seeds, if that is asked for."""
+"""`herd-results best`: parse, dispatch, print, and start the sweep that adds seeds, if requested."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def run(argv: Sequence[str]) -> int:
     parser = _parser()
     arguments = parser.parse_intermixed_args(argv)
     if arguments.run and not arguments.seeds:
-        parser.error("--run starts the sweep that --seeds asks for: add e.g. --seeds 5..9")
+        parser.error("--run needs --seeds, the seeds to add: e.g. --seeds 5..9 --run")
     from hyperherd.results.pages.best import best_page, best_record
     from hyperherd.results.statistics.best import winners
 
@@ -78,14 +78,16 @@ def _may_run(trials: Sequence[Trial], shared: bool) -> bool:
             check_trusted([*sweep_files(trial.sweep.dir), *own], "--shared")
     for folder in dict.fromkeys(trial.sweep.dir for trial in trials):
         if not is_own(folder) and sys.stdin.isatty() and not _is_confirmed(folder):
-            say("nothing was run")
+            say("no command was run")
             return False
     return True
 
 
 def _is_confirmed(folder: Path) -> bool:
     sys.stdout.flush()
-    print(inert(f"{folder} is not yours. Run the command above? [y/N] "), end="", file=sys.stderr, flush=True)
+    print(
+        inert(f"{folder} belongs to another user. Run the command above? [y/N] "), end="", file=sys.stderr, flush=True
+    )
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
@@ -94,14 +96,16 @@ def _run(command: Command) -> int:
     from hyperherd.results.trials.commands import PYTHON
 
     if any(MASK in item for item in command.argv):
-        raise ResultsError(f"the command holds a secret, which is shown as {MASK}: put it in, and run it yourself")
+        raise ResultsError(
+            f"the command contains a secret, shown as {MASK}: insert the secret and run the command yourself"
+        )
     sys.stdout.flush()
     try:
         # The word ``python`` is this interpreter, whatever PATH says; any other was printed as it is.
         program = sys.executable if command.argv[0] == PYTHON else command.argv[0]
         process = subprocess.Popen([program, *command.argv[1:]], cwd=command.cwd)
     except OSError as error:
-        say(f"error: the sweep cannot be started: {error}")
+        say(f"error: cannot start the sweep: {error}")
         return FAILED
     while True:
         try:
@@ -114,21 +118,23 @@ def _run(command: Command) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results best",
-        description="Show the best configuration: its overrides, seeds, config, checkpoint, and the command that "
+        description="Show the best configuration: its overrides, seeds, config, checkpoint, and the command that\n"
         "reproduces it. Failed and unfinished trials never win.",
         epilog="examples:\n"
         "  herd-results best -k 3                 the three best configurations\n"
         "  herd-results best --seeds 5..9         the command that runs the best one with five more seeds\n"
-        "  herd-results best --seeds 5..9 --run   and runs it, in the directory of the sweep",
+        "  herd-results best --seeds 5..9 --run   the same, and runs the command",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     add_judging(parser)
-    parser.add_argument("-k", dest="count", type=count, default=1, metavar="K", help="how many (default: 1)")
-    parser.add_argument("--seeds", metavar="5..9", help="print the sweep that adds these seeds, also as 1,2,5..9")
-    parser.add_argument("--run", action="store_true", help="start that sweep, and wait for it")
     parser.add_argument(
-        "--shared", action="store_true", help="with --run: also where somebody else owns the folder or can write to it"
+        "-k", dest="count", type=count, default=1, metavar="K", help="number of configurations (default: 1)"
+    )
+    parser.add_argument("--seeds", metavar="5..9", help="print the command that adds these seeds, e.g. 5..9 or 1,2,5-9")
+    parser.add_argument("--run", action="store_true", help="run that command and wait for it")
+    parser.add_argument(
+        "--shared", action="store_true", help="with --run: allow folders that another user owns or can write to"
     )
     add_format(parser)
     return parser

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperherd.cli.terminal import PROGRAM, say
+from hyperherd.plural import counted
 
 
 def run(argv: Sequence[str]) -> int:
@@ -16,26 +17,38 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.sweep.cancel import cancel
 
     done = cancel(arguments.path.absolute(), arguments.only)
-    print(f"cancelled {len(done.numbers)} trials{_list(done.numbers)}")
+    print(f"cancelled {counted(len(done.numbers), 'trial')}{_list(done.numbers)}")
     if arguments.only is not None and done.passed_over:
-        say(f"not running: trials {', '.join(map(str, done.passed_over))}")
+        say(f"not running: trial{'s' * (len(done.passed_over) != 1)} {_numbers(done.passed_over)}")
     return 0
 
 
 def _list(numbers: Sequence[int]) -> str:
-    shown = ", ".join(map(str, numbers[:20]))
+    shown = _numbers(numbers[:20])
     return f": {shown}{', ...' if len(numbers) > 20 else ''}" if numbers else ""
+
+
+def _numbers(numbers: Sequence[int]) -> str:
+    return ", ".join(map(str, numbers))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} cancel",
-        description="Cancel trials of a sweep that run or wait, in a scheduler's queue or in the sweep itself. What "
-        "they have logged stays, and the same sweep command runs them again.",
+        description="Cancel running and waiting trials of a sweep, in a scheduler's queue or in the sweep process.\n"
+        "Logged values are kept, and the same sweep command runs the trials again.",
+        epilog="examples:\n"
+        "  herd-results cancel multirun/s                  all running and waiting trials\n"
+        "  herd-results cancel multirun/s --only pending   only those that have not started\n"
+        "  herd-results cancel multirun/s --only 0,3-5     only these trials",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep")
     parser.add_argument(
-        "--only", type=_only, metavar="pending|NUMBERS", help="those that have not started, or numbers such as 0,3-5"
+        "--only",
+        type=_only,
+        metavar="pending|NUMBERS",
+        help="trials that have not started, or trial numbers such as 0,3-5",
     )
     return parser
 
@@ -45,7 +58,7 @@ def _only(text: str) -> str | set[int]:
         return text
     numbers: set[int] = set()
     for word in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)(?:-(\d+))?\s*", word)
+        found = re.fullmatch(r"\s*(\d+)(?:(?:-|\.\.)(\d+))?\s*", word)
         if found is None:
             raise argparse.ArgumentTypeError(f"{text!r} is neither 'pending' nor numbers such as 0,3-5")
         numbers |= set(range(int(found[1]), int(found[2] or found[1]) + 1))

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 COMMANDS = {
     "show": "everything about one trial",
-    "best": "the winners, how to reproduce them, and more seeds for them",
-    "failures": "what went wrong, grouped, with what it has in common",
-    "effects": "which parameters matter, and by how much",
-    "diff": "what differs between two trials",
-    "logs": "what a trial printed",
-    "watch": "look again and again until all trials have ended",
-    "sql": "ask in SQL",
+    "best": "the best configurations, how to reproduce them, and more seeds for them",
+    "failures": "failed trials, grouped by error, with the settings they share",
+    "effects": "which parameters matter, and how much",
+    "diff": "the differences between two trials",
+    "logs": "the log of a trial",
+    "watch": "refresh until all trials have ended",
+    "sql": "query trials, metrics and configs in SQL",
     "export": "all trials and metrics as files for other programs",
-    "cancel": "cancel trials that run or wait",
+    "cancel": "cancel running and waiting trials",
     "compact": "put the metrics of a finished sweep into one file",
-    "curves": "draw how a metric went, in the terminal or as png, pdf or svg",
+    "curves": "plot a metric over steps or time, in the terminal or as png, pdf or svg",
     "report": "write everything into one HTML file that works offline",
 }
-"""Name -> what it does. A folder of that name is asked for as ``./name``."""
+"""Name -> description. A folder with the name of a command is written ``./name``."""

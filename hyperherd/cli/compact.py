@@ -8,6 +8,7 @@ from pathlib import Path
 
 from hyperherd.cli.terminal import FAILED, say
 from hyperherd.errors import HyperherdError
+from hyperherd.plural import counted
 
 
 def run(argv: Sequence[str]) -> int:
@@ -20,17 +21,21 @@ def run(argv: Sequence[str]) -> int:
     except (HyperherdError, OSError) as error:
         say(f"error: {error}")
         return FAILED
-    print(f"{done.rows} rows of {done.trials} trials are in {done.path}")
+    print(f"wrote {counted(done.rows, 'row')} of {counted(done.trials, 'trial')} to {done.path}")
     if arguments.delete:
-        print(f"{done.deleted} metrics.parquet of trials deleted")
+        print(f"deleted {counted(done.deleted, 'metrics.parquet file')} of trials")
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results compact",
-        description="Put the metrics of all trials of a finished sweep into one Parquet file, which herd-results and "
+        description="Put the metrics of all trials of a finished sweep into one Parquet file, which herd-results and\n"
         "hyperherd.load read like the trials' own.",
+        epilog="examples:\n"
+        "  herd-results compact multirun/s            write the file, keep the trials' own\n"
+        "  herd-results compact multirun/s --delete   write the file, delete the trials' own",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep")
     parser.add_argument("--delete", action="store_true", help="delete the trials' own metric files afterwards")

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _ROWS = 18
 _EPILOG = """\
-A line is the mean of one configuration over its seeds; the number of trials and the best point are told below.
+A line is the mean of one configuration over its seeds; the legend gives the number of trials and the best point.
 
 examples:
   herd-results curves val/acc                           the newest sweeps under ./multirun, in the terminal
@@ -32,7 +32,7 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.curves.curves import draw
 
     refuse_existing(arguments.output, force=arguments.force)
-    drawing = draw(chosen(arguments), _look(arguments))
+    drawing = draw(chosen(arguments), _plot_options(arguments))
     for note in drawing.notes:
         say(note)
     if arguments.output is None:
@@ -55,7 +55,7 @@ def _image(text: str) -> Path:
     return path
 
 
-def _look(arguments: argparse.Namespace) -> PlotOptions:
+def _plot_options(arguments: argparse.Namespace) -> PlotOptions:
     from hyperherd.results.curves.curves import PlotOptions
 
     return PlotOptions(
@@ -76,27 +76,30 @@ def _look(arguments: argparse.Namespace) -> PlotOptions:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=f"{PROGRAM} curves",
-        description="Draw how a metric went, in the terminal or into a file for a paper.",
+        description="Plot a metric over steps or time, in the terminal or into a file for a paper.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
-    add("drawn", metavar="METRIC", help="what to draw")
+    add("drawn", metavar="METRIC", help="metric to plot")
     add_choice(parser)
     add("-o", "--output", type=_image, metavar="FILE", help="write a .png, .pdf or .svg (needs matplotlib)")
-    add("--force", action="store_true", help="replace the file if it exists")
+    add("--force", action="store_true", help="overwrite the file if it exists")
     add("--hue", metavar="PARAM", help="one line for each value of this parameter (default: for each configuration)")
     add(
-        "--band", choices=("std", "sem", "range", "none"), default="std", help="around a mean over seeds (default: std)"
+        "--band",
+        choices=("std", "sem", "range", "none"),
+        default="std",
+        help="spread around a mean over seeds (default: std)",
     )
     smoothing = parser.add_mutually_exclusive_group()
     smoothing.add_argument("--smooth", type=float, metavar="WEIGHT", help="exponential moving average, 0 to below 1")
-    smoothing.add_argument("--window", type=int, metavar="STEPS", help="sliding mean over so many logged steps")
-    add("--x", choices=("step", "time"), default="step", help="the horizontal axis (default: step)")
-    add("--log-x", action="store_true", help="logarithmic steps or time")
-    add("--log-y", action="store_true", help="logarithmic values")
-    add("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="the ends of the metric's axis")
-    add("--right", metavar="METRIC", help="a second metric, on an axis of its own")
+    smoothing.add_argument("--window", type=int, metavar="N", help="moving average over N logged steps")
+    add("--x", choices=("step", "time"), default="step", help="horizontal axis (default: step)")
+    add("--log-x", action="store_true", help="logarithmic horizontal axis")
+    add("--log-y", action="store_true", help="logarithmic vertical axis")
+    add("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="limits of the vertical axis")
+    add("--right", metavar="METRIC", help="a second metric, with its own axis on the right")
     add(
         "-n",
         dest="lines",

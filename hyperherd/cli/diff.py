@@ -9,20 +9,20 @@ from hyperherd.cli.answer import add_format, show
 
 
 def run(argv: Sequence[str]) -> int:
-    """Show what differs between two trials."""
+    """Show the differences between two trials."""
     arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.lookup import lookup_trials
     from hyperherd.results.pages.diff import diff_page, diff_record
-    from hyperherd.results.pick import pick
     from hyperherd.results.statistics.diff import diff
 
-    show(arguments.format, diff(*pick(arguments.trials, 2)), diff_page, diff_record)
+    show(arguments.format, diff(*lookup_trials(arguments.trials, 2)), diff_page, diff_record)
     return 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results diff",
-        description="Show what differs between two trials: parameters, the rest of the config, code version, "
+        description="Show the differences between two trials: parameters, the rest of the config, code version,\n"
         "environment, metrics.",
         epilog="examples:\n  herd-results diff multirun/2026-11-21/21-40-16 3 7\n"
         "  herd-results diff multirun/a/3 multirun/b/7",
@@ -32,7 +32,7 @@ def _parser() -> argparse.ArgumentParser:
         "trials",
         nargs="+",
         metavar="TRIAL",
-        help="the folders of two trials, or two numbers and the paths they are under (default: ./multirun)",
+        help="the folders of two trials, or two trial numbers and the folders to search (default: ./multirun)",
     )
     add_format(parser)
     return parser

@@ -1,4 +1,4 @@
-"""`herd-results effects`: parse, dispatch, print; what matters is found by `hyperherd.results.statistics.effects`."""
+"""`herd-results effects`: parse, dispatch, print; computed by `hyperherd.results.statistics.effects`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hyperherd.cli.options import add_choice, add_judging, chosen, words
 
 
 def run(argv: Sequence[str]) -> int:
-    """Show what matters."""
+    """Show the effects of the parameters."""
     arguments = _parser().parse_intermixed_args(argv)
     from hyperherd.results.pages.effects import effects_page, effects_record
     from hyperherd.results.statistics.effects import effects
@@ -23,13 +23,17 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results effects",
-        description="Show what matters: each parameter's share of the variance of the objective, what its best value "
-        "gains over the others in trials that differ in nothing else, and how much seeds alone do.",
+        description="Show which parameters matter: each parameter's share of the variance of the objective, the gain\n"
+        "of its best value over the others in trials that differ in nothing else, and the share of the seeds.",
+        epilog="examples:\n"
+        "  herd-results effects multirun/s                   for the sweep's objective\n"
+        "  herd-results effects multirun/s -m val/loss:min   for another metric",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     add_judging(parser)
     parser.add_argument(
-        "--seed-key", metavar="NAME,...", default="", help="which parameters are seeds (default: as the sweep says)"
+        "--seed-key", metavar="NAME,...", default="", help="parameters that are seeds (default: the sweep's)"
     )
     add_format(parser)
     return parser

@@ -21,7 +21,7 @@ def run(argv: Sequence[str]) -> int:
         ):
             write(inert(str(path)) + "\n")
     except OSError as error:
-        say(f"error: {arguments.output} cannot be written: {error.strerror or error}")
+        say(f"error: cannot write {arguments.output}: {error.strerror or error}")
         return FAILED
     return 0
 
@@ -29,14 +29,22 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results export",
-        description="Write all trials and all their metrics into two files that any data tool reads, and a third that "
-        "says what each column means. No file is overwritten.",
+        description="Write all trials and all their metrics into two files that any data tool reads, and a third that\n"
+        "describes each column. No file is overwritten.",
+        epilog="examples:\n"
+        "  herd-results export multirun/s -o exported          trials.parquet, metrics.parquet, schema.json\n"
+        "  herd-results export multirun/s -o exported -f csv   the same as CSV",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR", help="where; made if it is missing")
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="DIR", help="output folder; created if it does not exist"
+    )
     parser.add_argument("-f", "--format", choices=("parquet", "csv", "jsonl"), default="parquet")
     parser.add_argument(
-        "--escape-formulas", action="store_true", help="csv: a ' before a text that a spreadsheet would compute"
+        "--escape-formulas",
+        action="store_true",
+        help="csv: put ' before a text that a spreadsheet would run as a formula",
     )
     parser.set_defaults(metric=None, direction=None)
     return parser

@@ -10,7 +10,7 @@ from hyperherd.cli.options import add_choice, chosen
 
 
 def run(argv: Sequence[str]) -> int:
-    """Show what went wrong."""
+    """Show the failed trials."""
     arguments = _parser().parse_intermixed_args(argv)
     from hyperherd.results.pages.failures import failures_page, failures_record
     from hyperherd.results.statistics.failures import failures
@@ -22,8 +22,12 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results failures",
-        description="Show the trials that failed, were lost, went silent or cannot be read: grouped by what ended them "
-        "and where, with what they share and no finished trial has, a traceback, and the command to run them again.",
+        description="Show the trials that failed, were lost, went silent or cannot be read: grouped by error and\n"
+        "place, with the settings only failed trials share, a traceback, and the command to run them again.",
+        epilog="examples:\n"
+        "  herd-results failures multirun/s          all failed trials of a sweep\n"
+        "  herd-results failures multirun/s lr=0.1   only those with this setting",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     add_format(parser)

@@ -1,4 +1,4 @@
-"""`herd-results logs`: parse, dispatch, print; how a log may be shown says `hyperherd.results.files.logs`."""
+"""`herd-results logs`: parse, dispatch, print; `hyperherd.results.files.logs` makes logs safe to show."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ def run(argv: Sequence[str]) -> int:
     """Print a log."""
     arguments = _parser().parse_intermixed_args(argv)
     from hyperherd.results.files.logs import shown
-    from hyperherd.results.pick import pick
+    from hyperherd.results.lookup import lookup_trials
 
-    (trial,) = pick(arguments.trial)
+    (trial,) = lookup_trials(arguments.trial)
     for line in _lines(trial, arguments):
         write(shown(line) + "\n")
     return 0
@@ -49,15 +49,27 @@ def _ended(trial: Trial) -> Callable[[], bool]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results logs",
-        description="Print what a trial printed, with nothing in it that a terminal would obey.",
+        description="Print a trial's log with terminal escape sequences neutralised.",
+        epilog="examples:\n"
+        "  herd-results logs multirun/s 3               all that trial 3 printed\n"
+        "  herd-results logs multirun/s 3 -n 50 -f      its last 50 lines, and new ones as they come\n"
+        "  herd-results logs multirun/s 3 --stderr      its stderr",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_trial(parser)
     stream = parser.add_mutually_exclusive_group()
     stream.add_argument(
-        "--stderr", dest="stream", action="store_const", const="stderr", default="stdout", help="what it printed there"
+        "--stderr",
+        dest="stream",
+        action="store_const",
+        const="stderr",
+        default="stdout",
+        help="show stderr instead of stdout",
     )
-    stream.add_argument("--file", dest="stream", metavar="NAME", help="another log in its directory: train.log")
-    parser.add_argument("--attempt", type=count, metavar="N", help="of this attempt, from 0 (default: the last)")
-    parser.add_argument("-n", "--lines", type=count, metavar="N", help="the last N lines (default: all)")
-    parser.add_argument("-f", "--follow", action="store_true", help="go on until the attempt has ended")
+    stream.add_argument(
+        "--file", dest="stream", metavar="NAME", help="show another log in the trial's directory, e.g. train.log"
+    )
+    parser.add_argument("--attempt", type=count, metavar="N", help="number of the attempt, from 0 (default: the last)")
+    parser.add_argument("-n", "--lines", type=count, metavar="N", help="show the last N lines (default: all)")
+    parser.add_argument("-f", "--follow", action="store_true", help="follow the log until the attempt ends")
     return parser

@@ -1,4 +1,4 @@
-"""Arguments that several commands share: which trials, and what they are judged by."""
+"""Arguments that several commands share: which trials, and their objective."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from hyperherd.cli.commands import COMMANDS
 from hyperherd.cli.terminal import say
 from hyperherd.errors import ResultsError
+from hyperherd.plural import counted
 from hyperherd.results.trials.aggregates import SPELLINGS
 
 if TYPE_CHECKING:
     from hyperherd.results.api import Trials
 
 _NEAR = 0.65
-"""How near a word must be to a command's name; less would take folders (``results``) for misspelt commands."""
+"""How similar a word must be to a command's name; less would take folders (``results``) for misspelt commands."""
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -27,7 +28,7 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="PATH | FILTER",
-        help="sweeps, folders above them, or single trials (default: ./multirun); and what must hold of the trials",
+        help="sweeps, folders above them, or single trials (default: ./multirun), and filters that trials must match",
     )
 
 
@@ -38,9 +39,15 @@ def add_judging(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--metric",
         metavar="METRIC[:AGG]",
-        help=f"judge by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last)",
+        help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last)",
     )
-    parser.add_argument("--direction", choices=("max", "min"), help="whether a high or a low value is better")
+    parser.add_argument(
+        "--direction", type=_direction, choices=("max", "min"), help="max: higher is better; min: lower is better"
+    )
+
+
+def _direction(text: str) -> str:
+    return {"maximize": "max", "minimize": "min"}.get(text, text)
 
 
 def add_trial(parser: argparse.ArgumentParser) -> None:
@@ -49,14 +56,14 @@ def add_trial(parser: argparse.ArgumentParser) -> None:
         "trial",
         nargs="+",
         metavar="TRIAL",
-        help="the folder of a trial, or its number and the paths it is under (default: ./multirun)",
+        help="the folder of a trial, or its number and the folders to search (default: ./multirun)",
     )
 
 
 def count(text: str) -> int:
     """Return a whole number that a command line asks for."""
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number")
     return int(text)
 
 
@@ -64,8 +71,8 @@ def chosen(arguments: argparse.Namespace) -> Trials:
     """Return the trials that the words of a command line name, judged by what it asks for.
 
     Raises:
-        NothingFound: there is no trial, or no filter holds of any.
-        ResultsError: a filter, the metric, or a word that was to be a command means nothing.
+        NothingFound: there are no trials, or none matches the filters.
+        ResultsError: a filter, the metric or a misspelt command is invalid.
     """
     from hyperherd.errors import NothingFound
     from hyperherd.results.api import load
@@ -75,7 +82,7 @@ def chosen(arguments: argparse.Namespace) -> Trials:
     trials = load(*paths).judged_by(arguments.metric, arguments.direction)
     found = _filtered(trials, filters) if filters else trials
     if not found:
-        raise NothingFound(f"none of {len(trials)} trials matches {' '.join(filters)}")
+        raise NothingFound(f"none of {counted(len(trials), 'trial')} matches {' '.join(filters)}")
     return found
 
 
@@ -89,18 +96,18 @@ def _filtered(trials: Trials, filters: list[str]) -> Trials:
 
 
 def refuse_misspelt_command(paths: list[str]) -> None:
-    """Raise ResultsError for a word that is no path, but a command's name or near one: ``shwo 3``, ``-n 3 best``."""
+    """Raise ResultsError for a word that is not a path, but one of or close to a command: ``shwo 3``, ``-n 3 best``."""
     for word in paths:
         if os.path.lexists(word) or not word.isalpha():
             continue
         if word in COMMANDS:
-            raise ResultsError(f"{word} is a command, and a command comes first: herd-results {word} ...")
+            raise ResultsError(f"{word} is a command and must come first: herd-results {word} ...")
         if near := get_close_matches(word, COMMANDS, n=1, cutoff=_NEAR):
             raise ResultsError(f"{word} is neither a path nor a command (did you mean {near[0]!r}?)")
 
 
 def split_words(given: list[str]) -> tuple[list[str], list[str]]:
-    """Return the paths and the filters: what exists is a path, and so is what has no operator in it."""
+    """Return the paths and the filters: an existing path, or a word without an operator, is a path."""
     from hyperherd.results.trials.filters import looks_like_filter
 
     filters = [word for word in given if looks_like_filter(word) and not Path(word).exists()]

@@ -11,12 +11,12 @@ from hyperherd.cli.options import add_choice, add_judging, chosen
 from hyperherd.cli.terminal import PROGRAM, refuse_existing, say
 
 _EPILOG = """\
-The file needs no network and no server: open it in a browser, mail it, keep it beside the paper.
+The file needs no network and no server: open it in a browser, send it by mail, keep it with the paper.
 
 examples:
   herd-results report                             all of ./multirun, as report.html
   herd-results report multirun/s -o s.html        one sweep
-  herd-results report multirun/s -m val/loss:min  judged by another metric
+  herd-results report multirun/s -m val/loss:min  ranked by another metric
   herd-results report multirun/s 'lr<0.1'         some of its trials
 """
 
@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
         type=Path,
         default=Path("report.html"),
         metavar="FILE",
-        help="default: report.html; a file that exists is never replaced unasked",
+        help="default: report.html; an existing file is kept unless --force is given",
     )
-    add("--force", action="store_true", help="replace the file if it exists")
+    add("--force", action="store_true", help="overwrite the file if it exists")
     return parser

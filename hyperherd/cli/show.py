@@ -1,4 +1,4 @@
-"""`herd-results show`: parse, dispatch, print; the trial is picked by `hyperherd.results.pick`."""
+"""`herd-results show`: parse, dispatch, print; the trial is found by `hyperherd.results.lookup`."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from hyperherd.cli.options import add_trial, count
 def run(argv: Sequence[str]) -> int:
     """Show everything about one trial."""
     arguments = _parser().parse_intermixed_args(argv)
+    from hyperherd.results.lookup import lookup_trials
     from hyperherd.results.pages.show import show_page, show_record
-    from hyperherd.results.pick import pick
 
-    (trial,) = pick(arguments.trial)
+    (trial,) = lookup_trials(arguments.trial)
     show(
         arguments.format,
         trial,
@@ -29,8 +29,12 @@ def run(argv: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results show",
-        description="Show everything about one trial: parameters, metrics, command, config, code and environment, "
+        description="Show everything about one trial: parameters, metrics, command, config, code and environment,\n"
         "files, attempts, traceback, the end of its log.",
+        epilog="examples:\n"
+        "  herd-results show multirun/s 3         trial 3 of a sweep\n"
+        "  herd-results show multirun/s/3 -n 100  the same by its folder, with 100 lines of the log",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_trial(parser)
     parser.add_argument(

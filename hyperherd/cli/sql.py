@@ -29,8 +29,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results sql",
         usage="herd-results sql [-h] [-f FORMAT] QUERY [PATH | FILTER ...]",
-        description="Ask trials, metrics and configs in SQL (DuckDB's). A query reads these three views and nothing "
-        "else: no file, no network, no second statement. Needs: pip install 'hydra-hyperherd[sql]'",
+        description="Query trials, metrics and configs in SQL (DuckDB's dialect). A query reads these three views and\n"
+        "nothing else: no file, no network, no second statement. Requires: pip install 'hydra-hyperherd[sql]'",
         epilog="""\
 views:
   trials   one row per trial: sweep, number, state, parameters, metrics, dir

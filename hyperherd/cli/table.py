@@ -24,9 +24,9 @@ if TYPE_CHECKING:
 
 _EPILOG = """\
 FILTER is spelled like the sweep: lr=0.001,0.01  model=cnn  'width>=128'  'val/acc>0.9'  state!=failed  name~regex. All
-must hold; a comma is "any of"; values have the types they have in overrides. Quote what your shell would take.
+must match; a comma means "any of"; values have the types they have in overrides. Quote special characters of the shell.
 
-On a terminal you get a table, in a pipe exact TSV. Exit codes: 0 shown, 2 wrong usage, 3 nothing found, 4 --fail-on.
+Output: a table on a terminal, exact TSV in a pipe. Exit codes: 0 shown, 2 wrong usage, 3 nothing found, 4 --fail-on.
 
 examples:
   herd-results                               everything under ./multirun
@@ -47,7 +47,7 @@ def run(argv: Sequence[str]) -> int:
     gc.disable()  # One table, and this process ends: looking for garbage among many trials costs more than it frees.
     refuse_existing(arguments.output, force=arguments.force)
     trials = chosen(arguments)
-    failing = _unhealthy(trials, arguments)  # Before anything is written: it may be asked for what there is not.
+    failing = _unhealthy(trials, arguments)  # Before anything is written: an unknown state is an error.
     _show(trials, arguments)
     return UNHEALTHY if failing else 0
 
@@ -61,8 +61,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_choice(parser)
     add_judging(parser)
-    _add_view(parser.add_argument_group("what is shown"))
-    _add_output(parser.add_argument_group("how"))
+    _add_view(parser.add_argument_group("rows and columns"))
+    _add_output(parser.add_argument_group("output"))
     return parser
 
 
@@ -70,44 +70,55 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("--seeds", action="store_true", default=None, help="a row per configuration (default if any seed repeats one)")
     add("--trials", action="store_false", dest="seeds", help="a row per trial (default in a pipe)")
-    add("--pivot", nargs=2, metavar=("ROW", "COL"), help="the objective by two parameters")
-    add("--err", default="std", metavar="std|sem|ci|range", help="spread over seeds: n-1; 95%% by Student's t")
-    add("--seed-key", metavar="NAME,...", help="which parameters are seeds; default: the sweep's, else seed,*.seed")
-    add("-c", "--cols", metavar="NAME,...", help="these columns; also config values, METRIC:AGG, METRIC@OBJECTIVE")
-    add("-x", "--hide", metavar="REGEX", default="", help="leave out columns whose name matches")
-    add("-a", "--all-params", action="store_true", help="constant parameters too, and all columns however wide")
+    add("--pivot", nargs=2, metavar=("ROW", "COL"), help="show the objective by two parameters")
+    add(
+        "--err",
+        default="std",
+        metavar="std|sem|ci|range",
+        help="spread over seeds; std divides by n-1, ci is 95%% by Student's t",
+    )
+    add("--seed-key", metavar="NAME,...", help="parameters that are seeds (default: the sweep's, else seed,*.seed)")
+    add("-c", "--cols", metavar="NAME,...", help="show these columns; also config values, METRIC:AGG, METRIC@OBJECTIVE")
+    add("-x", "--hide", metavar="REGEX", default="", help="hide columns whose name matches")
+    add(
+        "-a", "--all-params", action="store_true", help="show constant parameters too, and all columns even if too wide"
+    )
     add("-s", "--sort", metavar="NAME[:desc]", default="", help="default: best first")
-    add("-n", dest="rows", type=_count, metavar="N", help="at most N rows, the best ones first; 0: all")
-    add("--full", action="store_true", help="all rows and columns, nothing shortened")
+    add("-n", dest="rows", type=_count, metavar="N", help="show at most N rows, the best ones first; 0: all")
+    add("--full", action="store_true", help="show all rows and columns, nothing shortened")
     add("--precision", type=_digits, default=4, metavar="N", help="significant digits of measured numbers (default: 4)")
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
     add = group.add_argument
     add("-f", "--format", choices=tuple(FORMS), help="default: by the suffix of -o, else table on a terminal, else tsv")
-    add("-o", "--output", type=Path, metavar="FILE", help="write there; an existing file is refused")
-    add("--escape-formulas", action="store_true", help="csv: a ' before a text that a spreadsheet would compute")
-    add("--force", action="store_true", help="overwrite the file of -o")
+    add("-o", "--output", type=Path, metavar="FILE", help="write to this file; an existing file needs --force")
+    add(
+        "--escape-formulas",
+        action="store_true",
+        help="csv: put ' before a text that a spreadsheet would run as a formula",
+    )
+    add("--force", action="store_true", help="overwrite the file of -o if it exists")
     add("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is honoured")
     add(
         "--fail-on",
         metavar="STATE,...",
         type=words,
         default=(),
-        help="exit 4 if there is such a trial; missing: not run",
+        help="exit 4 if any trial has one of these states; missing: has not run",
     )
     add("--version", action="version", version=f"{PROGRAM} {__version__}")
 
 
 def _count(text: str) -> int:
     if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"{text!r} is no count of trials")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of trials")
     return int(text)
 
 
 def _digits(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 17:
-        raise argparse.ArgumentTypeError(f"{text!r} is no count of digits from 1 to 17")
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 1 to 17")
     return int(text)
 
 
@@ -140,7 +151,7 @@ def _show(trials: Trials, arguments: argparse.Namespace) -> None:
 
 
 def _data(trials: Trials, arguments: argparse.Namespace, form: str, view: View) -> str | bytes:
-    """Return what is written in a format but for the table for people."""
+    """Return what is written in a format other than the table for people."""
     from hyperherd.results.tables.records import pivot_text, to_text
 
     limit = arguments.rows or None
@@ -153,14 +164,14 @@ def _data(trials: Trials, arguments: argparse.Namespace, form: str, view: View) 
 
 
 def _form_of(output: Path | None) -> str:
-    """Return the format when nobody named one."""
+    """Return the format if `-f` is not given."""
     if output is None:
         return "table" if sys.stdout.isatty() else "tsv"
     return form_of_suffix(output.suffix[1:]) or "tsv"
 
 
 def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> AnyGroups | None:
-    """Return the groups that are asked for, by name or by default, or None."""
+    """Return the requested or default groups, or None."""
     if arguments.pivot:
         from hyperherd.results.tables.pivot import pivot_groups
 
@@ -189,7 +200,7 @@ def _parquet(trials: Trials, groups: AnyGroups | None, view: View, arguments: ar
     from hyperherd.results.tables.records import exact_sheet
 
     if arguments.output is None and sys.stdout.isatty():
-        raise ResultsError("Parquet is nothing for a terminal: add -o FILE, or a pipe")
+        raise ResultsError("refusing to write Parquet to a terminal; use -o FILE or a pipe")
     if groups is not None and arguments.pivot:
         columns = pivot_columns(groups, exact=True)
     else:
@@ -207,6 +218,6 @@ def _emit(data: str | bytes, arguments: argparse.Namespace) -> None:
 
 
 def _unhealthy(trials: Trials, arguments: argparse.Namespace) -> bool:
-    from hyperherd.results.statistics.health import unhealthy
+    from hyperherd.results.statistics.fail_on import unhealthy
 
     return bool(unhealthy(trials, arguments.fail_on))

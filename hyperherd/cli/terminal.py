@@ -27,7 +27,7 @@ def screen(rows: int | None, stream: TextIO, colour: str = "auto", *, to_file: b
     Args:
         rows: most rows; 0: all; None: what a terminal has room for.
         stream: where it goes.
-        colour: ``auto`` (a terminal that nobody asked to be plain), ``always`` or ``never``.
+        colour: ``auto`` (on a terminal, unless NO_COLOR is set), ``always`` or ``never``.
         to_file: it goes to a file instead, which has no bounds.
     """
     from hyperherd.results.text.layout import Screen
@@ -54,10 +54,10 @@ def _can_write(stream: TextIO, text: str) -> bool:
 
 
 def write(data: str | bytes) -> None:
-    """Write to stdout; what its encoding has no letter for is spelled as an escape.
+    """Write to stdout; characters that its encoding lacks are written as escapes.
 
     Raises:
-        BrokenPipeError: nobody reads it any more.
+        BrokenPipeError: the reader has closed the pipe.
         ResultsError: it cannot be written, such as to a full disk.
     """
     try:
@@ -73,7 +73,7 @@ def write(data: str | bytes) -> None:
         raise
     except OSError as error:
         discard_stdout()
-        raise ResultsError(f"stdout cannot be written: {error.strerror}") from None
+        raise ResultsError(f"cannot write to stdout: {error.strerror}") from None
 
 
 def discard_stdout() -> None:
@@ -82,9 +82,9 @@ def discard_stdout() -> None:
 
 
 def refuse_existing(path: Path | None, *, force: bool) -> None:
-    """Raise ResultsError if `path` is there already and nobody said that it may be overwritten."""
+    """Raise ResultsError if `path` already exists, unless `force` allows overwriting it."""
     if path is not None and os.path.lexists(path) and not force:
-        raise ResultsError(f"{path} exists already; --force overwrites it")
+        raise ResultsError(f"{path} already exists; use --force to overwrite it")
 
 
 def write_file(path: Path, data: str | bytes, *, force: bool) -> None:
@@ -101,11 +101,11 @@ def write_file(path: Path, data: str | bytes, *, force: bool) -> None:
         else:
             create_bytes(path, content)
     except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
+        raise ResultsError(f"cannot write {path}: {error.strerror}") from None
 
 
 def say(message: str) -> None:
-    """Write a note or an error to stderr, on one line, with nothing in it that a terminal would obey."""
+    """Write a note or an error to stderr, on one line, terminal control characters escaped."""
     from hyperherd.results.text.format import one_line
 
     print(f"{PROGRAM}: {one_line(message)}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`herd-results watch`: look again and again; a table on a terminal, a line per change elsewhere."""
+"""`herd-results watch`: refresh until all trials have ended; a table on a terminal, a line per change elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 
 def run(argv: Sequence[str]) -> int:
-    """Watch until all trials have ended; return whether all of them ended well."""
+    """Watch until all trials have ended; return 0 if all of them succeeded."""
     arguments = _parser().parse_intermixed_args(argv)
     from hyperherd.results.tables.changes import Watcher, all_well, end_record, has_ended
 
@@ -48,7 +48,7 @@ def _tell(watcher: Watcher, trials: Trials) -> None:
 
 
 def _paint(trials: Trials, *, last: bool) -> None:
-    """Show the table in the place of the one before, without a moment in which there is none.
+    """Draw the table over the previous one, without flicker.
 
     A screen that scrolled could not be painted over, so what is below it is shown at the end alone.
     """
@@ -71,21 +71,25 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0.1 <= seconds <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds from 0.1 to 86400")
+        raise argparse.ArgumentTypeError(f"{text!r} must be between 0.1 and 86400 seconds")
     return seconds
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="herd-results watch",
-        description="Watch trials until all of them have ended. On a terminal the table is painted again and again; "
-        "elsewhere there is a line of JSON for each trial that is new or has changed, and one at the end. Exit codes: "
-        "0 all ended well, 1 some did not, 3 nothing found.",
+        description="Watch trials until all of them have ended. On a terminal the table refreshes in place;\n"
+        "elsewhere there is a line of JSON for each trial that is new or has changed, and one at the end. Exit codes:\n"
+        "0 all succeeded, 1 some did not, 3 nothing found.",
+        epilog="examples:\n"
+        "  herd-results watch multirun/s                       until all trials of the sweep have ended\n"
+        "  herd-results watch multirun/s --every 10 -f jsonl   a line of JSON per change, checked every 10 seconds",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     add_judging(parser)
     parser.add_argument(
-        "--every", type=_seconds, default=2.0, metavar="SEC", help="seconds between two looks (default: 2)"
+        "--every", type=_seconds, default=2.0, metavar="SEC", help="seconds between refreshes (default: 2)"
     )
     parser.add_argument("-f", "--format", choices=("table", "jsonl"), help="default: table on a terminal, else jsonl")
     return parser

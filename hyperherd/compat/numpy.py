@@ -8,7 +8,7 @@ import sys
 def reseed_unless_seeded() -> None:
     """Give this process randomness of its own, unless the script called ``numpy.random.seed``.
 
-    ``numpy.random.get_state`` is the same in both cases; only the seed sequence behind it tells them apart.
+    ``numpy.random.get_state`` is the same in both cases; only the seed sequence behind it differs.
     """
     if numpy := sys.modules.get("numpy.random"):
         generator = numpy.mtrand._rand._bit_generator

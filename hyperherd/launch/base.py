@@ -1,8 +1,9 @@
-"""The seam between a sweep and whatever runs its trials: every launcher fills three methods, one with a queue the rest.
+"""The interface between a sweep and its launcher: every launcher implements three methods, one with a queue all.
 
-A launcher knows overrides, directories and jobs. It does not know states: what became of a trial is read from its
-directory, so that a launcher that dies, or lies, costs no result. Where jobs outlive the sweep that submitted them, the
-sweep notes their batch's name before and their ids after, so that another sweep can find and adopt them.
+A launcher knows overrides, directories and jobs. It does not know states: the state of a trial is read from its
+directory, so that a launcher that dies, or reports a wrong end, loses no result. Where jobs outlive the sweep that
+submitted them, the sweep notes their batch's name before and their ids after, so that another sweep can find and adopt
+them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 ROUTINE = {"is_routine": True}
-"""`extra` of a log record that says no more than a live table of the trials does."""
+"""`extra` of a log record that repeats what the live table of trials shows."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class TrialJob:
         number: of the trial; a launcher that can makes it `hydra.job.num`.
         attempt: which execution this will be.
         overrides: all Hydra overrides of the job, those of `hydra.*` included.
-        resources: what it gets of the launcher's :attr:`TrialLauncher.resources` in place of what all trials get.
+        resources: its own values for some of :attr:`TrialLauncher.resources`, in place of those of all trials.
     """
 
     number: int
@@ -41,13 +42,13 @@ class TrialJob:
 
 @dataclass(frozen=True)
 class JobHandle:
-    """A trial in the hands of a launcher.
+    """A trial that was submitted to a launcher.
 
     Attributes:
         job: what was submitted.
         job_id: the scheduler's name for it, ``123`` or ``123_4``; None where there is no scheduler.
-        batch: the name of the batch it was submitted in, where a record says so; whoever adopts the job compares it
-            with what the scheduler says.
+        batch: the name of the batch it was submitted in, if a record holds it; before the job is adopted it is
+            compared with the name that the scheduler reports.
     """
 
     job: TrialJob
@@ -57,13 +58,13 @@ class JobHandle:
 
 @dataclass(frozen=True)
 class JobEnd:
-    """A launcher has let go of a trial.
+    """The end of a trial, as its launcher reports it.
 
     Attributes:
         handle: of the trial.
-        returned: what Hydra made of it; None if the launcher has nothing to show.
-        reason: why it has nothing to show, or what the verdict rests on.
-        verdict: how an attempt ended that could not say so itself, or could not know why it was told to end; None if
+        returned: Hydra's JobReturn; None if the launcher has none.
+        reason: why it has none, or what the verdict is based on.
+        verdict: how an attempt ended that could not record that itself, or could not know why it was stopped; None if
             the launcher does not know either.
     """
 
@@ -74,21 +75,21 @@ class JobEnd:
 
 
 class TrialLauncher(ABC):
-    """Runs trials, somewhere, some time."""
+    """Runs trials, here or elsewhere, now or later."""
 
     @property
     def name(self) -> str:
-        """What people know it by."""
+        """The name shown to users."""
         return type(self).__name__
 
     @property
     def resources(self) -> Mapping[str, Any]:
-        """What can be given to each trial by itself, and how much each gets unless it asks for another amount."""
+        """Resources that a trial can have its own value of, with the value for all other trials."""
         return {}
 
     @property
     def waits(self) -> bool:
-        """Whether somebody is to wait for the jobs; if not, the sweep ends when they are submitted."""
+        """Whether the sweep waits for its jobs; if not, it ends when they are submitted."""
         return True
 
     @property
@@ -98,11 +99,11 @@ class TrialLauncher(ABC):
 
     @property
     def shows_output(self) -> bool:
-        """Whether what trials print may appear where the sweep prints."""
+        """Whether the output of trials may appear in the output of the sweep."""
         return False
 
     def batches(self, jobs: Sequence[TrialJob]) -> Sequence[Sequence[TrialJob]]:
-        """Divide `jobs` into what is submitted at once; called before each round of :meth:`submit`."""
+        """Divide `jobs` into batches, each submitted at once; called before each round of :meth:`submit`."""
         return [jobs] if jobs else []
 
     @abstractmethod
@@ -111,7 +112,7 @@ class TrialLauncher(ABC):
 
         Args:
             jobs: one of :meth:`batches`.
-            name: of the batch, like no other's; by it a scheduler can be asked for the jobs.
+            name: of the batch, unique; a scheduler finds the jobs by it.
 
         Raises:
             SweepError: they cannot be submitted; none of them runs.
@@ -121,8 +122,8 @@ class TrialLauncher(ABC):
     def events(self) -> Iterator[JobEnd | None]:
         """Yield the end of every job submitted or adopted as it comes, until none is left.
 
-        A launcher that can yields None about once a second meanwhile, so that who iterates can look around. More may be
-        submitted between two ends, and when iteration was interrupted it can be begun again.
+        A launcher that can yields None about once a second meanwhile, so that the caller can do other work. More may be
+        submitted between two ends, and an iteration that was interrupted can be started again.
         """
 
     @abstractmethod
@@ -141,7 +142,7 @@ class TrialLauncher(ABC):
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
         """Take over those of an earlier sweep's jobs that are still queued or running, and return them.
 
-        The ids come from files: a job counts only if the scheduler says that it is this user's and bears the name of
+        The ids come from files: a job counts only if the scheduler reports it as this user's and under the name of
         its batch. Their ends come as events, like those of jobs submitted here.
         """
         return []

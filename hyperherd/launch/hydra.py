@@ -1,4 +1,4 @@
-"""Any Hydra launcher behind our seam: basic, joblib, submitit, or one we have never heard of.
+"""Any Hydra launcher behind our interface: basic, joblib, submitit, or an unknown one.
 
 Such a launcher numbers the jobs of one call in a row. `hydra.job.num` is the trial's number if it gets numbers in a
 row, which it does in a new sweep, and in every sweep whose config uses that number.
@@ -24,7 +24,7 @@ class HydraLauncher(TrialLauncher):
 
     Args:
         launcher: Hydra's.
-        has_started: whether a job was ever begun; when a launcher gives up, those that were not are handed over again.
+        has_started: whether a job ever started; when a launcher fails, the others are handed over again.
         max_block: how many jobs are handed over at once; None for all.
         contiguous: whether a block may only hold numbers in a row, because the config uses Hydra's count of jobs.
     """
@@ -46,12 +46,12 @@ class HydraLauncher(TrialLauncher):
 
     @property
     def name(self) -> str:
-        """What people know the launcher by."""
+        """The launcher's name."""
         return type(self._launcher).__name__
 
     @property
     def shows_output(self) -> bool:
-        """Whether trials may print where the sweep prints; nobody knows, so yes."""
+        """Whether trials may print where the sweep prints; that is not known, so yes."""
         return True
 
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
@@ -69,7 +69,7 @@ class HydraLauncher(TrialLauncher):
                 yield from self._launch(self._next_block())
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
-        """Let go of jobs that have not started; a block that runs cannot be reached."""
+        """Drop jobs that have not started; a running block cannot be stopped."""
         numbers = {handle.job.number for handle in handles}
         self._dropped += [handle for handle in self._waiting if handle.job.number in numbers]
         self._waiting = [handle for handle in self._waiting if handle.job.number not in numbers]
@@ -88,16 +88,18 @@ class HydraLauncher(TrialLauncher):
         overrides = [list(handle.job.overrides) for handle in block]
         try:
             returned = self._launcher.launch(overrides, initial_job_idx=block[0].job.number)
-        except Exception as error:  # noqa: BLE001 - a foreign plugin's boundary: the truth lies in the trials
+        except Exception as error:  # noqa: BLE001 - the boundary to another plugin; trials record their own ends
             yield from self._given_up(block, error)
             return
         padded = [*returned, *[None] * (len(block) - len(returned))]
         for handle, job_return in zip(block, padded, strict=True):
-            yield JobEnd(handle, job_return, reason="" if job_return else "the launcher returned nothing for it")
+            yield JobEnd(
+                handle, job_return, reason="" if job_return else f"{self.name} returned no result for this trial"
+            )
 
     def _given_up(self, block: list[JobHandle], error: Exception) -> Iterator[JobEnd]:
         """Yield the jobs that had started, and queue the others again; all end if none had, or it would never end."""
-        reason = f"{self.name} gave up: {in_words(error)}"
+        reason = f"{self.name} failed: {in_words(error)}"
         log.warning(reason)
         started = [handle for handle in block if self._has_started(handle.job)] or block
         numbers = {handle.job.number for handle in started}

@@ -1,4 +1,4 @@
-"""Pickles on the disk: loading one runs what is in it, so it is loaded only where nobody else could have written it."""
+"""Pickles on the disk: loading one runs code in it, so it is loaded only where no other user could have written it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def load_pickle(path: Path, kind: type[T]) -> T:
     """
     found: Any = pickle.loads(read_own(path))
     if not isinstance(found, kind):
-        raise TypeError(f"{path} holds an object of {type(found).__name__}, not of {kind.__name__}")
+        raise TypeError(f"{path} contains an object of {type(found).__name__}, not of {kind.__name__}")
     return found
 
 
@@ -37,15 +37,15 @@ def read_own(path: Path) -> bytes:
     """Return the content of a file that is this user's own, in a folder of the same kind; see :func:`load_pickle`."""
     for place in (path.parent, path):
         if fault := distrust(place, or_root=False):
-            raise NotTrusted(f"{fault}: a pickle there is not loaded, because it could run what somebody else wrote")
-    # Not through a link: it could be put in the place of the file that was looked at.
+            raise NotTrusted(f"{fault}: a pickle there is not loaded, because it could run another user's code")
+    # Not through a link: one could have replaced the file since it was checked.
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(descriptor, "rb") as stream:
         return stream.read()
 
 
 def make_private(folder: Path) -> None:
-    """Make the folder of pickles and scripts, and keep everybody else out of it.
+    """Make the folder of pickles and scripts, and deny other users access to it.
 
     A folder of the user's choice that exists already keeps its mode: others may have to read what else is in it.
 
@@ -53,6 +53,7 @@ def make_private(folder: Path) -> None:
         NotTrusted: others can write to it.
         OSError: it cannot be made.
     """
+    # Decided before it is made: afterwards a fresh folder cannot be told from one that the user had.
     is_users = folder.is_dir() and RECORDS not in folder.parts
     make_folder(folder.parent)
     folder.mkdir(_FOLDER, exist_ok=True)
@@ -60,12 +61,12 @@ def make_private(folder: Path) -> None:
         folder.chmod(_FOLDER)
     if fault := distrust(folder, or_root=False):
         raise NotTrusted(
-            f"{fault}: what jobs run could be replaced there. Choose a hydra.launcher.submitit_folder of your own"
+            f"{fault}, who could replace the code of jobs there. Choose a hydra.launcher.submitit_folder of your own"
         )
 
 
 def keep_private(files: Iterable[Path]) -> None:
-    """Keep everybody else from reading files; those that are missing are passed over.
+    """Deny other users access to files; those that are missing are passed over.
 
     The umask cannot do it: a scheduler hands that of the submission on to the job, and so to the user's own files.
     """

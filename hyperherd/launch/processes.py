@@ -1,6 +1,6 @@
-"""What Linux offers to keep processes together: none outlives the sweep, and it is known how each ended.
+"""What Linux offers to keep processes together: none outlives the sweep, and the end of each is known.
 
-Elsewhere the first two do nothing, and what they see to is left to the pipes and signals between the processes.
+Elsewhere the first two do nothing, and the pipes and signals between the processes must do.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ def adopt_orphans() -> None:
 def children(pid: int) -> list[int]:
     """Return the children of a process; empty if it is gone, or there is no ``/proc``."""
     found: list[int] = []
+    # Per thread: the kernel lists a child under the thread that forked it.
     for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
         with suppress(OSError):
             found += map(int, tasks.read_text().split())
@@ -61,7 +62,7 @@ def kill_group(pid: int) -> None:
 
 
 def memory_kills() -> int | None:
-    """Return how many processes the kernel killed for want of memory: in our control group, else on this machine."""
+    """Return how many processes the kernel's out-of-memory killer killed: in our control group, or on this host."""
     for path, word in ((_own_group() / "memory.events", "oom_kill"), (Path("/proc/vmstat"), "oom_kill")):
         with suppress(OSError, ValueError):
             fields = dict(line.split()[:2] for line in path.read_text().splitlines())

@@ -1,4 +1,4 @@
-"""What Hydra made of a job on its way from the job's process to the sweep's."""
+"""Hydra's JobReturn on its way from the job's process to the sweep's."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hyperherd.trial.ending import TrialFailed, ending_of, in_words
 
 
 def failed(overrides: Sequence[str], error: BaseException) -> JobReturn:
-    """Return what a job that `error` ended amounts to, which Hydra did not catch; ``sys.exit(0)`` is a success."""
+    """Return the JobReturn of a job that ended with `error`, uncaught by Hydra; ``sys.exit(0)`` is a success."""
     returned = JobReturn(overrides=list(overrides), status=JobStatus.FAILED)
     returned.return_value = error if isinstance(error, Exception) else _as_failure(error)
     if ending_of(error, ()).state is TrialState.COMPLETED:
@@ -24,7 +24,7 @@ def failed(overrides: Sequence[str], error: BaseException) -> JobReturn:
 
 
 def pickled(returned: JobReturn) -> bytes:
-    """Return `returned` pickled; what in it cannot be is left out, or told in words."""
+    """Return `returned` pickled; what in it cannot be pickled is left out, or replaced by a message."""
     for dumps in (pickle.dumps, cloudpickle.dumps):
         with suppress(Exception):  # user code: pickling runs methods of their classes, which may raise anything
             return bytes(dumps(returned))
@@ -38,7 +38,7 @@ def pickled(returned: JobReturn) -> bytes:
 
 
 def raised(returned: JobReturn) -> str:
-    """Return in words what a job raised; an empty string if it did not fail."""
+    """Return the error of a job as text; an empty string if it did not fail."""
     if returned.status is not JobStatus.FAILED:
         return ""
     error = result_of(returned)

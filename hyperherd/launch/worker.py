@@ -17,6 +17,8 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
 from hyperherd.errors import SweepError
+from hyperherd.launch.payload import PortableFunction
+from hyperherd.launch.script import running_script
 from hyperherd.overrides import place_overrides
 from hyperherd.records.code import remember, remembered_hash
 from hyperherd.records.sweep import SweepRecord, find_planned_number
@@ -42,12 +44,21 @@ class TrialTask:
     _script, _script_hash = "", ""  # jobs in a queue may have been packed by a version that had neither
 
     def __init__(self, task_function: TaskFunction, sweep_dir: Path, script: str) -> None:
-        functools.update_wrapper(self, task_function)  # for callbacks that look at what is run
-        self._task_function = task_function
+        functools.update_wrapper(self, task_function)  # for callbacks that inspect the task function
+        self._task_function = PortableFunction(task_function, running_script(sys.modules["__main__"]))
         self._sweep_dir = sweep_dir
         self._sweep_pid = os.getpid()
         self._attempt: int | None = None
         self._script, self._script_hash = script, remembered_hash(script)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what :func:`functools.update_wrapper` has put in: it would be pickled beside the portable one."""
+        return {name: value for name, value in vars(self).items() if name != "__wrapped__"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`__getstate__` of this version, or the pickle of an earlier one, has left."""
+        vars(self).update(state)
+        vars(self)["__wrapped__"] = getattr(self._task_function, "function", self._task_function)
 
     def for_attempt(self, attempt: int) -> TrialTask:
         """Return this task for one execution of a trial alone; a launcher that numbers them hands that to its job."""
@@ -59,7 +70,7 @@ class TrialTask:
         """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
         hydra = HydraConfig.get()
         remember(self._script, self._script_hash)  # a job of a cluster runs it as it was when it was submitted
-        # Unresolved: an override may be an interpolation, and is looked up as it was written.
+        # Unresolved: an override may be an interpolation, and the plan holds it as written.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
@@ -97,7 +108,7 @@ def _await_attempt(trial_dir: Path) -> int:
     deadline = time.monotonic() + _RANK_SECONDS
     while (attempt := attempt_of_job(trial_dir)) is None:
         if time.monotonic() > deadline:
-            raise SweepError(f"rank 0 of this job has not begun the trial in {trial_dir} for {_RANK_SECONDS:.0f} s")
+            raise SweepError(f"rank 0 of this job did not start the trial in {trial_dir} in {_RANK_SECONDS:.0f} s")
         time.sleep(0.1)
     return attempt
 
@@ -112,7 +123,7 @@ def _can_travel(value: Any) -> bool:
 
 
 def trial_to_join(script: str) -> Path | None:
-    """Return the directory of the trial that this process is a further rank of, or None if it is nobody's.
+    """Return the directory of the trial that this process is a further rank of, or None if it is not one.
 
     Lightning starts the other ranks of a distributed fit by running the whole command line again, ``-m`` and all. Such
     a process inherits its trial's variables and has a rank above 0. A script that a trial starts for another purpose

@@ -34,14 +34,14 @@ def save_array(trial_dir: Path, name: str, array: Any, step: int | None = None) 
     """Keep an array under a name and a step, in the place of an earlier one.
 
     Raises:
-        TypeError: it holds Python objects, or the step is no integer.
+        TypeError: it holds Python objects, or the step is not an integer.
     """
     import numpy as np
 
     path = _path(trial_dir, name, step)
     values = np.asarray(array)
     if values.dtype.hasobject:
-        raise TypeError(f"{name!r} is no array that a file can hold: its elements are Python objects")
+        raise TypeError(f"{name!r} cannot be saved as an array: its elements are Python objects")
     data = BytesIO()
     np.save(data, values, allow_pickle=False)
     try:
@@ -49,7 +49,7 @@ def save_array(trial_dir: Path, name: str, array: Any, step: int | None = None) 
     except OSError as error:
         if path.parent not in _warned:
             _warned.add(path.parent)
-            logger.warning("the array %r cannot be kept: %s; still trying", name, error)
+            logger.warning("the array %r cannot be saved: %s; later ones are still tried", name, error)
 
 
 def list_arrays(trial_dir: Path) -> dict[str, list[int | None]]:
@@ -78,7 +78,7 @@ def read_array(trial_dir: Path, name: str, step: int | None = None) -> np.ndarra
 
     path = _path(trial_dir, name, step)
     if _is_elsewhere(path, trial_dir):
-        raise Outside(f"{path} leads out of the sweep; it is not followed")
+        raise Outside(f"{path} is a link that leaves the sweep; it is not followed")
     with open_regular(path) as stream:
         try:
             _check_header(stream, path)
@@ -99,12 +99,12 @@ def _check_header(stream: BinaryIO, path: Path) -> None:
     shape, _, kind = read_header(stream)
     held = os.fstat(stream.fileno()).st_size - stream.tell()
     if min(shape, default=0) < 0 or math.prod(shape) * max(kind.itemsize, 1) > held:
-        raise FormatError(f"{path} claims an array of shape {shape}, which is more than it holds")
+        raise FormatError(f"{path} declares an array of shape {shape}, which is larger than the file")
     stream.seek(0)
 
 
 def _is_elsewhere(path: Path, trial_dir: Path) -> bool:
-    """Return whether a link leads out of the sweep: the file, its folder, the one of all arrays, or the records."""
+    """Return whether a link leaves the sweep: the file, its folder, the one of all arrays, or the records."""
     return any(leaves(part, trial_dir) for part in (path, *list(path.parents)[:3]))
 
 

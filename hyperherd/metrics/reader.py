@@ -41,7 +41,7 @@ def read_metrics(
         metrics: names of the metrics wanted; all if None.
         raw: every row that was logged, instead of those that stand: not what a newer attempt did again, and the last
             of several of one metric and step in one attempt.
-        since: seconds since 1970; only rows of that time and later, read at the price of what is new.
+        since: seconds since 1970; only rows of that time and later, for which no more than the new ones are read.
 
     Raises:
         FormatError: `metrics.parquet` is broken, or of a newer format than ours.
@@ -143,7 +143,7 @@ def _read_summary_json(path: Path) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(values, dict):
-        raise FormatError(f"{path} holds no JSON object")
+        raise FormatError(f"{path} does not contain a JSON object")
     check_depth(values, path)
     return values
 
@@ -154,7 +154,7 @@ def _read_summary(paths: TrialPaths, objective: Mapping[str, Any] | None) -> dic
 
     with _found(paths) as (found, stored):
         footer = found.base.footer if found.base else Footer()
-        if footer.rows and not found.sources and not found.foreign and footer.tells(objective):
+        if footer.rows and not found.sources and not found.foreign and footer.has_objective(objective):
             return footer.summary()
-        stats, result = summarize(stored.standing, objective or footer.spec)
+        stats, result = summarize(stored.default_rows, objective or footer.spec)
         return Footer((), stats, result, stored.count, stored.skipped).summary()

@@ -1,7 +1,7 @@
 """What a log call does: one line, one ``write`` on an ``O_APPEND`` descriptor, before the call returns.
 
-Invariant: a record is in the hands of the operating system when the call returns, or it has been counted as lost and
-the user has been told; no two processes write to one journal; nothing wrong with the disk stops the training.
+Invariant: the operating system has a record when the call returns, or it has been counted as lost and
+the user has been warned; no two processes write to one journal; nothing wrong with the disk stops the training.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from hyperherd.metrics.consolidate.roll import Roller
 from hyperherd.metrics.rows import values
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.paths import TrialPaths
+from hyperherd.plural import counted
 from hyperherd.records.guarded import LINE_BYTES
 from hyperherd.records.ownership import make_folder
 
@@ -35,7 +36,7 @@ _OPTIONS = orjson.OPT_APPEND_NEWLINE | orjson.OPT_STRICT_INTEGER
 
 @dataclass(frozen=True)
 class Roll:
-    """When a journal becomes a part: once it has so many bytes, or fewer, but is so old."""
+    """When a journal becomes a part: at `bytes`, or at `least` bytes once it is `seconds` old."""
 
     bytes: int = 8 << 20
     seconds: float = 3600.0
@@ -80,7 +81,7 @@ class MetricWriter:
         """Append one record: values of several metrics at one step.
 
         Raises:
-            TypeError: the step is no integer, or JSON cannot hold a value; nothing has been written then.
+            TypeError: the step is not an integer, or JSON cannot hold a value; nothing has been written then.
         """
         self._append(_encode(metrics, step))
 
@@ -93,30 +94,30 @@ class MetricWriter:
         self._append(values.dumps({"ts": time.time(), "final": values.final(values_)}) + b"\n")
 
     def resumed(self, step: int, metrics: Iterable[str] | None = None) -> None:
-        """Say that this attempt goes on at `step`: what older attempts logged at or after it is superseded.
+        """Announce that this attempt resumes at `step`: what older attempts logged at or after it is superseded.
 
         Args:
             step: the first step that this attempt does; 0 if it starts from nothing.
             metrics: names of the metrics that count these steps; None stands for all that are not named otherwise.
 
         Raises:
-            TypeError: the step is no integer, or a name no string; nothing has been written then.
+            TypeError: the step is not an integer, or a name not a string; nothing has been written then.
         """
         names = None if metrics is None else [values.as_name(name) for name in metrics]
-        told = {"step": values.as_step(step), "metrics": names}
-        self._append(values.dumps({"ts": time.time(), "resumed": told}) + b"\n")
+        mark = {"step": values.as_step(step), "metrics": names}
+        self._append(values.dumps({"ts": time.time(), "resumed": mark}) + b"\n")
 
     def close(self) -> None:
         """Let go of the journal, and wait for what is being rolled; the file is closed when no thread writes to it."""
         self._journal = None
         self._roller.finish()
         if self.lost:
-            logger.warning("%d records of metrics could not be written to %s", self.lost, self._folder)
+            logger.warning("%s could not be written to %s", counted(self.lost, "metric record"), self._folder)
 
     def _append(self, line: bytes) -> None:
         if len(line) > LINE_BYTES:  # Nobody would read it.
             raise TypeError(
-                f"a record of {len(line):,} bytes is too large to log; keep it with log_array, or as a file"
+                f"a record of {len(line):,} bytes is too large to log; save it with log_array, or as a file"
             )
         try:
             # The local reference keeps the descriptor open while this thread needs it, whoever calls close().
@@ -133,20 +134,21 @@ class MetricWriter:
             return
         journal.room -= written
         if journal.torn or journal.room < 0 or self._gap:
-            self._look_at(journal)
+            self._after_write(journal)
 
-    def _look_at(self, journal: _Journal) -> None:
+    def _after_write(self, journal: _Journal) -> None:
         """See to what is rare after a record has been written: the end of a gap, and a journal that is due."""
         journal.torn = False
         if self._gap:
-            logger.warning("metrics can be written to %s again; %d records are missing", self._folder, self._gap)
+            logger.warning("metrics can be written to %s again; %s lost", self._folder, counted(self._gap, "record"))
             self._gap = 0
         if journal.room < 0:
             journal.room += self._roll.least
             journal.size += self._roll.least
+            # Appending to a deleted file succeeds, so nothing else would ever report it.
             if not os.fstat(journal.descriptor).st_nlink:  # Somebody deleted it, or the folder, under us.
                 self._let_go(journal)
-                logger.warning("%s was deleted while it was written; what it held is gone", journal.name)
+                logger.warning("%s was deleted while it was being written; its metrics are lost", journal.name)
                 return
             is_old = time.monotonic() - journal.opened > self._roll.seconds
             if (is_old or journal.size >= self._roll.bytes) and self._let_go(journal):
@@ -155,6 +157,7 @@ class MetricWriter:
     def _let_go(self, journal: _Journal) -> bool:
         """Have the next record open a new journal; return whether it was us who did that for this one."""
         with self._opening:
+            # Two threads may find the same journal due; only one of them may hand it to the roller.
             is_ours = self._journal is journal
             if is_ours:
                 self._journal = None
@@ -207,6 +210,7 @@ class _Journal:
         self.opened = time.monotonic()
         self.size, self.room = 0, room
         open_here.add(self.name)
+        # O_APPEND: each record is one write, so threads need no lock between them. O_EXCL: a name is used once.
         self.descriptor = os.open(folder / self.name, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o666)
 
     def __del__(
@@ -233,7 +237,7 @@ def _encode(metrics: Mapping[str, Any], step: Any) -> bytes:
         else:
             try:
                 return orjson.dumps({"ts": time.time(), "step": step, "metrics": metrics}, None, _OPTIONS)
-            except TypeError:  # A name that is no plain text, or an integer beyond 2^53.
+            except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
                 pass
     return _encode_any(metrics, step)
 

@@ -14,7 +14,7 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records import kinds
 from hyperherd.records.files import append, dumps, read_lines
 from hyperherd.records.job_ids import is_batch_name, is_job_id
-from hyperherd.records.ownership import file_mode, make_folder
+from hyperherd.records.ownership import file_mode, is_own, make_folder
 from hyperherd.records.states import FailureCause, TrialState
 
 log = logging.getLogger("hyperherd")
@@ -41,7 +41,7 @@ class Event:
 
     @property
     def verdict(self) -> tuple[TrialState, FailureCause | None] | None:
-        """What it says about an attempt that could not speak for itself; None if it is no verdict."""
+        """What it records about an attempt that could not record its own end; None if it is not a verdict."""
         if self.event not in VERDICTS:
             return None
         if self.event in ("lost", "cancelled"):
@@ -56,6 +56,7 @@ class EventLog:
     """
 
     def __init__(self, sweep_dir: Path) -> None:
+        # A file of our own: appends of several hosts to one file overwrite each other on NFS, which has no O_APPEND.
         host = socket.gethostname().split(".")[0]
         self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{os.urandom(3).hex()}.jsonl"
         self._kept = b""
@@ -90,26 +91,41 @@ class EventLog:
         make_folder(self._path.parent)
         descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_NOFOLLOW, file_mode())
         try:
+            # The launcher acts when this returns: an intent that a crash forgets is a job that nobody looks for.
             append(descriptor, lines)
         finally:
             os.close(descriptor)
 
 
 def read_events(sweep_dir: Path) -> list[Event]:
-    """Return the events of all writers in the order of their time; lines that are no events are skipped."""
+    """Return the events of all writers in the order of their time; lines that are not events are skipped."""
     return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: event.time)
 
 
+def submitted_by_others(sweep_dir: Path) -> set[tuple[int, str | None]]:
+    """Return number of trial and name of batch of what other users submitted, as the owners of the files show."""
+    own: set[tuple[int, str | None]] = set()
+    others: set[tuple[int, str | None]] = set()
+    for path in SweepPaths(sweep_dir).events.glob("*.jsonl"):
+        found = own if is_own(path) else others
+        found.update((event.number, event.job_name) for event in _events_in(path) if event.event == SUBMITTING)
+    return others - own
+
+
 def _events(folder: Path) -> Iterator[Event]:
-    known = {item.name for item in fields(Event)}
     for path in sorted(folder.glob("*.jsonl")):
-        for raw in read_lines(path):
-            try:
-                event = Event(**{key: value for key, value in raw.items() if key in known})
-            except TypeError:
-                continue
-            if _typed(event):
-                yield event
+        yield from _events_in(path)
+
+
+def _events_in(path: Path) -> Iterator[Event]:
+    known = {item.name for item in fields(Event)}
+    for raw in read_lines(path):
+        try:
+            event = Event(**{key: value for key, value in raw.items() if key in known})
+        except TypeError:
+            continue
+        if _typed(event):
+            yield event
 
 
 def _typed(event: Event) -> bool:

@@ -137,7 +137,7 @@ def append(descriptor: int, data: bytes) -> None:
 
 
 def read_json(path: Path, most: int = RECORD_BYTES) -> dict[str, Any]:
-    """Return the JSON object in `path`, which has at most so many bytes.
+    """Return the JSON object in `path`, which has at most this many bytes.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -149,7 +149,7 @@ def read_json(path: Path, most: int = RECORD_BYTES) -> dict[str, Any]:
     except (ValueError, RecursionError) as error:
         raise FormatError(f"{path} is not valid JSON: {error}") from None
     if not isinstance(value, dict):
-        raise FormatError(f"{path} holds no JSON object")
+        raise FormatError(f"{path} does not contain a JSON object")
     check_depth(value, path)
     check_format(path, value.get("format", FORMAT))
     return value
@@ -159,7 +159,8 @@ def check_format(path: Path, found: Any) -> None:
     """Raise FormatError if `found`, the format `path` says it has, is newer than ours or no number."""
     if not isinstance(found, int) or found > FORMAT:
         raise FormatError(
-            f"{path} is in format {found!r}; this version of hydra-hyperherd reads up to {FORMAT}. Upgrade it."
+            f"{path} is in format {found!r}; this version of hydra-hyperherd reads up to {FORMAT}; upgrade "
+            f"hydra-hyperherd"
         )
 
 

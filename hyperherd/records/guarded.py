@@ -62,7 +62,7 @@ def _opened(path: Path | str, most: int | None) -> int:
     os.close(descriptor)
     if stat.S_ISREG(status.st_mode):
         raise FormatError(f"{path} has {status.st_size:,} bytes; a file of its kind has at most {most:,}")
-    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "something else")
+    kind = _KINDS.get(stat.S_IFMT(status.st_mode), "a file of an unknown kind")
     raise FormatError(f"{path} is not a regular file but {kind}; remove it")
 
 
@@ -120,4 +120,4 @@ def _containers(item: dict[Any, Any] | list[Any]) -> Sequence[Any]:
 def check_depth(value: Any, path: Path | str) -> None:
     """Raise FormatError if what `path` holds is nested deeper than anything we write."""
     if is_deep(value):
-        raise FormatError(f"{path} holds lists or dicts more than {DEPTH} levels inside each other")
+        raise FormatError(f"{path} nests lists or dicts more than {DEPTH} levels deep")

@@ -37,5 +37,5 @@ def checked_job_ids(job_ids: Collection[str]) -> list[str]:
     """
     for job_id in job_ids:
         if not is_job_id(job_id):
-            raise SweepError(f"{job_id!r} is not the id of a job, and is not passed to the scheduler")
+            raise SweepError(f"{job_id!r} is not a job id, so it is not passed to the scheduler")
     return list(job_ids)

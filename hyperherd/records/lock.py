@@ -52,7 +52,7 @@ class SweepLock:
                 _move_away(self._path, found)
         raise SweepError(
             f"another sweep is running in {self._path.parent.parent}. Wait for it, or choose another hydra.sweep.dir. "
-            f"If its host is gone for good, delete {self._path}."
+            f"If its host no longer exists, delete {self._path}."
         )
 
     def release(self) -> None:
@@ -86,6 +86,7 @@ def _move_away(lock: Path, stale: dict[str, Any]) -> None:
     """Take a stale lock out of the way; if another sweep did so first and holds its own by now, put that back."""
     aside = lock.with_name(f".{lock.name}.{secrets.token_hex(8)}")
     try:
+        # Not deleted at once: since we read it another sweep may have put its own there, and would lose that.
         lock.rename(aside)
     except FileNotFoundError:
         return

@@ -59,11 +59,11 @@ def distrust(path: Path, *, or_root: bool = True) -> str:
 
 
 def check_trusted(paths: Iterable[Path], option: str = SHARED) -> None:
-    """Look whether somebody else could have written one of `paths`; those that do not exist are passed over.
+    """Check that nobody else could have written one of `paths`; those that do not exist are skipped.
 
     Args:
         paths: files and folders that decide what is run.
-        option: what has to be given, in this call, to run it all the same.
+        option: what has to be given, in this call, to run it nevertheless.
 
     Raises:
         NotTrusted: somebody could.
@@ -77,13 +77,13 @@ def check_trusted(paths: Iterable[Path], option: str = SHARED) -> None:
             fault = str(error)
         if fault:
             raise NotTrusted(
-                f"{fault}: somebody else could decide what is run here. Take the right to write away from others "
-                f"(chmod go-w), or give {option} with this command if you trust all who can write there"
+                f"{fault}: another user could decide what runs here. Remove the others' write permission "
+                f"(chmod go-w), or pass {option} with this command if you trust everyone who can write there"
             )
 
 
 def sweep_files(sweep_dir: Path) -> list[Path]:
-    """Return what decides what going on with a sweep runs."""
+    """Return the files and folders that decide what resuming a sweep runs."""
     paths = SweepPaths(sweep_dir)
     return [sweep_dir, paths.records, paths.sweep, paths.trials, paths.events]
 

@@ -84,11 +84,11 @@ def disagreement(sweep_dir: Path, trial_dir: Path, number: int) -> str:
     except FileNotFoundError:
         raise
     except (OSError, FormatError) as error:
-        return f"it cannot be asked whose it is: {error}"
+        return f"its trial.json cannot be read: {error}"
     if not isinstance(record.sweep, str):
         return "its trial.json does not name the sweep"
     if os.path.realpath(record.sweep) != os.path.realpath(sweep_dir) or record.number != number:
-        return f"its trial.json says that it is trial {record.number!r} of {record.sweep!r}"
+        return f"its trial.json belongs to trial {record.number!r} of {record.sweep!r}"
     return ""
 
 

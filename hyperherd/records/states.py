@@ -23,7 +23,7 @@ class TrialState(str, Enum):
     SUBMITTED = "submitted"
     """Handed to a launcher; no attempt has started."""
     STALLED = "stalled"
-    """Running by its own word, but silent for too long."""
+    """Running by its own record, but without a heartbeat for too long."""
     LOST = "lost"
     """Running by its own word, but its process or its job is gone."""
     UNREADABLE = "unreadable"

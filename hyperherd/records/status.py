@@ -1,4 +1,4 @@
-"""The state of a trial: what follows from what it says of itself, what was done to it, the clock and the process table.
+"""The state of a trial: what follows from its own record, what was done to it, the clock and the process table.
 
 Nothing here is ever stored, so no two files can disagree about a state.
 """
@@ -23,7 +23,7 @@ _REASONS_TO_END_IT = frozenset({"timeout", "preempted", "node_failure", "oom"})
 
 @dataclass(frozen=True)
 class Observer:
-    """Who is looking: a trial's process can be checked on its own host only."""
+    """Who asks: a trial's process can be checked on its own host only."""
 
     now: float = field(default_factory=time.time)
     host: str = field(default_factory=socket.gethostname)
@@ -78,7 +78,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
 
 
 def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
-    """Return what an ended attempt says of itself; why it was told to end it cannot know, a verdict may."""
+    """Return what an ended attempt recorded; why it was asked to stop it cannot know, a verdict may."""
     if record.state is TrialState.CANCELLED:
         for event in history:
             if event.attempt == record.attempt and event.event in _REASONS_TO_END_IT:
@@ -105,16 +105,16 @@ def _interrupted(record: TrialRecord) -> str:
 
 def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
     if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
-        return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} is gone")
-    # Of other hosts only the heartbeat tells; their clocks may differ from ours by less than SILENCE.
+        return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} no longer runs")
+    # Of other hosts only the heartbeat counts; their clocks may differ from ours by less than SILENCE.
     silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:
         return TrialStatus(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)
     return TrialStatus(TrialState.RUNNING, record.attempt)
 
 
-def same_process(pid: int, started: float | None) -> bool:
-    """Return whether process `pid` of this host lives and is the one that started then, not a later namesake."""
+def same_process(pid: int, started: float | None = None) -> bool:
+    """Return whether process `pid` of this host can still act, and started then, so that it is not a later namesake."""
     if pid <= 0:  # What a signal to these means is a group of processes.
         return False
     try:
@@ -123,14 +123,25 @@ def same_process(pid: int, started: float | None) -> bool:
         return False
     except PermissionError:
         pass
-    now = process_started(pid)
-    return started is None or now is None or now == started
+    fields = _stat(pid)
+    if fields is None:
+        return True
+    # A zombie still takes signals until its parent reaps it, but will never write or run anything again.
+    return fields[0] not in (b"Z", b"X") and (started is None or float(fields[19]) == started)
 
 
 def process_started(pid: int) -> float | None:
     """Return when process `pid` started, in clock ticks since boot; None where there is no ``/proc``."""
+    fields = _stat(pid)
+    return None if fields is None else float(fields[19])
+
+
+def _stat(pid: int) -> list[bytes] | None:
+    """Return the fields of ``/proc/PID/stat`` from the state on; None if they cannot be read."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as stream:
-            return float(stream.read().rpartition(b")")[2].split()[19])
-    except (OSError, IndexError, ValueError):
+            # The command's name comes before them, in parentheses, and may itself hold blanks and parentheses.
+            fields = stream.read().rpartition(b")")[2].split()
+    except OSError:
         return None
+    return fields if len(fields) > 19 else None

@@ -155,7 +155,7 @@ def find_planned(sweep_dir: Path, overrides: list[str], likely: int | None = Non
     needle = f'"overrides": {dumps(overrides)}'
     found = _find_line(sweep_dir, needle, lambda trial: trial.overrides == tuple(overrides))
     if found is None:
-        raise SweepError(f"{sweep_dir} plans no trial with the overrides {' '.join(overrides) or '(none)'}")
+        raise SweepError(f"{sweep_dir} has no planned trial with the overrides {' '.join(overrides) or '(none)'}")
     return found
 
 
@@ -169,7 +169,7 @@ def find_planned_number(sweep_dir: Path, number: int) -> PlannedTrial:
     if found is None:
         found = _find_line(sweep_dir, f'"number": {number},', lambda trial: trial.number == number)
     if found is None:
-        raise SweepError(f"{sweep_dir} plans no trial {number}")
+        raise SweepError(f"{sweep_dir} has no planned trial {number}")
     return found
 
 
@@ -213,5 +213,5 @@ def _find_line(sweep_dir: Path, needle: str, wanted: Callable[[PlannedTrial], bo
                 if encoded in line and wanted(trial := PlannedTrial.from_json(json.loads(line))):
                     return trial
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise FormatError(f"{path} is no list of trials: {error}") from None
+        raise FormatError(f"{path} is not a list of trials: {error}") from None
     return None

@@ -1,4 +1,4 @@
-"""`trial.json`: what a trial says of itself, written by its running attempt and by nobody else."""
+"""`trial.json`: what a trial records about itself, written by its running attempt and by no other process."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class TrialError:
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """The content of `trial.json`; docs/format.md says what each field means."""
+    """The content of `trial.json`; docs/format.md explains each field."""
 
     number: int
     key: str
@@ -87,7 +87,7 @@ class TrialRecord:
                 values["error"] = _error(error)
             return cls(**values)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise FormatError(f"{path} is no trial record: {error}") from None
+            raise FormatError(f"{path} is not a trial record: {error}") from None
 
     def with_(self, **changes: Any) -> TrialRecord:
         """Return a copy with some fields changed."""
@@ -97,7 +97,7 @@ class TrialRecord:
 def _error(raw: Mapping[str, Any]) -> TrialError:
     error = TrialError(raw["type"], raw["message"], raw.get("traceback", ""))
     if not all(isinstance(item, str) for item in (error.type, error.message, error.traceback)):
-        raise TypeError("'error' holds what is no text")
+        raise TypeError("'error' contains something that is not text")
     return error
 
 

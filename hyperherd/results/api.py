@@ -50,7 +50,7 @@ class Trials(TrialCollection):
         return to_html(repr(self))
 
     def filter(self, *texts: str, **wanted: Any) -> Self:
-        """Return the trials of which all filters hold, judged as these are.
+        """Return the trials that match all filters, with the same objective.
 
         Args:
             texts: as on the command line: ``lr=0.001,0.01``, ``width>=128``, ``val/acc>0.9``, ``state!=failed``,
@@ -59,12 +59,12 @@ class Trials(TrialCollection):
                 the value; ``a__b`` is ``a.b``.
 
         Raises:
-            ResultsError: a filter means nothing, or no trial has what it asks about.
+            ResultsError: a filter is invalid, or no trial has the name in it.
         """
         return self.subset(select(self, texts, wanted))
 
     def one(self, *texts: str, **wanted: Any) -> Trial:
-        """Return the only trial of which all filters hold (see :meth:`filter`).
+        """Return the only trial that matches all filters (see :meth:`filter`).
 
         Raises:
             NothingFound: there is none.
@@ -78,10 +78,10 @@ class Trials(TrialCollection):
 
         Args:
             err: ``std`` (of the sample, n-1), ``sem``, ``ci`` (95 %, Student's t) or ``range``.
-            keys: the parameters that are seeds, ``*`` allowed; without any, what the sweep says, else ``seed, *.seed``.
+            keys: the parameters that are seeds, ``*`` allowed; without any, those of the sweep, else ``seed, *.seed``.
 
         Raises:
-            ResultsError: there is no such `err`.
+            ResultsError: `err` is none of these.
         """
         return Groups.by_configuration(self, err, keys)
 
@@ -90,19 +90,19 @@ class Trials(TrialCollection):
         return Groups.by_names(self, names, err)
 
     def effects(self, metric: str | None = None, direction: str | None = None) -> Effects:
-        """Return what matters for the objective, or another metric; see :mod:`hyperherd.results.statistics.effects`."""
+        """Return the effects of parameters on a metric; see :mod:`hyperherd.results.statistics.effects`."""
         return effects(self.judged_by(metric, direction))
 
     def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
-        """Return what differs between two of them, given or named; see :mod:`hyperherd.results.statistics.diff`."""
+        """Return the differences between two of them, given or named; see :mod:`hyperherd.results.statistics.diff`."""
         return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))
 
     def failures(self) -> Failures:
-        """Return what went wrong, grouped; see :mod:`hyperherd.results.statistics.failures`."""
+        """Return the failed trials, grouped; see :mod:`hyperherd.results.statistics.failures`."""
         return failures(self)
 
     def sql(self, query: str) -> pyarrow.Table:
-        """Return what a query makes of the views trials, metrics and configs; needs DuckDB (``[sql]``).
+        """Return the result of an SQL query on the views trials, metrics and configs; needs DuckDB (``[sql]``).
 
         Raises:
             ResultsError: DuckDB is missing or cannot make sense of it, or the query does more than read.
@@ -119,7 +119,7 @@ class Trials(TrialCollection):
         See :mod:`hyperherd.results.tables.archive`.
 
         Args:
-            folder: made if it is missing; no file in it is ever overwritten.
+            folder: created if it does not exist; no file in it is ever overwritten.
             form: ``parquet``, ``csv`` or ``jsonl``.
             escape_formulas: whether in CSV a text that a spreadsheet would take for a formula gets a ``'`` before it.
 
@@ -177,7 +177,7 @@ class Trials(TrialCollection):
         """Return the curves of a metric as a matplotlib Figure: mean and band over seeds, best points marked.
 
         Args:
-            metric: what to draw; None draws what they are judged by.
+            metric: the metric to draw; None: the objective.
             right: a second metric, on an axis of its own.
             hue: one line per value of this parameter; None: one per configuration.
             band: around a mean: ``std``, ``sem``, ``range`` or ``none``.
@@ -240,7 +240,7 @@ class Groups(GroupCollection[Trials]):
 
 
 def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figure:
-    """Return the curve of a metric as a matplotlib Figure; what it takes, :meth:`hyperherd.Trials.plot` says."""
+    """Return the curve of a metric as a matplotlib Figure; see :meth:`hyperherd.Trials.plot` for the arguments."""
     return plot(Trials([trial]), metric, **options)
 
 

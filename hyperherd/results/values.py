@@ -1,4 +1,4 @@
-"""What stands for a value that is missing, and how a nested config is looked through: plain data for all rooms."""
+"""Markers for missing values, and how a nested config is flattened: plain data for all rooms."""
 
 from __future__ import annotations
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hyperherd.errors import SpaceError
+from hyperherd.plural import counted
 from hyperherd.space.conditions import Condition, Effect, NotInThisTrial
 from hyperherd.space.expressions import Absent
 from hyperherd.space.grids import Grid
@@ -158,8 +159,8 @@ def _must_draw(space: SearchSpace, size: int) -> bool:
     if space.sample is None:
         if size > MOST_POINTS and space.max_trials is None:
             raise SpaceError(
-                f"the grid has {size:,} points, which can hardly be meant; draw some with hydra.sweeper.sample=N, or "
-                f"allow so many with hydra.sweeper.max_trials=N"
+                f"the grid has {size:,} points, which is probably a mistake; sample it with hydra.sweeper.sample=N, or "
+                f"limit it with hydra.sweeper.max_trials=N"
             )
         return False
     intervals = (isinstance(parameter.values, Interval) for grid in space.grids for parameter in grid.parameters)
@@ -191,7 +192,7 @@ class _Expander:
                     return dict(list(kept.items())[:limit])
                 if limit is None and len(kept) > MOST_POINTS:
                     raise SpaceError(
-                        f"more than {MOST_POINTS:,} trials are left; limit them with hydra.sweeper.max_trials"
+                        f"more than {MOST_POINTS:,} trials remain; limit them with hydra.sweeper.max_trials"
                     )
         return kept
 
@@ -302,7 +303,9 @@ def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignm
     if space.seeds is None:
         return assignments
     if any(space.seed_key in assignment.values for assignment in assignments):
-        raise SpaceError(f"seeds: {space.seed_key!r} is searched already; drop it there, or name another seed_key")
+        raise SpaceError(
+            f"seeds: {space.seed_key!r} is already a search parameter; remove it there, or name another seed_key"
+        )
     return [
         replace(assignment, values={**assignment.values, space.seed_key: seed}, notes={})
         for assignment in assignments
@@ -312,4 +315,4 @@ def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignm
 
 def _nothing_left(report: Report) -> str:
     blame = "; ".join(f"{effect.label} excluded {effect.excluded}" for effect in report.effects if effect.excluded)
-    return f"no trial is left of {report.size:,}" + (f": {blame}" if blame else "")
+    return f"no trial remains of {counted(report.size, 'grid point')}" + (f": {blame}" if blame else "")

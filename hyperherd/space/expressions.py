@@ -94,12 +94,12 @@ def read_expression(text: Any) -> Expression:
         SpaceError: it is not in the grammar; the message says what is not.
     """
     if not isinstance(text, str) or len(text) > MAX_LENGTH:
-        raise SpaceError(f"expr takes a text of at most {MAX_LENGTH} characters, not {text!r:.50}")
+        raise SpaceError(f"expr must be text of at most {MAX_LENGTH} characters, not {text!r:.50}")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
         names = frozenset(_names(tree, 0))
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise SpaceError(f"expr {text!r} cannot be read: {error}") from None
+        raise SpaceError(f"expr {text!r} cannot be parsed: {error}") from None
     return Expression(text, names, tree)
 
 
@@ -130,7 +130,7 @@ def _children(node: ast.AST) -> list[ast.expr]:
         return [node.test, node.body, node.orelse]
     if isinstance(node, ast.Call) and _is_known(node.func) and node.args and not node.keywords:
         return node.args
-    raise ValueError(f"{ast.unparse(node)!r} is not in the grammar of expressions")
+    raise ValueError(f"{ast.unparse(node)!r} is not allowed in an expression")
 
 
 def _name(node: ast.AST) -> str | None:
@@ -184,7 +184,7 @@ def _calculate(kind: type[ast.operator], left: Any, right: Any) -> Any:
         _check_power(left, right)
     result = _ARITHMETIC[kind](left, right)
     if isinstance(result, complex) or (isinstance(result, int) and result.bit_length() > _MAX_BITS):
-        raise ValueError("the value is too large, or no real number")
+        raise ValueError("the value is too large or not a real number")
     return result
 
 
@@ -198,7 +198,7 @@ def _unary(kind: ast.unaryop, value: Any) -> Any:
     if isinstance(kind, ast.Not):
         return not value
     if not is_number(value):
-        raise TypeError(f"a sign needs a number, not {value!r:.50}")
+        raise TypeError(f"unary + and - need a number, not {value!r:.50}")
     return -value if isinstance(kind, ast.USub) else value
 
 
@@ -228,7 +228,7 @@ def _holds(kind: ast.cmpop, left: Any, right: Any) -> bool:
     if isinstance(kind, ast.In | ast.NotIn):
         return _contains(right, left) is isinstance(kind, ast.In)
     if not (is_number(left) and is_number(right)):
-        raise TypeError(f"an order needs numbers, not {left!r:.50} and {right!r:.50}")
+        raise TypeError(f"< and > need numbers, not {left!r:.50} and {right!r:.50}")
     return _ORDER[type(kind)](left, right)
 
 
@@ -237,4 +237,4 @@ def _contains(container: Any, item: Any) -> bool:
         return item in container
     if isinstance(container, list):
         return any(equal(item, member) for member in container)
-    raise TypeError(f"`in` needs a list or a text on its right, not {container!r:.50}")
+    raise TypeError(f"`in` needs a list or text on its right, not {container!r:.50}")

@@ -137,8 +137,8 @@ class Grid:
             return [{together[0]: value} for value in (values if isinstance(values, tuple) else (values,))]
         lengths = {name: len(self._parameter(name).points) for name in together}
         if len(set(lengths.values())) > 1:
-            told = ", ".join(f"{name} has {length}" for name, length in lengths.items())
-            raise SpaceError(f"zip: parameters that are walked together need as many values each; {told}")
+            lengths_shown = ", ".join(f"{name} has {length}" for name, length in lengths.items())
+            raise SpaceError(f"zip: zipped parameters must have the same number of values; {lengths_shown}")
         rows = zip(*(self._parameter(name).points for name in together), strict=True)
         return [dict(zip(together, row, strict=True)) for row in rows]
 
@@ -147,7 +147,10 @@ class Grid:
         yield 0, start
         for block, parameter in enumerate(self.parameters, start=1):
             if any(parameter.name in names for names in self.zips):
-                raise SpaceError("grid: one_at_a_time varies one parameter after the other; it cannot zip them")
+                raise SpaceError(
+                    "grid: one_at_a_time varies one parameter at a time and cannot be combined with zip; remove "
+                    "one of the two"
+                )
             for value in parameter.points:
                 if parameter.name not in start or not equal(value, start[parameter.name]):
                     yield block, self._completed({parameter.name: value}, context)

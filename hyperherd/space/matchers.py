@@ -64,7 +64,7 @@ def _operator(name: Any) -> str:
     if name not in _OPERATORS:
         meant = next((ours for ours, others in _OTHER_SPELLINGS.items() if str(name).lower() in others), None)
         hint = f" (did you mean {meant!r}?)" if meant else nearest(str(name), _OPERATORS)
-        raise SpaceError(f"{name!r} is no comparison{hint}; there are {', '.join(_OPERATORS)}")
+        raise SpaceError(f"{name!r} is not a comparison{hint}; expected one of {', '.join(_OPERATORS)}")
     return str(name)
 
 
@@ -72,7 +72,7 @@ def _operand(name: str, operand: Any) -> Value:
     if name in ("in", "not_in") and not isinstance(operand, list):
         raise SpaceError(f"{name} takes a list, not {operand!r}")
     if name in _ORDER and not is_number(operand):
-        raise SpaceError(f"{name} compares numbers; {operand!r} is none")
+        raise SpaceError(f"{name} needs a number, not {operand!r}")
     return operand
 
 
@@ -86,5 +86,5 @@ def _holds(name: str, value: Value, operand: Value) -> bool:
     if name == "not_in":
         return not any(equal(value, item) for item in operand)
     if not is_number(value):
-        raise SpaceError(f"{name} {operand!r} compares numbers; the value is {value!r}")
+        raise SpaceError(f"{name} {operand!r} needs a number, but the value is {value!r}")
     return _ORDER[name](value, operand)

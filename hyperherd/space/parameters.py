@@ -50,7 +50,7 @@ class Interval:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low > self.high:
-            raise SpaceError(f"an interval goes from its lower to its upper end, not from {self.low} to {self.high}")
+            raise SpaceError(f"low must be finite and at most high, not {self.low} with high {self.high}")
         if self.log and self.low <= 0:
             raise SpaceError(f"scale: log needs low > 0, not {self.low}")
 
@@ -115,7 +115,7 @@ class Parameter:
         """
         if isinstance(self.values, Interval):
             raise SpaceError(
-                f"parameter {self.name!r} is an interval, which has no end of values: give it `steps`, or draw from it "
+                f"parameter {self.name!r} is a continuous interval: give it `steps`, or sample it "
                 f"with hydra.sweeper.sample=N"
             )
         return self.values
@@ -191,10 +191,10 @@ def _read_range(key: str, written: Mapping[str, Any]) -> Values:
             f"parameter {key!r}: a map needs `values`, or the numbers `low` and `high`, not {dict(written)!r}"
         )
     if scale not in _SCALES:
-        raise SpaceError(f"parameter {key!r}: scale is {scale!r}{nearest(str(scale), _SCALES)}; it is linear or log")
+        raise SpaceError(f"parameter {key!r}: scale is {scale!r}{nearest(str(scale), _SCALES)}; expected linear or log")
     steps = written.get("steps", DEFAULT_STEPS if written.get("type") == "continuous" else None)
     if steps is not None and (not isinstance(steps, int) or isinstance(steps, bool) or steps < 1):
-        raise SpaceError(f"parameter {key!r}: steps is {steps!r}; it takes a positive whole number")
+        raise SpaceError(f"parameter {key!r}: steps is {steps!r}; expected a positive whole number")
     try:
         interval = Interval(low, high, scale == "log", isinstance(low, int) and isinstance(high, int))  # type: ignore[arg-type]
     except SpaceError as error:

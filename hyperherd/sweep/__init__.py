@@ -1,1 +1,1 @@
-"""The sweep, told in `run.py`: plan, claim, reconcile, validate, record, launch, collect, tell."""
+"""The sweep, step by step in `run.py`: plan, claim, reconcile, validate, record, launch, collect, report."""

@@ -23,7 +23,9 @@ def where_written(config: DictConfig, key: str) -> str:
 
     The files that were composed are searched, the last one first, because a later one wins.
     """
-    if any(f"hydra.sweeper.{key}" in text for text in config.hydra.overrides.hydra):
+    # Unresolved: an override may be an interpolation that only a job can resolve, such as ${hydra.job.id}.
+    given: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)
+    if any(f"hydra.sweeper.{key}" in text for text in given):
         return ", on the command line"
     for path in reversed(list(_composed_files(config))):
         if _has(path, key):

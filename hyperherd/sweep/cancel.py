@@ -21,7 +21,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
-from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, standing_of
+from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
 
 PENDING = "pending"
 _ALIVE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED)
@@ -53,34 +53,36 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
     Raises:
         NothingFound: there is no sweep, or it has no such trial.
         Outside: the sweep's files lead elsewhere.
-        SweepError: nobody can be reached who could do it; the message says what can be done by hand.
+        SweepError: nothing that could do it can be reached; the message explains what can be done by hand.
     """
     if not SweepPaths(sweep_dir).sweep.exists():
-        raise NothingFound(f"{sweep_dir} holds no sweep; give the directory of one")
+        raise NothingFound(f"{sweep_dir} does not contain a sweep; give the directory of a sweep")
     check_records_inside(sweep_dir)
     planned = read_planned(sweep_dir)
     if not isinstance(only, str | None) and (unknown := set(only) - {trial.number for trial in planned}):
-        raise NothingFound(f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}")
+        raise NothingFound(
+            f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}; herd-results lists its trials"
+        )
     events = events_by_trial(sweep_dir)
-    standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in planned}
-    meant = [trial for trial in planned if _is_meant(trial, standings[trial.number], only)]
+    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number]) for trial in planned}
+    meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], only)]
     is_running = is_held(sweep_dir)
     # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it.
     states = (*_ALIVE, TrialState.WAITING) if is_running else _ALIVE
-    alive = [trial for trial in meant if standings[trial.number].state in states]
+    alive = [trial for trial in meant if statuses[trial.number].state in states]
     if alive and is_running:
         _ask_the_sweep(sweep_dir, alive)
     elif alive:
-        _ask_the_schedulers(sweep_dir, alive, [queued_job(trial, events[trial.number]) for trial in alive], standings)
+        _ask_the_schedulers(sweep_dir, alive, [queued_job(trial, events[trial.number]) for trial in alive], statuses)
     numbers = tuple(trial.number for trial in alive)
     return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
 
 
-def _is_meant(trial: PlannedTrial, standing: TrialStatus, only: str | Set[int] | None) -> bool:
+def _is_meant(trial: PlannedTrial, status: TrialStatus, only: str | Set[int] | None) -> bool:
     if only is None:
         return True
     if only == PENDING:
-        return standing.state in (TrialState.SUBMITTED, TrialState.WAITING)
+        return status.state in (TrialState.SUBMITTED, TrialState.WAITING)
     assert not isinstance(only, str)
     return trial.number in only
 
@@ -88,10 +90,11 @@ def _is_meant(trial: PlannedTrial, standing: TrialStatus, only: str | Set[int] |
 def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:
     request = ask_to_cancel(sweep_dir, [trial.number for trial in trials])
     if not _comes_true(lambda: not request.exists()):
+        # Else the sweep would carry it out later, after we reported that it did not.
         request.unlink(missing_ok=True)
         raise SweepError(
-            f"the sweep in {sweep_dir} is running and does not listen: its launcher keeps it busy until a trial ends. "
-            f"Press Ctrl-C where it runs"
+            f"the sweep in {sweep_dir} is running but cannot react until its current trials finish. "
+            f"To stop it now, press Ctrl-C where it runs"
         )
 
 
@@ -99,14 +102,14 @@ def _ask_the_schedulers(
     sweep_dir: Path,
     trials: Sequence[PlannedTrial],
     queued: Sequence[QueuedTrial | None],
-    standings: dict[int, TrialStatus],
+    statuses: dict[int, TrialStatus],
 ) -> None:
-    """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler says that they are over."""
+    """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler reports them."""
     orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]
     if orphans:
         raise SweepError(
-            f"trials {', '.join(map(str, orphans))} run although their sweep has ended, and in no queue; end them by "
-            f"their process ids, which herd-results show tells"
+            f"their sweep has ended, and they are not in a queue, but these trials still run: "
+            f"{', '.join(map(str, orphans))}. Kill them by process id (see `herd-results show`)"
         )
     by_launcher: dict[str, list[QueuedTrial]] = defaultdict(list)
     for job in queued:
@@ -122,14 +125,15 @@ def _ask_the_schedulers(
             cluster.cancel(submitted)
             _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
         log.write(
-            Event("cancelled", number, standings[number].attempt, job_id=job_id, message=_MESSAGE)
+            Event("cancelled", number, statuses[number].attempt, job_id=job_id, message=_MESSAGE)
             for number, job_id in ids.items()
             if job_id not in strange
         )
         if strange:
             raise SweepError(
-                f"not cancelled: {cluster.name} does not know job {', '.join(strange)} as yours under the name that "
-                f"{sweep_dir} records. If it is of this sweep, cancel it as the user who submitted it"
+                f"not cancelled: {cluster.name} lists job {', '.join(strange)}, but not as yours under the name "
+                f"recorded in "
+                f"{sweep_dir}. If it belongs to this sweep, cancel it as the user who submitted it"
             )
 
 
@@ -156,7 +160,7 @@ def _answering(cluster: Cluster) -> Iterator[None]:
     try:
         yield
     except SchedulerUnavailable as silence:
-        raise SweepError(f"{cluster.name}: {silence}; try again when it answers") from None
+        raise SweepError(f"{cluster.name}: {silence}; try again when the scheduler responds") from None
 
 
 def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
@@ -165,6 +169,7 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
         return None
     with _answering(cluster):
         ids = cluster.find(job.batch)
+    # A batch is submitted in the order of its intents, so a trial's place among these is its place in the array.
     intents = [event for event in read_events(sweep_dir) if event.event == SUBMITTING]
     place = [event.number for event in intents if event.job_name == job.batch].index(job.trial.number)
     return next((job_id for job_id in ids if place_in_array(job_id, cluster.first_index) == place), None)
@@ -185,7 +190,11 @@ def _cluster(launcher: str) -> Cluster:
     """
     scheduler = find_scheduler(launcher)
     if scheduler is None:
-        raise SweepError(f"the trials are in the hands of {launcher}, which this version does not know")
+        raise SweepError(
+            f"the trials were submitted through {launcher}, which this version does not support; cancel them "
+            f"with the version that "
+            f"submitted them"
+        )
     cluster = scheduler.cluster_class()({})
     cluster.check()
     return cluster

@@ -17,17 +17,18 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
-from hyperherd.sweep.reconcile import standing_of
+from hyperherd.sweep.reconcile import status_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
 
+_NO_END = "its launcher reported its end, but the trial recorded none"
 _REASONS_TO_END_IT = frozenset(
     {FailureCause.TIMEOUT, FailureCause.PREEMPTED, FailureCause.NODE_FAILURE, FailureCause.OOM}
 )
 
 
 class Collector:
-    """Keeps the books of one launch: intent before, ids after, verdicts at the end.
+    """Records one launch: intent before, ids after, verdicts at the end.
 
     Invariant: of every trial that was handed over, the directory or the events say how it ended once :meth:`close` has
     been called, however the launch ended; or they name the job in a queue that is still to run it.
@@ -44,7 +45,7 @@ class Collector:
         self._queue = queue
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
-        self.standings: dict[int, TrialStatus] = {}
+        self.statuses: dict[int, TrialStatus] = {}
         """How each trial ended, by number."""
         self.stopping = ""
         """Why trials that have not started are being cancelled."""
@@ -64,6 +65,7 @@ class Collector:
         """Note the intent to run these trials as the batch `name`, before the launcher may start them."""
         handles = [JobHandle(job) for job in jobs]
         try:
+            # If the sweep dies before it learns the ids, the next invocation finds the jobs in the queue by this name.
             self._note(SUBMITTING, handles, name=name, first=self._queue is not None)
         except OSError as error:  # in a queue they could not be found again, and would run twice
             raise SweepError(f"nothing more is submitted, because it cannot be noted: {error}") from None
@@ -75,7 +77,7 @@ class Collector:
         self._note(SUBMITTED, [handle for handle in handles if handle.job_id is not None])
 
     def awaiting(self, handles: Sequence[JobHandle]) -> None:
-        """Go on with trials that an earlier sweep has handed over."""
+        """Take over trials that an earlier sweep has handed over."""
         self._open.update({handle.job.number: handle for handle in handles})
 
     def refused(self, jobs: Sequence[TrialJob], reason: str) -> None:
@@ -84,18 +86,18 @@ class Collector:
 
     def drop(self, numbers: Collection[int], reason: str) -> list[int]:
         """Note that those of these trials that were not handed over yet never will be, and return them."""
-        waiting = self._trials.keys() - self._open.keys() - self.standings.keys()
+        waiting = self._trials.keys() - self._open.keys() - self.statuses.keys()
         attempts = {number: self.next_attempt(number) for number in sorted(waiting.intersection(numbers))}
         self._events.write(Event("cancelled", *of, message=reason) for of in attempts.items())
         for number, attempt in attempts.items():
-            self.standings[number] = TrialStatus(TrialState.CANCELLED, attempt, reason=reason)
+            self.statuses[number] = TrialStatus(TrialState.CANCELLED, attempt, reason=reason)
         return list(attempts)
 
     @property
     def unstarted(self) -> list[JobHandle]:
         """The trials that were handed over and have not begun, as far as can be seen."""
-        standings = {number: self._standing(handle) for number, handle in self._open.items()}
-        return [self._open[number] for number, standing in standings.items() if standing.state is TrialState.SUBMITTED]
+        statuses = {number: self._status(handle) for number, handle in self._open.items()}
+        return [self._open[number] for number, status in statuses.items() if status.state is TrialState.SUBMITTED]
 
     @property
     def open(self) -> list[JobHandle]:
@@ -106,24 +108,24 @@ class Collector:
         """Note the end of a trial that the launcher has let go of, and return what Hydra is to get for it."""
         job = end.handle.job
         self._learn_directory(job.number, end.returned)
-        standing = self._standing(end.handle)
-        # A trial that was told to end says that it was cancelled; its launcher may know why.
-        if not standing.state.ended or (standing.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
-            reason = self._reason(end) or standing.reason or "its launcher let go before it ended"
-            attempt = max(standing.attempt, job.attempt)  # a scheduler that requeued the job made more of them
+        status = self._status(end.handle)
+        # A trial that was asked to stop records that it was cancelled; its launcher may know why.
+        if not status.state.ended or (status.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
+            reason = self._reason(end) or status.reason or _NO_END
+            attempt = max(status.attempt, job.attempt)  # a scheduler that requeued the job made more of them
             event = replace(_event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason)
             self._events.write([event])
             state, cause = event.verdict or (TrialState.LOST, None)
-            standing = TrialStatus(state, event.attempt, cause, reason)
+            status = TrialStatus(state, event.attempt, cause, reason)
         self._open.pop(job.number, None)
-        self.standings[job.number] = standing
-        return end.returned or _made_up(end, standing)
+        self.statuses[job.number] = status
+        return end.returned or _made_up(end, status)
 
     def retried(self, number: int) -> None:
         """Note that a trial which has failed is to be run again."""
-        standing = self.standings[number]
-        message = f"{standing.cause or standing.state}: {standing.reason}"
-        self._events.write([Event(RETRIED, number, standing.attempt, message=message)])
+        status = self.statuses[number]
+        message = f"{status.cause or status.state}: {status.reason}"
+        self._events.write([Event(RETRIED, number, status.attempt, message=message)])
 
     def error_of(self, number: int) -> TrialError | None:
         """Return the exception that ended a trial, if it left one."""
@@ -152,8 +154,8 @@ class Collector:
         if trial.dir is None and returned is not None and returned.hydra_cfg is not None:
             self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
 
-    def _standing(self, handle: JobHandle) -> TrialStatus:
-        return standing_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
+    def _status(self, handle: JobHandle) -> TrialStatus:
+        return status_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
 
     def _note(
         self,
@@ -180,12 +182,12 @@ def _raised(returned: JobReturn | None) -> str:
     return in_words(error) if isinstance(error, BaseException) else ""
 
 
-def _made_up(end: JobEnd, standing: TrialStatus) -> JobReturn:
+def _made_up(end: JobEnd, status: TrialStatus) -> JobReturn:
     """Return the JobReturn of a trial that left none: completed without its value, or failed with what is known."""
     made_up = JobReturn(overrides=list(end.handle.job.overrides))
-    if standing.state.done:
+    if status.state.done:
         made_up.status, made_up.return_value = JobStatus.COMPLETED, None
     else:
         made_up.status = JobStatus.FAILED
-        made_up.return_value = SweepError(f"trial {end.handle.job.number} {standing.state}: {standing.reason}")
+        made_up.return_value = SweepError(f"trial {end.handle.job.number} {status.state}: {status.reason}")
     return made_up

@@ -56,7 +56,7 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
     """
     if "${" in str(wanted):
         raise SweepError(
-            f"hydra.sweep.dir: {wanted} holds '${{', which Hydra would take for an interpolation; rename it"
+            f"hydra.sweep.dir: {wanted} contains '${{', which Hydra would read as an interpolation; rename it"
         )
     try:
         directory = _make(wanted, timestamped=timestamped)

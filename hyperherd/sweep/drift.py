@@ -55,7 +55,7 @@ def check_drift(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, 
     more = [f"... {len(shown) - _NAMED} more"] if len(shown) > _NAMED else []
     told = f"the config has changed since trials of {sweep_dir} ran: {'; '.join([*shown[:_NAMED], *more])}."
     if allow_drift:
-        log.warning("%s They are mixed, as hydra.sweeper.allow_drift has it.", told)
+        log.warning("%s Mixing them because hydra.sweeper.allow_drift=true.", told)
         return
     raise SweepError(
         f"{told} Those trials and new ones cannot be compared. Undo the change, choose another hydra.sweep.dir, or set "
@@ -63,21 +63,21 @@ def check_drift(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, 
     )
 
 
-def check_code(app: HydraApp, record: SweepRecord, agenda: RunPlan, sweep_dir: Path, *, refuse: bool) -> None:
+def check_code(app: HydraApp, record: SweepRecord, run_plan: RunPlan, sweep_dir: Path, *, refuse: bool) -> None:
     """Compare the script and its project's modules with those that the sweep ran last.
 
     Args:
         app: the Hydra app that sweeps.
         record: of the sweep so far.
-        agenda: its trials.
+        run_plan: its trials.
         sweep_dir: absolute.
         refuse: whether a difference is an error, and not just a line.
 
     Raises:
         SweepError: they differ, and that is to be refused.
     """
-    changed = changed_files(_last_code(record, agenda, sweep_dir), app.script)
-    if not changed or all(standing.state is TrialState.WAITING for standing in agenda.standings.values()):
+    changed = changed_files(_last_code(record, run_plan, sweep_dir), app.script)
+    if not changed or all(status.state is TrialState.WAITING for status in run_plan.statuses.values()):
         return
     told = f"code has changed since trials of this sweep ran: {', '.join(changed)}"
     if refuse:
@@ -87,11 +87,11 @@ def check_code(app: HydraApp, record: SweepRecord, agenda: RunPlan, sweep_dir: P
     log.warning("%s; what is done is kept, and each trial records the code that it runs", told)
 
 
-def _last_code(record: SweepRecord, agenda: RunPlan, sweep_dir: Path) -> dict[str, str]:
+def _last_code(record: SweepRecord, run_plan: RunPlan, sweep_dir: Path) -> dict[str, str]:
     """Return what the sweep imported when it was started last, and what a trial imported beyond."""
     told = record.invocations[-1].get("code") if record.invocations else None
     code = told if isinstance(told, dict) else {}
-    for trial in reversed(agenda.trials):
+    for trial in reversed(run_plan.trials):
         try:
             own = read_json(TrialPaths(sweep_dir / str(trial.dir)).provenance).get("code")
         except (OSError, FormatError):

@@ -1,4 +1,4 @@
-"""What a sweep does about failures: try a few trials first, run one again, stop when going on is a waste."""
+"""What a sweep does about failures: try a few trials first, retry a failed one, stop after too many failures."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from hyperherd.errors import SweepError, nearest
 from hyperherd.launch.base import TrialJob, TrialLauncher
+from hyperherd.plural import counted
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.trial import TrialError
@@ -38,9 +39,9 @@ class Policy:
 
     Attributes:
         retry: cause -> what is done about it.
-        canary: so many trials run alone first; the others start if none of these failed.
-        failures: stop at so many failed trials; below 1 it is a share of those that are to run or awaited.
-        same_error: stop at so many trials that failed with the same exception at the same place.
+        canary: this many trials run alone first; the others start if none of these failed.
+        failures: stop at this many failed trials; below 1 it is a share of those that are to run or awaited.
+        same_error: stop at this many trials that failed with the same exception at the same place.
     """
 
     retry: Mapping[str, Retry] = field(default_factory=dict)
@@ -57,7 +58,9 @@ def read_policy(raw: Mapping[str, Any]) -> Policy:
     """
     for key in ("canary", "stop_after_same_error"):
         if raw.get(key) is not None and not _is_count(raw[key]):
-            raise SweepError(f"hydra.sweeper.{key} is {raw[key]!r}; it takes a positive number, or null for never")
+            raise SweepError(
+                f"hydra.sweeper.{key} is {raw[key]!r}; expected a positive whole number, or null for never"
+            )
     return Policy(
         _read_retry(raw.get("retry")),
         raw.get("canary"),
@@ -73,14 +76,14 @@ def _read_retry(raw: Any) -> dict[str, Retry]:
         return {cause: Retry(raw) for cause in CAUSES}
     if not isinstance(raw, dict):
         raise SweepError(
-            f"hydra.sweeper.retry is {raw!r}; it takes a number, or a map such as "
+            f"hydra.sweeper.retry is {raw!r}; expected a number, or a map such as "
             f"{{oom: {{times: 2, mem_factor: 1.5}}, node_failure: 3}}"
         )
     for cause in raw:
         if cause not in CAUSES:
             raise SweepError(
-                f"hydra.sweeper.retry.{cause}{nearest(str(cause), CAUSES)} is no cause of failure; "
-                f"these are: {', '.join(CAUSES)}"
+                f"hydra.sweeper.retry.{cause} is not a failure cause{nearest(str(cause), CAUSES)}; "
+                f"expected one of {', '.join(CAUSES)}"
             )
     return {cause: _read_rule(cause, rule) for cause, rule in raw.items()}
 
@@ -91,12 +94,12 @@ def _read_rule(cause: str, raw: Any) -> Retry:
     allowed = ("times", factor_key) if factor_key else ("times",)
     for key in rule:
         if key not in allowed:
-            raise SweepError(f"hydra.sweeper.retry.{cause}.{key}: it takes {' and '.join(allowed)}")
+            raise SweepError(f"hydra.sweeper.retry.{cause}.{key} is not a known key; expected {' or '.join(allowed)}")
     factor = rule.get(factor_key, 1.0) if factor_key else 1.0
     if not _is_count(rule.get("times"), at_least=0):
-        raise SweepError(f"hydra.sweeper.retry.{cause} is {raw!r}; it says how many times, as in {cause}: {{times: 2}}")
+        raise SweepError(f"hydra.sweeper.retry.{cause} is {raw!r}; expected a count, e.g. {cause}: {{times: 2}}")
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
-        raise SweepError(f"hydra.sweeper.retry.{cause}.{factor_key} is {factor!r}; it is a number from 1 on")
+        raise SweepError(f"hydra.sweeper.retry.{cause}.{factor_key} is {factor!r}; it must be a number >= 1")
     return Retry(rule["times"], factor)
 
 
@@ -113,7 +116,9 @@ def _read_failures(raw: Any) -> float | None:
             share = 0.0
         if 0 < share < 1:
             return share
-    raise SweepError(f"hydra.sweeper.stop_after_failures is {raw!r}; it is a number of trials, or a share such as 20%")
+    raise SweepError(
+        f"hydra.sweeper.stop_after_failures is {raw!r}; expected a number of trials, or a share such as 20%"
+    )
 
 
 def _is_count(value: Any, at_least: int = 1) -> bool:
@@ -128,23 +133,25 @@ def check_policy(policy: Policy, launcher: TrialLauncher) -> None:
     """
     if not launcher.waits and policy != Policy():
         raise SweepError(
-            "hydra.launcher.wait=false submits the trials and leaves, so nobody would be there to follow "
-            "hydra.sweeper.retry, canary, stop_after_failures or stop_after_same_error; take these away, or wait"
+            "hydra.launcher.wait=false exits after submitting, so hydra.sweeper.retry, canary, stop_after_failures and "
+            "stop_after_same_error cannot be enforced; remove them or set hydra.launcher.wait=true"
         )
     for cause, rule in policy.retry.items():
         if rule.factor == 1:
             continue
         key, resource = _FACTORS[cause]
         if resource not in launcher.resources:
-            raise SweepError(f"hydra.sweeper.retry.{cause}.{key}: {launcher.name} does not give trials {resource}")
+            raise SweepError(
+                f"hydra.sweeper.retry.{cause}.{key}: {launcher.name} cannot set {resource} per trial; remove {key}"
+            )
         if launcher.resources[resource] is None:
             raise SweepError(
-                f"hydra.sweeper.retry.{cause}.{key} has nothing to multiply; set hydra.launcher.{resource}"
+                f"hydra.sweeper.retry.{cause}.{key} has no value to multiply; set hydra.launcher.{resource}"
             )
 
 
 class FailureTracker:
-    """Counts the failures of one launch, and says what follows from them.
+    """Counts the failures of one launch, and decides what follows from them.
 
     Args:
         policy: what was asked for.
@@ -160,9 +167,9 @@ class FailureTracker:
         self._failed: set[int] = set()
         self._errors: Counter[str] = Counter()
 
-    def again(self, job: TrialJob, standing: TrialStatus, attempt: int) -> TrialJob | None:
+    def again(self, job: TrialJob, status: TrialStatus, attempt: int) -> TrialJob | None:
         """Return the job that runs a failed trial again as `attempt`, or None if it has failed for good."""
-        cause = _cause(standing)
+        cause = _cause(status)
         rule = self.policy.retry.get(cause or "")
         if cause is None or rule is None or self._retried[job.number, cause] >= rule.times:
             return None
@@ -177,19 +184,20 @@ class FailureTracker:
 
     @property
     def verdict(self) -> str:
-        """Why the sweep is to stop; empty if it is to go on."""
+        """Why the sweep is to stop; empty if it is to continue."""
         failures, limit = len(self._failed), self.policy.failures
         if limit is not None and failures >= (limit if limit >= 1 else limit * self._trials):
-            return f"{failures} trials have failed (hydra.sweeper.stop_after_failures)"
+            return f"{counted(failures, 'trial')} failed (hydra.sweeper.stop_after_failures)"
         if self.policy.same_error is not None and self._errors:
             error, times = self._errors.most_common(1)[0]
             if times >= self.policy.same_error:
-                return f"{times} trials died of the same error (hydra.sweeper.stop_after_same_error): {error}"
+                failed = counted(times, "trial")
+                return f"{failed} failed with the same error (hydra.sweeper.stop_after_same_error): {error}"
         return ""
 
     def canary_verdict(self, canary: Iterable[int]) -> str:
         """Why the trials behind the canary are not to start; empty if they are."""
-        return "a trial of the canary failed (hydra.sweeper.canary)" if self._failed.intersection(canary) else ""
+        return "a canary trial failed (hydra.sweeper.canary)" if self._failed.intersection(canary) else ""
 
     def _more(self, resources: Mapping[str, Any], cause: str, factor: float) -> Mapping[str, Any]:
         if factor == 1:
@@ -198,13 +206,14 @@ class FailureTracker:
         return {**resources, resource: resources.get(resource, self._resources[resource]) * factor}
 
 
-def _cause(standing: TrialStatus) -> str | None:
-    if standing.state is TrialState.LOST:
-        return str(standing.state)
-    return str(standing.cause) if standing.state is TrialState.FAILED and standing.cause else None
+def _cause(status: TrialStatus) -> str | None:
+    # A state of its own without a cause, which can be retried like one.
+    if status.state is TrialState.LOST:
+        return str(status.state)
+    return str(status.cause) if status.state is TrialState.FAILED and status.cause else None
 
 
 def signature(error: TrialError) -> str:
-    """Return what makes two errors the same one: type and place. Messages tell of values, which differ."""
+    """Return what makes two errors the same one: type and place. Messages contain values, which differ."""
     lines = [line.strip() for line in error.traceback.splitlines() if line.strip().startswith("File ")]
     return f"{error.type} at {lines[-1]}" if lines else error.type

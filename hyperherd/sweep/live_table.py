@@ -124,20 +124,20 @@ def watched(
             yield _paced(paint)
     elif launcher.has_queue:
         yield _paced(lambda: _tell(progress.read()))
-        _tell(progress.read())  # the last ends came after the last look
+        _tell(progress.read())  # the last ends came after the last refresh
     else:
         yield lambda: None
 
 
-def _paced(look: Callable[[], None]) -> Callable[[], None]:
-    """Return `look` such that it runs once a second at most, and less often if that would take much of the time."""
+def _paced(refresh: Callable[[], None]) -> Callable[[], None]:
+    """Return `refresh` such that it runs once a second at most, and less often if that would take much of the time."""
     due = 0.0
 
     def paced() -> None:
         nonlocal due
         now = time.monotonic()
         if now >= due:
-            look()
+            refresh()
             took = time.monotonic() - now
             due = now + max(_PAUSE, took / _SHARE_OF_TIME)
 
@@ -238,7 +238,7 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
         )
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)
     if len(running) > rows and height > 2:
-        yield _cut(f"        {len(running) - rows} more are running", width)
+        yield _cut(f"        {len(running) - rows} more running", width)
 
 
 def _steps(record: TrialRecord) -> str:

@@ -1,4 +1,4 @@
-"""Telling: what a sweep is about to do, and how it came out, in a few lines for the person who waits."""
+"""Messages of a sweep: what it is about to run, what became of it, and how to follow trials left in a queue."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import ResultsError
+from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import load
 from hyperherd.results.pages.overview import Screen, closing
@@ -28,21 +29,22 @@ log = logging.getLogger("hyperherd")
 _SHOWN_AT_EACH_END = 20
 
 
-def report_start(sweep_dir: Path, plan: Plan, agenda: RunPlan, adopted: Sequence[JobHandle]) -> None:
-    """Say what is going to be run, and what the plan did on the way there."""
+def report_start(sweep_dir: Path, plan: Plan, run_plan: RunPlan, adopted: Sequence[JobHandle]) -> None:
+    """Report what is going to run, and what conditions and limits did to the grid."""
     for note in plan.notes:
         log.warning(note)
     for line in plan_lines(plan):
         log.info(line)
-    states = Counter(standing.state for standing in agenda.standings.values())
+    states = Counter(status.state for status in run_plan.statuses.values())
     before = f" ({counts(states)} before)" if states else ""
-    awaited = f", {len(adopted)} awaited" if adopted else ""
-    log.info("sweep %s: %d trials, %d to run%s%s", sweep_dir, len(agenda.trials), len(agenda.to_run), awaited, before)
+    awaited = f", {len(adopted)} already submitted" if adopted else ""
+    trials = counted(len(run_plan.trials), "trial")
+    log.info("sweep %s: %s, %d to run%s%s", sweep_dir, trials, len(run_plan.to_run), awaited, before)
 
 
 def report_preview(preview: object) -> None:
-    """Say what would be run."""
-    log.info("dry run, nothing is run or written\n%s", preview)
+    """Report what would run."""
+    log.info("dry run: nothing was run or written\n%s", preview)
 
 
 def plan_lines(plan: Plan) -> Iterator[str]:
@@ -51,11 +53,11 @@ def plan_lines(plan: Plan) -> Iterator[str]:
     for effect in report.effects:
         yield f"{effect.label}: {effect.summary}"
     if report.merged:
-        yield f"merged {report.merged} trials into equal ones"
+        yield f"merged {counted(report.merged, 'duplicate trial')}"
     if report.left_out is None:
-        yield f"kept {len(plan.drafts)} of a grid of {report.size:,} points"
+        yield f"kept {len(plan.drafts):,} of a grid of {counted(report.size, 'point')}"
     elif report.left_out:
-        yield f"left out {report.left_out:,} by sample or max_trials"
+        yield f"left out {counted(report.left_out, 'trial')} (hydra.sweeper.sample or max_trials)"
 
 
 def trial_lines(trials: Sequence[PlannedTrial], sweep_dir: Path) -> Iterator[str]:
@@ -67,7 +69,7 @@ def trial_lines(trials: Sequence[PlannedTrial], sweep_dir: Path) -> Iterator[str
         if trial is None:
             yield f"  ... {len(trials) - 2 * _SHOWN_AT_EACH_END} more"
             continue
-        where = from_here(str(sweep_dir / trial.dir)) if trial.dir is not None else "(its launcher names its directory)"
+        where = from_here(str(sweep_dir / trial.dir)) if trial.dir is not None else "(chosen by its launcher)"
         asked = (
             f"  {shlex.join(f'{name}={value}' for name, value in trial.resources.items())}" if trial.resources else ""
         )
@@ -75,11 +77,11 @@ def trial_lines(trials: Sequence[PlannedTrial], sweep_dir: Path) -> Iterator[str
 
 
 def report_end(sweep_dir: Path) -> None:
-    """Say what finished, what failed and why, and the best trial with the command that reproduces it."""
+    """Report what finished, what failed and why, and the best trial with the command that reproduces it."""
     try:
         trials = load(sweep_dir)
     except (ResultsError, OSError) as error:
-        say(f"sweep {sweep_dir} has ended, and cannot be read: {error}", logging.WARNING)
+        say(f"sweep {sweep_dir} has ended, but its results cannot be read: {error}", logging.WARNING)
         return
     where = shlex.quote(from_here(str(sweep_dir)))
     told = closing(trials, Screen(unicode=is_unicode(sys.stdout)))
@@ -92,12 +94,13 @@ def report_end(sweep_dir: Path) -> None:
 
 
 def report_detached(sweep_dir: Path, launcher: str) -> None:
-    """Say how to look at, go on with and cancel trials that are left in a queue."""
+    """Report how to inspect, wait for and cancel trials that are left in a queue."""
     where = shlex.quote(from_here(str(sweep_dir)))
     log.info(
-        "the trials are in the hands of %s\n"
-        "look:   herd-results %s\n"
-        "await:  the same command with hydra.sweeper.resume=%s (and wait=true); what is not done then runs again\n"
+        "the trials were submitted through %s\n"
+        "status: herd-results %s\n"
+        "wait:   the same command with hydra.sweeper.resume=%s (and hydra.launcher.wait=true); unfinished "
+        "trials run again\n"
         "cancel: herd-results cancel %s",
         launcher,
         where,

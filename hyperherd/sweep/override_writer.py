@@ -58,7 +58,7 @@ class OverrideWriter:
         if name in assignment.added and not equal(assignment.values[name], argument.value):
             raise SpaceError(
                 f"{self._setters(name)}: set {name} to {assignment.values[name]!r} contradicts {argument.text} on the "
-                f"command line; take one of them away"
+                f"command line; remove one of them"
             )
         return argument
 

@@ -35,9 +35,9 @@ def check_overrides(app: HydraApp, sweep_dir: Path, overrides: Iterable[str]) ->
         if fault := _fault(text, known):
             raise SweepError(
                 one_line(
-                    f"{sweep_dir} plans the override {text}, which {fault}; somebody else could have written it "
-                    f"there, and {SHARED} does not cover that. Repeat the search space on the command line, or "
-                    "take the right to write there away from others (chmod go-w)"
+                    f"{sweep_dir} plans the override {text}, which {fault}; another user could have written it "
+                    f"there, and {SHARED} does not allow that. Repeat the search space on the command line, or "
+                    "remove the others' write permission (chmod go-w)"
                 )
             )
 
@@ -46,16 +46,16 @@ def _fault(text: str, known_targets: set[str]) -> str:
     try:
         (argument,) = parse([text])
     except (HydraException, SpaceError, ValueError):
-        return "cannot be read"
+        return "cannot be parsed"
     if argument.values is not None:
-        return "is a sweep of its own"
+        return "is itself a sweep"
     if any(re.split(r"[./]", part)[0] == "hydra" for part in re.split("[@:]", argument.name)):
-        return "changes the configuration of Hydra"
+        return "changes Hydra's own configuration"
     if _calls_resolver(text):
         return "calls a resolver"
     named = {argument.name.split(".")[-1]: argument.value}
     unknown = [target for target in _targets(named) if target not in known_targets]
-    return f"makes an object of {unknown[0]!r}, which the present config does not name" if unknown else ""
+    return f"instantiates {unknown[0]!r}, which the current config does not name" if unknown else ""
 
 
 def _calls_resolver(text: str) -> bool:

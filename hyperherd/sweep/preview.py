@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 from yaml import YAMLError
 
 from hyperherd.errors import SweepError
+from hyperherd.plural import counted
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
 from hyperherd.sweep.drift import check_code, check_drift
@@ -41,8 +42,8 @@ class Preview:
     plan: Plan
 
     def __str__(self) -> str:
-        before = f", {self.kept} in the directory are not run again" if self.kept else ""
-        lines = [f"{len(self.trials)} trials would run in {self.sweep_dir}{before}"]
+        before = f"; {self.kept} already there would not run again" if self.kept else ""
+        lines = [f"{counted(len(self.trials), 'trial')} would run in {self.sweep_dir}{before}"]
         lines += [f"  note: {note}" for note in self.plan.notes]
         lines += [f"  {line}" for line in plan_lines(self.plan)]
         lines += trial_lines(self.trials, self.sweep_dir)
@@ -54,13 +55,13 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
     resumed, plan = find_plan(app, arguments, settings)
     sweep_dir = resumed or app.sweep_dir
     record = check_base(sweep_dir, app.base(plan.fixed), allow_drift=settings.allow_drift)
-    agenda = reconcile(sweep_dir, plan.drafts)
-    check_drift(app, agenda.trials, sweep_dir, allow_drift=settings.allow_drift)
+    run_plan = reconcile(sweep_dir, plan.drafts)
+    check_drift(app, run_plan.trials, sweep_dir, allow_drift=settings.allow_drift)
     if record:
-        check_code(app, record, agenda, sweep_dir, refuse=settings.on_code_change == "refuse")
-    agenda = select(agenda, settings.only, sweep_dir)
-    placed = validate(app, agenda.to_run, sweep_dir, mode=settings.validate)
-    return Preview(sweep_dir, tuple(placed), len(agenda.trials) - len(placed), plan)
+        check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
+    run_plan = select(run_plan, settings.only, sweep_dir)
+    placed = validate(app, run_plan.to_run, sweep_dir, mode=settings.validate)
+    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan)
 
 
 def plan(

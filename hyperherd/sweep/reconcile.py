@@ -35,13 +35,13 @@ class RunPlan:
         trials: planned ones and orphans, which an earlier invocation planned and this one does not.
         to_run: a part of `trials`.
         queued: trials whose jobs an earlier invocation left in a launcher's queue, and which have not ended.
-        standings: where each trial stood before this invocation, by number; empty for a new sweep.
+        statuses: where each trial stood before this invocation, by number; empty for a new sweep.
     """
 
     trials: tuple[PlannedTrial, ...]
     to_run: tuple[PlannedTrial, ...]
     queued: tuple[QueuedTrial, ...] = ()
-    standings: Mapping[int, TrialStatus] = field(default_factory=dict)
+    statuses: Mapping[int, TrialStatus] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -88,20 +88,21 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
     )
     if not known:
         return RunPlan(tuple(trials), tuple(trials))
-    return _agenda(sweep_dir, trials)
+    return _run_plan(sweep_dir, trials)
 
 
-def _agenda(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
+def _run_plan(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     events = events_by_trial(sweep_dir)
-    standings = {trial.number: standing_of(sweep_dir, trial, events[trial.number]) for trial in trials}
+    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number]) for trial in trials}
     to_run, queued = [], []
     for trial in trials:
-        standing, job = standings[trial.number], queued_job(trial, events[trial.number])
-        if job is not None and standing.state in (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED):
+        status, job = statuses[trial.number], queued_job(trial, events[trial.number])
+        # An orphan's job as well: it is still in the queue, and its end has to be noted.
+        if job is not None and status.state in (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED):
             queued.append(job)
-        elif not trial.orphan and _is_to_run(standing):
+        elif not trial.orphan and _is_to_run(status):
             to_run.append(trial)
-    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), standings)
+    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), statuses)
 
 
 def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
@@ -118,15 +119,16 @@ def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | No
     if not intents or intents[-1].launcher is None:
         return None
     intent = intents[-1]
+    # An id noted before the last intent is that of an earlier attempt's job.
     ids = [event.job_id for event in events if event.event == SUBMITTED and event.time >= intent.time]
     return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
 
 
-def _is_to_run(standing: TrialStatus) -> bool:
+def _is_to_run(status: TrialStatus) -> bool:
     """Return whether a trial is to be run: it is not done, and not still at it either."""
-    if standing.state is TrialState.STALLED:
-        return standing.silent > GIVEN_UP
-    return not standing.state.done and standing.state is not TrialState.RUNNING
+    if status.state is TrialState.STALLED:
+        return status.silent > GIVEN_UP
+    return not status.state.done and status.state is not TrialState.RUNNING
 
 
 def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[PlannedTrial]:
@@ -142,7 +144,7 @@ def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[Plann
     ]
 
 
-def standing_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> TrialStatus:
+def status_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> TrialStatus:
     """Return where `trial` stands, from its directory and its events."""
     record = None
     if trial.dir is not None:
@@ -166,12 +168,12 @@ def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = Fal
     record = SweepRecord.read(sweep_dir)
     if record.base.get("hash") == base["hash"]:
         return record
-    drift = f"{sweep_dir} holds another sweep: {_describe(record.base)} there, {_describe(base)} here."
+    drift = f"{sweep_dir} contains a different sweep: {_describe(record.base)} there, {_describe(base)} here."
     if allow_drift:
-        log.warning("%s They are mixed, as hydra.sweeper.allow_drift has it.", drift)
+        log.warning("%s Mixing them because hydra.sweeper.allow_drift=true.", drift)
         return record
     raise SweepError(
-        f"{drift} Its trials and these cannot be compared. Choose another hydra.sweep.dir, run the command it was "
+        f"{drift} Their trials cannot be compared. Choose another hydra.sweep.dir, run the command it was "
         f"started with, or set hydra.sweeper.allow_drift=true."
     )
 

@@ -4,45 +4,60 @@ from __future__ import annotations
 
 import logging
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
-from hyperherd.records.events import SUBMITTING, read_events
-from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, standing_of
+from hyperherd.plural import counted
+from hyperherd.records.events import SUBMITTING, read_events, submitted_by_others
+from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, status_of
 
 log = logging.getLogger("hyperherd")
 
 
-def recover(agenda: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[RunPlan, list[JobHandle]]:
-    """Ask `launcher` for the queued trials of `agenda`.
+def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tuple[RunPlan, list[JobHandle]]:
+    """Ask `launcher` for the queued trials of `run_plan`.
 
     Returns:
-        the agenda with those that it no longer has, and that are not done, among the trials to run; and handles of
-        those that it goes on with, whose ends will come as its events.
+        the run plan with those that it no longer has, and that are not done, among the trials to run; and handles of
+        those that it still has, whose ends will come as its events.
     """
-    ours = [queued for queued in agenda.queued if queued.launcher == launcher.name]
-    _tell_left_alone([queued for queued in agenda.queued if queued.launcher != launcher.name])
+    ours = [queued for queued in run_plan.queued if queued.launcher == launcher.name]
+    _report_left_alone([queued for queued in run_plan.queued if queued.launcher != launcher.name])
     if not ours:
-        return agenda, []
+        return run_plan, []
     adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir)])
     numbers = {handle.job.number for handle in adopted}
-    gone = [queued.trial for queued in ours if queued.trial.number not in numbers and not queued.trial.orphan]
-    again = {trial.number for trial in gone if not standing_of(sweep_dir, trial, ()).state.done}
-    to_run = {trial.number for trial in agenda.to_run} | again
-    return replace(agenda, to_run=tuple(trial for trial in agenda.trials if trial.number in to_run)), adopted
+    gone = [queued.trial for queued in _not_of_others(ours, numbers, sweep_dir) if not queued.trial.orphan]
+    again = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
+    to_run = {trial.number for trial in run_plan.to_run} | again
+    return replace(run_plan, to_run=tuple(trial for trial in run_plan.trials if trial.number in to_run)), adopted
 
 
-def _tell_left_alone(others: Sequence[QueuedTrial]) -> None:
+def _report_left_alone(others: Sequence[QueuedTrial]) -> None:
     for launcher, count in Counter(queued.launcher for queued in others).items():
         log.warning(
-            "%d trials are in the hands of %s since an earlier invocation, and left alone; run again with "
-            "hydra/launcher=%s to await them, or cancel them with herd-results cancel",
-            count,
+            "left untouched: %s submitted earlier through %s, still queued or running; run again with "
+            "hydra/launcher=%s to wait for completion, or cancel with herd-results cancel",
+            counted(count, "trial"),
             launcher,
             launcher,
         )
+
+
+def _not_of_others(ours: Sequence[QueuedTrial], adopted: Set[int], sweep_dir: Path) -> list[QueuedTrial]:
+    """Return those that are not adopted because they are gone; a scheduler does not let one user await another's."""
+    missing = [queued for queued in ours if queued.trial.number not in adopted]
+    foreign = submitted_by_others(sweep_dir) if missing else set()
+    others = [queued.trial.number for queued in missing if (queued.trial.number, queued.batch or None) in foreign]
+    if others:
+        log.warning(
+            "left untouched: trials %s, which another user submitted and whose ends are not recorded; that user can "
+            "resume this sweep, or cancel them with herd-results cancel",
+            ", ".join(map(str, others)),
+        )
+    return [queued for queued in missing if queued.trial.number not in others]
 
 
 def _job(queued: QueuedTrial) -> TrialJob:
@@ -54,7 +69,7 @@ def _noted(queued: Sequence[QueuedTrial]) -> list[JobHandle]:
 
 
 def _found(queued: Sequence[QueuedTrial], launcher: TrialLauncher, sweep_dir: Path) -> list[JobHandle]:
-    """Return handles for trials of which only the intent was noted, and which the scheduler has all the same."""
+    """Return handles for trials of which only the intent was noted, and which the scheduler does have."""
     unnoted = {one.trial.number: one for one in queued if one.job_id is None}
     found: list[JobHandle] = []
     for name, jobs in _batches(unnoted, sweep_dir).items():
@@ -69,6 +84,7 @@ def _batches(unnoted: dict[int, QueuedTrial], sweep_dir: Path) -> dict[str, list
     for event in read_events(sweep_dir):
         if event.event == SUBMITTING and event.job_name in names:
             known = unnoted.get(event.number)
+            # Those that have ended too: a trial's place in the batch is what finds its job.
             job = _job(known) if known else TrialJob(event.number, event.attempt, ())
             batches[str(event.job_name)].append(job)
     return batches

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from hyperherd.errors import SweepError, nearest
 from hyperherd.launch.base import TrialLauncher
+from hyperherd.plural import counted
 from hyperherd.records.sweep import PlannedTrial
 
 _AMOUNTS = {"mem_gb", "timeout_min", "cpus_per_task"}
@@ -24,7 +25,7 @@ def check_resources(trials: Sequence[PlannedTrial], launcher: TrialLauncher) -> 
         for name in trial.resources.keys() & _AMOUNTS:
             amount = trial.resources[name]
             if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
-                raise SweepError(f"trial {trial.number} asks for {name}={amount!r}, which is no amount")
+                raise SweepError(f"trial {trial.number} requests {name}={amount!r}, which is not a positive number")
     asked = {name: trial.number for trial in reversed(trials) for name in trial.resources}
     unknown = [name for name in asked if name not in launcher.resources]
     if not unknown:
@@ -32,12 +33,12 @@ def check_resources(trials: Sequence[PlannedTrial], launcher: TrialLauncher) -> 
     if launcher.has_queue:
         name = unknown[0]
         raise SweepError(
-            f"trial {asked[name]} asks for the resource {name!r}{nearest(name, launcher.resources)}, which "
-            f"{launcher.name} does not have; these can be given to each trial: {', '.join(launcher.resources)}"
+            f"trial {asked[name]} requests the resource {name!r}{nearest(name, launcher.resources)}, which "
+            f"{launcher.name} cannot set per trial; it can set {', '.join(launcher.resources)}"
         )
     log.warning(
-        "%d trials ask for %s, which %s does not give per trial; they are recorded, and run without",
-        sum(1 for trial in trials if trial.resources.keys() & set(unknown)),
+        "%s requested %s, which %s cannot set per trial; the request is recorded but ignored",
+        counted(sum(1 for trial in trials if trial.resources.keys() & set(unknown)), "trial"),
         ", ".join(unknown),
         launcher.name,
     )

@@ -1,4 +1,4 @@
-"""Going on with an earlier sweep: which one is meant, and what it planned if nothing else is asked for."""
+"""Resuming an earlier sweep: which one is meant, and what it planned if nothing else is asked for."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from pathlib import Path
 
 from omegaconf import OmegaConf
 
-from hyperherd.errors import FormatError, SweepError
+from hyperherd.errors import FormatError, HyperherdError, SweepError
 from hyperherd.inert import one_line
 from hyperherd.paths import RECORDS, SweepPaths
-from hyperherd.records.ownership import check_trusted, distrust, sweep_files
-from hyperherd.records.places import check_records_inside
+from hyperherd.plural import counted
+from hyperherd.records.ownership import NotTrusted, check_trusted, distrust, sweep_files
+from hyperherd.records.places import Outside, check_records_inside
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.space.expansion import Report
 from hyperherd.sweep.app import HydraApp
@@ -27,7 +28,7 @@ LATEST = "latest"
 
 
 def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> tuple[Path | None, Plan]:
-    """Return the directory of the sweep to go on with, if one was named, and what is to be tried.
+    """Return the directory of the sweep to resume, if one was named, and what is to be tried.
 
     Raises:
         SweepError: there is no such sweep, somebody else could have written it, or it plans what only a trusted folder
@@ -36,7 +37,7 @@ def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     """
     if settings.resume is None:
         return None, make_plan(app, arguments, settings)
-    sweep_dir = resumed_dir(app, settings.resume)
+    sweep_dir = resumed_dir(app, settings.resume, shared=settings.shared)
     check_folder(sweep_dir, shared=settings.shared)
     record = SweepRecord.read(sweep_dir)
     if arguments or not record.space.get("overrides"):
@@ -45,7 +46,7 @@ def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
 
 
 def check_folder(sweep_dir: Path, *, shared: bool) -> None:
-    """Look whether somebody else could decide what going on with a folder runs.
+    """Check that nobody else can decide what resuming a folder runs.
 
     Args:
         sweep_dir: a sweep may be in it or not.
@@ -68,31 +69,59 @@ def _checked(app: HydraApp, sweep_dir: Path, plan: Plan) -> Plan:
     Raises:
         SweepError: the folder is not trusted, and the plan holds what could run more than the script.
     """
-    fixed = f", the fixed overrides {shlex.join(plan.fixed)}" if plan.fixed else ""
-    log.info(one_line(f"taken from {sweep_dir}: the overrides of {len(plan.drafts)} planned trials{fixed}"))
+    fixed = f" and the fixed overrides {shlex.join(plan.fixed)}" if plan.fixed else ""
+    log.info(one_line(f"resuming {sweep_dir} with {counted(len(plan.drafts), 'planned trial')}{fixed}"))
     if any(distrust(path) for path in sweep_files(sweep_dir) if path.exists()):
         check_overrides(app, sweep_dir, [text for draft in plan.drafts for text in draft.overrides])
     return plan
 
 
-def resumed_dir(app: HydraApp, resume: str) -> Path:
+def resumed_dir(app: HydraApp, resume: str, *, shared: bool = False) -> Path:
     """Return the directory of the sweep that `hydra.sweeper.resume` means, absolute.
 
+    Args:
+        app: whose sweep it is.
+        resume: a directory, or `LATEST`.
+        shared: whether everybody who can write to the latest one is trusted.
+
     Raises:
-        SweepError: there is no sweep there, or none of this script.
+        SweepError: there is no sweep there, none of this script, or only such that somebody else could have written.
     """
     if resume != LATEST:
         sweep_dir = Path(resume).absolute()
         if not SweepPaths(sweep_dir).sweep.exists():
             raise SweepError(
-                f"hydra.sweeper.resume: {sweep_dir} holds no sweep; give the directory of one, or {LATEST}"
+                f"hydra.sweeper.resume: {sweep_dir} does not contain a sweep; give the directory of a sweep, or "
+                f"{LATEST}"
             )
         return sweep_dir
     root = _root(app)
     ours = [(record.created, path) for path, record in _sweeps(root) if record.script == app.script]
     if not ours:
-        raise SweepError(f"hydra.sweeper.resume: there is no sweep of {app.script} under {root}")
-    return max(ours)[1]
+        raise SweepError(
+            f"hydra.sweeper.resume: there is no sweep of {app.script} under {root}; give the directory of a sweep"
+        )
+    return _latest_trusted([path for _, path in sorted(ours, reverse=True)], shared=shared)
+
+
+def _latest_trusted(sweep_dirs: Sequence[Path], *, shared: bool) -> Path:
+    """Return the first of these that can be resumed: the time in a folder is what its writer wrote.
+
+    Raises:
+        SweepError: there is none; the message is about the first.
+    """
+    faults: list[HyperherdError] = []
+    for sweep_dir in sweep_dirs:
+        try:
+            check_folder(sweep_dir, shared=shared)
+        except (NotTrusted, Outside) as fault:
+            faults.append(fault)
+            continue
+        if faults:
+            skipped = counted(len(faults), "newer sweep")
+            log.warning(one_line(f"resume={LATEST}: resuming {sweep_dir}; skipped {skipped}: {faults[0]}"))
+        return sweep_dir
+    raise SweepError(f"hydra.sweeper.resume: {faults[0]}")
 
 
 def _root(app: HydraApp) -> Path:
@@ -113,7 +142,7 @@ def _sweeps(root: Path) -> Iterator[tuple[Path, SweepRecord]]:
 
 
 def recorded_plan(sweep_dir: Path, record: SweepRecord) -> Plan:
-    """Return the plan that a sweep was given on a command line which is not repeated."""
+    """Return the plan that a sweep recorded, for a command line that does not repeat it."""
     planned = [trial for trial in read_planned(sweep_dir) if not trial.orphan]
     return Plan(
         written=record.space,

@@ -1,4 +1,4 @@
-"""The story of a sweep: plan, claim, reconcile, validate, record, launch, collect, tell."""
+"""The story of a sweep: plan, claim, reconcile, validate, record, launch, collect, report."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ from hyperherd.sweep.reconcile import RunPlan, check_base, reconcile
 from hyperherd.sweep.recover import recover
 from hyperherd.sweep.resources import check_resources
 from hyperherd.sweep.resume import check_folder, find_plan
-from hyperherd.sweep.run_loop import Running
+from hyperherd.sweep.run_loop import RunLoop
 from hyperherd.sweep.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.validate import validate
@@ -121,24 +121,26 @@ class SweepRun:
         self._dir = sweep_dir
         self._base = app.base(plan.fixed)
         self._before = check_base(sweep_dir, self._base, allow_drift=settings.allow_drift)
-        self._agenda = RunPlan((), ())
+        self._run_plan = RunPlan((), ())
         self._adopted: Sequence[JobHandle] = ()
         self._directories: Mapping[int, str | None] = {}
         self._launcher = self._make_launcher()
 
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
-        agenda = reconcile(self._dir, self._plan.drafts)
-        check_drift(self._app, agenda.trials, self._dir, allow_drift=self._settings.allow_drift)
+        run_plan = reconcile(self._dir, self._plan.drafts)
+        check_drift(self._app, run_plan.trials, self._dir, allow_drift=self._settings.allow_drift)
         if self._before:
-            check_code(self._app, self._before, agenda, self._dir, refuse=self._settings.on_code_change == "refuse")
-        check_resources(agenda.to_run, self._launcher)
+            check_code(self._app, self._before, run_plan, self._dir, refuse=self._settings.on_code_change == "refuse")
+        check_resources(run_plan.to_run, self._launcher)
         check_policy(self._settings.policy, self._launcher)
         # Before the selection: jobs in a queue are awaited whether `only` means them or not.
-        agenda, self._adopted = recover(agenda, self._launcher, self._dir)
-        agenda = select(agenda, self._settings.only, self._dir)
-        self._agenda = _placed(agenda, validate(self._app, agenda.to_run, self._dir, mode=self._settings.validate))
-        self._directories = {trial.number: trial.dir for trial in self._agenda.to_run}
+        run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
+        run_plan = select(run_plan, self._settings.only, self._dir)
+        self._run_plan = _placed(
+            run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
+        )
+        self._directories = {trial.number: trial.dir for trial in self._run_plan.to_run}
 
     def record(self) -> None:
         """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
@@ -162,40 +164,41 @@ class SweepRun:
             note=self._settings.note,
             invocations=[*record.invocations, _invocation(self._app)],
         ).write(self._dir)
-        write_planned(self._dir, list(self._agenda.trials))
+        write_planned(self._dir, list(self._run_plan.trials))
+        # Never rewritten: it is the config that the first trials ran with.
         if not SweepPaths(self._dir).multirun.exists():
             OmegaConf.save(self._app.config, SweepPaths(self._dir).multirun)
 
     def launch(self) -> Batches:
-        """Hand the trials to the launcher, await them unless they are to be left alone, and tell how they ended."""
-        report_start(self._dir, self._plan, self._agenda, self._adopted)
-        numbers = [trial.number for trial in self._agenda.to_run]
+        """Hand the trials to the launcher, wait for them unless `wait` is false, and report how they ended."""
+        report_start(self._dir, self._plan, self._run_plan, self._adopted)
+        numbers = [trial.number for trial in self._run_plan.to_run]
         awaited = {handle.job.number for handle in self._adopted}.union(numbers)
-        trials = [trial for trial in self._agenda.trials if trial.number in awaited]
+        trials = [trial for trial in self._run_plan.trials if trial.number in awaited]
         collector = Collector(self._dir, trials, self._launcher.name if self._launcher.has_queue else None)
         collector.awaiting(self._adopted)
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
-            with watched(self._launcher, self._dir, trials, metric) as look:
-                running = Running(self._launcher, collector, judge, self._app.job_label, look)
+            with watched(self._launcher, self._dir, trials, metric) as refresh:
+                loop = RunLoop(self._launcher, collector, judge, self._app.job_label, refresh)
                 if not self._launcher.waits:
-                    running.submit(numbers)
+                    loop.submit(numbers)
                     report_detached(self._dir, self._launcher.name)
                     return []
-                returned = running.run(numbers) if trials else {}
+                returned = loop.run(numbers) if trials else {}
         except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway
             with held_back():  # a second Ctrl-C must not leave it half recorded
                 self._interrupted(collector)  # now that the table is gone: it would erase what is printed
             raise
         report_end(self._dir)
-        if not all(standing.state.done for standing in collector.standings.values()):
+        if not all(status.state.done for status in collector.statuses.values()):
             self._app.end_multirun()
             raise SystemExit(1)
         return self._batches(returned)
 
     def _interrupted(self, collector: Collector) -> None:
-        """Record and tell how far the sweep came."""
+        """Record and report how far the sweep came."""
         self._app.restore_logging()
         is_queued = self._launcher.has_queue and bool(collector.open)  # before the collector forgets them
         collector.close(collector.stopping or "the sweep was interrupted")
@@ -227,11 +230,11 @@ class SweepRun:
         return directory is None or next_attempt(self._dir / directory) > job.attempt
 
 
-def _placed(agenda: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
-    """Return `agenda` with the directories that validation found."""
+def _placed(run_plan: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
+    """Return `run_plan` with the directories that validation found."""
     found = {trial.number: trial for trial in placed}
-    trials = tuple(found.get(trial.number, trial) for trial in agenda.trials)
-    return replace(agenda, trials=trials, to_run=tuple(placed))
+    trials = tuple(found.get(trial.number, trial) for trial in run_plan.trials)
+    return replace(run_plan, trials=trials, to_run=tuple(placed))
 
 
 def _invocation(app: HydraApp) -> dict[str, Any]:

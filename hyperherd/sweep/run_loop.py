@@ -11,6 +11,7 @@ from hydra.core.utils import JobReturn
 from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.inert import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.plural import counted
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.collect import Collector
@@ -21,15 +22,15 @@ from hyperherd.trial.signals import Terminated
 log = logging.getLogger("hyperherd")
 
 
-class Running:
+class RunLoop:
     """One launch of a sweep's trials.
 
     Args:
-        launcher: who runs them.
-        collector: who keeps the books.
-        judge: who decides what follows from failures.
-        label: what the names of their jobs begin with.
-        look: called at every end, and about once a second where the launcher allows it.
+        launcher: runs them.
+        collector: records their submissions and ends.
+        judge: decides what follows from failures.
+        label: prefix of their jobs' names.
+        refresh: called at every end, and about once a second where the launcher allows it.
     """
 
     def __init__(
@@ -38,13 +39,13 @@ class Running:
         collector: Collector,
         judge: FailureTracker,
         label: str,
-        look: Callable[[], None],
+        refresh: Callable[[], None],
     ) -> None:
         self._launcher = launcher
         self._collector = collector
         self._judge = judge
         self._label = label
-        self._show = look
+        self._refresh = refresh
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
 
@@ -60,10 +61,11 @@ class Running:
                 self._take_ends(of=set(part) if len(part) < len(numbers) else None)
             if self._collector.open:
                 self._take_ends()  # of those in a queue that a canary did not wait for
-        except BaseException as error:  # Ctrl-C, SIGTERM, a refusal: what runs is told to end, and heard out
+        except BaseException as error:  # Ctrl-C, SIGTERM, a refusal: trials are asked to stop, and their ends collected
             if isinstance(error, Exception) and not self._collector.stopping:
-                said = str(error) if isinstance(error, HyperherdError) else in_words(error)
-                self._collector.stopping = f"{self._launcher.name} could not go on: {said}"
+                message = str(error) if isinstance(error, HyperherdError) else in_words(error)
+                self._collector.stopping = f"{self._launcher.name} could not continue: {message}"
+            # Jobs in a queue outlive the sweep on purpose; its next invocation awaits them.
             if not self._launcher.has_queue:
                 self._hear_out()
             raise
@@ -103,7 +105,7 @@ class Running:
             return
         yield numbers[:canary]
         if verdict := self._judge.canary_verdict(numbers[:canary]) or self._collector.stopping:
-            log.error("%s; %d trials are not started", verdict, len(numbers) - canary)
+            log.error("%s; %s not started", verdict, counted(len(numbers) - canary, "trial"))
         else:
             yield [number for number in numbers[canary:] if number not in self._dropped]
 
@@ -112,10 +114,10 @@ class Running:
         for end in self._ends():
             number = end.handle.job.number
             self._returned[number] = self._collector.ended(end)
-            standing = self._collector.standings[number]
-            if not standing.state.done and standing.state is not TrialState.CANCELLED:
+            status = self._collector.statuses[number]
+            if not status.state.done and status.state is not TrialState.CANCELLED:
                 self._failed(end.handle)
-            self._look()
+            self._attend()
             if (
                 of is not None
                 and self._launcher.has_queue
@@ -126,20 +128,20 @@ class Running:
     def _ends(self) -> Iterator[JobEnd]:
         for end in self._launcher.events():
             if end is None:
-                self._look()
+                self._attend()
             else:
                 yield end
 
     def _failed(self, handle: JobHandle) -> None:
-        """Run a trial that failed again, or draw the conclusions."""
+        """Retry a failed trial if the policy allows it, else count it and stop the sweep if that was one too many."""
         number = handle.job.number
-        standing = self._collector.standings[number]
+        status = self._collector.statuses[number]
         again = None
         if not self._collector.stopping and number not in self._dropped:
-            again = self._judge.again(handle.job, standing, self._collector.next_attempt(number))
+            again = self._judge.again(handle.job, status, self._collector.next_attempt(number))
         if again is not None:
-            why = f"{standing.cause or standing.state}: {one_line(standing.reason)}"
-            log.warning("trial %d is run again after %s", number, why)
+            why = f"{status.cause or status.state}: {one_line(status.reason)}"
+            log.warning("retrying trial %d after %s", number, why)
             self._collector.retried(number)
             self._submit([again])
             return
@@ -147,19 +149,19 @@ class Running:
         if self._judge.verdict and not self._collector.stopping:
             self._stop(self._judge.verdict)
 
-    def _look(self) -> None:
-        """Show how things are, and do what the sweep has been asked to do meanwhile."""
-        self._show()
+    def _attend(self) -> None:
+        """Refresh the display, and carry out requests to cancel that have arrived since."""
+        self._refresh()
         if numbers := set(take_requests(self._collector.sweep_dir)):
             self._dropped |= numbers
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")
-            log.warning("%d trials are cancelled on request", len(meant) + len(waiting))
+            log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
 
     def _stop(self, verdict: str) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
         unstarted = self._collector.unstarted
-        also = f"; {len(unstarted)} trials that have not started are cancelled" if unstarted else ""
+        also = f"; cancelled {counted(len(unstarted), 'trial')} that had not started" if unstarted else ""
         log.error("%s%s", verdict, also)
         self._launcher.cancel(unstarted)

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from hyperherd.errors import ResultsError, SweepError, nearest
+from hyperherd.plural import counted
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.api import Trials
@@ -18,39 +19,39 @@ _NUMBERS = re.compile(r"\d+(-\d+)?")
 _WORDS = tuple(word.value for word in (*TrialState, *FailureCause))
 
 
-def select(agenda: RunPlan, only: Sequence[str], sweep_dir: Path) -> RunPlan:
-    """Return `agenda` with only those trials to run that every item of `only` means.
+def select(run_plan: RunPlan, only: Sequence[str], sweep_dir: Path) -> RunPlan:
+    """Return `run_plan` with only those trials to run that every item of `only` means.
 
     Raises:
         SweepError: an item means nothing, or no trial that would run is meant.
     """
     if not only:
-        return agenda
-    candidates = _as_results(agenda, sweep_dir)
+        return run_plan
+    candidates = _as_results(run_plan, sweep_dir)
     chosen = set.intersection(*(_meant(item, candidates) for item in only))
-    to_run = tuple(trial for trial in agenda.to_run if trial.number in chosen)
+    to_run = tuple(trial for trial in run_plan.to_run if trial.number in chosen)
     if not to_run:
         raise SweepError(
-            f"hydra.sweeper.only={','.join(only)} means none of the {len(agenda.to_run)} trials that would run"
-            + _why_not(agenda, chosen)
+            f"hydra.sweeper.only={','.join(only)} matches none of the {counted(len(run_plan.to_run), 'trial')} "
+            f"that would run" + _why_not(run_plan, chosen)
         )
-    return replace(agenda, to_run=to_run)
+    return replace(run_plan, to_run=to_run)
 
 
-def _as_results(agenda: RunPlan, sweep_dir: Path) -> Trials:
+def _as_results(run_plan: RunPlan, sweep_dir: Path) -> Trials:
     sweep = Sweep(sweep_dir.name, sweep_dir)
-    return Trials(_as_result(trial, agenda, sweep) for trial in agenda.trials)
+    return Trials(_as_result(trial, run_plan, sweep) for trial in run_plan.trials)
 
 
-def _as_result(trial: PlannedTrial, agenda: RunPlan, sweep: Sweep) -> Trial:
-    standing = agenda.standings.get(trial.number)
+def _as_result(trial: PlannedTrial, run_plan: RunPlan, sweep: Sweep) -> Trial:
+    status = run_plan.statuses.get(trial.number)
     return Trial(
         number=trial.number,
         name=trial.name,
         dir=None if trial.dir is None else sweep.dir / trial.dir,
         sweep=sweep,
-        state=standing.state if standing else TrialState.WAITING,
-        cause=standing.cause if standing else None,
+        state=status.state if status else TrialState.WAITING,
+        cause=status.cause if status else None,
         params=trial.params,
         overrides=trial.overrides,
         key=trial.key,
@@ -76,17 +77,17 @@ def _named(word: str, candidates: Trials) -> set[int | None]:
         return set(range(int(first), int(last or first) + 1))
     if word not in _WORDS:
         raise SweepError(
-            f"hydra.sweeper.only: {word!r}{nearest(word, _WORDS)} is no state or cause of failure, no number or range "
-            f"such as 3-5, and no filter such as lr=0.1"
+            f"hydra.sweeper.only: {word!r} is not a state, failure cause, number, range (3-5) or filter "
+            f"(lr=0.1){nearest(word, _WORDS)}"
         )
     return {trial.number for trial in candidates if word in (trial.state.value, trial.cause and trial.cause.value)}
 
 
-def _why_not(agenda: RunPlan, chosen: set[int | None]) -> str:
-    done = [number for number, standing in agenda.standings.items() if number in chosen and standing.state.done]
-    at_it = [queued.trial.number for queued in agenda.queued if queued.trial.number in chosen]
+def _why_not(run_plan: RunPlan, chosen: set[int | None]) -> str:
+    done = [number for number, status in run_plan.statuses.items() if number in chosen and status.state.done]
+    at_it = [queued.trial.number for queued in run_plan.queued if queued.trial.number in chosen]
     return "".join(
         f"; {what}: {', '.join(map(str, sorted(numbers)[:10]))}"
-        for what, numbers in (("done already", done), ("queued or running", at_it))
+        for what, numbers in (("already done", done), ("queued or running", at_it))
         if numbers
     )

@@ -41,7 +41,7 @@ _COUNTS = ("sample", "max_trials", "seeds", "max_batch_size")
 
 @dataclass(frozen=True)
 class SweepSettings:
-    """`hydra.sweeper`; conf/hydra/sweeper/herd.yaml says what each field means."""
+    """`hydra.sweeper`; conf/hydra/sweeper/herd.yaml documents each field."""
 
     params: dict[str, Any] = field(default_factory=dict)
     conditions: list[Any] = field(default_factory=list)
@@ -92,7 +92,8 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
         chosen = plain.get(key) or choices[0]
         if chosen not in choices:
             raise SweepError(
-                f"hydra.sweeper.{key} is {chosen!r}{nearest(str(chosen), choices)}; it is one of {', '.join(choices)}"
+                f"hydra.sweeper.{key} is {chosen!r}{nearest(str(chosen), choices)}; expected one of "
+                f"{', '.join(choices)}"
             )
     plain["objective"] = _objective(plain.get("objective"))
     plain["only"] = _texts(plain.get("only"))
@@ -133,22 +134,23 @@ def _check_keys(plain: Mapping[str, Any]) -> None:
 
 
 def _check_kinds(plain: Mapping[str, Any]) -> None:
-    for keys, kind, told in ((_MAPS, dict, "map from names to values"), (_LISTS, list, "list")):
+    for keys, kind, expected in ((_MAPS, dict, "map from names to values"), (_LISTS, list, "list")):
         for key in keys:
             if plain.get(key) is not None and not isinstance(plain[key], kind):
-                raise SweepError(f"hydra.sweeper.{key} is {plain[key]!r}; it takes a {told}")
+                raise SweepError(f"hydra.sweeper.{key} is {plain[key]!r}; expected a {expected}")
     for key in _COUNTS:
         count = plain.get(key)
         if count is not None and count < 1:
-            raise SweepError(f"hydra.sweeper.{key} is {count}; it takes a positive number, or null for no limit")
+            raise SweepError(f"hydra.sweeper.{key} is {count}; expected a positive number, or null for no limit")
 
 
 def _check_shared(plain: Mapping[str, Any], overrides: Sequence[str]) -> None:
     given = any(text.lstrip("+").partition("=")[0] == "hydra.sweeper.shared" for text in overrides)
     if plain.get("shared") and not given:
         raise SweepError(
-            "hydra.sweeper.shared is true in a config, where it does not count: a folder could bring its own. Give "
-            "hydra.sweeper.shared=true on the command line of each call that is to trust the folder"
+            "hydra.sweeper.shared is true in a config file, where it is not accepted: a folder could contain "
+            "its own config. Pass "
+            "hydra.sweeper.shared=true on the command line each time the folder is to be trusted"
         )
 
 
@@ -163,11 +165,9 @@ def _first_hyperherd(plain: dict[str, Any]) -> dict[str, Any]:
         plain.pop("hydra", None),
     )
     if parameters and plain.get("params"):
-        raise SweepError("hydra.sweeper has both params and parameters; they are two names for one thing, so keep one")
+        raise SweepError("hydra.sweeper has both params and parameters, which are two names of one key; keep one")
     if constraints and plain.get("conditions"):
-        raise SweepError(
-            "hydra.sweeper has both conditions and constraints; they are two names for one thing, so keep one"
-        )
+        raise SweepError("hydra.sweeper has both conditions and constraints, which are two names of one key; keep one")
     if parameters:
         plain |= {"params": parameters, "grid": plain.get("grid") or "one_at_a_time"}
     if constraints:
@@ -190,12 +190,12 @@ def _objective(written: Any) -> dict[str, str] | None:
         return None
     if not isinstance(written, dict) or written.keys() != {"metric", "direction"}:
         raise SweepError(
-            f"hydra.sweeper.objective is {written!r}; it is a map such as {{metric: val/acc, direction: maximize}}"
+            f"hydra.sweeper.objective is {written!r}; expected a map such as {{metric: val/acc, direction: maximize}}"
         )
     direction = str(written["direction"])
     if direction not in _DIRECTIONS:
         raise SweepError(
             f"hydra.sweeper.objective.direction is {direction!r}{nearest(direction, _DIRECTIONS)}; "
-            f"it is maximize or minimize"
+            f"expected maximize or minimize"
         )
     return {"metric": str(written["metric"]), "direction": direction}

@@ -24,7 +24,7 @@ def next_attempt(trial_dir: Path) -> int:
 
 
 def claimed_keys(trial_dir: Path) -> set[str]:
-    """Return the identities of the trials whose attempts were claimed in `trial_dir`; what cannot be read is passed."""
+    """Return the identities of the trials whose attempts were claimed in `trial_dir`; unreadable claims are skipped."""
     keys = set()
     for path in TrialPaths(trial_dir).attempts.glob("*"):
         with suppress(OSError, FormatError):
@@ -39,25 +39,25 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
 
     Args:
         trial_dir: the trial's directory.
-        key: the trial's identity, so that the claim alone tells whose directory it is.
+        key: the trial's identity, so that the claim alone identifies the trial of the directory.
         meant: which attempt this is to be; None for the next.
 
     Raises:
         AttemptTaken: the trial is running or done, or someone claimed this attempt first; nothing was touched.
     """
     following = next_attempt(trial_dir)
-    standing = None
+    status = None
     if following and TrialPaths(trial_dir).trial.exists():
-        standing = derive_status(TrialRecord.read(trial_dir), (), Observer())
-    is_requeued = _is_requeued(trial_dir, following - 1, standing)
+        status = derive_status(TrialRecord.read(trial_dir), (), Observer())
+    is_requeued = _is_requeued(trial_dir, following - 1, status)
     if meant is not None and meant < following and not is_requeued:
-        raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} has been run by another job")
+        raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} was already run by another job")
     attempt = max(following, meant or 0)
-    if standing is not None:
-        # Who was told which attempt it is was told so by a sweep or a scheduler that saw the one before it end.
-        is_running = standing.state is TrialState.RUNNING and meant is None and not is_requeued
-        if standing.state.done or is_running:
-            raise AttemptTaken(f"attempt {standing.attempt} of the trial in {trial_dir} is {standing.state} already")
+    if status is not None:
+        # A job with a given attempt got it from a sweep or a scheduler that saw the previous attempt end.
+        is_running = status.state is TrialState.RUNNING and meant is None and not is_requeued
+        if status.state.done or is_running:
+            raise AttemptTaken(f"attempt {status.attempt} of the trial in {trial_dir} is already {status.state}")
     claim = {
         "key": key,
         "time": time.time(),
@@ -68,11 +68,11 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         "restart": scheduler_restart(),
     }
     if not create(TrialPaths(trial_dir).attempts / str(attempt), claim):
-        raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} has been claimed by another process")
+        raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} was claimed by another process")
     return attempt
 
 
-def _is_requeued(trial_dir: Path, last: int, standing: TrialStatus | None) -> bool:
+def _is_requeued(trial_dir: Path, last: int, status: TrialStatus | None) -> bool:
     """Return whether the last attempt was made by the scheduler's job that this process runs in, before its restart.
 
     Where restarts are not counted, as inside ``bsub -Is``, all sweeps of a session run in one job: an attempt that has
@@ -85,7 +85,7 @@ def _is_requeued(trial_dir: Path, last: int, standing: TrialStatus | None) -> bo
         if job is None or claim.get("job_id") != job:
             return False
         if restart is None:
-            return standing is None or standing.state in (TrialState.STALLED, TrialState.LOST)
+            return status is None or status.state in (TrialState.STALLED, TrialState.LOST)
         return bool(claim.get("restart") != restart)
     return False
 
@@ -106,5 +106,5 @@ def scheduler_job() -> str | None:
 
 
 def scheduler_restart() -> int | None:
-    """Return how often its scheduler has started this process's job again, or None if it does not say."""
+    """Return how often its scheduler has started this process's job again, or None if it is not known."""
     return schedulers.restarts(os.environ)

@@ -30,7 +30,7 @@ def checkpoint(patterns: Sequence[str] = PATTERNS) -> Path | None:
     and a Trainer's folder without its state are passed over.
 
     Args:
-        patterns: names of the files or folders, as in a shell; they are looked for everywhere in the trial's directory.
+        patterns: names of the files or folders, as in a shell; the whole directory of the trial is searched.
 
     Returns:
         an absolute path; None outside of a trial too, so that the same script runs alone.

@@ -58,7 +58,7 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
 
     Raises:
         AttemptTaken: the trial is running or done, or that attempt was run.
-        TrialFailed: the task called ``sys.exit`` with a failure, or raised what is no ``Exception``.
+        TrialFailed: the task called ``sys.exit`` with a failure, or raised something that is not an ``Exception``.
         KeyboardInterrupt, Terminated: it was interrupted; the trial is cancelled.
         Exception: whatever else the task raised, after it has been noted.
     """
@@ -102,7 +102,7 @@ def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list
         try:
             value = task()
             trial_log.log_returned(value)
-        except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is noted, then told below
+        except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is recorded, then reported below
             error = raised
         # At once: a signal that comes later takes nothing away from an error that was there before.
         ending = ending_of(error, signals)
@@ -118,7 +118,7 @@ def _config_hash(place: TrialPlace, config: DictConfig) -> str:
 
 
 def variables(place: TrialPlace, attempt: int) -> dict[str, str]:
-    """Return what the environment tells a trial about itself; the names are those of the first HyperHerd."""
+    """Return the environment variables that describe a trial to itself; the names are those of the first HyperHerd."""
     return {
         trial_log.WORKSPACE: str(place.sweep_dir),
         trial_log.SWEEP_NAME: place.sweep.name,

@@ -18,17 +18,17 @@ _MESSAGE, _TRACEBACK = 20_000, 200_000
 class TrialFailed(HyperherdError):
     """Stands for what ended a trial where that itself must go no further.
 
-    ``sys.exit`` and other exceptions that are no ``Exception`` would end the sweep; some cannot be pickled, and would
+    ``sys.exit`` and other exceptions outside of ``Exception`` would end the sweep; some cannot be pickled, and would
     take down the workers beside them.
     """
 
 
 class Evicted(SystemExit):
-    """The scheduler takes this job's place away; nobody who means to go on should catch it.
+    """The scheduler ends this job (time limit, preemption); code that wants to continue should not catch it.
 
     Args:
         cause: ``TIMEOUT`` or ``PREEMPTED``.
-        message: in words, and what comes next.
+        message: what happened, and whether the job is requeued.
     """
 
     def __init__(self, cause: FailureCause, message: str) -> None:
@@ -38,7 +38,7 @@ class Evicted(SystemExit):
 
 @dataclass(frozen=True)
 class Ending:
-    """The last words of an attempt."""
+    """How an attempt ended."""
 
     state: TrialState
     cause: FailureCause | None = None
@@ -127,8 +127,8 @@ def _shown(text: Callable[[], str]) -> str:
     """Return what `text` returns; it calls user code, which may raise anything, or return text of any size."""
     try:
         return _cut(str.__str__(text()), _MESSAGE)
-    except BaseException as second:  # noqa: BLE001 - user code
-        return f"<its text cannot be had: {_name(second)}>"
+    except BaseException as second:  # noqa: BLE001 - user code: __str__ may raise anything
+        return f"<str() raised {_name(second)}>"
 
 
 def _cut(text: str, most: int) -> str:

@@ -15,7 +15,7 @@ log = logging.getLogger("hyperherd")
 
 @contextmanager
 def restored_process_state() -> Iterator[None]:
-    """Put the process and its process group back as they were; say which threads are still there."""
+    """Put the process and its process group back as they were; warn of threads that still run."""
     threads, had_group = set(threading.enumerate()), _has_process_group()
     try:
         with restored():
@@ -36,10 +36,10 @@ def _destroy_process_group() -> None:
     try:
         sys.modules["torch.distributed"].destroy_process_group()
     except RuntimeError as error:  # its other ranks may have died
-        log.warning("the trial's process group cannot be left: %s", error)
+        log.warning("torch's process group of the trial cannot be destroyed: %s", error)
 
 
 def _warn_of_threads(before: set[threading.Thread]) -> None:
     left = [thread.name for thread in threading.enumerate() if thread not in before and not thread.daemon]
     if left:
-        log.warning("the trial leaves threads behind (%s); what they log goes to the next trial", ", ".join(left))
+        log.warning("the trial left threads running (%s); values that they log go to the next trial", ", ".join(left))

@@ -46,7 +46,7 @@ _current: CurrentTrial | None = None
 """Set by the trial context, or found on the first log call; of the process and its forked children."""
 
 _total_steps: int | None = None
-"""How many steps the current trial is going to take, if it has said so."""
+"""How many steps the current trial is going to take, if :func:`total_steps` was called."""
 
 _hydra_job: tuple[object, CurrentTrial] | None = None
 """The Hydra config in force when a job outside of any sweep first logged, and where it logs."""
@@ -63,7 +63,7 @@ def log_result(name: str, value: Any, step: int | None = None) -> None:
 
     Raises:
         NoTrialError: there is neither a trial nor a Hydra job to log to.
-        TypeError: the value is none that JSON can hold, or the step is no integer.
+        TypeError: JSON cannot hold the value, or the step is not an integer.
     """
     log_metrics({name: value}, step)
 
@@ -87,13 +87,13 @@ def log_array(name: str, array: Any, step: int | None = None) -> None:
 
     Raises:
         NoTrialError: there is neither a trial nor a Hydra job to keep it.
-        TypeError: it is no array of numbers, text or times, or the step is no integer.
+        TypeError: it is not an array of numbers, text or times, or the step is not an integer.
     """
     save_array((_current or _find()).trial_dir, name, array, step)
 
 
 def resumed(step: int, metrics: Iterable[str] | None = None) -> None:
-    """Say at which step this attempt of the trial goes on: what older attempts logged from there on is superseded.
+    """Declare the step at which this attempt continues: what older attempts logged from there on is superseded.
 
     Without it a newer attempt supersedes a metric from the first step at which it logs that metric, and everything if
     it does all again. Framework callbacks call this after loading a checkpoint.
@@ -104,13 +104,13 @@ def resumed(step: int, metrics: Iterable[str] | None = None) -> None:
 
     Raises:
         NoTrialError: there is neither a trial nor a Hydra job.
-        TypeError: the step is no integer, or a name no string.
+        TypeError: the step is not an integer, or a name is not a string.
     """
     (_current or _find()).writer.resumed(step, metrics)
 
 
 def total_steps(steps: int) -> None:
-    """Say how many steps this trial is going to take, so that whoever watches it can be told how long that will be.
+    """Declare how many steps this trial is going to take, so that the time left can be shown.
 
     Framework callbacks call this. Outside of a sweep it does nothing.
 
@@ -122,7 +122,7 @@ def total_steps(steps: int) -> None:
 
 
 def expected_steps() -> int | None:
-    """Return what :func:`total_steps` was told last in the current trial."""
+    """Return the argument of the last call of :func:`total_steps` in the current trial."""
     return _total_steps
 
 
@@ -157,7 +157,7 @@ def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
 
 
 def leave() -> None:
-    """Close the writer of the current trial; later log calls look for a trial anew."""
+    """Close the writer of the current trial; later log calls search for a trial again."""
     global _current
     if _current is not None:
         _current.writer.close()
@@ -173,8 +173,8 @@ def _find() -> CurrentTrial:
     job = _find_hydra_job()
     if job is None:
         raise NoTrialError(
-            "nothing is running that could keep this value. Start the script with Hydra: decorate its main function "
-            "with @hydra.main and run `python script.py`, or sweep it with "
+            "no Hydra job is running in this process, so this value cannot be saved. Start the script with Hydra: "
+            "decorate its main function with @hydra.main and run `python script.py`, or sweep it with "
             "`python script.py -m key=a,b hydra/sweeper=herd`."
         )
     return job
@@ -203,7 +203,7 @@ def _find_hydra_job() -> CurrentTrial | None:
 
 
 def _end_hydra_job() -> None:
-    """Close the writer of the last Hydra job outside of a sweep, and merge what it wrote; nobody else will."""
+    """Close the writer of the last Hydra job outside of a sweep, and merge what it wrote; no sweep does that."""
     global _hydra_job
     if _hydra_job is None:
         return
@@ -214,4 +214,4 @@ def _end_hydra_job() -> None:
     try:
         merge(job.trial_dir)
     except (OSError, ImportError, FormatError) as error:
-        log.warning("the metrics of %s stay in their journals: %s", job.trial_dir, error)
+        log.warning("the metrics of %s stay in their journals, which are read as well: %s", job.trial_dir, error)

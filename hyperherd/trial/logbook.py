@@ -1,4 +1,4 @@
-"""The trial's own book: `trial.json`, replaced at each change of state and at least every half minute."""
+"""The trial's own record: `trial.json`, replaced at each change of state and at least every half minute."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ class Logbook:
             time.sleep(HEARTBEAT_SECONDS)
 
     def _beat(self) -> None:
-        """Beat often at first, when somebody may be watching whether the trial does well, and then at leisure."""
+        """Beat often at first, when a user may be watching whether the trial works, then ever more rarely."""
         pause = _FIRST_HEARTBEAT
         while not self._stopped.wait(min(pause, HEARTBEAT_SECONDS)):
             self._write(durable=False)
@@ -169,7 +169,7 @@ class Logbook:
     def _warn(self, error: Exception) -> None:
         if not self._failing:
             self._failing = True
-            log.warning("the state of trial %d cannot be kept: %s", self.record.number, error)
+            log.warning("the state of trial %d cannot be saved: %s", self.record.number, error)
 
 
 def _fields(summary: RunningSummary) -> dict[str, Any]:

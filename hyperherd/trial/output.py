@@ -1,7 +1,7 @@
-"""A copy of everything a trial prints, whoever prints it: Python, a C library, a child process.
+"""A copy of everything a trial prints, from Python, a C library or a child process.
 
 The copy is made by a process of its own (``tee``). A thread could not do it: a library that prints while it holds the
-interpreter's lock would wait for ever on a full pipe that only the thread can empty.
+interpreter's lock would wait forever on a full pipe that only the thread can empty.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pathlib import Path
 from hyperherd.records.ownership import make_folder
 
 _DRAIN_SECONDS = 2.0
-"""How long to wait for the last output; a process that the trial left behind may hold the pipe open for ever."""
+"""How long to wait for the last output; a process that the trial left behind may hold the pipe open forever."""
 _IGNORED = "INT TERM HUP USR1 USR2"
 
 log = logging.getLogger("hyperherd")

@@ -22,13 +22,13 @@ EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
 
 class Terminated(SystemExit):
-    """SIGTERM has asked this process to end; nobody who means to go on should catch it. Exit code 143."""
+    """SIGTERM has asked this process to end; code that wants to continue should not catch it. Exit code 143."""
 
     def __init__(self) -> None:
         super().__init__(EXIT_CODES[signal.SIGTERM])
 
     def __reduce__(self) -> tuple[type[Terminated], tuple[()]]:
-        # A worker process hands it to the sweep; as it stands in `args` it could not be made again.
+        # A worker process sends it to the sweep; the default would call Terminated(143), which takes no argument.
         return Terminated, ()
 
 

@@ -37,9 +37,13 @@ def answered(folder: Path, answer: str, *arguments: str) -> tuple[int, str]:
 def test_a_folder_of_another_user(app: App, sweep_dir: Path, nobody: int) -> None:
     os.chown(sweep_dir, nobody, -1)
     code, told = answered(app.folder, "y\n", *RUN)
-    assert (code, "belongs to nobody" in told, "give --shared" in told) == (2, True, True)
+    assert (code, "belongs to nobody" in told, "pass --shared" in told) == (2, True, True)
     code, told = answered(app.folder, "n\n", *RUN, "--shared")
-    assert (code, "is not yours. Run the command above? [y/N]" in told, "nothing was run" in told) == (1, True, True)
+    assert (code, "belongs to another user. Run the command above? [y/N]" in told, "no command was run" in told) == (
+        1,
+        True,
+        True,
+    )
     assert len(load(sweep_dir)) == 2
     code, told = answered(app.folder, "y\n", *RUN, "--shared")
     assert (code, "hydra.sweeper.shared=true" in told.splitlines()[0]) == (0, True), told

@@ -144,14 +144,14 @@ def test_a_guess_is_said_on_stderr(plain: Path) -> None:
     [
         (["nowhere"], 3, "error: nowhere does not exist"),
         (["shwo", "3"], 2, "error: shwo is neither a path nor a command (did you mean 'show'?)"),
-        (["--trials", "best"], 2, "error: best is a command, and a command comes first: herd-results best"),
+        (["--trials", "best"], 2, "error: best is a command and must come first: herd-results best"),
         (["results"], 3, "error: results does not exist; give the folder of a sweep"),
         (["."], 3, "error: no sweep or trial found under .: no folder there has"),
         ([], 3, "error: multirun does not exist; give the folder of a sweep"),
         (["s", "-m", "val/ac"], 2, "error: no trial has a metric 'val/ac' (did you mean 'val/acc'?)"),
-        (["s", "-m", "speed"], 2, "error: whether a high or a low 'speed' is better is not known"),
+        (["s", "-m", "speed"], 2, "error: the direction of 'speed' is not known"),
         (["s", "-m", "\x1b[2J"], 2, r"error: no trial has a metric '\x1b[2J'"),
-        (["s", "-n", "few"], 2, "argument -n: 'few' is no count of trials"),
+        (["s", "-n", "few"], 2, "argument -n: 'few' is not a number of trials"),
         (["s", "-f", "xls"], 2, "argument -f/--format: invalid choice: 'xls'"),
     ],
 )
@@ -191,7 +191,7 @@ def test_a_full_disk_is_one_line(states: Path, form: str) -> None:
             command, stdout=full, stderr=subprocess.PIPE, env=environment(), text=True, timeout=PATIENCE
         )
     assert done.returncode == 2
-    assert done.stderr == "herd-results: error: stdout cannot be written: No space left on device\n"
+    assert done.stderr == "herd-results: error: cannot write to stdout: No space left on device\n"
 
 
 @pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])

@@ -50,15 +50,15 @@ def test_a_folder_with_an_operator_in_its_name_is_a_folder(tmp_path: Path) -> No
         (["modle=cnn"], 2, "(did you mean 'model'?)"),
         (["-c", "val/ac"], 2, "(did you mean 'val/acc'?)"),
         (["-s", "val/ac:desc"], 2, "(did you mean 'val/acc'?)"),
-        (["-m", "val/acc:mean:0"], 2, "'mean:0' is no aggregate: use val/acc:last|max|min|mean:K|median:K|@STEP"),
-        (["-x", "("], 2, "'(' is no regular expression"),
-        (["--err", "stdev", "--seeds"], 2, "'stdev' is no measure of spread (did you mean 'std'?)"),
-        (["--seed-key", "fold", "--seeds"], 2, "no parameter is called fold; there are: lr, model, seed, epochs"),
-        (["--pivot", "lr", "lr"], 2, "a pivot takes two names"),
+        (["-m", "val/acc:mean:0"], 2, "'mean:0' is not an aggregate; use val/acc:last|max|min|mean:K|median:K|@STEP"),
+        (["-x", "("], 2, "'(' is not a regular expression"),
+        (["--err", "stdev", "--seeds"], 2, "'stdev' is not a measure of spread (did you mean 'std'?)"),
+        (["--seed-key", "fold", "--seeds"], 2, "no parameter is called fold; available: lr, model, seed, epochs"),
+        (["--pivot", "lr", "lr"], 2, "a pivot needs two different names"),
         (["--pivot", "lr", "mode"], 2, "(did you mean 'model'?)"),
-        (["--fail-on", "broken"], 2, "'broken' is no state"),
-        (["--precision", "0"], 2, "'0' is no count of digits"),
-        (["-o", "nowhere/x.csv"], 2, "nowhere/x.csv cannot be written"),
+        (["--fail-on", "broken"], 2, "'broken' is not a state"),
+        (["--precision", "0"], 2, "'0' must be a whole number from 1 to 17"),
+        (["-o", "nowhere/x.csv"], 2, "cannot write nowhere/x.csv"),
     ],
 )
 def test_errors_are_one_line(sweep: Path, arguments: list[str], code: int, message: str) -> None:
@@ -81,7 +81,7 @@ def test_nothing_is_left_of_a_file_that_cannot_be_written(sweep: Path, command: 
         text=True,
     )
     assert full.returncode != 0
-    assert "cannot be written: " in full.stderr
+    assert "cannot write" in full.stderr
     assert "File too large" in full.stderr
     assert "Traceback" not in full.stderr
     assert [path for path in set(root.rglob("*")) - before if path.is_file()] == []
@@ -95,7 +95,7 @@ def test_a_file_is_never_overwritten_unasked(sweep: Path) -> None:
     assert before.startswith("number,state,lr,model,seed,")
     refused = pipe("-o", target, "-n", 1, cwd=root)
     assert (refused.returncode, target.read_text()) == (2, before)
-    assert refused.stderr == f"herd-results: error: {target} exists already; --force overwrites it\n"
+    assert refused.stderr == f"herd-results: error: {target} already exists; use --force to overwrite it\n"
     assert pipe("-o", target, "-n", 1, "--force", cwd=root).returncode == 0
     assert len(target.read_text().splitlines()) == 2
 

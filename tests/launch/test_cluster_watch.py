@@ -76,7 +76,7 @@ class Watched:
         self.scheduler.answer = None if isinstance(answer, str) else {} if answer is None else {"7_0": answer}
         for _ in range(round(seconds)):
             self.now += 1
-            for end in self.watch.look():
+            for end in self.watch.poll():
                 return end
         return None
 
@@ -150,7 +150,7 @@ def test_silence_is_no_verdict(job: Watched, caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.WARNING, "hyperherd"):
         assert job.told("silence", 5000) is None
     assert [record.getMessage() for record in caplog.records] == [
-        "nobody is there; the jobs go on, and it is asked again"
+        "nobody is there; the jobs keep running, and the scheduler is polled again later"
     ]
     assert job.told(FAILED, 30) is not None
 

@@ -85,7 +85,7 @@ def test_however_a_trial_dies_it_is_one_row_and_costs_no_other(app: App) -> None
         2: "exit",
         3: "signal",
     }
-    assert verdicts[0].message == "it was killed by SIGSEGV"
+    assert verdicts[0].message == "killed by SIGSEGV"
     said = {number: (record.state.value, record.cause) for number, record in sweep.records.items() if number > 3}
     assert said == {
         4: ("failed", "exit"),
@@ -185,7 +185,7 @@ def test_time_is_up(app: App) -> None:
     verdicts = [(event.number, event.event) for event in read_events(sweep.dir) if event.verdict]
     assert sorted(verdicts) == [(0, "timeout"), (1, "timeout")]
     assert sweep.states[2] == "completed"
-    assert "✗ 1  width=1  timeout: ran for more than 0.04 min and was ended" in sweep.done.stdout
+    assert "✗ 1  width=1  timeout: stopped after timeout_min=0.04 minutes" in sweep.done.stdout
 
 
 def environments(app: App, *arguments: str, **environment: str) -> list[dict[str, Any]]:
@@ -277,7 +277,7 @@ def test_a_pool_that_cannot_start_is_why_its_trials_did_not_run(app: App) -> Non
     reasons = {event.number: event.message or "" for event in read_events(sweep.dir) if event.event == "cancelled"}
     assert sorted(reasons) == [0, 1]
     for reason in reasons.values():
-        assert reason.startswith("herd_local could not go on: trials cannot be forked, because hydra.launcher.")
+        assert reason.startswith("herd_local could not continue: trials cannot be forked, because hydra.launcher.")
         assert "cannot pickle '_thread.lock' object" in reason
     assert "interrupted" not in sweep.done.stdout + sweep.done.stderr
 
@@ -319,7 +319,7 @@ def test_the_same_error_of_trials_that_are_not_forked_stops_the_sweep(app: App) 
     """)
     app.script.write_text(THREAD + app.script.read_text())
     sweep = app.sweep(LOCAL, "width=3,0,1,4", "hydra.launcher.max_parallel=1", STOP, code=1)
-    assert "2 trials died of the same error" in sweep.done.stdout
+    assert "2 trials failed with the same error" in sweep.done.stdout
     assert re.search(r"same_error\): ValueError at File .*app\.py., line \d+, in main", sweep.done.stdout)
     assert len(sweep.records) == 3
 

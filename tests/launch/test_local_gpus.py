@@ -11,7 +11,7 @@ import pytest
 from conftest import App, Sweep, wait_for
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.local.gpus import GpuThresholds, GpuUse, find_use, installed, look
+from hyperherd.launch.local.gpus import GpuThresholds, GpuUse, find_use, gpu_use, installed
 from hyperherd.launch.local.slots import Limits, Slot, Slots, plan_capacity
 
 LOCAL = "hydra/launcher=herd_local"
@@ -55,7 +55,7 @@ def driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Driver:
 def test_what_nvidia_smi_says(driver: Driver) -> None:
     driver.say((30, 50), ("[N/A]", 0))
     assert installed() == ["0", "1"]
-    use = look()
+    use = gpu_use()
     assert use["0"] == use["GPU-aaaa-1"] == GpuUse(0.3, 0.5)
     assert use["1"] == GpuUse(None, 0.0)
     assert find_use("GPU-bbbb", use) == GpuUse(None, 0.0)
@@ -95,12 +95,12 @@ def test_a_slot_that_may_be_used_is_taken() -> None:
 @pytest.mark.parametrize(
     ("limits", "gpus", "message"),
     [
-        (Limits(allowed_load=1.5), ["0"], "allowed_load: 1.5 is not between 0 and 1"),
-        (Limits(allowed_memory=-0.1), ["0"], "allowed_memory: -0.1 is not between"),
-        (Limits(allowed_load=0.5), [], "allowed_load: no GPUs are handed out here"),
-        (Limits(allowed_load=0.5, gpus_per_trial=0), ["0"], "no GPUs are handed out here"),
-        (Limits(allowed_load=0.5), ["1"], "nvidia-smi does not tell the use of GPU 1"),
-        (Limits(allowed_load=0.5), ["3"], "nvidia-smi does not tell the GPU 3"),
+        (Limits(allowed_load=1.5), ["0"], "allowed_load: 1.5 is not a number from 0 to 1"),
+        (Limits(allowed_memory=-0.1), ["0"], "allowed_memory: -0.1 is not a number from"),
+        (Limits(allowed_load=0.5), [], "allowed_load: trials get no GPUs here"),
+        (Limits(allowed_load=0.5, gpus_per_trial=0), ["0"], "trials get no GPUs here"),
+        (Limits(allowed_load=0.5), ["1"], "nvidia-smi does not report the utilisation and memory use of GPU 1"),
+        (Limits(allowed_load=0.5), ["3"], "nvidia-smi does not report GPU 3"),
     ],
 )
 def test_limits_that_cannot_be_kept(driver: Driver, limits: Limits, gpus: list[str], message: str) -> None:
@@ -111,7 +111,7 @@ def test_limits_that_cannot_be_kept(driver: Driver, limits: Limits, gpus: list[s
 
 def test_without_the_driver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(SweepError, match="nvidia-smi does not tell the GPU 0"):
+    with pytest.raises(SweepError, match="nvidia-smi does not report GPU 0"):
         plan_capacity(Limits(allowed_load=0.5), ["0"], 8, {})
 
 
@@ -140,7 +140,7 @@ def test_trials_wait_until_a_gpu_is_free(app: App, driver: Driver) -> None:
     process = app.start(
         "-m", "hydra/sweeper=herd", LOCAL, "hydra.sweep.dir=s", "width=range(2)", "hydra.launcher.allowed_memory=0.5"
     )
-    wait_for(process, "waiting for a GPU that others use less (allowed_memory is 0.5)")
+    wait_for(process, "waiting for a GPU that other programs use less (allowed_memory is 0.5)")
     assert not list(app.folder.glob("began-*"))
     driver.say((0, 10), (0, 90))
     told, _ = process.communicate()
@@ -173,9 +173,9 @@ def test_the_next_trial_waits_for_the_memory_of_the_last(app: App) -> None:
 
 def test_what_makes_no_sense_is_said_before_anything_runs(app: App, driver: Driver) -> None:
     for option, message in [
-        ("startup_time_s=-1", "hydra.launcher.startup_time_s: -1.0 is less than 0"),
-        ("allowed_load=2", "hydra.launcher.allowed_load: 2.0 is not between 0 and 1"),
-        ("allowed_load=0.5", "hydra.launcher.allowed_load: no GPUs are handed out here"),
+        ("startup_time_s=-1", "hydra.launcher.startup_time_s: -1.0 is not a number of seconds from 0 up"),
+        ("allowed_load=2", "hydra.launcher.allowed_load: 2.0 is not a number from 0 to 1"),
+        ("allowed_load=0.5", "hydra.launcher.allowed_load: trials get no GPUs here"),
     ]:
         done = app.run("-m", "hydra/sweeper=herd", LOCAL, "hydra.sweep.dir=s", "width=1,2", f"hydra.launcher.{option}")
         assert done.returncode == 1

@@ -86,12 +86,12 @@ def test_a_report_that_was_cut_short_is_read_as_far_as_it_goes() -> None:
     assert read_report(stream.getvalue()).returned == b"x" * 100
     for length in range(whole, len(stream.getvalue())):
         report = read_report(stream.getvalue()[:length])
-        assert ([said.text for said in report.said], report.returned) == (["hello"], None)
+        assert ([line.text for line in report.log_lines], report.returned) == (["hello"], None)
 
 
 def test_a_report_that_still_holds_the_trials_job_says_nothing() -> None:
     report = read_report(pickle.dumps((HANDLE.job, 1)))
-    assert (report.said, report.returned) == ([], None)
+    assert (report.log_lines, report.returned) == ([], None)
 
 
 @pytest.mark.parametrize(

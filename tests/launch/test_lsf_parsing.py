@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from hyperherd.launch.lsf.commands import CommandResult, clean_environment
+from hyperherd.launch.commands import CommandResult
+from hyperherd.launch.lsf.commands import clean_environment, is_trouble
 from hyperherd.launch.lsf.ids import from_lsf, to_lsf
 from hyperherd.launch.lsf.parsing import (
     FIELDS,
@@ -226,8 +227,8 @@ def test_an_exit_that_lsf_takes_back() -> None:
     ],
 )
 def test_trouble_of_daemons(text: str) -> None:
-    assert CommandResult("", text, 255).is_trouble
-    assert not CommandResult("", "nosuch: No such queue. Job not submitted.", 255).is_trouble
+    assert is_trouble(CommandResult("", text, 255))
+    assert not is_trouble(CommandResult("", "nosuch: No such queue. Job not submitted.", 255))
 
 
 def test_what_belongs_to_another_job_stays_there() -> None:

@@ -159,16 +159,16 @@ def test_memory_is_for_each_task_where_the_cluster_says_so(tmp_path: Path, monke
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"nodes": 2}, "nodes: 2 is more than 1.*blaunch"),
-        ({"mem_per": "core"}, "mem_per: 'core' is none of auto, host, task"),
-        ({"requeue": "yes"}, "requeue: 'yes' is none of"),
-        ({"requeue_exit_code": 0}, "requeue_exit_code: 0 is not between 1 and 125"),
-        ({"cpus_per_task": 0}, "cpus_per_task: 0 is less than 1"),
-        ({"additional_parameters": {"J": "x"}}, "-J cannot be given there; use job_name"),
-        ({"additional_parameters": {"Is": True}}, "-Is cannot be given there"),
-        ({"env": {"A-B": "1"}}, "env: 'A-B' is not the name"),
+        ({"nodes": 2}, "nodes: 2 is more than 1.*not supported"),
+        ({"mem_per": "core"}, "mem_per: 'core' is not one of auto, host, task"),
+        ({"requeue": "yes"}, "requeue: 'yes' is not one of"),
+        ({"requeue_exit_code": 0}, "requeue_exit_code: 0 is not a number from 1 to 125"),
+        ({"cpus_per_task": 0}, "cpus_per_task: 0 is not a number from 1 up"),
+        ({"additional_parameters": {"J": "x"}}, "-J cannot be set there; use job_name"),
+        ({"additional_parameters": {"Is": True}}, "-Is cannot be set there"),
+        ({"env": {"A-B": "1"}}, "env: 'A-B' is not a valid name"),
         ({"resreq": ["a'b\"c"]}, "both kinds of quotes"),
-        ({"queue": "a\nb"}, "several lines"),
+        ({"queue": "a\nb"}, "a line break"),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(parameters: dict[str, Any], message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.work import Work
+from hyperherd.launch.cluster.job import JobPayload
 from hyperherd.launch.pickles import keep_private, load_pickle, make_private
 from hyperherd.records.ownership import NotTrusted
 
@@ -31,7 +31,7 @@ def hostile(tmp_path: Path) -> Path:
 
 
 def refused(path: Path) -> bool:
-    with pytest.raises(NotTrusted, match="could run what somebody else wrote"):
+    with pytest.raises(NotTrusted, match="could run another user's code"):
         load_pickle(path, tuple)
     return not (path.parent.parent / "ran").exists()
 
@@ -62,14 +62,14 @@ def test_a_link_is_not_followed(hostile: Path) -> None:
 def test_the_type_is_compared(hostile: Path) -> None:
     hostile.write_bytes(pickle.dumps(("error", "trace")))
     assert load_pickle(hostile, tuple) == ("error", "trace")
-    with pytest.raises(TypeError, match="holds an object of tuple, not of dict"):
+    with pytest.raises(TypeError, match="contains an object of tuple, not of dict"):
         load_pickle(hostile, dict)
 
 
 def test_what_jobs_have_in_common_bears_its_hash(hostile: Path) -> None:
     work = hostile.rename(hostile.with_name("work-0123456789abcdef.pkl"))
-    with pytest.raises(SweepError, match="its content does not have the hash in its name"):
-        Work.load(work)
+    with pytest.raises(SweepError, match="its content does not match the hash in its name"):
+        JobPayload.load(work)
     assert not (work.parent.parent / "ran").exists()
 
 
@@ -87,5 +87,5 @@ def test_others_are_kept_out_whatever_the_umask(tmp_path: Path) -> None:
     modes = [path.stat().st_mode & 0o777 for path in (tmp_path / "s/.hyperherd/submitit", users, users / "job.sh")]
     assert modes == [0o700, 0o755, 0o600]
     users.chmod(0o757)
-    with pytest.raises(NotTrusted, match="could be replaced there"):
+    with pytest.raises(NotTrusted, match="could replace the code of jobs there"):
         make_private(users)

@@ -13,17 +13,17 @@ from typing import Any
 
 import pytest
 
-from hyperherd.launch.luggage import Luggage
+from hyperherd.launch.payload import Payload
 
 STARTER = """
 import functools, pickle
-from hyperherd.launch.luggage import Luggage
+from hyperherd.launch.payload import Payload
 
 def starts(task):
     @functools.wraps(task)
     def start():
         with open("packed", "wb") as file:
-            pickle.dump(Luggage.pack(task), file)
+            pickle.dump(Payload.pack(task), file)
     return start
 
 def traced(task):
@@ -100,12 +100,12 @@ class Folder:
         script.write_text(text)
         return script
 
-    def start(self, *arguments: str, text: str | None = None) -> Luggage:
+    def start(self, *arguments: str, text: str | None = None) -> Payload:
         """Run Python with these arguments, and return what it packed."""
         paths = os.pathsep.join([str(self.path), os.environ.get("PYTHONPATH", "")]).rstrip(os.pathsep)
         environment = {**os.environ, "PYTHONPATH": paths}
         subprocess.run([sys.executable, *arguments], cwd=self.path, env=environment, input=text, text=True, check=True)
-        packed: Luggage = pickle.loads((self.path / "packed").read_bytes())
+        packed: Payload = pickle.loads((self.path / "packed").read_bytes())
         return packed
 
     def job(self, *arguments: str, text: str | None = None) -> Job:
@@ -113,7 +113,7 @@ class Folder:
         packed = self.start(*arguments, text=text)
         return self.unpacked(packed)
 
-    def unpacked(self, packed: Luggage) -> Job:
+    def unpacked(self, packed: Payload) -> Job:
         done = subprocess.run([sys.executable, "-c", UNPACK], cwd=self.path, text=True, capture_output=True)
         assert done.returncode == 0, done.stderr
         return Job(packed.by_name is not None, json.loads(done.stdout), done.stderr)
@@ -221,7 +221,9 @@ def test_a_script_that_cannot_be_imported_twice_runs_as_it_was_pickled(folder: F
     script = folder.write("from pathlib import Path\nPath('made').mkdir()\n" + HEAD + GUARD)
     job = folder.job(str(script))
     assert job.is_imported
-    assert re.search(r"train\.py cannot be imported, so what it defined is unpickled: FileExistsError", job.said)
+    assert re.search(
+        r"train\.py cannot be imported, so its functions and classes are unpickled instead: FileExistsError", job.said
+    )
     assert_at_home(job.found, script)
 
 
@@ -245,7 +247,7 @@ def test_what_cannot_be_pickled_is_found_in_the_script(folder: Folder) -> None:
 def test_what_an_earlier_version_left_in_a_queue_still_runs(folder: Folder) -> None:
     packed = folder.start(str(folder.write(HEAD + "main()\n")))
     known = {name: vars(packed)[name] for name in ("path", "argv", "file", "module", "content")}
-    earlier = Luggage.__new__(Luggage)
+    earlier = Payload.__new__(Payload)
     vars(earlier).update(known)
     (folder.path / "packed").write_bytes(pickle.dumps(earlier))
     assert_at_home(folder.unpacked(packed).found, folder.path / "train.py")

@@ -92,7 +92,7 @@ def test_a_job_that_dies_says_how(make: MakeExecutor) -> None:
     job = make().submit(leave, 99)
     error = str(job.exception())
     assert "has not produced any output (state: FAILED)" in error
-    assert "LSF says: EXIT, exit code 1" in error  # 99 would have LSF run it again
+    assert "LSF reports: EXIT, exit code 1" in error  # 99 would have LSF run it again
 
 
 def test_cancel_a_pending_job(make: MakeExecutor, lsf: Site) -> None:
@@ -124,7 +124,7 @@ def test_after_its_run_limit_an_array_resumes(make: MakeExecutor, lsf: Site, req
     jobs = executor.map_array(Resumable(lsf.folder), ["a", "b"])
     assert [job.result() for job in jobs] == [("a", 2, str(Path.cwd())), ("b", 2, str(Path.cwd()))]
     log = jobs[0].stdout()  # of both runs
-    assert "is to be requeued (2 remaining timeouts)" in log
+    assert "(2 remaining timeouts)" in log
     assert "Exiting after successful completion" in log
 
 
@@ -149,7 +149,7 @@ def test_what_cannot_be_resumed_is_not(make: MakeExecutor, lsf: Site) -> None:
 
 def test_requeue_can_be_off(make: MakeExecutor, lsf: Site) -> None:
     job = make(time=4, signal_delay_min=2, requeue="none").submit(Resumable(lsf.folder))
-    with pytest.raises(utils.FailedJobError, match="requeue is none"):
+    with pytest.raises(utils.FailedJobError, match="requeue=none"):
         job.result()
 
 
@@ -223,7 +223,7 @@ def test_a_job_of_a_job_is_its_own(make: MakeExecutor, monkeypatch: pytest.Monke
 def test_a_host_without_lsf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     assert LsfExecutor.affinity() == -1
-    with pytest.raises(RuntimeError, match='"bsub" and "bjobs" are not on the PATH'):
+    with pytest.raises(RuntimeError, match='"bsub" and "bjobs" were not found on the PATH'):
         LsfExecutor(tmp_path)
 
 
@@ -251,10 +251,10 @@ def test_noise_of_a_site(make: MakeExecutor, cluster: Cluster, monkeypatch: pyte
 def test_an_old_lsf(make: MakeExecutor, cluster: Cluster) -> None:
     cluster.set(unknown_fields=["exit_reason"])
     job = make().submit(leave, 3)
-    assert "LSF says: EXIT, exit code 3" in str(job.exception())
+    assert "LSF reports: EXIT, exit code 3" in str(job.exception())
     cluster.set(unknown_fields=["exit_reason", "exit_code", "exec_host"])
     job = make().submit(leave, 3)
-    assert "LSF says: EXIT" in str(job.exception())
+    assert "LSF reports: EXIT" in str(job.exception())
 
 
 def test_a_requeue_that_shows_as_exit(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:
@@ -276,7 +276,7 @@ def test_a_requeue_that_never_comes(make: MakeExecutor, cluster: Cluster, lsf: S
     """Something took -Q away: the job ends with 99, and that is that."""
     job = make(time=4, signal_delay_min=2, additional_parameters={"Q": False}).submit(Resumable(lsf.folder))
     error = str(job.exception())
-    assert "it asked to be requeued, and LSF did not do it" in error
+    assert "the job asked to be requeued, but LSF did not requeue it" in error
 
 
 def test_mbatchd_is_down_for_a_while(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:
@@ -341,7 +341,7 @@ def test_forgotten_by_bjobs_but_not_by_history(make: MakeExecutor, cluster: Clus
     cluster.set(clean_period=0.0)
     until(lambda: "is not found" in lsf.run("bjobs", job.job_id).stderr)
     error = str(job.exception())
-    assert "from its history" in error
+    assert "from LSF's history" in error
     assert "exit code 3" in error
 
 

@@ -119,7 +119,7 @@ def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, cluster: Cl
     sweep = app.sweep(*LSF, *limits, "lr=1")
     assert states(sweep) == {0: ("completed", None, 1)}
     log = TrialPaths(sweep.dir / "0").log(0, "out").read_text()
-    assert "no: it was preempted; it goes back into the queue\n" in log  # what it says after the signal is kept too
+    assert "no: the job was preempted; the job is requeued\n" in log  # what it says after the signal is kept too
 
 
 def test_time_is_up_for_good(app: App, cluster: Cluster) -> None:
@@ -237,6 +237,19 @@ def test_what_is_written_for_jobs_is_private(app: App, lsf: Site) -> None:
     assert TrialPaths(sweep.dir / "1").log(0, "out").read_text().startswith("umask 2\n")
 
 
+def test_a_secret_reaches_the_job_and_not_its_script(app: App, lsf: Site) -> None:
+    app.write("print(os.environ['HF_TOKEN'] == 'hf_' + '5' * 9, os.environ['PLAIN'])")
+    given = ("+hydra.launcher.env.HF_TOKEN=hf_555555555", "+hydra.launcher.env.PLAIN=here")
+    refused = app.run(*HERD, "width=1", *given, "+hydra.launcher.additional_parameters.env=none")
+    assert refused.returncode == 1
+    assert "HF_TOKEN looks like a secret" in refused.stderr
+    sweep = app.sweep(*LSF, "width=1", *given)
+    assert TrialPaths(sweep.dir / "0").log(0, "out").read_text().startswith("True here\n")
+    scripts = {path.read_text() for path in (sweep.dir / ".hyperherd/submitit").glob("*.sh")}
+    assert scripts
+    assert all("PLAIN" in text and "hf_555555555" not in text for text in scripts)
+
+
 def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None:
     """Whatever a file says: only jobs that LSF knows under the recorded name are cancelled, or awaited."""
     other = lsf.submit(WAITS, "-J", "other")
@@ -247,12 +260,32 @@ def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None
     (sweep.dir / ".hyperherd/events/a-1-00.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = lsf.run(sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir))
     assert done.returncode == 2
-    assert f"does not know job {other} as yours" in done.stderr
+    assert f"lists job {other}, but not as yours" in done.stderr
     again = app.sweep(*LSF, "width=range(2)", to="s")
     assert "1 to run" in again.done.stdout
-    assert "awaited" not in again.done.stdout
+    assert "already submitted" not in again.done.stdout
     assert not {row["stat"] for row in lsf.rows(other)} & {"EXIT", "DONE"}
     (lsf.folder / "go").touch()
+
+
+def test_what_another_user_submitted_is_not_submitted_again(app: App, lsf: Site, nobody: int) -> None:
+    """LSF lets nobody await the jobs of others, which is no sign that they are gone."""
+    app.write("if cfg.width == 2: raise ValueError('boom')")
+    sweep = app.sweep("width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
+    (sweep.dir / "1" / ".hyperherd" / "trial.json").unlink()
+    event = {"number": 1, "attempt": 0, "time": time.time(), "launcher": "herd_lsf", "job_name": "app-0a1b2c"}
+    lines = [{**event, "event": "submitting"}, {**event, "event": "submitted", "job_id": "4711"}]
+    events = sweep.dir / ".hyperherd/events/a-1-00.jsonl"
+    events.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    os.chown(events, nobody, -1)
+    again = app.sweep(*LSF, "width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
+    assert "3 trials, 1 to run" in again.done.stdout
+    assert "left untouched: trials 1, which another user submitted and whose ends are not recorded" in again.done.stdout
+    assert [event.number for event in read_events(sweep.dir) if event.launcher == "herd_lsf"].count(1) == 2
+    os.chown(events, os.geteuid(), -1)
+    mine = app.sweep(*LSF, "width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
+    assert "3 trials, 2 to run" in mine.done.stdout
+    assert mine.states[1] == "completed"
 
 
 def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None:
@@ -295,7 +328,7 @@ def test_mbatchd_goes_and_comes_back(app: App, cluster: Cluster) -> None:
     ("option", "message"),
     [
         ("nodes=2", "hydra.launcher.nodes: 2 is more than 1"),
-        ("mem_per=core", "hydra.launcher.mem_per: 'core' is none of auto, host, task"),
+        ("mem_per=core", "hydra.launcher.mem_per: 'core' is not one of auto, host, task"),
         ("queue=nosuch", "No such queue"),
     ],
 )
@@ -309,7 +342,9 @@ def test_what_cannot_be_done_is_said_before_anything_runs(app: App, lsf: Site, o
 def test_a_machine_without_lsf(app: App, tmp_path: Path) -> None:
     done = app.run(*HERD, "width=1,2", PATH=str(tmp_path))
     assert done.returncode == 1
-    assert "herd_lsf needs LSF's commands, and bsub, bjobs, bkill cannot be found here" in done.stdout + done.stderr
+    assert (
+        "herd_lsf needs LSF's commands, and bsub, bjobs, bkill were not found on the PATH" in done.stdout + done.stderr
+    )
 
 
 def test_for_another_sweeper(app: App, lsf: Site) -> None:

@@ -101,12 +101,12 @@ def test_a_sweep_that_still_runs_is_refused(sweep):
         compact(sweep)
     trial.write_text(book)
     SweepPaths(sweep).lock.write_text(json.dumps({"host": os.uname().nodename, "pid": os.getpid()}))
-    with pytest.raises(SweepError, match="still runs"):
+    with pytest.raises(SweepError, match="is still running"):
         compact(sweep)
     SweepPaths(sweep).lock.unlink()
     writer = MetricWriter(sweep / "plain", 0)
     writer.log({"m": 1.0}, 50)
-    with pytest.raises(SweepError, match="somebody may still write metrics"):
+    with pytest.raises(SweepError, match="a running process may still be writing metrics"):
         compact(sweep)
     writer.close()
     assert not compacted_path(sweep).exists()
@@ -114,7 +114,7 @@ def test_a_sweep_that_still_runs_is_refused(sweep):
 
 
 def test_each_event_is_looked_at_a_fixed_number_of_times(sweep, monkeypatch):
-    """However many trials there are: with 4,000 of them and their events, the look at each pair took 20 s."""
+    """However many trials available: with 4,000 of them and their events, the look at each pair took 20 s."""
     seen = []
 
     class Counted(Event):
@@ -179,9 +179,9 @@ def test_a_full_disk_costs_nothing(sweep):
 
 def test_from_the_command_line(sweep, capsys):
     assert main(["compact", str(sweep), "--delete"]) == 0
-    assert "60 rows of 3 trials are in" in capsys.readouterr().out
+    assert "wrote 60 rows of 3 trials to" in capsys.readouterr().out
     assert main(["compact", str(sweep / "nothing")]) == 1
-    assert "holds no trials" in capsys.readouterr().err
+    assert "contains no trials" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("place", ["../other/0", "{other}/0", "link"])

@@ -168,7 +168,7 @@ def test_skipped_lines_and_finals_add_up_over_merges(tmp_path):
 def test_a_broken_metrics_file_is_named_and_costs_no_journal(tmp_path):
     TrialPaths(tmp_path).parquet.write_bytes(b"PAR1 no")
     log(tmp_path, range(2)).close()
-    with pytest.raises(FormatError, match=r"metrics\.parquet is no Parquet file"):
+    with pytest.raises(FormatError, match=r"metrics\.parquet is not a Parquet file"):
         merge(tmp_path)
     assert len(names(tmp_path)) == 1
 

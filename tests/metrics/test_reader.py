@@ -179,7 +179,7 @@ def test_a_summary_file_alone_gives_the_final_values(tmp_path):
     path.write_text('{"acc": 0.5, "format": 99}')
     assert read_final(tmp_path) == {"acc": 0.5, "format": 99}
     path.write_text("[1]")
-    with pytest.raises(FormatError, match=r"summary\.json holds no JSON object"):
+    with pytest.raises(FormatError, match=r"summary\.json does not contain a JSON object"):
         read_final(tmp_path)
     path.write_text("{")
     with pytest.raises(FormatError, match=r"summary\.json is not valid JSON"):

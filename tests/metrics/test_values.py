@@ -146,7 +146,7 @@ def test_whole_numbers_are_steps(step):
     "step", [True, np.bool_(True), 1.5, math.nan, math.inf, "1", None, 2**63, [1], np.array([1, 2])]
 )
 def test_other_things_are_no_steps(step):
-    with pytest.raises(TypeError, match="a step is a whole number"):
+    with pytest.raises(TypeError, match="a step must be a whole number"):
         as_step(step)
 
 

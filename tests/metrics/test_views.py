@@ -129,7 +129,7 @@ def test_an_array_that_cannot_be_kept_costs_itself_and_one_warning(tmp_path, cap
     (tmp_path / ".hyperherd").write_text("a file where the folder should be")
     save_array(tmp_path, "x", [1], 1)
     save_array(tmp_path, "x", [1], 2)
-    assert caplog.text.count("cannot be kept") == 1
+    assert caplog.text.count("cannot be saved") == 1
 
 
 def test_the_public_names(tmp_path):

@@ -157,7 +157,7 @@ def test_a_folder_that_cannot_be_written_costs_values_and_nothing_else(tmp_path,
     writer.log({"m": 3.0}, 3)
     assert values(trial) == [3.0]
     writer.close()
-    assert "2 records of metrics could not be written" in caplog.text
+    assert "2 metric records could not be written" in caplog.text
 
 
 def test_a_descriptor_closed_by_others_costs_one_record(tmp_path, caplog):
@@ -194,7 +194,7 @@ def test_a_full_disk_costs_the_records_that_do_not_fit(tmp_path):
         stderr=subprocess.PIPE,
     )
     assert done.stderr.count(b"metrics are being lost") == 1
-    assert done.stderr.count(b"can be written to") == done.stderr.count(b"again; 2 records are missing") == 1
+    assert done.stderr.count(b"can be written to") == done.stderr.count(b"again; 2 records lost") == 1
     table = read_metrics(tmp_path)
     assert table["value"].to_pylist() == [0.0, 3.0, 4.0]
     assert skipped(table) == 1

@@ -18,15 +18,23 @@ ONLY_WHERE_THE_USER_HAS_THEM = {"numpy", "torch", "lightning"}
 
 
 def imported() -> set[str]:
-    """Return the names of the packages that ours import anywhere, at the top or in a function."""
+    """Return the names of the packages that ours import when they run, at the top or in a function."""
     found: set[str] = set()
     for path in (path for package in OURS for path in (ROOT / package).rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_bytes())):
+        for node in ast.walk(_WithoutTypeChecking().visit(ast.parse(path.read_bytes()))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
                 found.add(node.module.partition(".")[0])
     return found - OURS - set(sys.stdlib_module_names)
+
+
+class _WithoutTypeChecking(ast.NodeTransformer):
+    """Removes the blocks that only type checkers read."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        return node.orelse if ast.unparse(node.test) == "TYPE_CHECKING" else node
 
 
 def test_everything_that_is_imported_is_required() -> None:

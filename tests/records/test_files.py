@@ -59,7 +59,7 @@ def test_a_new_file_where_there_are_no_hard_links(tmp_path: Path, monkeypatch: p
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("{", "not valid JSON"), ("[]", "no JSON object"), ('{"format": 2}', "format 2; .* reads up to 1")],
+    [("{", "not valid JSON"), ("[]", "not contain a JSON object"), ('{"format": 2}', "format 2; .* reads up to 1")],
 )
 def test_a_broken_or_newer_file_is_refused_by_name(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.json").write_text(text)
@@ -91,7 +91,7 @@ def test_a_trial_is_found_by_its_overrides_and_by_its_number(tmp_path: Path) -> 
     assert read_planned(tmp_path) == trials
     assert find_planned(tmp_path, ["text='11, é'"]) == trials[11]
     assert find_planned_number(tmp_path, 1) == trials[1]
-    with pytest.raises(SweepError, match="no trial with the overrides lr=1"):
+    with pytest.raises(SweepError, match="no planned trial with the overrides lr=1"):
         find_planned(tmp_path, ["lr=1"])
 
 
@@ -105,7 +105,7 @@ def test_a_number_finds_each_trial_of_a_plan_and_is_only_a_hint(tmp_path: Path, 
         for likely in (trial.number, trial.number + 1, -1, 1000):
             assert find_planned(tmp_path, [f"lr={trial.number}"], likely) == trial
     for absent in {*range(-1, size * 2 + 5)} - {*numbers}:
-        with pytest.raises(SweepError, match=f"no trial {absent}"):
+        with pytest.raises(SweepError, match=f"no planned trial {absent}"):
             find_planned_number(tmp_path, absent)
 
 

@@ -54,7 +54,7 @@ def test_depth_is_bounded(tmp_path: Path) -> None:
 
     check_depth(nested(DEPTH), "x")
     check_depth(nested(DEPTH - 1), "x")
-    with pytest.raises(FormatError, match="levels inside each other"):
+    with pytest.raises(FormatError, match="levels deep"):
         check_depth(nested(DEPTH + 1), "x")
     (tmp_path / "a.jsonl").write_text(json.dumps({"a": nested(DEPTH + 1)}) + '\n{"b": 1}\n' + "[" * 10**6 + "\n")
     assert list(read_lines(tmp_path / "a.jsonl")) == [{"b": 1}]

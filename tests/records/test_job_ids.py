@@ -16,7 +16,7 @@ NOT_IDS = ["0", "-uall", "--me", "4242,99", "12 13", "", "0_3", "1_", "1_2_3", "
 @pytest.mark.parametrize("text", [*NOT_IDS, None, 12, True, ["12"], "9" * 40])
 def test_what_is_not_an_id_reaches_no_command(text: object) -> None:
     assert not is_job_id(text)
-    with pytest.raises(SweepError, match="is not the id of a job"):
+    with pytest.raises(SweepError, match="is not a job id"):
         checked_job_ids(["12", text])  # type: ignore[list-item]
 
 

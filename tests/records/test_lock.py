@@ -49,7 +49,7 @@ def test_all_who_ask_get_the_same_answer(tmp_path: Path, written: str, held: boo
     assert is_held(sweep.dir) is held
     assert has_ended(load(sweep.dir)) is not held
     if held:
-        with pytest.raises(SweepError, match="still runs"):
+        with pytest.raises(SweepError, match="is still running"):
             compact(sweep.dir)
         with pytest.raises(SweepError, match="another sweep is running in"):
             SweepLock(sweep.dir).take()

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from hyperherd.metrics.rows.sources import SourceName, this_host
 from hyperherd.records.events import Event
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import SILENCE, Observer, derive_status, process_started, same_process
@@ -75,3 +76,17 @@ def test_a_later_process_with_the_same_id_is_another_one() -> None:
     assert started is not None
     assert same_process(os.getpid(), started)
     assert not same_process(os.getpid(), started - 1)
+
+
+def test_a_process_that_only_waits_to_be_reaped_is_gone_for_states_and_for_journals() -> None:
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    started = process_started(pid)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)  # it has ended, and stays a zombie
+    try:
+        os.kill(pid, 0)  # a signal still reaches it
+        assert not same_process(pid, started)
+        assert not SourceName(0, this_host(), pid, "abc").may_be_alive
+    finally:
+        os.waitpid(pid, 0)

@@ -87,7 +87,7 @@ def test_a_job_that_is_warned_comes_back_in_the_same_directory(app: App, slurm: 
         process.kill()
     assert process.returncode == 0, told
     assert [(trial["state"], trial["cause"]) for trial in first] == [("failed", "timeout"), ("failed", "preempted")]
-    assert "it goes back into the queue" in first[0]["error"]["message"]
+    assert "the job is requeued" in first[0]["error"]["message"]
     for trial in read_planned(app.folder / "s"):
         directory = app.folder / "s" / str(trial.dir)
         ended = json.loads((directory / ".hyperherd" / "trial.json").read_text())

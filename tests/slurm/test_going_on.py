@@ -40,10 +40,10 @@ def test_a_detached_sweep_with_trials_in_every_state(app: App, slurm: Slurm) -> 
     left = app.sweep(*arguments)
     until(lambda: left.states == {0: "completed", 1: "failed", 2: "running", 3: "running"})
     refused = app.sweep(*arguments, "hydra.sweeper.only='3,4'", code=1)
-    assert "only=3,4 means none of the 1 trials that would run; queued or running: 3, 4" in refused.done.stderr
+    assert "only=3,4 matches none of the 1 trial that would run; queued or running: 3, 4" in refused.done.stderr
     (app.folder / "fixed").touch()
     for to_run in (1, 0):
-        assert f" {to_run} to run, {5 - to_run} awaited" in app.sweep(*arguments).done.stdout
+        assert f" {to_run} to run, {5 - to_run} already submitted" in app.sweep(*arguments).done.stdout
     assert submissions(left.dir) == [0, 1, 1, 2, 3, 4, 5]
     (_, job) = [
         str(event.job_id) for event in read_events(left.dir) if event.event == "submitted" and event.number == 1
@@ -89,7 +89,7 @@ def test_a_canary_that_failed_costs_nobody_who_is_in_the_queue(app: App, slurm: 
     canary = ["width=range(4)", "hydra.sweeper.canary=1"]
     more = app.start("-m", "hydra/sweeper=herd", *HERD, "hydra.sweep.dir=multirun/s", *canary)
     try:
-        wait_for(more, "a trial of the canary failed (hydra.sweeper.canary); 1 trials are not started")
+        wait_for(more, "a canary trial failed (hydra.sweeper.canary); 1 trial not started")
         (app.folder / "go").touch()
         told, _ = more.communicate(timeout=PATIENCE)
     finally:
@@ -101,6 +101,18 @@ def test_every_end_is_told(app: App, slurm: Slurm) -> None:
     sweep = app.sweep(*HERD, "width=range(3)")
     for number in range(3):
         assert f"trial {number} (width-{number}) completed" in sweep.done.stdout
+
+
+def test_a_secret_reaches_the_job_and_not_its_script(app: App, slurm: Slurm) -> None:
+    app.write("assert os.environ['HF_TOKEN'] == 'hf_' + '5' * 9 and os.environ['PLAIN'] == 'here'")
+    given = ("+hydra.launcher.env.HF_TOKEN=hf_555555555", "+hydra.launcher.env.PLAIN=here")
+    refused = app.sweep(*HERD, "width=1", *given, "+hydra.launcher.additional_parameters.export=NONE", code=1)
+    assert "HF_TOKEN looks like a secret" in refused.done.stderr
+    sweep = app.sweep(*HERD, "width=1", *given)
+    assert sweep.states == {0: "completed"}
+    scripts = {path.read_text() for path in (sweep.dir / ".hyperherd/submitit").glob("*.sh")}
+    assert scripts
+    assert all("PLAIN" in text and "hf_555555555" not in text for text in scripts)
 
 
 @pytest.mark.parametrize("name", ["100%j", "50%off"])

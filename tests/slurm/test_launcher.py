@@ -193,13 +193,13 @@ from submitit.core.utils import JobPaths
 from hyperherd.launch.base import TrialJob
 from hyperherd.launch.cluster.launcher import ClusterLauncher
 from hyperherd.launch.cluster.settings import ClusterSettings
-from hyperherd.launch.cluster.work import Work
+from hyperherd.launch.cluster.job import JobPayload
 from hyperherd.launch.slurm.cluster import SlurmCluster
 
 def launcher():
     settings = ClusterSettings(Path(sys.argv[1]), "app", 10, True, 2, None)
     options = {"timeout_min": 1, "additional_parameters": {"begin": "now+4"}}
-    return ClusterLauncher(Work(None, None, None), SlurmCluster(options), settings)
+    return ClusterLauncher(JobPayload(None, None, None), SlurmCluster(options), settings)
 
 jobs = [TrialJob(number, 0, (f"x={number}",)) for number in (4, 7, 9)]
 
@@ -383,6 +383,6 @@ def test_trials_whose_time_is_up_and_others_that_somebody_cancels(own: Slurm, lo
         1: ("running", None),
         2: ("cancelled", None),
     }
-    assert "its time is up" in told
+    assert "the time limit was reached" in told
     assert "3  width=3  Slurm: CANCELLED" in told
     assert "2 failed, 2 cancelled" in told

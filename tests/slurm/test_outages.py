@@ -51,7 +51,7 @@ def test_the_controller_is_down_as_the_sweep_submits(app: App, own: Slurm) -> No
     own.kill_controller()
     sweep = app.start(*QUICK, "width=range(3)")
     try:
-        wait_for(sweep, "tried again in 5 s")
+        wait_for(sweep, "retrying in 5 s")
         own.up()
         told, _ = sweep.communicate(timeout=PATIENCE)
     finally:
@@ -71,13 +71,13 @@ def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone
         intents = [line for line in path.read_text().splitlines() if '"submitted"' not in line]
         path.write_text("".join(f"{line}\n" for line in intents))
     until(lambda: len(left.states) == 3)
-    assert cancelled(left, "--only", "1") == "cancelled 1 trials: 1\n"
+    assert cancelled(left, "--only", "1") == "cancelled 1 trial: 1\n"
     until(lambda: left.states == {0: "running", 1: "cancelled", 2: "running"})
     assert cancelled(left) == "cancelled 2 trials: 0, 2\n"
     own.kill_controller()
     never = app.start("-m", "hydra/sweeper=herd", *arguments, "hydra.sweep.dir=multirun/t")
     try:
-        wait_for(never, "tried again in 5 s")
+        wait_for(never, "retrying in 5 s")
         never.send_signal(signal.SIGINT)
         assert never.wait(timeout=PATIENCE) == 130
     finally:
@@ -106,4 +106,4 @@ def test_the_folder_of_logs_is_deleted_while_a_job_waits(app: App, slurm: Slurm)
     finally:
         sweep.kill()
     assert "exit: Slurm: FAILED, signal 53" in told
-    assert "its log could not be written, is the folder gone?" in told
+    assert "Slurm could not write the log of the job; does its folder still exist?" in told

@@ -113,7 +113,7 @@ def test_what_set_added_can_be_forced_later() -> None:
 def test_conditions_may_ask_about_values_that_are_not_swept() -> None:
     given = space({"lr": [1]}, {"when": {"model": "vit"}, "exclude": True})
     assert len(points(given, model="cnn")) == 1
-    with pytest.raises(SpaceError, match="no trial is left of 1: condition 0 excluded 1"):
+    with pytest.raises(SpaceError, match="no trial remains of 1 grid point: condition 0 excluded 1"):
         points(given, model="vit")
 
 
@@ -140,8 +140,8 @@ def test_equal_trials_merge_and_types_keep_them_apart() -> None:
         ({"when": {"lr": 1}, "exlude": True}, "unknown key 'exlude' .did you mean 'exclude'"),
         ({"exclude": True}, "it needs `when`"),
         ("sgd", "a condition is a map"),
-        ({"when": {"lr": {"gtt": 1}}, "exclude": True}, r"when\.lr: 'gtt' is no comparison"),
-        ({"when": {"optimizer": {"gt": 1}}, "exclude": True}, "condition 0: optimizer: gt 1 compares numbers"),
+        ({"when": {"lr": {"gtt": 1}}, "exclude": True}, r"when\.lr: 'gtt' is not a comparison"),
+        ({"when": {"optimizer": {"gt": 1}}, "exclude": True}, "condition 0: optimizer: gt 1 needs a number"),
         ({"when": {"lr": 0.1}, "replace": {"lr": []}}, r"replace\.lr: it needs values"),
         ({"when": {"expr": "lr / 0 > 1"}, "exclude": True}, r"condition 0: expr 'lr / 0 > 1': .*division by zero"),
         ({"when": {"lr": 0.1}, "set": {"x": {"expr": "optimizer * 2"}}}, "condition 0: set x: .*needs numbers"),
@@ -202,7 +202,7 @@ def test_zip_walks_parameters_together() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"zips": (("a", "b"),)}, "need as many values each; a has 2, b has 3"),
+        ({"zips": (("a", "b"),)}, "must have the same number of values; a has 2, b has 3"),
         ({"zips": (("a", "bb"),)}, "zip: there is no parameter 'bb' .did you mean 'b'"),
         ({"zips": (("a", "a"),)}, "zip: 'a' is named twice"),
         ({"shape": ("aa",)}, "grid: there is no parameter 'aa' .did you mean 'a'"),
@@ -250,7 +250,7 @@ def test_sample_draws_from_intervals_and_from_grids_too_large_to_walk() -> None:
 
 
 def test_an_interval_needs_steps_or_a_sample() -> None:
-    with pytest.raises(SpaceError, match=r"'lr' is an interval.*hydra\.sweeper\.sample=N"):
+    with pytest.raises(SpaceError, match=r"'lr' is a continuous interval.*hydra\.sweeper\.sample=N"):
         points(space({"lr": Interval(0, 1)}))
 
 
@@ -274,7 +274,7 @@ def test_random_order_is_cut_after_it_was_shuffled() -> None:
 def test_seeds_repeat_every_trial_after_everything_else() -> None:
     given = space({"a": [1, 2, 3]}, seeds=2, max_trials=2, seed_key="run.seed")
     assert points(given) == [{"a": a, "run.seed": seed} for a in (1, 2) for seed in (0, 1)]
-    with pytest.raises(SpaceError, match="'seed' is searched already"):
+    with pytest.raises(SpaceError, match="'seed' is already a search parameter"):
         points(space({"seed": [1, 2]}, seeds=2))
 
 
@@ -337,7 +337,7 @@ def as_set(trials: list[dict[str, Any]]) -> set[tuple[tuple[str, Any], ...]]:
 def test_the_same_trials_as_the_first_hyperherd(conditions: list[dict[str, Any]]) -> None:
     expected = first_hyperherd(AXES, conditions)
     if not expected:
-        with pytest.raises(SpaceError, match="no trial is left"):
+        with pytest.raises(SpaceError, match="no trial remains"):
             points(space(AXES, *conditions))
         return
     assert as_set(points(space(AXES, *conditions))) == as_set(expected)

@@ -57,7 +57,7 @@ def test_prefix_default_abbreviation_and_labels() -> None:
         ([], "'lr' has no values"),
         ({"values": [1, 2], "labels": ["a"]}, "2 values and 1 labels"),
         ({"low": 0, "high": 1, "scale": "log"}, "'lr': scale: log needs low > 0"),
-        ({"low": 2, "high": 1}, "'lr': an interval goes from its lower"),
+        ({"low": 2, "high": 1}, "'lr': low must be finite and at most high"),
         ({"low": 1, "high": 2, "scale": "logg"}, "scale is 'logg' .did you mean 'log'"),
         ({"low": 1, "high": 2, "steps": 0}, "steps is 0"),
         ({"low": "a", "high": 2}, "a map needs `values`, or the numbers `low` and `high`"),

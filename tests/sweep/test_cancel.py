@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
 import time
@@ -40,11 +42,11 @@ def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
     done = cancel(sweep_dir, "--only", "0,3")
     assert (done.returncode, done.stdout) == (0, "cancelled 2 trials: 0, 3\n"), done.stderr
     until_running(sweep, sweep_dir, 2)
-    assert cancel(sweep_dir, "--only", "pending").stdout == "cancelled 1 trials: 4\n"
+    assert cancel(sweep_dir, "--only", "pending").stdout == "cancelled 1 trial: 4\n"
     (app.folder / "go").touch()
     told, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 1
-    assert "2 trials are cancelled on request" in told
+    assert "2 trials cancelled on request" in told
     states = {trial.number: str(trial.state) for trial in hyperherd.load(sweep_dir)}
     assert states == {0: "cancelled", 1: "completed", 2: "completed", 3: "cancelled", 4: "cancelled"}
     assert not any(event.event == "retried" for event in read_events(sweep_dir))
@@ -52,6 +54,45 @@ def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
     over = cancel(sweep_dir, "--only", "0-1")
     assert (over.returncode, over.stdout) == (0, "cancelled 0 trials\n")
     assert "not running: trials 0, 1" in over.stderr
+
+
+def plant_what_is_no_request(folder: Path) -> None:
+    """Put everything into a folder of requests that is none; its names come before and after those of real ones."""
+    folder.mkdir(exist_ok=True)
+    values = ["0", {"0": 1}, None, [[0], "1", None, 0.5, True, 99, -1, 10**30]]
+    texts = ["5", "{", *(json.dumps({"cancel": value}) for value in values)]
+    for place, text in enumerate(["", "\0", *texts]):
+        (folder / f"cancel--{place}.json").write_text(text)
+        (folder / f"cancel-z{place}.json").write_text(text)
+    for start in ("-", "z"):
+        os.mkfifo(folder / f"cancel-{start}pipe.json")
+        (folder / f"cancel-{start}folder.json").mkdir()
+        (folder / f"cancel-{start}folder.json" / "kept").touch()
+        (folder / f"cancel-{start}link.json").symlink_to("nowhere")
+        with (folder / f"cancel-{start}huge.json").open("wb") as file:
+            file.write(b'{"cancel": [0, 1, 2, ')
+            file.truncate(3 << 30)
+
+
+def test_a_sweep_that_runs_passes_over_what_is_no_request(app: App) -> None:
+    app.write("""
+        go = os.path.join(HydraConfig.get().runtime.cwd, "go")
+        while not os.path.exists(go): time.sleep(0.05)
+    """)
+    sweep_dir = app.folder / "multirun/s"
+    sweep = app.start(*LOCAL, "lr=1,2,3", "hydra.launcher.max_parallel=2")
+    until_running(sweep, sweep_dir, 1)
+    requests = SweepPaths(sweep_dir).requests
+    plant_what_is_no_request(requests)
+    until(lambda: {path.name for path in requests.iterdir()} == {"cancel--folder.json", "cancel-zfolder.json"}, sweep)
+    done = cancel(sweep_dir, "--only", "2")
+    assert (done.returncode, done.stdout) == (0, "cancelled 1 trials: 2\n"), done.stderr
+    (app.folder / "go").touch()
+    told, _ = sweep.communicate(timeout=PATIENCE)
+    assert "Traceback" not in told
+    states = [str(trial.state) for trial in hyperherd.load(sweep_dir)]
+    assert states == ["completed", "completed", "cancelled"]
+    assert len(list(requests.glob("*/kept"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -89,7 +130,7 @@ def test_a_whole_sweep_is_cancelled(app: App) -> None:
     [
         (["s", "--only", "7"], 3, "has no trial 7"),
         (["s", "--only", "first"], 2, "'first' is neither 'pending' nor numbers such as 0,3-5"),
-        (["nowhere"], 3, "holds no sweep; give the directory of one"),
+        (["nowhere"], 3, "does not contain a sweep; give the directory of a sweep"),
     ],
 )
 def test_what_cannot_be_meant_is_said(app: App, arguments: list[str], code: int, message: str) -> None:
@@ -110,4 +151,4 @@ def test_a_trial_that_outlives_its_sweep_in_no_queue_is_not_forgotten(app: App) 
         done = cancel(sweep.dir)
         process.kill()
     assert done.returncode == 2
-    assert "trials 1 run although their sweep has ended, and in no queue" in done.stderr
+    assert "their sweep has ended, and they are not in a queue, but these trials still run: 1." in done.stderr

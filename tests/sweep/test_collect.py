@@ -49,7 +49,7 @@ def test_trials_that_are_dropped_reach_the_disk_together(tmp_path: Path, monkeyp
     assert len(synced) == 1
     noted = {event.number: event.message for event in read_events(tmp_path) if event.event == "cancelled"}
     assert noted == dict.fromkeys(dropped, "no longer wanted")
-    assert [collector.standings[number].reason for number in dropped] == list(noted.values())
+    assert [collector.statuses[number].reason for number in dropped] == list(noted.values())
     assert collector.drop(dropped, "again") == []
     assert len(synced) == 1
 

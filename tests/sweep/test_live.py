@@ -175,7 +175,7 @@ def test_the_table_fits_on_a_low_terminal(tmp_path: Path) -> None:
     progress = _progress(tmp_path, *map(_trial, range(12)), trials=12)
     for height in range(2, 30):
         assert len(list(lines(progress, 60, height))) == min(12, height - 1)
-    assert list(lines(progress, 60, 6))[-1].strip() == "9 more are running"
+    assert list(lines(progress, 60, 6))[-1].strip() == "9 more running"
 
 
 def test_what_an_earlier_sweep_left_is_not_told_again(tmp_path: Path) -> None:

@@ -72,11 +72,11 @@ def test_the_canary_runs_alone_and_keeps_the_others_from_a_bug(app: App) -> None
     app.write("raise ValueError('boom')")
     sweep = app.sweep("lr=1,2,3,4", LOCAL, "hydra.sweeper.canary=1", code=1)
     assert sweep.states == {0: "failed"}
-    assert "a trial of the canary failed (hydra.sweeper.canary); 3 trials are not started" in sweep.done.stdout
+    assert "a canary trial failed (hydra.sweeper.canary); 3 trials not started" in sweep.done.stdout
     assert "1 failed, 3 waiting" in sweep.done.stdout
     both = app.sweep("lr=1,2,3,4", LOCAL, "hydra.sweeper.canary=1", "hydra.sweeper.stop_after_failures=1", code=1)
-    assert "3 trials are not started" in both.done.stdout
-    assert "are cancelled" not in both.done.stdout
+    assert "3 trials not started" in both.done.stdout
+    assert "cancelled 3 trials" not in both.done.stdout
     app.write("print('ORDER', cfg.lr)")
     assert set(app.sweep("lr=1,2,3,4", LOCAL, "hydra.sweeper.canary=2").states.values()) == {"completed"}
 
@@ -88,13 +88,13 @@ def test_after_so_many_failures_what_has_not_started_is_cancelled(app: App, laun
     few = "hydra.launcher.max_parallel=1" if launcher == "herd_local" else "hydra.sweeper.max_batch_size=1"
     stop = f"hydra.sweeper.stop_after_failures={limit}"
     sweep = app.sweep("lr=range(10)", f"hydra/launcher={launcher}", few, stop, code=1)
-    assert "2 trials have failed (hydra.sweeper.stop_after_failures)" in sweep.done.stdout
+    assert "2 trials failed (hydra.sweeper.stop_after_failures)" in sweep.done.stdout
     failed = len(sweep.states)
     assert 2 <= failed <= 3  # the third may have begun before the second's end was noted
     cancelled = [event for event in read_events(sweep.dir) if event.event == "cancelled"]
     assert len(cancelled) == 10 - failed
     assert {event.message for event in cancelled} == {
-        "the sweep stopped: 2 trials have failed (hydra.sweeper.stop_after_failures)"
+        "the sweep stopped: 2 trials failed (hydra.sweeper.stop_after_failures)"
     }
     app.write("pass")
     assert set(app.sweep("lr=range(10)").states.values()) == {"completed"}
@@ -107,32 +107,34 @@ def test_so_many_deaths_of_the_same_error_are_a_bug(app: App) -> None:
     """)
     stop = ["hydra.launcher.max_parallel=1", "hydra.sweeper.stop_after_same_error=2"]
     sweep = app.sweep("lr=range(8)", LOCAL, *stop, code=1)
-    assert "2 trials died of the same error (hydra.sweeper.stop_after_same_error): ValueError at" in sweep.done.stdout
+    assert (
+        "2 trials failed with the same error (hydra.sweeper.stop_after_same_error): ValueError at" in sweep.done.stdout
+    )
     assert len(sweep.states) in (3, 4)
 
 
 WRONG = {
-    "retry": ("retry=often", "hydra.sweeper.retry is 'often'; it takes a number, or a map"),
-    "cause": ("retry={oom_kill:1}", "hydra.sweeper.retry.oom_kill (did you mean 'oom'?) is no cause of failure"),
-    "times": ("retry={oom:{mem_factor:2}}", "it says how many times, as in oom: {times: 2}"),
+    "retry": ("retry=often", "hydra.sweeper.retry is 'often'; expected a number, or a map"),
+    "cause": ("retry={oom_kill:1}", "hydra.sweeper.retry.oom_kill is not a failure cause (did you mean 'oom'?)"),
+    "times": ("retry={oom:{mem_factor:2}}", "expected a count, e.g. oom: {times: 2}"),
     "factor": (
         "retry={oom:{times:1,mem_factor:0.5}}",
-        "hydra.sweeper.retry.oom.mem_factor is 0.5; it is a number",
+        "hydra.sweeper.retry.oom.mem_factor is 0.5; it must be a number",
     ),
     "factor of another": (
         "retry={signal:{times:1,mem_factor:2}}",
-        "hydra.sweeper.retry.signal.mem_factor: it takes times",
+        "hydra.sweeper.retry.signal.mem_factor is not a known key; expected times",
     ),
     "what the launcher cannot": (
         "retry={oom:{times:1,mem_factor:2}}",
-        "hydra.sweeper.retry.oom.mem_factor: BasicLauncher does not give trials mem_gb",
+        "hydra.sweeper.retry.oom.mem_factor: BasicLauncher cannot set mem_gb per trial",
     ),
-    "canary": ("canary=0", "hydra.sweeper.canary is 0; it takes a positive number"),
+    "canary": ("canary=0", "hydra.sweeper.canary is 0; expected a positive whole number"),
     "share": (
         "stop_after_failures=200%",
-        "hydra.sweeper.stop_after_failures is '200%'; it is a number",
+        "hydra.sweeper.stop_after_failures is '200%'; expected a number",
     ),
-    "same": ("stop_after_same_error=-1", "hydra.sweeper.stop_after_same_error is -1; it takes a positive number"),
+    "same": ("stop_after_same_error=-1", "hydra.sweeper.stop_after_same_error is -1; expected a positive whole number"),
 }
 
 
@@ -146,7 +148,7 @@ def test_what_cannot_be_kept_is_refused_before_anything_runs(app: App, case: str
 
 def test_a_factor_needs_something_to_multiply(app: App) -> None:
     sweep = app.sweep("lr=1", LOCAL, "hydra.sweeper.retry={timeout:{times:1,time_factor:2}}", code=1)
-    assert "has nothing to multiply; set hydra.launcher.timeout_min" in sweep.done.stderr
+    assert "has no value to multiply; set hydra.launcher.timeout_min" in sweep.done.stderr
 
 
 class _Absent(HydraLauncher):
@@ -180,14 +182,14 @@ class _Roomy(HydraLauncher):
 
 def test_memory_grows_from_retry_to_retry() -> None:
     judge = FailureTracker(Policy({"oom": Retry(2, 1.5)}), _Roomy(), 1)
-    standing = TrialStatus(TrialState.FAILED, 0, FailureCause.OOM)
-    first = judge.again(TrialJob(0, 0, ()), standing, 1)
+    status = TrialStatus(TrialState.FAILED, 0, FailureCause.OOM)
+    first = judge.again(TrialJob(0, 0, ()), status, 1)
     assert first is not None
     assert (first.attempt, first.resources) == (1, {"mem_gb": 6.0})
-    second = judge.again(first, standing, 2)
+    second = judge.again(first, status, 2)
     assert second is not None
     assert second.resources == {"mem_gb": 9.0}
-    assert judge.again(second, standing, 3) is None
+    assert judge.again(second, status, 3) is None
 
 
 def test_the_canary_is_judged_by_its_own_trials() -> None:

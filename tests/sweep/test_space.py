@@ -106,6 +106,15 @@ def test_config_groups_are_spelled_as_the_defaults_list_wants_them(app: App) -> 
     ]
 
 
+def test_conditions_beside_an_override_that_only_a_job_can_resolve(app: App) -> None:
+    condition = {"when": {"model": "vit"}, "exclude": True}
+    config = yaml.safe_load(CONFIG) | {"hydra": {"sweeper": {"conditions": [condition]}}}
+    app.write("pass", yaml.safe_dump(config))
+    sweep = app.sweep("model=cnn,vit", "hydra.sweep.subdir='job-${hydra.job.id}'")
+    assert [trial.overrides for trial in sweep.planned] == [("model=cnn",)]
+    assert [path.name for path in sweep.dir.glob("job-*")] == ["job-0"]
+
+
 def test_set_against_a_fixed_override_is_an_error_unless_equal(app: App) -> None:
     conditions = [{"name": "warm", "when": {"model": "vit"}, "set": {"width": 16}}]
     assert planned(app, "model=cnn,vit", "width=16", conditions=conditions)[1] == ("model=vit", "width=16")
@@ -156,7 +165,7 @@ def test_a_dry_run_shows_everything_and_writes_nothing(app: App) -> None:
     assert done.returncode == 0, done.stderr
     assert "58 trials would run in" in done.stdout
     assert "condition 0, on the command line: matched 1: excluded 1" in done.stdout
-    assert "merged 1 trials into equal ones" in done.stdout
+    assert "merged 1 duplicate trial" in done.stdout
     assert "... 18 more" in done.stdout
     assert "  57  width=59  ->  multirun/" in done.stdout
     assert sorted(app.folder.rglob("*")) == before
@@ -190,7 +199,7 @@ def test_errors_name_the_file_a_condition_comes_from(app: App) -> None:
         (["lr=1,2", "hydra.sweeper.grid=some"], "hydra.sweeper.grid is 'some'"),
         (["hydra.sweeper.grids=[{param:{lr:[1]}}]"], "grids[0] is a map with params"),
         (["lr=1,2", "hydra.sweeper.sample=0"], "hydra.sweeper.sample is 0"),
-        (["lr=a,b", "hydra.sweeper.conditions=[{when:{lr:{gt:1}},exclude:true}]"], "lr: gt 1 compares numbers"),
+        (["lr=a,b", "hydra.sweeper.conditions=[{when:{lr:{gt:1}},exclude:true}]"], "lr: gt 1 needs a number"),
         (
             ["lr=1,2", "hydra.sweeper.seeds=2", "hydra.sweeper.seed_key=sead"],
             "does not compose: Could not override 'sead'",

@@ -84,7 +84,7 @@ def test_conditions_exclude_force_and_merge(app: App) -> None:
         ("vit", 8, 0.2),
     ]
     assert "condition 0 (no wide vit), in conf/config.yaml: matched 2: excluded 2" in sweep.done.stdout
-    assert "merged 2 trials into equal ones" in sweep.done.stdout
+    assert "merged 2 duplicate trials" in sweep.done.stdout
 
 
 def test_one_failure_costs_no_other_trial(app: App) -> None:
@@ -235,10 +235,10 @@ ERRORS = {
     ),
     "nothing left": (
         ["lr=1,2", "hydra.sweeper.conditions=[{when:{lr:[1,2]},exclude:true}]"],
-        "no trial is left of 2: condition 0, on the command line excluded 2",
+        "no trial remains of 2 grid points: condition 0, on the command line excluded 2",
     ),
     "unknown key": (["boo=1,2"], "trial 0 (boo=1) does not compose: Could not override 'boo'"),
-    "interval": (["lr=interval(0,1)"], "parameter 'lr' is an interval, which has no end of values"),
+    "interval": (["lr=interval(0,1)"], "parameter 'lr' is a continuous interval"),
     "one directory for two": (
         ["lr=1,2", "hydra.sweep.subdir=same"],
         "trials 0 (lr-1) and 1 (lr-2) would both write to same. Make hydra.sweep.subdir depend on the trial",
@@ -247,8 +247,11 @@ ERRORS = {
         ["lr=1,2", "hydra.sweeper.objective={metric:acc,direction:max}"],
         "hydra.sweeper.objective.direction is 'max' (did you mean 'maximize'?)",
     ),
-    "objective": (["lr=1,2", "hydra.sweeper.objective=acc"], "hydra.sweeper.objective is 'acc'; it is a map such as"),
-    "params": (["hydra.sweeper.params=[lr]"], "hydra.sweeper.params is ['lr']; it takes a map from names to values"),
+    "objective": (
+        ["lr=1,2", "hydra.sweeper.objective=acc"],
+        "hydra.sweeper.objective is 'acc'; expected a map such as",
+    ),
+    "params": (["hydra.sweeper.params=[lr]"], "hydra.sweeper.params is ['lr']; expected a map from names to values"),
     "batch size": (["lr=1", "hydra.sweeper.max_batch_size=0"], "hydra.sweeper.max_batch_size is 0"),
     "hydra in params": (["hydra.sweeper.params={hydra.verbose:[true]}"], "Hydra's own configuration, which cannot"),
     "misspelt setting": (["lr=1", "hydra.sweeper.condition=[]"], "Key 'condition' not in 'HerdSweeperConf'"),
@@ -269,7 +272,7 @@ def test_a_directory_of_somebody_else_is_left_alone(app: App) -> None:
     theirs.parent.mkdir(parents=True)
     theirs.write_text("mine")
     sweep = app.sweep("lr=1,2", code=1)
-    assert f"{theirs.parent}, where trial 1 (lr-2) is to run, holds something else" in sweep.done.stderr
+    assert f"{theirs.parent}, where trial 1 (lr-2) is to run, contains other files" in sweep.done.stderr
     assert theirs.read_text() == "mine"
     assert not (sweep.dir / "0").exists()
 
@@ -279,7 +282,7 @@ def test_a_trial_of_another_sweep_in_the_way_is_left_alone(app: App) -> None:
     (app.folder / "multirun/s").mkdir()
     (app.folder / "multirun/other/0").rename(app.folder / "multirun/s/0")
     sweep = app.sweep("lr=5,6", code=1)
-    assert "multirun/s/0, where trial 0 (lr-5) is to run, holds something else" in sweep.done.stderr
+    assert "multirun/s/0, where trial 0 (lr-5) is to run, contains other files" in sweep.done.stderr
 
 
 def test_the_command_that_is_told_reproduces_the_trial(app: App) -> None:
@@ -314,7 +317,7 @@ def test_the_command_names_the_config_and_the_module_the_sweep_was_started_with(
     told = app.run("-m", "-cn", "other", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1,2").stdout
     assert "python app.py --config-name=other lr=2" in told
     refused = app.sweep("lr=1,2", code=1)
-    assert "holds another sweep" in refused.done.stderr
+    assert "contains a different sweep" in refused.done.stderr
 
 
 @pytest.mark.parametrize("body", ["raise BaseException('boo')", "import asyncio; raise asyncio.CancelledError('boo')"])
@@ -356,7 +359,7 @@ def test_a_forked_child_that_exits_is_not_the_trial(app: App) -> None:
 
 def test_a_path_that_hydra_would_interpolate_is_refused(app: App) -> None:
     done = app.run("-m", "hydra/sweeper=herd", "lr=1,2", r"hydra.sweep.dir='a \${lr} b/s'")
-    assert "holds '${', which Hydra would take for an interpolation" in done.stderr
+    assert "contains '${', which Hydra would read as an interpolation" in done.stderr
 
 
 def test_a_trial_that_leaves_its_folder_behind_takes_no_other_with_it(app: App) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from conftest import App
 
 from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
+from hyperherd.records.sweep import SweepRecord
 from hyperherd.sweep.planned_overrides import check_overrides
 
 GO_ON = ("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
@@ -45,7 +48,7 @@ def test_what_is_taken_from_a_folder_is_printed(app: App) -> None:
     sweep = app.sweep("lr=0.1,0.2", "width=3")
     done = app.run(*GO_ON)
     assert done.returncode == 0, done.stderr
-    told = f"taken from {sweep.dir}: the overrides of 2 planned trials, the fixed overrides width=3"
+    told = f"resuming {sweep.dir} with 2 planned trials and the fixed overrides width=3"
     assert told in done.stdout
 
 
@@ -53,7 +56,7 @@ def test_a_config_does_not_trust_for_its_user(app: App) -> None:
     app.write("pass", "lr: 0.1\nhydra: {sweeper: {shared: true}}\n")
     done = app.run("-m", "hydra/sweeper=herd", "lr=1,2")
     assert done.returncode == 1
-    assert "hydra.sweeper.shared is true in a config, where it does not count" in done.stderr
+    assert "hydra.sweeper.shared is true in a config file, where it is not accepted" in done.stderr
 
 
 def test_records_elsewhere_are_not_written(app: App, tmp_path: Path) -> None:
@@ -109,23 +112,43 @@ def test_overrides_that_only_set_values(composed: object, text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "why"),
     [
-        ("hydra.launcher.max_parallel=3", "changes the configuration of Hydra"),
-        ("++hydra.run.dir=/tmp", "changes the configuration of Hydra"),
-        ("hydra/launcher=herd_slurm", "changes the configuration of Hydra"),
-        ("+hydra={run:{dir:x}}", "changes the configuration of Hydra"),
-        ("+data@hydra.launcher=small", "changes the configuration of Hydra"),
-        ("~hydra.callbacks", "changes the configuration of Hydra"),
+        ("hydra.launcher.max_parallel=3", "changes Hydra's own configuration"),
+        ("++hydra.run.dir=/tmp", "changes Hydra's own configuration"),
+        ("hydra/launcher=herd_slurm", "changes Hydra's own configuration"),
+        ("+hydra={run:{dir:x}}", "changes Hydra's own configuration"),
+        ("+data@hydra.launcher=small", "changes Hydra's own configuration"),
+        ("~hydra.callbacks", "changes Hydra's own configuration"),
         ("lr=${oc.env:HOME}", "calls a resolver"),
         ("lr=${eval:'1'}", "calls a resolver"),
         ("name='${n.${oc.env:HOME}}'", "calls a resolver"),
         ("lr={a:[1,'${oc.decode:x}']}", "calls a resolver"),
-        ("net={_target_:os.system,command:ls}", "makes an object of 'os.system'"),
-        ("net._target_=os.system", "makes an object of 'os.system'"),
-        ("+a={b:[{c:{_target_:os.system}}]}", "makes an object of 'os.system'"),
-        ("lr=1,2", "is a sweep of its own"),
-        ("lr=[", "cannot be read"),
+        ("net={_target_:os.system,command:ls}", "instantiates 'os.system'"),
+        ("net._target_=os.system", "instantiates 'os.system'"),
+        ("+a={b:[{c:{_target_:os.system}}]}", "instantiates 'os.system'"),
+        ("lr=1,2", "is itself a sweep"),
+        ("lr=[", "cannot be parsed"),
     ],
 )
 def test_overrides_that_run_more_than_the_script(composed: object, text: str, why: str) -> None:
     with pytest.raises(SweepError, match=f"plans the override .*which {why}"):
         check_overrides(composed, Path("/s"), ["lr=0.1", text])  # type: ignore[arg-type]
+
+
+def test_the_latest_sweep_is_the_latest_that_is_trusted(app: App, nobody: int) -> None:
+    """Anybody can plant a folder that says it is the newest; it must not keep its neighbours from being found."""
+    mine = app.sweep("lr=0.1,0.2", to="multirun/mine")
+    planted = app.folder / "multirun" / "planted"
+    shutil.copytree(mine.dir, planted)
+    record = SweepRecord.read(planted)
+    replace(record, created=record.created + 3600).write(planted)
+    os.chown(planted, nobody, -1)
+    latest = ("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/new", "hydra.sweeper.resume=latest")
+    done = app.run(*latest)
+    assert done.returncode == 0, done.stderr
+    told = f"resume=latest: resuming {mine.dir}; skipped 1 newer sweep: {planted} belongs to nobody (mode "
+    assert sum(told in line for line in done.stdout.splitlines()) == 1, done.stdout
+    assert f"resuming {planted} with " in app.run(*latest, "hydra.sweeper.shared=true").stdout
+    os.chown(mine.dir, nobody, -1)
+    done = app.run(*latest)
+    assert done.returncode == 1
+    assert f"hydra.sweeper.resume: {planted} belongs to nobody (mode " in done.stderr

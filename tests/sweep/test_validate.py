@@ -80,5 +80,5 @@ def test_two_trials_in_one_directory_are_refused(tmp_path: Path) -> None:
 def test_a_directory_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sweep" / "1").mkdir(parents=True)
     (tmp_path / "sweep" / "1" / "precious.txt").write_text("mine")
-    with pytest.raises(SweepError, match="holds something else"):
+    with pytest.raises(SweepError, match="contains other files"):
         validate(write_app(tmp_path, FILES), planned([["lr=1"], ["lr=2"]]), tmp_path / "sweep")

@@ -37,6 +37,7 @@ def share(sizes: Sequence[int], cap: int) -> list[ArrayShare]:
     Arrays stand in lanes, as many as there are arrays or, if that is less, as `cap` allows; each lane has its share of
     the cap, by the jobs in it, and an array waits for the one before it in its lane. Nobody has to watch over that.
     """
+    # Greedy, largest array first: lanes of about equal length end at about the same time.
     lanes = [(0, lane) for lane in range(min(len(sizes), cap))]
     lane_of, load = [0] * len(sizes), [0] * len(lanes)
     for index in sorted(range(len(sizes)), key=lambda index: -sizes[index]):
@@ -56,6 +57,7 @@ def _divide(cap: int, loads: Sequence[int]) -> list[int]:
     """Divide `cap` in proportion to `loads`, at least 1 each; what is left over goes to the most loaded."""
     spare, total = cap - len(loads), sum(loads)
     widths = [1 + spare * load // total for load in loads]
+    # Rounding down leaves slots over; unused, they would make the cap smaller than configured.
     for lane in sorted(range(len(loads)), key=lambda lane: -loads[lane])[: cap - sum(widths)]:
         widths[lane] += 1
     return widths
@@ -82,11 +84,13 @@ class ConcurrencyCap:
     def plan(self, jobs: Sequence[TrialJob], largest: int) -> list[list[TrialJob]]:
         """Divide `jobs` into arrays, and give each a share of what earlier arrays leave of the cap."""
         batches = split(jobs, largest)
+        # Several jobs share one array, which must be counted once.
         running = {id(array): array for array in self._array_of.values() if array.open}.values()
         free, after = self._cap - sum(min(array.share.parallelism, len(array.open)) for array in running), None
         if free < 1:
             # The one with the most room that these can use, and of such the one that is done first.
             before = min(running, key=lambda array: (-min(array.share.parallelism, len(jobs)), len(array.open)))
+            # Its width becomes free only when all of it has ended, so new arrays wait for it and take over its width.
             free, after = before.share.parallelism, before.id
         self._planned = [_Array(part, after) for part in share([len(batch) for batch in batches], free)]
         for batch, array in zip(batches, self._planned, strict=True):

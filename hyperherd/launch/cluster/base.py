@@ -1,4 +1,4 @@
-"""What the cluster launcher asks of one scheduler; Slurm and LSF each fill this class, and nothing else knows them."""
+"""What the cluster launcher needs of one scheduler; Slurm and LSF each implement it, and nothing else knows them."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class JobState:
-    """What a scheduler says of one job.
+    """The state of one job, as its scheduler reports it.
 
     Attributes:
         phase: whether it waits (for the first time or requeued), runs, or has ended for good.
-        verdict: how it ended, if the scheduler knows that it was not of its own accord.
+        verdict: how it ended, if the scheduler knows that it did not end by itself.
         reason: in the scheduler's words, for people: its state, exit code, node.
         succeeded: whether it ended with exit code 0.
     """
@@ -40,9 +40,9 @@ class Submission:
     Attributes:
         folder: where scripts, pickles and the scheduler's logs go.
         name: of the jobs, unchanged, so that :meth:`Cluster.find` finds them.
-        resources: a part of :attr:`Cluster.resources` with other values.
+        resources: some of :attr:`Cluster.resources`, with other values.
         parallelism: how many jobs of the batch may run at once.
-        after: the id of an array or job (``123``) that has to have ended, however, before any of them starts.
+        after: the id of an array or job (``123``) that must have ended, in any way, before one of them starts.
     """
 
     folder: Path
@@ -69,7 +69,7 @@ class Cluster(ABC):
     """Of the first job of an array."""
 
     kept_variables: frozenset[str] = frozenset()
-    """Environment variables that say where the scheduler is, and are handed on although :attr:`variables` has them."""
+    """Environment variables that locate the scheduler, and are passed on although :attr:`variables` matches them."""
 
     def __init__(self, options: Mapping[str, Any], folder: Path | None = None) -> None:
         self._options = options
@@ -85,7 +85,7 @@ class Cluster(ABC):
         """Find out whether jobs can be submitted from here.
 
         Raises:
-            SweepError: the commands are missing or the options cannot be followed; it says which and what to do.
+            SweepError: the commands are missing or the options cannot be followed; the message names them and the fix.
         """
 
     @property
@@ -126,19 +126,23 @@ class Cluster(ABC):
         """
 
     def confirmed(self, job_ids: Collection[str], name: str) -> set[str]:
-        """Return those of these jobs that are this user's and called `name`, by the scheduler's own word.
+        """Return those of these jobs that are this user's and called `name`, as the scheduler reports them.
 
         An id that a record holds may be of any job: it is asked for before the job is cancelled or adopted.
 
         Raises:
-            SchedulerSilent: it cannot be asked at the moment.
+            SchedulerUnavailable: it cannot be asked at the moment.
         """
         wanted = {job_id for job_id in job_ids if is_job_id(job_id)}
         return wanted & set(self.find(name)) if wanted and is_batch_name(name) else set()
 
+    def holds_back(self, variable: str) -> str:
+        """Return which option keeps a variable of the submission's environment from jobs; empty if none does."""
+        return ""
+
     @staticmethod
     def is_preempting() -> bool:
-        """Return, in a job that was told to end, whether it is to make place for another and may come back."""
+        """Return, in a job that was asked to end, whether it is being preempted and may be requeued."""
         return False
 
     def is_outage(self, message: str) -> bool:
@@ -146,7 +150,7 @@ class Cluster(ABC):
         return False
 
     def cause_in(self, log: str) -> FailureCause | None:
-        """Return what the end of a job's log says it died of, in the scheduler's own words there."""
+        """Return the cause of death that the scheduler wrote to the end of a job's log."""
         return None
 
 

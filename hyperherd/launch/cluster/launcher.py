@@ -19,10 +19,10 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
 from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
-from hyperherd.launch.cluster.environment import scrubbed_environment
+from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_environment, without_secrets
+from hyperherd.launch.cluster.job import ClusterJob, JobPayload
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
-from hyperherd.launch.cluster.work import TrialRun, Work
 from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
 from hyperherd.records.job_ids import is_batch_name
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 _OUTAGE_WAITS = (5, 15, 30)
-"""Seconds between tries to submit to a scheduler that does not answer: its restart is to end no sweep."""
+"""Seconds between tries to submit to a scheduler that does not answer: a restart of it must not end the sweep."""
 
 log = logging.getLogger("hyperherd")
 
@@ -47,13 +47,18 @@ class ClusterLauncher(TrialLauncher):
         work: what the jobs run.
         cluster: where.
         settings: how.
+        secrets: variables that reach jobs in the environment of the submission alone.
 
     Raises:
         SweepError: jobs cannot be submitted from here, or not with these options.
     """
 
-    def __init__(self, work: Work, cluster: Cluster, settings: ClusterSettings) -> None:
+    def __init__(
+        self, work: JobPayload, cluster: Cluster, settings: ClusterSettings, secrets: Mapping[str, str] | None = None
+    ) -> None:
         cluster.check()
+        self._secrets = secrets or {}
+        check_handed_on(cluster, self._secrets)
         self._work = work
         self._cluster = cluster
         self._settings = settings
@@ -62,7 +67,7 @@ class ClusterLauncher(TrialLauncher):
 
     @property
     def name(self) -> str:
-        """What people know the launcher by."""
+        """The launcher's name."""
         return self._cluster.name
 
     @property
@@ -94,25 +99,29 @@ class ClusterLauncher(TrialLauncher):
         try:
             make_private(files)
         except OSError as error:
-            raise SweepError(f"hydra.launcher.submitit_folder: {files} cannot be made private: {error}") from None
+            raise SweepError(
+                f"hydra.launcher.submitit_folder: {files} cannot be closed to other users: {error}"
+            ) from None
+        # Before the submission: a job may start before that returns, and reads this file first.
         work = self._work.save(files)
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
-        with scrubbed_environment(self._cluster):
-            ids = self._submitted(submission, [TrialRun(work, job, self._cluster.is_preempting) for job in jobs])
+        with scrubbed_environment(self._cluster, self._secrets):
+            ids = self._submitted(submission, [ClusterJob(work, job, self._cluster.is_preempting) for job in jobs])
         self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
             self._watch.add(handle, folder)
         paths = [self._paths(handle) for handle in handles]
+        # submitit writes both with the user's umask; the script holds hydra.launcher.env, which may name secrets.
         keep_private(file for one in paths for file in (one.submitted_pickle, one.submission_file))
         log.info("%s: submitted %s", self.name, _span(ids))
         return handles
 
     def events(self) -> Iterator[JobEnd | None]:
-        """Yield each job when it has ended, until none is left, and None between two looks."""
+        """Yield each job when it has ended, until none is left, and None between two polls."""
         while not self._watch.is_over:
-            for end in self._watch.look():
+            for end in self._watch.poll():
                 self._watch.close(end.handle)
                 self._cap.ended(end.handle.job)
                 yield end
@@ -121,7 +130,7 @@ class ClusterLauncher(TrialLauncher):
                 time.sleep(self._watch.pause)
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
-        """Cancel these jobs; when they have ended, :meth:`events` says so."""
+        """Cancel these jobs; when they have ended, :meth:`events` yields their ends."""
         ids = [handle.job_id for handle in handles if handle.job_id is not None]
         if ids:
             self._cluster.cancel(ids)
@@ -131,11 +140,11 @@ class ClusterLauncher(TrialLauncher):
     def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Return those of a batch's jobs that the scheduler has and that can run.
 
-        A job whose submission was cut off before it got its pickle can not: it waits for that for a minute, and dies.
-        It is cancelled, so that the trial can be submitted again.
+        A job whose submission was interrupted before it got its pickle cannot: it would wait for that for a minute and
+        fail. It is cancelled, so that the trial can be submitted again.
 
         Raises:
-            SweepError: the scheduler does not answer, so that nobody knows what would run twice.
+            SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
         if not is_batch_name(name):
             return []
@@ -143,6 +152,7 @@ class ClusterLauncher(TrialLauncher):
             ids = self._cluster.find(name)
         places = [(place_in_array(job_id, self._cluster.first_index), job_id) for job_id in ids]
         handles = [JobHandle(jobs[place], job_id, name) for place, job_id in places if place < len(jobs)]
+        # submitit renames the pickle to the job's id after sbatch has returned; without it the job cannot run.
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
             self._cluster.cancel(unable)
@@ -152,12 +162,13 @@ class ClusterLauncher(TrialLauncher):
         """Watch those of an earlier sweep's jobs that are still queued or running, and return them.
 
         Raises:
-            SweepError: the scheduler does not answer, so that nobody knows what would run twice.
+            SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
         by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
         if not by_id:
             return []
         with _needed(self._cluster):
+            # Ids are reused (LSF after 999999, Slurm after MaxJobId): a job of another sweep could be adopted.
             by_id = self._confirmed(by_id)
             states = self._cluster.query(list(by_id))
         adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
@@ -170,11 +181,11 @@ class ClusterLauncher(TrialLauncher):
         return adopted
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
+        """Run jobs as any Hydra launcher does, for sweepers of others; see `hydra.plugins.launcher`."""
         if not self.waits:
             raise CompactHydraException(
-                "hydra.launcher.wait=false needs hydra/sweeper=herd: this sweeper has to have the results of its jobs "
-                "before it goes on"
+                "hydra.launcher.wait=false needs hydra/sweeper=herd, because this sweeper needs the results of its "
+                "jobs; add hydra/sweeper=herd, or set hydra.launcher.wait=true"
             )
         jobs = [TrialJob(initial_job_idx + index, 0, tuple(texts)) for index, texts in enumerate(job_overrides)]
         for job in jobs:
@@ -187,30 +198,31 @@ class ClusterLauncher(TrialLauncher):
             for end in self.events():
                 if end is not None:
                     returned[end.handle.job.number] = end.returned or _made_up(end)
-        except BaseException:  # Ctrl-C, SIGTERM: nothing goes on behind the back of who asked for the end
+        except BaseException:  # Ctrl-C, SIGTERM: no job may keep running after the user ended the sweep
             self.cancel(handles)
             raise
         return [returned[job.number] for job in jobs]
 
-    def _submitted(self, submission: Submission, runs: Sequence[TrialRun]) -> list[str]:
+    def _submitted(self, submission: Submission, runs: Sequence[ClusterJob]) -> list[str]:
         """Submit `runs`, again after a while if the scheduler does not answer, and return the jobs' ids."""
         for wait in (*_OUTAGE_WAITS, None):
             executor = self._cluster.executor(submission)
             try:
-                # A Ctrl-C between the scheduler's answer and its note would leave jobs that nobody knows of.
+                # A Ctrl-C between the scheduler's answer and its note would leave jobs that no record names.
                 with undisturbed(), executor.batch():
                     submitted = [executor.submit(run) for run in runs]
                 return [job.job_id for job in submitted]
             except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
                 if wait is None or not self._cluster.is_outage(str(error)):
-                    raise SweepError(f"{self.name}: {len(runs)} jobs cannot be submitted: {error}") from None
-                log.warning("%s: %s; tried again in %d s", self.name, error, wait)
+                    raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
+                log.warning("%s: %s; retrying in %d s", self.name, error, wait)
             time.sleep(wait)
+            # sbatch may report a timeout for jobs that the controller has queued: a second try would run them twice.
             self._cancel_half_submitted(submission.name)
         raise AssertionError("the last try returns or raises")
 
     def _cancel_half_submitted(self, job_name: str) -> None:
-        """Cancel jobs that the scheduler took without saying so; they have no pickles and could never run."""
+        """Cancel jobs that the scheduler accepted without reporting it; they have no pickles and could never run."""
         if not is_batch_name(job_name):  # `a,b` would select jobs called `a`
             return
         with suppress(SchedulerUnavailable, SweepError):
@@ -242,12 +254,17 @@ def cluster_launcher(
     scheduler = find_scheduler(name)
     assert scheduler is not None, name
     settings, rest = read_cluster_settings(name, options, Path(config.hydra.sweep.dir).absolute())
+    rest, secrets = without_secrets(rest)
     cluster = scheduler.cluster_class()(rest, settings.folder)
-    return ClusterLauncher(Work(context, task_function, config), cluster, settings)
+    return ClusterLauncher(JobPayload(context, task_function, config), cluster, settings, secrets)
 
 
 def _span(ids: Sequence[str]) -> str:
     return f"job {ids[0]}" if len(ids) == 1 else f"{len(ids)} jobs, {ids[0]} to {ids[-1]}"
+
+
+def _jobs(count: int) -> str:
+    return "1 job" if count == 1 else f"{count} jobs"
 
 
 def _made_up(end: JobEnd) -> JobReturn:
@@ -257,11 +274,11 @@ def _made_up(end: JobEnd) -> JobReturn:
 
 @contextmanager
 def _needed(cluster: Cluster) -> Iterator[None]:
-    """Make the scheduler's silence an error."""
+    """Turn an unavailable scheduler into an error for the user."""
     try:
         yield
     except SchedulerUnavailable as silence:
         raise SweepError(
-            f"{cluster.name}: {silence}. Jobs of an earlier sweep here may be queued or running, so nothing is "
-            "started; try again when it answers"
+            f"{cluster.name}: {silence}. Jobs that were submitted earlier may be queued or running, so nothing is "
+            "started; try again when the scheduler answers"
         ) from None

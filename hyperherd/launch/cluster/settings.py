@@ -15,7 +15,7 @@ from hyperherd.errors import SweepError
 
 @dataclass(frozen=True)
 class ClusterSettings:
-    """How jobs are submitted and watched, on whichever cluster; the presets in conf/hydra/launcher say more.
+    """How jobs are submitted and watched, on any cluster; the presets in conf/hydra/launcher explain the options.
 
     Attributes:
         folder: where scripts, pickles and the scheduler's logs go; may hold submitit's ``%j``.
@@ -36,12 +36,12 @@ class ClusterSettings:
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _SCRIPT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
-"""What no line of shell holds; a setup of several lines, indented by tabs, is one text in YAML."""
+"""Not valid in a line of shell; a setup of several lines, indented by tabs, is one text in YAML."""
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _OPTION = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 _PLACEHOLDER = re.compile(r"%\w|[\\\x00-\x1f\x7f-\x9f]")
-"""What stands for something else in the path of a job's log: for submitit, Slurm or LSF."""
+"""Replaced in the path of a job's log, by submitit, Slurm or LSF."""
 
 
 def read_cluster_settings(
@@ -55,7 +55,7 @@ def read_cluster_settings(
         sweep_dir: absolute.
 
     Raises:
-        SweepError: a value that cannot be meant; the message names its key.
+        SweepError: a value is not valid; the message names its key.
     """
     rest = {key: _plain(value) for key, value in options.items()}
     check_texts(rest)
@@ -75,37 +75,37 @@ def read_cluster_settings(
         ("timeout_min", rest.get("timeout_min"), 1),
     ):
         if value is not None and value < least:
-            raise SweepError(f"hydra.launcher.{key} is {value}; with {launcher} it is at least {least}")
+            raise SweepError(f"hydra.launcher.{key}: {value} is not a number from {least} up")
     for given in (sweep_dir, Path.cwd()):  # a submitit_folder of its own may hold %j
         if settings.folder.is_relative_to(given) and (found := _PLACEHOLDER.search(str(given))):
             raise SweepError(
-                f"hydra.launcher.submitit_folder: {launcher} would take {found[0]!r} in {given} for something else "
-                "when it writes the logs of jobs; choose another hydra.sweep.dir, or a submitit_folder elsewhere"
+                f"hydra.launcher.submitit_folder: {launcher} would replace {found[0]!r} in {given} when it writes the "
+                "logs of jobs; choose another hydra.sweep.dir, or a submitit_folder elsewhere"
             )
     return settings, {key: value for key, value in rest.items() if value is not None}
 
 
 def check_texts(options: Mapping[str, Any]) -> None:
-    """Look whether every name and value of `hydra.launcher` stays what it is in a script that a scheduler reads.
+    """Check that every name and value of `hydra.launcher` is safe in a script that a scheduler reads.
 
     A line break in a value begins a new line of the script, which the scheduler or the shell then obeys.
 
     Raises:
-        SweepError: one of them does not; the message names its key.
+        SweepError: one of them is not; the message names its key.
     """
     for name in options.get("env") or {}:
         if not _VARIABLE.fullmatch(str(name)):
-            raise SweepError(f"hydra.launcher.env: {name!r} is not the name of a variable")
+            raise SweepError(f"hydra.launcher.env: {name!r} is not a valid name of an environment variable")
     for name in options.get("additional_parameters") or {}:
         if not _OPTION.fullmatch(str(name)):
-            raise SweepError(f"hydra.launcher.additional_parameters: {name!r} is not the name of an option")
+            raise SweepError(f"hydra.launcher.additional_parameters: {name!r} is not a valid name of an option")
     for key, value in options.items():
         forbidden = _SCRIPT if key in ("setup", "teardown") else _CONTROL
         for text in _texts(value):
             if found := forbidden.search(text):
                 raise SweepError(
-                    f"hydra.launcher.{key}: {text!r} holds {found[0]!r}; a control character cannot be in the script "
-                    "of a job"
+                    f"hydra.launcher.{key}: {text!r} contains the control character {found[0]!r}, which the script of "
+                    "a job cannot contain; remove it"
                 )
 
 

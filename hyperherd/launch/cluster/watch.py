@@ -1,8 +1,8 @@
-"""Which jobs have ended: a success by the file it leaves, seen at once; the rest by asking the scheduler, politely.
+"""Which jobs have ended: a success by the file it leaves, seen at once; the rest by polling the scheduler, rarely.
 
-A death is believed when the scheduler has said so twice, some seconds apart, and no result has come meanwhile: file
-systems are late, and a job whose node died may be on its way back into the queue. Silence of the scheduler is no
-verdict, and a job that it does not know is one only after a while.
+A job counts as dead when the scheduler has reported it twice, some seconds apart, without a result meanwhile: network
+file systems show files late, and a job whose node died may be requeued. An unavailable scheduler is not a verdict, and
+a job that it does not know is lost only after a while.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from submitit.core.utils import JobPaths
 
 from hyperherd.launch.base import JobEnd, JobHandle
 from hyperherd.launch.cluster.base import Cluster, JobState
-from hyperherd.launch.cluster.work import returned_path
+from hyperherd.launch.cluster.job import returned_path
 from hyperherd.launch.pickles import load_pickle
 from hyperherd.launch.returned import raised
 from hyperherd.records.ownership import NotTrusted
@@ -31,14 +31,14 @@ from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
 from hyperherd.trial.ending import in_words
 
-LOOK = 0.5
-"""Seconds between two looks for results; where a look itself takes long, ten times that."""
+RESULTS_POLL = 0.5
+"""Seconds between two searches for results; ten times the duration of a search if that is more."""
 FIRST_POLL = 2.0
 """Seconds until the scheduler is first asked; the next questions come ever later, up to ``poll_s``."""
 SETTLED = 2.0
-"""Seconds between the two times that the scheduler has to say that a job has ended."""
+"""Seconds between the two polls that must both report that a job has ended."""
 SETTLED_SLOWLY = 10.0
-"""The same where more is likely to come: the result of a success, or the return of a job that lost its node."""
+"""The same where more is likely to follow: the result of a success, or a requeue after a lost node."""
 FORGOTTEN = 30.0
 """Seconds after which a job that the scheduler does not know is given up."""
 _TAIL = 20_000
@@ -59,9 +59,9 @@ class Watch:
     """Watches the jobs of one launcher.
 
     Args:
-        cluster: whom to ask.
+        cluster: the scheduler to poll.
         poll_s: seconds between two questions, after the first ones.
-        clock: seconds, from any moment on.
+        clock: returns seconds, counted from any moment.
     """
 
     def __init__(self, cluster: Cluster, poll_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -70,13 +70,13 @@ class Watch:
         self._clock = clock
         self._open: dict[str, _Watched] = {}
         self._is_silent = False
-        self._last_look = 0.0
+        self._last_duration = 0.0
         self.poll_soon()
 
     @property
     def pause(self) -> float:
-        """Seconds to wait before the next look."""
-        return max(LOOK, 10 * self._last_look)
+        """Seconds to wait before the next poll."""
+        return max(RESULTS_POLL, 10 * self._last_duration)
 
     @property
     def is_over(self) -> bool:
@@ -90,7 +90,7 @@ class Watch:
         self.poll_soon()
 
     def cancelled(self, handle: JobHandle) -> None:
-        """Note that a job was told to end, so that its disappearance means nothing else."""
+        """Note that a job was cancelled, so that its disappearance is not taken for a loss."""
         if watched := self._open.get(str(handle.job_id)):
             watched.cancelled = True
             self.poll_soon()
@@ -100,36 +100,38 @@ class Watch:
         self._open.pop(str(handle.job_id), None)
 
     def poll_soon(self) -> None:
-        """Ask the scheduler soon again."""
+        """Poll the scheduler again soon."""
         self._delay = min(FIRST_POLL, self._poll_s)
         self._next = self._clock() + self._delay
 
-    def look(self) -> Iterator[JobEnd]:
+    def poll(self) -> Iterator[JobEnd]:
         """Yield the jobs that have ended by now; each comes again until it is closed."""
         began = self._clock()
         successes = list(self._with_results(self._open.values()))
-        self._last_look = self._clock() - began
+        self._last_duration = self._clock() - began
         for watched in successes:
-            yield _told(watched)
+            yield _end_with_result(watched)
         if self._open and self._clock() >= self._next:
-            yield from self._ask()
+            yield from self._poll_scheduler()
 
     def _with_results(self, jobs: Iterable[_Watched]) -> Iterator[_Watched]:
-        """Yield the jobs whose result is there, one listing for each folder; one that fails (ESTALE) says nothing."""
+        """Yield the jobs whose result is there, one listing for each folder; one that fails (ESTALE) is skipped."""
         by_folder: dict[Path, list[_Watched]] = defaultdict(list)
         for watched in jobs:
             by_folder[watched.paths.folder].append(watched)
         for folder, group in by_folder.items():
             with suppress(OSError), os.scandir(folder) as entries:
+                # One scandir for all jobs of a folder: a stat for each is a request to the NFS server.
                 names = {entry.name for entry in entries if entry.name.endswith("_result.pkl")}
                 yield from (watched for watched in group if watched.paths.result_pickle.name in names)
 
-    def _ask(self) -> Iterator[JobEnd]:
+    def _poll_scheduler(self) -> Iterator[JobEnd]:
         try:
             states = self._cluster.query(list(self._open))
         except SchedulerUnavailable as silence:
             if not self._is_silent:
-                log.warning("%s; the jobs go on, and it is asked again", silence)
+                log.warning("%s; the jobs keep running, and the scheduler is polled again later", silence)
+            # Warned once per outage, not once per poll: a controller's restart takes minutes.
             self._is_silent = True
             self._back_off()
             return
@@ -137,8 +139,10 @@ class Watch:
         self._back_off()
         dead = [(watched, self._death(watched, states.get(job_id))) for job_id, watched in self._open.items()]
         gone = [watched for watched, end in dead if end is not None]
+        # NFS clients cache a listing for up to 60 s (acdirmax): a result may exist and not be in it yet.
         _refresh({watched.paths.folder for watched in gone})
         late = {watched.handle.job_id for watched in self._with_results(gone)}
+        # A result that appeared meanwhile counts, whatever the scheduler reported of the job.
         yield from (end for watched, end in dead if end is not None and watched.handle.job_id not in late)
 
     def _back_off(self) -> None:
@@ -149,7 +153,7 @@ class Watch:
         self._next = soonest
 
     def _death(self, watched: _Watched, state: JobState | None) -> JobEnd | None:
-        """Return the end of a job if it has ended beyond doubt, given what the scheduler says now."""
+        """Return the end of a job if it has ended beyond doubt, given its state as reported now."""
         now = self._clock()
         if state is None:
             watched.ended_since = None
@@ -157,6 +161,7 @@ class Watch:
                 watched.absent_since = now
                 self._next = min(self._next, now + SETTLED)
                 return None
+            # A cancelled job may be forgotten at once (MinJobAge); else the controller may be restarting.
             patience = SETTLED if watched.cancelled else FORGOTTEN
             return _vanished(watched) if now - watched.absent_since >= patience else None
         watched.absent_since = None
@@ -167,6 +172,7 @@ class Watch:
             watched.ended_since = now
             self._next = min(self._next, now + SETTLED)
             return None
+        # COMPLETED without a result: the file may be late. NODE_FAIL, PREEMPTED: the job may be requeued under its id.
         slow = state.succeeded or state.verdict in (FailureCause.NODE_FAILURE, FailureCause.PREEMPTED)
         if now - watched.ended_since < (SETTLED_SLOWLY if slow and not watched.cancelled else SETTLED):
             return None
@@ -175,28 +181,29 @@ class Watch:
     def _killed(self, watched: _Watched, state: JobState) -> JobEnd:
         verdict, reason = state.verdict, state.reason
         if verdict in (None, FailureCause.SIGNAL, FailureCause.EXIT):
+            # Slurm's state of a job that ran out of memory is often FAILED; only its log names the cause.
             verdict = self._cluster.cause_in(_tail(watched.paths)) or verdict or FailureCause.EXIT
         if state.succeeded:
             reason = f"{reason}, but the trial had not ended"
         return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict)
 
 
-def _told(watched: _Watched) -> JobEnd:
+def _end_with_result(watched: _Watched) -> JobEnd:
     """Return the end of a job that has left a result."""
     try:
         returned = load_pickle(returned_path(watched.paths.result_pickle), JobReturn)
     except FileNotFoundError:
         return JobEnd(watched.handle, None, _with_log(_error(watched.paths), watched.paths), FailureCause.EXCEPTION)
     except NotTrusted as fault:
-        return JobEnd(watched.handle, None, f"what it returned is not read: {fault}")
+        return JobEnd(watched.handle, None, f"the return value is not read: {fault}")
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
-        return JobEnd(watched.handle, None, f"what it returned cannot be unpickled: {in_words(error)}")
+        return JobEnd(watched.handle, None, f"the return value cannot be unpickled: {in_words(error)}")
     reason = raised(returned)
     return JobEnd(watched.handle, returned, reason, FailureCause.EXCEPTION if reason else None)
 
 
 def _error(paths: JobPaths) -> str:
-    """Return the last line of what a job ran into before it came to the trial."""
+    """Return the last line of the error that a job had before the trial started."""
     with suppress(OSError, EOFError, pickle.UnpicklingError, NotTrusted, TypeError, ValueError):
         _, trace = load_pickle(paths.result_pickle, tuple)
         return f"the job failed before the trial: {str(trace).strip().splitlines()[-1]}"
@@ -208,11 +215,9 @@ def _vanished(watched: _Watched) -> JobEnd:
         return JobEnd(watched.handle, None, "the job was cancelled", "cancelled")
     if not watched.paths.stdout.exists():
         return JobEnd(
-            watched.handle, None, "the job left the queue before it began: somebody cancelled it", "cancelled"
+            watched.handle, None, "the job disappeared from the queue before it started (cancelled?)", "cancelled"
         )
-    return JobEnd(
-        watched.handle, None, _with_log("the scheduler does not know the job any more", watched.paths), "lost"
-    )
+    return JobEnd(watched.handle, None, _with_log("the scheduler no longer knows the job", watched.paths), "lost")
 
 
 def _with_log(reason: str, paths: JobPaths) -> str:
@@ -231,7 +236,7 @@ def _tail(paths: JobPaths) -> str:
 
 
 def _refresh(folders: Iterable[Any]) -> None:
-    """Make a network file system look again at what is in `folders`, as submitit does."""
+    """Make a network file system list `folders` afresh, as submitit does."""
     for folder in folders:
         with suppress(OSError):
             folder.chmod(folder.stat().st_mode)

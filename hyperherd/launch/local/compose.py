@@ -1,10 +1,10 @@
 """Composing the config of each trial by Hydra, but for the part that is the same in many of them.
 
 Hydra makes the defaults list of a config and merges the files in it; only then does it apply the overrides of values,
-in their order, to what it has. The first part takes most of the time and looks at nothing but overrides of config
+in their order, to what it has. The first part takes most of the time and depends only on overrides of config
 groups (and `hydra.searchpath`). So the server has it done once for each choice of groups and remembers the outcome;
 every trial, being a fork, finds it in its memory as a copy of its own, and Hydra's own code goes on from there. A trial
-whose choice is not remembered is composed in full: nothing depends on the memory but time.
+whose choice is not remembered is composed in full: what is remembered saves time and changes nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _IS_KNOWN = None not in (_Overrides, _create_defaults_list, _merge)
 
 
 class _Remembered(Exception):
-    """What was to be remembered is; nobody needs the rest."""
+    """Everything to remember is remembered; the rest of composing is not needed."""
 
 
 class Composer:
@@ -45,7 +45,7 @@ class Composer:
 
     def prepare(self, job: TrialJob) -> None:
         """Remember what other trials with the same config groups can start from; do nothing if that was done."""
-        with suppress(Exception):  # whatever is wrong, the trial runs into it too, and says so
+        with suppress(Exception):  # composing the trial raises the same error, and reports it
             choices = tuple(text for text in job.overrides if self._chooses(text))
             if choices not in self._prepared and _IS_KNOWN:
                 self._prepared.add(choices)

@@ -52,7 +52,7 @@ class ThreadLimit:
         self._libraries = ThreadpoolController() if "numpy" in sys.modules else None
 
     def apply(self) -> None:
-        """Limit the libraries that this process inherited; the environment is up to whoever starts it."""
+        """Limit the libraries that this process inherited; the caller sets the environment of its children."""
         if self._libraries is not None:
             self._libraries.limit(limits=self._threads)
         if "torch" in sys.modules:
@@ -62,7 +62,7 @@ class ThreadLimit:
 def end_openmp_team() -> bool:
     """Make GNU's OpenMP give up the threads it keeps for this one; the next parallel region starts new ones.
 
-    A forked child would otherwise wait for ever for threads that only its parent has.
+    A forked child would otherwise wait forever for threads that only its parent has.
 
     Returns:
         Whether a fork is safe in this respect.

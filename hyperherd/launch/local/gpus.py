@@ -1,4 +1,4 @@
-"""What this machine's GPUs are doing, asked of the driver's tool: no process that has asked CUDA can be forked."""
+"""The use of this machine's GPUs, from nvidia-smi: a process that has initialised CUDA itself cannot be forked."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _FIELDS = ("index", "uuid", "utilization.gpu", "memory.used", "memory.total")
 
 @dataclass(frozen=True)
 class GpuUse:
-    """How much of a GPU is used, each from 0 to 1; None where the driver does not tell."""
+    """How much of a GPU is used, each from 0 to 1; None where the driver does not report it."""
 
     load: float | None
     memory: float | None
@@ -25,7 +25,7 @@ def installed() -> list[str]:
     return [cells[0] for cells in _ask("index") if cells[0].isdigit()]
 
 
-def look() -> dict[str, GpuUse]:
+def gpu_use() -> dict[str, GpuUse]:
     """Return how much each GPU is used, by its number and by its UUID; nothing if the driver's tool does not answer."""
     use = {}
     for cells in _ask(*_FIELDS):
@@ -74,30 +74,30 @@ class GpuThresholds:
         """Find out whether the limits can be kept for these GPUs, which are all that may be handed out.
 
         Raises:
-            SweepError: a number that makes no sense, no GPUs, or a driver that does not tell what is needed.
+            SweepError: a number out of range, no GPUs, or a driver that does not report what is needed.
         """
         for name, limit in self._limits.items():
             if not 0 <= limit <= 1:
-                raise SweepError(f"hydra.launcher.{name}: {limit} is not between 0 and 1")
+                raise SweepError(f"hydra.launcher.{name}: {limit} is not a number from 0 to 1")
         if not self.is_asked:
             return
         asked = " and ".join(f"hydra.launcher.{name}" for name in self._limits)
         if not gpus:
             raise SweepError(
-                f"{asked}: no GPUs are handed out here, because nvidia-smi knows of none or hydra.launcher says so "
-                "(gpus, gpus_per_trial)"
+                f"{asked}: trials get no GPUs here, because nvidia-smi lists none or because of hydra.launcher.gpus or "
+                f"gpus_per_trial; remove {asked}, or give trials GPUs"
             )
-        use = look()
+        use = gpu_use()
         for gpu in gpus:
-            if not self._is_told(found := find_use(gpu, use)):
-                missing = "GPU" if found is None else "use of GPU"
-                raise SweepError(f"{asked}: nvidia-smi does not tell the {missing} {gpu} on this machine")
+            if not self._is_reported(found := find_use(gpu, use)):
+                missing = "" if found is None else "the utilisation and memory use of "
+                raise SweepError(f"{asked}: nvidia-smi does not report {missing}GPU {gpu} on this machine")
 
     def allows(self, gpus: Sequence[str], use: Mapping[str, GpuUse]) -> bool:
-        """Return whether none of `gpus` is used more than allowed; one of which nothing is known may not be used."""
+        """Return whether none of `gpus` is used more than allowed; a GPU whose use is unknown is not allowed."""
         for gpu in gpus:
             found = find_use(gpu, use)
-            if found is None or not self._is_told(found):
+            if found is None or not self._is_reported(found):
                 return False
             if (self.load is not None and (found.load or 0.0) > self.load) or (
                 self.memory is not None and (found.memory or 0.0) > self.memory
@@ -110,7 +110,7 @@ class GpuThresholds:
         limits = {"allowed_load": self.load, "allowed_memory": self.memory}
         return {name: limit for name, limit in limits.items() if limit is not None}
 
-    def _is_told(self, use: GpuUse | None) -> bool:
+    def _is_reported(self, use: GpuUse | None) -> bool:
         if use is None:
             return False
         return (self.load is None or use.load is not None) and (self.memory is None or use.memory is not None)

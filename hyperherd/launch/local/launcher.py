@@ -34,11 +34,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("hyperherd")
 
 _TICK = 1.0
-"""Seconds after which whoever iterates over the ends may look around."""
+"""Seconds after which :meth:`LocalLauncher.events` yields None, so that its caller can do other work."""
 
 
 class LocalLauncher(TrialLauncher):
-    """Runs each trial in a process of its own, so many at once.
+    """Runs each trial in a process of its own, with a limit on how many run at once.
 
     Nothing starts before :meth:`events` is iterated. An interrupt of that leaves the trials running, so that they can
     be cancelled and their ends awaited by iterating again; one after :meth:`cancel` ends them at once.
@@ -69,7 +69,7 @@ class LocalLauncher(TrialLauncher):
         grace: float = rest.pop("grace_s")
         startup: float = rest.pop("startup_time_s")
         if startup < 0:
-            raise SweepError(f"hydra.launcher.startup_time_s: {startup} is less than 0")
+            raise SweepError(f"hydra.launcher.startup_time_s: {startup} is not a number of seconds from 0 up")
         limits = Limits(**rest)
         capacity = plan_capacity(limits, usable_gpus(limits, os.environ), cores(), os.environ)
         seconds = None if self._timeout_min is None else self._timeout_min * 60
@@ -84,7 +84,7 @@ class LocalLauncher(TrialLauncher):
 
     @property
     def name(self) -> str:
-        """What people know the launcher by."""
+        """The launcher's name."""
         return "herd_local"
 
     @property
@@ -116,7 +116,7 @@ class LocalLauncher(TrialLauncher):
         self.close()
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
-        """Tell these trials to end; those that wait never start. Told again, all of them are killed."""
+        """Ask these trials to end; those that wait never start. Asked again, all of them are killed."""
         numbers = frozenset(handle.job.number for handle in handles)
         if self._is_cancelled and numbers >= self._open.keys():
             self._send_if_served(Kill())
@@ -137,7 +137,7 @@ class LocalLauncher(TrialLauncher):
             os.waitpid(server.pid, 0)
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
-        """Run jobs as any Hydra launcher does, for sweepers that know no more; see `hydra.plugins.launcher`."""
+        """Run jobs as any Hydra launcher does, for sweepers of others; see `hydra.plugins.launcher`."""
         make_folder(Path(str(self._work.config.hydra.sweep.dir)))
         jobs = [TrialJob(initial_job_idx + index, 0, tuple(texts)) for index, texts in enumerate(job_overrides)]
         log.info("running %d jobs, at most %d at once", len(jobs), len(self._pool.capacity.slots))
@@ -146,7 +146,7 @@ class LocalLauncher(TrialLauncher):
             for end in self.events():
                 if end is not None:
                     returned[end.handle.job.number] = end.returned or _made_up(end)
-        except BaseException:  # Ctrl-C, SIGTERM: nothing goes on behind the back of who asked for the end
+        except BaseException:  # Ctrl-C, SIGTERM: no trial may keep running after the user ended the sweep
             self.cancel(handles)
             for _ in self.events():
                 pass
@@ -154,7 +154,7 @@ class LocalLauncher(TrialLauncher):
         return [returned[job.number] for job in jobs]
 
     def _hand_over(self) -> None:
-        """Give what is new to the server, which is started for the first of it."""
+        """Send new jobs to the server, which is started for the first of them."""
         if not self._new:
             return
         if self._server is None:
@@ -169,7 +169,7 @@ class LocalLauncher(TrialLauncher):
             self._server.channel.send(message)
 
     def _heard(self) -> list[Started | Waiting | Ended]:
-        """Wait a moment for the server's next message; what it was never given ends here."""
+        """Wait a moment for the server's next message; jobs that it never got end here."""
         if self._dropped:
             dropped, self._dropped = self._dropped, []
             return [Ended(job.number) for job in dropped]
@@ -192,7 +192,7 @@ class LocalLauncher(TrialLauncher):
         for pid in self._pids.values():
             kill_group(pid)
         self.close()
-        return [Ended(number, lost="the pool's server was killed") for number in self._open]
+        return [Ended(number, lost="the process that runs the trials was killed") for number in self._open]
 
     def _started(self, message: Started) -> None:
         self._pids[message.number] = message.pid
@@ -202,15 +202,15 @@ class LocalLauncher(TrialLauncher):
 
     def _ended(self, message: Ended) -> JobEnd:
         self._pids.pop(message.number, None)
-        said = read_report(message.report).said
-        for line in said:
+        log_lines = read_report(message.report).log_lines
+        for line in log_lines:
             extra = ROUTINE if line.level < logging.WARNING else None
             logging.getLogger(line.logger).log(line.level, "%s", line.text, extra=extra)
         handle = self._open.pop(message.number)
         end = job_end(handle, message, handle.job.resources.get("timeout_min", self._timeout_min))
         if end.verdict == "cancelled":
             log.info("trial %d cancelled", message.number, extra=ROUTINE)
-        elif end.reason and not any(line.level >= logging.ERROR for line in said):
+        elif end.reason and not any(line.level >= logging.ERROR for line in log_lines):
             log.error("trial %d failed: %s", message.number, one_line(end.reason))
         return end
 

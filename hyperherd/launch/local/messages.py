@@ -1,7 +1,7 @@
-"""What the sweep and its server say to each other, and what a trial leaves for both.
+"""The messages between the sweep and its server, and the report that a trial writes for both.
 
-A trial leaves a *report*: an unnamed file of pickles that its process appends to. A file, not a pipe: one that dies
-half-way through a record, or leaves a child behind that holds the other end, blocks nobody.
+A trial leaves a *report*: an unnamed file of pickles that its process appends to. A file, not a pipe: a trial that dies
+half-way through a record, or leaves a child that holds the other end open, blocks no reader.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Kill:
 
 
 class StopReason(str, Enum):
-    """Why the server told a trial to end."""
+    """Why the server stopped a trial."""
 
     TIMEOUT = "timeout"
     CANCEL = "cancel"
@@ -44,7 +44,7 @@ class StopReason(str, Enum):
 
 @dataclass(frozen=True)
 class Ready:
-    """From the server: trials can be started; or not in this way, and why."""
+    """From the server: it can start trials; or not in this way, and why."""
 
     refusal: str = ""
 
@@ -72,15 +72,15 @@ class Ended:
     Attributes:
         number: of the trial.
         status: of its process, as from ``waitpid``; None if it had none.
-        asked: why it was told to end; None if it was not.
-        out_of_memory: whether the kernel killed a process for want of memory while it ran.
+        stop_reason: why the server stopped it; None if it did not.
+        out_of_memory: whether the kernel's out-of-memory killer killed a process while it ran.
         report: what it left.
-        lost: why nobody can tell, or why it has none; empty if it is known.
+        lost: why its end is unknown, or why it has no process; empty if it is known.
     """
 
     number: int
     status: int | None = None
-    asked: StopReason | None = None
+    stop_reason: StopReason | None = None
     out_of_memory: bool = False
     report: bytes = b""
     lost: str = ""
@@ -88,7 +88,7 @@ class Ended:
 
 @dataclass(frozen=True)
 class LogLine:
-    """In a report: a line for the person who waits."""
+    """In a report: a log line to show to the user."""
 
     logger: str
     level: int
@@ -97,7 +97,7 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Returned:
-    """In a report: the pickled JobReturn, as the last word."""
+    """In a report: the pickled JobReturn, as the last record."""
 
     pickled: bytes
 
@@ -106,7 +106,7 @@ class Returned:
 class TrialReport:
     """A report, read."""
 
-    said: list[LogLine] = field(default_factory=list)
+    log_lines: list[LogLine] = field(default_factory=list)
     returned: bytes | None = None
 
 
@@ -124,9 +124,9 @@ def read_report(data: bytes) -> TrialReport:
     report = TrialReport()
     for record in _records(data):
         if isinstance(record, Returned):
-            return TrialReport(report.said, record.pickled)
+            return TrialReport(report.log_lines, record.pickled)
         if isinstance(record, LogLine):
-            report.said.append(record)
+            report.log_lines.append(record)
     return report
 
 

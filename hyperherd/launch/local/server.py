@@ -1,8 +1,8 @@
-"""The server: starts trials when there is room, ends those that are to end, and tells how each ended.
+"""The server: starts trials when there is room, stops those that must end, and reports how each ended.
 
 It runs one thread, and no user code but what composing a config may call. Invariant: it outlives every process of every
-trial, and the sweep by no more than the grace it gives to trials: when the sweep is gone, whatever took it, the trials
-are told to end, then killed.
+trial, and the sweep by no more than the grace it gives to trials: when the sweep is gone, for any reason, the trials
+are asked to end, then killed.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from multiprocessing.connection import Connection
 from typing import IO, Any
 
 from hyperherd.launch.base import TrialJob
-from hyperherd.launch.local.gpus import GpuThresholds, look
+from hyperherd.launch.local.gpus import GpuThresholds, gpu_use
 from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, StopReason, Waiting
 from hyperherd.launch.local.slots import Slot, Slots
 from hyperherd.launch.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
 from hyperherd.launch.processes import memory_kills as count_memory_kills
 
-LOOK_AGAIN = 2.0
-"""Seconds between two looks at GPUs that others use."""
+GPU_POLL = 2.0
+"""Seconds between two queries of GPUs that others use."""
 
 Starter = Callable[[TrialJob, Slot, IO[bytes]], int]
 """Starts the process of a trial, which leaves its report in the file; returns its pid."""
 
 HELD = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
-"""Signals the server holds back: the sweep gets them too (a terminal and ``pkill`` send them to everyone), and says
-what is to be done. A trial inherits that, so none that is meant for it is lost; once it is ready it lets them through.
+"""Signals the server holds back: the sweep gets them too (a terminal and ``pkill`` send them to everyone), and decides
+what to do. A trial inherits that, so none that is meant for it is lost; once it is ready it lets them through.
 """
 
 
@@ -44,9 +44,9 @@ class Times:
     """How long things may take, in seconds."""
 
     trial: float | None
-    """A trial; None is for ever."""
+    """A trial; None means no limit."""
     grace: float
-    """A trial that was told to end, to do so."""
+    """A trial that was asked to end, to do so."""
     startup: float = 0.0
     """A trial that has begun, before the next one does."""
 
@@ -60,7 +60,7 @@ class _Running:
     report: IO[bytes]
     ends: float | None
     memory_kills: int | None
-    asked: StopReason | None = None
+    stop_reason: StopReason | None = None
     killed_at: float | None = None
 
 
@@ -81,7 +81,7 @@ class Server:
     _sweep: int = field(default_factory=os.getppid)
 
     def serve(self) -> None:
-        """Do the work; returns when there is none left and nobody to give more."""
+        """Run trials; return when none is left and the sweep is gone."""
         adopt_orphans()
         gc.freeze()  # or its first collection in each trial would copy every page of what the script imported
         with wakeups() as wakeup, selectors.DefaultSelector() as selector:
@@ -91,7 +91,7 @@ class Server:
                 self._fill()
                 ready = {key.fileobj for key, _ in selector.select(self._until_next())}
                 if wakeup in ready:
-                    # The bytes say only that a signal came; waitpid says whom it was about.
+                    # The bytes only show that a signal came; waitpid names the process.
                     os.read(wakeup, 4096)
                 if self.channel in ready:
                     self._listen()
@@ -123,14 +123,14 @@ class Server:
     def _take_slot(self) -> Slot | None:
         if not self.gate.is_asked:
             return self.slots.take()
-        use = look()
+        use = gpu_use()
         return self.slots.take(lambda slot: self.gate.allows(slot.gpus, use))
 
     def _hold(self) -> None:
-        """Look again in a while: others use the GPUs. Who sees nothing run is told why."""
-        self._next_start = time.monotonic() + LOOK_AGAIN
+        """Query the GPUs again later; if no trial runs meanwhile, report why."""
+        self._next_start = time.monotonic() + GPU_POLL
         if not self._is_held and not self._running:
-            self._tell(Waiting(f"waiting for a GPU that others use less ({self.gate})"))
+            self._report(Waiting(f"waiting for a GPU that other programs use less ({self.gate})"))
         self._is_held = True
 
     def _start_in(self, slot: Slot) -> None:
@@ -138,11 +138,11 @@ class Server:
         job = self._waiting.popleft()
         try:
             pid = self._begin(job, slot)
-        except OSError as error:  # no process, memory or disk to be had: the others may still end well
+        except OSError as error:  # no process, memory or disk available: the others may still succeed
             self.slots.give_back(slot)
-            self._tell(Ended(job.number, lost=f"it could not be started: {error}"))
+            self._report(Ended(job.number, lost=f"the trial could not be started: {error}"))
         else:
-            self._tell(Started(job.number, pid, slot.gpus))
+            self._report(Started(job.number, pid, slot.gpus))
 
     def _begin(self, job: TrialJob, slot: Slot) -> int:
         report = tempfile.TemporaryFile()  # noqa: SIM115 - closed when the trial has ended
@@ -168,25 +168,25 @@ class Server:
             self.end_now()
 
     def _leave(self) -> None:
-        """End everything: nobody is there any more to be told."""
+        """End everything: the sweep is gone."""
         self._is_left = True
         self._waiting.clear()
-        if any(trial.asked is StopReason.CANCEL for trial in self._running.values()):
-            self.end_now()  # the sweep went while it was waiting for them: somebody pressed Ctrl-C again
+        if any(trial.stop_reason is StopReason.CANCEL for trial in self._running.values()):
+            self.end_now()  # the sweep ended while it waited for them: a second Ctrl-C
         self._ask(self._running, StopReason.CANCEL)
 
     def _cancel(self, numbers: Iterable[int]) -> None:
         for job in [job for job in self._waiting if job.number in numbers]:
             self._waiting.remove(job)
-            self._tell(Ended(job.number, asked=StopReason.CANCEL))
+            self._report(Ended(job.number, stop_reason=StopReason.CANCEL))
         self._ask([pid for pid, trial in self._running.items() if trial.job.number in numbers], StopReason.CANCEL)
 
     def _ask(self, pids: Iterable[int], why: StopReason) -> None:
-        """Tell trials to end; :meth:`_enforce` kills those that do not."""
+        """Ask trials to end; :meth:`_enforce` kills those that do not."""
         for pid in pids:
             trial = self._running[pid]
-            if trial.asked is None:
-                trial.asked, trial.killed_at = why, time.monotonic() + self.times.grace
+            if trial.stop_reason is None:
+                trial.stop_reason, trial.killed_at = why, time.monotonic() + self.times.grace
                 os.kill(pid, signal.SIGTERM)  # not reaped yet, so it is there
 
     def _enforce(self) -> None:
@@ -195,13 +195,14 @@ class Server:
         for pid, trial in self._running.items():
             if _passed(trial.killed_at, now):
                 trial.killed_at = None
+                # By descent, not by group: a child with a session of its own is not in the trial's group.
                 kill([pid, *descendants(pid)])
         # The end of a killed sweep closes the channel, unless something that it forked holds a copy of its side.
         if not self._is_left and os.getppid() != self._sweep:
             self._leave()
 
     def _until_next(self) -> float | None:
-        times = [trial.ends if trial.asked is None else trial.killed_at for trial in self._running.values()]
+        times = [trial.ends if trial.stop_reason is None else trial.killed_at for trial in self._running.values()]
         times += [self._next_start] if self._can_start else []
         known = [moment for moment in times if moment is not None]
         return max(0.0, min(known) - time.monotonic()) if known else None
@@ -221,13 +222,13 @@ class Server:
         out_of_memory = kills is not None and trial.memory_kills is not None and kills > trial.memory_kills
         with trial.report as report:
             report.seek(0)
-            self._tell(Ended(trial.job.number, status, trial.asked, out_of_memory, report.read()))
+            self._report(Ended(trial.job.number, status, trial.stop_reason, out_of_memory, report.read()))
         self.slots.give_back(trial.slot)
         if self._is_held:
-            # A GPU has become free: look at once, not after the pause.
+            # A GPU has become free: query at once, not after the pause.
             self._next_start = 0.0
 
-    def _tell(self, message: Any) -> None:
+    def _report(self, message: Any) -> None:
         if self._is_left:
             return
         try:
@@ -236,7 +237,7 @@ class Server:
             self._leave()
 
     def _end_orphans(self) -> None:
-        """Give what trials have left behind some time to end (a tracker that uploads, say), then end it."""
+        """Give processes that trials left behind (a tracker that uploads) some time to end, then kill them."""
         deadline = time.monotonic() + self.times.grace
         while (left := children(os.getpid())) and time.monotonic() < deadline:
             time.sleep(0.02)
@@ -255,9 +256,12 @@ def wakeups() -> Iterator[int]:
     read, write = os.pipe()
     os.set_blocking(read, False)
     os.set_blocking(write, False)
+    # A wakeup descriptor reports only signals that have a handler in Python.
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
+    # A full pipe is no loss: one byte wakes the loop, and waitpid finds everything that ended.
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
+    # The death of the sweep wakes the loop as well; `_enforce` then finds another parent.
     die_with_parent(signal.SIGCHLD)
     try:
         yield read

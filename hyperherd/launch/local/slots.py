@@ -15,7 +15,7 @@ MASK = "CUDA_VISIBLE_DEVICES"
 
 @dataclass(frozen=True)
 class Limits:
-    """What the pool gives to each trial, as configured (conf/hydra/launcher/herd_local.yaml says what each means)."""
+    """What the pool gives to each trial, as configured (conf/hydra/launcher/herd_local.yaml explains each)."""
 
     max_parallel: int | None = None
     threads: int | None = None
@@ -31,14 +31,14 @@ class Limits:
         return GpuThresholds(self.allowed_load, self.allowed_memory)
 
     def check(self) -> None:
-        """Raise SweepError for a number that makes no sense."""
+        """Raise SweepError for a number out of range."""
         least = {"max_parallel": 1, "threads": 1, "gpus_per_trial": 0, "trials_per_gpu": 1}
         for name, minimum in least.items():
             value = getattr(self, name)
             if value is not None and value < minimum:
-                raise SweepError(f"hydra.launcher.{name}: {value} is less than {minimum}")
+                raise SweepError(f"hydra.launcher.{name}: {value} is not a number from {minimum} up")
         if isinstance(self.gpus, str) and self.gpus != "auto":
-            raise SweepError(f"hydra.launcher.gpus: {self.gpus!r} is neither auto nor a list, as in [0,1]")
+            raise SweepError(f"hydra.launcher.gpus: {self.gpus!r} is neither auto nor a list such as [0,1]")
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def plan_capacity(limits: Limits, gpus: Sequence[str], cores: int, environment: 
         environment: of the user, who may have set a number of threads there.
 
     Raises:
-        SweepError: a trial is to have more GPUs than there are, or such as nobody can find.
+        SweepError: a trial is to have more GPUs than there are, or GPUs whose use is not reported.
     """
     limits.check()
     per_trial = (1 if gpus else 0) if limits.gpus_per_trial is None else limits.gpus_per_trial
@@ -99,6 +99,7 @@ def plan_capacity(limits: Limits, gpus: Sequence[str], cores: int, environment: 
 def _places(gpus: Sequence[str], per_trial: int, trials_per_gpu: int) -> list[tuple[str, ...]]:
     """Return disjoint groups of GPUs, all of them once before any of them again."""
     groups = [tuple(gpus[start : start + per_trial]) for start in range(0, len(gpus) - per_trial + 1, per_trial)]
+    # Whole rounds, so that the first trials spread over all GPUs before two share one.
     return groups * trials_per_gpu
 
 
@@ -113,7 +114,7 @@ def usable_gpus(limits: Limits, environment: Mapping[str, str]) -> list[str]:
 
 
 def _masked(mask: str) -> list[str]:
-    """Return what CUDA makes of a mask: entries up to the first that is no device."""
+    """Return what CUDA makes of a mask: entries up to the first that is not a device."""
     gpus: list[str] = []
     for entry in (part.strip() for part in mask.split(",")):
         if not (entry.isdigit() or entry.startswith(("GPU-", "MIG-"))):

@@ -1,4 +1,4 @@
-"""A trial as an interpreter of its own: what is pickled for it, and how it starts."""
+"""A trial as a fresh interpreter: what is pickled for it, and how it starts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.cpu import VARIABLES, ThreadLimit
 from hyperherd.launch.local.messages import Returned, append
 from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
-from hyperherd.launch.luggage import Luggage
+from hyperherd.launch.payload import Payload
 from hyperherd.launch.returned import failed, pickled
 from hyperherd.trial.ending import in_words
 
@@ -23,13 +23,13 @@ def pack(work: PoolPayload, reason: str) -> bytes:
         SweepError: it cannot be pickled.
     """
     try:
-        luggage = Luggage.pack(work)
+        payload = Payload.pack(work)
     except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
         raise SweepError(
-            f"trials cannot be forked, because {reason}; nor started afresh, because the task function cannot be "
-            f"pickled: {in_words(error)}"
+            f"trials cannot be forked, because {reason}, and cannot run in fresh Python interpreters, because the task "
+            f"function cannot be pickled: {in_words(error)}"
         ) from None
-    return pickle.dumps((work.shows_output, luggage))
+    return pickle.dumps((work.shows_output, payload))
 
 
 def main() -> None:
@@ -37,14 +37,14 @@ def main() -> None:
     from hyperherd.launch.local.server import HELD
 
     work_file, report_file = map(int, sys.argv[1:3])
-    shows_output, luggage = pickle.loads(_content(work_file))
+    shows_output, payload = pickle.loads(_content(work_file))
     job, server = pickle.loads(_content(report_file))
     setup_trial_process(HELD, server, shows_output=shows_output)
     with os.fdopen(report_file, "r+b") as report:
         report.truncate(0)
         report.seek(0)
         try:
-            work: PoolPayload = luggage.unpack()
+            work: PoolPayload = payload.unpack()
         except BaseException as error:  # noqa: BLE001 - the boundary of a process, in which the user's script is imported
             append(report, Returned(pickled(failed(job.overrides, error))))
         else:

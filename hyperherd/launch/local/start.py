@@ -1,16 +1,16 @@
-"""How trials come into being: forked from the server where that is safe, else each a Python of its own.
+"""How trials come into being: forked from the server where that is safe, else each a fresh interpreter.
 
 A fork takes over everything the script has imported in two milliseconds, where importing torch again takes seconds. It
 copies the memory of all threads, but only the one thread that calls it, so what another thread was changing, or held a
-lock on, stays so for ever. Why it is safe here:
+lock on, stays so forever. Why it is safe here:
 
 - The server is forked when the first trial is to start, from the main thread, while it is the only thread that runs
   Python: ours are made in trials, and a script that has its own is not forked. So no Python object is half-changed and
   no lock of Python's is held by a thread that is gone. The server runs one thread and does little else, so what trials
   are forked from is this state; what the sweep does later (threads, pyarrow, the users' callbacks) is not in it.
 - Native threads belong to pools that wait for work while the main thread runs Python. OpenBLAS, MKL, LLVM's OpenMP,
-  jemalloc and Arrow put themselves right by ``pthread_atfork``, glibc's allocator too. GNU's OpenMP does not: a child
-  waits for ever for a team that it does not have (seen with torch as soon as the script has computed something on
+  jemalloc and Arrow repair themselves by ``pthread_atfork``, glibc's allocator too. GNU's OpenMP does not: a child
+  waits forever for a team that it does not have (seen with torch as soon as the script has computed something on
   two threads and the trial may use two). So the team is ended before the fork (:func:`.cpu.end_openmp_team`).
 - An initialised CUDA cannot be used in a child at all, and asking whether there is a GPU initialises it. torch knows:
   the server asks it once it is forked, and gives up before any trial (`refusal_to_fork`). JAX runs threads from its
@@ -19,7 +19,7 @@ lock on, stays so for ever. Why it is safe here:
   the sweep's process and do not run in trials; those that a trial registers run at its end. NumPy's global generator
   gets a new seed unless the script has seeded it, as it would have in a process of its own; Python reseeds its own.
 
-Where one of these does not hold, and where the system is no Linux (libraries of macOS forbid it), the server is a fresh
+Where one of these does not hold, and on systems other than Linux (libraries of macOS forbid it), the server is a fresh
 interpreter and starts each trial as one, with the task function pickled as joblib and submitit do it.
 """
 
@@ -73,7 +73,7 @@ class ServerProcess:
 
 
 class Refused(Exception):
-    """Trials cannot be forked; the message says why."""
+    """Trials cannot be forked; the message gives the reason."""
 
 
 def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str], None]) -> ServerProcess:
@@ -83,13 +83,13 @@ def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str
         work: what trials do.
         pool: how many of them, and for how long.
         method: ``fork``, ``spawn``, or ``auto``: fork where it is safe.
-        warn: is told why trials are spawned, if nobody asked for that.
+        warn: gets the reason if trials are spawned although the user did not ask for that.
 
     Raises:
-        SweepError: there is no such method, ``fork`` is not safe, or the task function cannot be pickled.
+        SweepError: the method is unknown, ``fork`` is not safe, or the task function cannot be pickled.
     """
     if method not in ("auto", "fork", "spawn"):
-        raise SweepError(f"hydra.launcher.start_method: {method!r} is none of auto, fork, spawn")
+        raise SweepError(f"hydra.launcher.start_method: {method!r} is not one of auto, fork, spawn")
     if method == "spawn":
         return _spawn_server(work, pool, "hydra.launcher.start_method is spawn")
     try:
@@ -98,8 +98,10 @@ def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str
         return _fork_server(work, pool)
     except Refused as refused:
         if method == "fork":
-            raise SweepError(f"hydra.launcher.start_method: trials cannot be forked, because {refused}") from None
-        warn(f"every trial starts a Python of its own and imports everything again, because {refused}")
+            raise SweepError(
+                f"hydra.launcher.start_method: trials cannot be forked, because {refused}; use auto or spawn"
+            ) from None
+        warn(f"each trial starts a fresh Python interpreter and re-imports everything, because {refused}")
         return _spawn_server(work, pool, str(refused))
 
 
@@ -113,7 +115,7 @@ def reason_not_to_fork() -> str:
     if others:
         return f"the script runs threads ({', '.join(others)})"
     if not end_openmp_team():
-        return "the script has loaded a GNU OpenMP that cannot end its threads"
+        return "the script has loaded a GNU OpenMP whose threads cannot be ended"
     return ""
 
 
@@ -133,6 +135,7 @@ def _fork_server(work: PoolPayload, pool: Pool) -> ServerProcess:
     pid = _fork()
     if pid == 0:
         _to_the_end(lambda: _serve_forked(work, pool, ours, theirs))
+    # Or `recv` would wait forever for a server that died before it answered.
     theirs.close()
     ready = ours.recv()
     if ready.refusal:
@@ -143,6 +146,7 @@ def _fork_server(work: PoolPayload, pool: Pool) -> ServerProcess:
 
 
 def _serve_forked(work: PoolPayload, pool: Pool, theirs_of_sweep: Connection, channel: Connection) -> None:
+    # Or the server would keep the sweep's end open itself, and never see the sweep end.
     theirs_of_sweep.close()
     os.setsid()
     refusal = refusal_to_fork()
@@ -180,6 +184,7 @@ class _Forker:
         return pid
 
     def _be_trial(self, job: TrialJob, slot: Slot, report: IO[bytes], server: int) -> None:
+        # A copy in a trial would hide the death of the server from the sweep, which waits for the end of the file.
         self._channel.close()
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, self._on_child or signal.SIG_DFL)
@@ -199,7 +204,7 @@ def _forget_parent() -> None:
 
 def _fork() -> int:
     with warnings.catch_warnings():
-        # Python 3.12 warns of any thread, also of those of native pools; the module says why they are no matter.
+        # Python 3.12 warns of any thread, native pools included; the module's docstring explains why those are safe.
         warnings.simplefilter("ignore", DeprecationWarning)
         return os.fork()
 
@@ -210,7 +215,7 @@ def _to_the_end(work: Callable[[], None]) -> NoReturn:
     try:
         work()
         code = 0
-    except BaseException:  # noqa: BLE001 - the boundary of a process: nobody is above who could handle it
+    except BaseException:  # noqa: BLE001 - the boundary of a process: no caller above can handle it
         traceback.print_exc()
     finally:
         os._exit(code)
@@ -227,7 +232,7 @@ def _flush() -> None:
 
 @dataclass(frozen=True)
 class _SpawnOrder:
-    """What a fresh server is told first; `work` is pickled, for it has no use for it and need not import it."""
+    """The first message to a fresh server; `work` stays pickled, so that the server need not import the script."""
 
     work: bytes
     pool: Pool
@@ -246,7 +251,7 @@ def _spawn_server(work: PoolPayload, pool: Pool, reason: str) -> ServerProcess:
         ours.send(order)
         ours.recv()
     except (EOFError, OSError):
-        raise SweepError("the pool's server did not start; what it said is above") from None
+        raise SweepError("the process that runs the trials did not start; see its output above") from None
     return ServerProcess(process, ours)
 
 
@@ -285,5 +290,5 @@ def _python(code: str, *descriptors: int, environment: dict[str, str] | None = N
         pass_fds=descriptors,
         start_new_session=True,
     )
-    process.returncode = 0  # whoever asked waits for it by its pid; subprocess is to keep its hands off it
+    process.returncode = 0  # the caller waits for it by its pid: Popen must neither wait nor warn when it is collected
     return process.pid

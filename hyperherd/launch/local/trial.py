@@ -1,4 +1,4 @@
-"""The process of one trial: from the moment it exists to its last word.
+"""The process of one trial: from its start to its last record.
 
 It has a session of its own, so that a terminal's Ctrl-C does not reach it and all it starts can be ended with it. It
 composes its config, runs the job as Hydra does, and leaves the JobReturn in its report.
@@ -40,7 +40,7 @@ class PoolPayload:
         task_function: what they run.
         config: of the sweep.
         shows_output: whether they print where the sweep prints. If not, what they print is seen only where the task
-            function puts it, and what they log about themselves is told by the sweep when they have ended.
+            function puts it, and what they log about themselves is logged by the sweep when they have ended.
     """
 
     context: HydraContext
@@ -64,7 +64,7 @@ def setup_trial_process(held: Iterable[signal.Signals], parent: int, *, shows_ou
 
 
 def run_trial(work: PoolPayload, composer: Composer, job: TrialJob, report: IO[bytes]) -> None:
-    """Run the job and leave what Hydra made of it in `report`."""
+    """Run the job and append its JobReturn to `report`."""
     returned = _run(work, composer, job, report)
     append(report, Returned(pickled(returned)))
 
@@ -89,7 +89,7 @@ def _run(work: PoolPayload, composer: Composer, job: TrialJob, report: IO[bytes]
             job_dir_key="hydra.sweep.dir",
             job_subdir_key="hydra.sweep.subdir",
         )
-    except BaseException as error:  # noqa: BLE001 - the boundary of a process: nobody is above who could handle it
+    except BaseException as error:  # noqa: BLE001 - the boundary of a process: no caller above can handle it
         return failed(job.overrides, error)
 
 

@@ -76,10 +76,19 @@ class LsfCluster(Cluster):
         missing = [command for command in _COMMANDS if shutil.which(command) is None]
         if missing:
             raise SweepError(
-                f"herd_lsf needs LSF's commands, and {', '.join(missing)} cannot be found here; start the sweep on "
-                "a host of the cluster, or use hydra/launcher=herd_local"
+                f"herd_lsf needs LSF's commands, and {', '.join(missing)} were not found on the PATH; start the sweep "
+                "on a host of the cluster, or use hydra/launcher=herd_local"
             )
         self._parameters(Submission(Path("/"), "check", {}, 1))
+
+    def holds_back(self, variable: str) -> str:
+        """Return which of bsub's options keeps a variable from jobs; by default it passes on all of them."""
+        given = self._options.get("additional_parameters", {}).get("env")
+        if not isinstance(given, str):
+            return ""
+        words = [word.strip() for word in given.split(",")]
+        is_kept = variable in words or ("all" in words and f"~{variable}" not in words)
+        return "" if is_kept else "hydra.launcher.additional_parameters.env"
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -88,7 +97,7 @@ class LsfCluster(Cluster):
 
     @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
-        """Return how many jobs an array may hold: MAX_JOB_ARRAY_SIZE, 1000 where LSF does not say."""
+        """Return how many jobs an array may hold: MAX_JOB_ARRAY_SIZE, 1000 where LSF does not report it."""
         found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", run(["bparams", "-a"], self._tracker.patience).stdout)
         return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
 
@@ -108,7 +117,7 @@ class LsfCluster(Cluster):
         if not job_ids:  # bjobs would show all jobs
             return {}
         try:
-            seen = self._tracker.look(job_ids)
+            seen = self._tracker.poll(job_ids)
         except SchedulerUnavailable as silence:
             raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
         return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
@@ -126,7 +135,7 @@ class LsfCluster(Cluster):
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             if refused := cancel_jobs(some, self._tracker):
-                raise SweepError(f"the jobs cannot be cancelled: {_last_line(refused)}. They are {' '.join(job_ids)}")
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {_last_line(refused)}")
 
     def is_outage(self, message: str) -> bool:
         """Return whether a command could not reach LSF's daemons."""
@@ -160,14 +169,14 @@ def _both(dependency: str | None, after: str | None) -> str | None:
 
 def _job_state(seen: Seen) -> JobState:
     assert seen.row is not None
-    told = f"LSF: {seen.words}"
+    reason = f"LSF: {seen.words}"
     if seen.state in ("PENDING", "REQUEUED"):
-        return JobState("pending", reason=told)
+        return JobState("pending", reason=reason)
     if seen.state in ("RUNNING", "UNKNOWN", "COMPLETING"):
-        return JobState("running", reason=told)
+        return JobState("running", reason=reason)
     if not has_exited(seen.row):
-        return JobState("ended", reason=told, succeeded=True)
-    return JobState("ended", "cancelled" if seen.state == "CANCELLED" else verdict(seen.row), told)
+        return JobState("ended", reason=reason, succeeded=True)
+    return JobState("ended", "cancelled" if seen.state == "CANCELLED" else verdict(seen.row), reason)
 
 
 def _last_line(text: str) -> str:

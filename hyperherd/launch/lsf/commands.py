@@ -1,18 +1,18 @@
-"""Running LSF's commands, so that none of them can block for ever or answer in a form of the user's.
+"""Running LSF's commands, so that none of them blocks forever or prints in a format of the user's.
 
 Without ``LSB_NTRIES`` they retry until mbatchd comes back, and variables such as ``BSUB_QUIET`` change what they print.
-What a command said is returned whatever its exit code, which in LSF says little.
+The output of a command is read whatever its exit code, which in LSF means little.
 """
 
 from __future__ import annotations
 
 import os
 import re
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyperherd.launch.commands import CommandResult, run_command
 from hyperherd.schedulers import job_id
 
 _CHANGES_OUTPUT = {"BSUB_QUIET", "BSUB_QUIET2", "BSUB_STDERR", "LSB_BJOBS_FORMAT", "LSB_BJOBS_DISPLAY_ENH"}
@@ -34,29 +34,6 @@ TROUBLE = re.compile(
 
 
 @dataclass(frozen=True)
-class CommandResult:
-    """What a command printed.
-
-    Attributes:
-        code: its exit code; None if it had to be stopped because it took too long, or could not be started.
-    """
-
-    stdout: str
-    stderr: str
-    code: int | None
-
-    @property
-    def text(self) -> str:
-        """Everything, for people and for searching."""
-        return "\n".join(part for part in (self.stdout.strip(), self.stderr.strip()) if part)
-
-    @property
-    def is_trouble(self) -> bool:
-        """Whether the daemons, rather than the question, are why there is no answer."""
-        return self.code is None or bool(TROUBLE.search(self.text))
-
-
-@dataclass(frozen=True)
 class Patience:
     """How long the commands may take.
 
@@ -70,26 +47,23 @@ class Patience:
 
 
 def run(command: Sequence[str], patience: Patience, script: Path | None = None) -> CommandResult:
-    """Run one of LSF's commands and return what it said; it never raises for what the command does.
+    """Run one of LSF's commands and return its output; it never raises for what the command does.
 
     Args:
         command: and its arguments.
         patience: with it.
         script: what it reads from its standard input; it reads nothing otherwise.
     """
+    # With MAX_PEND_JOBS reached bsub retries forever unless LSB_NTRIES is set.
     environment = {**clean_environment(os.environ), "LSB_NTRIES": str(patience.tries)}
-    if script is None:  # bsub hands its environment to the job, which is to speak the user's language
+    if script is None:  # bsub hands its environment to the job, which keeps the user's locale
         environment["LC_ALL"] = "C"
-    try:
-        with open(script or os.devnull, "rb") as stdin:
-            done = subprocess.run(
-                list(command), stdin=stdin, capture_output=True, env=environment, timeout=patience.seconds
-            )
-    except subprocess.TimeoutExpired as late:
-        return CommandResult(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {patience.seconds:g} s", None)
-    except OSError as error:
-        return CommandResult("", f"{command[0]}: {error}", None)
-    return CommandResult(_decode(done.stdout), _decode(done.stderr), done.returncode)
+    return run_command(command, environment, patience.seconds, script)
+
+
+def is_trouble(result: CommandResult) -> bool:
+    """Return whether the daemons could not be reached, rather than that the request was refused."""
+    return result.code is None or bool(TROUBLE.search(result.text))
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -102,9 +76,3 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
         for name, value in environment.items()
         if name in _KEPT or not (name in dropped or _OF_ANOTHER_JOB.fullmatch(name))
     }
-
-
-def _decode(data: bytes | str | None) -> str:
-    if isinstance(data, str):
-        return data
-    return (data or b"").decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What a job knows of itself, and how it comes back after the run limit: it says so, and its script does the rest."""
+"""What a job knows of itself, and how it is requeued after the run limit: by a marker file that its script acts on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MARKER = "SUBMITIT_LSF_REQUEUE_MARKER"
 
 METHOD = "SUBMITIT_LSF_REQUEUE"
 RESTARTS = "SUBMITIT_LSF_RESTARTS"
-"""How often this job has been started before; LSF itself tells nobody."""
+"""How often this job has been started before; LSF itself does not report it."""
 
 WARNED_AT = "SUBMITIT_LSF_WARNED_AT"
 """When LSF is to warn the job, in seconds since the epoch."""
@@ -67,7 +67,7 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
 
     @property
     def array_job_id(self) -> str | None:
-        """The id of the array, or None if this job is none; LSF calls its index 0 then."""
+        """The id of the array, or None if this job is not part of one; LSF's index is 0 then."""
         return os.environ.get("LSB_JOBID") if self.array_task_id else None
 
     @property
@@ -87,8 +87,8 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         """Have LSF run this job again, under the same id; submitit ends the process after this."""
         method = os.environ.get(METHOD, "exit_code")
         if method == "none":
-            raise utils.UncompletedJobError("Job not requeued because: requeue is none.")
-        logger.get_logger().info(f"Job {self.job_id} is to be requeued ({countdown} remaining timeouts)")
+            raise utils.UncompletedJobError("Job not requeued because requeue=none.")
+        logger.get_logger().info(f"Requeuing job {self.job_id} ({countdown} remaining timeouts)")
         _write_marker(Path(os.environ[MARKER]))
         if method == "brequeue":
             self._brequeue()
@@ -102,7 +102,7 @@ class LsfJobEnvironment(job_environment.JobEnvironment):  # type: ignore[misc]
         try:
             subprocess.run(["brequeue", job], check=True, timeout=_BREQUEUE_SECONDS, stdin=subprocess.DEVNULL)
         except (OSError, subprocess.SubprocessError) as error:
-            logger.get_logger().warning(f"brequeue failed, leaving it to the exit code: {error}")
+            logger.get_logger().warning(f"brequeue failed; the job exits with requeue_exit_code instead: {error}")
 
 
 def _write_marker(marker: Path) -> None:

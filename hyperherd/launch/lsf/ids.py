@@ -1,4 +1,4 @@
-"""Job ids in two languages: submitit's ``123_4`` is LSF's ``123[4]``. Array indices begin at 1 in both."""
+"""Job ids in two notations: submitit's ``123_4`` is LSF's ``123[4]``. Array indices begin at 1 in both."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ def to_lsf(job_id: str) -> str:
 
 
 def from_lsf(text: str, index: str = "") -> str | None:
-    """Return submitit's id for ``123`` or ``123[4]``, or None if `text` is no job id.
+    """Return submitit's id for ``123`` or ``123[4]``, or None if `text` is not a job id.
 
     Args:
         text: the id.
-        index: the element's, where LSF names it apart; ``0`` (and ``-``, and nothing) is a job that is no array.
+        index: the element's, where LSF prints it apart; ``0`` (and ``-``, and nothing) is a job that is not an array.
     """
     found = _LSF_ID.fullmatch(text.strip())
     if not found:

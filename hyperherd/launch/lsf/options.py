@@ -1,4 +1,4 @@
-"""The parameters of an LSF job, and the options of bsub that they become. What cannot be done is refused by name."""
+"""The parameters of an LSF job, and the options of bsub that they become. What LSF cannot do is an error."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class LsfParameters:
         job_name: ``-J``; what is neither letter, digit, dot, dash nor underscore becomes an underscore.
         time: ``-W``, in minutes; None or 0 for the queue's own limit.
         mem_gb: reserved for the job on its host.
-        mem_per: what LSF takes the number for: the host or each task; auto looks into lsf.conf.
+        mem_per: what LSF takes the number for: the host or each task; auto reads it from lsf.conf.
         mem_unit: suffix (``8192MB``), or the unit that numbers have on a cluster that knows no suffixes.
-        mem_limit: ``-M``, as it stands: sites differ in its unit and in what it is a limit of.
+        mem_limit: ``-M``, passed unchanged: sites differ in its unit and in what it limits.
         cpus_per_task: slots for each task.
         tasks_per_node: processes, each with a rank and a result of its own.
         nodes: 1; several would need blaunch.
@@ -45,7 +45,7 @@ class LsfParameters:
         gpu_j_exclusive: whether no other job may use these GPUs.
         gpu_model: ``gmodel``.
         gpu_mem: ``gmem``, as ``16G``.
-        gpu: ``-gpu`` as it stands, in place of all of those.
+        gpu: ``-gpu``, passed unchanged, in place of all of those.
         gpu_syntax: gpu, or rusage for clusters that know only ``rusage[ngpus_excl_p=N]``.
         queue: ``-q``.
         project: ``-P``.
@@ -62,7 +62,7 @@ class LsfParameters:
         max_array_size: longer lists become several arrays.
         signal_delay_min: how long before the run limit a job is warned, so that it can write a checkpoint.
         requeue: how a warned job comes back: exit_code (``-Q``), brequeue (for queues that refuse ``-Q``), or none.
-        requeue_exit_code: for that; a job that ends with this code of its own accord is told to have ended with 1.
+        requeue_exit_code: for that; a job that exits with this code by itself is reported as exit code 1.
         rerunnable: ``-r`` or ``-rn``: whether LSF runs the job again when its host dies.
         setup: lines of shell before the job.
         teardown: lines of shell after it, however it ended.
@@ -148,49 +148,55 @@ class LsfParameters:
     @property
     def safe_name(self) -> str:
         """The name that LSF gets."""
-        return re.sub(r"[^A-Za-z0-9._-]", "_", self.job_name)[-200:] or "submitit"  # what tells it apart comes last
+        return re.sub(r"[^A-Za-z0-9._-]", "_", self.job_name)[-200:] or "submitit"  # what makes it unique comes last
 
     def check(self) -> None:
         """Raise ValueError for what LSF, or we, cannot do."""
         if (self.nodes or 1) > 1:
             raise ValueError(
-                f"nodes: {self.nodes} is more than 1, and jobs on several hosts need LSF's blaunch, which is not "
-                "supported; use tasks_per_node for several processes on one host"
+                f"nodes: {self.nodes} is more than 1, but jobs on several hosts are not supported; use tasks_per_node "
+                "for several processes on one host"
             )
         for name, allowed in _ALLOWED.items():
             if getattr(self, name) not in allowed:
-                raise ValueError(f"{name}: {getattr(self, name)!r} is none of {', '.join(allowed)}")
+                raise ValueError(f"{name}: {getattr(self, name)!r} is not one of {', '.join(allowed)}")
         for name in _POSITIVE:
             if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name}: {getattr(self, name)} is less than 1")
+                raise ValueError(f"{name}: {getattr(self, name)} is not a number from 1 up")
         if not 1 <= self.requeue_exit_code <= 125:
-            raise ValueError(f"requeue_exit_code: {self.requeue_exit_code} is not between 1 and 125")
+            raise ValueError(f"requeue_exit_code: {self.requeue_exit_code} is not a number from 1 to 125")
         for name in _FIXED.keys() & self.additional_parameters.keys():
-            instead = f"use {_FIXED[name]}" if _FIXED[name] else "a job submitted in the background cannot have it"
-            raise ValueError(f"additional_parameters: -{name} cannot be given there; {instead}")
+            instead = (
+                f"use {_FIXED[name]}"
+                if _FIXED[name]
+                else "jobs run in the background, which excludes interactive and waiting submissions"
+            )
+            raise ValueError(f"additional_parameters: -{name} cannot be set there; {instead}")
         for name in ("setup", "teardown"):
             if any(_NOT_SHELL.search(str(line)) for line in getattr(self, name) or []):
-                raise ValueError(f"{name}: a line holds a control character, which no script can have")
+                raise ValueError(
+                    f"{name}: a line contains a control character, which a script cannot contain; remove it"
+                )
         for name in self.additional_parameters:
             if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", str(name)):
-                raise ValueError(f"additional_parameters: {name!r} is not the name of an option")
+                raise ValueError(f"additional_parameters: {name!r} is not a valid name of an option")
         for name, value in (self.env or {}).items():
             if _CONTROL.search(str(value)):
-                raise ValueError(f"env: the value of {name} holds a control character: {str(value)!r}")
+                raise ValueError(f"env: the value of {name} contains a control character; remove it: {str(value)!r}")
         for name in self.env or {}:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
-                raise ValueError(f"env: {name!r} is not the name of a variable")
+                raise ValueError(f"env: {name!r} is not a valid name of an environment variable")
         bsub_options(self, "check", "/dev/null", "check", "USR2")
 
 
 def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, warning: str) -> list[str]:
-    """Return the options of bsub, as they stand after ``#BSUB``.
+    """Return the options of bsub, as written after ``#BSUB``.
 
     Args:
         parameters: of the job.
         name: with the array's brackets, if it is one.
         report: path for LSF's report.
-        tag: by which the job can be found if bsub does not tell its id.
+        tag: by which the job can be found if bsub does not print its id.
         warning: name of the signal before the run limit.
     """
     p, extra = parameters, dict(parameters.additional_parameters)
@@ -247,7 +253,7 @@ def _memory(p: LsfParameters) -> str:
 
 
 def _memory_is_per(environment: Mapping[str, str]) -> str:
-    """Return what this cluster takes rusage for, as its lsf.conf says; LSF's own default is the host."""
+    """Return what rusage is counted per on this cluster, from its lsf.conf; LSF's own default is the host."""
     try:
         text = (Path(environment["LSF_ENVDIR"]) / "lsf.conf").read_text(errors="replace")
     except (KeyError, OSError):
@@ -291,5 +297,6 @@ def _quoted(option: str, text: str) -> str:
         if quote not in text and not _CONTROL.search(text):
             return f"{quote}{text}{quote}"
     raise ValueError(
-        f"-{option}: {text!r} has both kinds of quotes, several lines or a control character, which bsub cannot read"
+        f"-{option}: {text!r} contains both kinds of quotes, a line break or a control character, which bsub cannot "
+        "read"
     )

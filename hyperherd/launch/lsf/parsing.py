@@ -1,4 +1,4 @@
-"""Reading what LSF's commands print. Pure; sites add lines of their own anywhere, and no exit code is believed."""
+"""Reading what LSF's commands print. Pure; sites add lines of their own anywhere, and exit codes are not relied on."""
 
 from __future__ import annotations
 
@@ -103,17 +103,17 @@ def _shown(cell: str | None) -> str:
 
 
 def read_not_found(text: str) -> frozenset[str]:
-    """Return the ids (submitit's) of which LSF says that it has no such job."""
+    """Return the ids (submitit's) of the jobs that LSF reports as not found."""
     return frozenset(job_id for text_id in _NOT_FOUND.findall(text) if (job_id := from_lsf(text_id)))
 
 
 def says_none(text: str) -> bool:
-    """Return whether LSF says that it has no job, or not all of those asked for."""
+    """Return whether LSF reports that it found no job, or not all of those asked for."""
     return bool(_NONE.search(text))
 
 
 def read_history(text: str) -> dict[str, JobRow]:
-    """Return the jobs that ``bhist -l`` or ``bacct -l`` say have ended; of a requeued job its last run counts."""
+    """Return the jobs that ``bhist -l`` or ``bacct -l`` show as ended; of a requeued job the last run counts."""
     joined = _CONTINUED.sub("", text)  # both wrap their lines at column 80, within words
     starts = [*_HEADER.finditer(joined)]
     ends = [header.start() for header in starts[1:]] + [len(joined)] * bool(starts)
@@ -127,11 +127,11 @@ def read_history(text: str) -> dict[str, JobRow]:
 
 
 def _read_events(job_id: str, section: str) -> JobRow | None:
-    """Return the end of one job, or None if the last thing that happened to it is none."""
+    """Return the end of one job, or None if its last event is not an end."""
     ended, code, reason = "", None, ""
     for event in _EVENT.findall(section):
         if event.startswith(("Dispatched", "Starting", "Pending", "Submitted")):
-            ended, code, reason = "", None, ""
+            ended, code, reason = "", None, ""  # a requeued job has several runs: the events of the last one count
         found_code, found_reason = _CODE.search(event), _REASON.search(event)
         code = int(found_code[1]) if found_code and not event.startswith("Pending") else code
         reason = found_reason[0].strip() if found_reason else reason

@@ -1,6 +1,6 @@
 """The script of a job. It outlives every signal but KILL, so that its exit code is its own and not a signal's.
 
-LSF signals all processes of a job: a shell without traps dies of the warning that its Python handles well, and the job
+LSF signals all processes of a job: a shell without traps dies from the warning that its Python handles, and the job
 counts as killed. Our logs are written live and appended to, because LSF keeps no output of a run that is requeued.
 """
 
@@ -28,7 +28,7 @@ def make_script(
         folder: of the executor; may hold submitit's ``%j``.
         command: what runs the job, for a shell.
         size: of the array, or None for a single job.
-        tag: by which the job can be found if bsub does not tell its id.
+        tag: by which the job can be found if bsub does not print its id.
         warning: name of the signal before the run limit.
     """
     options = bsub_options(parameters, _name(parameters, size), _report(parameters, folder), tag, warning)
@@ -39,7 +39,7 @@ def make_script(
 
 
 def marker_path(paths: utils.JobPaths) -> Path:
-    """Return the file by which a job says that it wants to be requeued."""
+    """Return the marker file by which a job asks to be requeued."""
     return with_id(paths, paths.folder / "%j_requeue")
 
 
@@ -76,6 +76,7 @@ def _head(parameters: LsfParameters, folder: Path) -> list[str]:
         f"exec >> {_in_shell(paths.stdout)} {stderr} || exit 1",
         f"export {MARKER}={_in_shell(paths.folder / '%j_requeue')}",
         f'rm -f "${MARKER}"',
+        # A line for each start: a requeued job keeps its id, and LSF hands it no count of its runs.
         f"echo started >> {_in_shell(paths.folder / '%j_starts')}",
         f"export {RESTARTS}=$(($(wc -l < {_in_shell(paths.folder / '%j_starts')}) - 1))",
         f"export SUBMITIT_EXECUTOR=lsf {METHOD}={parameters.requeue}",
@@ -87,13 +88,13 @@ def _head(parameters: LsfParameters, folder: Path) -> list[str]:
 def _body(parameters: LsfParameters, command: str, teardown: list[str]) -> list[str]:
     code = parameters.requeue_exit_code
     return [
-        "set +e",  # setup may have set it
+        "set +e",  # setup may have set -e
         "trap : USR2 TERM INT HUP",  # a trap that does nothing is not inherited, an empty one would be
         command,
         "submitit_lsf_code=$?",
         *teardown,
         f'if [ -f "${MARKER}" ]; then exit {code}; fi',
-        f'if [ "$submitit_lsf_code" -eq {code} ]; then submitit_lsf_code=1; fi',  # that was not our doing
+        f'if [ "$submitit_lsf_code" -eq {code} ]; then submitit_lsf_code=1; fi',  # or LSF would requeue it
         'exit "$submitit_lsf_code"',
     ]
 

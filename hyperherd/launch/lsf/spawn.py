@@ -20,7 +20,7 @@ from hyperherd.launch.processes import descendants, kill
 GRACE = "HYPERHERD_LSF_GRACE_S"
 """Seconds the other processes get when one has failed, 30 if it is not set."""
 
-_LOOK_SECONDS = 0.1
+_POLL_SECONDS = 0.1
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -63,7 +63,7 @@ def _log(folder: str, rank: int, kind: str) -> str:
 
 
 def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
-    """Wait for all, and after the first failure for a while only, since the others may wait for it for ever."""
+    """Wait for all, and after the first failure for a while only, since the others may wait for it forever."""
     failed: int | None = None
     deadline = float("inf")
     while any(process.poll() is None for process in processes):
@@ -71,7 +71,7 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
             deadline = time.monotonic() + (0.0 if Path(os.environ[MARKER]).exists() else _grace())
         if time.monotonic() >= deadline:
             kill(descendants(os.getpid()))
-        time.sleep(_LOOK_SECONDS)
+        time.sleep(_POLL_SECONDS)
     failed = failed if failed is not None else next((p.returncode for p in processes if p.returncode), 0)
     return failed if failed >= 0 else 128 - failed
 

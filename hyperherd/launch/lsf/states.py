@@ -26,7 +26,7 @@ _REQUEUED = "TERM_REQUEUE"
 
 
 def submitit_state(row: JobRow) -> str:
-    """Return submitit's word for the state of `row`, taken at its word.
+    """Return submitit's word for the state that `row` shows.
 
     A suspended job is RUNNING: submitit takes SUSPENDED for an end.
     """
@@ -44,22 +44,22 @@ def submitit_state(row: JobRow) -> str:
 
 
 def has_exited(row: JobRow) -> bool:
-    """Whether LSF says that the job has ended, and not well."""
+    """Whether LSF reports that the job has ended, and not successfully."""
     return row.stat in ("EXIT", "ZOMBI")
 
 
 def wants_requeue(row: JobRow) -> bool:
-    """Whether this end is one that LSF itself is about to take back."""
+    """Whether LSF itself is about to requeue the job after this end."""
     return row.stat == "EXIT" and row.reason.startswith(_REQUEUED)
 
 
 def is_explained(row: JobRow) -> bool:
-    """Whether LSF says why it ended the job, so that the end is one for good."""
+    """Whether LSF reports why it ended the job, so that the end is final."""
     return row.reason.startswith("TERM_") and not wants_requeue(row)
 
 
 def verdict(row: JobRow) -> Verdict:
-    """Return how a job that has exited came to its end."""
+    """Return how a job that has exited ended."""
     term = row.reason.partition(":")[0].strip()
     if row.stat == "ZOMBI" or term in _LOST_NODE:
         return FailureCause.NODE_FAILURE

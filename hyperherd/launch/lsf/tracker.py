@@ -1,8 +1,8 @@
-"""What became of jobs, over many polls: the one memory behind submitit's watcher and our own launcher.
+"""The states of jobs, over many polls: the one memory behind submitit's watcher and our own launcher.
 
 One answer of LSF is not the truth. A requeued job shows as EXIT for some seconds, a finished one is forgotten after
-CLEAN_PERIOD, and daemons that restart answer with nothing; so an end counts when LSF explains it or says it again, and
-silence changes nothing.
+CLEAN_PERIOD, and daemons that restart answer with nothing; so an end counts when LSF explains or repeats it, and a
+poll without an answer changes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperherd.launch.lsf.commands import CommandResult, Patience, run
+from hyperherd.launch.commands import CommandResult
+from hyperherd.launch.lsf.commands import Patience, is_trouble, run
 from hyperherd.launch.lsf.ids import base_of, sort_key
 from hyperherd.launch.lsf.parsing import (
     DELIMITER,
@@ -38,8 +39,8 @@ class Seen:
 
     Attributes:
         state: in submitit's words.
-        row: LSF's last word on it; None if LSF has forgotten it.
-        note: what else there is to say, for people.
+        row: the last that LSF reported of it; None if LSF has forgotten it.
+        note: a remark, for people.
     """
 
     state: str
@@ -59,7 +60,7 @@ class Timing:
     Attributes:
         exit: after the first EXIT without a reason, before it counts.
         requeue: after the EXIT of a job that is to be requeued.
-        history: between two looks into the history of the same job, which is slow.
+        history: between two queries of the history of the same job, which is slow.
     """
 
     exit: float = 10.0
@@ -75,7 +76,7 @@ class Tracker:
     timing: Timing = field(default_factory=Timing)
     clock: Callable[[], float] = time.monotonic
     marker_of: Callable[[str], Path | None] = lambda job_id: None
-    """Returns the file by which a job says that it wants to be requeued, if it is known."""
+    """Returns the marker file by which a job asks to be requeued, if it is known."""
     cancelled: set[str] = field(default_factory=set)
     """Jobs that we have cancelled."""
     _seen: dict[str, Seen] = field(default_factory=dict)
@@ -84,12 +85,13 @@ class Tracker:
     _histories: dict[str, tuple[float, dict[str, JobRow] | None]] = field(default_factory=dict)
     _fields: int = 0
 
-    def look(self, job_ids: Collection[str]) -> dict[str, Seen]:
+    def poll(self, job_ids: Collection[str]) -> dict[str, Seen]:
         """Ask LSF about all these jobs and return what is known; those it never mentioned are absent.
 
         Raises:
-            SchedulerUnavailable: it answered nothing at all.
+            SchedulerUnavailable: it did not answer at all.
         """
+        # One id for a whole array: bjobs lists its elements, and a command line has a limit.
         bases = sorted({base_of(job_id) for job_id in job_ids}, key=int)
         rows, unknown = self._ask_all(bases)
         answered = {base_of(job_id) for job_id in rows}
@@ -107,10 +109,10 @@ class Tracker:
         Raises:
             SchedulerUnavailable: LSF does not answer.
         """
-        said = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
-        named = [(job_id, text) for job_id, known, text in read_named(said.stdout) if known == name]
-        if not named and (said.is_trouble or (said.text and not says_none(said.text))):
-            raise SchedulerUnavailable(said.text)
+        answer = self._bjobs(NAME_FIELDS, ["-J", f"{name}*"])  # the star is for the [4] of an array's elements
+        named = [(job_id, text) for job_id, known, text in read_named(answer.stdout) if known == name]
+        if not named and (is_trouble(answer) or (answer.text and not says_none(answer.text))):
+            raise SchedulerUnavailable(answer.text)
         return sorted(named, key=lambda found: sort_key(found[0]))
 
     def _ask_all(self, bases: list[str]) -> tuple[dict[str, JobRow], frozenset[str]]:
@@ -118,11 +120,12 @@ class Tracker:
         unknown: frozenset[str] = frozenset()
         silence = ""
         for start in range(0, len(bases), _IDS_A_CALL):
-            said = self._ask(bases[start : start + _IDS_A_CALL])
-            found = read_rows(said.stdout, FIELDS[self._fields])
-            missing = read_not_found(said.text)
+            answer = self._ask(bases[start : start + _IDS_A_CALL])
+            found = read_rows(answer.stdout, FIELDS[self._fields])
+            missing = read_not_found(answer.text)
+            # Exit codes are useless here: bjobs exits with 255 for one unknown id although it lists the others.
             if not found and not missing:
-                silence = said.text or "bjobs printed nothing"
+                silence = answer.text or "bjobs printed nothing"
             rows.update(found)
             unknown |= missing
         if silence and not rows and not unknown:
@@ -131,14 +134,19 @@ class Tracker:
 
     def _ask(self, bases: list[str]) -> CommandResult:
         """Ask bjobs, with fewer fields from now on if this version of LSF does not know all of them."""
-        said = self._bjobs(FIELDS[self._fields], bases)
+        answer = self._bjobs(FIELDS[self._fields], bases)
         for fewer in range(self._fields + 1, len(FIELDS)):
-            if said.is_trouble or not said.text or says_none(said.text) or read_rows(said.stdout, FIELDS[fewer - 1]):
+            if (
+                is_trouble(answer)
+                or not answer.text
+                or says_none(answer.text)
+                or read_rows(answer.stdout, FIELDS[fewer - 1])
+            ):
                 break
-            said = self._bjobs(FIELDS[fewer], bases)
-            if read_rows(said.stdout, FIELDS[fewer]):
+            answer = self._bjobs(FIELDS[fewer], bases)
+            if read_rows(answer.stdout, FIELDS[fewer]):
                 self._fields = fewer
-        return said
+        return answer
 
     def _bjobs(self, fields: Iterable[str], which: list[str]) -> CommandResult:
         shown = f"{' '.join(fields)} delimiter='{DELIMITER}'"
@@ -150,17 +158,22 @@ class Tracker:
         if not has_exited(row):
             self._exits.pop(row.job_id, None)
             held = row.stat == "PSUSP" and marked
-            return Seen(submitit_state(row), row, "held, not requeued (MAX_JOB_REQUEUE?): see bresume" if held else "")
+            return Seen(
+                submitit_state(row),
+                row,
+                "held, not requeued (MAX_JOB_REQUEUE?); release it with bresume" if held else "",
+            )
         age = self.clock() - self._exits.setdefault(row.job_id, self.clock())
+        # bkill sends SIGINT first: a job that ends by it may show exit code 130 without TERM_OWNER.
         if row.job_id in self.cancelled and not is_explained(row):
             return Seen("CANCELLED", row)
         if (marked and not is_explained(row)) or wants_requeue(row):
             if age < self.timing.requeue:
                 return Seen("REQUEUED", row)
-            return Seen("FAILED", row, "it asked to be requeued, and LSF did not do it")
+            return Seen("FAILED", row, "the job asked to be requeued, but LSF did not requeue it")
         if is_explained(row) or age >= self.timing.exit:
             return Seen(submitit_state(row), row)
-        return Seen("COMPLETING", row, "it may be requeued")
+        return Seen("COMPLETING", row, "the job may be requeued")
 
     def _is_marked(self, job_id: str) -> bool:
         marker = self.marker_of(job_id)
@@ -169,15 +182,18 @@ class Tracker:
     def _miss(self, job_id: str) -> None:
         """Note that LSF no longer has a job; after some times its history is asked."""
         self._misses[job_id] = self._misses.get(job_id, 0) + 1
+        # bhist reads the event log of the whole cluster, which is slow: only after several polls without the job.
         if self._misses[job_id] < _MISSES:
             return
         rows = self._history(base_of(job_id))
         if rows is None:
             return
         if row := rows.get(job_id):
-            self._seen[job_id] = Seen(submitit_state(row), row, "from its history")
+            self._seen[job_id] = Seen(submitit_state(row), row, "from LSF's history")
         else:
-            self._seen[job_id] = Seen("FAILED", None, "NOT_FOUND: LSF has forgotten the job, and so has its history")
+            self._seen[job_id] = Seen(
+                "FAILED", None, "NOT_FOUND: neither bjobs nor LSF's history knows the job any more"
+            )
 
     def _history(self, base: str) -> dict[str, JobRow] | None:
         """Return the ended jobs of an id, asked for once in a while; None if they could not be asked."""
@@ -188,8 +204,9 @@ class Tracker:
         return rows
 
     def _ask_history(self, base: str) -> dict[str, JobRow] | None:
-        told = [run(["bhist", "-l", "-n", "0", base], self.patience)]
-        if not (rows := read_history(told[0].stdout)):
-            told.append(run(["bacct", "-l", base], self.patience))
-            rows = read_history(told[1].stdout)
-        return None if not rows and any(said.is_trouble for said in told) else rows
+        # -n 0 searches all event logs, not only the current one; bacct knows jobs that they have dropped.
+        answers = [run(["bhist", "-l", "-n", "0", base], self.patience)]
+        if not (rows := read_history(answers[0].stdout)):
+            answers.append(run(["bacct", "-l", base], self.patience))
+            rows = read_history(answers[1].stdout)
+        return None if not rows and any(is_trouble(answer) for answer in answers) else rows

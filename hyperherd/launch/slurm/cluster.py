@@ -1,7 +1,7 @@
 """Slurm as its commands on this machine show it.
 
 squeue knows what the controller knows, at once and for some minutes after a job's end, with accounting or without.
-sacct is asked for the ends of jobs that squeue has forgotten, and never about the living: it is seconds late.
+sacct is asked only for the ends of jobs that squeue has forgotten: about running jobs it is seconds late.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import Cluster, JobState, Submission
-from hyperherd.launch.slurm.commands import CommandFailed, ask, is_outage
+from hyperherd.launch.commands import CommandResult
+from hyperherd.launch.slurm.commands import TROUBLE, is_trouble, message_of, run
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
 from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _SQUEUE = ["squeue", "--noheader", "--array", "--states=all"]
+# MaxArraySize where it is not configured: indices 0 to 1000.
 _DEFAULT_ARRAY_SIZE = 1001
 _AT_ONCE = 200
 """How many ids one command gets."""
@@ -40,7 +42,7 @@ class SlurmCluster(Cluster):
 
     @property
     def variables(self) -> tuple[str, ...]:
-        """What describes a job; outside of one people set defaults of sbatch so, which are to count."""
+        """What describes a job; outside of a job SBATCH_ variables are the user's defaults for sbatch, and are kept."""
         return ("SLURM_", "SBATCH_") if "SLURM_JOB_ID" in os.environ else ("SLURM_",)
 
     def check(self) -> None:
@@ -48,9 +50,22 @@ class SlurmCluster(Cluster):
         missing = [command for command in _COMMANDS if shutil.which(command) is None]
         if missing:
             raise SweepError(
-                f"herd_slurm needs Slurm's commands, and {', '.join(missing)} cannot be found here; start the sweep on "
-                "a login node of the cluster, or use hydra/launcher=herd_local"
+                f"herd_slurm needs Slurm's commands, and {', '.join(missing)} were not found on the PATH; start the "
+                "sweep on a login node of the cluster, or use hydra/launcher=herd_local"
             )
+
+    def holds_back(self, variable: str) -> str:
+        """Return which option of sbatch or srun keeps a variable from jobs; by default both pass on all of them."""
+        extra = {key.replace("_", "-"): value for key, value in self._options.get("additional_parameters", {}).items()}
+        exports = {"hydra.launcher.additional_parameters.export": extra.get("export")}
+        if "export" not in extra and "SBATCH_" not in self.variables:  # the option wins over the variable
+            exports["SBATCH_EXPORT"] = os.environ.get("SBATCH_EXPORT")
+        for word in self._options.get("srun_args") or []:
+            if str(word).startswith("--export"):
+                exports["hydra.launcher.srun_args"] = str(word).partition("=")[2]
+        if "export-file" in extra:
+            exports["hydra.launcher.additional_parameters.export-file"] = "NONE"
+        return next((place for place, value in exports.items() if not _lets_pass(value, variable)), "")
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -60,10 +75,7 @@ class SlurmCluster(Cluster):
     @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
-        try:
-            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", ask(["scontrol", "show", "config"]), re.M)
-        except (SchedulerUnavailable, CommandFailed):
-            found = None
+        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]).stdout, re.M)
         return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
 
     def executor(self, submission: Submission) -> submitit.Executor:
@@ -83,7 +95,7 @@ class SlurmCluster(Cluster):
         try:
             executor.update_parameters(**parameters)
         except (AssertionError, NameError, ValueError, TypeError) as error:
-            raise SweepError(f"hydra.launcher: submitit does not take these options: {error}") from None
+            raise SweepError(f"hydra.launcher: submitit does not accept these options: {error}") from None
         return executor
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
@@ -101,24 +113,18 @@ class SlurmCluster(Cluster):
         except SchedulerUnavailable as silence:
             if not states:
                 raise
-            # The others' states count all the same; of these nobody knows anything, so they are not given up.
+            # The states of the others still count; the state of these is unknown, so they are not given up.
             return states | dict.fromkeys(forgotten, JobState("running", reason=str(silence)))
         return states | {job_id: ended[job_id] for job_id in forgotten if job_id in ended}
 
     def find(self, name: str) -> list[str]:
         """Return the ids of this user's jobs called `name`, in the queue or in accounting."""
         user = f"--user={os.geteuid()}"  # not $USER, which may be anybody's
-        try:
-            listed = ask([*_SQUEUE, user, f"--name={name}", "--Format=JobArrayID:|"])
-        except CommandFailed as disagreement:
-            raise SchedulerUnavailable(f"squeue is refused: {disagreement}") from None
+        listed = _printed("squeue", run([*_SQUEUE, user, f"--name={name}", "--Format=JobArrayID:|"]))
         found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
-        try:
-            accounted = ask(
-                ["sacct", "-nPX", user, "--starttime=now-30days", f"--name={name}", "--format=JobID"]
-            ).splitlines()
-        except (SchedulerUnavailable, CommandFailed):
-            accounted = []
+        # Without a start sacct lists the jobs since midnight only.
+        sacct = run(["sacct", "-nPX", user, "--starttime=now-30days", f"--name={name}", "--format=JobID"])
+        accounted = sacct.stdout.splitlines() if sacct.code == 0 else []
         return in_order([*found, *(job_id for line in accounted for job_id in expand(line.strip()))])
 
     def cancel(self, job_ids: Collection[str]) -> None:
@@ -126,42 +132,53 @@ class SlurmCluster(Cluster):
         remaining = checked_job_ids(job_ids)
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
-            try:
-                ask(["scancel", *some])
-            except CommandFailed:  # one of them has ended
-                continue
-            except SchedulerUnavailable as silence:
-                raise SweepError(f"the jobs cannot be cancelled: {silence}. They are {' '.join(job_ids)}") from None
+            result = run(["scancel", *some])
+            if is_trouble(result):  # any other error means that one of them has ended
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {message_of(result)}")
 
     @staticmethod
     def is_preempting() -> bool:
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
-        try:
-            told = ask(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]])
-        except (SchedulerUnavailable, CommandFailed, KeyError):
+        if "SLURM_JOB_ID" not in os.environ:
             return False
-        return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", told) is not None
+        shown = run(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]]).stdout
+        return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", shown) is not None
 
     def is_outage(self, message: str) -> bool:
         """Return whether a command could not reach a daemon of Slurm."""
-        return is_outage(message)
+        return bool(TROUBLE.search(message))
 
     def cause_in(self, log: str) -> FailureCause | None:
-        """Return `oom` if Slurm's lines in the log say so: its state of such a job is often just FAILED."""
+        """Return `oom` if Slurm's lines in the log show it: its state of such a job is often just FAILED."""
         return FailureCause.OOM if ran_out_of_memory(log) else None
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
         fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|"
-        try:
-            return read_squeue(ask([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields]))
-        except CommandFailed as disagreement:
-            if "Invalid job id" in str(disagreement):  # so says squeue when it has forgotten the only one asked for
-                return {}
-            raise SchedulerUnavailable(f"squeue is refused: {disagreement}") from None
+        result = run([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields])
+        if result.code and not is_trouble(result) and "Invalid job id" in result.stderr:
+            return {}  # squeue fails so when it has forgotten all that it was asked for
+        return read_squeue(_printed("squeue", result))
 
     def _in_accounting(self, job_ids: Collection[str]) -> dict[str, JobState]:
         jobs = ",".join(arrays(job_ids))
-        try:
-            return read_sacct(ask(["sacct", "-nP", f"--jobs={jobs}", "--format=JobID,State,ExitCode,NodeList"]))
-        except CommandFailed:  # accounting is off
+        result = run(["sacct", "-nP", f"--jobs={jobs}", "--format=JobID,State,ExitCode,NodeList"])
+        if result.code and not is_trouble(result):  # accounting is off
             return {}
+        return read_sacct(_printed("sacct", result))
+
+
+def _printed(command: str, result: CommandResult) -> str:
+    """Return what a command printed.
+
+    Raises:
+        SchedulerUnavailable: it failed, so that nothing is known.
+    """
+    if result.code == 0:
+        return result.stdout
+    what = "Slurm does not answer" if is_trouble(result) else f"{command} failed"
+    raise SchedulerUnavailable(f"{what}: {message_of(result)}")
+
+
+def _lets_pass(exported: Any, variable: str) -> bool:
+    words = [word.strip() for word in str(exported).split(",")]
+    return exported is None or "ALL" in words or variable in words

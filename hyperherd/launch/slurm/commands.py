@@ -1,44 +1,36 @@
-"""Slurm's commands, run: what they say, or that Slurm does not answer."""
+"""Slurm's commands, and what their errors mean."""
 
 from __future__ import annotations
 
 import os
-import subprocess
+import re
 from collections.abc import Sequence
 
-from hyperherd.schedulers import SchedulerUnavailable
+from hyperherd.launch.commands import CommandResult, run_command
 
 _SECONDS = 60.0
 _OWN_DEFAULTS = ("SQUEUE_", "SACCT_")
-"""People set variables of these names to see what they like to see; we want to see all."""
+"""Users set variables of these names to change what is printed; we need all of it."""
+
+TROUBLE = re.compile(
+    r"contact slurm controller|Connection refused|Socket timed out|Connection timed out|slurmdbd", re.IGNORECASE
+)
+"""What the commands print while a daemon cannot be reached, and may be later."""
 
 
-class CommandFailed(Exception):
-    """A command was answered, and refused; the message is Slurm's."""
-
-
-def ask(command: Sequence[str]) -> str:
-    """Return what a command prints.
-
-    Raises:
-        SchedulerUnavailable: nobody answers it.
-        CommandFailed: it is refused.
-    """
+def run(command: Sequence[str]) -> CommandResult:
+    """Run one of Slurm's commands and return its output; it never raises for what the command does."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith(_OWN_DEFAULTS)}
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=_SECONDS)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise SchedulerUnavailable(f"{command[0]} cannot be run: {error}") from None
-    if done.returncode == 0:
-        return done.stdout
-    said = done.stderr.strip().splitlines()
-    message = said[-1] if said else f"exit code {done.returncode}"
-    if is_outage(done.stderr):
-        raise SchedulerUnavailable(f"Slurm does not answer: {message}")
-    raise CommandFailed(message)
+    return run_command(command, environment, _SECONDS)
 
 
-def is_outage(message: str) -> bool:
-    """Return whether an error of a command means that a daemon could not be reached, and may be later."""
-    signs = ("contact slurm controller", "Connection refused", "Socket timed out", "Connection timed out", "slurmdbd")
-    return any(sign.lower() in message.lower() for sign in signs)
+def is_trouble(result: CommandResult) -> bool:
+    """Return whether a daemon could not be reached, rather than that the request was refused."""
+    # A command that succeeds may warn of a daemon that it did without.
+    return result.code is None or (result.code != 0 and TROUBLE.search(result.stderr) is not None)
+
+
+def message_of(result: CommandResult) -> str:
+    """Return the last line of a command's errors."""
+    lines = result.stderr.strip().splitlines()
+    return lines[-1] if lines else f"exit code {result.code}"

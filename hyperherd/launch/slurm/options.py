@@ -76,7 +76,7 @@ def _dependency(wanted: str | None, after: str | None) -> str | None:
         return wanted
     if wanted and "?" in wanted:
         raise SweepError(
-            f"hydra.launcher.dependency is {wanted!r}: with array_parallelism below the number of arrays these wait "
-            "for one another, which cannot be joined to alternatives (?); raise array_parallelism"
+            f"hydra.launcher.dependency: {wanted!r} has alternatives (?), which cannot be combined with "
+            "array_parallelism below the number of arrays, where one array waits for another; raise array_parallelism"
         )
     return ",".join(filter(None, (wanted, f"afterany:{after}")))

@@ -41,19 +41,23 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
         where: its node, for people.
     """
     state = word.split(" ")[0]
-    told = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where and where != _NOWHERE else ''}"
+    reason = f"Slurm: {word}{_exit(code, signal)}{f' on {where}' if where and where != _NOWHERE else ''}"
     if state in _WAITING:
-        return JobState("pending", reason=told)
+        return JobState("pending", reason=reason)
     if state in _AT_IT:
-        return JobState("running", reason=told)
+        return JobState("running", reason=reason)
     if state == "COMPLETED":
-        return JobState("ended", reason=told, succeeded=True)
+        return JobState("ended", reason=reason, succeeded=True)
     if state == "FAILED":
         if signal == _NO_LOG:
-            return JobState("ended", FailureCause.EXIT, f"{told}: its log could not be written, is the folder gone?")
+            return JobState(
+                "ended",
+                FailureCause.EXIT,
+                f"{reason}: Slurm could not write the log of the job; does its folder still exist?",
+            )
         killed = signal or code > 128
-        return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, told)
-    return JobState("ended", _VERDICTS[state], told) if state in _VERDICTS else None
+        return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, reason)
+    return JobState("ended", _VERDICTS[state], reason) if state in _VERDICTS else None
 
 
 def read_squeue(text: str) -> dict[str, JobState]:
@@ -69,8 +73,8 @@ def read_squeue(text: str) -> dict[str, JobState]:
 def read_sacct(text: str) -> dict[str, JobState]:
     """Return the jobs that have ended in the lines ``id|state|code:signal|nodes`` of ``sacct -P``.
 
-    Nobody who has squeue's word needs the others: accounting is some seconds late, and calls a job running for ever if
-    its end was lost. A step that ran out of memory tells more than its job, which only failed.
+    Jobs that still run are left to squeue: accounting is some seconds late, and shows a job as running forever if its
+    end was lost. A step that ran out of memory is more precise than its job, which only failed.
     """
     states: dict[str, JobState] = {}
     for written, word, status, nodes in _fields(text, 4):
@@ -100,7 +104,7 @@ def expand(job_id: str) -> Iterator[str]:
 
 
 def ran_out_of_memory(log: str) -> bool:
-    """Return whether Slurm's own lines in a job's log say that it was killed for want of memory."""
+    """Return whether Slurm's own lines in a job's log show that it was killed because it ran out of memory."""
     return _OUT_OF_MEMORY.search(log) is not None
 
 

@@ -56,7 +56,7 @@ def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = No
 
     Raises:
         SweepError: there is no sweep, or it still runs.
-        FormatError: a trial's metrics cannot be read, or something leads out of the sweep; nothing was touched then.
+        FormatError: a trial's metrics cannot be read, or a link leaves the sweep; nothing was changed then.
         OSError: a file cannot be read or written; no row is lost then.
     """
     from hyperherd.metrics.store.sweep_file import compacted_path
@@ -66,15 +66,18 @@ def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = No
     trials = _trials(sweep_dir)
     _check_inside(sweep_dir, trials)
     if not trials:
-        raise SweepError(f"{sweep_dir} holds no trials; name the directory of one sweep")
+        raise SweepError(f"{sweep_dir} contains no trials; give the directory of one sweep")
     _check_ended(sweep_dir, trials)
     for trial_dir in trials:
         merge(trial_dir, files=files)
         if list_sources(TrialPaths(trial_dir).metrics):
-            raise SweepError(f"somebody may still write metrics in {trial_dir}: its journals are of a living process")
+            raise SweepError(
+                f"a running process may still be writing metrics in {trial_dir}; compact when it has ended"
+            )
     path = compacted_path(sweep_dir)
     numbers = _numbered(sweep_dir, trials)
     rows = _write(path, sweep_dir, numbers, files)
+    # Deleted only after the sweep's file has its name: until then they are the only copies.
     originals = [paths.parquet for paths in map(TrialPaths, trials) if delete and paths.parquet.exists()]
     for original in originals:
         files.remove(original)
@@ -107,7 +110,7 @@ def _compacted_before(sweep_dir: Path) -> set[Path]:
 
 def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
     if is_held(sweep_dir):
-        raise SweepError(f"{sweep_dir} still runs; compact it when it has ended")
+        raise SweepError(f"{sweep_dir} is still running; compact it when it has ended")
     events: defaultdict[int, list[Event]] = defaultdict(list)
     for event in read_events(sweep_dir):
         events[event.number].append(event)

@@ -44,6 +44,7 @@ def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files:
         return
     _remove_leftovers(paths, files)
     footer = _merge_rows(paths, sources, objective, files)
+    # The new file has its name and names its sources by now: whoever dies from here on leaves copies that readers drop.
     final = {name: strict(unwrap(item.value)) for name, item in footer.final.items()}
     replace(paths.summary, lambda stream: stream.write(dumps(final) + b"\n"), files)
     for name in sources:
@@ -80,6 +81,7 @@ def _is_readable(path: Path) -> bool:
 def _mergeable(paths: TrialPaths) -> dict[str, SourceName]:
     """Return the journals and parts that nobody writes or replaces any more."""
     sources = list_sources(paths.metrics)
+    # A claim is enough: a newer attempt exists before it logs its first row.
     newest = max([_newest_claim(paths), *(about.attempt for about in sources.values())])
     return {
         name: about
@@ -99,6 +101,7 @@ def _remove_leftovers(paths: TrialPaths, files: FileOps) -> None:
     """Delete what a merge or a roll was writing when it was killed."""
     for leftover in paths.root.glob(f".{paths.parquet.name}.*.tmp"):
         files.remove(leftover)
+    # A living process, or one of another host, may be writing its part in this moment.
     for leftover in paths.metrics.glob(".part-*.tmp"):
         part = SourceName.parse(leftover.name[1:].rpartition(".tmp")[0].rpartition(".")[0])
         if part is not None and part.is_local and not part.may_be_alive:
@@ -119,13 +122,15 @@ def _merge_rows(
         old = base.footer if base else parquet.Footer()
         if base is not None:
             stored.add_file(base)
+        # An earlier merger died after its file got its name: only deleting the sources is left to do.
         if old.sources and sources.keys() <= set(old.sources):
             return old
         fresh = {name: about for name, about in sources.items() if name not in old.sources}
         held = add_parts(stored, paths.metrics, fresh)
         journals = {name: about for name, about in fresh.items() if about.is_journal and name not in held}
         stored.add_journals(paths.metrics, journals)
-        stats, result = summarize(stored.standing, objective or old.spec)
+        stats, result = summarize(stored.default_rows, objective or old.spec)
+        # Sources of earlier merges stay named: one that could not be deleted still lies there, and would count twice.
         names = dict.fromkeys([*old.sources, *fresh, *held])
         footer = parquet.Footer(
             tuple(names), stats, result, stored.count, stored.skipped, stored.final, stored.attempts

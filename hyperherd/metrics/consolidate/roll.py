@@ -73,10 +73,12 @@ def make_part(
     with SortedRows(folder) as stored:
         for name in [name for name, source in about.items() if not source.is_journal]:
             file = parquet.MetricsFile(folder / name)
+            # Sources of sources too: a reader may have listed a journal before its first roll, and meet its rows here.
             sources += file.footer.sources
             stored.add_file(file)
         stored.add_journals(folder, {name: source for name, source in about.items() if source.is_journal})
-        stats, _ = summarize(lambda metrics: paused(stored.standing(metrics)), None)
+        stats, _ = summarize(lambda metrics: paused(stored.default_rows(metrics)), None)
+        # No objective: which value is best follows from all rows of a trial, and a part has some of them.
         footer = parquet.Footer(
             tuple(sources), stats, None, stored.count, stored.skipped, stored.final, stored.attempts
         )
@@ -104,6 +106,7 @@ class Roller:
         """Roll a journal to which nobody begins to write any more. Any thread may call this, and a signal handler."""
         rolling_here.add(journal)
         self._due.append(journal)
+        # Not blocking: a signal handler may run on top of the thread that holds it, which would wait for itself.
         if not self._starting.acquire(blocking=False):
             return  # Somebody starts it right now.
         try:
@@ -122,6 +125,7 @@ class Roller:
         self._stopping = True
         if self._thread is not None:
             self._thread.join()
+        # What is left is no longer ours to replace, so a merge in this process may take it.
         rolling_here.difference_update(self._due)
         rolling_here.difference_update(name for parts in self._parts.values() for name in parts)
         self._due.clear()
@@ -130,6 +134,7 @@ class Roller:
     def _run(self) -> None:
         while self._due and not self._stopping:
             name = self._due.popleft()
+            # One to which a thread still writes stays a journal: its last line might come after we have read it.
             if _is_let_go(name):
                 self._roll([name], JOURNAL + 1)
             rolling_here.discard(name)
@@ -150,7 +155,7 @@ class Roller:
         except (OSError, ImportError, FormatError, ValueError, MemoryError) as error:  # pyarrow raises the last two
             if not self._failed:
                 self._failed = True
-                logger.warning("metrics stay in journals in %s: %s", self._folder, error)
+                logger.warning("metrics in %s stay in journal files: %s", self._folder, error)
             return
         rolling_here.add(part)
         self._parts[level].append(part)
@@ -173,6 +178,7 @@ def _is_let_go(journal: str) -> bool:
 
 
 def _after_fork_in_child() -> None:
+    # The thread that rolls exists in the parent alone, and what it replaces is the parent's to replace.
     global _rolling
     _rolling = threading.Lock()
     rolling_here.clear()

@@ -1,6 +1,6 @@
 """How attempts began, and so what of the older ones still stands (docs/format.md, Attempts).
 
-Invariant: what stands is a function of all attempts' beginnings alone, which every Parquet file tells in its footer.
+Invariant: what stands is a function of all attempts' beginnings alone, which every Parquet file has in its footer.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _NO_CUT = 2**63
 
 @dataclass
 class AttemptStart:
-    """The first step of every metric of one attempt, and where the attempt itself said it goes on."""
+    """The first step of every metric of one attempt, and the step at which the attempt announced to resume."""
 
     first: dict[str, int] = field(default_factory=dict)
     resumed: int | None = None
@@ -32,14 +32,14 @@ class AttemptStart:
             self.first[metric] = step
 
     def resume(self, resumed: Resumed) -> None:
-        """Take in what the attempt said; of several steps the least counts."""
+        """Take in what the attempt announced; of several steps the least counts."""
         if resumed.metrics is None:
             self.resumed = resumed.step if self.resumed is None else min(self.resumed, resumed.step)
         for name in resumed.metrics or ():
             self.named[name] = min(resumed.step, self.named.get(name, resumed.step))
 
     def add(self, other: AttemptStart) -> None:
-        """Take in what another file tells of the same attempt."""
+        """Take in what another file holds about the same attempt."""
         for metric, step in other.first.items():
             self.note(metric, step)
         if other.resumed is not None:
@@ -48,22 +48,23 @@ class AttemptStart:
             self.resume(Resumed(step, (metric,)))
 
     @property
-    def is_told(self) -> bool:
-        """Whether the attempt itself said where it goes on."""
+    def is_announced(self) -> bool:
+        """Whether the attempt announced the step at which it resumes."""
         return self.resumed is not None or bool(self.named)
 
     def cut(self, metric: str) -> int:
         """Return the first step at which it supersedes older rows of a metric."""
-        told = self.named.get(metric, self.resumed)
-        return min(self.first.get(metric, _NO_CUT), _NO_CUT if told is None else told)
+        announced = self.named.get(metric, self.resumed)
+        # The lesser: an attempt that logged before the step it named has done those steps again, whatever it announced.
+        return min(self.first.get(metric, _NO_CUT), _NO_CUT if announced is None else announced)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it stands in a footer."""
+        """Return it in the form of a footer."""
         return {"first": self.first, "resumed": self.resumed, "named": self.named}
 
 
 def joined(many: Iterable[Mapping[int, AttemptStart]]) -> dict[int, AttemptStart]:
-    """Return what several files tell of the attempts, together."""
+    """Return what several files hold about the attempts, together."""
     attempts: dict[int, AttemptStart] = {}
     for some in many:
         for attempt, beginning in some.items():
@@ -91,7 +92,7 @@ class Cuts:
     def _is_restart(self, attempt: int) -> bool:
         """Return whether an attempt did everything again that it and older ones have in common.
 
-        One that said where it goes on is taken at its word.
+        One that announced where it resumes did not.
         """
         own = self._attempts[attempt]
         older: dict[str, int] = {}
@@ -100,7 +101,7 @@ class Cuts:
                 for metric, step in beginning.first.items():
                     older[metric] = min(step, older.get(metric, step))
         common = own.first.keys() & older.keys()
-        return not own.is_told and bool(common) and all(own.first[metric] <= older[metric] for metric in common)
+        return not own.is_announced and bool(common) and all(own.first[metric] <= older[metric] for metric in common)
 
     def last_kept(self, metric: str, attempt: int) -> int:
         """Return the last step of a metric that stands of what an attempt logged."""

@@ -24,7 +24,7 @@ BLOCK = 1 << 17
 _DISORDER = 5.0
 """Seconds by which a line of a journal may be earlier than the one before it."""
 _LAST_TIME = 4e9
-"""Seconds since 1970 beyond which a number is no time (2096): milliseconds, say."""
+"""Seconds since 1970 beyond which a number is not a time (2096), but milliseconds, for example."""
 
 
 def blocks(stream: BinaryIO) -> Iterator[bytes]:
@@ -51,6 +51,7 @@ def seek_time(stream: BinaryIO, since: float) -> None:
     low, high = 0, stream.seek(0, 2)
     while high - low > BLOCK:
         middle = (low + high) // 2
+        # The middle of a file lies within a line, which is passed over; its successor is whole.
         stream.seek(middle)
         stream.readline(LINE_BYTES)
         record = load(stream.readline(LINE_BYTES))
@@ -73,7 +74,7 @@ class Final(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """Where an attempt said it goes on: older attempts' rows at or after `step` are superseded."""
+    """Where an attempt announced to resume: older attempts' rows at or after `step` are superseded."""
 
     step: int
     metrics: tuple[str, ...] | None
@@ -225,7 +226,7 @@ def as_number(value: Any) -> float | None:
 
 
 def as_time(value: Any) -> float | None:
-    """Return seconds since 1970 read from JSON; None for what is no such time."""
+    """Return seconds since 1970 read from JSON; None for what is not such a time."""
     seconds = as_number(value)
     return seconds if seconds is not None and 0 <= seconds <= _LAST_TIME else None
 

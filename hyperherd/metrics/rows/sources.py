@@ -11,12 +11,15 @@ import socket
 from pathlib import Path
 from typing import NamedTuple
 
+from hyperherd.records.status import same_process
+
 JOURNAL = -1
 """The level of a journal; parts made of journals are of level 0, parts made of parts of the next."""
 LEVELS = 4
 _LAST_ATTEMPT = 2**15 - 1
 """The column of attempts has 16 bits."""
 
+# The form is part of the format (docs/format.md): versions before and after this one parse these names.
 _NAME = re.compile(r"(?:journal|part-(\d))-(\d{1,9})-(.+)-(\d{1,9})-([0-9A-Za-z]+)\.(jsonl|parquet)")
 
 open_here: set[str] = set()
@@ -26,7 +29,7 @@ rolling_here: set[str] = set()
 
 
 class SourceName(NamedTuple):
-    """What the name of a journal or a part says about who wrote it."""
+    """Who wrote a journal or a part, as its name has it."""
 
     attempt: int
     host: str
@@ -36,7 +39,7 @@ class SourceName(NamedTuple):
 
     @classmethod
     def parse(cls, name: str) -> SourceName | None:
-        """Return what `name` says, or None if it is neither a journal's nor a part's."""
+        """Return what `name` contains, or None if it is neither a journal's nor a part's."""
         found = _NAME.fullmatch(name)
         if found is None or name.startswith("journal") != name.endswith(".jsonl"):
             return None
@@ -64,28 +67,14 @@ class SourceName(NamedTuple):
         """Whether somebody may still write or replace it; of other hosts nothing is known, so there somebody may."""
         if not self.is_local:
             return True
+        # Our own process runs for certain; whether it is done with a file only these sets can answer.
         if self.pid == os.getpid():
             return str(self) in open_here or str(self) in rolling_here
-        return _is_running(self.pid)
-
-
-def _is_running(pid: int) -> bool:
-    """Return whether a process of this host can still do anything; one that only waits to be buried cannot."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    try:
-        status = Path(f"/proc/{pid}/stat").read_bytes()
-    except OSError:
-        return True
-    return status.rpartition(b")")[2].split()[0] not in (b"Z", b"X")
+        return same_process(self.pid)
 
 
 def this_host() -> str:
-    """Return the name of this host as it stands in the names of files."""
+    """Return the name of this host as it is used in the names of files."""
     return socket.gethostname().split(".")[0] or "localhost"
 
 

@@ -65,7 +65,7 @@ class Stats:
 
 @dataclass(frozen=True)
 class ObjectiveResult:
-    """The objective of a trial, as `trial.json` tells it."""
+    """The objective of a trial, as `trial.json` has it."""
 
     metric: str
     direction: str
@@ -76,7 +76,7 @@ class ObjectiveResult:
     curve: list[Point] = field(default_factory=list)
 
     def as_json(self) -> dict[str, Any]:
-        """Return it as it stands in `trial.json`, numbers that are not finite as they are."""
+        """Return it in the form of `trial.json`, numbers that are not finite as they are."""
         return {**asdict(self), "at_best": dict(self.at_best), "curve": [list(point) for point in self.curve]}
 
 
@@ -252,7 +252,7 @@ def combine(
     new: ObjectiveResult | None,
     at_old_best: Mapping[str, float] | None = None,
 ) -> ObjectiveResult | None:
-    """Return the objective over older rows, which `old` and `stats` tell, and newer ones together.
+    """Return the objective over older rows, which `old` and `stats` describe, and newer ones together.
 
     Args:
         old: the objective over the older rows.

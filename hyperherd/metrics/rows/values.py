@@ -31,13 +31,13 @@ def as_step(step: Any) -> int:
     """Return `step` as an int; integral floats and NumPy or torch integers are taken.
 
     Raises:
-        TypeError: it is no whole number of 64 bits; a bool is none.
+        TypeError: it is not a whole number of 64 bits; a bool is not one.
     """
     value = step.item() if _is_scalar(step) else step
     if isinstance(value, float) and value.is_integer():
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not -INT64 < value < INT64:
-        raise TypeError(f"a step is a whole number of at most 64 bits, not {step!r} ({type(step).__name__})")
+        raise TypeError(f"a step must be a whole number of at most 64 bits, not {step!r} ({type(step).__name__})")
     return int(value)
 
 
@@ -45,10 +45,10 @@ def as_name(name: Any) -> str:
     """Return a metric's name as text that every file can hold: lone surrogates become their escapes.
 
     Raises:
-        TypeError: it is no string.
+        TypeError: it is not a string.
     """
     if not isinstance(name, str):
-        raise TypeError(f"the name of a metric is a string, not {name!r} ({type(name).__name__})")
+        raise TypeError(f"the name of a metric must be a string, not {name!r} ({type(name).__name__})")
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
@@ -77,7 +77,7 @@ def _add_integer(numeric: dict[str, Any], name: str, value: int) -> None:
     try:
         numeric[name] = value if abs(value) <= EXACT else float(value)
     except OverflowError:
-        return  # Greater than any float: its JSON alone tells it.
+        return  # Greater than any float: only its JSON holds it.
 
 
 def final(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +93,7 @@ def final(values: Mapping[str, Any]) -> dict[str, Any]:
 def _shallow(value: Any, name: str) -> Any:
     """Return a value that is nested no deeper than what a reader takes; it will stand inside of a record."""
     if isinstance(value, dict | list) and is_deep(value, _DEPTH):
-        raise TypeError(f"{name!r} holds lists or dicts more than {_DEPTH} levels inside each other")
+        raise TypeError(f"{name!r} nests lists or dicts more than {_DEPTH} levels deep")
     return value
 
 
@@ -101,7 +101,7 @@ def plain(value: Any, name: str) -> Any:
     """Return `value` in Python's own types that JSON knows; `name` is what the error calls it.
 
     Raises:
-        TypeError: JSON has no word for it.
+        TypeError: JSON cannot represent it.
     """
     if value is None or isinstance(value, bool):
         return value
@@ -122,7 +122,7 @@ def _key(key: Any, name: str) -> str:
         return str.__str__(key)
     if isinstance(key, int) and not isinstance(key, bool):
         return str(int(key))
-    raise TypeError(f"{name!r} holds a dict with the key {key!r}; JSON's keys are strings")
+    raise TypeError(f"{name!r} contains a dict with the key {key!r}; keys must be strings")
 
 
 def _scalar(value: Any, name: str) -> Any:

@@ -19,8 +19,8 @@ class Columns:
     def __init__(self) -> None:
         self.final: list[tuple[str, Final]] = []
         self.skipped = 0
-        self.told: dict[int, AttemptStart] = {}
-        """Where attempts said they go on."""
+        self.starts: dict[int, AttemptStart] = {}
+        """Where attempts announced to resume."""
         self._step = array("q")
         self._metric = array("i")
         self._value = array("d")
@@ -47,7 +47,7 @@ class Columns:
         self._time.extend(_filled(rows.time, start, self._no_time))
         self._attempt.extend([attempt] * len(rows.step))
         for resumed in rows.resumed:
-            self.told.setdefault(attempt, AttemptStart()).resume(resumed)
+            self.starts.setdefault(attempt, AttemptStart()).resume(resumed)
         self._json.update({start + place: text for place, text in rows.json.items()})
 
     def table(self) -> pa.Table:

@@ -93,7 +93,7 @@ def default_view(batches: Iterable[pa.Table], cuts: Cuts) -> Iterator[pa.Table]:
     """Yield the rows of a sorted stream that stand: nothing a newer attempt did again, one per metric and step."""
     held: list[pa.Table] = []  # The last row: the next one may be of the same metric, step and attempt.
     for batch in batches:
-        rows = standing(batch, cuts)
+        rows = superseded_dropped(batch, cuts)
         if not rows.num_rows:
             continue
         rows = unified(pa.concat_tables([*held, rows]))
@@ -104,7 +104,7 @@ def default_view(batches: Iterable[pa.Table], cuts: Cuts) -> Iterator[pa.Table]:
     yield from held
 
 
-def standing(table: pa.Table, cuts: Cuts) -> pa.Table:
+def superseded_dropped(table: pa.Table, cuts: Cuts) -> pa.Table:
     """Drop what a newer attempt did again."""
     if cuts.is_empty or not table.num_rows:
         return table

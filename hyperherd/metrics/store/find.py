@@ -79,4 +79,5 @@ def add_parts(stored: SortedRows, folder: Path, sources: Mapping[str, SourceName
 
 def is_vanished(error: OSError) -> bool:
     """Return whether a file was replaced while we read, so that looking again helps."""
+    # ESTALE is NFS's answer for an open file that another host has deleted.
     return error.errno in (errno.ENOENT, errno.ESTALE)

@@ -29,7 +29,7 @@ class Foreign(NamedTuple):
 
 
 def list_foreign(paths: TrialPaths) -> list[Foreign]:
-    """Return the JSONL files of a trial that are no journals, sorted; those below a folder are named by their path."""
+    """Return the JSONL files of a trial that are not journals, sorted; those below a folder are named by their path."""
     found = _below(paths.metrics, paths.root)
     for path in (paths.root / "metrics.jsonl", paths.root / "logs" / "metrics.jsonl"):
         if path.is_file() and not leaves(path, paths.root) and not leaves(path.parent, paths.root):

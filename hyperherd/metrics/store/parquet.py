@@ -53,7 +53,7 @@ BATCH = 1 << 14
 
 @dataclass(frozen=True)
 class Footer:
-    """What `metrics.parquet` says beside its rows."""
+    """What `metrics.parquet` holds beside its rows."""
 
     sources: tuple[str, ...] = ()
     """Names of all journals and parts whose rows it holds."""
@@ -63,7 +63,7 @@ class Footer:
     skipped: int = 0
     final: dict[str, Final] = field(default_factory=dict)
     attempts: dict[int, AttemptStart] | None = None
-    """How every attempt in it began; None if it does not tell."""
+    """How every attempt in it began; None if it does not hold that."""
 
     @property
     def attempt(self) -> int:
@@ -76,8 +76,8 @@ class Footer:
         """``{"metric", "direction"}`` of its objective, or None."""
         return {"metric": self.objective.metric, "direction": self.objective.direction} if self.objective else None
 
-    def tells(self, spec: Mapping[str, Any] | None) -> bool:
-        """Return whether it says how the objective `spec` stands."""
+    def has_objective(self, spec: Mapping[str, Any] | None) -> bool:
+        """Return whether it holds the objective `spec`."""
         return spec is None or spec["metric"] not in self.metrics or self.spec == dict(spec)
 
     def summary(self) -> dict[str, Any]:
@@ -116,7 +116,7 @@ class Footer:
             attempts = json.loads(metadata.get(b"hyperherd.attempts", b"null"))
             sources = json.loads(metadata.get(b"hyperherd.sources", b"[]"))
             if is_deep([summary, final, attempts]) or not kinds.texts(sources):
-                raise TypeError("it holds what no footer of ours does")
+                raise TypeError("it contains what no HyperHerd footer does")
             return cls(
                 tuple(sources),
                 {name: Stats(**_numbers(stats)) for name, stats in summary.get("metrics", {}).items()},
@@ -157,7 +157,7 @@ def _start(raw: Mapping[str, Any]) -> AttemptStart:
 def _number(raw: Any) -> float:
     value = number(raw)
     if value is None:
-        raise TypeError(f"{raw!r:.80} is no number")
+        raise TypeError(f"{raw!r:.80} is not a number")
     return raw if type(raw) is int else value
 
 
@@ -168,7 +168,7 @@ def _objective(raw: Mapping[str, Any] | None) -> ObjectiveResult | None:
     best = None if raw["best"] is None else _number(raw["best"])
     step = None if raw["best_step"] is None else _whole(raw["best_step"])
     if not kinds.texts([raw["metric"], raw["direction"]]):
-        raise TypeError("the name or the direction of the objective is not a text")
+        raise TypeError("the name or the direction of the objective is not text")
     return ObjectiveResult(raw["metric"], raw["direction"], best, step, _numbers(raw["at_best"]), curve)
 
 
@@ -180,9 +180,9 @@ def reading(path: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno is not None:
             raise
-        raise FormatError(f"{path} is no Parquet file: {error}") from None  # Arrow's, about what is in the file.
+        raise FormatError(f"{path} is not a Parquet file: {error}") from None  # Arrow's, about what is in the file.
     except (pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError) as error:
-        raise FormatError(f"{path} is no Parquet file: {error}") from None
+        raise FormatError(f"{path} is not a Parquet file: {error}") from None
 
 
 def open_parquet(path: Path, stream: BinaryIO) -> pq.ParquetFile:
@@ -195,7 +195,7 @@ def open_parquet(path: Path, stream: BinaryIO) -> pq.ParquetFile:
 def _check_size(path: Path, found: int, stream: BinaryIO, what: str) -> None:
     size = os.fstat(stream.fileno()).st_size
     if found > _EXPANDED + _EXPANSION * size:
-        raise FormatError(f"{path} claims {found:,} {what} in {size:,} bytes, which no file of ours does")
+        raise FormatError(f"{path} declares {found:,} {what} in {size:,} bytes, more than any HyperHerd file has")
 
 
 class MetricsFile:
@@ -203,7 +203,7 @@ class MetricsFile:
 
     Raises:
         FileNotFoundError: there is none.
-        FormatError: it is no Parquet file, or of a newer format than ours.
+        FormatError: it is not a Parquet file, or of a newer format than ours.
     """
 
     def __init__(self, path: Path, stream: BinaryIO | None = None) -> None:
@@ -265,7 +265,7 @@ class MetricsFile:
         return groups
 
     def _bounds(self, group: int, name: str) -> tuple[Any, Any] | None:
-        """Return the least and the greatest value of a column in a row group, where the file tells them."""
+        """Return the least and the greatest value of a column in a row group, where the file has them."""
         index = self._file.metadata.schema.to_arrow_schema().get_field_index(name)
         statistics = self._file.metadata.row_group(group).column(index).statistics
         if statistics is None or not statistics.has_min_max:

@@ -38,7 +38,7 @@ class SortedRows:
     def __init__(self, scratch: Path | None = None) -> None:
         self.skipped = 0
         self.count = 0
-        self.told: list[Mapping[int, AttemptStart]] = []
+        self.starts: list[Mapping[int, AttemptStart]] = []
         """How attempts began, in as many pieces as there are files."""
         self._final: list[tuple[str, Final]] = []
         self._runs: list[File | pa.Table] = []
@@ -59,7 +59,7 @@ class SortedRows:
     @property
     def attempts(self) -> dict[int, AttemptStart]:
         """How all attempts began."""
-        return joined(self.told)
+        return joined(self.starts)
 
     def add_file(self, file: File) -> None:
         """Take in a Parquet file; it is closed with this."""
@@ -89,10 +89,10 @@ class SortedRows:
 
     def add_columns(self, columns: Columns, *, began: bool = True) -> None:
         """Take in rows as they were read; with `began` false they say nothing of when their attempt began."""
-        self._note(len(columns), columns.skipped, columns.final, columns.told)
+        self._note(len(columns), columns.skipped, columns.final, columns.starts)
         if len(columns):
             self._runs.append(ordered(columns.table()))
-            self.told.append(beginnings(self._runs[-1]) if began else {})
+            self.starts.append(beginnings(self._runs[-1]) if began else {})
 
     def _note(
         self, count: int, skipped: int, final: Sequence[tuple[str, Final]], began: Mapping[int, AttemptStart]
@@ -100,7 +100,7 @@ class SortedRows:
         self.count += count
         self.skipped += skipped
         self._final += final
-        self.told.append(began)
+        self.starts.append(began)
 
     def _spool_if_many(self) -> None:
         if len(self._runs) >= MANY:
@@ -122,7 +122,7 @@ class SortedRows:
         """Yield all rows, or those of some metrics, sorted, a few at a time."""
         return merged([_pieces(run, metrics) for run in self._runs])
 
-    def standing(self, metrics: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    def default_rows(self, metrics: Sequence[str] | None = None) -> Iterator[pa.Table]:
         """Yield the rows of the default view, sorted, a few at a time."""
         return default_view(self.batches(metrics), Cuts(self.attempts))
 

@@ -97,7 +97,7 @@ def _trials(path: Path, metadata: dict[bytes, bytes]) -> dict[str, dict[str, Any
         ):
             raise TypeError("a trial has no number or no footer")
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise FormatError(f"{path} does not say whose metrics it holds: {error}") from None
+        raise FormatError(f"{path} does not record which trials' metrics it contains: {error}") from None
     return dict(found)
 
 
@@ -108,9 +108,9 @@ def _bounds(path: Path, file: pq.ParquetFile) -> list[tuple[int, int]]:
         statistics = [file.metadata.row_group(group).column(index).statistics for group in range(file.num_row_groups)]
         bounds = [(item.min, item.max) for item in statistics]
     except (AttributeError, IndexError, OverflowError, pa.ArrowException) as error:
-        raise FormatError(f"{path} does not say which trials its rows are of: {error}") from None
+        raise FormatError(f"{path} does not record which trials its rows belong to: {error}") from None
     if not all(kinds.whole(bound) for pair in bounds for bound in pair):
-        raise FormatError(f"{path} does not say which trials its rows are of")
+        raise FormatError(f"{path} does not record which trials its rows belong to")
     return bounds
 
 

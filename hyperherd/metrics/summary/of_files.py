@@ -90,7 +90,7 @@ def summarize_files(paths: TrialPaths, places: Places, spec: Mapping[str, Any] |
     footer = places.footer
     if footer is None and not places.older:
         return FilesSummary(places)
-    if footer is None or places.older or footer.attempts is None or not footer.tells(spec):
+    if footer is None or places.older or footer.attempts is None or not footer.has_objective(spec):
         settled = _from_rows(paths, FilesSummary(places), spec, {})
     else:
         objective = footer.objective if spec else None
@@ -171,7 +171,7 @@ class Parts:
 
         with SortedRows() as stored:
             stored.add_file(MetricsFile(self._folder / name))
-            found = values_at(stored.standing(), step)
+            found = values_at(stored.default_rows(), step)
         found.pop(objective.metric, None)
         return found
 
@@ -183,7 +183,7 @@ class Parts:
         with SortedRows() as stored:
             file = MetricsFile(self._folder / name)
             stored.add_file(file)
-            objective = summarize(stored.standing, self._spec)[1] if self._spec else None
+            objective = summarize(stored.default_rows, self._spec)[1] if self._spec else None
             settled = FilesSummary(
                 stats=file.footer.metrics, objective=objective, final=stored.final, attempts=stored.attempts
             )

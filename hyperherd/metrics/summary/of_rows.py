@@ -1,4 +1,4 @@
-"""What a stream of rows says in a few numbers (docs/format.md, `trial.json`), in memory that does not grow with it.
+"""A stream of rows, summarised in a few numbers (docs/format.md, `trial.json`), in memory that does not grow with it.
 
 Invariant: the numbers are a function of the rows alone, in whatever pieces they came.
 """

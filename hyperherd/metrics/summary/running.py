@@ -1,6 +1,6 @@
-"""The summary of a running trial, kept up to date at the price of what is new (docs/format.md, `trial.json`).
+"""The summary of a running trial, updated by reading only what is new (docs/format.md, `trial.json`).
 
-Invariant: it says what the default view of the rows says, so nothing that a newer attempt did again is in it. The
+Invariant: it agrees with the default view of the rows, so nothing that a newer attempt did again is in it. The
 newest attempt's journals are read as they grow, in memory that does not; what lies before them is `settled`.
 """
 
@@ -30,7 +30,7 @@ _Row = tuple[float, int, str, "float | None", "float | None"]
 
 
 class RunningSummary:
-    """What a trial has logged so far, as `trial.json` tells it; all empty until `refresh`.
+    """What a trial has logged so far, as `trial.json` has it; all empty until `refresh`.
 
     Exact as long as a metric's steps do not fall within an attempt. Where they do, a value that replaces an earlier one
     at its step is counted beside it, until the journals are merged. The other metrics' values at the objective's best
@@ -67,7 +67,7 @@ class RunningSummary:
                 self._begin_anew()
                 if not is_vanished(error) or tries == _TRIES:
                     raise
-        self._tell()
+        self._publish()
 
     def _begin_anew(self) -> None:
         self._parts = Parts(self._paths.metrics, self._spec)
@@ -112,8 +112,8 @@ class RunningSummary:
         """Return how the newest attempt began, by all that it has logged."""
         streamed = AttemptStart(self._stream.first)
         newest = self._settled.places.newest
-        told = joined([self._before.attempts, {newest: streamed}, {newest: self._own}])
-        return told[newest]
+        starts = joined([self._before.attempts, {newest: streamed}, {newest: self._own}])
+        return starts[newest]
 
     def _merged(self) -> tuple[object, Footer | None]:
         """Return the version of `metrics.parquet` and its footer, read only if it is new."""
@@ -163,7 +163,7 @@ class RunningSummary:
                     yield time or 0.0, step, metric, value, time
                 self._offsets[name] = self._offsets.get(name, 0) + len(block)
 
-    def _tell(self) -> None:
+    def _publish(self) -> None:
         before = self._before
         stats = combine_stats(before.stats, self._stream.stats())
         objective = combine(before.objective, before.stats, self._stream.objective(), self._stream.at_watched())

@@ -1,1 +1,1 @@
-"""How a metric went: points, smoothing, figures for files and for the terminal."""
+"""Metrics over steps or time: points, smoothing, figures for files and for the terminal."""

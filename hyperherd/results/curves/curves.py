@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperherd.errors import FormatError, ResultsError, nearest
+from hyperherd.plural import counted
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.text.format import exact, setting
@@ -56,26 +57,24 @@ class PlotOptions:
         """Return it with the metrics' names as they were logged.
 
         Raises:
-            ResultsError: something in it cannot be; the message says what would be right.
+            ResultsError: an option is invalid; the message names the valid values.
         """
         if self.band not in BANDS:
-            raise ResultsError(f"{self.band!r} is no band: use {', '.join(BANDS)}")
+            raise ResultsError(f"{self.band!r} is not a band; use {', '.join(BANDS)}")
         if self.x not in AXES:
-            raise ResultsError(f"x cannot be {self.x!r}: use {' or '.join(AXES)}")
+            raise ResultsError(f"x is {self.x!r}; use {' or '.join(AXES)}")
         if self.smooth is not None and self.window is not None:
-            raise ResultsError("smooth (a moving average) and window (a sliding mean) exclude each other")
+            raise ResultsError("smooth and window cannot be combined; give one of them")
         if self.smooth is not None and not 0 <= self.smooth < 1:
-            raise ResultsError(f"smooth is the weight of what came before: 0 to below 1, not {self.smooth:g}")
+            raise ResultsError(f"smooth must be at least 0 and below 1, not {self.smooth:g}")
         if self.window is not None and self.window < 1:
-            raise ResultsError(f"a window has at least 1 step, not {self.window}")
+            raise ResultsError(f"window must be at least 1 step, not {self.window}")
         if self.y_range is not None and not self.y_range[0] < self.y_range[1]:
-            raise ResultsError(
-                f"a range goes from a low to a high value, not from {self.y_range[0]} to {self.y_range[1]}"
-            )
+            raise ResultsError(f"a range needs its low value first, not {self.y_range[0]} before {self.y_range[1]}")
         if self.hue is not None and self.hue not in trials.params and self.hue not in trials.varying:
             known = ", ".join(trials.params) or "none"
             raise ResultsError(
-                f"no trial has a parameter {self.hue!r}{nearest(self.hue, trials.params)}; there are: {known}"
+                f"no trial has a parameter {self.hue!r}{nearest(self.hue, trials.params)}; available: {known}"
             )
         right = None if self.right is None else _known_metric(self.right, trials)
         return replace(self, metric=_known_metric(self.metric, trials), right=right)
@@ -104,7 +103,7 @@ class Line:
     """The band; NaN where there is none."""
     high: list[float]
     best: tuple[float, float] | None
-    """The best point of the line as it is drawn; None if nothing tells whether more of the metric is better."""
+    """The best point of the line as it is drawn; None if the direction of the metric is unknown."""
 
 
 @dataclass(frozen=True)
@@ -133,7 +132,7 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
     if not lines:
         raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without steps")
     if options.most is not None and len(lines) > options.most:
-        notes.append(f"{len(lines) - options.most} more lines are not shown; these are the best ones")
+        notes.append(f"{counted(len(lines) - options.most, 'more line')} not shown; the lines shown are the best")
         lines = lines[: options.most]
     shown = {line.label for line in lines}
     right = [] if options.right is None else _lines(groups, curves, options.right, options, trials)
@@ -152,7 +151,7 @@ def read_curves(
         try:
             curves.update({(trial, name): curve for name, curve in _read(trial, names, x).items()})
         except (OSError, FormatError) as error:
-            notes.append(f"the curves of trial {trial.label} are left out: {error}")
+            notes.append(f"trial {trial.label}: curves left out: {error}")
     return curves, notes
 
 
@@ -326,5 +325,5 @@ def _known_metric(name: str, trials: TrialCollection) -> str:
     bare = name if name in known else name.removeprefix("metric.")
     if bare not in known:
         told = ", ".join(map(exact, known)) or "none"
-        raise ResultsError(f"no trial has a metric {name!r}{nearest(name, known)}; there are: {told}")
+        raise ResultsError(f"no trial has a metric {name!r}{nearest(name, known)}; available: {told}")
     return bare

@@ -22,14 +22,14 @@ _DASHES = ("-", "--", ":", "-.")
 
 
 def plot(trials: TrialCollection, metric: str | None, **options: Any) -> Figure:
-    """Return the curves of a metric of `trials`, of the one they are judged by if it is None, as a Figure.
+    """Return the curves of a metric of `trials`, of the objective if it is None, as a Figure.
 
     Raises:
-        ResultsError: nothing tells what to draw, no trial has a curve of it, or matplotlib is not installed.
+        ResultsError: there is no metric to draw, no trial has a curve of it, or matplotlib is not installed.
     """
     if metric is None:
         if trials.objective is None:
-            raise ResultsError(f"which metric? There are: {', '.join(trials.metric_names) or 'none'}")
+            raise ResultsError(f"a plot needs a metric; available: {', '.join(trials.metric_names) or 'none'}")
         metric = trials.objective.metric
     return figure(draw(trials, PlotOptions(metric, **options)))
 

@@ -23,7 +23,7 @@ from hyperherd.results.files.index import Index, IndexEntry
 _SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
 _TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")
 _NO_TRIAL_MARKS = (*_SWEEP_MARKS, "schema.json")
-"""Beside these a ``metrics.parquet`` is no trial's, but what `herd-results export` wrote."""
+"""Beside these a ``metrics.parquet`` is not a trial's: `herd-results export` wrote it."""
 _LEVELS_UP = 5
 """How far above a trial its sweep is looked for: ``hydra.sweep.subdir`` may have slashes."""
 
@@ -164,7 +164,7 @@ class _Walk:
             return False
         try:
             identity = _identity(path)
-        except OSError:  # Whoever reads it will say so.
+        except OSError:  # Reading it reports the error.
             return False
         if identity in self._seen:
             return True

@@ -66,7 +66,7 @@ def read_job(trial_dir: Path) -> HydraJob:
     folder = hydra_folder(trial_dir)
     overrides = read_yaml(_in_place(folder / "overrides.yaml", trial_dir))
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
-        raise FormatError(f"{folder / 'overrides.yaml'} holds no list of overrides")
+        raise FormatError(f"{folder / 'overrides.yaml'} is not a list of overrides")
     config = read_config(trial_dir)
     params = masked_params(dict(_param(override, config) for override in overrides))
     return HydraJob(masked_words(overrides), params)
@@ -82,14 +82,14 @@ def read_config(trial_dir: Path) -> dict[str, Any]:
     path = hydra_folder(trial_dir) / "config.yaml"
     config = read_yaml(_in_place(path, trial_dir))
     if not isinstance(config, dict):
-        raise FormatError(f"{path} holds no config")
+        raise FormatError(f"{path} is not a config (a YAML map)")
     return masked_dict(config)
 
 
 def _in_place(path: Path, trial_dir: Path) -> Path:
     """Return `path`; raise Outside if it is, or its folder is, a link that leaves the sweep."""
     if leaves(path.parent, trial_dir) or leaves(path, trial_dir):
-        raise Outside(f"{path} leads out of the sweep; it is not followed")
+        raise Outside(f"{path} is a link that leaves the sweep; it is not followed")
     return path
 
 
@@ -128,7 +128,7 @@ def read_choices(trial_dir: Path) -> dict[str, Any]:
 
 
 def read_origin(path: Path) -> HydraOrigin:
-    """Read the script and the job number from a `hydra.yaml` or `multirun.yaml`; empty where they are not told."""
+    """Read the script and the job number from a `hydra.yaml` or `multirun.yaml`; empty where they are not recorded."""
     try:
         hydra = read_yaml(path)["hydra"]
         number = hydra["job"].get("num")

@@ -1,6 +1,6 @@
-"""`index.json`: what a sweep's finished trials said when they were last read, so that thousands are not read again.
+"""`index.json`: a sweep's finished trials as they were last read, so that thousands are not read again.
 
-Invariant: deleting it changes nothing but time. An entry stands for its `trial.json` only while that file has the same
+Invariant: deleting it changes nothing but time. An entry replaces its `trial.json` only while that file has the same
 modification time, size and inode; it is made only of a trial that is done, about which no other file has anything to
 say, and only if the file is too old to be changed within the tick of the clock that its time was taken from.
 
@@ -42,7 +42,7 @@ _TRIAL = f"{RECORDS}/trial.json"
 _TICK = 2_000_000_000
 """Nanoseconds: two seconds, the coarsest clock of a file system."""
 _WORTHWHILE = 20
-"""The index is written again when one in so many entries would be new."""
+"""The index is written again when one in this many entries would be new."""
 
 
 _MOST_BYTES = 1 << 28
@@ -58,7 +58,7 @@ class IndexEntry(NamedTuple):
 
     signature: Signature
     is_odd: bool
-    """Whether numbers are in it that JSON has no word for."""
+    """Whether it has numbers that JSON cannot express (NaN, infinities)."""
     shape: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
     """The names of its parameters, final values and metrics."""
     facts: list[Any]
@@ -124,7 +124,7 @@ class Index:
             return cls(is_ours=False)
 
     def current(self, name: str, path: str) -> IndexEntry | None:
-        """Return the entry of the trial in `path`, named so below the sweep, if it still stands for its file."""
+        """Return the entry of the trial in `path`, named so below the sweep, if it still matches its file."""
         row = self.rows.get(name)
         if row is None:
             return None

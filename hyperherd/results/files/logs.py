@@ -14,7 +14,7 @@ from hyperherd.records.guarded import open_regular
 from hyperherd.results.text.format import inert
 
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
-"""Colours say nothing that is missed, and spelled out they hide the text."""
+"""Colours carry no information, and written as escapes they would hide the text."""
 _POLL_SECONDS = 0.3
 _BLOCK = 1 << 16
 _LONGEST_LINE = 1 << 20
@@ -40,7 +40,7 @@ def read_lines(path: Path, count: int | None = None) -> Iterator[str]:
 
 
 def follow(path: Path, ended: Callable[[], bool], count: int | None = None) -> Iterator[str]:
-    """Yield the lines of a log and those that are still written, until `ended` says that none will be.
+    """Yield the lines of a log and those that are still written, until `ended` returns True.
 
     Args:
         path: the log.

@@ -33,7 +33,7 @@ def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
 
 
 def read_values(trial_dir: Path | None, name: str) -> tuple[list[int], list[float]]:
-    """Return the steps and values of one metric, in the order of steps; what is no number is NaN."""
+    """Return the steps and values of one metric, in the order of steps; a value that is not a number is NaN."""
     rows = read_rows(trial_dir, [name])
-    # Arrow has no NaN where a value was logged that is not a number: it is null there, and its JSON stands beside it.
+    # Arrow has no NaN where a value was logged that is not a number: it is null there, and its JSON is beside it.
     return rows["step"].to_pylist(), [math.nan if value is None else value for value in rows["value"].to_pylist()]

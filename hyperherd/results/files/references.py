@@ -166,7 +166,7 @@ def _parsed(text: str) -> list[str | _Reference]:
 
 
 def _inner(text: str, at: int, depth: int) -> tuple[_Reference, int]:
-    """Return what stands between ``${`` and its ``}``, and where the text goes on."""
+    """Return the text between ``${`` and its ``}``, and the position after it."""
     if depth > CHAIN:
         raise _Unfollowed
     reference, start = _Reference(), at

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 RETURN_VALUE = "return_value"
-"""What we call what a job of Hydra returned: no word of the user's, so it tells nothing."""
+"""What we call what a job of Hydra returned: the name is not the user's, so it has no direction."""
 _DEPTH = 3
 """How far below a trial its trainer's files are looked for: ``lightning_logs/version_0/metrics.csv``."""
 _MOST_FOLDERS = 200
@@ -48,7 +48,7 @@ LoggedSeries = dict[str, list[tuple[int, float]]]
 
 @dataclass(frozen=True)
 class LoggedOutcome:
-    """What a log says about the end of a job."""
+    """The end of a job as its log records it."""
 
     state: TrialState = TrialState.UNKNOWN
     cause: FailureCause | None = None
@@ -133,7 +133,7 @@ def _from_csv(path: Path) -> LoggedSeries:
                     if isinstance(name, str) and name != "step" and value is not None:
                         series.setdefault(name, []).append((step, value))
     except csv.Error as error:
-        raise FormatError(f"{path} is no table: {error}") from None
+        raise FormatError(f"{path} is not a CSV table: {error}") from None
     return series
 
 
@@ -161,7 +161,7 @@ def _history(path: Path) -> list[dict[str, Any]]:
         rows = json.loads(read_regular(path, _MOST_STATE))["log_history"]
         return [row for row in rows if isinstance(row, dict)]
     except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise FormatError(f"{path} is no state of a trainer: {error}") from None
+        raise FormatError(f"{path} is not a trainer state: {error}") from None
 
 
 def _summary(values: dict[int, float]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def log_file(trial_dir: Path, stream: str, attempt: int | None) -> Path:
     if found:
         return found[-1]
     names = [*STREAMS, *dict.fromkeys(path.name for path in logs(trial_dir))]
-    raise ResultsError(f"{trial_dir} keeps no log {stream!r}; ask for one of {', '.join(names)}")
+    raise ResultsError(f"{trial_dir} has no log {stream!r}; available: {', '.join(names)}")
 
 
 def files(trial_dir: Path, pattern: str) -> list[Path]:
@@ -121,12 +121,12 @@ def move_in(source: Path, target: Path) -> Path:
 
 @contextmanager
 def _fresh(target: Path) -> Iterator[None]:
-    """Make the folder of a target, and say in our words that it is taken."""
+    """Make the folder of a target, and report an existing target as a ResultsError."""
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         yield
     except FileExistsError:
-        raise ResultsError(f"{target} exists already, and is not overwritten") from None
+        raise ResultsError(f"{target} already exists and is not overwritten; choose another target") from None
 
 
 def provenance(trial_dir: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Reads one `trial.json`, and the numbers in it that JSON has no word for."""
+"""Reads one `trial.json`, including numbers that JSON cannot express (NaN, infinities)."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class TrialFile:
     record: TrialRecord
     signature: Signature
     is_odd: bool
-    """Whether numbers may be in it that JSON has no word for."""
+    """Whether it may have numbers that JSON cannot express."""
     is_usual: bool = True
     """Whether the fast parser reads and writes it without loss."""
 
@@ -55,7 +55,7 @@ def read_record(trial_dir: str) -> TrialFile | None:
     if not usual:
         raw = _parsed(data, path)
     if not isinstance(raw, dict):
-        raise FormatError(f"{path} holds no JSON object")
+        raise FormatError(f"{path} is not a JSON object")
     if raw.get("format", FORMAT) != FORMAT:
         check_format(Path(path), raw["format"])
     record = TrialRecord.from_json(raw, Path(path))
@@ -63,12 +63,12 @@ def read_record(trial_dir: str) -> TrialFile | None:
 
 
 def is_odd(data: bytes) -> bool:
-    """Return whether numbers may be in some JSON that JSON has no word for."""
+    """Return whether some JSON may have numbers that JSON cannot express."""
     return any(token in data for token in _TOKENS)
 
 
 def signature_of(path: str | Path) -> Signature:
-    """Return what tells whether a file has been replaced."""
+    """Return a signature that changes when the file is replaced."""
     status = os.stat(path)  # noqa: PTH116 - once for each trial, and a Path takes longer
     return status.st_mtime_ns, status.st_size, status.st_ino
 

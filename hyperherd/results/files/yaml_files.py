@@ -62,7 +62,7 @@ def _check_depth(text: bytes, path: Path) -> None:
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
         if depth > DEPTH:
-            raise FormatError(f"{path} holds lists or maps more than {DEPTH} levels inside each other")
+            raise FormatError(f"{path} nests lists or maps more than {DEPTH} levels deep")
 
 
 def _loaded(text: bytes, path: Path) -> Any:
@@ -70,14 +70,14 @@ def _loaded(text: bytes, path: Path) -> Any:
     try:
         node = loader.get_single_node()
         if b"*" in text and _size(node, {}) > _MOST_NODES:
-            raise FormatError(f"{path} would become more than {_MOST_NODES:,} values by its aliases")
+            raise FormatError(f"{path} would expand to more than {_MOST_NODES:,} values through its aliases")
         return None if node is None else loader.construct_document(node)
     finally:
         loader.dispose()
 
 
 def _size(node: yaml.Node, known: dict[int, int]) -> int:
-    """Return how many values a node stands for, its aliases counted as often as they occur; a circle is endless."""
+    """Return how many values a node expands to, its aliases counted as often as they occur; a circle is endless."""
     if id(node) in known:
         return known[id(node)]
     if not isinstance(node, yaml.CollectionNode):

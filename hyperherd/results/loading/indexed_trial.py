@@ -1,4 +1,4 @@
-"""Trials made of their entries in the index; what few tables look at is read from `trial.json` when it is asked for."""
+"""Trials made of their entries in the index; values that few tables need are read from `trial.json` on demand."""
 
 from __future__ import annotations
 

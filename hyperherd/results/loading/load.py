@@ -47,7 +47,9 @@ def _load(paths: list[Path]) -> list[Trial]:
             complete = reader.is_all_done and not files.sweep.problem
             index.write(sweep_dir, reader.entries, planned if complete else None)
     if not trials:
-        raise NothingFound(f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: its sweep planned none")
+        raise NothingFound(
+            f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: no trial is planned there"
+        )
     return trials
 
 
@@ -73,7 +75,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def is_trial(path: str | os.PathLike[str]) -> bool:
-    """Return whether a folder is that of one trial: something of ours or Hydra's in it says so."""
+    """Return whether a folder is that of one trial: it has records of ours or of Hydra's."""
     return is_trial_dir(Path(path))
 
 
@@ -86,7 +88,7 @@ def _by_sweep(found: Discovered) -> dict[Path, list[TrialFolder]]:
 
 
 def _trials(reader: TrialReader, places: Iterable[TrialFolder], whole: Path | None) -> Iterator[Trial]:
-    """Yield the trials of one sweep; those that have no directory yet only if the sweep was asked for as a whole."""
+    """Yield the trials of one sweep; those that have no directory yet only if the whole sweep was given."""
     for place in places:
         yield reader.read(place)
     if whole is not None:

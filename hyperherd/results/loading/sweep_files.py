@@ -1,4 +1,4 @@
-"""What a sweep directory says about its trials: who it is, what it planned, what it did to them.
+"""A sweep directory's records about its trials: the sweep's identity, its plan, its events.
 
 A file that cannot be read is a problem of the sweep to be shown, and costs no trial its row.
 """

@@ -1,6 +1,6 @@
-"""Reads one trial from what it, its sweep and Hydra wrote, and says in which state it is.
+"""Reads one trial from what it, its sweep and Hydra wrote, and derives its state.
 
-Whatever is wrong with a directory becomes a trial that says so.
+A broken directory becomes a trial in state ``unreadable`` with the reason.
 """
 
 from __future__ import annotations
@@ -77,12 +77,12 @@ class TrialReader:
         """Look whether the trial, and what is read of it, is where it seems to be.
 
         Raises:
-            Outside: a link leads out of the sweep, to what is not by both sides' word this trial.
+            Outside: a link leaves the sweep, to what is not recorded as this trial on both sides.
         """
         if place.outside:
             planned = self._planned_in(place)
             if planned is None:
-                raise Outside(f"{place.path} is a link that leaves the sweep, which plans no trial there")
+                raise Outside(f"{place.path} is a link that leaves the sweep, and no trial is planned there")
             trial_dir_of(self._files.sweep.dir, str(planned.dir), planned.number)
         for name in _READ:
             if leaves(f"{place.path}/{name}", place.path):
@@ -135,19 +135,19 @@ class TrialReader:
         known = self._by_key.get(record.key)
         if known is not None:
             self._seen.add(known.number)
-        standing = derive_status(record, self._files.events.get(record.number, ()), self._observer)
+        status = derive_status(record, self._files.events.get(record.number, ()), self._observer)
         last_sign = record.heartbeat if record.ended is None else record.ended
         # Events may know of an attempt that has not written its record yet: error and end are then of the one before.
-        spoke = standing.attempt == record.attempt
+        spoke = status.attempt == record.attempt
         others = {} if record.metrics or record.final else _other_metrics(place.dir)
         trial = Trial(
             number=record.number,
             name=masked_name(record.name, record.overrides),
             dir=place.dir,
             sweep=self._files.sweep,
-            state=standing.state,
-            cause=standing.cause,
-            reason=standing.reason,
+            state=status.state,
+            cause=status.cause,
+            reason=status.reason,
             params=masked_params(record.params),
             overrides=masked_words(record.overrides),
             key=record.key,
@@ -159,8 +159,8 @@ class TrialReader:
             started=record.started,
             ended=record.ended if spoke else None,
             seconds=None if last_sign is None or record.started is None else max(last_sign - record.started, 0.0),
-            silent=standing.silent,
-            attempt=standing.attempt,
+            silent=status.silent,
+            attempt=status.attempt,
             step=record.step,
             max_step=record.max_step,
             step_seconds=record.step_seconds,
@@ -174,21 +174,21 @@ class TrialReader:
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:
         self._seen.add(planned.number)
-        standing = derive_status(None, self._files.events.get(planned.number, ()), self._observer)
+        status = derive_status(None, self._files.events.get(planned.number, ()), self._observer)
         logged = read_logged(trial_dir) if trial_dir else LoggedMetrics()
         return Trial(
             number=planned.number,
             name=masked_name(planned.name, planned.overrides),
             dir=trial_dir,
             sweep=self._files.sweep,
-            state=TrialState.UNREADABLE if logged.error else standing.state,
-            cause=standing.cause,
-            reason=logged.error or standing.reason,
+            state=TrialState.UNREADABLE if logged.error else status.state,
+            cause=status.cause,
+            reason=logged.error or status.reason,
             params=masked_params(planned.params),
             overrides=masked_words(planned.overrides),
             key=planned.key,
             script=self._files.sweep.script,
-            attempt=standing.attempt,
+            attempt=status.attempt,
             metrics=logged.metrics,
             final=logged.final,
         )
@@ -234,7 +234,7 @@ class TrialReader:
         )
 
     def _origin(self, trial_dir: Path) -> HydraOrigin:
-        """Return script and number; `hydra.yaml` takes long to read, and a usual sweep tells both without it."""
+        """Return script and number; `hydra.yaml` takes long to read, and a usual sweep records both elsewhere."""
         script, found = self._files.sweep.script, _number_of(trial_dir)
         if found is not None:
             return HydraOrigin(script, found)
@@ -244,7 +244,7 @@ class TrialReader:
 
 @dataclass(frozen=True)
 class LoggedMetrics:
-    """What a trial without a `trial.json` logged, or why that cannot be told."""
+    """What a trial without a `trial.json` logged, or why it cannot be read."""
 
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     final: dict[str, Any] = field(default_factory=dict)

@@ -1,1 +1,1 @@
-"""What the answers to questions about results look like: a page for people, a record for programs, from one object."""
+"""Output of questions about results: a page for people, a record for programs, from one object."""

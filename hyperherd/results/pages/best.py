@@ -55,13 +55,13 @@ def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -
     if winner.seeds:
         spread = winner.spread
         title = f"{winner.rank}. {label} {with_error(spread, 'std')} over {spread.n} of {winner.group.planned} seeds"
-        title += f"; best is {name} with {value}"
+        title += f"; best: {name}, {value}"
     yield from (paint(line, BOLD, screen) for line in wrapped(title, screen))
     yield from pairs(
         [
             ("overrides", inert(shlex.join(winner.overrides))),
             ("seeds", _seeds(winner)),
-            ("where", inert(str(winner.trial.dir or ""))),
+            ("directory", inert(str(winner.trial.dir or ""))),
             ("config", inert(str(winner.config or ""))),
             ("checkpoint", inert(str(winner.checkpoint or ""))),
         ],

@@ -40,7 +40,7 @@ def _lines(found: Diff, screen: Screen) -> Iterator[str]:
         where = inert(str(trial.dir)) if trial.dir else inert(str(trial.sweep.dir))
         yield from wrapped(f"{side}: trial {inert(trial.label)}, {trial.state}, in {where}", screen)
     sections: Sequence[tuple[str, Sequence[Difference]]] = (
-        ("swept", found.params),
+        ("parameters", found.params),
         ("config", found.config),
         ("code", found.code),
         ("environment", found.environment),
@@ -53,7 +53,7 @@ def _lines(found: Diff, screen: Screen) -> Iterator[str]:
     same = [title for title, items in sections if not items and not _is_unknown(found, title)]
     if same:
         yield ""
-        yield f"the same in both: {', '.join(same)}"
+        yield f"identical in both: {', '.join(same)}"
     if found.metrics:
         yield from heading("metrics", screen)
         rows4 = [_metric(item) for item in found.metrics]
@@ -64,7 +64,7 @@ def _lines(found: Diff, screen: Screen) -> Iterator[str]:
 
 def _is_unknown(found: Diff, title: str) -> bool:
     kind = "config" if title == "config" else "provenance"
-    return title != "swept" and any(text.startswith(kind) for text in found.unknown)
+    return title != "parameters" and any(text.startswith(kind) for text in found.unknown)
 
 
 def _name(trial: Trial, found: Diff) -> str:

@@ -1,4 +1,4 @@
-"""What matters, for people and for programs."""
+"""Effects of parameters, for people and for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.pages.matters import contrast_text
+from hyperherd.plural import counted
+from hyperherd.results.pages.effects_line import contrast_text
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.effects import Effects, Level, ParameterEffect
 from hyperherd.results.tables.records import SCHEMA
@@ -19,12 +20,12 @@ _SHOWN_CONTRASTS = 5
 
 
 def effects_page(found: Effects, screen: Screen) -> str:
-    """Return what matters as a page of text."""
+    """Return the effects as a page of text."""
     return page(_lines(found, screen), screen)
 
 
 def effects_record(found: Effects) -> dict[str, Any]:
-    """Return what matters as JSON has it."""
+    """Return the effects as JSON has it."""
     return {
         "schema": SCHEMA,
         "objective": asdict(found.objective),
@@ -42,12 +43,12 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
     reasons = ", ".join(f"{count} {inert(reason)}" for reason, count in found.reasons.items())
     guessed = ", guessed from its name" if found.objective.source == "guessed" else ""
     yield from wrapped(
-        f"what matters for {inert(found.objective.label)} ({better} is better{guessed}) · {found.trials} finished "
-        f"trials, {found.left_out} left out{f' ({reasons})' if reasons else ''}",
+        f"effects on {inert(found.objective.label)} ({better} is better{guessed}) · "
+        f"{counted(found.trials, 'finished trial')}, {found.left_out} left out{f' ({reasons})' if reasons else ''}",
         screen,
     )
     if not found.parameters:
-        yield "no parameter differs among them, so there is nothing to compare"
+        yield "no parameter varies among these trials, so there is nothing to compare"
         return
     yield ""
     yield from table(
@@ -57,13 +58,13 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
         right=(1, 2, 3),
     )
     yield from _noise_lines(found, screen)
-    yield from heading("matched pairs: trials that differ in nothing but the parameter", screen)
+    yield from heading("matched pairs: trials that differ only in the parameter", screen)
     for effect in found.parameters:
         yield from _contrast_lines(effect, screen)
     yield ""
     yield from wrapped(
-        "η²: share of the variance between its values; chance: what it is on average for a parameter that does "
-        "nothing; unique: what no other parameter explains. Where they differ, believe the pairs.",
+        "η²: share of the variance between the parameter's values; chance: the average share of a parameter without "
+        "effect; unique: the share that no other parameter explains. Where they disagree, trust the matched pairs.",
         screen,
         "",
     )
@@ -75,7 +76,7 @@ def _row(effect: ParameterEffect) -> tuple[str, ...]:
     return (
         inert(effect.parameter),
         *map(_share, numbers),
-        f"{level_text(best)}  ({measure(best.mean)}, {best.trials} trials)",
+        f"{level_text(best)}  ({measure(best.mean)}, {counted(best.trials, 'trial')})",
     )
 
 
@@ -98,7 +99,7 @@ def _noise_lines(found: Effects, screen: Screen) -> Iterator[str]:
     yield ""
     yield from wrapped(
         f"seed noise: ± {measure(noise.std, 2)} between trials of one configuration{share} "
-        f"({noise.freedom} degrees of freedom); a single trial that is better by less may be luck",
+        f"({noise.freedom} degrees of freedom); smaller differences between single trials may be noise",
         screen,
     )
 
@@ -106,7 +107,7 @@ def _noise_lines(found: Effects, screen: Screen) -> Iterator[str]:
 def _contrast_lines(effect: ParameterEffect, screen: Screen) -> Iterator[str]:
     name = inert(effect.parameter)
     if not effect.contrasts:
-        yield f"  {name}: no two trials differ in it alone"
+        yield f"  {name}: no two trials differ only in this parameter"
         return
     for contrast in effect.contrasts[:_SHOWN_CONTRASTS]:
         yield from wrapped(f"  {contrast_text(effect, contrast)}", screen, "    ")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from hyperherd.plural import counted
 from hyperherd.results.pages.parts import RED, block, command_record, heading, no_command, shell_line
 from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.tables.columns import sweep_labels
@@ -41,13 +42,13 @@ def _lines(found: Failures, screen: Screen) -> Iterator[str]:
         yield none_failed(found)
         return
     labels = _labels(found.trials)
-    yield f"{len(found.trials)} of {found.total} trials did not end well"
+    yield f"{len(found.trials)} of {counted(found.total, 'trial')} did not succeed"
     if found.shared:
         yield from wrapped(f"all of them have {shared_text(found.shared)}", screen)
     for group in found.groups:
         yield from _group_lines(group, labels, screen)
     if found.again:
-        yield from heading("to run them again, keeping what is done:", screen)
+        yield from heading("to run them again (finished trials are kept):", screen)
         yield from (f"  {shell_line(command, screen)}" for command in found.again[:_SHOWN_COMMANDS])
         if len(found.again) > _SHOWN_COMMANDS:
             yield f"  ... {len(found.again) - _SHOWN_COMMANDS} more commands (-f json shows all)"
@@ -57,12 +58,11 @@ def _lines(found: Failures, screen: Screen) -> Iterator[str]:
 
 def none_failed(found: Failures) -> str:
     """Return that no trial failed, and about how many of them that is not known, or not yet."""
-    said = f"none of {found.total} trials failed"
     if not found.open:
-        return said
-    counted = ", ".join(f"{count} {state}" for state, count in found.open.items())
+        return f"none of {counted(found.total, 'trial')} failed"
+    others = ", ".join(f"{count} {state}" for state, count in found.open.items())
     known = found.total - sum(found.open.values())
-    return f"none of the {known} trials whose end is known failed; {counted}"
+    return f"none of the {counted(known, 'trial')} whose end is known failed; {others}"
 
 
 def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) -> Iterator[str]:
@@ -87,8 +87,8 @@ def shared_text(shared: Shared) -> str:
     """Return what failed trials share, and how many finished ones do."""
     settings = " ".join(f"{inert(name)}={setting(value)}" for name, value in shared.settings.items())
     if not shared.finished:
-        return f"{settings}, as no finished trial has"
-    return f"{settings}, as {shared.finished} of {shared.of} finished trials have"
+        return f"{settings}; no finished trial has"
+    return f"{settings}; so do {shared.finished} of {counted(shared.of, 'finished trial')}"
 
 
 def _labels(trials: tuple[Trial, ...]) -> dict[Sweep, str]:

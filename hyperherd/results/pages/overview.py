@@ -11,10 +11,10 @@ from pathlib import Path
 
 from hyperherd.records.states import TrialState
 from hyperherd.results.pages.closing import unhappy
-from hyperherd.results.pages.grid import group_grid, pivot_grid, trial_grid
-from hyperherd.results.pages.matters import matters
+from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
+from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.tables.columns import View
@@ -47,7 +47,7 @@ def render(trials: TrialCollection, screen: Screen, view: View | None = None) ->
         "",
         *trial_grid(trials, screen, view),
         *section(list(problems(trials, screen))),
-        *section([*_best(trials, screen), *matters(trials, screen)]),
+        *section([*_best(trials, screen), *effects_line(trials, screen)]),
     ]
     return page(lines, screen)
 
@@ -63,7 +63,7 @@ def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -
         *group_grid(groups, screen, view),
         *(wrapped(told, screen) if told else []),
         *section(list(problems(trials, screen))),
-        *section([*_best_group(groups, screen), *matters(trials, screen, groups.keys)]),
+        *section([*_best_group(groups, screen), *effects_line(trials, screen, groups.keys)]),
     ]
     return page(lines, screen)
 
@@ -74,7 +74,7 @@ def render_pivot(groups: AnyGroups, screen: Screen, view: View) -> str:
         *_head(groups.trials, screen, view),
         "",
         *pivot_grid(groups, screen, view),
-        *wrapped(f"{_ERRORS[groups.err]}, finished trials only; (2/3): of three trials two count", screen),
+        *wrapped(f"{_ERRORS[groups.err]}, finished trials only; (2/3) = 2 of 3 trials counted", screen),
         *section(list(problems(groups.trials, screen))),
     ]
     return page(lines, screen)
@@ -98,9 +98,9 @@ def ranking(trials: TrialCollection) -> str:
     objective = trials.objective
     if objective is None:
         differing = [saved.label for saved in saved_objectives(trials)]
-        why = "no metric's name tells whether more of it is better"
+        why = "no metric's name shows whether higher or lower is better"
         if differing:
-            why = f"the sweeps are judged by different metrics ({', '.join(map(inert, differing))})"
+            why = f"the sweeps have different objectives ({', '.join(map(inert, differing))})"
         if not trials.metric_names:
             return "not ranked: no metric was logged"
         return f"not ranked: {why}; choose one with -m METRIC --direction max|min"
@@ -136,7 +136,9 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
     yield from wrapped(ranking(trials), screen)
     yield from _mixed(trials, screen)
     if TrialState.UNKNOWN in trials.counts:
-        yield from wrapped("unknown: Hydra ran these without HyperHerd and does not note whether they finished", screen)
+        yield from wrapped(
+            "unknown: Hydra ran these without HyperHerd and does not record whether they finished", screen
+        )
 
 
 def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:

@@ -23,7 +23,7 @@ def heading(text: str, screen: Screen) -> list[str]:
 
 
 def pairs(items: Iterable[tuple[str, str]], screen: Screen) -> list[str]:
-    """Return names and texts in two columns, empty texts left out; a long text goes on under itself."""
+    """Return names and texts in two columns, empty texts left out; a long text continues under itself."""
     known = [(name, text) for name, text in items if text]
     width = max((display_width(name) for name, _ in known), default=0)
     return [

@@ -61,7 +61,7 @@ def broken_sweeps(trials: TrialCollection) -> list[str]:
 
 
 def reason(trial: Trial, objective: Objective | None) -> str:
-    """Return why a trial is not ranked, if there is more to say than its state does."""
+    """Return why a trial is not ranked, unless its state explains it."""
     if trial.unread:
         return f"its metrics cannot be read: {one_line(trial.unread)}"
     if trial.state.finished:

@@ -69,16 +69,16 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
 
 
 def _facts(trial: Trial, screen: Screen) -> Iterator[tuple[str, str]]:
-    yield "swept", "  ".join(f"{inert(name)}={_value(value)}" for name, value in trial.params.items())
+    yield "parameters", "  ".join(f"{inert(name)}={_value(value)}" for name, value in trial.params.items())
     yield "note", inert(trial.note)
-    yield "where", inert(str(trial.dir or ""))
+    yield "directory", inert(str(trial.dir or ""))
     started = trial.started
     if started is not None:
-        span = f", for {duration(trial.seconds)}" if trial.seconds is not None else ""
-        yield "when", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}{span}"
+        span = f", ran for {duration(trial.seconds)}" if trial.seconds is not None else ""
+        yield "started", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}{span}"
     if trial.step is not None:
         yield "step", f"{trial.step} of {trial.max_step}" if trial.max_step is not None else str(trial.step)
-    yield "on", inert(trial.host + (f", job {trial.job_id}" if trial.job_id else ""))
+    yield "host", inert(trial.host + (f", job {trial.job_id}" if trial.job_id else ""))
     attempts = trial.attempts
     if len(attempts) > 1:
         claims = (f"{attempt.number} {_claimed(attempt.claim)}".rstrip() for attempt in attempts)
@@ -100,7 +100,7 @@ def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
     if trial.metrics:
         yield from heading("metrics", screen)
         rows = [(inert(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
-        header = ("", "last", "at step", "least", "at step", "greatest", "at step", "NaN")
+        header = ("", "last", "at step", "min", "at step", "max", "at step", "NaN")
         yield from table(header, rows, screen, right=range(1, 8))
     if trial.final:
         yield from heading("final values", screen)
@@ -118,7 +118,7 @@ def _summary(summary: Mapping[str, Any]) -> Iterator[str]:
 def _config(trial: Trial, screen: Screen) -> Iterator[str]:
     rest = {name: value for name, value in flat(trial.config).items() if name not in trial.params}
     if rest:
-        yield from heading("the rest of its config", screen)
+        yield from heading("other config values", screen)
         yield from wrapped("  " + "  ".join(f"{inert(name)}={_value(value)}" for name, value in rest.items()), screen)
 
 
@@ -141,7 +141,7 @@ def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
 
 
 def _git(git: Mapping[str, Any]) -> str:
-    changed = " with changes that were not committed" if git.get("dirty") else ""
+    changed = " with uncommitted changes" if git.get("dirty") else ""
     return inert(f"{git.get('commit')}{changed}")
 
 
@@ -166,7 +166,7 @@ def _log(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
     for stream in ("stdout", "stderr"):
         found = _tail(trial, stream, lines)
         if found:
-            yield from heading(f"the last of its {stream}", screen)
+            yield from heading(f"last lines of {stream}", screen)
             yield from (f"  {line}" for line in found)
 
 

@@ -1,4 +1,4 @@
-"""What the other rooms found out, as plain data over the places of trials: configurations, effects, failures."""
+"""Statistics as plain data over the places of trials: configurations, effects, failures."""
 
 from __future__ import annotations
 
@@ -54,10 +54,10 @@ def configurations(trials: TrialCollection, places: Places) -> list[dict[str, An
 
 
 def _flag(group: AnyGroup) -> str:
-    """Return what is amiss with the seeds of a configuration."""
+    """Return the problems with the seeds of a configuration."""
     missing = [f"{trial.label} ({trial.state})" for trial in group.missing]
     twice = [trial.label for trial in group.superseded]
-    parts = [f"no value: {', '.join(missing)}" if missing else "", f"done twice: {', '.join(twice)}" if twice else ""]
+    parts = [f"no value: {', '.join(missing)}" if missing else "", f"duplicates: {', '.join(twice)}" if twice else ""]
     return "; ".join(part for part in parts if part)
 
 

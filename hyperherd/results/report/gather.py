@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd import __version__
+from hyperherd.plural import counted
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
@@ -36,7 +37,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
     curves, notes = sample_curves(ordered)
     metrics, left_out = _metrics(ordered)
     if left_out:
-        notes.append(f"{len(left_out)} metrics are not in the report: {', '.join(left_out[:5])} ...")
+        notes.append(f"{counted(len(left_out), 'metric')} left out of the report: {', '.join(left_out[:5])} ...")
     labels = sweep_labels(ordered.sweeps)
     places = {trial: place for place, trial in enumerate(ordered)}
     document = {

@@ -43,7 +43,7 @@ def sample_curves(trials: TrialCollection) -> tuple[dict[str, list[Sampled | Non
             for name, curve in _read(trial, metrics, most).items():
                 curves[name][place] = curve
         except (OSError, FormatError) as error:
-            notes.append(f"the curves of trial {trial.label} are left out: {error}")
+            notes.append(f"trial {trial.label}: curves left out: {error}")
     return {name: found for name, found in curves.items() if any(found)}, notes
 
 
@@ -92,7 +92,7 @@ def _summarized(trials: TrialCollection) -> tuple[dict[str, list[Sampled | None]
         if points and isinstance(metric, str):
             curves = found.setdefault(metric, [None] * len(trials))
             curves[place] = [[step for step, _ in points], [_short(value) for _, value in points]]
-    more = f"of more than {MOST_READ} trials, only the curve of the objective in a few points is in the report"
+    more = f"more than {MOST_READ} trials: the report has only the curve of the objective, at a few points"
     return found, [more]
 
 
@@ -103,7 +103,7 @@ def _points(curve: Any) -> list[tuple[Any, Any]]:
 
 
 def _short(value: Any) -> float | None:
-    """Return a value as precise as a line on a screen, None for what is no point on it."""
+    """Return a value as precise as a line on a screen, None if it is not a finite number."""
     if not isinstance(value, int | float) or not math.isfinite(value):
         return None
     return float(f"{value:.6g}")

@@ -32,7 +32,7 @@ class Section:
 SECTIONS = (
     Section("configurations", "Configurations", "showConfigurations", "configurations.js", configurations),
     Section("parallel", "Parallel", "showParallel", "parallel.js"),
-    Section("effects", "What matters", "showEffects", "effects.js", lambda trials, _: what_matters(trials)),
+    Section("effects", "Effects", "showEffects", "effects.js", lambda trials, _: what_matters(trials)),
     Section("curves", "Curves", "showCurves", "curves.js"),
     Section("failures", "Failures", "showFailures", "failures.js", what_failed),
     Section("timeline", "Timeline", "showTimeline", "timeline.js"),

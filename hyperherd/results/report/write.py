@@ -44,7 +44,7 @@ def write_report(
     """
     path = Path(path)
     if path.exists() and not replace:
-        raise ResultsError(f"{path} exists; give another name (-o), or replace it with --force")
+        raise ResultsError(f"{path} already exists; choose another file with -o, or use --force to overwrite it")
     document, notes = gather(trials, command)
     data = page(document)
     try:
@@ -53,7 +53,9 @@ def write_report(
         else:
             create_bytes(path, data)
     except FileExistsError:
-        raise ResultsError(f"{path} exists; give another name (-o), or replace it with --force") from None
+        raise ResultsError(
+            f"{path} already exists; choose another file with -o, or use --force to overwrite it"
+        ) from None
     except OSError as error:
-        raise ResultsError(f"{path} cannot be written: {error.strerror}") from None
+        raise ResultsError(f"cannot write {path}: {error.strerror}") from None
     return WrittenReport(path, notes)

@@ -52,11 +52,11 @@ def winners(trials: TrialCollection, count: int = 1) -> list[Winner]:
     """Return the best configurations, the best one first; trials, where no seed repeats a configuration.
 
     Raises:
-        ResultsError: nothing says what the trials are judged by, or none can be ranked.
+        ResultsError: the trials have no objective, or none can be ranked.
     """
     objective = needed(trials.objective, trials)
     groups = GroupCollection.by_configuration(trials)
-    groups.best()  # says what is amiss if there is none
+    groups.best()  # raises if there is none
     shown = groups.ranked or tuple(groups[:1])
     return [_winner(rank, group, groups, objective) for rank, group in enumerate(shown[:count], 1)]
 

@@ -1,4 +1,4 @@
-"""Configurations: trials that differ in nothing but their seed, and what can be said of them together.
+"""Configurations: trials that differ in nothing but their seed, and their statistics.
 
 Only finished trials count, of several with one seed the newest; a configuration with a seed that has no value is never
 put before one that is complete, because what survives is not what was planned.
@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 C = TypeVar("C", bound=TrialCollection, covariant=True)
 """The collection that the groups are of. The two constructors below take one, which is as safe as in ``__init__``: mypy
-refuses it in a class method all the same."""
+refuses it in a class method anyway."""
 K = TypeVar("K", bound=TrialCollection)
 USUAL_KEYS = ("seed", "*.seed")
-"""The parameters that are seeds when nobody says so."""
+"""The parameters that are seeds by default."""
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 _COMPLETE, _INCOMPLETE, _WITHOUT_VALUE = range(3)
 
@@ -109,7 +109,7 @@ class GroupCollection(Sequence[Group[C]]):
     ) -> None:
         self.trials = trials
         self.quantities = tuple(quantities)
-        """What tells the groups apart."""
+        """The names whose values define the groups."""
         self.keys = tuple(keys)
         """The parameters that are seeds."""
         self.err = check_kind(err)
@@ -186,8 +186,8 @@ class GroupCollection(Sequence[Group[C]]):
             ResultsError: there is no objective, or no finished trial has a finite value of it.
         """
         if not self._ordered or self._ordered[0][0][0] == _WITHOUT_VALUE:
-            self.trials.best()  # Says what is amiss, but for this:
-            raise ResultsError("no finite value is that of the newest trial of its seed")
+            self.trials.best()  # Raises the other errors; what is left is:
+            raise ResultsError("no seed's newest finished trial has a finite value")
         return self[0]
 
 
@@ -206,7 +206,7 @@ def seed_keys(trials: TrialCollection, asked: Sequence[str] = ()) -> tuple[str, 
     found = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
     if asked and not found:
         known = ", ".join(names) or "none"
-        raise ResultsError(f"no parameter is called {' or '.join(asked)}; there are: {known}")
+        raise ResultsError(f"no parameter is called {' or '.join(asked)}; available: {known}")
     return found
 
 
@@ -219,7 +219,7 @@ def _configuration(trials: K, members: Sequence[Trial], names: Sequence[str], se
 
 
 def _seed(trials: TrialCollection, trial: Trial, keys: Sequence[str], place: int) -> Hashable:
-    """Return what stands for the seed of a trial; one that cannot be read might have any."""
+    """Return a key for the seed of a trial; one that cannot be read might have any."""
     known = [seed_of(trials, trial, key) for key in keys]
     return place if Gap.MISSING in known else _one_text(known)
 

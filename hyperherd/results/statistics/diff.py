@@ -32,9 +32,9 @@ class MetricDifference:
     a: Any
     b: Any
     delta: float | None
-    """b minus a; None if one is no finite number."""
+    """b minus a; None if one is not a finite number."""
     better: str | None
-    """``a`` or ``b`` where the name, or the sweep's objective, tells which way is better."""
+    """``a`` or ``b`` where the name, or the sweep's objective, gives the direction."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +99,7 @@ def _environment(trial: Trial, provenance: Mapping[str, Any]) -> dict[str, Any]:
     names = ("python", "executable", "platform", "host", "cwd")
     known = {name: provenance[name] for name in names if name in provenance}
     if trial.dir is not None and known.get("cwd") == os.path.abspath(trial.dir):  # noqa: PTH100 - links are kept
-        del known["cwd"]  # hydra.job.chdir: that each trial is in its own place is no difference
+        del known["cwd"]  # hydra.job.chdir: that a trial's own directory is not a difference
     return {**known, **(flat({"packages": packages}) if isinstance(packages, dict) else {})}
 
 
@@ -131,4 +131,4 @@ def _unknown(a: Trial, b: Trial) -> Iterator[str]:
     for what in ("config", "provenance"):
         without = [trial.label for trial in (a, b) if not getattr(trial, what)]
         if without:
-            yield f"{what}: trial {' and '.join(without)} kept none that can be read"
+            yield f"{what}: trial{'s' * (len(without) != 1)} {' and '.join(without)} recorded none that can be read"

@@ -68,7 +68,7 @@ class ParameterEffect:
     unique: float | None
     """The part of the variance that no other parameter explains (type II sum of squares of an additive model)."""
     chance: float | None
-    """The `share` that a parameter with so many values has on average when it does nothing."""
+    """The `share` that a parameter without effect and with this many values has on average."""
     levels: tuple[Level, ...]
     """The best mean first."""
     contrasts: tuple[Contrast, ...]
@@ -91,7 +91,7 @@ class SeedNoise:
 
 @dataclass(frozen=True)
 class Effects:
-    """What matters for an objective."""
+    """Effects of parameters on an objective."""
 
     objective: Objective
     trials: int
@@ -115,14 +115,14 @@ class _JudgedTrial:
 
 
 def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
-    """Return what matters for the objective of `trials`.
+    """Return the effects on the objective of `trials`.
 
     Args:
         trials: any; the ranked ones are compared.
         keys: the parameters that are seeds, ``*`` allowed; without any, what the sweeps say, else ``seed, *.seed``.
 
     Raises:
-        ResultsError: nothing says what the trials are judged by, or no parameter matches `keys`.
+        ResultsError: the trials have no objective, or no parameter matches `keys`.
     """
     objective = needed(trials.objective, trials)
     names = seed_keys(trials, keys)
@@ -151,7 +151,7 @@ def _reasons(trials: TrialCollection, objective: Objective, compared: int) -> di
 def _points(trials: TrialCollection, objective: Objective) -> tuple[list[_JudgedTrial], float]:
     """Return the ranked trials, of several with the same settings the one that ended last, and their unit.
 
-    The unit is a power of two such that no value is beyond 2, because the squares of what diverged are no floats.
+    The unit is a power of two such that no value is beyond 2, because the squares of diverged values overflow a float.
     """
     found: dict[frozenset[tuple[str, str]], tuple[float, _JudgedTrial]] = {}
     for trial in trials.ranked:

@@ -1,6 +1,6 @@
 """Why trials did not end well: grouped by what ended them and where, with what they share.
 
-What is said to be shared is not true of all finished trials: a setting that everybody has explains nothing.
+A shared setting is one that not all finished trials have: a setting that all trials have explains nothing.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ def check_kind(err: str) -> str:
         ResultsError: there is none.
     """
     if err not in KINDS:
-        raise ResultsError(f"{err!r} is no measure of spread{nearest(err, KINDS)}; there are: {', '.join(KINDS)}")
+        raise ResultsError(f"{err!r} is not a measure of spread{nearest(err, KINDS)}; available: {', '.join(KINDS)}")
     return err
 
 
@@ -32,7 +32,7 @@ class Spread:
 
     values: tuple[float, ...]
     planned: int | None = None
-    """How many there should be, where that has to be said beside them."""
+    """The number expected, where it is shown with the spread."""
 
     @property
     def n(self) -> int:

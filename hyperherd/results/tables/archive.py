@@ -26,20 +26,20 @@ _ROWS = 1_000_000
 """Rows of a row group: what is held in memory at once."""
 _METRIC_COLUMNS = {
     "sweep": "the sweep's name, or its directory where two have one name",
-    "number": "the trial's number in its sweep; null outside of any",
-    "step": "the metric's own counter",
-    "metric": "its name",
-    "value": "the number that was logged; null for what is no number",
+    "number": "the trial's number in its sweep; null outside a sweep",
+    "step": "the step the value was logged at",
+    "metric": "the metric's name",
+    "value": "the number that was logged; null if it is not a number",
     "time": "when it was logged, UTC",
-    "attempt": "which execution of the trial logged it, from 0",
+    "attempt": "the number of the attempt that logged it, from 0",
     "json": "the exact JSON of a value that a float cannot hold",
 }
 _ROLES = {
-    Role.IDENTITY: "which trial it is, and how it stands",
+    Role.IDENTITY: "the trial's identity and state",
     Role.PARAM: "a parameter",
-    Role.OBJECTIVE: "what the trials are judged by",
+    Role.OBJECTIVE: "the objective of the trials",
     Role.METRIC: "a metric: the value logged without a step if there is one, else the last",
-    Role.PROGRESS: "how far it got",
+    Role.PROGRESS: "the trial's progress",
 }
 
 
@@ -55,16 +55,16 @@ def export(
         escape_formulas: whether in CSV a text that a spreadsheet would take for a formula gets a ``'`` before it.
 
     Raises:
-        ResultsError: one of the files exists already, or there is no such form; nothing has been written then.
+        ResultsError: one of the files already exists, or `form` is unknown; nothing has been written then.
         OSError: the folder cannot be written to.
     """
     if form not in FORMS:
-        raise ResultsError(f"{form!r} is no form of export{nearest(form, FORMS)}; there are: {', '.join(FORMS)}")
+        raise ResultsError(f"{form!r} is not an export format{nearest(form, FORMS)}; available: {', '.join(FORMS)}")
     place = Path(folder)
     paths = [place / f"trials.{form}", place / f"metrics.{form}", place / "schema.json"]
     taken = [str(path) for path in paths if os.path.lexists(path)]
     if taken:
-        raise ResultsError(f"{' and '.join(taken)} exist{'s' * (len(taken) == 1)} already; choose another folder")
+        raise ResultsError(f"{' and '.join(taken)} already exist{'s' * (len(taken) == 1)}; choose another folder")
     place.mkdir(parents=True, exist_ok=True)
     columns = exact_columns(trials, trials, View(everything=True), sweep=True)
     table = columns_table(columns)
@@ -85,12 +85,12 @@ def export(
         description = dumps(_description(trials, table.schema, form), indent=1) + "\n"
         create_bytes(paths[2], description.encode())
     except FileExistsError as error:  # Someone was faster.
-        raise ResultsError(f"{error.filename2 or error.filename} exists already; choose another folder") from None
+        raise ResultsError(f"{error.filename2 or error.filename} already exists; choose another folder") from None
     return paths
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield tables of about so many rows, so that a row group is neither a single trial nor everything."""
+    """Yield tables of about `_ROWS` rows, so that a row group is neither a single trial nor everything."""
     waiting: list[pa.Table] = []
     count = 0
     for table in tables:

@@ -90,7 +90,7 @@ def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
     try:
         return read_rows(trial.dir, names or ())
     except (OSError, FormatError) as error:
-        warnings.warn(one_line(f"the metrics of trial {trial.label} are left out: {error}"), stacklevel=4)
+        warnings.warn(one_line(f"trial {trial.label}: metrics left out: {error}"), stacklevel=4)
         return None
 
 
@@ -114,5 +114,5 @@ def _array(values: Sequence[Any]) -> pa.Array:
 
 
 def _whole_text(text: str) -> str:
-    """Return a text with half characters (from names that are no UTF-8) as escapes: Arrow takes none."""
+    """Return a text with half characters (from names that are not UTF-8) as escapes: Arrow takes none."""
     return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")

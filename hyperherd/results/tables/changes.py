@@ -1,4 +1,4 @@
-"""Watching a sweep: what has changed since the last look, and whether anything may still change."""
+"""Watching a sweep: what has changed since the last refresh, and whether anything may still change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
 
 
 class Watcher:
-    """Tells which trials differ from what they were at the last look."""
+    """Finds the trials that have changed since the last refresh."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[Path, int | str], dict[str, Any]] = {}
@@ -51,7 +51,7 @@ def has_ended(trials: TrialCollection) -> bool:
 
 
 def all_well(trials: TrialCollection) -> bool:
-    """Return whether every trial ended as it should: completed or pruned, or nobody can say that it did not."""
+    """Return whether every trial ended as it should: completed, pruned or unknown."""
     return all(trial.state in _WELL for trial in trials)
 
 
@@ -64,7 +64,7 @@ def _record(trial: Trial, trials: TrialCollection, labels: dict[Sweep, str]) -> 
         "params": trial.params,
         "state": trial.state.value,
         "cause": None if trial.cause is None else trial.cause.value,
-        # How long it has been silent changes at each look, and is no change.
+        # How long it has been silent changes at each refresh, and is not reported as a change.
         "reason": None if trial.state is TrialState.STALLED else trial.reason or None,
         "attempt": trial.attempt,
         "step": trial.step,

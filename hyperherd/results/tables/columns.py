@@ -114,7 +114,7 @@ def objective_quantity(trials: TrialCollection, objective: Objective) -> Quantit
 
 
 def group_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> list[Column]:
-    """Return the columns of a table of groups but for the first, which tells how many trials each has."""
+    """Return the columns of a table of groups except the first, the number of trials of each."""
     trials = groups.trials
     if view.columns:
         chosen = [find_quantity(trials, name) for name in view.columns]
@@ -221,7 +221,7 @@ def _not_hidden(quantities: Sequence[Quantity], view: View) -> list[Quantity]:
     try:
         hidden = re.compile(view.hidden)
     except re.error as error:
-        raise ResultsError(f"{view.hidden!r} is no regular expression: {error}") from None
+        raise ResultsError(f"{view.hidden!r} is not a regular expression: {error}") from None
     return [quantity for quantity in quantities if not hidden.search(quantity.name)]
 
 

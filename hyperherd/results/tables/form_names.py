@@ -33,5 +33,5 @@ FORMS = {
 
 
 def form_of_suffix(suffix: str) -> str | None:
-    """Return the format that a file's suffix (without the dot) stands for."""
+    """Return the format that a file's suffix (without the dot) means."""
     return next((name for name, form in FORMS.items() if suffix == name or suffix in form.suffixes), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from hyperherd.plural import counted
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column, View, group_columns
@@ -64,7 +65,7 @@ def seed_count(group: AnyGroup, groups: AnyGroups) -> str:
     if objective and done < len(group.counted):
         signs += "∅" * (len(group.counted) - done)
     if group.superseded:
-        signs += f" +{len(group.superseded)} twice"
+        signs += f" +{counted(len(group.superseded), 'duplicate')}"
     return f"{text} {signs.strip()}".rstrip()
 
 

@@ -21,9 +21,9 @@ def pivot_groups(trials: TrialCollection, row: str, column: str, err: str) -> An
         ResultsError: there is no objective, or the names are the same or unknown.
     """
     if trials.objective is None:
-        raise ResultsError("a pivot shows the objective, and there is none: choose one with -m METRIC")
+        raise ResultsError("a pivot needs an objective; choose one with -m METRIC")
     if row == column:
-        raise ResultsError(f"a pivot takes two names, not {row!r} twice")
+        raise ResultsError(f"a pivot needs two different names, not {row!r} twice")
     return GroupCollection.by_names(trials, (row, column), err)
 
 
@@ -32,7 +32,7 @@ def pivot_columns(groups: AnyGroups, *, exact: bool) -> list[Column]:
 
     Args:
         groups: what :func:`pivot_groups` returned.
-        exact: whether a cell is the mean alone, for programs, instead of a spread that says how many it is of.
+        exact: whether a cell is the mean alone, for programs, instead of a spread with its number of trials.
     """
     objective = groups.objective
     assert objective is not None

@@ -46,7 +46,7 @@ def to_text(
         trials: a row each, if there are no groups.
         form: one of `form_names.FORMS`.
         view: what to show.
-        limit: at most so many rows.
+        limit: the most rows.
         groups: a row each instead.
     """
     view = view or View()
@@ -117,7 +117,7 @@ def _document(head: dict[str, Any], lists: dict[str, Iterable[dict[str, Any]]]) 
 def _line(record: dict[str, Any]) -> str:
     try:
         return json.dumps(record, allow_nan=False, default=str)
-    except ValueError:  # A number that JSON has no word for; to look for one everywhere takes longer than all the rest.
+    except ValueError:  # A number that JSON cannot express; to look for one everywhere takes longer than all the rest.
         return json.dumps(strict(record), allow_nan=False, default=str)
 
 
@@ -197,7 +197,7 @@ def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
 
 
 def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
-    """Return what JSON says of one trial."""
+    """Return one trial as JSON has it."""
     return {
         "number": trial.number,
         "name": trial.name,

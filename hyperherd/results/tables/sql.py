@@ -50,7 +50,7 @@ def sql(trials: TrialCollection, query: str) -> pa.Table:
             found: pa.Table = connection.sql(query).to_arrow_table()
             return found
         except duckdb.Error as error:
-            hint = f"the views are {', '.join(VIEWS)}; 'describe trials' tells the columns of one"
+            hint = f"the views are {', '.join(VIEWS)}; 'describe trials' lists the columns of one"
             raise ResultsError(f"{str(error).strip()}; {hint}") from None
 
 
@@ -89,7 +89,9 @@ def _check(statements: list[Any]) -> None:
     if kinds[-1:] == ["SELECT"] and set(kinds[:-1]) == {"CREATE"} and not any(part.query for part in statements):
         return
     if len(kinds) != 1:
-        raise ResultsError(f"a query is one statement; this has {len(kinds)}")
+        raise ResultsError(f"only one statement is allowed, not {len(kinds)}")
     kind = kinds[0]
     if kind not in _READING:
-        raise ResultsError(f"a query reads, and this one is {kind}: begin with SELECT, WITH, FROM, PIVOT or DESCRIBE")
+        raise ResultsError(
+            f"only read-only queries are allowed, not {kind}; begin with SELECT, WITH, FROM, PIVOT or DESCRIBE"
+        )

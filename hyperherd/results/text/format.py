@@ -124,6 +124,6 @@ def _split_number(cell: str) -> tuple[str, str]:
 
 
 def _tidy(scientific: str) -> str:
-    """Return ``3.50e+06`` style text without what says nothing: ``3.5e6``."""
+    """Return ``3.50e+06`` style text without needless zeros and signs: ``3.5e6``."""
     mantissa, _, exponent = scientific.partition("e")
     return f"{mantissa}e{int(exponent)}"

@@ -70,7 +70,7 @@ def page(lines: Iterable[str], screen: Screen) -> str:
 
 
 def shown(text: str, screen: Screen) -> str:
-    """Return text with our own signs in ASCII where the screen has no others; some of them get wider by that."""
+    """Return text with our own signs in ASCII where the screen cannot show others; some get wider."""
     return text if screen.unicode else text.translate(PLAIN)
 
 

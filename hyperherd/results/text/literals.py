@@ -65,7 +65,7 @@ def _by_hydra(text: str) -> tuple[Any, ...]:
         values = parse_values("value", text)
     except (HydraException, HyperherdError) as error:
         first_line = str(error).partition("\n")[0]
-        raise ResultsError(f"{text!r} cannot be read as a value of an override: {first_line}") from None
+        raise ResultsError(f"{text!r} is not a valid override value: {first_line}") from None
     if not isinstance(values, tuple):
-        raise ResultsError(f"{text!r} is an interval; ask for name>=LOW name<=HIGH")
+        raise ResultsError(f"{text!r} is an interval; use name>=LOW name<=HIGH")
     return values

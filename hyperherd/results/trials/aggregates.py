@@ -1,6 +1,6 @@
 """How one number is made of a metric's values over the steps: ``METRIC:AGG`` as people ask for it.
 
-An aggregate that the summary tells needs no row to be read. This module imports nothing heavy: ``--help`` lists them.
+An aggregate that the summary has needs no rows. This module imports nothing heavy: ``--help`` lists them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class Aggregate:
     """One way to make a number of a metric's values."""
 
     spelling: str
-    """As people are told to write it."""
+    """Its spelling in help and messages."""
     pattern: str
     """A regular expression that matches it as people write it."""
     compute: Callable[[str, Summary, ReadValues], Any]
@@ -45,7 +45,7 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _median(values: Sequence[float]) -> float:
-    if any(map(math.isnan, values)):  # NaN has no place in an order; a mean of them is NaN as well
+    if any(map(math.isnan, values)):  # NaN cannot be ordered; a mean of them is NaN as well
         return math.nan
     ordered, half = sorted(values), len(values) // 2
     return ordered[half] if len(values) % 2 else (ordered[half - 1] + ordered[half]) / 2
@@ -89,14 +89,14 @@ def aggregated(written: str, summary: Summary, read: ReadValues) -> Any:
     Args:
         written: the aggregate as people write it: ``max``, ``mean:5``.
         summary: the metric's summary.
-        read: reads its rows, which is done only if the summary does not tell.
+        read: reads its rows, called only if the summary lacks the value.
 
     Raises:
         ResultsError: there is no such aggregate.
     """
     found = _find(written)
     if found is None:
-        raise ResultsError(f"{written!r} is no aggregate: use {'|'.join(SPELLINGS)}")
+        raise ResultsError(f"{written!r} is not an aggregate; use {'|'.join(SPELLINGS)}")
     return found.compute(written, summary, read)
 
 
@@ -121,14 +121,14 @@ def split_metric(text: str, known: Collection[str]) -> tuple[str, str | None] | 
             return text[:end], text[end + 1 :]
     for end in ends:
         if text[:end] in known:
-            raise ResultsError(f"{text[end + 1 :]!r} is no aggregate: use {text[:end]}:{'|'.join(SPELLINGS)}")
+            raise ResultsError(f"{text[end + 1 :]!r} is not an aggregate; use {text[:end]}:{'|'.join(SPELLINGS)}")
     return None
 
 
 def unknown_metric(text: str, known: Collection[str]) -> ResultsError:
-    """Return the error for a metric that nobody logged; an aggregate behind its name is no part of it."""
+    """Return the error for a metric that nobody logged; an aggregate behind its name is not part of it."""
     name, _, aggregate = text.partition(":")
     name = name if _find(aggregate) else text
     return ResultsError(
-        f"no trial has a metric {name!r}{nearest(name, known)}; there are: {', '.join(known) or 'none'}"
+        f"no trial has a metric {name!r}{nearest(name, known)}; available: {', '.join(known) or 'none'}"
     )

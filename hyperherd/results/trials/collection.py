@@ -67,7 +67,7 @@ class TrialCollection(Sequence[Trial]):
 
     @cached_property
     def objective(self) -> Objective | None:
-        """What they are judged by: asked for, else saved with their sweep, else guessed; None if nothing tells."""
+        """The objective: requested, else saved with their sweep, else guessed; None if unknown."""
         return self._asked or choose_objective(self._trials)
 
     def latest(self) -> Trial:
@@ -93,7 +93,7 @@ class TrialCollection(Sequence[Trial]):
 
     @property
     def problems(self) -> Self:
-        """Those that someone should look at: failed, stalled, lost or unreadable ones."""
+        """Trials that need attention: failed, stalled, lost or unreadable ones."""
         return self._where(lambda state: state.problem)
 
     def _where(self, wanted: Callable[[TrialState], bool]) -> Self:
@@ -223,7 +223,7 @@ class TrialCollection(Sequence[Trial]):
         if self.ranked:
             return self.ranked[0]
         if self.objective is None:
-            raise ResultsError("nothing says what these trials are judged by: ask .judged_by('metric', 'max' or 'min')")
+            raise ResultsError("these trials have no objective; choose one with .judged_by('metric', 'max'), or 'min'")
         raise ResultsError(f"no finished trial has a finite value of {self.objective.label!r}")
 
     def judged_by(self, metric: str | None = None, direction: str | None = None) -> Self:
@@ -234,19 +234,19 @@ class TrialCollection(Sequence[Trial]):
             direction: ``max`` or ``min``; None takes it from the sweep, the metric's name or the aggregate.
 
         Raises:
-            ResultsError: no trial has the metric, or nothing tells which way is better.
+            ResultsError: no trial has the metric, or its direction is unknown.
         """
         if metric is not None:
             return type(self)(self._trials, ask_objective(self._trials, metric, direction))
         if direction is None:
             return self
         if self.objective is None:
-            raise ResultsError(f"a direction needs a metric; there are: {', '.join(self.metric_names) or 'none'}")
+            raise ResultsError(f"a direction needs a metric; available: {', '.join(self.metric_names) or 'none'}")
         return type(self)(self._trials, turned(self.objective, direction))
 
     @property
     def _with_params(self) -> list[Trial]:
-        # What cannot be read says nothing about which parameters a trial has.
+        # The parameters of an unreadable trial are unknown.
         return [trial for trial in self._trials if trial.params or trial.state is not TrialState.UNREADABLE]
 
     def _has(self, trial: Trial, name: str, value: Any) -> bool:
@@ -257,7 +257,7 @@ class TrialCollection(Sequence[Trial]):
 
 
 def only(found: Sequence[Trial], asked: str) -> Trial:
-    """Return the one trial of those that were `asked` for; raise what tells how many there are instead."""
+    """Return the one trial of those that match `asked`; raise if there are none or several."""
     if not found:
         raise NothingFound(f"no trial {asked}".rstrip())
     if len(found) > 1:
@@ -268,5 +268,5 @@ def only(found: Sequence[Trial], asked: str) -> Trial:
 
 
 def _place(trial: Trial) -> object:
-    """Return what tells a trial from all others, however it was reached."""
+    """Return a key that identifies a trial, however it was reached."""
     return (trial.sweep.dir, trial.number) if trial.dir is None else trial.dir.absolute()

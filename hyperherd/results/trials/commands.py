@@ -103,7 +103,7 @@ def resume(trials: Iterable[Trial]) -> list[Command]:
 def more_seeds(trial: Trial, seeds: Sequence[int], key: str = "") -> Command:
     """Return the sweep that runs the configuration of `trial` with other seeds.
 
-    A sweep of ours goes on in its own directory, where done trials are kept; what Hydra swept without us, and a sweep
+    A sweep of ours resumes in its own directory, where done trials are kept; what Hydra swept without us, and a sweep
     that was started with the seed fixed, gets a new directory beside the old one.
 
     Args:
@@ -117,14 +117,14 @@ def more_seeds(trial: Trial, seeds: Sequence[int], key: str = "") -> Command:
     if trial.sweep.no_command:
         raise ResultsError(f"no command runs trial {trial.label}: {trial.sweep.no_command}")
     if not trial.command:
-        raise ResultsError(f"trial {trial.label} does not tell which script it ran, so no command can be given for it")
+        raise ResultsError(f"trial {trial.label} did not record its script, so its command is not known")
     record = _record(trial.sweep)
     key = key or (record.seed_key if record else None) or "seed"
     return _sweep_of(trial, record, {key: ",".join(map(str, seeds))}) if record else _plain_sweep(trial, key, seeds)
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Return the seeds that ``5..9`` or ``1,2,5..9`` stands for.
+    """Return the seeds of ``5..9``, ``5-9`` or ``1,2,5..9``.
 
     Raises:
         ResultsError: it is neither.
@@ -134,7 +134,7 @@ def parse_seeds(text: str) -> list[int]:
         found = _SEEDS.fullmatch(part.strip())
         first, last = (int(found[1]), int(found[2] or found[1])) if found else (1, 0)
         if first > last or last - first >= _MOST_SEEDS:
-            raise ResultsError(f"{text!r} is no list of seeds; write 5..9, or 1,2,5..9")
+            raise ResultsError(f"{text!r} is not a list of seeds; use e.g. 5..9 or 1,2,5-9")
         seeds.update(dict.fromkeys(range(first, last + 1)))
     return list(seeds)
 
@@ -191,7 +191,7 @@ def _by_sweep(trials: Iterable[Trial]) -> dict[Sweep, list[Trial]]:
 
 
 def _invoked_again(record: SweepRecord, sweep: Sweep) -> Command:
-    """Return the sweep's last invocation, told to go on in its directory."""
+    """Return the sweep's last invocation, resuming in its directory."""
     invocation = record.invocations[-1]
     arguments = [item for item in _arguments(invocation) if _name(item) not in _NEVER_REPEATED]
     start = _without_flags(record.command) or ["python", record.script]

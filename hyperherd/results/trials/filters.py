@@ -1,6 +1,6 @@
 """Which trials are meant, in the sweep's own spelling: ``lr=0.001,0.01``, ``val/acc>0.9``, ``state=failed``.
 
-A filter says nothing of a trial that does not have what it asks about: that one does not match, whatever the operator.
+A trial that does not have the name in a filter does not match, whatever the operator.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def select(trials: TrialCollection, texts: Iterable[str], wanted: Mapping[str, A
     Args:
         trials: what to choose from.
         texts: filters as on the command line.
-        wanted: name -> a value, a list of values (any of), or a callable that says whether it likes a value; in a name
-            without a match ``__`` stands for a dot.
+        wanted: name -> a value, a list of values (any of), or a callable that tests a value; in a name
+            without a match ``__`` means a dot.
 
     Raises:
-        ResultsError: a filter means nothing; the message says which, and what there is.
+        ResultsError: a filter is invalid; the message names it and the valid names.
     """
     kept = list(trials)
     tests = [*(_read(trials, text) for text in texts), *(_given(trials, *item) for item in wanted.items())]
@@ -95,7 +95,7 @@ def _read(trials: TrialCollection, text: str) -> tuple[Quantity, Test]:
     found = _WRITTEN.fullmatch(text.strip())
     if found is None:
         raise ResultsError(
-            f"{text!r} is no filter: write NAME=VALUE[,VALUE], or != > >= < <= or ~REGEX between the two"
+            f"{text!r} is not a filter; expected NAME=VALUE[,VALUE], NAME~REGEX, or != > >= < <= between the two"
         )
     name, sign, value = found.groups()
     quantity = find_quantity(trials, name)
@@ -105,7 +105,7 @@ def _read(trials: TrialCollection, text: str) -> tuple[Quantity, Test]:
     values: Sequence[Any] = value.split(",") if is_text else read_values(value)
     if sign in _ORDER:
         if len(values) != 1 or not is_number(values[0]):
-            raise ResultsError(f"{text!r}: {sign} compares numbers; {value!r} is none")
+            raise ResultsError(f"{text!r}: {sign} compares numbers, and {value!r} is not a number")
         return quantity, _compared(_ORDER[sign], values[0])
     _check_states(quantity, values)
     return quantity, _any_of(values) if sign != "!=" else _none_of(values)
@@ -150,7 +150,7 @@ def _regex(text: str, pattern: str, *, negated: bool) -> Test:
     try:
         compiled = re.compile(pattern)
     except re.error as error:
-        raise ResultsError(f"{text!r}: {pattern!r} is no regular expression: {error}") from None
+        raise ResultsError(f"{text!r}: {pattern!r} is not a regular expression: {error}") from None
     return lambda value: (compiled.search(exact(value)) is None) == negated
 
 
@@ -158,4 +158,4 @@ def _check_states(quantity: Quantity, values: Iterable[Any]) -> None:
     known = [state.value for state in TrialState]
     for value in values if quantity.name == "state" else ():
         if value not in known:
-            raise ResultsError(f"{value!r} is no state{nearest(str(value), known)}; there are: {', '.join(known)}")
+            raise ResultsError(f"{value!r} is not a state{nearest(str(value), known)}; available: {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""What trials are judged by: asked for, saved with the sweep, or guessed, and then said to be guessed."""
+"""The objective of trials: requested, saved with the sweep, or guessed, and then marked as guessed."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
     """Return the objective.
 
     Raises:
-        ResultsError: there is none, so the question that needs one has no answer.
+        ResultsError: there is none, so a question that needs one cannot be answered.
     """
     if objective is None:
         known = ", ".join(metric_names(trials)) or "none"
         raise ResultsError(
-            f"nothing says what these trials are judged by: choose one of their metrics, and max or min "
-            f"(-m METRIC --direction max); there are: {known}"
+            f"these trials have no objective; choose a metric and a direction with -m METRIC --direction max|min; "
+            f"available: {known}"
         )
     return objective
 
 
 def choose_objective(trials: Sequence[Trial]) -> Objective | None:
-    """Return what `trials` are judged by when nobody asked: the sweep's own objective, else a guess, else None."""
+    """Return the default objective of `trials`: the sweep's own, else a guess, else None."""
     saved = saved_objectives(trials)
     if saved:
         return saved[0] if len(saved) == 1 else None
@@ -57,7 +57,7 @@ def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = N
         direction: ``max`` or ``min``; without it that of the sweep, else by the metric's name, else the aggregate.
 
     Raises:
-        ResultsError: no trial has the metric, or nothing tells which way is better.
+        ResultsError: no trial has the metric, or its direction is unknown.
     """
     known = metric_names(trials)
     found = split_metric(asked, known) or split_metric(asked.removeprefix("metric."), known)
@@ -68,7 +68,7 @@ def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = N
     better = _asked_direction(direction) if direction else saved.get(metric) or direction_of(metric)
     better = better or DIRECTIONS.get(aggregate or "")
     if better is None:
-        raise ResultsError(f"whether a high or a low {metric!r} is better is not known: add --direction max or min")
+        raise ResultsError(f"the direction of {metric!r} is not known; add --direction max or --direction min")
     return Objective(metric, better, aggregate)
 
 
@@ -85,14 +85,14 @@ def metric_names(trials: Iterable[Trial]) -> list[str]:
 
 def _asked_direction(text: str) -> str:
     if text not in (*DIRECTIONS, *DIRECTIONS.values()):
-        raise ResultsError(f"{text!r} is no direction: use max or min")
+        raise ResultsError(f"{text!r} is not a direction; use max or min")
     return DIRECTIONS.get(text, text)
 
 
 def at_best(trial: Trial, name: str, objective: Objective) -> Any:
     """Return the value of a metric at the step at which a trial was best; its last one before where it has none there.
 
-    Best is where the objective was, unless its aggregate says which step is meant. A value logged without a step is of
+    Best is where the objective was, unless its aggregate names a step. A value logged without a step is of
     no step, and stands for itself.
     """
     if name in trial.final and name not in trial.metric_names:
@@ -103,7 +103,7 @@ def at_best(trial: Trial, name: str, objective: Objective) -> Any:
     known = trial.objective or {}
     if known.get("metric") == objective.metric and known.get("best_step") == step and name in known.get("at_best", {}):
         return known["at_best"][name]
-    # Its summary may tell the value without a row being read: it has the steps of the last, greatest and least one.
+    # Its summary may have the value, without reading rows: it has the steps of the last, greatest and least one.
     told = trial.summary(name)
     for aggregate in ("last", "max", "min"):
         if told.get(f"{aggregate}_step") == step:

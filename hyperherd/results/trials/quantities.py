@@ -125,7 +125,7 @@ def _param_or_metric(trials: TrialCollection, text: str) -> Quantity | None:
     metric = split_metric(text, trials.metric_names)
     if text in trials.params:
         if metric is not None and metric[0] == text:
-            raise ResultsError(f"{text!r} is a parameter and a metric: ask for param.{text} or metric.{text}")
+            raise ResultsError(f"{text!r} is both a parameter and a metric; use param.{text} or metric.{text}")
         return param_quantity(trials, text)
     return metric_quantity(trials, *metric) if metric else None
 

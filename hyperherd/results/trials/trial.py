@@ -1,4 +1,4 @@
-"""One trial as its files tell it, and the sweep it belongs to."""
+"""One trial as read from its files, and the sweep it belongs to."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ class Sweep:
     no_command: str = ""
     """Why there is no command that runs one of its trials, and what to do instead; empty if there is one."""
     objective: Objective | None = None
-    """What the sweep itself says it is judged by."""
+    """The sweep's own objective."""
     seed_key: str = ""
     """The parameter that repeats a configuration; empty if it is not recorded."""
     note: str = ""
-    """What whoever started it said about it."""
+    """The note given when it was started."""
     problem: str = ""
     """Which of its own files cannot be read, and why."""
 
@@ -128,7 +128,7 @@ class Trial:
         if self.sweep.no_command or (not self.script and not self.sweep.command):
             return []
         start = self.sweep.command or ("python", self.script)
-        # Where the sweep put its results is no part of what the trial is.
+        # Where the sweep put its results is not part of the configuration.
         own = (item for item in overrides if not item.startswith("hydra.sweep."))
         return [*start, *self.sweep.run_once, *own]
 
@@ -183,7 +183,7 @@ class Trial:
         return read_rows(self.dir, names)
 
     def __getitem__(self, name: str) -> list[float]:
-        """Return the values of a metric in the order of their steps; what is no number is NaN.
+        """Return the values of a metric in the order of their steps; a value that is not a number is NaN.
 
         Raises:
             KeyError: it has logged no such metric.
@@ -255,7 +255,7 @@ class Trial:
 
     @property
     def note(self) -> str:
-        """What was said about it: a text logged as ``note``, else the note of its sweep."""
+        """The note: a text logged as ``note``, else the note of its sweep."""
         own = self.final.get("note")
         return own if isinstance(own, str) else self.sweep.note
 

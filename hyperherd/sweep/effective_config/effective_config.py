@@ -183,7 +183,7 @@ class EffectiveConfigs:
             self._failures += 1
             if self._failures > _FAILURES:  # each takes as long as a composition
                 raise SpaceError(
-                    f"trials such as {' '.join(texts)} do not compose; take that away or exclude them first"
+                    f"trials such as {' '.join(texts)} do not compose; correct their overrides, or exclude them first"
                 )
             return Absent(name)
         try:

@@ -1,8 +1,8 @@
 """The config that trials with the same config groups start from.
 
-Why it will do is said in :mod:`hyperherd.sweep.validation.shortcut`.
+Why that is enough is explained in :mod:`hyperherd.sweep.validation.shortcut`.
 
-Whatever is tried on it is taken back: between calls it is as Hydra composed it, but for what tells jobs apart.
+Trial changes are undone: between calls it is as Hydra composed it, except the job's number, id and overrides.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ NO_COMPOSITION = (
     AssertionError,
     TypeError,
 )
-"""What Hydra raises when a config cannot be composed; all but the first two for mistakes that it has no words for."""
+"""What Hydra raises when a config cannot be composed; all but the first two by mistakes that it does not check."""
 
 _SUBDIR: Path = ("hydra", "sweep", "subdir")
 _NUMBER: Path = ("hydra", "job", "num")
@@ -166,7 +166,7 @@ class Template:
         return filled
 
     def _leaf(self, path: Path, number: int, parts: Sequence[Part | None]) -> object:
-        """Return the value at `path` in the config of a trial; None if it is no leaf, or that is not certain."""
+        """Return the value at `path` in the config of a trial; None if it is not a leaf, or that is not certain."""
         if path == _NUMBER:
             return number
         if path == _DIRNAME:
@@ -191,7 +191,7 @@ class Template:
         return made
 
     def _resolved(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> ConfigPlace | None:
-        """Return what OmegaConf resolves the directory to after the steps that `reached` tells it may look at."""
+        """Return what OmegaConf resolves the directory to after the steps that `reached` shows it may read."""
         looked_at = [
             part for part in parts if isinstance(part, Step) and any(related(part.path, path) for path in reached)
         ]
@@ -202,6 +202,7 @@ class Template:
                 for step in looked_at:
                     stack.enter_context(self._applied(step))
                 self._tell(number, parts, reached)
+                # A resolver with a cache, such as Hydra's `now`, gives one answer for the whole sweep.
                 OmegaConf.copy_cache(self._app.config, self._config)
                 stack.enter_context(hydra_config(self._config))
                 return ConfigPlace.of(str(OmegaConf.select(self._config, "hydra.sweep.subdir")))

@@ -128,8 +128,8 @@ def _check_free(trial: PlannedTrial, before: PlannedTrial, sweep_dir: Path) -> N
     except OSError as error:
         raise SweepError(f"trial {trial.number} ({trial.name}) cannot run in {trial_dir}: {error}") from None
     raise SweepError(
-        f"{trial_dir}, where trial {trial.number} ({trial.name}) is to run, holds something else. Nothing in it "
-        f"was touched: move it away, or choose another hydra.sweep.dir."
+        f"{trial_dir}, where trial {trial.number} ({trial.name}) is to run, contains other files. Nothing in it "
+        f"was changed: move it away, or choose another hydra.sweep.dir."
     )
 
 

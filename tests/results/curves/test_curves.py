@@ -142,12 +142,12 @@ def test_a_second_metric_and_the_best_lines_only(sweep: SweepBuilder) -> None:
     [
         ({"metric": "val/ac"}, "did you mean 'val/acc'"),
         ({"hue": "l"}, "no trial has a parameter 'l'"),
-        ({"smooth": 1.0}, "0 to below 1"),
+        ({"smooth": 1.0}, "smooth must be at least 0 and below 1"),
         ({"window": 0}, "at least 1"),
-        ({"window": 3, "smooth": 0.5}, "exclude"),
-        ({"band": "ci95"}, "'ci95' is no band"),
-        ({"y_range": (1.0, 0.0)}, "from a low to a high"),
-        ({"x": "epoch"}, "x cannot be"),
+        ({"window": 3, "smooth": 0.5}, "cannot be combined"),
+        ({"band": "ci95"}, "'ci95' is not a band"),
+        ({"y_range": (1.0, 0.0)}, "low value first"),
+        ({"x": "epoch"}, "x is"),
         ({"metric": "final"}, "no trial has a curve of 'final'"),
     ],
 )
@@ -161,7 +161,7 @@ def test_a_trial_whose_file_is_broken_costs_no_other_its_line(seeds: SweepBuilde
     (seeds.dir / "0" / "metrics.parquet").write_bytes(b"PAR1 nonsense")
     drawing = draw(hyperherd.load(seeds.dir), PlotOptions("val/acc"))
     assert [len(line.trials) for line in drawing.lines] == [1, 2]
-    assert "trial 0 are left out" in drawing.notes[0]
+    assert "trial 0: curves left out" in drawing.notes[0]
 
 
 def page(sweep: SweepBuilder, screen: Screen, metric: str = "val/acc", **axes: Any) -> str:

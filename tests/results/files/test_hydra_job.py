@@ -98,7 +98,7 @@ def test_garbage_is_refused_in_one_line(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(content)
     with pytest.raises(
-        FormatError, match=r"config\.yaml (is not valid YAML: |holds lists or maps more than 200)[^\n]*$"
+        FormatError, match=r"config\.yaml (is not valid YAML: |nests lists or maps more than 200)[^\n]*$"
     ):
         read_yaml(path)
 

@@ -69,7 +69,7 @@ def test_what_is_not_there(trial: Trial) -> None:
     )
     with pytest.raises(KeyError, match=r"trial 0 has no metric 'val/ac' \(did you mean 'val/acc'\?\)"):
         trial["val/ac"]
-    with pytest.raises(ResultsError, match="keeps no log 'stderr'; ask for one of stdout, stderr"):
+    with pytest.raises(ResultsError, match="has no log 'stderr'; available: stdout, stderr"):
         trial.open_log("stderr")
     with pytest.raises(ResultsError, match="trial 0 has no array 'x' at step 3; it has: none"):
         trial.array("x", 3)
@@ -99,14 +99,14 @@ def test_nothing_is_overwritten(trial: Trial, tmp_path: Path) -> None:
     assert trial.copy_in(source) == trial.path("w.pt")
     trial.path("w.pt").write_text("precious")
     for put in (trial.copy_in, trial.move_in):
-        with pytest.raises(ResultsError, match=r"w\.pt exists already, and is not overwritten"):
+        with pytest.raises(ResultsError, match=r"w\.pt already exists and is not overwritten"):
             put(source)
     assert (trial.path("w.pt").read_text(), source.read_text()) == ("precious", "new")
     assert trial.move_in(source, "sub/other.pt").read_text() == "new"
     assert not source.exists()
     assert (trial.copy_in(folder) / "x").read_text() == "x"
     for put in (trial.copy_in, trial.move_in):
-        with pytest.raises(ResultsError, match="exists already"):
+        with pytest.raises(ResultsError, match="already exists"):
             put(folder)
     assert (trial.move_in(folder, "elsewhere") / "x").read_text() == "x"
     assert not folder.exists()

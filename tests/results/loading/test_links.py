@@ -134,11 +134,11 @@ def test_arrays_and_configs_that_are_links_elsewhere(sweep: SweepBuilder, tmp_pa
     (arrays / "kept/1.npy").symlink_to(tmp_path / "other/.hyperherd/arrays/secret/final.npy")
     assert list_arrays(trial_dir) == {"kept": [None]}
     for name, step in (("secret", None), ("kept", 1)):
-        with pytest.raises(Outside, match="leads out of the sweep"):
+        with pytest.raises(Outside, match="is a link that leaves the sweep"):
             read_array(trial_dir, name, step)
     (tmp_path / "secret.yaml").write_text("key: sesame\n")
     (trial_dir / ".hydra").mkdir()
     (trial_dir / ".hydra/config.yaml").symlink_to(tmp_path / "secret.yaml")
-    with pytest.raises(Outside, match="leads out of the sweep"):
+    with pytest.raises(Outside, match="leaves the sweep"):
         read_config(trial_dir)
     assert "sesame" not in str(load(sweep.dir)[0].config)

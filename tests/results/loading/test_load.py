@@ -212,7 +212,7 @@ def test_events_that_are_none_are_skipped(sweep: SweepBuilder) -> None:
 
 
 def test_a_sweep_without_trials_says_so(sweep: SweepBuilder) -> None:
-    with pytest.raises(ResultsError, match="planned none"):
+    with pytest.raises(ResultsError, match="no trial is planned there"):
         load(sweep.dir)
 
 

@@ -132,7 +132,7 @@ def test_what_it_is_ranked_by_is_always_said(tmp_path: Path) -> None:
     assert "ranked by val/loss, higher is better\n" in repr(trials.judged_by("val/loss", "max"))
     sweep = SweepBuilder(tmp_path / "t", None)
     sweep.trial({"speed": 0.5})
-    assert "not ranked: no metric's name tells whether more of it is better" in repr(load(sweep.dir))
+    assert "not ranked: no metric's name shows whether higher or lower is better" in repr(load(sweep.dir))
     assert "  not ranked" not in show(sweep.dir)
     assert "best:" not in repr(load(sweep.dir))
 
@@ -214,7 +214,7 @@ def test_trials_of_hydra_alone(plain: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.chdir(plain)
     lines = show(Path("multirun"))
     assert lines[0] == "s · train.py · 6 trials   ? 6 unknown"
-    assert "unknown: Hydra ran these without HyperHerd and does not note whether they finished" in lines
+    assert "unknown: Hydra ran these without HyperHerd and does not record whether they finished" in lines
     assert lines[-2] == "  python src/train.py optim.lr=0.0001 model=cnn 'width=$\\{base\\}'"
 
 

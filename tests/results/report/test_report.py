@@ -195,7 +195,7 @@ def test_a_broken_metric_file_is_told_and_costs_only_its_curve(sweep: SweepBuild
     (sweep.dir / "0" / "metrics.parquet").write_bytes(b"PAR1 nonsense")
     document, notes = gather(hyperherd.load(sweep.dir), "")
     assert document["curves"] == {}
-    assert "curves of trial 0" in notes[0]
+    assert "trial 0: curves left out" in notes[0]
 
 
 def test_numbers_json_has_no_word_for(sweep: SweepBuilder) -> None:
@@ -223,7 +223,7 @@ def test_nothing_is_overwritten_unasked(shown: hyperherd.Trials, tmp_path: Path)
     assert path.read_text() == "mine"
     assert shown.report(path, replace=True) == path
     assert path.read_bytes().startswith(b"<!doctype html>")
-    with pytest.raises(ResultsError, match="cannot be written"):
+    with pytest.raises(ResultsError, match="cannot write"):
         write_report(shown, tmp_path / "no" / "folder.html")
 
 

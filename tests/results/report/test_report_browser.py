@@ -90,7 +90,7 @@ def test_every_section_is_there_and_drawn(opened: Opened) -> None:
     page = opened.page
     scrolled(page)
     titles = page.locator("section h2").all_inner_texts()
-    expected = ["Configurations", "Parallel coordinates", "What matters", "Curves", "Failures", "Timeline"]
+    expected = ["Configurations", "Parallel coordinates", "Effects", "Curves", "Failures", "Timeline"]
     assert titles == [*expected, "Compare two trials", "All trials", "About this report"]
     assert page.title() == page.locator("h1").inner_text() == "lr_model_seed"
     assert "20 completed" in page.locator(".states").inner_text()

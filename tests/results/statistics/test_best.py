@@ -62,7 +62,7 @@ def test_nothing_can_win(sweep: SweepBuilder) -> None:
 def test_nothing_says_what_wins(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s", None)
     sweep.trial({"speed": 1.0})
-    with pytest.raises(ResultsError, match=r"-m METRIC --direction max\); there are: speed"):
+    with pytest.raises(ResultsError, match=r"-m METRIC --direction max\|min; available: speed"):
         winners(load(sweep.dir))
 
 
@@ -91,7 +91,7 @@ def test_for_people_and_for_programs(app: App) -> None:
     sweep = app.sweep("lr=0.1,0.2", "seed=0,1")
     trials = load(sweep.dir)
     page = best_page(trials, winners(trials), Screen(width=200))
-    assert "1. val/acc 0.2050 ± 0.0071 over 2 of 2 seeds; best is trial 3 with 0.21" in page
+    assert "1. val/acc 0.2050 ± 0.0071 over 2 of 2 seeds; best: trial 3, 0.21" in page
     assert str(sweep.dir / "3" / ".hydra" / "config.yaml") in page
     record = json.loads(json.dumps(best_record(trials, winners(trials, 2)), allow_nan=False))
     assert [winner["rank"] for winner in record["winners"]] == [1, 2]

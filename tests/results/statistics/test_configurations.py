@@ -147,9 +147,9 @@ def test_seeds_by_other_names(sweep: SweepBuilder) -> None:
     assert trials.seeds().keys == ("data.seed",)
     assert len(trials.seeds()) == 2
     assert len(trials.seeds(keys=("*seed", "fold"))) == 1
-    with pytest.raises(ResultsError, match=r"no parameter is called run; there are: data.seed, lr, fold"):
+    with pytest.raises(ResultsError, match=r"no parameter is called run; available: data.seed, lr, fold"):
         trials.seeds(keys=("run",))
-    with pytest.raises(ResultsError, match=r"'stf' is no measure of spread \(did you mean 'std'\?\)"):
+    with pytest.raises(ResultsError, match=r"'stf' is not a measure of spread \(did you mean 'std'\?\)"):
         trials.seeds("stf")
 
 

@@ -78,12 +78,12 @@ def test_two_trials_of_one_sweep_by_their_numbers(sweep: SweepBuilder) -> None:
     ]
     assert found.metrics[1].b is Gap.NOT_APPLICABLE
     assert found.unknown == (
-        "config: trial 0 and 1 kept none that can be read",
-        "provenance: trial 0 and 1 kept none that can be read",
+        "config: trials 0 and 1 recorded none that can be read",
+        "provenance: trials 0 and 1 recorded none that can be read",
     )
     page = diff_page(found, Screen())
-    assert "not compared: config: trial 0 and 1" in page
-    assert "the same in both" not in page
+    assert "not compared: config: trials 0 and 1" in page
+    assert "identical in both" not in page
 
 
 def test_the_objective_says_which_way_is_better(tmp_path: Path) -> None:

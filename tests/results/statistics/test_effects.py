@@ -299,7 +299,7 @@ def test_nothing_to_compare() -> None:
     assert effects(trials([])).parameters == ()
     assert effects(trials([({"lr": 1}, 1.0)])).parameters == ()
     assert effects(trials([({"lr": 1}, 1.0)])).noise is None
-    with pytest.raises(ResultsError, match="nothing says"):
+    with pytest.raises(ResultsError, match="have no objective"):
         effects(Trials([]))
 
 

@@ -80,7 +80,7 @@ def test_what_finished_trials_have_too(sweep: SweepBuilder) -> None:
     assert group.shared is not None
     assert (group.shared.settings, group.shared.finished, group.shared.of) == ({"lr": 0.1}, 1, 4)
     page = failures_page(load(sweep.dir).failures(), Screen())
-    assert "all have lr=0.1, as 1 of 4 finished trials have" in page
+    assert "all have lr=0.1; so do 1 of 4 finished trials" in page
 
 
 def test_nothing_is_shared_that_tells_nothing(sweep: SweepBuilder) -> None:
@@ -105,12 +105,12 @@ def test_every_state_that_is_a_problem(tmp_path: Path) -> None:
     }
     page = failures_page(found, Screen())
     assert "oom: slurm: OUT_OF_MEMORY" in page
-    assert "5 of 14 trials did not end well" in page
+    assert "5 of 14 trials did not succeed" in page
 
 
 def test_nothing_failed(sweep: SweepBuilder) -> None:
     sweep.trial({"val/acc": 1.0})
-    assert failures_page(load(sweep.dir).failures(), Screen()) == "none of 1 trials failed\n"
+    assert failures_page(load(sweep.dir).failures(), Screen()) == "none of 1 trial failed\n"
 
 
 def test_many_settings_and_trials(sweep: SweepBuilder) -> None:

@@ -74,12 +74,12 @@ def test_one_answer_to_what_a_value_is_in_csv(sweep: SweepBuilder, tmp_path: Pat
 def test_nothing_is_overwritten(sweep: SweepBuilder, tmp_path: Path) -> None:
     sweep.trial({"val/acc": 0.5})
     (tmp_path / "metrics.parquet").write_text("mine")
-    with pytest.raises(ResultsError, match=r"metrics.parquet exists already; choose another folder"):
+    with pytest.raises(ResultsError, match=r"metrics.parquet already exists; choose another folder"):
         load(sweep.dir).export(tmp_path)
     assert (tmp_path / "metrics.parquet").read_text() == "mine"
     assert not (tmp_path / "trials.parquet").exists()
     load(sweep.dir).export(tmp_path / "new")
-    with pytest.raises(ResultsError, match=r"trials.parquet and .*metrics.parquet and .*schema.json exist already"):
+    with pytest.raises(ResultsError, match=r"trials.parquet and .*metrics.parquet and .*schema.json already exist"):
         load(sweep.dir).export(tmp_path / "new")
 
 
@@ -94,7 +94,7 @@ def test_someone_who_was_faster_wins(sweep: SweepBuilder, tmp_path: Path, monkey
         theirs.write_text("theirs")
 
     monkeypatch.setattr(archive, "_write_parquet", slowly)
-    with pytest.raises(ResultsError, match="exists already"):
+    with pytest.raises(ResultsError, match="already exists"):
         load(sweep.dir).export(tmp_path / "out")
     assert [(path.name, path.read_text()) for path in theirs.parent.iterdir()] == [("trials.parquet", "theirs")]
 
@@ -114,7 +114,7 @@ def test_a_full_disk_leaves_nothing(sweep: SweepBuilder, tmp_path: Path, monkeyp
 
 def test_a_form_that_is_none(sweep: SweepBuilder, tmp_path: Path) -> None:
     sweep.trial()
-    with pytest.raises(ResultsError, match=r"'jsn' is no form of export \(did you mean 'jsonl'\?\)"):
+    with pytest.raises(ResultsError, match=r"'jsn' is not an export format \(did you mean 'jsonl'\?\)"):
         load(sweep.dir).export(tmp_path, "jsn")
 
 

@@ -113,7 +113,7 @@ def test_metrics_of_trials_that_have_none(sweep: SweepBuilder) -> None:
 def test_metrics_that_cannot_be_read_are_left_out_with_a_warning(sweep: SweepBuilder) -> None:
     sweep.trial()
     (sweep.dir / "0" / "metrics.parquet").write_bytes(b"PAR1")
-    with pytest.warns(UserWarning, match="the metrics of trial 0 are left out"):
+    with pytest.warns(UserWarning, match="trial 0: metrics left out"):
         assert load(sweep.dir).metrics().num_rows == 0
 
 

@@ -45,7 +45,7 @@ def test_lists_of_seeds(text: str, seeds: list[int]) -> None:
 
 @pytest.mark.parametrize("text", ["", "a", "9..5", "1..", "..3", "1...3", "1.5", "0..99999999"])
 def test_what_is_no_list_of_seeds(text: str) -> None:
-    with pytest.raises(ResultsError, match=r"write 5\.\.9, or 1,2,5\.\.9"):
+    with pytest.raises(ResultsError, match=r"is not a list of seeds; use e\.g\. 5\.\.9 or 1,2,5-9"):
         parse_seeds(text)
 
 
@@ -168,7 +168,7 @@ def test_what_cannot_be_told(tmp_path: Path) -> None:
     trial = load(sweep.dir)[0]
     assert run_again(trial) is None
     assert resume([trial]) == []
-    with pytest.raises(ResultsError, match="does not tell which script it ran"):
+    with pytest.raises(ResultsError, match="did not record its script"):
         more_seeds(trial, [1])
 
 

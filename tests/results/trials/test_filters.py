@@ -84,15 +84,15 @@ def test_what_is_kept_is_judged_as_all_were(trials: Trials) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("lr=1", "'lr' is a parameter and a metric: ask for param.lr or metric.lr"),
+        ("lr=1", "'lr' is both a parameter and a metric; use param.lr or metric.lr"),
         ("model.widht=1", r"'model.widht' \(did you mean 'model.width'\?\); parameters and metrics: lr, model.width"),
-        ("model.width>wide", "'model.width>wide': > compares numbers; 'wide' is none"),
-        ("state=faild", r"'faild' is no state \(did you mean 'failed'\?\); there are: running, completed"),
-        ("name~(", "is no regular expression"),
-        ("name", "'name' is no filter: write NAME=VALUE"),
-        ("model.width=[1", r"'\[1' cannot be read as a value of an override"),
-        ("model.width=interval(1,2)", "is an interval; ask for name>=LOW name<=HIGH"),
-        ("val/acc:maximum>1", "'maximum' is no aggregate: use val/acc:last"),
+        ("model.width>wide", "'model.width>wide': > compares numbers, and 'wide' is not a number"),
+        ("state=faild", r"'faild' is not a state \(did you mean 'failed'\?\); available: running, completed"),
+        ("name~(", "is not a regular expression"),
+        ("name", "'name' is not a filter; expected NAME=VALUE"),
+        ("model.width=[1", r"'\[1' is not a valid override value"),
+        ("model.width=interval(1,2)", "is an interval; use name>=LOW name<=HIGH"),
+        ("val/acc:maximum>1", "'maximum' is not an aggregate; use val/acc:last"),
     ],
 )
 def test_filters_that_mean_nothing(trials: Trials, text: str, message: str) -> None:

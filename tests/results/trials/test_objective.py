@@ -91,8 +91,8 @@ def test_sweeps_that_differ_in_their_objective(tmp_path: Path) -> None:
     SweepBuilder(tmp_path / "b", ("loss", "minimize")).trial({"loss": 0.5})
     trials = load(tmp_path)
     assert trials.objective is None
-    assert "different metrics (val/acc, loss)" in repr(trials)
-    with pytest.raises(ResultsError, match="nothing says"):
+    assert "different objectives (val/acc, loss)" in repr(trials)
+    with pytest.raises(ResultsError, match="have no objective"):
         trials.best()
 
 
@@ -111,7 +111,7 @@ def test_an_aggregate_that_there_is_not_is_refused_in_python_too(sweep: SweepBui
     sweep.trial({"val/acc": 0.5})
     (trial,) = load(sweep.dir)
     for aggregate in ("best", "mean:0", "mean:x", "@", ""):
-        with pytest.raises(ResultsError, match=r"is no aggregate: use last\|max"):
+        with pytest.raises(ResultsError, match=r"is not an aggregate; use last\|max"):
             trial.value("val/acc", aggregate)
 
 
@@ -129,10 +129,10 @@ def test_asking(sweep: SweepBuilder) -> None:
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("val/ac", r"no trial has a metric 'val/ac' \(did you mean 'val/acc'\?\); there are: speed, val/acc"),
+        ("val/ac", r"no trial has a metric 'val/ac' \(did you mean 'val/acc'\?\); available: speed, val/acc"),
         ("val/ac:max", "no trial has a metric 'val/ac' "),
-        ("val/acc:best", r"'best' is no aggregate: use val/acc:last\|max\|min"),
-        ("speed", "add --direction max or min"),
+        ("val/acc:best", r"'best' is not an aggregate; use val/acc:last\|max\|min"),
+        ("speed", "add --direction max"),
         ("", "no trial has a metric ''"),
     ],
 )
@@ -147,7 +147,7 @@ def test_directions_are_checked(sweep: SweepBuilder) -> None:
     trials = load(sweep.dir)
     assert trials.judged_by(direction="minimize").objective == Objective("val/acc", MINIMIZE)
     for metric in (None, "val/acc"):
-        with pytest.raises(ResultsError, match="'up' is no direction: use max or min"):
+        with pytest.raises(ResultsError, match="'up' is not a direction; use max or min"):
             trials.judged_by(metric, "up")
 
 

@@ -16,7 +16,8 @@ from submitit.core import core, utils
 
 from hyperherd.compat.submitit import folder_pattern
 from hyperherd.errors import nearest
-from hyperherd.launch.lsf.commands import CommandResult, Patience, run
+from hyperherd.launch.commands import CommandResult
+from hyperherd.launch.lsf.commands import Patience, is_trouble, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
 from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 from hyperherd.launch.lsf.ids import base_of, to_lsf
@@ -45,7 +46,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
         """Cancel the job; one that has ended is passed over.
 
         Args:
-            check: whether to raise if LSF could not be told.
+            check: whether to raise if LSF did not accept it.
         """
         refused = cancel_jobs([self.job_id], self.watcher.tracker)
         if refused and check:
@@ -62,19 +63,20 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
             words = self.watcher.get_info(self.job_id, mode="cache").get("Words") or "nothing"
             report = report_path(folder_pattern(self.paths), self.job_id)
             where = f"\nLSF's report: {report}" if report.exists() else ""
-            raise utils.UncompletedJobError(f"{error}\nLSF says: {words}{where}") from None
+            raise utils.UncompletedJobError(f"{error}\nLSF reports: {words}{where}") from None
         return outcome
 
 
 def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
-    """Cancel jobs, and return what LSF said against it, which is nothing if each is cancelled or had ended."""
+    """Cancel jobs, and return the errors that LSF printed, an empty string if each is cancelled or had ended."""
     tracker.cancelled.update(job_ids)
-    said = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
-    if said.code == 0:
+    result = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
+    if result.code == 0:
         return ""
-    bad = [line for line in said.text.splitlines() if line.strip() and not any(text in line for text in _ENDED)]
+    # bkill exits with 255 if one id of several has ended, although the others were killed: its lines decide.
+    bad = [line for line in result.text.splitlines() if line.strip() and not any(text in line for text in _ENDED)]
     refused = [line for line in bad if "is being terminated" not in line]
-    return "\n".join(refused) or ("" if said.code is not None and said.text else "bkill said nothing")
+    return "\n".join(refused) or ("" if result.code is not None and result.text else "bkill printed nothing")
 
 
 class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
@@ -106,7 +108,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         self.python = shlex.quote(sys.executable) if python is None else python
         if self.affinity() < 0:
             raise RuntimeError(
-                'LSF\'s commands "bsub" and "bjobs" are not on the PATH: is this a host of an LSF cluster?'
+                'LSF\'s commands "bsub" and "bjobs" were not found on the PATH; is this a host of an LSF cluster?'
             )
 
     @classmethod
@@ -128,11 +130,11 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         return LsfParameters(**self.parameters)
 
     def _internal_update_parameters(self, **kwargs: Any) -> None:
-        """Check and take parameters; ValueError says what is wrong with them."""
+        """Check and take parameters; ValueError names the wrong ones."""
         known = LsfParameters.names()
         if wrong := sorted(set(kwargs) - known):
             hints = ", ".join(f"{name!r}{nearest(name, known)}" for name in wrong)
-            raise ValueError(f"unknown parameter {hints}; those of LsfExecutor are: {', '.join(sorted(known))}")
+            raise ValueError(f"unknown parameter {hints}; LsfExecutor has: {', '.join(sorted(known))}")
         parameters = LsfParameters(**{**self.parameters, **kwargs})
         parameters.check()
         super()._internal_update_parameters(**kwargs)
@@ -144,7 +146,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         try:
             for start in range(0, len(delayed_submissions), size):
                 jobs += self._submit_all(delayed_submissions[start : start + size])
-        except BaseException:  # who gets no handles is to have no jobs
+        except BaseException:  # a caller that gets no handles must not be left with jobs
             if jobs:
                 cancel_jobs([job.job_id for job in jobs], self.job_class.watcher.tracker)
             raise
@@ -169,6 +171,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         jobs = [self.job_class(folder=self.folder, job_id=job_id, tasks=range(self._num_tasks())) for job_id in ids]
         for job, pickle in zip(jobs, pickles, strict=True):
             _forget_namesake(job, began)
+            # The job may run before this: submitit's `_submit` waits for its pickle for a minute.
             job.paths.move_temporary_file(pickle, "submitted_pickle")
         jobs[0].paths.move_temporary_file(script, "submission_file", keep_as_symlink=True)
         return jobs
@@ -184,7 +187,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
             if estimate > self.max_pickle_size_gb:
                 pickles[0].unlink()
                 raise RuntimeError(
-                    f"submitting {len(submissions)} functions with their arguments would take some {estimate:.2f} GB "
+                    f"submitting {len(submissions)} functions with their arguments would take about {estimate:.2f} GB "
                     f"of pickles, more than max_pickle_size_gb = {self.max_pickle_size_gb}"
                 )
         return pickles
@@ -207,7 +210,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         return submit(script, patience, lambda: self._find(tag)), script
 
     def _find(self, tag: str) -> str | None:
-        """Return the id of a job that was submitted although bsub did not say so."""
+        """Return the id of a job that was submitted although bsub did not report it."""
         found = self.job_class.watcher.tracker.find(self._lsf.safe_name)
         return next((base_of(job_id) for job_id, description in found if tag in description), None)
 
@@ -232,7 +235,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         text = string if isinstance(string, str) else string.decode(errors="replace")
         job_id = read_submitted(text)
         if job_id is None:
-            raise utils.FailedSubmissionError(f"bsub did not say that it submitted a job:\n{text}")
+            raise utils.FailedSubmissionError(f"bsub did not report a submitted job:\n{text}")
         return job_id
 
 
@@ -247,24 +250,24 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
     Raises:
         FailedSubmissionError: LSF refuses it, or cannot be reached.
     """
-    said = CommandResult("", "", None)
+    result = CommandResult("", "", None)
     for again in range(_SUBMISSIONS):
         if again:
             time.sleep(again)
-        said = run(["bsub"], patience, script)
-        job_id = read_submitted(said.stdout) or read_submitted(said.stderr)
+        result = run(["bsub"], patience, script)
+        job_id = read_submitted(result.stdout) or read_submitted(result.stderr)
         if job_id is not None:
             return job_id
-        if not said.is_trouble:
+        if not is_trouble(result):
             break
         try:
             job_id = find()
         except SchedulerUnavailable:
             break
         if job_id is not None:
-            warnings.warn(f"bsub failed, but LSF has job {job_id}: {said.text}", RuntimeWarning, stacklevel=2)
+            warnings.warn(f"bsub failed, but LSF has job {job_id}: {result.text}", RuntimeWarning, stacklevel=2)
             return job_id
-    raise utils.FailedSubmissionError(f"bsub did not submit {script}:\n{said.text}")
+    raise utils.FailedSubmissionError(f"bsub did not submit {script}:\n{result.text}")
 
 
 def _forget_namesake(job: Any, began: float) -> None:

@@ -1,4 +1,4 @@
-"""submitit's watcher for LSF: one question for all jobs, and no answer is no news."""
+"""submitit's watcher for LSF: one query for all jobs; without an answer their states stay as they were."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class LsfInfoWatcher(core.InfoWatcher):  # type: ignore[misc]
             return
         self._num_calls += 1
         try:
-            seen = self.tracker.look(open_jobs)
+            seen = self.tracker.poll(open_jobs)
         except SchedulerUnavailable as silence:
-            logger.get_logger().warning(f"LSF does not answer, the states of jobs may be old: {silence}")
+            logger.get_logger().warning(f"LSF does not answer; the states of jobs may be out of date: {silence}")
         else:
             self._info_dict.update({job_id: _info(one) for job_id, one in seen.items()})
         self._last_status_check = core._time.time()

@@ -96,7 +96,7 @@ async function copy(text, button) {
     area.remove();
     button.focus();
   }
-  button.textContent = done ? 'copied' : 'select it';
+  button.textContent = done ? 'copied' : 'select the text';
   setTimeout(() => { button.textContent = 'copy'; }, 1600);
 }
 

@@ -7,9 +7,9 @@ function showCompare() {
   compared.b = data.objective?.ranked > 1 ? 1 : count - 1;
   const tools = el('div', { class: 'tools' });
   const body = el('div', { class: 'scroll' });
-  fill('compare', 'Compare two trials', 'parameters, environment and results; what differs is marked', tools, body);
+  fill('compare', 'Compare two trials', 'parameters, environment and results; differences are marked', tools, body);
   tools.append(...trialPickers(), el('button', { type: 'button', class: 'quiet', on: { click: () => compare(compared.b, compared.a) } }, 'swap'),
-    checkbox('also what is equal', compared.all, (on) => { compared.all = on; drawCompare(); }));
+    checkbox('show equal rows', compared.all, (on) => { compared.all = on; drawCompare(); }));
   drawCompare();
 }
 

@@ -12,7 +12,7 @@ function showCurves() {
   if (!data.configurations?.length) curveView.by = 'trial';
   const legend = el('div', { class: 'legend' });
   let groups = [];
-  const plot = chart('Curves of the metric; the legend below names the lines', 380, () => {
+  const plot = chart('Curves of the metric; the legend below lists the lines', 380, () => {
     drawLegend(legend, groups, plot);
     return curveOption(groups);
   });

@@ -7,7 +7,7 @@ function showEffects() {
   const found = data.effects;
   if (!found?.parameters.length) return;
   const grid = el('div', { class: 'grid' });
-  const noise = found.noise ? ` Seeds alone: ± ${error_(found.noise.std)}${found.noise.share === null ? '' : `, ${percent(found.noise.share)} of the variance`}.` : '';
+  const noise = found.noise ? ` Seed noise: ± ${error_(found.noise.std)}${found.noise.share === null ? '' : `, ${percent(found.noise.share)} of the variance`}.` : '';
   const draw = (most) => {
     grid.replaceChildren(...found.parameters.slice(0, most).map((item) => effectPanel(item, found.noise)));
   };
@@ -16,15 +16,15 @@ function showEffects() {
     target.remove();
     draw(Infinity);
   } } }, `show ${plural(rest, 'more parameter')}`)) : null;
-  fill('effects', 'What matters',
-    `share of the variance of ${data.objective.label} between a parameter’s values; pairs are trials that differ in nothing else.${noise}`, grid, more);
+  fill('effects', 'Effects',
+    `share of the variance of ${data.objective.label} between a parameter’s values; pairs are trials that differ only in this parameter.${noise}`, grid, more);
   draw(PANELS_SHOWN);
 }
 
 const percent = (share) => (share === null ? '–' : share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
 
 function effectPanel(item, noise) {
-  // A small share alone is no noise: beside one strong parameter every other one has a small share.
+  // A small share alone is not noise: beside one strong parameter every other one has a small share.
   const isNoise = isFinite_(noise?.share) && item.share !== null && item.share <= noise.share
     && item.contrasts.every(({ mean, sem }) => sem === null || Math.abs(mean) <= 2 * sem);
   return el('div', { class: 'panel' },
@@ -34,7 +34,7 @@ function effectPanel(item, noise) {
       el('span', { class: 'num' }, percent(item.share))),
     el('ul', {}, item.contrasts.slice(0, 4).map(contrastLine),
       item.contrasts.length + item.more > 4 ? el('li', { class: 'muted' }, `and ${plural(item.contrasts.length + item.more - 4, 'more comparison')}`) : null,
-      item.contrasts.length ? null : el('li', { class: 'muted' }, 'no two trials differ in this alone')),
+      item.contrasts.length ? null : el('li', { class: 'muted' }, 'no two trials differ only in this parameter')),
     stripPlot(item));
 }
 

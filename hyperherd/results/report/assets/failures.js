@@ -4,17 +4,17 @@ function showFailures() {
   const found = data.failures;
   if (!found) return;
   const shared = Object.entries(found.shared);
-  fill('failures', 'Failures', `${plural(found.total, 'trial')} did not end well`,
+  fill('failures', 'Failures', `${plural(found.total, 'trial')} did not succeed`,
     shared.length ? el('div', { class: 'tools' }, 'all of them have ', settings(shared)) : null,
     ...found.groups.map((group, place) => failureGroup(group, place < 2)),
     found.more ? el('p', { class: 'empty' }, `and ${plural(found.more, 'more group')}`) : null,
-    found.again.length ? el('div', { class: 'again' }, el('p', { class: 'muted' }, 'run them again, keeping what is done'), found.again.map(commandBox),
+    found.again.length ? el('div', { class: 'again' }, el('p', { class: 'muted' }, 'run them again (finished trials are kept)'), found.again.map(commandBox),
       found.more_again ? el('p', { class: 'muted' }, `and ${plural(found.more_again, 'more command')}: herd-results failures`) : null) : null);
 }
 
 function failureGroup(group, open) {
   const shared = Object.entries(group.shared);
-  const only = group.finished === 0 ? 'all have, and no finished trial has,' : `all have, and ${plural(group.finished ?? 0, 'finished trial')} too,`;
+  const only = group.finished === 0 ? 'shared by all, and by no finished trial:' : `shared by all, and by ${plural(group.finished ?? 0, 'finished trial')}:`;
   return el('details', { open },
     el('summary', {}, el('b', {}, group.kind), ` × ${group.trials.length}`, group.where ? el('span', { class: 'mono' }, `  ${group.where}`) : null,
       group.message ? el('div', { class: 'muted' }, group.message) : null),

@@ -97,7 +97,7 @@ function showProvenance() {
     const values = [...new Set(kinds.map((kind) => own(kind, key)).filter(Boolean))];
     return [key, values.slice(0, 8).join(', ') + (values.length > 8 ? `, and ${values.length - 8} more` : '')];
   });
-  fill('provenance', 'About this report', 'where it comes from and where its trials ran',
+  fill('provenance', 'About this report', 'its origin, and the machines of its trials',
     el('dl', {}, [...pairs, ...told].flatMap(([key, text]) => [el('dt', {}, key), el('dd', {}, text)])));
 }
 
@@ -118,6 +118,6 @@ async function start() {
 start().catch((error) => {
   const broken = byId('broken');
   broken.hidden = false;
-  broken.textContent = `This report cannot be shown: ${error.message}`;
+  broken.textContent = `This report cannot be displayed: ${error.message}`;
   console.error(error);
 });

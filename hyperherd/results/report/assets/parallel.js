@@ -17,10 +17,10 @@ function showParallel() {
   const plot = chart('Parallel coordinates of parameters and metrics; the filter at the top selects by keyboard', 400,
     () => parallelOption(all), (instance) => listenToBrushes(instance, all));
   const box = el('div', { class: 'tools' }, axisChoice(all, plot), el('span', { class: 'spacer' }), rampLegend());
-  const few = count > MOST_LINES ? `; of the selected ones ${MOST_LINES.toLocaleString('en')} are drawn, the best among them` : '';
+  const few = count > MOST_LINES ? `; at most ${MOST_LINES.toLocaleString('en')} of the selected trials are drawn, including the best` : '';
   plot.after = () => restoreBrushes(plot, all);
   fill('parallel', 'Parallel coordinates',
-    `drag along an axis to select: everything below follows; click the axis to let go${few}`, box, plot.node);
+    `drag along an axis to select trials for all views below; click the axis to clear the selection${few}`, box, plot.node);
   plot.refresh();
   selection.listeners.push(() => { if (brushFrom !== 'parallel' || count > MOST_LINES) redrawLines(plot, all); brushFrom = null; });
   selection.clearBrushes = () => {

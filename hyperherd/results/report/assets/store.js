@@ -95,7 +95,7 @@ function parseTerm(term) {
     return (trial) => has(trial) && equal(trial) === (sign !== '!=');
   }
   const bound = Number(wanted);
-  if (wanted === '' || Number.isNaN(bound)) throw new Error(`${term}: ${wanted || 'nothing'} is no number`);
+  if (wanted === '' || Number.isNaN(bound)) throw new Error(`${term}: ${wanted || 'an empty value'} is not a number`);
   const holds = { '>': (a) => a > bound, '<': (a) => a < bound, '>=': (a) => a >= bound, '<=': (a) => a <= bound }[sign];
   return (trial) => read(trial).some((value) => isNumber(value) && holds(value));
 }

@@ -22,10 +22,10 @@ function stateBar() {
 
 function stateChips() {
   const chips = Object.entries(data.counts).map(([state, number]) => el('button', {
-    type: 'button', class: `chip ${state}`, title: `show the ${state} trials only`, on: { click: () => setFilter(`state=${state}`) },
+    type: 'button', class: `chip ${state}`, title: `show only ${state} trials`, on: { click: () => setFilter(`state=${state}`) },
   }, el('i'), `${number.toLocaleString('en')} ${state}`));
   return el('div', { class: 'states' }, el('strong', { class: 'num' }, plural(count, 'trial')), chips,
-    isFinite_(data.left) ? el('span', { class: 'muted' }, `the running ones need about ${duration(data.left)} more`) : null);
+    isFinite_(data.left) ? el('span', { class: 'muted' }, `about ${duration(data.left)} left`) : null);
 }
 
 function card(what, ...children) {
@@ -56,8 +56,8 @@ function effort() {
   const total = times.reduce((sum, value) => sum + value, 0);
   const starts = data.trials.started.filter(isFinite_);
   const told = starts.length ? `first started ${date(starts.reduce((low, value) => Math.min(low, value)))}` : '';
-  return card('time spent by all trials', el('div', { class: 'big' }, duration(total)),
-    el('p', { class: 'muted' }, `${duration(total / times.length)} a trial`), el('p', { class: 'muted' }, told));
+  return card('total time of all trials', el('div', { class: 'big' }, duration(total)),
+    el('p', { class: 'muted' }, `${duration(total / times.length)} per trial`), el('p', { class: 'muted' }, told));
 }
 
 function reproduce() {
@@ -69,5 +69,5 @@ function reproduce() {
 
 function sameInAll() {
   const pairs = Object.entries(data.constant);
-  return pairs.length ? [el('div', { class: 'settings' }, el('span', { class: 'muted' }, 'the same in all'), settings(pairs))] : [];
+  return pairs.length ? [el('div', { class: 'settings' }, el('span', { class: 'muted' }, 'same in all'), settings(pairs))] : [];
 }

@@ -45,7 +45,7 @@ function showTable() {
   const tools = el('div', { class: 'tools' }, el('span', { id: 'trials-told' }), el('span', { class: 'spacer' }),
     el('button', { type: 'button', class: 'quiet', on: { click: () => download('trials.csv', 'text/csv', toCsv()) } }, 'download CSV'),
     el('button', { type: 'button', class: 'quiet', on: { click: () => download('trials.json', 'application/json', toJson()) } }, 'download JSON'));
-  fill('trials', 'All trials', 'select a trial’s number for its details; a heading sorts', tools, body);
+  fill('trials', 'All trials', 'click a trial’s number for its details, a heading to sort', tools, body);
   tableView.columns = tableColumns();
   tableView.body = body;
   const draw = () => { tableView.page = 0; sortTrials(); drawTable(); };

@@ -1,4 +1,4 @@
-"""The line "what matters" below a table: it says what `effects` says, and nothing where there is nothing to say."""
+"""The line "effects" below a table: it says what `effects` says, and nothing where there is nothing to say."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import pytest
 from results.builder import SweepBuilder, sweep24
 
 from hyperherd import load
-from hyperherd.results.pages import matters as room
-from hyperherd.results.pages.matters import matters
+from hyperherd.results.pages import effects_line as room
+from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.overview import render, render_groups
 from hyperherd.results.text.layout import Screen
 
 
 def told(path: Path) -> str:
-    return "\n".join(matters(load(path), Screen()))
+    return "\n".join(effects_line(load(path), Screen()))
 
 
 def test_it_says_what_effects_says(tmp_path: Path) -> None:
     trials = load(sweep24(tmp_path / "s").dir)
-    line = "\n".join(matters(trials, Screen()))
+    line = "\n".join(effects_line(trials, Screen()))
     found = trials.effects()
     by_name = {effect.parameter: effect for effect in found.parameters}
     assert by_name["lr"].share is not None
@@ -54,7 +54,7 @@ def test_what_is_no_more_than_chance_is_called_so(tmp_path: Path) -> None:
     for place, acc in enumerate((0.1, 0.9, 0.9, 0.1)):
         sweep.trial({"val/acc": acc}, params={"opt": ("sgd", "adam")[place // 2], "n": place % 2})
     line = told(sweep.dir)
-    assert line.startswith("what matters: no parameter explains more of the variance than chance would")
+    assert line.startswith("effects: no parameter explains more of the variance than chance would")
     assert "opt: " in line
 
 

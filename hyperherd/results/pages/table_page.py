@@ -34,11 +34,11 @@ class _GridRows:
     leads: list[tuple[str, int]]
     """What stands before each row, with its colour."""
     ranked: int | None
-    """How many of the rows are ranked; None where the order says nothing of that."""
+    """How many of the rows are ranked; None where the order is not the ranking."""
     total: int
     """How many rows there would be without a limit."""
     rest: str = "not ranked"
-    """What is said of those below the ranked ones."""
+    """The heading above the rows that are not ranked."""
 
 
 def trial_grid(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
@@ -86,7 +86,7 @@ def _lines(rows: _GridRows, screen: Screen, view: View, err: str) -> Iterator[st
         yield f"... {rows.total - len(rows.leads)} more (-n 0 shows all)"
     if len(kept) < len(columns):
         names = ", ".join(inert(column.name) for place, column in enumerate(columns) if place not in kept)
-        yield from wrapped(f"not shown for want of width: {names} (-a shows all)", screen)
+        yield from wrapped(f"hidden (terminal too narrow): {names} (-a shows all)", screen)
 
 
 def _dimmed(line: str, dim: bool, screen: Screen) -> str:

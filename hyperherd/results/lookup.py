@@ -12,16 +12,16 @@ from hyperherd.results.trials.trial import Trial
 _LISTED = 5
 
 
-def pick(words: Sequence[str], count: int = 1) -> list[Trial]:
+def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
     """Return the trials that `words` mean.
 
     Args:
-        words: `count` folders of trials, or `count` numbers (or names) of trials with the paths to look under among
+        words: `count` folders of trials, or `count` numbers (or names) of trials with the paths to search among
             them (default: ./multirun). What exists is a path.
         count: how many trials are wanted.
 
     Raises:
-        NothingFound: there is no such trial.
+        NothingFound: the trial does not exist.
         ResultsError: another number of trials is meant.
     """
     paths = [word for word in words if Path(word).exists()]
@@ -36,7 +36,7 @@ def pick(words: Sequence[str], count: int = 1) -> list[Trial]:
         raise NothingFound(f"{missing} does not exist")
     wanted = "one trial" if count == 1 else f"{count} trials"
     example = " ".join(str(number) for number in range(3, 3 + count))
-    raise ResultsError(f"name {wanted}: PATH {example}, or the folder{'s' * (count != 1)} of {wanted}")
+    raise ResultsError(f"give {wanted}: PATH {example}, or the folder{'s' * (count != 1)} of {wanted}")
 
 
 def _labelled(trials: Trials, label: str, paths: Sequence[str]) -> Trial:
@@ -46,20 +46,18 @@ def _labelled(trials: Trials, label: str, paths: Sequence[str]) -> Trial:
         return found[0]
     if found:
         folders = [str(trial.dir or trial.sweep.dir) for trial in found]
-        raise ResultsError(f"{len(found)} trials are called {label}; give the folder of one: {_some(folders)}")
+        raise ResultsError(f"{len(found)} trials are called {label}; give the folder of one of them: {_some(folders)}")
     if "/" in label:
         raise NothingFound(f"{label} does not exist")
     where = ", ".join(paths) or "multirun"
-    raise NothingFound(f"no trial {label} under {where}; there are: {_some([trial.label for trial in trials])}")
+    raise NothingFound(f"no trial {label} under {where}; available: {_some([trial.label for trial in trials])}")
 
 
 def _alone(path: str) -> Trial:
     trials = load(path)
     if len(trials) == 1:
         return trials[0]
-    raise ResultsError(
-        f"{path} has {len(trials)} trials; say which: {path} NUMBER, with a number such as {trials[0].label}"
-    )
+    raise ResultsError(f"{path} has {len(trials)} trials; add the number of one: {path} {trials[0].label}")
 
 
 def _some(names: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import pytest
 from results.builder import SweepBuilder
 
 from hyperherd.errors import NothingFound, ResultsError
-from hyperherd.results.pick import pick
+from hyperherd.results.lookup import lookup_trials
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_one_trial(two: Path, words: list[str], found: list[str]) -> None:
-    assert [str(trial.dir).removeprefix("multirun/") for trial in pick(words)] == found
+    assert [str(trial.dir).removeprefix("multirun/") for trial in lookup_trials(words)] == found
 
 
 @pytest.mark.parametrize(
@@ -44,28 +44,28 @@ def test_one_trial(two: Path, words: list[str], found: list[str]) -> None:
     ],
 )
 def test_two_trials(two: Path, words: list[str], found: list[str]) -> None:
-    assert [str(trial.dir).removeprefix("multirun/") for trial in pick(words, 2)] == found
+    assert [str(trial.dir).removeprefix("multirun/") for trial in lookup_trials(words, 2)] == found
 
 
 @pytest.mark.parametrize(
     ("words", "count", "error", "message"),
     [
-        (["1"], 1, ResultsError, "2 trials are called 1; give the folder of one: multirun/a/1, multirun/b/1"),
-        (["multirun/a", "99"], 1, NothingFound, "no trial 99 under multirun/a; there are: 0, 1, 2, 3, ... 11"),
+        (["1"], 1, ResultsError, "2 trials are called 1; give the folder of one of them: multirun/a/1, multirun/b/1"),
+        (["multirun/a", "99"], 1, NothingFound, "no trial 99 under multirun/a; available: 0, 1, 2, 3, ... 11"),
         (["multirun/c/1"], 1, NothingFound, "multirun/c/1 does not exist"),
         (["multirun/c", "1"], 1, NothingFound, "multirun/c does not exist"),
-        (["multirun/a"], 1, ResultsError, "multirun/a has 12 trials; say which: multirun/a NUMBER"),
-        (["multirun/a", "1"], 2, ResultsError, "name 2 trials: PATH 3 4, or the folders of 2 trials"),
-        (["multirun/a", "1", "2", "3"], 2, ResultsError, "name 2 trials"),
+        (["multirun/a"], 1, ResultsError, "multirun/a has 12 trials; add the number of one: multirun/a 0"),
+        (["multirun/a", "1"], 2, ResultsError, "give 2 trials: PATH 3 4, or the folders of 2 trials"),
+        (["multirun/a", "1", "2", "3"], 2, ResultsError, "give 2 trials"),
     ],
 )
 def test_what_is_not_meant(two: Path, words: list[str], count: int, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
-        pick(words, count)
+        lookup_trials(words, count)
     assert type(caught.value) is error
     assert message in str(caught.value)
 
 
 def test_a_folder_wins_over_a_number(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(two / "multirun" / "a")
-    assert [str(trial.dir) for trial in pick(["7"])] == ["7"]
+    assert [str(trial.dir) for trial in lookup_trials(["7"])] == ["7"]

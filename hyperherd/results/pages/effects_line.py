@@ -1,4 +1,4 @@
-"""What matters in one line below a table; `herd-results effects` tells the whole of it."""
+"""The effects in one line below a table; `herd-results effects` shows all of them."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.values import Gap
 
 _FEWEST = 4
-"""Of fewer finished trials shares say nothing."""
+"""With fewer finished trials shares mean nothing."""
 _MOST = 2000
 """With more trials it would be what the table waits for."""
 _NAMED = 3
 _ROUNDING = 1e-12
 
 
-def matters(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
-    """Yield what matters most among the ranked trials; nothing where that cannot be told, or not at once.
+def effects_line(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
+    """Yield the strongest effects among the ranked trials; nothing where they are unknown or slow to compute.
 
     Args:
         trials: those of the table.
@@ -30,11 +30,11 @@ def matters(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -
         return
     found = effects(trials, keys=keys)
     if found.trials >= _FEWEST and (parts := [*_shares(found), *_pairs(found), *_noise(found)]):
-        yield from wrapped(f"what matters: {' · '.join(parts)}  (herd-results effects)", screen)
+        yield from wrapped(f"effects: {' · '.join(parts)}  (herd-results effects)", screen)
 
 
 def _shares(found: Effects) -> Iterator[str]:
-    """Yield the parameters that explain more than one of so many values does by chance."""
+    """Yield the parameters that explain more of the variance than chance would."""
     known = [effect for effect in found.parameters if effect.share is not None and effect.chance is not None]
     above = [effect for effect in known if (effect.share or 0.0) > (effect.chance or 0.0)]
     if above:
@@ -44,7 +44,7 @@ def _shares(found: Effects) -> Iterator[str]:
 
 
 def _pairs(found: Effects) -> Iterator[str]:
-    """Yield how the best value of the most important parameter that is no number does against the next one."""
+    """Yield how the best value of the most important parameter that is not a number does against the next one."""
     for effect in found.parameters:
         if effect.contrasts and _is_categorical(effect):
             yield contrast_text(effect, effect.contrasts[0])

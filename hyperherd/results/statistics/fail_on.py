@@ -1,4 +1,4 @@
-"""Whether a sweep is well, for who waits for it to be: trials in states that someone does not want."""
+"""Trials in states that the caller does not accept (``--fail-on``)."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def unhealthy(trials: TrialCollection, unwanted: Sequence[str]) -> list[Trial]:
     """Return the trials in unwanted states; ``missing`` is every planned trial that nobody runs or has run.
 
     Raises:
-        ResultsError: there is no such state.
+        ResultsError: a name is not a state.
     """
     known = [MISSING, *(state.value for state in TrialState)]
     states: set[TrialState] = set()
     for name in unwanted:
         if name not in known:
-            raise ResultsError(f"{name!r} is no state{nearest(name, known)}; there are: {', '.join(known)}")
+            raise ResultsError(f"{name!r} is not a state{nearest(name, known)}; available: {', '.join(known)}")
         states.update(_MISSING if name == MISSING else (TrialState(name),))
     return [trial for trial in trials if trial.state in states]
