@@ -86,7 +86,7 @@ def test_a_sweep_that_runs_passes_over_what_is_no_request(app: App) -> None:
     plant_what_is_no_request(requests)
     until(lambda: {path.name for path in requests.iterdir()} == {"cancel--folder.json", "cancel-zfolder.json"}, sweep)
     done = cancel(sweep_dir, "--only", "2")
-    assert (done.returncode, done.stdout) == (0, "cancelled 1 trials: 2\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, "cancelled 1 trial: 2\n"), done.stderr
     (app.folder / "go").touch()
     told, _ = sweep.communicate(timeout=PATIENCE)
     assert "Traceback" not in told
