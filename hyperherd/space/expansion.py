@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from hyperherd.errors import SpaceError
 from hyperherd.plural import counted
-from hyperherd.space.conditions import Condition, Effect, NotInThisTrial
+from hyperherd.space.actions import NotInThisTrial
+from hyperherd.space.conditions import Condition, Effect
 from hyperherd.space.expressions import Absent
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
@@ -106,7 +107,7 @@ def expand(space: SearchSpace, context: Context | Mapping[str, Value] | None = N
         SpaceError: a name that no trial has, a space too large to be meant, or one in which nothing is left.
     """
     context = Shared(context or {}) if context is None or isinstance(context, Mapping) else context
-    effects = {id(rule): Effect(rule.label, resources=dict(rule.resources)) for rule in space.rules}
+    effects = {id(rule): Effect(rule.label, rule.actions) for rule in space.rules}
     expander = _Expander(space, context, effects)
     report = Report(sum(grid.size(context) for grid in space.grids), list(effects.values()))
     _complain(not_swept(space.rules, space.parameters), report, strict=space.strict)
@@ -178,7 +179,7 @@ class _Expander:
         self._questions = open_questions(space.rules, space.parameters, context)
         self._added = tuple({name: None for rule in space.rules for name in rule.adds if name not in self._positions})
         axes = {frozenset(grid.names) for grid in space.grids}
-        self._completes = len(axes) > 1 or any(rule.drop or rule.adds for rule in space.rules)
+        self._completes = len(axes) > 1 or any(rule.varies_names for rule in space.rules)
 
     def enumerated(self, limit: int | None, report: Report) -> _Kept:
         """Return all assignments by their identity, or the first `limit` of them."""

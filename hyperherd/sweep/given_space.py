@@ -7,7 +7,7 @@ A sweep on the command line replaces that parameter of the config; a fixed overr
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from hyperherd.errors import SpaceError
@@ -84,7 +84,8 @@ def read_space(app: HydraApp, arguments: Sequence[str], settings: SweepSettings)
 def _check_deleted(space: SearchSpace, fixed: Mapping[str, Argument]) -> None:
     """Raise SpaceError for a key that is deleted and searched too; one with a ``+`` is added anew and may be."""
     searched = {name: parameter.prefix for name, parameter in space.parameters.items()}
-    searched |= {name: dict(rule.prefixes).get(name, "") for rule in space.rules for name, _ in rule.replace}
+    for rule in space.rules:
+        searched |= rule.searches
     if space.seeds is not None:
         searched[space.seed_key] = ""
     for deleted, argument in fixed.items():
@@ -197,17 +198,12 @@ class _Reader:
         return argument is not None
 
     def _without_fixed(self, condition: Condition) -> Condition:
-        for action, names in (("force", condition.force), ("replace", condition.replace)):
-            for name, _ in names:
+        for action in condition.actions:
+            for name in action.gives_way:
                 argument = self._fixing(name)
                 if argument is not None:
-                    self.notes.append(f"{condition.label}: {action} {name} gives way to {argument.text}")
-        return replace(
-            condition,
-            force=tuple(pair for pair in condition.force if self._fixing(pair[0]) is None),
-            replace=tuple(pair for pair in condition.replace if self._fixing(pair[0]) is None),
-            drop=tuple(name for name in condition.drop if self._fixing(name) is None),
-        )
+                    self.notes.append(f"{condition.label}: {action.key} {name} gives way to {argument.text}")
+        return condition.without(lambda name: self._fixing(name) is not None)
 
     def _values(self, key: str, text: str) -> Values:
         return parse_values(key, text, self._app.loader, self._settings.seed)

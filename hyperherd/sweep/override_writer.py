@@ -24,7 +24,9 @@ class OverrideWriter:
         self._given = given
         self._parameters = given.space.parameters
         self._choices = group_choices(app.config)
-        self._replaced = {name: prefix for rule in given.space.rules for name, prefix in rule.prefixes}
+        self._replaced = {
+            name: prefix for rule in given.space.rules for name, prefix in rule.searches.items() if prefix
+        }
         self._keys: dict[tuple[str, bool], str] = {}
         self._texts: dict[tuple[str, str], str] = {}
 
@@ -63,7 +65,7 @@ class OverrideWriter:
         return argument
 
     def _setters(self, name: str) -> str:
-        return " and ".join(rule.label for rule in self._given.space.rules if name in dict(rule.set))
+        return " and ".join(rule.label for rule in self._given.space.rules if name in rule.sets)
 
     def _text(self, name: str, value: Any, *, added: bool = False) -> str:
         spelled = self._keys.get((name, added))
