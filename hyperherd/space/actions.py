@@ -189,7 +189,7 @@ class Replace(Action):
         for name, value in read_pairs("replace", written):
             values = read_values(name, value, read_text)
             if isinstance(values, Interval) or not values:
-                raise SpaceError(f"replace.{name}: it needs values; an empty list or an interval has none to count")
+                raise SpaceError(f"replace.{name}: it needs a list of values, not an empty list or an interval")
             replaced.append((name, values))
         prefixes = tuple(_prefix(key) for key in written or () if str(key).startswith("+"))
         return cls(tuple(replaced), prefixes) if replaced else None

@@ -1,4 +1,4 @@
-"""Conditions: what each rule asks of a point, and what it does to those it speaks of. Read once, applied in order."""
+"""Conditions: which points each rule matches, and what it does to them. Read once, applied in order."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Condition:
         return replace(self, actions=tuple(action for action in kept if action is not None))
 
     def applies(self, point: Point, effect: Effect) -> bool:
-        """Return whether `point`, as earlier conditions left it, is one the rule speaks of."""
+        """Return whether `point`, as earlier conditions left it, is one that the rule matches."""
         look_up = effect.watching(point.look_up)
         try:
             if not all(matches(look_up, name, matcher) for name, matcher in self.when):
@@ -85,6 +85,7 @@ class Condition:
         try:
             points, done = action.apply(point)
         except SpaceError as error:
+            # Of the same type: that a name is missing in one trial alone is judged by the caller.
             raise type(error)(f"{self.label}: {error}") from None
         effect.done[action.key] = effect.done.get(action.key, 0) + done
         return points
@@ -129,11 +130,11 @@ class Effect:
         if self.matched:
             return None
         met = "; ".join(f"{name} was {_some(list(values.values()))}" for name, values in self.seen.items())
-        return f"{self.label} matched nothing: {met or 'no trial has what it asks for'}"
+        return f"{self.label} matched nothing: {met or 'no trial has the names it asks for'}"
 
     @property
     def summary(self) -> str:
-        """What it did, e.g. ``matched 4: excluded 2, forced 2``; empty-handed rules say so."""
+        """What it did, e.g. ``matched 4: excluded 2, forced 2``; or that it matched or changed nothing."""
         if not self.matched:
             return "matched nothing"
         parts = [action.summary(self.done.get(action.key, 0)) for action in self.actions]

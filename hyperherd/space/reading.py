@@ -14,7 +14,7 @@ from hyperherd.space.parameters import TextReader
 from hyperherd.space.point import Context
 
 _WHEN = ("if", "where", "match", "condition", "for")
-"""What other tools and hands write, to say what is right here."""
+"""What other tools call these keys, for the hint about an unknown one."""
 
 
 def read_conditions(written: Sequence[Any], read_text: TextReader, place: str = "") -> tuple[Condition, ...]:
@@ -23,10 +23,10 @@ def read_conditions(written: Sequence[Any], read_text: TextReader, place: str = 
     Args:
         written: maps with `when` and at least one action.
         read_text: reads a text in `replace` as the values it stands for.
-        place: where they were written, for messages: a file, say.
+        place: where they were written, for messages: e.g. a file.
 
     Raises:
-        SpaceError: one cannot be meant as written; the message names it.
+        SpaceError: one is not valid; the message names it.
     """
     return tuple(_read(raw, _label(raw, index, place), read_text) for index, raw in enumerate(written))
 
@@ -43,7 +43,7 @@ class Question:
 
     @property
     def complaint(self) -> str:
-        """What is wrong if no trial has a value for it."""
+        """The error message if no trial has a value for it."""
         hint = nearest(self.name, (*self.searched, *self.context))
         return f"{self.condition.label}: there is no parameter or config value {self.name!r}{hint}"
 
@@ -60,7 +60,7 @@ def open_questions(conditions: Iterable[Condition], parameters: Iterable[str], c
 
 
 def not_swept(conditions: Iterable[Condition], parameters: Iterable[str]) -> Iterator[str]:
-    """Yield what is wrong with conditions that change a parameter which is not searched where they run."""
+    """Yield an error message for each condition that changes a parameter which is not searched where they run."""
     swept = dict.fromkeys(parameters)
     needing = " and ".join(action.key for action in ACTIONS if action.needs_swept)
     for condition in conditions:
@@ -85,9 +85,9 @@ def _read(raw: Any, label: str, read_text: TextReader) -> Condition:
             spellings = {"when": _WHEN, **{action.key: action.other_spellings for action in ACTIONS}}
             meant = next((ours for ours, others in spellings.items() if key in others), None)
             hint = f" (did you mean {meant!r}?)" if meant else nearest(str(key), keys)
-            raise SpaceError(f"{label}: unknown key {key!r}{hint}; there are {', '.join(keys)}")
+            raise SpaceError(f"{label}: unknown key {key!r}{hint}; expected one of {', '.join(keys)}")
     if not any(raw.get(action.key) for action in ACTIONS):
-        raise SpaceError(f"{label}: it does nothing; give it one of {', '.join(action.key for action in ACTIONS)}")
+        raise SpaceError(f"{label}: it has no action; add one of {', '.join(action.key for action in ACTIONS)}")
     try:
         when, expression = _when(raw.get("when"))
         actions = [action.read(raw[action.key], read_text) for action in ACTIONS if action.key in raw]
@@ -99,6 +99,6 @@ def _read(raw: Any, label: str, read_text: TextReader) -> Condition:
 def _when(written: Any) -> tuple[NamedMatchers, Expression | None]:
     pairs = read_pairs("when", written)
     if not pairs:
-        raise SpaceError("it needs `when`: a map from names to what they must be")
+        raise SpaceError("it needs `when`: a map from names to the values they must have")
     expressions = [read_expression(value) for name, value in pairs if name == "expr"]
     return read_matchers("when", [pair for pair in pairs if pair[0] != "expr"]), next(iter(expressions), None)

@@ -31,7 +31,7 @@ class OverrideWriter:
         self._texts: dict[tuple[str, str], str] = {}
 
     def overrides(self, assignment: Assignment | Point) -> tuple[str, ...]:
-        """Return the overrides of the trial that an assignment is; they are noted in it."""
+        """Return the overrides of the trial that an assignment is; they are stored in its notes."""
         if _NOTE not in assignment.notes:
             assignment.notes[_NOTE] = tuple(self._overrides(assignment))
         texts: tuple[str, ...] = assignment.notes[_NOTE]
@@ -53,7 +53,7 @@ class OverrideWriter:
                 yield self._text(name, values[name], added=True)
 
     def _fixed(self, name: str, assignment: Assignment | Point) -> Argument | None:
-        """Return the fixed override of `name` that stands in this trial."""
+        """Return the fixed override of `name` that applies in this trial."""
         argument = self._given.fixed.get(name)
         if argument is None:
             return None if name in assignment.added else self._given.static.get(name)

@@ -138,13 +138,13 @@ def test_equal_trials_merge_and_types_keep_them_apart() -> None:
         ({"when": {"lr": 1}, "force": {"lrr": 2}}, "condition 0: force and drop need .*'lrr' .*did you mean 'lr'"),
         ({"when": {"lr": 1}, "drop": ["lrr"]}, "condition 0: force and drop need .*did you mean 'lr'"),
         ({"when": {"lr": 0.1}, "set": {"x": {"expr": "nothere + 1"}}}, "no parameter or config value 'nothere'"),
-        ({"name": "no sgd", "when": {"lr": 1}}, r"condition 0 \(no sgd\): it does nothing"),
+        ({"name": "no sgd", "when": {"lr": 1}}, r"condition 0 \(no sgd\): it has no action"),
         ({"when": {"lr": 1}, "exlude": True}, "unknown key 'exlude' .did you mean 'exclude'"),
         ({"exclude": True}, "it needs `when`"),
         ("sgd", "a condition is a map"),
         ({"when": {"lr": {"gtt": 1}}, "exclude": True}, r"when\.lr: 'gtt' is not a comparison"),
         ({"when": {"optimizer": {"gt": 1}}, "exclude": True}, "condition 0: optimizer: gt 1 needs a number"),
-        ({"when": {"lr": 0.1}, "replace": {"lr": []}}, r"replace\.lr: it needs values"),
+        ({"when": {"lr": 0.1}, "replace": {"lr": []}}, r"replace\.lr: it needs a list of values"),
         ({"when": {"expr": "lr / 0 > 1"}, "exclude": True}, r"condition 0: expr 'lr / 0 > 1': .*division by zero"),
         ({"when": {"lr": 0.1}, "set": {"x": {"expr": "optimizer * 2"}}}, "condition 0: set x: .*needs numbers"),
         ({"when": "lr > 1", "exclude": True}, "`when` is a map from names"),
@@ -412,5 +412,5 @@ def test_an_action_that_is_listed_is_read_applied_and_reported(monkeypatch: pyte
         expand(space(GRID, {"when": {"optimizer": "sgd"}, "double": "lrr"}))
     with pytest.raises(SpaceError, match=r"unknown key 'twice' \(did you mean 'double'\?\); .*, resources, double$"):
         space(GRID, {"when": {"optimizer": "sgd"}, "twice": "lr"})
-    with pytest.raises(SpaceError, match=r"it does nothing; give it one of exclude, .*, resources, double$"):
+    with pytest.raises(SpaceError, match=r"it has no action; add one of exclude, .*, resources, double$"):
         space(GRID, {"when": {"optimizer": "sgd"}})
