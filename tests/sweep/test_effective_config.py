@@ -240,7 +240,7 @@ def test_each_condition_decides_as_on_the_config_that_the_trial_composes(app: Hy
     if left:
         assert {draft.overrides for draft in plan(app, *sweep, conditions=[condition]).drafts} == left
     else:
-        with pytest.raises(SpaceError, match="no trial is left"):
+        with pytest.raises(SpaceError, match="no trial remains"):
             plan(app, *sweep, conditions=[condition])
 
 
