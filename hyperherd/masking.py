@@ -88,7 +88,7 @@ def masked_dict(values: Mapping[Any, Any], within: str = "") -> dict[Any, Any]:
 
 def masked_params(params: dict[str, Any]) -> dict[str, Any]:
     """Return parameters with the mask in place of secrets; the same object if there are none."""
-    if not _any_secret(tuple(params)) and _FLAT.issuperset(map(type, params.values())):  # As nearly always.
+    if not _any_secret(tuple(params)) and _FLAT.issuperset(map(type, params.values())):  # The usual case.
         return params
     return {name: masked(name, value) for name, value in params.items()}
 

@@ -78,7 +78,7 @@ def code_hash(code: Mapping[str, str]) -> str:
 
 
 def differing_files(codes: Iterable[Mapping[str, str]]) -> list[str]:
-    """Return the files of which these codes do not all have the same text; what one did not import says nothing."""
+    """Return the files whose text differs between these codes; a code that did not import one is left out."""
     known: dict[str, set[str]] = {}
     for code in codes:
         for name, digest in code.items():

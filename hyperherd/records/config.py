@@ -36,7 +36,7 @@ class KeptSettings:
 
 @dataclass(frozen=True)
 class KeptConfig:
-    """The content of `config.json`; docs/format.md says what each field means."""
+    """The content of `config.json`; docs/format.md explains each field."""
 
     choices: dict[str, Any]
     config: dict[str, Any]
@@ -76,7 +76,7 @@ class KeptConfig:
         """Read the `config.json` of `trial_dir`.
 
         Raises:
-            OSError: there is none, or it is closed to us.
+            OSError: there is none, or it may not be read.
             FormatError: it is broken, or of a newer format; the message names the file.
         """
         path = TrialPaths(trial_dir).config

@@ -46,7 +46,7 @@ def open_regular(path: Path | str, most: int | None = None) -> BinaryIO:
 
     Raises:
         FormatError: it is something else, such as a named pipe, or larger.
-        OSError: it is missing or closed to us.
+        OSError: it is missing, or may not be read.
     """
     return open(_opened(path, most), "rb")
 
@@ -112,7 +112,7 @@ def is_deep(value: Any, most: int = DEPTH) -> bool:
 
 def _containers(item: dict[Any, Any] | list[Any]) -> Sequence[Any]:
     members = item.values() if isinstance(item, dict) else item
-    if _NESTED.isdisjoint(map(type, members)):  # As nearly always: no Python code for each member.
+    if _NESTED.isdisjoint(map(type, members)):  # The usual case: no Python code for each member.
         return ()
     return [member for member in members if isinstance(member, dict | list)]
 

@@ -1,4 +1,4 @@
-"""What the fields of a record may be: a file of others is believed only as far as its types and bounds go.
+"""What the fields of a record may be: fields of files that others wrote are used only if type and bounds are right.
 
 A wrong one is a broken file, which is reported, and not a crash wherever the value is used.
 """

@@ -1,4 +1,4 @@
-"""Who could have written a file: what others can write is data, and decides about nothing that is run.
+"""Who could have written a file: what others can write is data, and never decides what is run.
 
 Trusted is what belongs to this user, or to root, and what nobody else can write to. A group whose only member is this
 user is nobody else: many systems give every user such a group, and a umask of 002 with it.

@@ -18,7 +18,7 @@ _LEVELS_UP = 5
 
 
 class Outside(FormatError):
-    """A record leads out of the folder it belongs to; the message says how."""
+    """A record leads out of the folder it belongs to; the message explains how."""
 
 
 def below(folder: Path, written: str) -> Path:
@@ -59,7 +59,7 @@ def trial_dir_of(sweep_dir: Path, written: str, number: int) -> Path:
     this number, and one user owns both. So no folder can claim what is another's.
 
     Raises:
-        Outside: it may not be opened; the message says why.
+        Outside: it may not be opened; the message explains why.
         FileNotFoundError: it is outside, and has no `trial.json` yet that could agree.
     """
     try:

@@ -68,7 +68,7 @@ _SWEEP_KINDS: dict[str, kinds.Kind] = {
 
 @dataclass(frozen=True)
 class SweepRecord:
-    """The content of `sweep.json`; docs/format.md says what each field means."""
+    """The content of `sweep.json`; docs/format.md explains each field."""
 
     name: str
     created: float
@@ -123,7 +123,7 @@ def read_planned(sweep_dir: Path, problems: list[str] | None = None) -> list[Pla
 
     Args:
         sweep_dir: of the sweep.
-        problems: a line that is no planned trial costs itself alone, and is added here in words.
+        problems: a line that is not a planned trial is skipped, and described here.
     """
     path = SweepPaths(sweep_dir).trials
     planned = []

@@ -1,73 +1,71 @@
-"""Conditions: what each rule asks of a point, and what it does to those it speaks of. Read once, applied in order."""
+"""Conditions: which points each rule matches, and what it does to them. Read once, applied in order."""
 
 from __future__ import annotations
 
-import itertools
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from hyperherd.errors import SpaceError
+from hyperherd.space.actions import Action, Exclude, IsFixed, NamedMatchers, matches
 from hyperherd.space.expressions import Absent, Expression, Lookup
-from hyperherd.space.matchers import Matcher
 from hyperherd.space.point import Point
-from hyperherd.space.values import Value, identical, token
+from hyperherd.space.values import Value, token
 
 _SHOWN = 5
 """Values of a name in the warning about a condition that matched nothing."""
 
-NamedMatchers = tuple[tuple[str, Matcher], ...]
-
 
 @dataclass(frozen=True)
 class Condition:
-    """One rule. When all of `when` holds of a point, its actions are done in the order of the attributes.
+    """One rule. When all of `when` matches a point, its actions are applied in their order.
 
     Attributes:
         label: how messages and plans call it: its place, its name, and where it was written.
-        when: name → matcher; all must hold. A name that is absent from the point makes the rule not apply.
+        when: name → matcher; all must match. A name that is absent from the point makes the rule not apply.
         expression: must be true too.
-        exclude: True drops the point; matchers drop it if any of them holds.
-        force: parameter → the value it gets.
-        replace: key → the values searched instead: their product takes the point's place.
-        drop: parameters for which nothing is emitted, so that the config's own value stands.
-        set: key → the value of an override added after all others, or an expression that gives it.
-        resources: what the launcher is asked for.
-        prefixes: how the keys of `replace` are to be spelled, where it is not plainly.
+        actions: what is done, in the order of the registry; an action that asks for nothing is not among them.
     """
 
     label: str
     when: NamedMatchers = ()
     expression: Expression | None = None
-    exclude: bool | NamedMatchers = False
-    force: tuple[tuple[str, Value], ...] = ()
-    replace: tuple[tuple[str, tuple[Value, ...]], ...] = ()
-    drop: tuple[str, ...] = ()
-    set: tuple[tuple[str, Value | Expression], ...] = ()
-    resources: tuple[tuple[str, Value], ...] = ()
-    prefixes: tuple[tuple[str, str], ...] = ()
+    actions: tuple[Action, ...] = ()
 
     @property
     def asks(self) -> frozenset[str]:
         """Every name whose value it needs."""
-        names = {name for name, _ in self.when} | {name for name, _ in self._excluded}
-        for expression in (self.expression, *(value for _, value in self.set)):
-            if isinstance(expression, Expression):
-                names |= expression.names
-        return frozenset(names)
+        names = frozenset(name for name, _ in self.when) | (self.expression.names if self.expression else frozenset())
+        return names.union(*(action.asks for action in self.actions))
 
     @property
     def adds(self) -> frozenset[str]:
         """Every name it can bring in that need not be a parameter."""
-        return frozenset(name for name, _ in (*self.replace, *self.set))
+        return frozenset(self.searches) | frozenset(self.sets)
 
     @property
-    def _excluded(self) -> NamedMatchers:
-        return () if isinstance(self.exclude, bool) else self.exclude
+    def searches(self) -> dict[str, str]:
+        """Name → prefix of every key for which it brings in values to search."""
+        return {name: prefix for action in self.actions for name, prefix in action.searches.items()}
+
+    @property
+    def sets(self) -> tuple[str, ...]:
+        """The keys for which it adds an override after all others."""
+        return tuple(name for action in self.actions for name in action.sets)
+
+    @property
+    def varies_names(self) -> bool:
+        """Whether points can have different names because of it."""
+        return any(action.varies_names for action in self.actions)
+
+    def without(self, is_fixed: IsFixed) -> Condition:
+        """Return the condition without what it would change of names that are fixed."""
+        kept = (action.without(is_fixed) for action in self.actions)
+        return replace(self, actions=tuple(action for action in kept if action is not None))
 
     def applies(self, point: Point, effect: Effect) -> bool:
-        """Return whether `point`, as earlier conditions left it, is one the rule speaks of."""
+        """Return whether `point`, as earlier conditions left it, is one that the rule matches."""
         look_up = effect.watching(point.look_up)
         try:
-            if not all(_matches(look_up, name, matcher) for name, matcher in self.when):
+            if not all(matches(look_up, name, matcher) for name, matcher in self.when):
                 return False
             return self.expression is None or bool(self.expression.evaluate(look_up))
         except Absent:
@@ -78,89 +76,39 @@ class Condition:
     def apply(self, point: Point, effect: Effect) -> list[Point]:
         """Return what becomes of a point it applies to: nothing, the point itself, or several in its place."""
         effect.matched += 1
-        if self.exclude is True or any(self._excludes(point, *pair) for pair in self._excluded):
-            effect.excluded += 1
-            return []
-        effect.forced += self._force(point)
-        points = self._replaced(point)
-        effect.replaced += bool(self.replace)
-        for each in points:
-            self._finish(each, effect)
+        points = [point]
+        for action in self.actions:
+            points = [after for each in points for after in self._applied(action, each, effect)]
         return points
 
-    def _force(self, point: Point) -> bool:
-        changed = [(name, value) for name, value in self.force if not identical(point.values.get(name, point), value)]
-        for name, value in changed:
-            point.force(name, value)
-        return bool(changed)
-
-    def _replaced(self, point: Point) -> list[Point]:
-        if not self.replace:
-            return [point]
-        names = [name for name, _ in self.replace]
-        points = []
-        for values in itertools.product(*(values for _, values in self.replace)):
-            points.append(point.copy())
-            for name, value in zip(names, values, strict=True):
-                points[-1].force(name, value)
+    def _applied(self, action: Action, point: Point, effect: Effect) -> list[Point]:
+        try:
+            points, done = action.apply(point)
+        except SpaceError as error:
+            # Of the same type: that a name is missing in one trial alone is judged by the caller.
+            raise type(error)(f"{self.label}: {error}") from None
+        effect.done[action.key] = effect.done.get(action.key, 0) + done
         return points
-
-    def _finish(self, point: Point, effect: Effect) -> None:
-        effect.dropped += any(name in point.values for name in self.drop)
-        for name in self.drop:
-            point.drop(name)
-        for name, value in [(name, self._computed(point, name, value)) for name, value in self.set]:
-            point.add(name, value)
-        effect.set += bool(self.set)
-        point.resources.update(self.resources)
-
-    def _computed(self, point: Point, name: str, value: Value | Expression) -> Value:
-        if not isinstance(value, Expression):
-            return value
-        try:
-            return value.evaluate(point.look_up)
-        except Absent as absent:
-            raise NotInThisTrial(f"{self.label}: set {name}: {absent} has no value in this trial") from None
-        except SpaceError as error:
-            raise SpaceError(f"{self.label}: set {name}: {error}") from None
-
-    def _excludes(self, point: Point, name: str, matcher: Matcher) -> bool:
-        try:
-            return _matches(point.look_up, name, matcher)
-        except Absent:
-            return False
-        except SpaceError as error:
-            raise SpaceError(f"{self.label}: exclude: {error}") from None
-
-
-def _matches(look_up: Lookup, name: str, matcher: Matcher) -> bool:
-    try:
-        return matcher.matches(look_up(name))
-    except SpaceError as error:
-        raise SpaceError(f"{name}: {error}") from None
-
-
-class NotInThisTrial(SpaceError):
-    """A value to `set` is computed from a name that the trial does not have, though another trial may."""
 
 
 @dataclass
 class Effect:
     """What one condition did, in numbers of points.
 
-    `seen` holds the first few values that each name had where the condition asked for it, by their token; they are
-    kept only until the condition has matched, to explain why it did not.
+    `done` counts by the key of the action. `seen` holds the first few values that each name had where the condition
+    asked for it, by their token; they are kept only until the condition has matched, to explain why it did not.
     """
 
     label: str
+    actions: tuple[Action, ...] = ()
     matched: int = 0
-    excluded: int = 0
-    forced: int = 0
-    replaced: int = 0
-    dropped: int = 0
-    set: int = 0
-    resources: dict[str, Value] = field(default_factory=dict)
+    done: dict[str, int] = field(default_factory=dict)
     seen: dict[str, dict[str, Value]] = field(default_factory=dict)
+
+    @property
+    def excluded(self) -> int:
+        """How many points it excluded."""
+        return self.done.get(Exclude.key, 0)
 
     def watching(self, look_up: Lookup) -> Lookup:
         """Return `look_up`, noting what it finds for as long as the condition has matched nothing."""
@@ -182,18 +130,15 @@ class Effect:
         if self.matched:
             return None
         met = "; ".join(f"{name} was {_some(list(values.values()))}" for name, values in self.seen.items())
-        return f"{self.label} matched nothing: {met or 'no trial has what it asks for'}"
+        return f"{self.label} matched nothing: {met or 'no trial has the names it asks for'}"
 
     @property
     def summary(self) -> str:
-        """What it did, e.g. ``matched 4: excluded 2, forced 2``; empty-handed rules say so."""
-        done = {name: getattr(self, name) for name in ("excluded", "forced", "replaced", "dropped", "set")}
-        parts = [f"{name} {count}" for name, count in done.items() if count]
-        if self.resources and self.matched:
-            parts.append(f"asked for {', '.join(f'{name}={value}' for name, value in self.resources.items())}")
+        """What it did, e.g. ``matched 4: excluded 2, forced 2``; or that it matched or changed nothing."""
         if not self.matched:
             return "matched nothing"
-        return f"matched {self.matched}: {', '.join(parts) or 'changed nothing'}"
+        parts = [action.summary(self.done.get(action.key, 0)) for action in self.actions]
+        return f"matched {self.matched}: {', '.join(filter(None, parts)) or 'changed nothing'}"
 
 
 def _some(values: list[Value]) -> str:

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from hyperherd.errors import SpaceError
 from hyperherd.plural import counted
-from hyperherd.space.conditions import Condition, Effect, NotInThisTrial
+from hyperherd.space.actions import NotInThisTrial
+from hyperherd.space.conditions import Condition, Effect
 from hyperherd.space.expressions import Absent
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
@@ -25,7 +26,7 @@ from hyperherd.space.reading import not_swept, open_questions
 from hyperherd.space.values import Value, is_number, token
 
 MOST_POINTS = 1_000_000
-"""A larger space is taken for a mistake unless it is sampled or cut."""
+"""A larger space is treated as a mistake unless it is sampled or limited."""
 
 _DRAWS_PER_TRIAL = 100
 _SECOND_LOOK = 1000
@@ -47,7 +48,7 @@ class SearchSpace:
         order: ``grid``, or ``random`` for a shuffled order.
         max_trials: how many assignments are kept at most, before seeds.
         seeds: how often every assignment is repeated.
-        seed_key: the parameter that tells repeats apart: 0, 1, ...
+        seed_key: the parameter that differs between repeats: 0, 1, ...
         seed: of everything random.
         strict: whether an unknown name in a condition is an error.
     """
@@ -83,7 +84,7 @@ class Report:
     Attributes:
         size: number of points before conditions; an interval counts as one.
         effects: one per condition, in the order they run.
-        merged: pairs of points that became equal to an earlier one: how many.
+        merged: number of points that became equal to an earlier one.
         left_out: assignments that `sample` or `max_trials` did not keep; None if they were never counted.
         warnings: conditions that matched nothing, and names that no trial has when the space is not strict.
     """
@@ -96,17 +97,17 @@ class Report:
 
 
 def expand(space: SearchSpace, context: Context | Mapping[str, Value] | None = None) -> tuple[list[Assignment], Report]:
-    """Return the assignments of `space` in their order, and what was done to get there.
+    """Return the assignments of `space` in their order, and what was done on the way.
 
     Args:
         space: the search space.
         context: the config that each point would have, or plain values that all of them share.
 
     Raises:
-        SpaceError: a name that no trial has, a space too large to be meant, or one in which nothing is left.
+        SpaceError: a name that no trial has, a space that is too large, or one in which nothing is left.
     """
     context = Shared(context or {}) if context is None or isinstance(context, Mapping) else context
-    effects = {id(rule): Effect(rule.label, resources=dict(rule.resources)) for rule in space.rules}
+    effects = {id(rule): Effect(rule.label, rule.actions) for rule in space.rules}
     expander = _Expander(space, context, effects)
     report = Report(sum(grid.size(context) for grid in space.grids), list(effects.values()))
     _complain(not_swept(space.rules, space.parameters), report, strict=space.strict)
@@ -155,7 +156,7 @@ def _kept(expander: _Expander, report: Report) -> list[Assignment]:
 
 
 def _must_draw(space: SearchSpace, size: int) -> bool:
-    """Return whether points have to be drawn one by one, because there is no end of them or there are too many."""
+    """Return whether points have to be drawn one by one, because there are too many, or infinitely many."""
     if space.sample is None:
         if size > MOST_POINTS and space.max_trials is None:
             raise SpaceError(
@@ -178,7 +179,7 @@ class _Expander:
         self._questions = open_questions(space.rules, space.parameters, context)
         self._added = tuple({name: None for rule in space.rules for name in rule.adds if name not in self._positions})
         axes = {frozenset(grid.names) for grid in space.grids}
-        self._completes = len(axes) > 1 or any(rule.drop or rule.adds for rule in space.rules)
+        self._completes = len(axes) > 1 or any(rule.varies_names for rule in space.rules)
 
     def enumerated(self, limit: int | None, report: Report) -> _Kept:
         """Return all assignments by their identity, or the first `limit` of them."""
@@ -217,7 +218,7 @@ class _Expander:
         return [assignment for _, assignment in sorted(kept.values(), key=lambda item: item[0])]
 
     def unanswered(self, report: Report) -> Iterator[str]:
-        """Yield what is wrong with the names that no trial was found to have, after a second look if not all were."""
+        """Yield an error message for each name that no trial was found to have, after a second look if not all were."""
         if report.left_out is None and self._questions:
             rng = random.Random(self.space.seed)
             for grid in self.space.grids:

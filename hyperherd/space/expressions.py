@@ -91,7 +91,7 @@ def read_expression(text: Any) -> Expression:
     """Read an expression.
 
     Raises:
-        SpaceError: it is not in the grammar; the message says what is not.
+        SpaceError: it is not in the grammar; the message names what is not.
     """
     if not isinstance(text, str) or len(text) > MAX_LENGTH:
         raise SpaceError(f"expr must be text of at most {MAX_LENGTH} characters, not {text!r:.50}")
@@ -189,7 +189,7 @@ def _calculate(kind: type[ast.operator], left: Any, right: Any) -> Any:
 
 
 def _check_power(base: float, exponent: float) -> None:
-    """Refuse a power before it is computed, if computing it could take for ever."""
+    """Refuse a power before it is computed, if computing it could take forever."""
     if isinstance(base, int) and isinstance(exponent, int) and max(base.bit_length(), 1) * abs(exponent) > _MAX_BITS:
         raise ValueError(f"{base}**{exponent} is too large" if exponent.bit_length() < 64 else "a power is too large")
 

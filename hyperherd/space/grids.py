@@ -1,7 +1,7 @@
 """Grids: parameters put together into raw points, lazily, in an order that depends on nothing else.
 
-The last axis runs fastest. Zipped parameters are one axis. A point comes with its block, which says which part of the
-space it belongs to: points of an earlier block come first, whatever conditions do to them.
+The last axis runs fastest. Zipped parameters are one axis. A point comes with its block, which is the part of the
+space that it belongs to: points of an earlier block come first, whatever conditions do to them.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Grid:
         """Return its number of points before conditions; an interval counts as one.
 
         Raises:
-            SpaceError: zipped parameters differ in length, or a parameter that stands still has no value to stand at.
+            SpaceError: zipped parameters differ in length, or a parameter that is not varied has no value.
         """
         self._check_still(context)
         if self.shape == "one_at_a_time":
@@ -81,7 +81,7 @@ class Grid:
     def points(self, context: Context) -> Iterator[RawPoint]:
         """Yield every point; SpaceError if a parameter is an interval."""
         for parameter in self.parameters:
-            parameter.points  # noqa: B018 - says so if it is an interval
+            parameter.points  # noqa: B018 - raises if it is an interval
         if self.shape == "one_at_a_time":
             yield from self._one_at_a_time(context)
             return
@@ -104,7 +104,7 @@ class Grid:
         return self._completed(merged, context)
 
     def _completed(self, moved: dict[str, Value], context: Context) -> dict[str, Value]:
-        """Return `moved` with the parameters that stand still, where the config that these values lead to has them.
+        """Return `moved` with the parameters that are not varied, where the config that these values lead to has them.
 
         One that it does not have is left out: a key of another option of a config group, for example.
         """

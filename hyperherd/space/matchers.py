@@ -1,4 +1,4 @@
-"""Matchers: what a condition asks of one value. A scalar, a list (any of), or a map of comparisons."""
+"""Matchers: the comparisons of a condition with one value. A scalar, a list (any of), or a map of comparisons."""
 
 from __future__ import annotations
 
@@ -27,20 +27,20 @@ _OTHER_SPELLINGS = {
     "in": ("$in", "any", "any_of", "isin", "one_of"),
     "not_in": ("nin", "$nin", "not in", "notin", "none_of"),
 }
-"""What other tools and languages write, to say what is right here."""
+"""What other tools and languages call these, for the hint about an unknown one."""
 
 
 @dataclass(frozen=True)
 class Matcher:
-    """Comparisons that must all hold of one value; read from what the user wrote by :func:`read_matcher`."""
+    """Comparisons that must all be true for one value; read from what the user wrote by :func:`read_matcher`."""
 
     tests: tuple[tuple[str, Value], ...]
 
     def matches(self, value: Value) -> bool:
-        """Return whether every comparison holds of `value`.
+        """Return whether every comparison is true for `value`.
 
         Raises:
-            SpaceError: an order comparison of something that is no number.
+            SpaceError: an order comparison of something that is not a number.
         """
         return all(_holds(name, value, operand) for name, operand in self.tests)
 

@@ -18,7 +18,7 @@ def trial_name(values: Mapping[str, Value], parameters: Mapping[str, Parameter] 
 
     Parameters go by their abbreviation, else by the last part of their key, or by the whole key where that is not
     unique; values by their label if they have one. What is cut, or cannot be written, is replaced by a hash, so that
-    different assignments seldom share a name; their keys tell them apart.
+    different assignments seldom share a name; their keys differ.
 
     Args:
         values: the assignment.

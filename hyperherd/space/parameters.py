@@ -29,7 +29,7 @@ _OTHER_SPELLINGS = {
     "scale": ("distribution", "log", "spacing", "prior"),
     "abbrev": ("short", "alias"),
 }
-"""What other tools write, to say what is right here."""
+"""What other tools call these keys, for the hint about an unknown one."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Interval:
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low > self.high:
-            raise SpaceError(f"low must be finite and at most high, not {self.low} with high {self.high}")
+            raise SpaceError(f"low must be finite and at most high; low is {self.low} and high is {self.high}")
         if self.log and self.low <= 0:
             raise SpaceError(f"scale: log needs low > 0, not {self.low}")
 
@@ -88,7 +88,7 @@ class Parameter:
         name: a Hydra override key without its prefix: ``lr``, ``trainer.max_epochs``, ``model``, ``db@backup``.
         values: the values it takes, in the order they are tried, never none; or an interval to draw from.
         prefix: ``""``, ``"+"`` or ``"++"``: how the override is to be spelled.
-        default: what it is where it is not varied; empty if the composed config has to say.
+        default: what it is where it is not varied; empty if the composed config gives it.
         abbrev: its token in the names of trials; empty for the last part of its name.
         labels: tokens for its values, in their order; empty for the values themselves.
     """
@@ -111,7 +111,7 @@ class Parameter:
         """Its values.
 
         Raises:
-            SpaceError: it is an interval, which has no end of values.
+            SpaceError: it is an interval, which has no list of values.
         """
         if isinstance(self.values, Interval):
             raise SpaceError(
@@ -129,7 +129,7 @@ class Parameter:
 
 
 def read_parameter(key: str, written: Any, read_text: TextReader) -> Parameter:
-    """Read one parameter as it stands in a config.
+    """Read one parameter as written in a config.
 
     Args:
         key: its name, with prefix if it has one.
@@ -138,7 +138,7 @@ def read_parameter(key: str, written: Any, read_text: TextReader) -> Parameter:
         read_text: reads texts.
 
     Raises:
-        SpaceError: it cannot be meant as written; the message names the parameter.
+        SpaceError: it is not valid; the message names the parameter.
     """
     name = key.lstrip("+")
     prefix = key[: len(key) - len(name)]
@@ -154,7 +154,7 @@ def read_parameter(key: str, written: Any, read_text: TextReader) -> Parameter:
 
 
 def _hint(key: str, written: Mapping[Any, Any], option: Any) -> str:
-    """Return what is right where a parameter's map has a key that it cannot have."""
+    """Return a hint for a key that the map of a parameter cannot have."""
     meant = {name: ours for ours, others in _OTHER_SPELLINGS.items() for name in others}
     renamed = {name: meant.get(str(name), name) for name in written}
     if any(name in meant for name in written) and set(renamed.values()) <= set(_KEYS):

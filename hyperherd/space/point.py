@@ -99,7 +99,7 @@ class Point:
 class Shared:
     """Values that all points share, for a space that has no config behind it.
 
-    A parameter that a condition dropped is absent here: nothing says which value stands in its place.
+    A parameter that a condition dropped is absent here: its value in the config is not known here.
     """
 
     def __init__(self, values: Mapping[str, Value]) -> None:

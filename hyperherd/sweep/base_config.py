@@ -1,4 +1,4 @@
-"""What a composed config says about itself: which groups were chosen, and which file a setting comes from."""
+"""What a composed config contains about itself: which groups were chosen, and which file a setting comes from."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def group_choices(config: DictConfig) -> dict[str, Any]:
 def where_written(config: DictConfig, key: str) -> str:
     """Return ``, in conf/experiment/wide.yaml`` for the file `hydra.sweeper.<key>` comes from; empty if none is found.
 
-    The files that were composed are searched, the last one first, because a later one wins.
+    The files that were composed are searched, the last one first, because a later one takes precedence.
     """
     # Unresolved: an override may be an interpolation that only a job can resolve, such as ${hydra.job.id}.
     given: Any = OmegaConf.to_container(config.hydra.overrides.hydra, resolve=False)

@@ -1,7 +1,7 @@
-"""Drift: going on with a sweep after its config was changed beside what the sweep searches.
+"""Drift: resuming a sweep after its config was changed in something that the sweep does not search.
 
 What a trial kept of its config is compared, as written, with what a trial of the same parameters composes now. Trials
-that kept nothing, from before they did, are no drift.
+that kept nothing, from older versions, are not drift.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def check_drift(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, 
         app: the Hydra app that sweeps.
         trials: of the sweep, as planned now.
         sweep_dir: absolute.
-        allow_drift: whether to say so and go on.
+        allow_drift: whether to warn and continue.
 
     Raises:
         SweepError: they differ, and drift is not allowed; the message has each key with its old and new value.
@@ -53,13 +53,13 @@ def check_drift(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, 
         return
     shown = [f"{name}: {_shown(name, old)} -> {_shown(name, new)}" for name, (old, new) in changes.items()]
     more = [f"... {len(shown) - _NAMED} more"] if len(shown) > _NAMED else []
-    told = f"the config has changed since trials of {sweep_dir} ran: {'; '.join([*shown[:_NAMED], *more])}."
+    message = f"the config has changed since trials of {sweep_dir} ran: {'; '.join([*shown[:_NAMED], *more])}."
     if allow_drift:
-        log.warning("%s Mixing them because hydra.sweeper.allow_drift=true.", told)
+        log.warning("%s Mixing them because hydra.sweeper.allow_drift=true.", message)
         return
     raise SweepError(
-        f"{told} Those trials and new ones cannot be compared. Undo the change, choose another hydra.sweep.dir, or set "
-        f"hydra.sweeper.allow_drift=true."
+        f"{message} Those trials and new ones cannot be compared. Undo the change, choose another hydra.sweep.dir, or "
+        f"set hydra.sweeper.allow_drift=true."
     )
 
 
@@ -71,7 +71,7 @@ def check_code(app: HydraApp, record: SweepRecord, run_plan: RunPlan, sweep_dir:
         record: of the sweep so far.
         run_plan: its trials.
         sweep_dir: absolute.
-        refuse: whether a difference is an error, and not just a line.
+        refuse: whether a difference is an error, and not just a warning.
 
     Raises:
         SweepError: they differ, and that is to be refused.
@@ -79,18 +79,18 @@ def check_code(app: HydraApp, record: SweepRecord, run_plan: RunPlan, sweep_dir:
     changed = changed_files(_last_code(record, run_plan, sweep_dir), app.script)
     if not changed or all(status.state is TrialState.WAITING for status in run_plan.statuses.values()):
         return
-    told = f"code has changed since trials of this sweep ran: {', '.join(changed)}"
+    message = f"code has changed since trials of this sweep ran: {', '.join(changed)}"
     if refuse:
         raise SweepError(
-            f"{told}. Undo the change, choose another hydra.sweep.dir, or set hydra.sweeper.on_code_change=report."
+            f"{message}. Undo the change, choose another hydra.sweep.dir, or set hydra.sweeper.on_code_change=report."
         )
-    log.warning("%s; what is done is kept, and each trial records the code that it runs", told)
+    log.warning("%s; finished trials are kept, and each trial records the code that it runs", message)
 
 
 def _last_code(record: SweepRecord, run_plan: RunPlan, sweep_dir: Path) -> dict[str, str]:
     """Return what the sweep imported when it was started last, and what a trial imported beyond."""
-    told = record.invocations[-1].get("code") if record.invocations else None
-    code = told if isinstance(told, dict) else {}
+    recorded = record.invocations[-1].get("code") if record.invocations else None
+    code = recorded if isinstance(recorded, dict) else {}
     for trial in reversed(run_plan.trials):
         try:
             own = read_json(TrialPaths(sweep_dir / str(trial.dir)).provenance).get("code")
@@ -107,7 +107,7 @@ def _changes(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path) -> 
     for trial, kept in _one_of_each(app, trials, sweep_dir):
         try:
             written = written_config(app.compose(trial.overrides, trial.number, JOB_ID))
-        except NO_COMPOSITION:  # validation says so, with the trial that does not compose
+        except NO_COMPOSITION:  # validation reports it, with the trial that does not compose
             continue
         now = json.loads(dumps(written))
         old, new = kept.written_values, KeptConfig({}, now, dict(interpolations(now))).written_values

@@ -54,7 +54,7 @@ def read_policy(raw: Mapping[str, Any]) -> Policy:
     """Read the four keys of `hydra.sweeper`.
 
     Raises:
-        SweepError: a value that cannot be meant; the message names its key.
+        SweepError: a value that is not valid; the message names its key.
     """
     for key in ("canary", "stop_after_same_error"):
         if raw.get(key) is not None and not _is_count(raw[key]):
@@ -126,7 +126,7 @@ def _is_count(value: Any, at_least: int = 1) -> bool:
 
 
 def check_policy(policy: Policy, launcher: TrialLauncher) -> None:
-    """Refuse what cannot be kept with `launcher`.
+    """Refuse what cannot be enforced with `launcher`.
 
     Raises:
         SweepError: nobody would wait to do it, or the launcher cannot give a trial more of the resource.

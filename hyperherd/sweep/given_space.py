@@ -1,13 +1,14 @@
-"""From the command line and `hydra.sweeper` to a search space: who gives which parameter, and who wins.
+"""From the command line and `hydra.sweeper` to a search space: which source a parameter comes from.
 
-A sweep on the command line replaces that parameter of the config; a fixed override on the command line beats `params`,
-`force` and `replace`; overrides that the config fixes (`static_overrides`) beat `params` and give way to `set`.
+A sweep on the command line replaces that parameter of the config; a fixed override on the command line takes
+precedence over `params`, `force` and `replace`; overrides that the config fixes (`static_overrides`) take precedence
+over `params`, and `set` over them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from hyperherd.errors import SpaceError
@@ -35,7 +36,7 @@ class SpaceAsGiven:
         static: fixed overrides of the config that the command line does not give, by name.
         typed: names that the command line gives, swept or fixed.
         names: parameters and fixed names in the order of their overrides.
-        notes: what gave way to what.
+        notes: which setting is ignored because of which override.
     """
 
     space: SearchSpace
@@ -55,7 +56,7 @@ def read_space(app: HydraApp, arguments: Sequence[str], settings: SweepSettings)
         settings: `hydra.sweeper`.
 
     Raises:
-        SpaceError: it cannot be meant as written.
+        SpaceError: it is not valid.
     """
     given = _by_name(parse(arguments, app.loader, settings.seed), "the command line")
     fixed = {name: argument for name, argument in given.items() if argument.values is None}
@@ -82,16 +83,17 @@ def read_space(app: HydraApp, arguments: Sequence[str], settings: SweepSettings)
 
 
 def _check_deleted(space: SearchSpace, fixed: Mapping[str, Argument]) -> None:
-    """Raise SpaceError for a key that is deleted and searched too; one with a ``+`` is added anew and may be."""
+    """Raise SpaceError for a key that is deleted and searched too; one with a ``+`` is added again and may be."""
     searched = {name: parameter.prefix for name, parameter in space.parameters.items()}
-    searched |= {name: dict(rule.prefixes).get(name, "") for rule in space.rules for name, _ in rule.replace}
+    for rule in space.rules:
+        searched |= rule.searches
     if space.seeds is not None:
         searched[space.seed_key] = ""
     for deleted, argument in fixed.items():
         for name, prefix in searched.items():
             if deleted.startswith("~") and f"{name}.".startswith(f"{deleted[1:]}.") and not prefix:
                 raise SpaceError(
-                    f"{argument.text} deletes what is searched: {name}. Take {argument.text} away, or {name} out of "
+                    f"{argument.text} deletes {name}, which is searched. Remove {argument.text}, or remove {name} from "
                     f"the search; to delete the config's own entry and search a new one, write +{name}"
                 )
 
@@ -140,7 +142,7 @@ class _Reader:
         argument = self._fixing(key)
         if argument is not None:
             self.notes.append(
-                f"{argument.text} fixes {key}: hydra.sweeper.seeds={seeds} gives way, no trial is repeated"
+                f"{argument.text} fixes {key}: hydra.sweeper.seeds={seeds} is ignored, no trial is repeated"
             )
             return None
         return seeds
@@ -197,17 +199,12 @@ class _Reader:
         return argument is not None
 
     def _without_fixed(self, condition: Condition) -> Condition:
-        for action, names in (("force", condition.force), ("replace", condition.replace)):
-            for name, _ in names:
+        for action in condition.actions:
+            for name in action.gives_way:
                 argument = self._fixing(name)
                 if argument is not None:
-                    self.notes.append(f"{condition.label}: {action} {name} gives way to {argument.text}")
-        return replace(
-            condition,
-            force=tuple(pair for pair in condition.force if self._fixing(pair[0]) is None),
-            replace=tuple(pair for pair in condition.replace if self._fixing(pair[0]) is None),
-            drop=tuple(name for name in condition.drop if self._fixing(name) is None),
-        )
+                    self.notes.append(f"{condition.label}: {action.key} {name} is ignored because of {argument.text}")
+        return condition.without(lambda name: self._fixing(name) is not None)
 
     def _values(self, key: str, text: str) -> Values:
         return parse_values(key, text, self._app.loader, self._settings.seed)
@@ -220,14 +217,14 @@ def _by_name(arguments: Sequence[Argument], place: str) -> dict[str, Argument]:
         if argument.prefix == "~" and argument.values is not None:
             raise SpaceError(f"{place}: {argument.text} deletes {argument.name}, which cannot be swept")
         if argument.prefix == "~":
-            found[f"~{argument.name}"] = argument  # a deletion stands beside what gives the key anew
+            found[f"~{argument.name}"] = argument  # a deletion is kept beside an override that adds the key again
             continue
         if argument.extends:
             found[argument.text] = argument  # each adds to what is there
             continue
         if other is not None and other.prefix != argument.prefix:
             raise SpaceError(
-                f"{place} has both {other.text} and {argument.text}, which differ in prefix only; keep one of them"
+                f"{place} has both {other.text} and {argument.text}, which differ only in their prefix; keep one"
             )
         found[argument.name] = argument
     return found
@@ -262,4 +259,4 @@ def _shape(written: Any, fixing: Callable[[str], Argument | None]) -> Shape:
         return cast(Shape, written or "all")
     if isinstance(written, list) and all(isinstance(name, str) for name in written):
         return tuple(name.lstrip("+") for name in written if fixing(name.lstrip("+")) is None)
-    raise SpaceError(f"hydra.sweeper.grid is {written!r}; it is all, one_at_a_time, or a list of parameters")
+    raise SpaceError(f"hydra.sweeper.grid is {written!r}; expected all, one_at_a_time, or a list of parameters")

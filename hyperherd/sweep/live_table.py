@@ -1,7 +1,7 @@
-"""What somebody who waits for a sweep sees meanwhile: a table that is painted over on a terminal, else a line a change.
+"""Live progress display: a table that is refreshed in place on a terminal, else one line for each change.
 
-It looks at the trials' own files, so it is the same under every launcher, and the longer that takes, the less
-often it looks.
+It reads the trials' own files, so it is the same under every launcher; the longer that takes, the less often it is
+done.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Progress:
         }
         self._seen: dict[int, int] = {}
         self.records: dict[int, TrialRecord] = {}
-        """What the trials that have begun say, by number; only what they said since the launch began."""
+        """The records of the trials that have begun, by number; only those written since the launch began."""
 
     def read(self) -> list[TrialRecord]:
         """Read what has changed, and return the records whose state or attempt is new."""
@@ -103,7 +103,7 @@ def _validation_first(name: str) -> tuple[bool, str]:
 
 
 def seconds_left(record: TrialRecord, now: float) -> float | None:
-    """Return how long a running trial is going to take by its steps, or None if it has not said how many there are."""
+    """Return how long a running trial will take by its steps, or None if it has not logged how many there are."""
     return steps_left(record.step, record.max_step, record.step_seconds, now - (record.heartbeat or now))
 
 
@@ -111,20 +111,20 @@ def seconds_left(record: TrialRecord, now: float) -> float | None:
 def watched(
     launcher: TrialLauncher, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None = None
 ) -> Iterator[Callable[[], None]]:
-    """Yield a function that shows how the trials come along; it is cheap to call at every occasion.
+    """Yield a function that shows the progress of the trials; it is cheap to call often.
 
-    Trials that a foreign launcher runs print where the sweep prints, so nothing is painted among that.
+    Trials that a foreign launcher runs print where the sweep prints, so nothing is drawn there.
     """
     progress = Progress(sweep_dir, trials, metric)
     if launcher.shows_output:
         yield lambda: None
     elif is_terminal(sys.stdout):
-        # What fails in this machine's own processes is told by their launcher, with its traceback.
+        # What fails in this machine's own processes is reported by their launcher, with its traceback.
         with _painted(progress, sys.stdout, tells_failures=launcher.has_queue) as paint:
             yield _paced(paint)
     elif launcher.has_queue:
-        yield _paced(lambda: _tell(progress.read()))
-        _tell(progress.read())  # the last ends came after the last refresh
+        yield _paced(lambda: _report(progress.read()))
+        _report(progress.read())  # the last ends came after the last refresh
     else:
         yield lambda: None
 
@@ -144,7 +144,7 @@ def _paced(refresh: Callable[[], None]) -> Callable[[], None]:
     return paced
 
 
-def _tell(changed: Sequence[TrialRecord]) -> None:
+def _report(changed: Sequence[TrialRecord]) -> None:
     for record in changed:
         host = f" on {record.host}" if record.state is TrialState.RUNNING else ""
         error = f": {record.error.type}: {record.error.message}" if record.error else ""
@@ -168,7 +168,7 @@ def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> I
     def paint() -> None:
         changed = progress.read()
         if tells_failures:
-            _tell([record for record in changed if record.state is TrialState.FAILED])
+            _report([record for record in changed if record.state is TrialState.FAILED])
         size = shutil.get_terminal_size()
         table.show(list(lines(progress, size.columns, size.lines, unicode=is_unicode(terminal))))
 
@@ -186,7 +186,7 @@ def _is_news(record: logging.LogRecord) -> bool:
 
 
 class _Table:
-    """Lines at the bottom of a terminal, which are painted over."""
+    """Lines at the bottom of a terminal, which are refreshed in place."""
 
     def __init__(self, terminal: TextIO) -> None:
         self.terminal = terminal

@@ -24,12 +24,14 @@ class OverrideWriter:
         self._given = given
         self._parameters = given.space.parameters
         self._choices = group_choices(app.config)
-        self._replaced = {name: prefix for rule in given.space.rules for name, prefix in rule.prefixes}
+        self._replaced = {
+            name: prefix for rule in given.space.rules for name, prefix in rule.searches.items() if prefix
+        }
         self._keys: dict[tuple[str, bool], str] = {}
         self._texts: dict[tuple[str, str], str] = {}
 
     def overrides(self, assignment: Assignment | Point) -> tuple[str, ...]:
-        """Return the overrides of the trial that an assignment is; they are noted in it."""
+        """Return the overrides of the trial that an assignment is; they are stored in its notes."""
         if _NOTE not in assignment.notes:
             assignment.notes[_NOTE] = tuple(self._overrides(assignment))
         texts: tuple[str, ...] = assignment.notes[_NOTE]
@@ -51,7 +53,7 @@ class OverrideWriter:
                 yield self._text(name, values[name], added=True)
 
     def _fixed(self, name: str, assignment: Assignment | Point) -> Argument | None:
-        """Return the fixed override of `name` that stands in this trial."""
+        """Return the fixed override of `name` that applies in this trial."""
         argument = self._given.fixed.get(name)
         if argument is None:
             return None if name in assignment.added else self._given.static.get(name)
@@ -63,7 +65,7 @@ class OverrideWriter:
         return argument
 
     def _setters(self, name: str) -> str:
-        return " and ".join(rule.label for rule in self._given.space.rules if name in dict(rule.set))
+        return " and ".join(rule.label for rule in self._given.space.rules if name in rule.sets)
 
     def _text(self, name: str, value: Any, *, added: bool = False) -> str:
         spelled = self._keys.get((name, added))

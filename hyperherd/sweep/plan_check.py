@@ -1,4 +1,4 @@
-"""Whether every trial of a plan gets what the plan says of it, where several overrides lead to one entry."""
+"""Check that every trial gets the values that the plan gives it, where several overrides lead to one entry."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hyperherd.sweep.given_space import SpaceAsGiven
 
 
 class PlanCheck:
-    """Compares what trials are said to have with what their overrides do, together and each alone.
+    """Compares the planned values of trials with the effect of their overrides, together and each alone.
 
-    An override does what it says unless the key of another leads to its entry or lies below it, so these are looked at.
+    An override has its effect unless the key of another leads to its entry or lies below it, so these are checked.
     """
 
     def __init__(self, configs: EffectiveConfigs, given: SpaceAsGiven) -> None:
@@ -31,11 +31,11 @@ class PlanCheck:
 
     def check(self, assignment: Assignment, texts: tuple[str, ...]) -> None:
         """Raise SpaceError if an override of the trial undoes another."""
-        said = {**self._fixed, **assignment.values}
-        for name in self._overlaps(tuple(said)):
+        planned = {**self._fixed, **assignment.values}
+        for name in self._overlaps(tuple(planned)):
             choices = self._configs.choices(texts)
             if name not in choices:
-                self._check_one(name, said[name], texts, choices)
+                self._check_one(name, planned[name], texts, choices)
 
     def _overlaps(self, names: tuple[str, ...]) -> tuple[str, ...]:
         if names not in self._overlapping:
@@ -47,14 +47,14 @@ class PlanCheck:
     def _check_one(self, name: str, value: Value, texts: Sequence[str], choices: Mapping[str, Any]) -> None:
         own = [text for text in texts if _name(text) == name]
         alone = tuple(text for text in texts if text in own or _name(text) in choices)
-        for leaf, told in _leaves(name, value):
-            expected = self._value(alone, leaf, told)
+        for leaf, planned in _leaves(name, value):
+            expected = self._value(alone, leaf, planned)
             if not equal(self._value(tuple(texts), leaf, None), expected):
                 others = [text for text in texts if _overlap(name, _name(text)) and _name(text) not in choices]
                 if name in self._given.fixed and all(_name(text) in self._given.typed for text in others):
                     continue  # as it was typed
                 raise SpaceError(
-                    f"{' '.join(own)} does not hold beside {' and '.join(others)}, which sets {leaf} again; "
+                    f"{' '.join(own)} is overridden by {' and '.join(others)}, which sets {leaf} again; "
                     f"keep one of them"
                 )
 
@@ -74,7 +74,7 @@ def _overlap(left: str, right: str) -> bool:
 
 
 def _leaves(name: str, value: Value) -> Iterator[tuple[str, Value]]:
-    """Yield what a value says: a dict is merged into the config's own, so it speaks of its entries alone."""
+    """Yield the entries that a value sets: a dict is merged into the config's own, so it sets its own entries alone."""
     if not isinstance(value, dict) or not value:
         yield name, value
         return

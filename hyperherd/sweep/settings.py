@@ -35,7 +35,7 @@ _OTHER_SPELLINGS = {
     "metric": "objective",
     "direction": "objective",
 }
-"""What other sweepers call these, to say what is right here."""
+"""What other sweepers call these, for the hint about an unknown one."""
 _COUNTS = ("sample", "max_trials", "seeds", "max_batch_size")
 
 
@@ -82,7 +82,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
         overrides: those of `hydra.*` on the command line.
 
     Raises:
-        SweepError: a value that cannot be meant; the message names its key.
+        SweepError: a value that is not valid; the message names its key.
     """
     plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_")}
     _check_keys(plain)

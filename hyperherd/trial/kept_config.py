@@ -65,12 +65,12 @@ def chosen_groups() -> dict[str, Any]:
 
 
 def keep_config(config: DictConfig, trial_dir: Path) -> None:
-    """Write the `config.json` of a trial; whatever is wrong with that costs the trial nothing."""
+    """Write the `config.json` of a trial; an error in that does not affect the trial."""
     try:
         written = written_config(config)
         _capped(KeptConfig(chosen_groups(), _resolved(config, written), dict(interpolations(written)))).write(trial_dir)
     except (OSError, ValueError, RecursionError) as error:
-        log.warning("the config of the trial in %s cannot be kept: %s", trial_dir, error)
+        log.warning("the config of the trial in %s cannot be saved: %s", trial_dir, error)
 
 
 def _resolved(config: DictConfig, written: dict[str, Any]) -> dict[str, Any]:
@@ -138,7 +138,7 @@ def _hide_secrets(node: Any, hidden: dict[str, str], prefix: str) -> None:
 
 
 class _Walk:
-    """Makes plain data of a config, each value on its own: one that cannot be resolved costs no other."""
+    """Makes plain data of a config, each value on its own: one that cannot be resolved does not affect the others."""
 
     def __init__(self, hidden: dict[str, str]) -> None:
         self._hidden = hidden

@@ -62,7 +62,7 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
         )
     except OSError as error:
         os.close(shown)
-        log.warning("what the trial prints cannot be kept in %s: %s", path, error)
+        log.warning("the output of the trial cannot be saved in %s: %s", path, error)
         yield
         return
     copiers.append(copier)

@@ -12,13 +12,13 @@ _SIZES = {
     "PMI_SIZE": "mpirun",
     "JSM_NAMESPACE_SIZE": "jsrun",
 }
-"""Variables that say how many processes of one command were started, and what starts them so."""
+"""Variables that hold how many processes of one command were started, and what starts them so."""
 
 
 def started_together(environment: Mapping[str, str]) -> tuple[str, int] | None:
     """Return what has started several processes of this program's command, and how many; None if it was started alone.
 
-    ``WORLD_SIZE`` alone says nothing: scripts of clusters export it before they start anything.
+    ``WORLD_SIZE`` alone proves nothing: scripts of clusters export it before they start anything.
     """
     if "LOCAL_RANK" in environment and (size := _count(environment.get("WORLD_SIZE"))) > 1:
         return "torchrun", size
@@ -29,7 +29,7 @@ def started_together(environment: Mapping[str, str]) -> tuple[str, int] | None:
 
 
 def current_rank() -> int:
-    """Return the rank of this process as torch knows it, else as the environment says; 0 where there is only one."""
+    """Return the rank of this process as torch knows it, else as the environment has it; 0 where there is only one."""
     distributed = sys.modules.get("torch.distributed")
     if distributed is not None and distributed.is_available() and distributed.is_initialized():
         return int(distributed.get_rank())

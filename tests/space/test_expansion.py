@@ -9,10 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hyperherd.errors import SpaceError
+from hyperherd.space import reading
+from hyperherd.space.actions import ACTIONS, Action
 from hyperherd.space.expansion import MOST_POINTS, Report, SearchSpace, expand
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
-from hyperherd.space.point import Assignment
+from hyperherd.space.point import Assignment, Point
 from hyperherd.space.reading import read_conditions
 
 
@@ -136,13 +138,13 @@ def test_equal_trials_merge_and_types_keep_them_apart() -> None:
         ({"when": {"lr": 1}, "force": {"lrr": 2}}, "condition 0: force and drop need .*'lrr' .*did you mean 'lr'"),
         ({"when": {"lr": 1}, "drop": ["lrr"]}, "condition 0: force and drop need .*did you mean 'lr'"),
         ({"when": {"lr": 0.1}, "set": {"x": {"expr": "nothere + 1"}}}, "no parameter or config value 'nothere'"),
-        ({"name": "no sgd", "when": {"lr": 1}}, r"condition 0 \(no sgd\): it does nothing"),
+        ({"name": "no sgd", "when": {"lr": 1}}, r"condition 0 \(no sgd\): it has no action"),
         ({"when": {"lr": 1}, "exlude": True}, "unknown key 'exlude' .did you mean 'exclude'"),
         ({"exclude": True}, "it needs `when`"),
         ("sgd", "a condition is a map"),
         ({"when": {"lr": {"gtt": 1}}, "exclude": True}, r"when\.lr: 'gtt' is not a comparison"),
         ({"when": {"optimizer": {"gt": 1}}, "exclude": True}, "condition 0: optimizer: gt 1 needs a number"),
-        ({"when": {"lr": 0.1}, "replace": {"lr": []}}, r"replace\.lr: it needs values"),
+        ({"when": {"lr": 0.1}, "replace": {"lr": []}}, r"replace\.lr: it needs a list of values"),
         ({"when": {"expr": "lr / 0 > 1"}, "exclude": True}, r"condition 0: expr 'lr / 0 > 1': .*division by zero"),
         ({"when": {"lr": 0.1}, "set": {"x": {"expr": "optimizer * 2"}}}, "condition 0: set x: .*needs numbers"),
         ({"when": "lr > 1", "exclude": True}, "`when` is a map from names"),
@@ -375,3 +377,40 @@ def test_expansion_is_a_pure_function(conditions: list[Any], seed: int, sample: 
             return None
 
     assert once() == once()
+
+
+class Double(Action):
+    """Doubles a parameter: an action as somebody would add it."""
+
+    key = "double"
+    done = "doubled"
+    other_spellings = ("twice",)
+    needs_swept = True
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    @classmethod
+    def read(cls, written: Any, read_text: Any) -> Action | None:
+        return cls(written) if written else None
+
+    def apply(self, point: Point) -> tuple[list[Point], bool]:
+        point.force(self.name, point.look_up(self.name) * 2)
+        return [point], True
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        return (self.name,)
+
+
+def test_an_action_that_is_listed_is_read_applied_and_reported(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "ACTIONS", (*ACTIONS, Double))
+    assignments, report = expand(space(GRID, {"when": {"optimizer": "sgd"}, "double": "lr"}))
+    assert [assignment.values["lr"] for assignment in assignments] == [0.01, 0.1, 0.02, 0.2]
+    assert [effect.summary for effect in report.effects] == ["matched 2: doubled 2"]
+    with pytest.raises(SpaceError, match="force and drop and double need a swept parameter, and 'lrr' is not one"):
+        expand(space(GRID, {"when": {"optimizer": "sgd"}, "double": "lrr"}))
+    with pytest.raises(SpaceError, match=r"unknown key 'twice' \(did you mean 'double'\?\); .*, resources, double$"):
+        space(GRID, {"when": {"optimizer": "sgd"}, "twice": "lr"})
+    with pytest.raises(SpaceError, match=r"it has no action; add one of exclude, .*, resources, double$"):
+        space(GRID, {"when": {"optimizer": "sgd"}})

@@ -289,7 +289,7 @@ def test_a_parameter_that_stands_still_stands_at_the_value_of_its_own_trial(app:
             "name cannot be resolved before the trial runs: only a running trial has hydra.job.num",
         ),
         ({"when": {"dir": "x"}}, {}, "only a running trial has hydra.runtime.output_dir"),
-        ({"when": {"chance": 1}}, {}, "chance has another value each time it is resolved"),
+        ({"when": {"chance": 1}}, {}, "chance has a different value each time it is resolved"),
         ({"when": {"home": 1}}, {}, "home cannot be resolved before the trial runs: .*HYPERHERD_TRIAL_ID"),
         ({"when": {"seed": 1}}, {"seeds": 2}, "`seeds` gives each trial its seed after the conditions; search seed"),
         ({"when": {"seeded": 1}}, {"seeds": 2}, "seeded .*`seeds` gives each trial its seed after the conditions"),

@@ -39,7 +39,7 @@ def test_a_fixed_seed_wins_over_seeds(preview: Any, arguments: list[str], option
     assert [trial.overrides for trial in found.trials] == [("lr=1", fixed), ("lr=2", fixed)]
     assert [trial.params for trial in found.trials] == [{"lr": 1}, {"lr": 2}]
     key = options.get("seed_key", "seed")
-    assert found.plan.notes == (f"{fixed} fixes {key}: hydra.sweeper.seeds=3 gives way, no trial is repeated",)
+    assert found.plan.notes == (f"{fixed} fixes {key}: hydra.sweeper.seeds=3 is ignored, no trial is repeated",)
 
 
 def test_seeds_swept_on_the_command_line_replace_those_of_the_config(preview: Any) -> None:
@@ -55,18 +55,22 @@ def test_a_fixed_name_wins_over_name_key(preview: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "options", "message"),
     [
-        (["~lr"], {"params": {"lr": [1, 2]}}, "~lr deletes what is searched: lr"),
-        (["~opt"], {"params": {"opt.lr": [1, 2]}}, "~opt deletes what is searched: opt.lr"),
-        (["~seed"], {"params": {"lr": [1]}, "seeds": 2}, "~seed deletes what is searched: seed"),
-        (["lr=1,2", "~opt"], {"conditions": [{"when": {"lr": 1}, "replace": {"opt.lr": [1]}}]}, "~opt deletes what is"),
-        ([], {"params": {"lr": [1]}, "static_overrides": ["~lr"]}, "~lr deletes what is searched"),
+        (["~lr"], {"params": {"lr": [1, 2]}}, "~lr deletes lr, which is searched"),
+        (["~opt"], {"params": {"opt.lr": [1, 2]}}, "~opt deletes opt.lr, which is searched"),
+        (["~seed"], {"params": {"lr": [1]}, "seeds": 2}, "~seed deletes seed, which is searched"),
+        (
+            ["lr=1,2", "~opt"],
+            {"conditions": [{"when": {"lr": 1}, "replace": {"opt.lr": [1]}}]},
+            "~opt deletes opt.lr, which is",
+        ),
+        ([], {"params": {"lr": [1]}, "static_overrides": ["~lr"]}, "~lr deletes lr, which is searched"),
         (["~lr=1,2"], {}, "~lr=1,2 deletes lr, which cannot be swept"),
-        (["opt.lr=5"], {"params": {"opt": [{"lr": 1}, {"lr": 2}]}}, "opt={lr:1} does not hold beside opt.lr=5"),
-        (["opt.lr=1,2", "opt={lr: 3}"], {}, "opt.lr=1 does not hold beside opt={lr: 3}, which sets opt.lr again"),
+        (["opt.lr=5"], {"params": {"opt": [{"lr": 1}, {"lr": 2}]}}, "opt={lr:1} is overridden by opt.lr=5"),
+        (["opt.lr=1,2", "opt={lr: 3}"], {}, "opt.lr=1 is overridden by opt={lr: 3}, which sets opt.lr again"),
         (
             ["opt.lr=1,2"],
             {"conditions": [{"when": {"opt.lr": 1}, "set": {"opt": {"lr": 9}}}]},
-            r"opt.lr=1 does not hold beside ++opt={lr:9}",
+            r"opt.lr=1 is overridden by ++opt={lr:9}",
         ),
     ],
 )

@@ -189,7 +189,7 @@ def test_errors_name_the_file_a_condition_comes_from(app: App) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["lr=1,2", "+lr=3,4"], "has both lr=1,2 and +lr=3,4, which differ in prefix only"),
+        (["lr=1,2", "+lr=3,4"], "has both lr=1,2 and +lr=3,4, which differ only in their prefix"),
         (["hydra.sweeper.params={lr:[1],+lr:[2]}"], "+lr is given twice, with different prefixes"),
         (["lr=range(0,2000000)"], "the grid has 2,000,000 points"),
         (["lr=1,2", "hydra.sweeper.order=sorted"], "hydra.sweeper.order is 'sorted'"),

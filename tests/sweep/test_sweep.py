@@ -63,7 +63,7 @@ def test_a_fixed_override_beats_params_and_force(app: App) -> None:
     )
     assert [trial.overrides for trial in sweep.planned] == [("lr=0.5", "width=1"), ("lr=0.5", "width=2")]
     assert "lr=0.5 fixes the parameter lr of the search space" in sweep.done.stdout
-    assert "force lr gives way to lr=0.5" in sweep.done.stdout
+    assert "force lr is ignored because of lr=0.5" in sweep.done.stdout
 
 
 def test_conditions_exclude_force_and_merge(app: App) -> None:

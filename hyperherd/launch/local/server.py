@@ -258,7 +258,7 @@ def wakeups() -> Iterator[int]:
     os.set_blocking(write, False)
     # A wakeup descriptor reports only signals that have a handler in Python.
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
-    # A full pipe is no loss: one byte wakes the loop, and waitpid finds everything that ended.
+    # A full pipe does no harm: one byte wakes the loop, and waitpid finds everything that ended.
     signal.set_wakeup_fd(write, warn_on_full_buffer=False)
     signal.pthread_sigmask(signal.SIG_BLOCK, HELD)
     # The death of the sweep wakes the loop as well; `_enforce` then finds another parent.

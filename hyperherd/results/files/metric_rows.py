@@ -18,7 +18,7 @@ def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
 
     Raises:
         FormatError: its `metrics.parquet` is broken, or of a newer format than ours.
-        OSError: it is closed to us.
+        OSError: it may not be read.
     """
     # These import pyarrow, which takes longer than a table that needs no rows.
     from hyperherd.metrics.reader import has_metrics, read_metrics

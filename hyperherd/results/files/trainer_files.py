@@ -61,7 +61,7 @@ def read_series(trial_dir: Path) -> LoggedSeries:
 
     Raises:
         FormatError: a file is broken; the message names it.
-        OSError: it is closed to us.
+        OSError: it may not be read.
     """
     tables, states = _find(trial_dir)
     if tables:

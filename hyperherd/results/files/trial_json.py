@@ -38,7 +38,7 @@ def read_record(trial_dir: str) -> TrialFile | None:
     """Read the `trial.json` of a directory; None if there is none.
 
     Raises:
-        OSError: it is closed to us.
+        OSError: it may not be read.
         FormatError: it is broken, or of a newer format than ours; the message names the file.
     """
     path = f"{trial_dir}/{RECORDS}/trial.json"

@@ -1,8 +1,8 @@
 """Resolving one name of a composed config as the trial would, before there is a trial.
 
 What only a running trial has (its number, its directory, its seed) stands in the config as an interpolation that
-cannot be resolved, so whatever needs it says so. Resolvers of the user's own are called twice, each time on a copy: one
-whose answers differ (time, random) would decide for a trial by a value that this trial never sees.
+cannot be resolved, so whatever needs it raises an error. Resolvers of the user's own are called twice, each time on a
+copy: one whose answers differ (time, random) would decide for a trial by a value that this trial never sees.
 """
 
 from __future__ import annotations
@@ -103,8 +103,8 @@ def resolve_twice(config: DictConfig, name: str, cached: DictConfig, only: froze
     first, second = (_resolved_in_copy(config, name, cached, only) for _ in range(2))
     if not identical(first, second):
         raise SpaceError(
-            f"{name} has another value each time it is resolved ({first!r:.50}, then {second!r:.50}), so what the "
-            f"trial will see is not known before it runs"
+            f"{name} has a different value each time it is resolved ({first!r:.50}, then {second!r:.50}), so its value "
+            f"in the trial is not known before it runs"
         )
     return first
 

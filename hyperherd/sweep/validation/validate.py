@@ -32,7 +32,7 @@ def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mod
         trials: those that are to run.
         sweep_dir: `hydra.sweep.dir`, absolute.
         mode: ``full`` composes every trial. ``auto`` comes to the same verdict and the same directories; it composes
-            one config for each choice of config groups, and each trial for which that would be no proof. ``none``
+            one config for each choice of config groups, and each trial for which that would not be a proof. ``none``
             proves nothing: it composes one config for each choice of config groups, for the directories. One that
             needs more stays unknown until the trial is launched, and a trial that does not compose fails then.
 
