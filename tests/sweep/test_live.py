@@ -67,8 +67,8 @@ def _screen(written: str) -> str:
 def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) -> None:
     app.write("""
         from hyperherd import log_result
-        for step in range(8):
-            log_result("val/acc", step / 12, step=step)
+        for step in range(14):
+            log_result("val/acc", step / 20, step=step)
             time.sleep(0.3)
         if cfg.lr == 1: raise ValueError("boom \\x1b[2J")
     """)
