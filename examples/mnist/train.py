@@ -27,6 +27,8 @@ warnings.filterwarnings("ignore", ".*does not have many workers")
 warnings.filterwarnings("ignore", "The `srun` command is available on your system but is not used")
 # Lightning 2.6 asks PyTorch in a way that PyTorch has given up; nothing to be done here.
 warnings.filterwarnings("ignore", "`isinstance.treespec, LeafSpec.` is deprecated")
+# A trial that runs again finds the checkpoints of its last attempt, which is what they are for.
+warnings.filterwarnings("ignore", "Checkpoint directory .* exists and is not empty")
 
 
 @hydra.main(version_base=None, config_path="conf", config_name="config")

@@ -194,9 +194,10 @@ class _Table:
 
     def show(self, painted: list[str]) -> None:
         """Put these lines in the place of those that are there."""
-        self.terminal.write(self._gone() + "".join(f"{line}\n" for line in painted))
+        text = self._gone() + "".join(f"{line}\n" for line in painted)
+        self._lines = painted  # first: Ctrl-C may strike while the terminal takes the text, which is erased then
+        self.terminal.write(text)
         self.terminal.flush()
-        self._lines = painted
 
     def above(self, text: str) -> None:
         """Write `text` where the table begins, and the table after it."""

@@ -121,6 +121,7 @@ def test_a_folder_whose_name_means_something_to_slurm(app: App, slurm: Slurm, na
     folder.mkdir()
     refused = app.sweep(*HERD, "width=1", to=f"'{name}/s'", code=1)
     assert (
-        f"hydra.launcher.submitit_folder: herd_slurm would take '%{name.partition('%')[2][0]}'" in refused.done.stderr
+        f"hydra.launcher.submitit_folder: herd_slurm would replace '%{name.partition('%')[2][0]}'"
+        in refused.done.stderr
     )
     assert list(folder.iterdir()) == []

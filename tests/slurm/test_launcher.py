@@ -311,7 +311,9 @@ def test_what_cannot_be_is_said_before_anything_runs(app: App, slurm: Slurm, tmp
         assert done.returncode == 1
         return done.stderr
 
-    assert "hydra.launcher.array_parallelism is 0" in refusal("hydra.launcher.array_parallelism=0")
+    assert "hydra.launcher.array_parallelism: 0 is not a number from 1 up" in refusal(
+        "hydra.launcher.array_parallelism=0"
+    )
     assert "could not be converted to Integer" in refusal("hydra.launcher.timeout_min=soon")
     assert "Key 'partitoin' not in" in refusal("hydra.launcher.partitoin=main")
     conditions = "hydra.sweeper.conditions=[{when: {width: 1}, resources: {mem: 3}}]"

@@ -27,6 +27,7 @@ BODY = """
 SPACE = "params: {lr: [1, 2]}, seeds: 2"
 CONFIG = "defaults: [_self_, {override hydra/sweeper: herd}]\nlr: 0\nseed: 9\ntext: x\n"
 MULTIRUN = f"hydra: {{mode: MULTIRUN, sweeper: {{{SPACE}}}}}\n"
+WITHOUT_SEEDS = "hydra: {mode: MULTIRUN, sweeper: {params: {lr: [1, 2]}}}\n"  # else the best is a configuration
 ODD = "a 'b' \"c\"\nand $HOME `x`; {x}"
 
 
@@ -60,8 +61,8 @@ def _lines(trials: Trials) -> list[str]:
 @pytest.mark.parametrize(
     ("arguments", "config"),
     [
-        ([], MULTIRUN),
-        (["-m"], MULTIRUN),
+        ([], WITHOUT_SEEDS),
+        (["-m"], WITHOUT_SEEDS),
         (["-m", "lr=1,2"], ""),
         (["-m", "lr=1,2", "text=" + '"' + ODD.replace('"', '\\"') + '"'], ""),
     ],
