@@ -67,7 +67,7 @@ def test_every_command_is_fuzzed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-@pytest.mark.filterwarnings("ignore:trial .*: metrics left out")
+@pytest.mark.filterwarnings(r"ignore:trial \S+ metrics left out")
 @pytest.mark.usefixtures("bounded")
 def test_no_traceback_no_hang_nothing_else_touched(
     seed: int, sweep: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
