@@ -119,7 +119,7 @@ def test_a_command_with_a_mask_is_not_run(
     sweep: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["best", str(sweep), "--seeds", "5", "--run"]) == 2
-    assert f"holds a secret, which is shown as {MASK}" in capsys.readouterr().err
+    assert f"contains a secret, shown as {MASK}" in capsys.readouterr().err
 
 
 def test_provenance_is_written_without_secrets(app: App) -> None:

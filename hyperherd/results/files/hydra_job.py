@@ -18,6 +18,7 @@ from hyperherd.masking import masked_dict, masked_params, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records import kinds
 from hyperherd.records.config import own_choices
+from hyperherd.records.guarded import read_regular
 from hyperherd.records.places import Outside, leaves
 from hyperherd.results.files.references import followed_value
 
@@ -40,6 +41,10 @@ class HydraOrigin:
 
     script: str = ""
     number: int | None = None
+
+
+_MOST_BYTES = 16 << 20
+"""Of a `hydra.yaml`."""
 
 
 def read_yaml(path: Path) -> Any:
@@ -118,12 +123,15 @@ def read_choices(trial_dir: Path) -> dict[str, Any]:
         OSError: it is missing or closed to us.
         FormatError: it is not what Hydra writes.
     """
-    path = hydra_folder(trial_dir) / "hydra.yaml"
-    text = path.read_text("utf-8", errors="replace")
+    path = _in_place(hydra_folder(trial_dir) / "hydra.yaml", trial_dir)
     # The whole file takes twenty times as long to read, and there may be thousands.
-    block = _CHOICES.search(text)
-    found = parse_yaml(block[1], path) if block else read_yaml(path)
-    choices = found if block else found.get("hydra", {}).get("runtime", {}).get("choices")
+    block = _CHOICES.search(read_regular(path, _MOST_BYTES).decode("utf-8", "replace"))
+    if block:
+        choices = parse_yaml(block[1], path)
+    else:
+        choices = read_yaml(path)
+        for key in ("hydra", "runtime", "choices"):
+            choices = choices.get(key) if isinstance(choices, dict) else None
     return own_choices(choices) if isinstance(choices, dict) else {}
 
 
