@@ -21,7 +21,7 @@ from hyperherd.space.conditions import Condition, Effect
 from hyperherd.space.expressions import Absent
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
-from hyperherd.space.point import Assignment, Context, Point, Shared
+from hyperherd.space.point import Assignment, Context, Point, SharedContext
 from hyperherd.space.reading import not_swept, open_questions
 from hyperherd.space.values import Value, is_number, token
 
@@ -106,7 +106,7 @@ def expand(space: SearchSpace, context: Context | Mapping[str, Value] | None = N
     Raises:
         SpaceError: a name that no trial has, a space that is too large, or one in which nothing is left.
     """
-    context = Shared(context or {}) if context is None or isinstance(context, Mapping) else context
+    context = SharedContext(context or {}) if context is None or isinstance(context, Mapping) else context
     effects = {id(rule): Effect(rule.label, rule.actions) for rule in space.rules}
     expander = _Expander(space, context, effects)
     report = Report(sum(grid.size(context) for grid in space.grids), list(effects.values()))

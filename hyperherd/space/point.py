@@ -96,7 +96,7 @@ class Point:
         return Assignment(dict(self.values), frozenset(self.added), dict(self.resources), self.notes)
 
 
-class Shared:
+class SharedContext:
     """Values that all points share, for a space that has no config behind it.
 
     A parameter that a condition dropped is absent here: its value in the config is not known here.
