@@ -188,13 +188,17 @@ def found(configs: EffectiveConfigs, texts: Sequence[str], name: str) -> Any:
         return Absent
 
 
-@settings(
+COMPOSING = settings(
     max_examples=5,
     deadline=None,
     derandomize=True,
     phases=[Phase.generate],
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
+"""Few examples: each composes many configs."""
+
+
+@COMPOSING
 @given(st.data())
 def test_a_name_has_the_value_that_the_composed_config_has(app: HydraApp, data: st.DataObject) -> None:
     configs = EffectiveConfigs(app, {})
@@ -217,13 +221,7 @@ def plan(app: HydraApp, *sweep: str, **options: Any) -> Plan:
     return make_plan(app, sweep, SweepSettings(**options))
 
 
-@settings(
-    max_examples=5,
-    deadline=None,
-    derandomize=True,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
-)
+@COMPOSING
 @given(st.data())
 def test_each_condition_decides_as_on_the_config_that_the_trial_composes(app: HydraApp, data: st.DataObject) -> None:
     axes = data.draw(st.lists(st.sampled_from([*AXES]), min_size=2, max_size=3, unique=True))
