@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import math
 import os
+import tokenize
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     import numpy as np
 
 logger = logging.getLogger("hyperherd")
+
+# What NumPy raises for a header that is not one; the last is Python 3.13's word for a null byte in it.
+_NOT_AN_ARRAY = (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError, tokenize.TokenError)
 
 _warned: set[Path] = set()
 
@@ -83,7 +87,7 @@ def read_array(trial_dir: Path, name: str, step: int | None = None) -> np.ndarra
         try:
             _check_header(stream, path)
             array: np.ndarray[Any, Any] = np.lib.format.read_array(stream, allow_pickle=False)
-        except (ValueError, TypeError, SyntaxError, OverflowError, MemoryError, RecursionError) as error:
+        except _NOT_AN_ARRAY as error:
             raise FormatError(f"{path} is not an array: {error}") from None
     return array
 
