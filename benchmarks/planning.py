@@ -25,7 +25,7 @@ from omegaconf import OmegaConf
 
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app
-from hyperherd.sweep.plan import make_plan
+from hyperherd.sweep.planning.plan import make_plan
 from hyperherd.sweep.settings import SweepSettings
 from hyperherd.sweep.validation.validate import validate
 

@@ -32,6 +32,6 @@ def as_json(value: Any, indent: int | None = None) -> str:
     """Return `value` as strict JSON in ASCII: NaN and infinities are strings, as in docs/format.md."""
     import json
 
-    from hyperherd.records.files import strict
+    from hyperherd.records.disk.files import strict
 
     return json.dumps(strict(value), indent=indent, allow_nan=False, default=str)

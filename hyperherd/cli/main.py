@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from hyperherd.cli.commands import COMMANDS
+from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.terminal import NOTHING_FOUND, USAGE, discard_stdout, say
 from hyperherd.errors import HyperherdError, NothingFound
 
@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else list(argv)
     command, rest = (given[0], given[1:]) if given and given[0] in COMMANDS else ("table", given)
     try:
-        code: int = import_module(f"hyperherd.cli.{command}").run(rest)
+        code: int = import_module(f"hyperherd.cli.commands.{command}").run(rest)
         return code
     except BrokenPipeError:
         discard_stdout()  # The reader has seen enough.

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperherd.cli.commands import COMMANDS
+from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.terminal import say
 from hyperherd.errors import ResultsError
 from hyperherd.plural import counted

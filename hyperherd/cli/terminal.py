@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from hyperherd.errors import ResultsError
-from hyperherd.records.files import create_bytes, replace_bytes
+from hyperherd.records.disk.files import create_bytes, replace_bytes
 
 if TYPE_CHECKING:
     from hyperherd.results.text.layout import Screen

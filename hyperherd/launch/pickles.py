@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from hyperherd.paths import RECORDS
-from hyperherd.records.ownership import NotTrusted, distrust, make_folder
+from hyperherd.records.disk.ownership import NotTrusted, distrust, make_folder
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ from urllib.parse import quote, unquote
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.values import as_name, as_step
 from hyperherd.paths import TrialPaths
-from hyperherd.records.files import replace_bytes
-from hyperherd.records.guarded import open_regular
+from hyperherd.records.disk.files import replace_bytes
+from hyperherd.records.disk.guarded import open_regular
 from hyperherd.records.places import Outside, leaves
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import FoundFiles, add_parts, find, is_vanished, open_base
 from hyperherd.metrics.store.foreign import list_foreign, read_foreign
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
-from hyperherd.records.guarded import check_depth, read_regular
+from hyperherd.records.disk.guarded import check_depth, read_regular
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -25,8 +25,8 @@ from hyperherd.metrics.rows import values
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.paths import TrialPaths
 from hyperherd.plural import counted
-from hyperherd.records.guarded import LINE_BYTES
-from hyperherd.records.ownership import make_folder
+from hyperherd.records.disk.guarded import LINE_BYTES
+from hyperherd.records.disk.ownership import make_folder
 
 logger = logging.getLogger("hyperherd")
 

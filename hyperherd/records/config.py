@@ -16,7 +16,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT, TrialPaths
-from hyperherd.records.files import dumps, read_json, replace_bytes
+from hyperherd.records.disk.files import dumps, read_json, replace_bytes
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\d[T_ /-]{1,3}\d\d[-:.]\d\d")
 _SHORTEST_PATH = 4

@@ -11,10 +11,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from hyperherd.paths import SweepPaths
-from hyperherd.records import kinds
-from hyperherd.records.files import append, dumps, read_lines
+from hyperherd.records.disk import kinds
+from hyperherd.records.disk.files import append, dumps, read_lines
+from hyperherd.records.disk.ownership import file_mode, is_own, make_folder
 from hyperherd.records.job_ids import is_batch_name, is_job_id
-from hyperherd.records.ownership import file_mode, is_own, make_folder
 from hyperherd.records.states import FailureCause, TrialState
 
 log = logging.getLogger("hyperherd")

@@ -12,7 +12,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import SweepPaths
-from hyperherd.records.files import read_json, replace_json
+from hyperherd.records.disk.files import read_json, replace_json
 from hyperherd.records.status import process_started, same_process
 
 _TRIES = 5

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import SweepPaths
-from hyperherd.records.files import read_json, replace_json
+from hyperherd.records.disk.files import read_json, replace_json
 
 
 def ask_to_cancel(sweep_dir: Path, numbers: list[int]) -> Path:

@@ -11,9 +11,9 @@ from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.paths import FORMAT, SweepPaths
-from hyperherd.records import kinds
-from hyperherd.records.files import dumps, read_json, read_lines, replace_bytes, replace_json
-from hyperherd.records.guarded import LIST_BYTES, lines, open_regular
+from hyperherd.records.disk import kinds
+from hyperherd.records.disk.files import dumps, read_json, read_lines, replace_bytes, replace_json
+from hyperherd.records.disk.guarded import LIST_BYTES, lines, open_regular
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT, TrialPaths
-from hyperherd.records import kinds
-from hyperherd.records.files import number, read_json, replace_json
+from hyperherd.records.disk import kinds
+from hyperherd.records.disk.files import number, read_json, replace_json
 from hyperherd.records.states import FailureCause, TrialState
 
 

@@ -21,7 +21,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
-from hyperherd.sweep.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
+from hyperherd.sweep.resuming.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
 
 PENDING = "pending"
 _ALIVE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED)

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
+from hyperherd.records.disk.ownership import folder_mode, make_folder
 from hyperherd.records.lock import SweepLock
-from hyperherd.records.ownership import folder_mode, make_folder
 from hyperherd.records.places import check_records_inside
 
 

@@ -20,7 +20,7 @@ from hyperherd.results.api import Trials, load
 from hyperherd.sweep.app import hydra_in_this_process, with_our_sweeper
 from hyperherd.sweep.directory import noted_claims
 from hyperherd.sweep.validation.template import NO_COMPOSITION
-from hyperherd.sweep.validation.validate import in_words
+from hyperherd.sweep.validation.validate import composition_error
 from hyperherd.trial.signals import EXIT_CODES
 
 _FAILED = 1
@@ -75,7 +75,7 @@ def run_sweep(
         except (*NO_COMPOSITION, YAMLError) as error:
             if claims:  # from a trial's own code or a callback, not from reading the config
                 raise
-            raise SweepError(in_words(error)) from error
+            raise SweepError(composition_error(error)) from error
     if not claims:
         raise SweepError("nothing was run, as in a dry run or with another sweeper; hyperherd.plan() previews a sweep")
     return load(claims[-1])

@@ -21,8 +21,8 @@ from hyperherd.sweep.streams import is_unicode, say
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
     from hyperherd.records.sweep import PlannedTrial
-    from hyperherd.sweep.plan import Plan
-    from hyperherd.sweep.reconcile import RunPlan
+    from hyperherd.sweep.planning.plan import Plan
+    from hyperherd.sweep.resuming.reconcile import RunPlan
 
 log = logging.getLogger("hyperherd")
 

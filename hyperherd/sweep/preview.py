@@ -14,15 +14,15 @@ from hyperherd.errors import SweepError
 from hyperherd.plural import counted
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
-from hyperherd.sweep.drift import check_code, check_drift
 from hyperherd.sweep.messages import plan_lines, trial_lines
-from hyperherd.sweep.plan import Plan
-from hyperherd.sweep.reconcile import check_base, reconcile
-from hyperherd.sweep.resume import find_plan
-from hyperherd.sweep.selection import select
+from hyperherd.sweep.planning.plan import Plan
+from hyperherd.sweep.resuming.drift import check_code, check_drift
+from hyperherd.sweep.resuming.reconcile import check_base, reconcile
+from hyperherd.sweep.resuming.resume import find_plan
+from hyperherd.sweep.resuming.selection import select
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.template import NO_COMPOSITION
-from hyperherd.sweep.validation.validate import in_words, validate
+from hyperherd.sweep.validation.validate import composition_error, validate
 
 
 @dataclass(frozen=True)
@@ -84,4 +84,4 @@ def plan(
             arguments: Any = OmegaConf.to_container(app.config.hydra.overrides.task)
             return preview(app, arguments, read_settings(app.config.hydra.sweeper, app.hydra_overrides))
     except (*NO_COMPOSITION, YAMLError) as error:
-        raise SweepError(in_words(error)) from error
+        raise SweepError(composition_error(error)) from error

@@ -24,24 +24,24 @@ from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
 from hyperherd.paths import SweepPaths
 from hyperherd.records.code import imported_code
-from hyperherd.records.ownership import share_folders
+from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
-from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.directory import claimed
-from hyperherd.sweep.drift import check_code, check_drift
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
-from hyperherd.sweep.live_table import watched
 from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
-from hyperherd.sweep.plan import Plan
+from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.preview import preview
-from hyperherd.sweep.reconcile import RunPlan, check_base, reconcile
-from hyperherd.sweep.recover import recover
-from hyperherd.sweep.resources import check_resources
-from hyperherd.sweep.resume import check_folder, find_plan
-from hyperherd.sweep.run_loop import RunLoop
-from hyperherd.sweep.selection import select
+from hyperherd.sweep.resuming.drift import check_code, check_drift
+from hyperherd.sweep.resuming.reconcile import RunPlan, check_base, reconcile
+from hyperherd.sweep.resuming.recover import recover
+from hyperherd.sweep.resuming.resume import check_folder, find_plan
+from hyperherd.sweep.resuming.selection import select
+from hyperherd.sweep.running.collect import Collector
+from hyperherd.sweep.running.live_table import watched
+from hyperherd.sweep.running.resources import check_resources
+from hyperherd.sweep.running.run_loop import RunLoop
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.validate import validate
 from hyperherd.trial.attempts import next_attempt

@@ -11,7 +11,7 @@ from pathlib import Path
 from hyperherd import schedulers
 from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
-from hyperherd.records.files import create, read_json
+from hyperherd.records.disk.files import create, read_json
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus, derive_status, process_started
 from hyperherd.records.trial import TrialRecord

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hyperherd.inert import inert_lines, one_line
+from hyperherd.escape import escaped_lines, one_line
 from hyperherd.paths import TrialPaths
 from hyperherd.records.config import config_hash
 from hyperherd.records.states import FailureCause, TrialState
@@ -76,7 +76,7 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
         with held_back() as late:  # the attempt has ended; a signal is for those after it
             trial_log.leave()
             record = logbook.close(outcome.ending)
-        _tell(record)
+        _log_end(record)
     if late and record.state is not TrialState.CANCELLED:
         raise interruption(late)
     if record.state is not TrialState.COMPLETED:
@@ -140,7 +140,7 @@ def _end_forked_child(error: BaseException | None, ending: Ending) -> NoReturn:
     os._exit((ending.exit_code if ending.exit_code is not None else int(error is not None)) & 0xFF)
 
 
-def _tell(record: TrialRecord) -> None:
+def _log_end(record: TrialRecord) -> None:
     seconds = (record.ended or 0) - (record.started or 0)
     what = f"trial {record.number} ({record.name}) {record.state} after {seconds:.1f} s"
     if record.state is not TrialState.FAILED or record.error is None:
@@ -148,7 +148,7 @@ def _tell(record: TrialRecord) -> None:
     elif record.cause is FailureCause.EXIT:
         log.error("%s: %s", what, one_line(record.error.message))
     else:
-        log.error("%s\n%s", what, inert_lines(record.error.traceback))
+        log.error("%s\n%s", what, escaped_lines(record.error.traceback))
 
 
 def _raise(record: TrialRecord, error: BaseException | None, signals: list[int]) -> NoReturn:

@@ -29,7 +29,7 @@ from omegaconf.basecontainer import BaseContainer
 from hyperherd.compat.omegaconf import put_content, registered_resolvers
 from hyperherd.masking import is_secret
 from hyperherd.records.config import KeptConfig, interpolations, own_choices
-from hyperherd.records.files import dumps
+from hyperherd.records.disk.files import dumps
 
 MOST_BYTES = 1 << 20
 """A larger config is kept without its largest entries."""

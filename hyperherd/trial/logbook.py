@@ -14,7 +14,7 @@ from hyperherd.metrics.consolidate.merge import merge, move_unreadable
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import METRICS_FILE, TrialPaths
 from hyperherd.records.code import imported_code
-from hyperherd.records.files import replace_json
+from hyperherd.records.disk.files import replace_json
 from hyperherd.records.provenance import provenance, versions
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started

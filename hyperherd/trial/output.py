@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hyperherd.records.ownership import make_folder
+from hyperherd.records.disk.ownership import make_folder
 
 _DRAIN_SECONDS = 2.0
 """How long to wait for the last output; a process that the trial left behind may hold the pipe open forever."""

@@ -18,7 +18,7 @@ from results.builder import SweepBuilder, every_state
 from waiting import PATIENCE, until
 
 from hyperherd import load
-from hyperherd.cli.commands import COMMANDS
+from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.main import main
 
 OURS = ("show", "best", "failures", "effects", "diff", "logs", "watch", "sql", "export")

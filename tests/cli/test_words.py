@@ -6,8 +6,8 @@ import argparse
 
 import pytest
 
-from hyperherd.cli.cancel import run as cancel
-from hyperherd.cli.commands import COMMANDS
+from hyperherd.cli.command_names import COMMANDS
+from hyperherd.cli.commands.cancel import run as cancel
 from hyperherd.cli.main import main
 from hyperherd.cli.options import add_judging
 from hyperherd.errors import HyperherdError

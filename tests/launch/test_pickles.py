@@ -9,7 +9,7 @@ import pytest
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.job import JobPayload
 from hyperherd.launch.pickles import keep_private, load_pickle, make_private
-from hyperherd.records.ownership import NotTrusted
+from hyperherd.records.disk.ownership import NotTrusted
 
 
 class Runs:

@@ -2,7 +2,7 @@
 
 DYING = """
 import os, sys
-from hyperherd.records.atomic import FileOps
+from hyperherd.records.disk.atomic import FileOps
 
 class Dying(FileOps):
     # The process is gone before its n-th operation, as after kill -9.

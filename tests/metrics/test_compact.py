@@ -19,7 +19,7 @@ from hyperherd.metrics.store.sweep_file import compacted_path
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import SweepPaths, TrialPaths
-from hyperherd.records.atomic import FileOps
+from hyperherd.records.disk.atomic import FileOps
 from hyperherd.records.events import Event
 
 OBJECTIVE = {"metric": "m", "direction": "maximize"}

@@ -16,7 +16,7 @@ from hyperherd.metrics.reader import read_final, read_metrics, read_summary, ski
 from hyperherd.metrics.rows.sources import this_host
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
-from hyperherd.records.atomic import FileOps
+from hyperherd.records.disk.atomic import FileOps
 
 OBJECTIVE = {"metric": "m", "direction": "maximize"}
 

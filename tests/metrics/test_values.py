@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hyperherd.metrics.rows.values import EXACT, as_name, as_step, dumps, final, logged, split, unwrap
-from hyperherd.records.files import number
+from hyperherd.records.disk.files import number
 
 anything = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),

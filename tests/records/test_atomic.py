@@ -5,8 +5,8 @@ from typing import BinaryIO
 
 import pytest
 
-from hyperherd.records.atomic import FileOps, replace
-from hyperherd.records.files import replace_bytes
+from hyperherd.records.disk.atomic import FileOps, replace
+from hyperherd.records.disk.files import replace_bytes
 
 
 class Recording(FileOps):

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from hyperherd.errors import FormatError, SweepError
+from hyperherd.records.disk.files import create, create_bytes, new_file, number, read_json, replace_json
 from hyperherd.records.events import Event, EventLog, read_events
-from hyperherd.records.files import create, create_bytes, new_file, number, read_json, replace_json
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, find_planned, find_planned_number, read_planned, write_planned
 from hyperherd.records.trial import TrialError, TrialRecord

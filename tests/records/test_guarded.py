@@ -10,8 +10,8 @@ import pytest
 from results.builder import SweepBuilder
 
 from hyperherd.errors import FormatError
-from hyperherd.records.files import read_json, read_lines
-from hyperherd.records.guarded import DEPTH, check_depth, lines, open_regular, read_regular
+from hyperherd.records.disk.files import read_json, read_lines
+from hyperherd.records.disk.guarded import DEPTH, check_depth, lines, open_regular, read_regular
 from hyperherd.records.lock import is_held
 from hyperherd.records.requests import ask_to_cancel, take_requests
 from hyperherd.records.sweep import SweepRecord, read_planned

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from hyperherd.records import ownership
+from hyperherd.records.disk import ownership
+from hyperherd.records.disk.files import create, replace_json
+from hyperherd.records.disk.ownership import NotTrusted, check_trusted, distrust, is_own, make_folder, share_folders
 from hyperherd.records.events import Event, EventLog
-from hyperherd.records.files import create, replace_json
-from hyperherd.records.ownership import NotTrusted, check_trusted, distrust, is_own, make_folder, share_folders
 
 
 @contextmanager

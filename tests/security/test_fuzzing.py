@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from security.hostile import copy_sweep, elapsed, mutate, record_files, snapshot, write_sweep
 
-from hyperherd.cli.commands import COMMANDS
+from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.main import main
 
 MUTATIONS = 80

@@ -15,7 +15,7 @@ from hydra.errors import HydraException
 from hyperherd.errors import SpaceError
 from hyperherd.overrides import parse
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.plan import make_plan
+from hyperherd.sweep.planning.plan import make_plan
 from hyperherd.sweep.settings import SweepSettings
 
 FILES = {

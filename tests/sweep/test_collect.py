@@ -15,7 +15,7 @@ from hyperherd.launch.base import TrialJob
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.records.events import read_events
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.sweep.collect import Collector
+from hyperherd.sweep.running.collect import Collector
 
 MANY = 300
 

@@ -19,7 +19,7 @@ from hyperherd.space.expressions import Absent
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs
 from hyperherd.sweep.effective_config.resolution import resolve_twice
-from hyperherd.sweep.plan import Plan, make_plan
+from hyperherd.sweep.planning.plan import Plan, make_plan
 from hyperherd.sweep.settings import SweepSettings
 from hyperherd.sweep.validation.template import NO_COMPOSITION
 

@@ -21,7 +21,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.results.text.format import display_width
-from hyperherd.sweep.live_table import Progress, _Above, _painted, _Table, lines, seconds_left
+from hyperherd.sweep.running.live_table import Progress, _Above, _painted, _Table, lines, seconds_left
 
 LIVE = [
     "hydra/sweeper=herd",

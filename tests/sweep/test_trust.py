@@ -15,7 +15,7 @@ from conftest import App
 from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.sweep import SweepRecord
-from hyperherd.sweep.planned_overrides import check_overrides
+from hyperherd.sweep.planning.planned_overrides import check_overrides
 
 GO_ON = ("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
 

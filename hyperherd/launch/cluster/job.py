@@ -32,7 +32,7 @@ from hyperherd.launch.payload import Payload
 from hyperherd.launch.pickles import PRIVATE_UMASK, read_own
 from hyperherd.launch.returned import failed, pickled, raised
 from hyperherd.launch.worker import TrialTask
-from hyperherd.records.files import replace_bytes
+from hyperherd.records.disk.files import replace_bytes
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import hide_from_lightning
 from hyperherd.trial.ending import Evicted, TrialFailed, in_words

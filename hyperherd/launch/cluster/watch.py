@@ -26,7 +26,7 @@ from hyperherd.launch.cluster.base import Cluster, JobState
 from hyperherd.launch.cluster.job import returned_path
 from hyperherd.launch.pickles import load_pickle
 from hyperherd.launch.returned import raised
-from hyperherd.records.ownership import NotTrusted
+from hyperherd.records.disk.ownership import NotTrusted
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
 from hyperherd.trial.ending import in_words

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 
 from hyperherd.errors import SweepError
-from hyperherd.inert import one_line
+from hyperherd.escape import one_line
 from hyperherd.launch.base import ROUTINE, JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.local.cpu import cores
 from hyperherd.launch.local.ending import job_end
@@ -23,7 +23,7 @@ from hyperherd.launch.local.slots import Limits, plan_capacity, usable_gpus
 from hyperherd.launch.local.start import Pool, ServerProcess, start_server
 from hyperherd.launch.local.trial import PoolPayload
 from hyperherd.launch.processes import kill_group
-from hyperherd.records.ownership import make_folder
+from hyperherd.records.disk.ownership import make_folder
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
 

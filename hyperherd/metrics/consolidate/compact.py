@@ -17,7 +17,7 @@ from hyperherd.errors import FormatError, SweepError
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, TrialPaths
-from hyperherd.records.atomic import FileOps, replace
+from hyperherd.records.disk.atomic import FileOps, replace
 from hyperherd.records.events import Event, read_events
 from hyperherd.records.lock import is_held
 from hyperherd.records.places import below

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.values import dumps, unwrap
 from hyperherd.paths import TrialPaths
-from hyperherd.records.atomic import FileOps, replace
-from hyperherd.records.files import strict
+from hyperherd.records.disk.atomic import FileOps, replace
+from hyperherd.records.disk.files import strict
 
 if TYPE_CHECKING:
     from hyperherd.metrics.store.parquet import Footer

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.sources import JOURNAL, LEVELS, SourceName, open_here, rolling_here, this_host
-from hyperherd.records.atomic import FileOps, replace
+from hyperherd.records.disk.atomic import FileOps, replace
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -15,8 +15,8 @@ import orjson
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows import values
-from hyperherd.records.files import number
-from hyperherd.records.guarded import LINE_BYTES, is_deep
+from hyperherd.records.disk.files import number
+from hyperherd.records.disk.guarded import LINE_BYTES, is_deep
 
 BLOCK = 1 << 17
 """Bytes read at a time: a journal of any size is parsed in little memory, what a block becomes in the CPU's cache."""

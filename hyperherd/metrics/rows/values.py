@@ -14,8 +14,8 @@ from typing import Any
 
 import orjson
 
-from hyperherd.records.files import number, strict
-from hyperherd.records.guarded import DEPTH, is_deep
+from hyperherd.records.disk.files import number, strict
+from hyperherd.records.disk.guarded import DEPTH, is_deep
 
 EXACT = 2**53
 """The greatest integer up to which a float64 holds every one."""

@@ -14,8 +14,8 @@ from hyperherd.metrics.rows.journal import Rows, add_record, as_number, as_time,
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.rows.values import as_name, as_step, dumps
 from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
-from hyperherd.records.files import read_json
-from hyperherd.records.guarded import open_regular
+from hyperherd.records.disk.files import read_json
+from hyperherd.records.disk.guarded import open_regular
 from hyperherd.records.places import leaves
 
 _ONE_VALUE = frozenset({"step", "value", "ts"})

@@ -26,9 +26,9 @@ from hyperherd.metrics.rows.stats import ObjectiveResult, Stats
 from hyperherd.metrics.rows.values import dumps
 from hyperherd.metrics.store.arrow import scalar, texts
 from hyperherd.paths import FORMAT
-from hyperherd.records import kinds
-from hyperherd.records.files import check_format, number, strict
-from hyperherd.records.guarded import is_deep, open_regular
+from hyperherd.records.disk import kinds
+from hyperherd.records.disk.files import check_format, number, strict
+from hyperherd.records.disk.guarded import is_deep, open_regular
 
 SCHEMA = pa.schema(
     [

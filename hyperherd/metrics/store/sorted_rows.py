@@ -22,7 +22,7 @@ from hyperherd.metrics.store.default_view import beginnings, default_view, order
 from hyperherd.metrics.store.merge_streams import merged
 from hyperherd.metrics.store.parquet import BATCH, Footer, MetricsFile
 from hyperherd.metrics.store.sweep_file import TrialOfSweep
-from hyperherd.records.guarded import open_regular
+from hyperherd.records.disk.guarded import open_regular
 
 RUN = 1 << 19
 """Rows that are sorted in memory at once."""

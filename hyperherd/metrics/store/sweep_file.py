@@ -20,9 +20,9 @@ from hyperherd.errors import FormatError
 from hyperherd.metrics.store import parquet
 from hyperherd.metrics.store.parquet import SCHEMA, Footer, chosen, conformed
 from hyperherd.paths import METRICS_FILE, RECORDS
-from hyperherd.records import kinds
-from hyperherd.records.files import check_format
-from hyperherd.records.guarded import open_regular
+from hyperherd.records.disk import kinds
+from hyperherd.records.disk.files import check_format
+from hyperherd.records.disk.guarded import open_regular
 from hyperherd.records.places import below
 
 LEAD = pa.field("number", pa.int64())

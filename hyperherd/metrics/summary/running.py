@@ -20,7 +20,7 @@ from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import is_vanished, open_base
 from hyperherd.metrics.summary.of_files import FilesSummary, Parts, Places, summarize_files, summarize_files_again
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
-from hyperherd.records.guarded import open_regular
+from hyperherd.records.disk.guarded import open_regular
 
 if TYPE_CHECKING:
     from hyperherd.metrics.store.parquet import Footer

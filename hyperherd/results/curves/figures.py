@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.curves.curves import Drawing, Line, PlotOptions, draw
-from hyperherd.results.text.format import inert
+from hyperherd.results.text.format import escaped
 from hyperherd.results.trials.collection import TrialCollection
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ def _label(axes: Any, metric: str, x: str) -> None:
 
 def _plain(text: str) -> str:
     """Return text that matplotlib shows as it is: a dollar sign would start a formula."""
-    return inert(text).replace("$", r"\$")
+    return escaped(text).replace("$", r"\$")
 
 
 def _named(label: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from hyperherd.results.curves.curves import Drawing, Line, PlotOptions
-from hyperherd.results.text.format import display_width, duration, inert, measure, pad
+from hyperherd.results.text.format import display_width, duration, escaped, measure, pad
 from hyperherd.results.text.layout import BOLD, DIM, Screen, page, paint
 
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
@@ -89,7 +89,7 @@ class _Canvas:
 def _panel(metric: str, lines: Sequence[Line], options: PlotOptions, screen: Screen) -> Iterator[str]:
     shown = [_points(line, options) for line in lines]
     every = [point for points in shown for run in points for point in run]
-    yield paint(inert(metric), BOLD, screen)
+    yield paint(escaped(metric), BOLD, screen)
     if not every:
         yield "  no finite value" + (" above zero" if options.log_x or options.log_y else "")
         return
@@ -126,7 +126,7 @@ def _legend(drawing: Drawing, screen: Screen) -> Iterator[str]:
             if line.best is None
             else f"  {star} {measure(float(line.best[1]))} at {_at(line.best[0], drawing.options.x)}"
         )
-        yield f"{paint(mark, _colour(owner), screen)} {inert(line.label)}{paint(count + at, DIM, screen)}"
+        yield f"{paint(mark, _colour(owner), screen)} {escaped(line.label)}{paint(count + at, DIM, screen)}"
 
 
 def _at(x: float, axis: str) -> str:

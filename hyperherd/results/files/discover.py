@@ -100,7 +100,7 @@ class _Walk:
     def under(self, root: Path) -> None:
         """Visit `root` and what lies below it, symbolic links last, so that a real path names what two lead to."""
         if self._visited:
-            self._tell_twins()
+            self._notice_twins()
         pending: deque[_Visit] = deque([_Visit(str(root), _sweep_above(root))])
         while pending:
             visit = pending.popleft()
@@ -126,7 +126,7 @@ class _Walk:
             pending.extendleft(reversed(self._unknown(visit, real)))
             pending.extend(_below(visit, name) for name in links if self._may_follow(visit, name))
             if links:
-                self._tell_twins()
+                self._notice_twins()
 
     def _may_follow(self, visit: _Visit, name: str) -> bool:
         """Return whether a link may be followed; a trial to which it leads out of its sweep is noted."""
@@ -171,7 +171,7 @@ class _Walk:
         self._seen.add(identity)
         return False
 
-    def _tell_twins(self) -> None:
+    def _notice_twins(self) -> None:
         """From now on look whether a folder has been visited under another name; before, there was only one way."""
         if self._seen is None:
             self._seen = set()

@@ -16,9 +16,9 @@ from typing import Any
 from hyperherd.errors import FormatError
 from hyperherd.masking import masked_dict, masked_params, masked_words
 from hyperherd.paths import TrialPaths
-from hyperherd.records import kinds
 from hyperherd.records.config import own_choices
-from hyperherd.records.guarded import read_regular
+from hyperherd.records.disk import kinds
+from hyperherd.records.disk.guarded import read_regular
 from hyperherd.records.places import Outside, leaves
 from hyperherd.results.files.references import followed_value
 

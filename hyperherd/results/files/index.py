@@ -23,11 +23,11 @@ import orjson
 import hyperherd
 from hyperherd.errors import FormatError
 from hyperherd.paths import RECORDS, SweepPaths
-from hyperherd.records import kinds
 from hyperherd.records.config import KeptSettings
-from hyperherd.records.files import number, replace_bytes
-from hyperherd.records.guarded import is_deep, read_regular
-from hyperherd.records.ownership import is_own
+from hyperherd.records.disk import kinds
+from hyperherd.records.disk.files import number, replace_bytes
+from hyperherd.records.disk.guarded import is_deep, read_regular
+from hyperherd.records.disk.ownership import is_own
 from hyperherd.records.places import stays_in
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trial_json import Signature, TrialFile

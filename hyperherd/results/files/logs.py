@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-from hyperherd.records.guarded import open_regular
-from hyperherd.results.text.format import inert
+from hyperherd.records.disk.guarded import open_regular
+from hyperherd.results.text.format import escaped
 
 _STYLE = re.compile(r"\x1b\[[0-9;:]*m")
 """Colours carry no information, and written as escapes they would hide the text."""
@@ -30,7 +30,7 @@ def shown(line: str) -> str:
     """
     text = _STYLE.sub("", line.rstrip("\r\n"))
     text = next((part for part in reversed(text.split("\r")) if part), "")
-    return inert(text.expandtabs())
+    return escaped(text.expandtabs())
 
 
 def read_lines(path: Path, count: int | None = None) -> Iterator[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from hyperherd.errors import FormatError
-from hyperherd.records.guarded import LIST_BYTES, lines, open_regular, read_regular
+from hyperherd.records.disk.guarded import LIST_BYTES, lines, open_regular, read_regular
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 

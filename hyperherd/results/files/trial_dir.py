@@ -14,7 +14,7 @@ from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_dict, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records.config import KeptConfig
-from hyperherd.records.files import new_file, read_json
+from hyperherd.records.disk.files import new_file, read_json
 from hyperherd.records.places import leaves
 from hyperherd.results.files.hydra_job import read_choices, read_config
 

@@ -12,8 +12,8 @@ import orjson
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT, RECORDS
-from hyperherd.records.files import check_format, number
-from hyperherd.records.guarded import read_regular
+from hyperherd.records.disk.files import check_format, number
+from hyperherd.records.disk.guarded import read_regular
 from hyperherd.records.trial import TrialRecord
 
 Signature = tuple[int, int, int]

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import yaml
 
 from hyperherd.errors import FormatError
-from hyperherd.records.guarded import DEPTH, read_regular
+from hyperherd.records.disk.guarded import DEPTH, read_regular
 
 _MOST_BYTES = 16 << 20
 _SHALLOW_BYTES = 1 << 14

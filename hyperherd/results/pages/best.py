@@ -12,7 +12,7 @@ from hyperherd.results.pages.parts import command_record, no_command, pairs, she
 from hyperherd.results.statistics.best import Winner
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.tables.records import SCHEMA, trial_record
-from hyperherd.results.text.format import inert, measure
+from hyperherd.results.text.format import escaped, measure
 from hyperherd.results.text.layout import BOLD, Screen, page, paint, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command
@@ -49,8 +49,8 @@ def _lines(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> 
 
 
 def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -> Iterator[str]:
-    label = inert(objective.label) if objective else ""
-    name, value = f"trial {inert(winner.trial.label)}", measure(winner.value)
+    label = escaped(objective.label) if objective else ""
+    name, value = f"trial {escaped(winner.trial.label)}", measure(winner.value)
     title = f"{winner.rank}. {label} {value}, {name}"
     if winner.seeds:
         spread = winner.spread
@@ -59,11 +59,11 @@ def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -
     yield from (paint(line, BOLD, screen) for line in wrapped(title, screen))
     yield from pairs(
         [
-            ("overrides", inert(shlex.join(winner.overrides))),
+            ("overrides", escaped(shlex.join(winner.overrides))),
             ("seeds", _seeds(winner)),
-            ("directory", inert(str(winner.trial.dir or ""))),
-            ("config", inert(str(winner.config or ""))),
-            ("checkpoint", inert(str(winner.checkpoint or ""))),
+            ("directory", escaped(str(winner.trial.dir or ""))),
+            ("config", escaped(str(winner.config or ""))),
+            ("checkpoint", escaped(str(winner.checkpoint or ""))),
         ],
         screen,
     )
@@ -73,7 +73,7 @@ def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -
 
 
 def _seeds(winner: Winner) -> str:
-    values = [f"{inert(seed)}: {measure(value)}" for seed, value in winner.seeds.items()]
+    values = [f"{escaped(seed)}: {measure(value)}" for seed, value in winner.seeds.items()]
     more = [f"... {len(values) - _SHOWN_SEEDS} more"] if len(values) > _SHOWN_SEEDS else []
     return "  ".join([*values[:_SHOWN_SEEDS], *more])
 

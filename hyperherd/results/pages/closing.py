@@ -8,7 +8,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.pages.parts import block
 from hyperherd.results.pages.problems import assignments, broken_sweeps, reason, shared
 from hyperherd.results.statistics.failures import failures
-from hyperherd.results.text.format import inert
+from hyperherd.results.text.format import escaped
 from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
@@ -64,9 +64,9 @@ def _kind(members: Sequence[Trial], traceback: str, trials: TrialCollection, scr
     why = reason(first, trials.objective)
     if len(members) == 1:
         settings = {name: first.params[name] for name in trials.varying if name in first.params}
-        named = f"{inert(first.label)}  {' '.join(assignments(settings))}"
+        named = f"{escaped(first.label)}  {' '.join(assignments(settings))}"
     else:
-        labels = [inert(trial.label) for trial in members]
+        labels = [escaped(trial.label) for trial in members]
         more = f" and {len(labels) - _NUMBERS} more" if len(labels) > _NUMBERS else ""
         named = f"{len(labels)} trials ({', '.join(labels[:_NUMBERS])}{more})"
         if common := assignments(shared(members, trials)):

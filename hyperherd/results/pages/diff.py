@@ -8,7 +8,7 @@ from typing import Any
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.diff import Diff, Difference, MetricDifference
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import inert, measure, setting
+from hyperherd.results.text.format import escaped, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
@@ -37,8 +37,8 @@ def diff_record(found: Diff) -> dict[str, Any]:
 def _lines(found: Diff, screen: Screen) -> Iterator[str]:
     names = _name(found.a, found), _name(found.b, found)
     for side, trial in zip("ab", (found.a, found.b), strict=True):
-        where = inert(str(trial.dir)) if trial.dir else inert(str(trial.sweep.dir))
-        yield from wrapped(f"{side}: trial {inert(trial.label)}, {trial.state}, in {where}", screen)
+        where = escaped(str(trial.dir)) if trial.dir else escaped(str(trial.sweep.dir))
+        yield from wrapped(f"{side}: trial {escaped(trial.label)}, {trial.state}, in {where}", screen)
     sections: Sequence[tuple[str, Sequence[Difference]]] = (
         ("parameters", found.params),
         ("config", found.config),
@@ -48,7 +48,7 @@ def _lines(found: Diff, screen: Screen) -> Iterator[str]:
     for title, items in sections:
         if items:
             yield from heading(title, screen)
-            rows = [(inert(item.name), _setting(item.a), _setting(item.b)) for item in items]
+            rows = [(escaped(item.name), _setting(item.a), _setting(item.b)) for item in items]
             yield from table(("", *names), rows, screen)
     same = [title for title, items in sections if not items and not _is_unknown(found, title)]
     if same:
@@ -59,7 +59,7 @@ def _lines(found: Diff, screen: Screen) -> Iterator[str]:
         rows4 = [_metric(item) for item in found.metrics]
         yield from table(("", *names, "b - a", "better"), rows4, screen, right=(1, 2, 3))
     for text in found.unknown:
-        yield from wrapped(f"not compared: {inert(text)}", screen)
+        yield from wrapped(f"not compared: {escaped(text)}", screen)
 
 
 def _is_unknown(found: Diff, title: str) -> bool:
@@ -69,7 +69,7 @@ def _is_unknown(found: Diff, title: str) -> bool:
 
 def _name(trial: Trial, found: Diff) -> str:
     side = "a" if trial is found.a else "b"
-    return f"{side} ({inert(trial.label)})"
+    return f"{side} ({escaped(trial.label)})"
 
 
 def _setting(value: Any) -> str:
@@ -79,7 +79,7 @@ def _setting(value: Any) -> str:
 def _metric(item: MetricDifference) -> tuple[str, ...]:
     sign = "+" if item.delta is not None and item.delta > 0 else ""
     delta = "" if item.delta is None else f"{sign}{measure(item.delta)}"
-    return inert(item.name), _measured(item.a), _measured(item.b), delta, item.better or ""
+    return escaped(item.name), _measured(item.a), _measured(item.b), delta, item.better or ""
 
 
 def _measured(value: Any) -> str:

@@ -11,7 +11,7 @@ from hyperherd.results.pages.effects_line import contrast_text
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.effects import Effects, Level, ParameterEffect
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import inert, measure, setting
+from hyperherd.results.text.format import escaped, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
 from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.values import Gap
@@ -40,10 +40,10 @@ def effects_record(found: Effects) -> dict[str, Any]:
 
 def _lines(found: Effects, screen: Screen) -> Iterator[str]:
     better = "higher" if found.objective.direction == MAXIMIZE else "lower"
-    reasons = ", ".join(f"{count} {inert(reason)}" for reason, count in found.reasons.items())
+    reasons = ", ".join(f"{count} {escaped(reason)}" for reason, count in found.reasons.items())
     guessed = ", guessed from its name" if found.objective.source == "guessed" else ""
     yield from wrapped(
-        f"effects on {inert(found.objective.label)} ({better} is better{guessed}) · "
+        f"effects on {escaped(found.objective.label)} ({better} is better{guessed}) · "
         f"{counted(found.trials, 'finished trial')}, {found.left_out} left out{f' ({reasons})' if reasons else ''}",
         screen,
     )
@@ -74,7 +74,7 @@ def _row(effect: ParameterEffect) -> tuple[str, ...]:
     best = effect.levels[0]
     numbers = (effect.share, effect.unique, effect.chance)
     return (
-        inert(effect.parameter),
+        escaped(effect.parameter),
         *map(_share, numbers),
         f"{level_text(best)}  ({measure(best.mean)}, {counted(best.trials, 'trial')})",
     )
@@ -105,7 +105,7 @@ def _noise_lines(found: Effects, screen: Screen) -> Iterator[str]:
 
 
 def _contrast_lines(effect: ParameterEffect, screen: Screen) -> Iterator[str]:
-    name = inert(effect.parameter)
+    name = escaped(effect.parameter)
     if not effect.contrasts:
         yield f"  {name}: no two trials differ only in this parameter"
         return

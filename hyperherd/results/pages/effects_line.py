@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from hyperherd.results.statistics.effects import Contrast, Effects, ParameterEffect, effects
-from hyperherd.results.text.format import inert, is_number, measure, setting
+from hyperherd.results.text.format import escaped, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.values import Gap
@@ -38,7 +38,7 @@ def _shares(found: Effects) -> Iterator[str]:
     known = [effect for effect in found.parameters if effect.share is not None and effect.chance is not None]
     above = [effect for effect in known if (effect.share or 0.0) > (effect.chance or 0.0)]
     if above:
-        yield ", ".join(f"{inert(effect.parameter)} (η² {effect.share:.3f})" for effect in above[:_NAMED])
+        yield ", ".join(f"{escaped(effect.parameter)} (η² {effect.share:.3f})" for effect in above[:_NAMED])
     elif known:
         yield "no parameter explains more of the variance than chance would"
 
@@ -57,7 +57,7 @@ def _is_categorical(effect: ParameterEffect) -> bool:
 
 def contrast_text(effect: ParameterEffect, contrast: Contrast) -> str:
     """Return one comparison of two values for people."""
-    name, value, against = inert(effect.parameter), setting(contrast.value), setting(contrast.against)
+    name, value, against = escaped(effect.parameter), setting(contrast.value), setting(contrast.against)
     over = " of configurations" if effect.over == "configurations" else ""
     if contrast.ties == contrast.pairs:
         return f"{name}: {value} and {against} are equal in {contrast.ties}/{contrast.pairs} pairs{over}"

@@ -10,7 +10,7 @@ from hyperherd.results.pages.parts import RED, block, command_record, heading, n
 from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import inert, one_line, setting
+from hyperherd.results.text.format import escaped, one_line, setting
 from hyperherd.results.text.layout import Screen, page, paint, wrapped
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -69,8 +69,8 @@ def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) 
     message = one_line(group.message)
     if len(message) > _LONGEST_MESSAGE:
         message = message[:_LONGEST_MESSAGE] + " ..."
-    what = f"{inert(group.kind)}: {message}" if message and message != group.kind else inert(group.kind)
-    where = f"  ({inert(group.where)})" if group.where else ""
+    what = f"{escaped(group.kind)}: {message}" if message and message != group.kind else escaped(group.kind)
+    where = f"  ({escaped(group.where)})" if group.where else ""
     yield ""
     yield from wrapped(f"{paint('✗', RED, screen)} {what}{where}", screen, "    ")
     names = [_called(trial, labels) for trial in group.trials]
@@ -85,7 +85,7 @@ def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) 
 
 def shared_text(shared: Shared) -> str:
     """Return what failed trials share, and how many finished ones do."""
-    settings = " ".join(f"{inert(name)}={setting(value)}" for name, value in shared.settings.items())
+    settings = " ".join(f"{escaped(name)}={setting(value)}" for name, value in shared.settings.items())
     if not shared.finished:
         return f"{settings}; no finished trial has"
     return f"{settings}; so do {shared.finished} of {counted(shared.of, 'finished trial')}"
@@ -96,7 +96,7 @@ def _labels(trials: tuple[Trial, ...]) -> dict[Sweep, str]:
 
 
 def _called(trial: Trial, labels: dict[Sweep, str]) -> str:
-    return inert(trial.label if len(labels) == 1 else f"{labels[trial.sweep]}/{trial.label}")
+    return escaped(trial.label if len(labels) == 1 else f"{labels[trial.sweep]}/{trial.label}")
 
 
 def _shared(shared: Shared | None) -> dict[str, Any] | None:

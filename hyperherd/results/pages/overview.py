@@ -19,7 +19,7 @@ from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, Gro
 from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.tables.columns import View
 from hyperherd.results.tables.people import with_error
-from hyperherd.results.text.format import inert, measure
+from hyperherd.results.text.format import escaped, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
@@ -100,12 +100,12 @@ def ranking(trials: TrialCollection) -> str:
         differing = [saved.label for saved in saved_objectives(trials)]
         why = "no metric's name shows whether higher or lower is better"
         if differing:
-            why = f"the sweeps have different objectives ({', '.join(map(inert, differing))})"
+            why = f"the sweeps have different objectives ({', '.join(map(escaped, differing))})"
         if not trials.metric_names:
             return "not ranked: no metric was logged"
         return f"not ranked: {why}; choose one with -m METRIC --direction max|min"
     better = "higher" if objective.direction == MAXIMIZE else "lower"
-    text = f"ranked by {inert(objective.label)}, {better} is better"
+    text = f"ranked by {escaped(objective.label)}, {better} is better"
     if objective.source == "guessed":
         text += " (guessed from its name; -m METRIC to change)"
     if objective.source == "saved":
@@ -148,7 +148,7 @@ def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
 
 def _axes(trials: TrialCollection) -> str:
     """Return ``lr (4) × model (2)``: what varies, and how many values it has."""
-    told = [f"{inert(name)} ({trials.count_of(name)})" for name in trials.varying]
+    told = [f"{escaped(name)} ({trials.count_of(name)})" for name in trials.varying]
     more = [f"{len(told) - _AXES} more"] if len(told) > _AXES else []
     return " × ".join([*told[:_AXES], *more])
 
@@ -158,7 +158,7 @@ def _title(trials: TrialCollection) -> str:
         return f"{len(trials.sweeps)} sweeps"
     sweep = trials.sweeps[0]
     script = Path(sweep.script).name
-    return inert(sweep.name) + (f" · {inert(script)}" if script else "")
+    return escaped(sweep.name) + (f" · {escaped(script)}" if script else "")
 
 
 def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
@@ -166,7 +166,7 @@ def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
         return
     best = trials.ranked[0]
     value = measure(trials.objective.value(best))
-    told = f"best: trial {inert(best.label)}, {inert(trials.objective.label)} {value}, in {inert(str(best.dir))}"
+    told = f"best: trial {escaped(best.label)}, {escaped(trials.objective.label)} {value}, in {escaped(str(best.dir))}"
     yield paint(told, BOLD, screen)
     yield from _command(best, best.overrides, screen)
 
@@ -179,7 +179,7 @@ def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
     judged = best.judged(groups.objective)
     value = with_error(judged, groups.err)
     settings = " ".join(assignments(best.settings)) or "the only one"
-    told = f"best configuration: {settings}, {inert(groups.objective.label)} {value} (n={judged.n})"
+    told = f"best configuration: {settings}, {escaped(groups.objective.label)} {value} (n={judged.n})"
     yield paint(told, BOLD, screen)
     yield from _command(best.counted[0], without_seed(best, groups.keys), screen)
     yield from _best_trial(groups.trials)
@@ -189,7 +189,7 @@ def _best_trial(trials: TrialCollection) -> Iterator[str]:
     best, objective = trials.ranked[0], trials.objective
     if objective is not None:
         value = measure(objective.value(best))
-        yield f"best trial: {inert(best.label)}, {inert(objective.label)} {value}, in {inert(str(best.dir))}"
+        yield f"best trial: {escaped(best.label)}, {escaped(objective.label)} {value}, in {escaped(str(best.dir))}"
 
 
 def without_seed(group: AnyGroup, keys: tuple[str, ...]) -> tuple[str, ...]:
@@ -204,5 +204,5 @@ def _command(trial: Trial, overrides: tuple[str, ...], screen: Screen) -> Iterat
     if command:
         yield f"  {shell_line(Command(tuple(command), trial.sweep.cwd), screen)}"
     elif overrides:
-        yield "  " + inert(shlex.join(overrides))
+        yield "  " + escaped(shlex.join(overrides))
     yield from no_command(trial, screen)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from hyperherd.results.text.format import display_width, inert, one_line, pad
+from hyperherd.results.text.format import display_width, escaped, one_line, pad
 from hyperherd.results.text.layout import BOLD, Screen, paint, wrapped
 from hyperherd.results.trials.commands import Command
 from hyperherd.results.trials.trial import Trial
@@ -47,7 +47,7 @@ def table(
 
 def block(text: str, indent: str = "    ") -> list[str]:
     """Return a text of several lines made inert, line by line, and indented."""
-    return [indent + inert(line.expandtabs()) for line in text.rstrip().splitlines()]
+    return [indent + escaped(line.expandtabs()) for line in text.rstrip().splitlines()]
 
 
 def shell_line(command: Command, screen: Screen) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import sweep_labels
-from hyperherd.results.text.format import duration, inert, one_line, setting
+from hyperherd.results.text.format import duration, escaped, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import Objective
@@ -33,7 +33,7 @@ def problems(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     ]
     most = len(told) if screen.rows is None or len(told) <= _MOST + 2 else _MOST
     for trial, why in told[:most]:
-        where = f"{inert(labels[trial.sweep])} {inert(trial.label)}" if labels else inert(trial.label)
+        where = f"{escaped(labels[trial.sweep])} {escaped(trial.label)}" if labels else escaped(trial.label)
         settings = {name: trial.params[name] for name in trials.varying if name in trial.params}
         line = f"{GLYPHS[trial.state]} {where}  {' '.join(assignments(settings))}  {why}"
         yield from wrapped(line, screen, indent="    ")
@@ -57,7 +57,7 @@ def shared(some: Sequence[Trial], trials: TrialCollection) -> dict[str, Any]:
 def broken_sweeps(trials: TrialCollection) -> list[str]:
     """Return what cannot be read of the sweeps' own files."""
     labels = sweep_labels(trials.sweeps)
-    return [f"sweep {inert(label)}: {one_line(sweep.problem)}" for sweep, label in labels.items() if sweep.problem]
+    return [f"sweep {escaped(label)}: {one_line(sweep.problem)}" for sweep, label in labels.items() if sweep.problem]
 
 
 def reason(trial: Trial, objective: Objective | None) -> str:
@@ -67,7 +67,7 @@ def reason(trial: Trial, objective: Objective | None) -> str:
     if trial.state.finished:
         value = objective.value(trial) if objective else None
         lame = objective is not None and value is not None and not objective.ranks(trial)
-        return f"{inert(objective.label)} is {value:g}" if lame and objective else ""
+        return f"{escaped(objective.label)} is {value:g}" if lame and objective else ""
     text = one_line(trial.reason)
     if trial.state is TrialState.STALLED and trial.silent:
         usual = f" (usually a step every {duration(trial.step_seconds)})" if trial.step_seconds else ""
@@ -83,4 +83,4 @@ def reason(trial: Trial, objective: Objective | None) -> str:
 
 def assignments(params: Mapping[str, Any]) -> list[str]:
     """Return ``name=value`` for each parameter, as people write it; one that does not apply is left out."""
-    return [f"{inert(name)}={setting(value)}" for name, value in params.items() if not isinstance(value, Gap)]
+    return [f"{escaped(name)}={setting(value)}" for name, value in params.items() if not isinstance(value, Gap)]

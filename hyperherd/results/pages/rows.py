@@ -6,14 +6,14 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.records.files import strict
+from hyperherd.records.disk.files import strict
 from hyperherd.results.pages.parts import table
 from hyperherd.results.tables.columns import Column
 from hyperherd.results.tables.formats import to_csv, to_tsv
 from hyperherd.results.tables.records import SCHEMA
-from hyperherd.results.text.format import exact, inert, is_number, setting
+from hyperherd.results.text.format import escaped, exact, is_number, setting
 from hyperherd.results.text.layout import Screen, page
-from hyperherd.results.trials.quantities import Role
+from hyperherd.results.trials.fields import Role
 from hyperherd.results.values import Gap
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def rows_text(answer: pyarrow.Table, form: str, screen: Screen) -> str:
     if form == "table":
         numeric = [place for place, column in enumerate(columns) if all(v is None or is_number(v) for v in column)]
         cells = [[_cell(value) for value in row] for row in rows]
-        return page(table(list(map(inert, names)), cells, screen, right=numeric), screen)
+        return page(table(list(map(escaped, names)), cells, screen, right=numeric), screen)
     sheet = [
         Column(name, Role.METRIC, [Gap.MISSING if value is None else value for value in column])
         for name, column in zip(names, columns, strict=True)
@@ -46,7 +46,7 @@ def _cell(value: Any) -> str:
     """Return a value for people; a column has one type, so no text in it needs quotes."""
     if value is None:
         return Gap.MISSING.value
-    return inert(exact(value)) if isinstance(value, str) else setting(value, full=True)
+    return escaped(exact(value)) if isinstance(value, str) else setting(value, full=True)
 
 
 def _plain(value: Any) -> Any:

@@ -10,7 +10,7 @@ from typing import Any
 from hyperherd.results.files.logs import read_lines, shown
 from hyperherd.results.pages.parts import block, command_record, heading, no_command, pairs, shell_line, table
 from hyperherd.results.tables.records import SCHEMA, trial_record
-from hyperherd.results.text.format import duration, exact, inert, measure, one_line, setting
+from hyperherd.results.text.format import duration, escaped, exact, measure, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
 from hyperherd.results.trials.commands import run_again
 from hyperherd.results.trials.trial import Trial
@@ -49,7 +49,7 @@ def show_record(trial: Trial, *, lines: int = 20) -> dict[str, Any]:
 
 def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
     glyph = paint(GLYPHS[trial.state], state_colour(trial.state), screen)
-    what = f"{glyph} trial {inert(trial.label)} of {inert(trial.sweep.name)}: {trial.state}"
+    what = f"{glyph} trial {escaped(trial.label)} of {escaped(trial.sweep.name)}: {trial.state}"
     if trial.cause is not None:
         what += f" ({trial.cause})"
     yield from wrapped(f"{what}, {one_line(trial.reason)}" if trial.reason else what, screen)
@@ -69,20 +69,20 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
 
 
 def _facts(trial: Trial, screen: Screen) -> Iterator[tuple[str, str]]:
-    yield "parameters", "  ".join(f"{inert(name)}={_value(value)}" for name, value in trial.params.items())
-    yield "note", inert(trial.note)
-    yield "directory", inert(str(trial.dir or ""))
+    yield "parameters", "  ".join(f"{escaped(name)}={_value(value)}" for name, value in trial.params.items())
+    yield "note", escaped(trial.note)
+    yield "directory", escaped(str(trial.dir or ""))
     started = trial.started
     if started is not None:
         span = f", ran for {duration(trial.seconds)}" if trial.seconds is not None else ""
         yield "started", f"{time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(started))}{span}"
     if trial.step is not None:
         yield "step", f"{trial.step} of {trial.max_step}" if trial.max_step is not None else str(trial.step)
-    yield "host", inert(trial.host + (f", job {trial.job_id}" if trial.job_id else ""))
+    yield "host", escaped(trial.host + (f", job {trial.job_id}" if trial.job_id else ""))
     attempts = trial.attempts
     if len(attempts) > 1:
         claims = (f"{attempt.number} {_claimed(attempt.claim)}".rstrip() for attempt in attempts)
-        yield "attempts", inert(", ".join(claims))
+        yield "attempts", escaped(", ".join(claims))
 
 
 def _claimed(claim: Mapping[str, Any]) -> str:
@@ -99,27 +99,27 @@ def _claim(claim: Mapping[str, Any]) -> dict[str, Any]:
 def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
     if trial.metrics:
         yield from heading("metrics", screen)
-        rows = [(inert(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
+        rows = [(escaped(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
         header = ("", "last", "at step", "min", "at step", "max", "at step", "NaN")
         yield from table(header, rows, screen, right=range(1, 8))
     if trial.final:
         yield from heading("final values", screen)
-        yield from pairs(((inert(name), _value(value)) for name, value in sorted(trial.final.items())), screen)
+        yield from pairs(((escaped(name), _value(value)) for name, value in sorted(trial.final.items())), screen)
 
 
 def _summary(summary: Mapping[str, Any]) -> Iterator[str]:
     for name in ("last", "min", "max"):
         value, step = summary.get(name), summary.get(f"{name}_step")
         yield "" if value is None else measure(value)
-        yield "" if step is None else inert(str(step))
-    yield inert(str(summary.get("nan") or ""))
+        yield "" if step is None else escaped(str(step))
+    yield escaped(str(summary.get("nan") or ""))
 
 
 def _config(trial: Trial, screen: Screen) -> Iterator[str]:
     rest = {name: value for name, value in flat(trial.config).items() if name not in trial.params}
     if rest:
         yield from heading("other config values", screen)
-        yield from wrapped("  " + "  ".join(f"{inert(name)}={_value(value)}" for name, value in rest.items()), screen)
+        yield from wrapped("  " + "  ".join(f"{escaped(name)}={_value(value)}" for name, value in rest.items()), screen)
 
 
 def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
@@ -132,8 +132,8 @@ def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
     yield from pairs(
         [
             ("code", _git(git) if isinstance(git, dict) else ""),
-            ("script", inert(trial.script)),
-            *((name, inert(str(value))) for name, value in facts.items() if value),
+            ("script", escaped(trial.script)),
+            *((name, escaped(str(value))) for name, value in facts.items() if value),
             ("packages", _packages(found.get("packages"))),
         ],
         screen,
@@ -142,13 +142,13 @@ def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
 
 def _git(git: Mapping[str, Any]) -> str:
     changed = " with uncommitted changes" if git.get("dirty") else ""
-    return inert(f"{git.get('commit')}{changed}")
+    return escaped(f"{git.get('commit')}{changed}")
 
 
 def _packages(packages: Any) -> str:
     if not isinstance(packages, dict):
         return ""
-    return inert("  ".join(f"{name}={version}" for name, version in packages.items()))
+    return escaped("  ".join(f"{name}={version}" for name, version in packages.items()))
 
 
 def _files(trial: Trial, screen: Screen) -> Iterator[str]:
@@ -156,7 +156,7 @@ def _files(trial: Trial, screen: Screen) -> Iterator[str]:
     if not found or trial.dir is None:
         return
     yield from heading("files", screen)
-    rows = [(inert(str(path.relative_to(trial.dir))), _bytes(_size(path))) for path in found[:_SHOWN_FILES]]
+    rows = [(escaped(str(path.relative_to(trial.dir))), _bytes(_size(path))) for path in found[:_SHOWN_FILES]]
     yield from table(("", "size"), rows, screen, right=(1,))
     if len(found) > _SHOWN_FILES:
         yield f"  ... {len(found) - _SHOWN_FILES} more"
@@ -195,5 +195,5 @@ def _bytes(size: int | None) -> str:
 
 
 def _value(value: Any) -> str:
-    text = setting(value) if isinstance(value, float) else inert(exact(value))
+    text = setting(value) if isinstance(value, float) else escaped(exact(value))
     return text if len(text) <= _LONGEST_VALUE else f"{text[:_LONGEST_VALUE]}…"

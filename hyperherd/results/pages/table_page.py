@@ -17,10 +17,10 @@ from hyperherd.results.tables.columns import (
 from hyperherd.results.tables.people import cell, people_columns, whole
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.tables.sparklines import curve_columns
-from hyperherd.results.text.format import align, display_width, inert, is_number, pad
+from hyperherd.results.text.format import align, display_width, escaped, is_number, pad
 from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.quantities import Role
+from hyperherd.results.trials.fields import Role
 from hyperherd.results.values import Gap
 
 _REST = "not ranked: not every seed has a value"
@@ -85,7 +85,7 @@ def _lines(rows: _GridRows, screen: Screen, view: View, err: str) -> Iterator[st
     if len(rows.leads) < rows.total:
         yield f"... {rows.total - len(rows.leads)} more (-n 0 shows all)"
     if len(kept) < len(columns):
-        names = ", ".join(inert(column.name) for place, column in enumerate(columns) if place not in kept)
+        names = ", ".join(escaped(column.name) for place, column in enumerate(columns) if place not in kept)
         yield from wrapped(f"hidden (terminal too narrow): {names} (-a shows all)", screen)
 
 
@@ -108,7 +108,7 @@ def _formatted(column: Column, view: View, err: str, screen: Screen) -> list[str
     cells = [shown(cell(value, column.role, view, err), screen) for value in whole(column)]
     if numbers:
         cells = align(cells)
-    heading = inert(column.name)
+    heading = escaped(column.name)
     width = max(map(display_width, (heading, *cells)))
     right = column.role is Role.PROGRESS or (numbers and not any(isinstance(item, Spread) for item in column.values))
     return [pad(text, width, right=right) for text in (heading, *cells)]

@@ -14,7 +14,7 @@ import json
 from importlib import resources
 from typing import Any
 
-from hyperherd.records.files import strict
+from hyperherd.records.disk.files import strict
 from hyperherd.results.report.sections import SECTIONS
 
 _ECHARTS = "echarts/echarts.min.js"

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import FormatError
-from hyperherd.records.files import number
+from hyperherd.records.disk.files import number
 from hyperherd.results.curves.smoothing import thin
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import interest

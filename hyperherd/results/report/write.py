@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.errors import ResultsError
-from hyperherd.records.files import create_bytes, replace_bytes
+from hyperherd.records.disk.files import create_bytes, replace_bytes
 from hyperherd.results.report.gather import gather
 from hyperherd.results.report.page import page
 from hyperherd.results.trials.collection import TrialCollection

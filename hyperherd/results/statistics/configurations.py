@@ -17,8 +17,8 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.statistics.spread import Spread, check_kind, spread
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.fields import Field, fact_field, find_field, param_field
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
-from hyperherd.results.trials.quantities import Quantity, fact_quantity, find_quantity, param_quantity
 from hyperherd.results.trials.settings import SCRIPT
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
@@ -78,9 +78,9 @@ class Group(Generic[C]):
         pairs = zip(self.seeds, self.trials, strict=True)
         return tuple(trial for seed, trial in pairs if id(trial) not in counted and (seed in finished) == done)
 
-    def of(self, quantity: Quantity) -> Spread:
-        """Return the finite numbers among the values of a quantity over the trials that count."""
-        values = [quantity.value(trial) for trial in self.counted]
+    def of(self, field: Field) -> Spread:
+        """Return the finite numbers among the values of a field over the trials that count."""
+        values = [field.value(trial) for trial in self.counted]
         return spread([float(value) if is_number(value) else None for value in values])
 
     def spread(self, metric: str, aggregate: str | None = None) -> Spread:
@@ -103,12 +103,12 @@ class GroupCollection(Sequence[Group[C]]):
         self,
         trials: C,
         groups: Iterable[Group[C]],
-        quantities: Sequence[Quantity],
+        fields: Sequence[Field],
         keys: Sequence[str] = (),
         err: str = "std",
     ) -> None:
         self.trials = trials
-        self.quantities = tuple(quantities)
+        self.fields = tuple(fields)
         """The names whose values define the groups."""
         self.keys = tuple(keys)
         """The parameters that are seeds."""
@@ -132,23 +132,23 @@ class GroupCollection(Sequence[Group[C]]):
         for trial, identity in zip(trials, identities, strict=True):
             found.setdefault(identity, []).append(trial)
         groups = [_configuration(trials, members, names, seeds) for members in found.values()]
-        quantities = [param_quantity(trials, name) for name in names]
+        fields = [param_field(trials, name) for name in names]
         if trials.scripts:
-            quantities.insert(0, fact_quantity(SCRIPT))
-        return cls(trials, groups, quantities, seeds, err)
+            fields.insert(0, fact_field(SCRIPT))
+        return cls(trials, groups, fields, seeds, err)
 
     @classmethod
     def by_names(cls, trials: C, names: Sequence[str], err: str = "std") -> Self:  # type: ignore[misc]
         """Return `trials` by the values of some names; of trials that differ in nothing at all the newest counts."""
-        quantities = [find_quantity(trials, name) for name in names]
+        fields = [find_field(trials, name) for name in names]
         found: dict[str, tuple[dict[str, Any], list[Trial], list[str]]] = {}
         for trial, identity in zip(trials, _identities(trials, ()), strict=True):
-            settings = {quantity.name: quantity.value(trial) for quantity in quantities}
+            settings = {field.name: field.value(trial) for field in fields}
             _, members, seeds = found.setdefault(_identity(settings), (settings, [], []))
             members.append(trial)
             seeds.append(identity)
         groups = [Group(settings, trials.subset(members), tuple(seeds)) for settings, members, seeds in found.values()]
-        return cls(trials, groups, quantities, (), err)
+        return cls(trials, groups, fields, (), err)
 
     def __len__(self) -> int:
         return len(self._groups)

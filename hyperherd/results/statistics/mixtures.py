@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from hyperherd.records.code import differing_files
-from hyperherd.results.text.format import inert
+from hyperherd.results.text.format import escaped
 from hyperherd.results.trials.beyond_params import beyond_params
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
@@ -39,7 +39,7 @@ def _code(by_hash: dict[str, Trial]) -> Iterator[str]:
 def _packages(found: dict[str, dict[str, Any]]) -> Iterator[str]:
     for name, by_version in found.items():
         if len(by_version) > 1:
-            yield f"these trials ran with different versions of {inert(name)}: {_listed(sorted(by_version))}"
+            yield f"these trials ran with different versions of {escaped(name)}: {_listed(sorted(by_version))}"
 
 
 def _drifted(trials: TrialCollection) -> Iterator[str]:
@@ -47,9 +47,9 @@ def _drifted(trials: TrialCollection) -> Iterator[str]:
         members = [trial for trial in trials if trial.sweep == sweep] if len(trials.sweeps) > 1 else trials
         beyond = beyond_params(members, trials.params, several=False)
         if names := [*beyond.config, *beyond.rewritten]:
-            yield f"the config of sweep {inert(sweep.name)} was changed between its trials: {_listed(names)}"
+            yield f"the config of sweep {escaped(sweep.name)} was changed between its trials: {_listed(names)}"
 
 
 def _listed(names: list[str]) -> str:
     more = f", ... {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(map(inert, names[:_NAMED])) + more
+    return ", ".join(map(escaped, names[:_NAMED])) + more

@@ -13,13 +13,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyperherd.errors import ResultsError, nearest
-from hyperherd.records.files import create_bytes, dumps, new_file
+from hyperherd.records.disk.files import create_bytes, dumps, new_file
 from hyperherd.results.tables.arrow import columns_table, metric_batches, metric_schema
 from hyperherd.results.tables.columns import View, exact_columns
 from hyperherd.results.tables.formats import csv_cell, to_csv
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.quantities import Role
+from hyperherd.results.trials.fields import Role
 
 FORMS = ("parquet", "csv", "jsonl")
 _ROWS = 1_000_000

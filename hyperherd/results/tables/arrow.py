@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError, ResultsError
-from hyperherd.inert import one_line
+from hyperherd.escape import one_line
 from hyperherd.metrics.store.parquet import SCHEMA
 from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.statistics.configurations import AnyGroups

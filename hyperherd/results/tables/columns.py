@@ -13,15 +13,15 @@ from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.text.format import duration, is_number
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.objective import Objective, interest
-from hyperherd.results.trials.quantities import (
-    Quantity,
+from hyperherd.results.trials.fields import (
+    Field,
     Role,
-    fact_quantity,
-    find_quantity,
-    metric_quantity,
-    param_quantity,
+    fact_field,
+    find_field,
+    metric_field,
+    param_field,
 )
+from hyperherd.results.trials.objective import Objective, interest
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
 
@@ -65,18 +65,18 @@ def exact_columns(trials: TrialCollection, rows: Sequence[Trial], view: View, *,
         sweep: whether the first column names the sweep.
     """
     if view.columns:
-        return [_column(find_quantity(trials, name), rows) for name in view.columns]
+        return [_column(find_field(trials, name), rows) for name in view.columns]
     names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
-    quantities = [
-        *([_sweep_quantity(trials)] if sweep else []),
-        fact_quantity("number"),
-        fact_quantity("state"),
-        *(param_quantity(trials, name) for name in names),
-        *(metric_quantity(trials, name) for name in trials.metric_names),
+    fields = [
+        *([_sweep_field(trials)] if sweep else []),
+        fact_field("number"),
+        fact_field("state"),
+        *(param_field(trials, name) for name in names),
+        *(metric_field(trials, name) for name in trials.metric_names),
         *_aggregated(trials),
-        fact_quantity("dir"),
+        fact_field("dir"),
     ]
-    return [_column(quantity, rows) for quantity in _not_hidden(quantities, view)]
+    return [_column(field, rows) for field in _not_hidden(fields, view)]
 
 
 def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) -> list[Column]:
@@ -87,42 +87,42 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
         rows: those to show.
         view: what to show.
     """
-    lead = [*([_sweep_quantity(trials)] if len(trials.sweeps) > 1 else []), fact_quantity("trial")]
+    lead = [*([_sweep_field(trials)] if len(trials.sweeps) > 1 else []), fact_field("trial")]
     if view.columns:
-        chosen = [quantity for name in view.columns if (quantity := find_quantity(trials, name)).name != "trial"]
-        return [_readable(_column(quantity, rows), rows) for quantity in [*lead, *chosen]]
+        chosen = [field for name in view.columns if (field := find_field(trials, name)).name != "trial"]
+        return [_readable(_column(field, rows), rows) for field in [*lead, *chosen]]
     names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
-    quantities = [*(param_quantity(trials, name) for name in names), *measures(trials), *_progress(trials)]
-    return [_readable(_column(quantity, rows), rows) for quantity in [*lead, *_not_hidden(quantities, view)]]
+    fields = [*(param_field(trials, name) for name in names), *measures(trials), *_progress(trials)]
+    return [_readable(_column(field, rows), rows) for field in [*lead, *_not_hidden(fields, view)]]
 
 
-def measures(trials: TrialCollection) -> list[Quantity]:
+def measures(trials: TrialCollection) -> list[Field]:
     """Return the objective and the other metrics that are numbers, those first that are worth seeing."""
     names = [name for name in trials.metric_names if any(is_number(trial.value(name)) for trial in trials)]
     objective = trials.objective
     first = _aggregated(trials)
     if not first and objective is not None:
-        first = [objective_quantity(trials, objective)]
+        first = [objective_field(trials, objective)]
         names = [name for name in names if name != objective.metric]
-    return [*first, *(metric_quantity(trials, name) for name in sorted(names, key=interest))]
+    return [*first, *(metric_field(trials, name) for name in sorted(names, key=interest))]
 
 
-def objective_quantity(trials: TrialCollection, objective: Objective) -> Quantity:
+def objective_field(trials: TrialCollection, objective: Objective) -> Field:
     """Return what the trials are judged by as a column."""
-    quantity = metric_quantity(trials, objective.metric, objective.aggregate)
-    return Quantity(quantity.name, Role.OBJECTIVE, quantity.value)
+    field = metric_field(trials, objective.metric, objective.aggregate)
+    return Field(field.name, Role.OBJECTIVE, field.value)
 
 
 def group_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> list[Column]:
     """Return the columns of a table of groups except the first, the number of trials of each."""
     trials = groups.trials
     if view.columns:
-        chosen = [find_quantity(trials, name) for name in view.columns]
-        return [_group_column(quantity, rows, groups) for quantity in chosen]
+        chosen = [find_field(trials, name) for name in view.columns]
+        return [_group_column(field, rows, groups) for field in chosen]
     constant = [name for name in trials.constant if name not in groups.keys] if view.everything else []
-    settings = [*groups.quantities, *(param_quantity(trials, name) for name in constant)]
-    quantities = _not_hidden([*settings, *measures(trials), *_progress(trials)], view)
-    return [_group_column(quantity, rows, groups) for quantity in quantities]
+    settings = [*groups.fields, *(param_field(trials, name) for name in constant)]
+    fields = _not_hidden([*settings, *measures(trials), *_progress(trials)], view)
+    return [_group_column(field, rows, groups) for field in fields]
 
 
 def spread_columns(groups: AnyGroups, view: View, rows: Sequence[AnyGroup] | None = None) -> list[Column]:
@@ -134,23 +134,23 @@ def spread_columns(groups: AnyGroups, view: View, rows: Sequence[AnyGroup] | Non
         Column("planned", Role.IDENTITY, [group.planned for group in chosen]),
     ]
     if view.columns:
-        asked = [find_quantity(trials, name) for name in view.columns]
+        asked = [find_field(trials, name) for name in view.columns]
     else:
         names = trials.constant if view.everything else ()
-        constant = [param_quantity(trials, name) for name in names if name not in groups.keys]
-        metrics = [metric_quantity(trials, name) for name in trials.metric_names]
-        asked = _not_hidden([*groups.quantities, *constant, *metrics, *_aggregated(trials)], view)
-    measured = [quantity for quantity in asked if quantity.role in (Role.METRIC, Role.OBJECTIVE, Role.PROGRESS)]
-    settings = [_group_column(quantity, chosen, groups) for quantity in asked if quantity not in measured]
-    return [*settings, *counts, *(column for quantity in measured for column in _statistics(quantity, chosen))]
+        constant = [param_field(trials, name) for name in names if name not in groups.keys]
+        metrics = [metric_field(trials, name) for name in trials.metric_names]
+        asked = _not_hidden([*groups.fields, *constant, *metrics, *_aggregated(trials)], view)
+    measured = [field for field in asked if field.role in (Role.METRIC, Role.OBJECTIVE, Role.PROGRESS)]
+    settings = [_group_column(field, chosen, groups) for field in asked if field not in measured]
+    return [*settings, *counts, *(column for field in measured for column in _statistics(field, chosen))]
 
 
 def _judged(group: AnyGroup, groups: AnyGroups) -> int:
     return group.judged(groups.objective).n if groups.objective else len(group.counted)
 
 
-def _statistics(quantity: Quantity, rows: Sequence[AnyGroup]) -> list[Column]:
-    spreads = [group.of(quantity) for group in rows]
+def _statistics(field: Field, rows: Sequence[AnyGroup]) -> list[Column]:
+    spreads = [group.of(field) for group in rows]
     told = {
         "mean": [item.mean for item in spreads],
         "std": [item.std for item in spreads],
@@ -160,7 +160,7 @@ def _statistics(quantity: Quantity, rows: Sequence[AnyGroup]) -> list[Column]:
         "max": [item.bounds("range")[1] if item.n > 1 else item.mean for item in spreads],
     }
     return [
-        Column(f"{quantity.name}:{name}", quantity.role, [Gap.MISSING if value is None else value for value in values])
+        Column(f"{field.name}:{name}", field.role, [Gap.MISSING if value is None else value for value in values])
         for name, values in told.items()
     ]
 
@@ -178,8 +178,8 @@ def sorted_by(trials: TrialCollection, view: View) -> list[Trial]:
     key = sort_key(view)
     if key is None:
         return list(trials.sorted())
-    quantity = find_quantity(trials, key[0])
-    return _in_order([(quantity.value(trial), trial) for trial in trials], descending=key[1])
+    field = find_field(trials, key[0])
+    return _in_order([(field.value(trial), trial) for trial in trials], descending=key[1])
 
 
 def groups_sorted_by(groups: AnyGroups, view: View) -> list[AnyGroup]:
@@ -187,8 +187,8 @@ def groups_sorted_by(groups: AnyGroups, view: View) -> list[AnyGroup]:
     key = sort_key(view)
     if key is None:
         return list(groups)
-    quantity = find_quantity(groups.trials, key[0])
-    (column,) = [_group_column(quantity, list(groups), groups)]
+    field = find_field(groups.trials, key[0])
+    (column,) = [_group_column(field, list(groups), groups)]
     values = [value.mean if isinstance(value, Spread) else value for value in column.values]
     return _in_order(list(zip(values, groups, strict=True)), descending=key[1])
 
@@ -215,18 +215,18 @@ def _comparable(value: Any) -> bool:
     return is_number(value) and value == value
 
 
-def _not_hidden(quantities: Sequence[Quantity], view: View) -> list[Quantity]:
+def _not_hidden(fields: Sequence[Field], view: View) -> list[Field]:
     if not view.hidden:
-        return list(quantities)
+        return list(fields)
     try:
         hidden = re.compile(view.hidden)
     except re.error as error:
         raise ResultsError(f"{view.hidden!r} is not a regular expression: {error}") from None
-    return [quantity for quantity in quantities if not hidden.search(quantity.name)]
+    return [field for field in fields if not hidden.search(field.name)]
 
 
-def _column(quantity: Quantity, rows: Iterable[Trial]) -> Column:
-    return Column(quantity.name, quantity.role, [quantity.value(trial) for trial in rows])
+def _column(field: Field, rows: Iterable[Trial]) -> Column:
+    return Column(field.name, field.role, [field.value(trial) for trial in rows])
 
 
 def _readable(column: Column, rows: Sequence[Trial]) -> Column:
@@ -238,46 +238,46 @@ def _readable(column: Column, rows: Sequence[Trial]) -> Column:
     return Column(column.name, column.role, [Gap.MISSING if text is None else text for text in found])
 
 
-def _group_column(quantity: Quantity, rows: Sequence[AnyGroup], groups: AnyGroups) -> Column:
-    if quantity.role in (Role.METRIC, Role.OBJECTIVE):
-        return Column(quantity.name, quantity.role, [group.of(quantity) for group in rows])
-    if quantity.role is Role.PROGRESS:
-        return Column(quantity.name, quantity.role, [_group_progress(quantity, group) for group in rows])
-    return Column(quantity.name, quantity.role, [_common(quantity, group) for group in rows])
+def _group_column(field: Field, rows: Sequence[AnyGroup], groups: AnyGroups) -> Column:
+    if field.role in (Role.METRIC, Role.OBJECTIVE):
+        return Column(field.name, field.role, [group.of(field) for group in rows])
+    if field.role is Role.PROGRESS:
+        return Column(field.name, field.role, [_group_progress(field, group) for group in rows])
+    return Column(field.name, field.role, [_common(field, group) for group in rows])
 
 
-def _group_progress(quantity: Quantity, group: AnyGroup) -> Any:
-    found = group.of(quantity)
+def _group_progress(field: Field, group: AnyGroup) -> Any:
+    found = group.of(field)
     if found.mean is None:
         return Gap.MISSING
-    if quantity.name == "time":
+    if field.name == "time":
         return duration(found.mean)
     least, most = min(found.values), max(found.values)
     return f"{most:.0f}" if least == most else f"{least:.0f}-{most:.0f}"
 
 
-def _common(quantity: Quantity, group: AnyGroup) -> Any:
+def _common(field: Field, group: AnyGroup) -> Any:
     """Return the value that all trials of a group have; texts for several."""
-    values = [quantity.value(trial) for trial in group.trials]
+    values = [field.value(trial) for trial in group.trials]
     first = values[0]
     return first if all(repr(value) == repr(first) for value in values) else Gap.MISSING
 
 
-def _sweep_quantity(trials: TrialCollection) -> Quantity:
+def _sweep_field(trials: TrialCollection) -> Field:
     labels = sweep_labels(trials.sweeps)
-    return Quantity("sweep", Role.IDENTITY, lambda trial: labels[trial.sweep])
+    return Field("sweep", Role.IDENTITY, lambda trial: labels[trial.sweep])
 
 
-def _aggregated(trials: TrialCollection) -> list[Quantity]:
+def _aggregated(trials: TrialCollection) -> list[Field]:
     """Return the column of an objective such as ``val/acc:max``, which no plain metric column shows."""
     objective = trials.objective
-    return [objective_quantity(trials, objective)] if objective is not None and objective.aggregate else []
+    return [objective_field(trials, objective)] if objective is not None and objective.aggregate else []
 
 
-def _progress(trials: TrialCollection) -> list[Quantity]:
+def _progress(trials: TrialCollection) -> list[Field]:
     has_step = any(trial.step is not None for trial in trials)
     has_time = any(trial.seconds is not None for trial in trials)
-    return [*([fact_quantity("step")] if has_step else []), *([fact_quantity("time")] if has_time else [])]
+    return [*([fact_field("step")] if has_step else []), *([fact_field("time")] if has_time else [])]
 
 
 def _step(trial: Trial) -> str | None:

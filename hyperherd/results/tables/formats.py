@@ -12,7 +12,7 @@ from typing import Any
 
 from hyperherd.results.tables.columns import Column, View
 from hyperherd.results.tables.people import cell, whole
-from hyperherd.results.text.format import exact, inert, tsv
+from hyperherd.results.text.format import escaped, exact, tsv
 from hyperherd.results.text.layout import PLAIN
 from hyperherd.results.values import Gap
 
@@ -67,7 +67,7 @@ def csv_cell(value: Any, *, escape_formulas: bool = False) -> str:
     """Return a value as CSV has it everywhere: exact, a gap as nothing, and no line break or escape sequence inside."""
     if isinstance(value, Gap):
         return ""
-    text = inert(exact(value))
+    text = escaped(exact(value))
     return f"'{text}" if escape_formulas and isinstance(value, str) and _FORMULA.match(text) else text
 
 
@@ -133,7 +133,7 @@ FOR_PEOPLE: dict[str, ForPeople] = {"md": to_markdown, "latex": to_latex, "html"
 
 def _people(columns: Sequence[Column], view: View, err: str, escape: Callable[[str], str]) -> list[list[str]]:
     return [
-        [escape(inert(column.name)), *(escape(cell(value, column.role, view, err)) for value in whole(column))]
+        [escape(escaped(column.name)), *(escape(cell(value, column.role, view, err)) for value in whole(column))]
         for column in columns
     ]
 

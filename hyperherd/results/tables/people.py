@@ -9,9 +9,9 @@ from hyperherd.plural import counted
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column, View, group_columns
-from hyperherd.results.text.format import inert, measure, setting
+from hyperherd.results.text.format import escaped, measure, setting
 from hyperherd.results.text.layout import GLYPHS
-from hyperherd.results.trials.quantities import Role
+from hyperherd.results.trials.fields import Role
 from hyperherd.results.values import Gap
 
 
@@ -85,4 +85,4 @@ def cell(value: Any, role: Role, view: View, err: str) -> str:
         return with_error(value, err, view.precision)
     if role in (Role.METRIC, Role.OBJECTIVE):
         return measure(value, view.precision)
-    return inert(str(value)) if role is Role.PROGRESS else setting(value, full=view.full)
+    return escaped(str(value)) if role is Role.PROGRESS else setting(value, full=view.full)

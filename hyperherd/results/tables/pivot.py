@@ -10,7 +10,7 @@ from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column
 from hyperherd.results.text.format import is_number, setting
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.quantities import Role
+from hyperherd.results.trials.fields import Role
 from hyperherd.results.values import Gap
 
 
@@ -36,7 +36,7 @@ def pivot_columns(groups: AnyGroups, *, exact: bool) -> list[Column]:
     """
     objective = groups.objective
     assert objective is not None
-    row, column = (quantity.name for quantity in groups.quantities)
+    row, column = (field.name for field in groups.fields)
     rows, columns = _values(groups, row), _values(groups, column)
     cells = {(repr(group.settings[row]), repr(group.settings[column])): group for group in groups}
     found = [Column(row, Role.PARAM, rows)]

@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from hyperherd.records.files import number
+from hyperherd.records.disk.files import number
 from hyperherd.results.tables.columns import Column, View
 from hyperherd.results.text.layout import BARS
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.quantities import Role
+from hyperherd.results.trials.fields import Role
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 

@@ -11,9 +11,9 @@ import unicodedata
 from decimal import Decimal
 from typing import Any
 
-from hyperherd.inert import inert as inert
-from hyperherd.inert import one_line as one_line
-from hyperherd.records.files import strict
+from hyperherd.escape import escaped as escaped
+from hyperherd.escape import one_line as one_line
+from hyperherd.records.disk.files import strict
 from hyperherd.results.text.literals import reads_as_no_text
 from hyperherd.results.values import Gap
 
@@ -37,7 +37,7 @@ def tsv(value: Any) -> str:
     """Return one cell of a TSV line: exact, a gap as nothing, and no tab, newline or escape sequence inside."""
     if isinstance(value, Gap):
         return ""
-    return inert(exact(value).replace("\\", "\\\\"))
+    return escaped(exact(value).replace("\\", "\\\\"))
 
 
 def setting(value: Any, *, full: bool = False) -> str:
@@ -48,7 +48,7 @@ def setting(value: Any, *, full: bool = False) -> str:
     if isinstance(value, float) and math.isfinite(value):
         digits = Decimal(repr(value))
         return _tidy(f"{digits.normalize():e}") if value and not 1e-3 <= abs(value) < 1e16 else str(value)
-    text = inert(exact(value))
+    text = escaped(exact(value))
     if isinstance(value, str) and reads_as_no_text(value):
         return f"'{text}'"
     if isinstance(value, str) and len(text) > _CLIP and not full:

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
-from hyperherd.records.files import number
+from hyperherd.records.disk.files import number
 
 MetricValues = tuple[Sequence[int], Sequence[float]]
 """The steps and values of one metric in the order of steps; what is not a number is NaN."""

@@ -17,8 +17,8 @@ from typing import Any
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths, TrialPaths
-from hyperherd.records.files import read_json
-from hyperherd.records.ownership import SHARED, distrust
+from hyperherd.records.disk.files import read_json
+from hyperherd.records.disk.ownership import SHARED, distrust
 from hyperherd.records.places import leaves, stays_in
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_yaml

@@ -18,7 +18,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.text.literals import read_values
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.quantities import Quantity, Role, find_quantity
+from hyperherd.results.trials.fields import Field, Role, find_field
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
@@ -67,63 +67,63 @@ def select(trials: TrialCollection, texts: Iterable[str], wanted: Mapping[str, A
     """
     kept = list(trials)
     tests = [*(_read(trials, text) for text in texts), *(_given(trials, *item) for item in wanted.items())]
-    for quantity, test in tests:
-        _say_unresolved(quantity, kept)
-        kept = [trial for trial in kept if _holds(quantity, test, trial)]
+    for field, test in tests:
+        _say_unresolved(field, kept)
+        kept = [trial for trial in kept if _holds(field, test, trial)]
     return kept
 
 
-def _say_unresolved(quantity: Quantity, trials: Iterable[Trial]) -> None:
+def _say_unresolved(field: Field, trials: Iterable[Trial]) -> None:
     """Warn of values that nobody resolved: as text they match what they are not, or nothing."""
-    if quantity.role is not Role.PARAM:
+    if field.role is not Role.PARAM:
         return
-    texts = [value for value in map(quantity.value, trials) if isinstance(value, str) and "${" in value]
+    texts = [value for value in map(field.value, trials) if isinstance(value, str) and "${" in value]
     if texts:
         warnings.warn(
-            f"{quantity.name} is not resolved in {len(texts)} of these trials, so a filter on it sees only what is "
+            f"{field.name} is not resolved in {len(texts)} of these trials, so a filter on it sees only what is "
             f"written: {texts[0]}",
             stacklevel=4,
         )
 
 
-def _holds(quantity: Quantity, test: Test, trial: Trial) -> bool:
-    value = quantity.value(trial)
+def _holds(field: Field, test: Test, trial: Trial) -> bool:
+    value = field.value(trial)
     return not isinstance(value, Gap) and test(value)
 
 
-def _read(trials: TrialCollection, text: str) -> tuple[Quantity, Test]:
+def _read(trials: TrialCollection, text: str) -> tuple[Field, Test]:
     found = _WRITTEN.fullmatch(text.strip())
     if found is None:
         raise ResultsError(
             f"{text!r} is not a filter; expected NAME=VALUE[,VALUE], NAME~REGEX, or != > >= < <= between the two"
         )
     name, sign, value = found.groups()
-    quantity = find_quantity(trials, name)
+    field = find_field(trials, name)
     if sign in ("~", "!~"):
-        return quantity, _regex(text, value, negated=sign == "!~")
-    is_text = quantity.role is Role.IDENTITY and quantity.name in _AS_TEXT
+        return field, _regex(text, value, negated=sign == "!~")
+    is_text = field.role is Role.IDENTITY and field.name in _AS_TEXT
     values: Sequence[Any] = value.split(",") if is_text else read_values(value)
     if sign in _ORDER:
         if len(values) != 1 or not is_number(values[0]):
             raise ResultsError(f"{text!r}: {sign} compares numbers, and {value!r} is not a number")
-        return quantity, _compared(_ORDER[sign], values[0])
-    _check_states(quantity, values)
-    return quantity, _any_of(values) if sign != "!=" else _none_of(values)
+        return field, _compared(_ORDER[sign], values[0])
+    _check_states(field, values)
+    return field, _any_of(values) if sign != "!=" else _none_of(values)
 
 
-def _given(trials: TrialCollection, name: str, wanted: Any) -> tuple[Quantity, Test]:
+def _given(trials: TrialCollection, name: str, wanted: Any) -> tuple[Field, Test]:
     try:
-        quantity = find_quantity(trials, name)
+        field = find_field(trials, name)
     except ResultsError:
         if "__" not in name:
             raise
-        quantity = find_quantity(trials, name.replace("__", "."))
+        field = find_field(trials, name.replace("__", "."))
     if callable(wanted):
-        return quantity, lambda value: bool(wanted(value))
+        return field, lambda value: bool(wanted(value))
     values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset | range) else [wanted]
     values = [value.value if isinstance(value, TrialState) else value for value in values]
-    _check_states(quantity, values)
-    return quantity, _any_of([*values, values])  # A value that is a list itself is meant as a whole.
+    _check_states(field, values)
+    return field, _any_of([*values, values])  # A value that is a list itself is meant as a whole.
 
 
 def _any_of(values: Iterable[Any]) -> Test:
@@ -154,8 +154,8 @@ def _regex(text: str, pattern: str, *, negated: bool) -> Test:
     return lambda value: (compiled.search(exact(value)) is None) == negated
 
 
-def _check_states(quantity: Quantity, values: Iterable[Any]) -> None:
+def _check_states(field: Field, values: Iterable[Any]) -> None:
     known = [state.value for state in TrialState]
-    for value in values if quantity.name == "state" else ():
+    for value in values if field.name == "state" else ():
         if value not in known:
             raise ResultsError(f"{value!r} is not a state{nearest(str(value), known)}; available: {', '.join(known)}")

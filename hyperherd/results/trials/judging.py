@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.records.files import number
+from hyperherd.records.disk.files import number
 from hyperherd.results.trials.aggregates import split_metric, unknown_metric
 from hyperherd.results.trials.objective import DIRECTIONS, Objective, direction_of, preference
 from hyperherd.results.trials.trial import Trial

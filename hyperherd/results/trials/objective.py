@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from hyperherd.records.files import number
+from hyperherd.records.disk.files import number
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.trainer_files import RETURN_VALUE
 

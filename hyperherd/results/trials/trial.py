@@ -13,7 +13,7 @@ from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.masking import masked_dict
 from hyperherd.metrics.arrays import list_arrays, read_array
 from hyperherd.records.config import KeptConfig, KeptSettings, config_hash
-from hyperherd.records.guarded import open_text
+from hyperherd.records.disk.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir

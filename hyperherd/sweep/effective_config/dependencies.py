@@ -16,7 +16,7 @@ from typing import Any
 from omegaconf import DictConfig, Node
 
 from hyperherd.compat.omegaconf import content_of, is_interpolated, resolver_of
-from hyperherd.sweep.validation.interpolations import Path
+from hyperherd.sweep.validation.interpolations import ConfigPath
 
 _INNERMOST = re.compile(r"\$\{([^${}]*)\}")
 _FILLED_IN = "\0"
@@ -36,19 +36,19 @@ class Dependencies:
         calls: whether a resolver is called that is not one of OmegaConf's and Hydra's own.
     """
 
-    paths: frozenset[Path]
+    paths: frozenset[ConfigPath]
     calls: bool
 
 
 @dataclass(frozen=True)
 class _Read:
-    paths: list[Path]
+    paths: list[ConfigPath]
     calls: bool
 
 
-def dependencies(config: DictConfig, root: Path) -> Dependencies | None:
+def dependencies(config: DictConfig, root: ConfigPath) -> Dependencies | None:
     """Return what the value at `root` is made from; None if that is not certain."""
-    found: set[Path] = set()
+    found: set[ConfigPath] = set()
     pending, calls = [root], False
     while pending:
         path = pending.pop()
@@ -64,7 +64,7 @@ def dependencies(config: DictConfig, root: Path) -> Dependencies | None:
     return Dependencies(frozenset(found), calls)
 
 
-def _on_the_way(config: DictConfig, path: Path) -> Iterable[tuple[Path, str]]:
+def _on_the_way(config: DictConfig, path: ConfigPath) -> Iterable[tuple[ConfigPath, str]]:
     """Yield the texts with interpolations at `path` and below, with their places; or the one that leads elsewhere."""
     node: Any = config
     for depth, name in enumerate(path):
@@ -77,7 +77,7 @@ def _on_the_way(config: DictConfig, path: Path) -> Iterable[tuple[Path, str]]:
     yield from _texts(node, path)
 
 
-def _texts(node: Any, place: Path) -> Iterable[tuple[Path, str]]:
+def _texts(node: Any, place: ConfigPath) -> Iterable[tuple[ConfigPath, str]]:
     content = content_of(node) if isinstance(node, Node) else node
     if isinstance(content, str):
         if "${" in content:
@@ -92,9 +92,9 @@ def _texts(node: Any, place: Path) -> Iterable[tuple[Path, str]]:
             yield from _texts(child, (*place, str(index)))
 
 
-def _read_by(text: str, place: Path) -> _Read | None:
+def _read_by(text: str, place: ConfigPath) -> _Read | None:
     """Return what a text with interpolations reads where it stands at `place`."""
-    paths: list[Path] = []
+    paths: list[ConfigPath] = []
     calls = False
     while match := _INNERMOST.search(text):
         read = _read_by_one(match[1], place)
@@ -106,7 +106,7 @@ def _read_by(text: str, place: Path) -> _Read | None:
     return None if "${" in text else _Read(paths, calls)
 
 
-def _read_by_one(content: str, place: Path) -> _Read | None:
+def _read_by_one(content: str, place: ConfigPath) -> _Read | None:
     called = _RESOLVER.fullmatch(content)
     if called is None:
         path = _path(content.strip(), place)
@@ -123,7 +123,7 @@ def _read_by_one(content: str, place: Path) -> _Read | None:
     return _Read([], calls=True) if _reads_arguments_only(name) else None
 
 
-def _path(written: str, place: Path) -> Path | None:
+def _path(written: str, place: ConfigPath) -> ConfigPath | None:
     """Return the path that a name of a node means, up to where it is an index or depends on another value."""
     known = re.split(rf"\[|{_FILLED_IN}", written, maxsplit=1)[0]
     follows = written[len(known) : len(known) + 1]

@@ -22,7 +22,7 @@ from hyperherd.sweep.base_config import UNCHOSEN, group_choices
 from hyperherd.sweep.effective_config.dependencies import Dependencies, dependencies
 from hyperherd.sweep.effective_config.overrides_read import OverrideSorter, SortedOverrides
 from hyperherd.sweep.effective_config.resolution import mark_unknown, resolve, resolve_twice
-from hyperherd.sweep.validation.interpolations import Path, has_interpolated_container, related
+from hyperherd.sweep.validation.interpolations import ConfigPath, has_interpolated_container, related
 from hyperherd.sweep.validation.override_parts import Step
 from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, Template
 
@@ -32,7 +32,7 @@ _COMPOSED = 16
 """Other composed configs held at a time."""
 _FAILURES = 30
 """Trials that do not compose on a template that does, before conditions about them are given up."""
-_OF_ALL_OVERRIDES: tuple[Path, ...] = (("hydra", "overrides"), ("hydra", "job", "override_dirname"))
+_OF_ALL_OVERRIDES: tuple[ConfigPath, ...] = (("hydra", "overrides"), ("hydra", "job", "override_dirname"))
 """What Hydra writes into a config about all overrides of its job, so that no template has it."""
 
 Answer = Value | Absent | SpaceError
@@ -50,7 +50,7 @@ class _Known:
     admitted: dict[str, bool] = field(default_factory=dict)
     dependencies: dict[str, Dependencies | None] = field(default_factory=dict)
     choices: dict[str, Any] | None = None
-    places: dict[tuple[str, tuple[Path, ...]], list[int]] = field(default_factory=dict)
+    places: dict[tuple[str, tuple[ConfigPath, ...]], list[int]] = field(default_factory=dict)
     answers: dict[tuple[str, tuple[str, ...]], Answer] = field(default_factory=dict)
 
 
@@ -212,20 +212,20 @@ class EffectiveConfigs:
         return self._composed[texts]
 
 
-def _relevant(paths: Sequence[Path], needs: Dependencies | None) -> list[int]:
+def _relevant(paths: Sequence[ConfigPath], needs: Dependencies | None) -> list[int]:
     """Return the places of the steps among all that a value depends on."""
     if needs is None:
         return list(range(len(paths)))
     return [place for place, path in enumerate(paths) if any(related(path, other) for other in needs.paths)]
 
 
-def _first_parts(paths: Iterable[Path]) -> frozenset[str] | None:
+def _first_parts(paths: Iterable[ConfigPath]) -> frozenset[str] | None:
     """Return the top-level keys that `paths` begin with; None if one is Hydra's, who looks at the whole."""
     parts = frozenset(path[0] for path in paths)
     return None if "hydra" in parts else parts
 
 
-def _path(name: str) -> Path:
+def _path(name: str) -> ConfigPath:
     return tuple(name.split("[")[0].split("."))
 
 

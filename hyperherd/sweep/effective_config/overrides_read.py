@@ -17,7 +17,7 @@ from hydra.errors import HydraException
 
 from hyperherd.overrides import split_key
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.validation.interpolations import Path, related
+from hyperherd.sweep.validation.interpolations import ConfigPath, related
 from hyperherd.sweep.validation.override_parts import Choice, PartReader, Step
 
 
@@ -27,7 +27,7 @@ class SortedOverrides:
 
     baked: tuple[str, ...]
     steps: tuple[Step, ...]
-    paths: tuple[Path, ...]
+    paths: tuple[ConfigPath, ...]
 
 
 class OverrideSorter:
@@ -36,14 +36,14 @@ class OverrideSorter:
     def __init__(self, app: HydraApp) -> None:
         self._reader = PartReader(app)
         self._parser = OverridesParser.create()
-        self._paths: dict[str, Path | None] = {}
-        self._apart: dict[tuple[Path | None, ...], bool] = {}
+        self._paths: dict[str, ConfigPath | None] = {}
+        self._apart: dict[tuple[ConfigPath | None, ...], bool] = {}
 
     def sort(self, texts: Sequence[str]) -> SortedOverrides | None:
         """Return the overrides sorted; None if the effect of one may depend on another."""
         baked: list[str] = []
         steps: list[Step] = []
-        paths: list[Path | None] = []
+        paths: list[ConfigPath | None] = []
         for text in texts:
             part = self._reader.read(text)
             if isinstance(part, Step):
@@ -57,7 +57,7 @@ class OverrideSorter:
             return None
         return SortedOverrides(tuple(baked), tuple(steps), tuple([step.path for step in steps]))
 
-    def _path(self, text: str) -> Path | None:
+    def _path(self, text: str) -> ConfigPath | None:
         """Return the entry that an override writes to; None if that is not certain."""
         if text not in self._paths:
             try:
@@ -69,7 +69,7 @@ class OverrideSorter:
                 self._paths[text] = tuple(name.split(".")) if name.replace(".", "").isidentifier() else None
         return self._paths[text]
 
-    def _are_apart(self, paths: tuple[Path | None, ...]) -> bool:
+    def _are_apart(self, paths: tuple[ConfigPath | None, ...]) -> bool:
         if paths not in self._apart:
             self._apart[paths] = None not in paths and not any(
                 related(left, right) for left, right in combinations(paths, 2) if left is not None and right is not None

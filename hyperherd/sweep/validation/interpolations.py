@@ -13,7 +13,7 @@ from omegaconf import Container, DictConfig, Node
 
 from hyperherd.compat.omegaconf import content_of, is_interpolated
 
-Path = tuple[str, ...]
+ConfigPath = tuple[str, ...]
 
 _NAME = r"[A-Za-z_][\w-]*(?:\.[\w-]+)*"
 _UNDERSTOOD = re.compile(
@@ -25,16 +25,16 @@ _UNDERSTOOD = re.compile(
 )
 """One interpolation that holds no other: of a node by its full name, or by a resolver that reads what it says."""
 
-_OF_DIRNAME: tuple[Path, ...] = (("hydra", "overrides", "task"), ("hydra", "job", "config"))
+_OF_DIRNAME: tuple[ConfigPath, ...] = (("hydra", "overrides", "task"), ("hydra", "job", "config"))
 
 
-def related(left: Path, right: Path) -> bool:
+def related(left: ConfigPath, right: ConfigPath) -> bool:
     """Whether one of two paths leads to a part of the other."""
     shorter = min(len(left), len(right))
     return left[:shorter] == right[:shorter]
 
 
-def plain_dict(config: DictConfig, path: Path) -> DictConfig | None:
+def plain_dict(config: DictConfig, path: ConfigPath) -> DictConfig | None:
     """Return the dict at `path` if every step to it, itself included, is a dict with content and no interpolation."""
     node: Node | None = config
     for name in (None, *path):
@@ -53,9 +53,9 @@ def entry(parent: Node | None, name: str) -> Node | None:
     return found
 
 
-def references(config: DictConfig, roots: Iterable[Path]) -> frozenset[Path] | None:
+def references(config: DictConfig, roots: Iterable[ConfigPath]) -> frozenset[ConfigPath] | None:
     """Return the paths that resolving everything at `roots` may read, `roots` included; None if that is not certain."""
-    found: set[Path] = set()
+    found: set[ConfigPath] = set()
     pending = list(roots)
     while pending:
         path = pending.pop()
@@ -99,8 +99,8 @@ def _children(content: object) -> Iterable[Any]:
     return content if isinstance(content, list | tuple) else ()
 
 
-def _read_by(text: str) -> list[Path] | None:
-    read: list[Path] = []
+def _read_by(text: str) -> list[ConfigPath] | None:
+    read: list[ConfigPath] = []
     for match in _UNDERSTOOD.finditer(text):
         if match["node"]:
             read.append(tuple(match["node"].split(".")))

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 
 from hyperherd.compat.hydra import parse_overrides
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.validation.interpolations import Path
+from hyperherd.sweep.validation.interpolations import ConfigPath
 
 _NAME = r"[A-Za-z_][\w-]*(?:\.[A-Za-z_][\w-]*)*"
 _KEY = re.compile(_NAME, re.ASCII)
@@ -40,7 +40,7 @@ class Step:
 
     text: str
     override: Override
-    path: Path
+    path: ConfigPath
 
 
 Part = Choice | Step

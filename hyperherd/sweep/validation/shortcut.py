@@ -38,7 +38,7 @@ from itertools import combinations
 from hyperherd.compat.omegaconf import child_of
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.validation.interpolations import Path, has_interpolated_container, related
+from hyperherd.sweep.validation.interpolations import ConfigPath, has_interpolated_container, related
 from hyperherd.sweep.validation.override_parts import Choice, Part, PartReader, Step
 from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, ConfigPlace, Template
 
@@ -55,7 +55,7 @@ class Shortcut:
         self._where = where
         self._reader = PartReader(app)
         self._templates: dict[tuple[str, ...], Template | None] = {}
-        self._independent: dict[tuple[Path, ...], bool] = {}
+        self._independent: dict[tuple[ConfigPath, ...], bool] = {}
 
     def prove(self, trial: PlannedTrial) -> ConfigPlace | None:
         """Return the place of a trial that is known to compose; None if it has to be composed."""

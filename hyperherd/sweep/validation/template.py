@@ -22,7 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hyperherd.compat.hydra import apply_override, config_loader_impl
 from hyperherd.compat.omegaconf import content_of, is_interpolated, key_type_of, nodes_of, put_nodes
 from hyperherd.sweep.app import HydraApp, hydra_config
-from hyperherd.sweep.validation.interpolations import Path, entry, plain_dict, references, related
+from hyperherd.sweep.validation.interpolations import ConfigPath, entry, plain_dict, references, related
 from hyperherd.sweep.validation.override_parts import Part, Step
 
 JOB_ID = "{job-id}"
@@ -39,11 +39,11 @@ NO_COMPOSITION = (
 )
 """What Hydra raises when a config cannot be composed; all but the first two by mistakes that it does not check."""
 
-_SUBDIR: Path = ("hydra", "sweep", "subdir")
-_NUMBER: Path = ("hydra", "job", "num")
-_DIRNAME: Path = ("hydra", "job", "override_dirname")
-_TASK: Path = ("hydra", "overrides", "task")
-_RESOLVED_BY_HYDRA: tuple[Path, ...] = (
+_SUBDIR: ConfigPath = ("hydra", "sweep", "subdir")
+_NUMBER: ConfigPath = ("hydra", "job", "num")
+_DIRNAME: ConfigPath = ("hydra", "job", "override_dirname")
+_TASK: ConfigPath = ("hydra", "overrides", "task")
+_RESOLVED_BY_HYDRA: tuple[ConfigPath, ...] = (
     ("hydra", "job", "name"),
     ("hydra", "job", "env_copy"),
     ("hydra", "job", "config"),
@@ -104,7 +104,7 @@ class Template:
         subdir = self._filled(number, parts)
         return ConfigPlace.of(subdir) if subdir is not None else self._resolved(number, parts, self._reached)
 
-    def _entry(self, path: Path) -> Node | None:
+    def _entry(self, path: ConfigPath) -> Node | None:
         parent = plain_dict(self._config, path[:-1])
         return None if parent is None else entry(parent, path[-1])
 
@@ -165,7 +165,7 @@ class Template:
             filled += str(value)
         return filled
 
-    def _leaf(self, path: Path, number: int, parts: Sequence[Part | None]) -> object:
+    def _leaf(self, path: ConfigPath, number: int, parts: Sequence[Part | None]) -> object:
         """Return the value at `path` in the config of a trial; None if it is not a leaf, or that is not certain."""
         if path == _NUMBER:
             return number
@@ -190,7 +190,9 @@ class Template:
         made: str = _dirname(overrides=_overrides(parts), **self._dirname_options)
         return made
 
-    def _resolved(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> ConfigPlace | None:
+    def _resolved(
+        self, number: int, parts: Sequence[Part | None], reached: frozenset[ConfigPath]
+    ) -> ConfigPlace | None:
         """Return what OmegaConf resolves the directory to after the steps that `reached` shows it may read."""
         looked_at = [
             part for part in parts if isinstance(part, Step) and any(related(part.path, path) for path in reached)
@@ -201,7 +203,7 @@ class Template:
             try:
                 for step in looked_at:
                     stack.enter_context(self._applied(step))
-                self._tell(number, parts, reached)
+                self._write_job(number, parts, reached)
                 # A resolver with a cache, such as Hydra's `now`, gives one answer for the whole sweep.
                 OmegaConf.copy_cache(self._app.config, self._config)
                 stack.enter_context(hydra_config(self._config))
@@ -209,7 +211,7 @@ class Template:
             except NO_COMPOSITION:
                 return None
 
-    def _tell(self, number: int, parts: Sequence[Part | None], reached: frozenset[Path]) -> None:
+    def _write_job(self, number: int, parts: Sequence[Part | None], reached: frozenset[ConfigPath]) -> None:
         """Write into the config what Hydra and a launcher write there about one job."""
         job = self._config.hydra.job
         job.num = number
@@ -223,12 +225,12 @@ def _overrides(parts: Sequence[Part | None]) -> list[Any]:
     return [part.override for part in parts if part is not None]
 
 
-def _pattern(subdir: Node | None) -> list[str | Path] | None:
+def _pattern(subdir: Node | None) -> list[str | ConfigPath] | None:
     """Return the pieces of a directory made of plain text and full names of nodes; None if it is anything else."""
     text = content_of(subdir) if isinstance(subdir, ValueNode) else None
     if not isinstance(text, str) or _PIECE.sub("", text):
         return None
-    pieces: list[str | Path] = []
+    pieces: list[str | ConfigPath] = []
     for match in _PIECE.finditer(text):
         if match[2]:
             pieces.append(match[2])

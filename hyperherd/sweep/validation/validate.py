@@ -76,14 +76,14 @@ _UNKNOWN_KEY = re.compile(r"Could not override '([^']+)'")
 
 def _text(error: Exception, app: HydraApp) -> str:
     """Return what Hydra says, with the nearest name that the config has where it does not know one."""
-    text = in_words(error)
+    text = composition_error(error)
     unknown = _UNKNOWN_KEY.search(text)
     if unknown is None:
         return text
     return text[: unknown.end()] + nearest(unknown[1], names_of(app.config)) + text[unknown.end() :]
 
 
-def in_words(error: Exception) -> str:
+def composition_error(error: Exception) -> str:
     """Return what Hydra or OmegaConf says about a config that it cannot compose, with the reason it gives."""
     if not isinstance(error, HydraException | OmegaConfBaseException):
         return f"{type(error).__name__}: {error}"

@@ -145,9 +145,9 @@ def test_a_value_at_the_best_step(sweep: SweepBuilder) -> None:
     trials = load(sweep.dir)
 
     def values(*names: str) -> list[object]:
-        from hyperherd.results.trials.quantities import find_quantity
+        from hyperherd.results.trials.fields import find_field
 
-        return [find_quantity(trials, name).value(trials[0]) for name in names]
+        return [find_field(trials, name).value(trials[0]) for name in names]
 
     assert values("test/acc@val/acc:max", "test/acc@val/acc", "size@val/acc") == [0.77, 0.77, 3]
     assert values("test/acc@val/acc:min") == [0.6]  # Its own greatest value stands at that step.

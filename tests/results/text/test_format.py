@@ -11,8 +11,8 @@ from hyperherd.results.text.format import (
     align,
     display_width,
     duration,
+    escaped,
     exact,
-    inert,
     measure,
     one_line,
     pad,
@@ -97,11 +97,11 @@ def test_tsv_texts_come_back(text: str) -> None:
 
 
 def test_nothing_steers_the_terminal() -> None:
-    for text in (inert(ESCAPES), tsv(ESCAPES), setting(ESCAPES), one_line(ESCAPES), setting([ESCAPES])):
+    for text in (escaped(ESCAPES), tsv(ESCAPES), setting(ESCAPES), one_line(ESCAPES), setting([ESCAPES])):
         assert text.isprintable()
         assert "red" in text or "…" in text
-    assert inert(ESCAPES).startswith(r"\x1b[31mred\x1b[0m\x07\r\n\t\u202eabc\x9b2J\x7f\udc80")
-    assert inert("größe 数 ✓") == "größe 数 ✓"
+    assert escaped(ESCAPES).startswith(r"\x1b[31mred\x1b[0m\x07\r\n\t\u202eabc\x9b2J\x7f\udc80")
+    assert escaped("größe 数 ✓") == "größe 数 ✓"
 
 
 def test_gaps() -> None:

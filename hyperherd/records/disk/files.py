@@ -12,9 +12,17 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import FORMAT
-from hyperherd.records.atomic import replace
-from hyperherd.records.guarded import LIST_BYTES, RECORD_BYTES, check_depth, is_deep, lines, open_regular, read_regular
-from hyperherd.records.ownership import file_mode, make_folder
+from hyperherd.records.disk.atomic import replace
+from hyperherd.records.disk.guarded import (
+    LIST_BYTES,
+    RECORD_BYTES,
+    check_depth,
+    is_deep,
+    lines,
+    open_regular,
+    read_regular,
+)
+from hyperherd.records.disk.ownership import file_mode, make_folder
 
 _TOKENS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 

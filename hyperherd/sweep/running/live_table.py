@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TextIO
 
 from hyperherd.errors import FormatError
-from hyperherd.inert import one_line
+from hyperherd.escape import one_line
 from hyperherd.launch.base import ROUTINE, TrialLauncher
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState

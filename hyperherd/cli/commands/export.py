@@ -13,13 +13,13 @@ from hyperherd.cli.terminal import FAILED, say, write
 def run(argv: Sequence[str]) -> int:
     """Write trials and metrics into files."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.text.format import inert
+    from hyperherd.results.text.format import escaped
 
     try:
         for path in chosen(arguments).export(
             arguments.output, arguments.format, escape_formulas=arguments.escape_formulas
         ):
-            write(inert(str(path)) + "\n")
+            write(escaped(str(path)) + "\n")
     except OSError as error:
         say(f"error: cannot write {arguments.output}: {error.strerror or error}")
         return FAILED

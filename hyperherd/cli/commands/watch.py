@@ -31,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
         trials = chosen(arguments)
         ended = has_ended(trials)
         if form == "jsonl":
-            _tell(watcher, trials)
+            _write_changes(watcher, trials)
         elif sys.stdout.isatty() or ended:
             _paint(trials, last=ended)
         if ended:
@@ -42,7 +42,7 @@ def run(argv: Sequence[str]) -> int:
     return 0 if all_well(trials) else FAILED
 
 
-def _tell(watcher: Watcher, trials: Trials) -> None:
+def _write_changes(watcher: Watcher, trials: Trials) -> None:
     for record in watcher.changes(trials):
         write(as_json(record) + "\n")
 

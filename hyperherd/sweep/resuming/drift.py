@@ -17,12 +17,12 @@ from hyperherd.masking import masked
 from hyperherd.paths import TrialPaths
 from hyperherd.records.code import changed_files
 from hyperherd.records.config import KeptConfig, interpolations, is_of_one_trial
-from hyperherd.records.files import dumps, read_json
+from hyperherd.records.disk.files import dumps, read_json
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.space.values import token
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.reconcile import RunPlan
+from hyperherd.sweep.resuming.reconcile import RunPlan
 from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION
 from hyperherd.trial.kept_config import written_config
 

@@ -14,7 +14,7 @@ from hyperherd.cli.answer import add_format, as_json, show
 from hyperherd.cli.options import add_choice, add_judging, chosen, count
 from hyperherd.cli.terminal import FAILED, say, write
 from hyperherd.errors import ResultsError
-from hyperherd.inert import inert
+from hyperherd.escape import escaped
 from hyperherd.masking import MASK
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def _may_run(trials: Sequence[Trial], shared: bool) -> bool:
     Raises:
         NotTrusted: somebody else could have written it, and that is not allowed in this call.
     """
-    from hyperherd.records.ownership import check_trusted, is_own, sweep_files, trial_files
+    from hyperherd.records.disk.ownership import check_trusted, is_own, sweep_files, trial_files
 
     if not shared:
         for trial in trials:
@@ -86,7 +86,10 @@ def _may_run(trials: Sequence[Trial], shared: bool) -> bool:
 def _is_confirmed(folder: Path) -> bool:
     sys.stdout.flush()
     print(
-        inert(f"{folder} belongs to another user. Run the command above? [y/N] "), end="", file=sys.stderr, flush=True
+        escaped(f"{folder} belongs to another user. Run the command above? [y/N] "),
+        end="",
+        file=sys.stderr,
+        flush=True,
     )
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 

@@ -12,11 +12,11 @@ from hyperherd.space.expansion import Report, expand
 from hyperherd.space.naming import trial_name
 from hyperherd.space.point import Assignment
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.effective_config.context import ComposedContext
 from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs
-from hyperherd.sweep.given_space import SpaceAsGiven, read_space
-from hyperherd.sweep.override_writer import OverrideWriter
-from hyperherd.sweep.plan_check import PlanCheck
+from hyperherd.sweep.planning.composed_context import ComposedContext
+from hyperherd.sweep.planning.given_space import SpaceAsGiven, read_space
+from hyperherd.sweep.planning.override_writer import OverrideWriter
+from hyperherd.sweep.planning.plan_check import PlanCheck
 from hyperherd.sweep.settings import SweepSettings
 
 

@@ -12,7 +12,7 @@ from hyperherd.space.expressions import Absent
 from hyperherd.space.point import Assignment
 from hyperherd.space.values import Value, equal
 from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs
-from hyperherd.sweep.given_space import SpaceAsGiven
+from hyperherd.sweep.planning.given_space import SpaceAsGiven
 
 
 class PlanCheck:

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from hyperherd.records.guarded import is_deep
+from hyperherd.records.disk.guarded import is_deep
 
 Kind = Callable[[Any], bool]
 

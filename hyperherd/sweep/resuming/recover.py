@@ -11,7 +11,7 @@ from pathlib import Path
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.events import SUBMITTING, read_events, submitted_by_others
-from hyperherd.sweep.reconcile import QueuedTrial, RunPlan, status_of
+from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, status_of
 
 log = logging.getLogger("hyperherd")
 

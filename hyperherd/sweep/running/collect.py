@@ -17,7 +17,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
-from hyperherd.sweep.reconcile import status_of
+from hyperherd.sweep.resuming.reconcile import status_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
 

@@ -11,7 +11,7 @@ from hyperherd.space.values import Value
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.base_config import group_choices, names_of
 from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs
-from hyperherd.sweep.override_writer import OverrideWriter
+from hyperherd.sweep.planning.override_writer import OverrideWriter
 
 
 class ComposedContext:

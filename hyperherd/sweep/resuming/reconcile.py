@@ -19,7 +19,7 @@ from hyperherd.records.status import Observer, TrialStatus, derive_status
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.api import load
-from hyperherd.sweep.plan import UnnumberedTrial
+from hyperherd.sweep.planning.plan import UnnumberedTrial
 
 log = logging.getLogger("hyperherd")
 

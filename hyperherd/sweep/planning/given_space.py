@@ -20,8 +20,8 @@ from hyperherd.space.parameters import Parameter, Values, read_parameter
 from hyperherd.space.reading import read_conditions
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.base_config import where_written
+from hyperherd.sweep.planning.single_values import single_values
 from hyperherd.sweep.settings import SweepSettings
-from hyperherd.sweep.single_values import single_values
 
 _GRID_KEYS = ("params", "parameters", "zip", "grid", "conditions", "constraints")
 

@@ -10,16 +10,16 @@ from pathlib import Path
 from omegaconf import OmegaConf
 
 from hyperherd.errors import FormatError, HyperherdError, SweepError
-from hyperherd.inert import one_line
+from hyperherd.escape import one_line
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.plural import counted
-from hyperherd.records.ownership import NotTrusted, check_trusted, distrust, sweep_files
+from hyperherd.records.disk.ownership import NotTrusted, check_trusted, distrust, sweep_files
 from hyperherd.records.places import Outside, check_records_inside
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.space.expansion import Report
 from hyperherd.sweep.app import HydraApp
-from hyperherd.sweep.plan import Plan, UnnumberedTrial, make_plan
-from hyperherd.sweep.planned_overrides import check_overrides
+from hyperherd.sweep.planning.plan import Plan, UnnumberedTrial, make_plan
+from hyperherd.sweep.planning.planned_overrides import check_overrides
 from hyperherd.sweep.settings import SweepSettings
 
 log = logging.getLogger("hyperherd")

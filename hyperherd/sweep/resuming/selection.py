@@ -13,7 +13,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.api import Trials
 from hyperherd.results.trials.trial import Sweep, Trial
-from hyperherd.sweep.reconcile import RunPlan
+from hyperherd.sweep.resuming.reconcile import RunPlan
 
 _NUMBERS = re.compile(r"\d+(-\d+)?")
 _WORDS = tuple(word.value for word in (*TrialState, *FailureCause))

@@ -34,7 +34,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True)
-class Quantity:
+class Field:
     """One thing that can be asked of every trial."""
 
     name: str
@@ -70,7 +70,7 @@ _FACTS: dict[str, Callable[[Trial], Any]] = {
 """What is known of every trial; names that are not in `OURS` give way to parameters and metrics."""
 
 
-def find_quantity(trials: TrialCollection, text: str) -> Quantity:
+def find_field(trials: TrialCollection, text: str) -> Field:
     """Return what `text` means among `trials`.
 
     Args:
@@ -94,47 +94,47 @@ def find_quantity(trials: TrialCollection, text: str) -> Quantity:
     return found
 
 
-def param_quantity(trials: TrialCollection, name: str) -> Quantity:
+def param_field(trials: TrialCollection, name: str) -> Field:
     """Return a parameter as a column; its prefix stands where a metric or a column of ours has that name too."""
     heading = f"param.{name}" if name in OURS or name in trials.metric_names else name
-    return Quantity(heading, Role.PARAM, lambda trial: trials.setting(trial, name))
+    return Field(heading, Role.PARAM, lambda trial: trials.setting(trial, name))
 
 
-def metric_quantity(trials: TrialCollection, name: str, aggregate: str | None = None) -> Quantity:
+def metric_field(trials: TrialCollection, name: str, aggregate: str | None = None) -> Field:
     """Return a metric as a column; its prefix stands where a parameter or a column of ours has that name too."""
     heading = f"metric.{name}" if name in OURS or name in trials.params or name in trials.varying else name
     heading = f"{heading}:{aggregate}" if aggregate else heading
-    return Quantity(heading, Role.METRIC, lambda trial: _or_missing(trial.value(name, aggregate)))
+    return Field(heading, Role.METRIC, lambda trial: _or_missing(trial.value(name, aggregate)))
 
 
-def fact_quantity(name: str) -> Quantity:
+def fact_field(name: str) -> Field:
     """Return what is known of every trial as a column."""
     role = Role.PROGRESS if name in ("step", "time") else Role.IDENTITY
-    return Quantity(name, role, lambda trial: _or_missing(_FACTS[name](trial)))
+    return Field(name, role, lambda trial: _or_missing(_FACTS[name](trial)))
 
 
-def _ours(text: str) -> Quantity | None:
-    return fact_quantity(text) if text in OURS and text in _FACTS else None
+def _ours(text: str) -> Field | None:
+    return fact_field(text) if text in OURS and text in _FACTS else None
 
 
-def _fact(text: str) -> Quantity | None:
-    return fact_quantity(text) if text in _FACTS else None
+def _fact(text: str) -> Field | None:
+    return fact_field(text) if text in _FACTS else None
 
 
-def _param_or_metric(trials: TrialCollection, text: str) -> Quantity | None:
+def _param_or_metric(trials: TrialCollection, text: str) -> Field | None:
     metric = split_metric(text, trials.metric_names)
     if text in trials.params:
         if metric is not None and metric[0] == text:
             raise ResultsError(f"{text!r} is both a parameter and a metric; use param.{text} or metric.{text}")
-        return param_quantity(trials, text)
-    return metric_quantity(trials, *metric) if metric else None
+        return param_field(trials, text)
+    return metric_field(trials, *metric) if metric else None
 
 
-def _choice(trials: TrialCollection, text: str) -> Quantity | None:
-    return param_quantity(trials, text) if any(text in trial.choices for trial in trials) else None
+def _choice(trials: TrialCollection, text: str) -> Field | None:
+    return param_field(trials, text) if any(text in trial.choices for trial in trials) else None
 
 
-def _provenance(trials: TrialCollection, text: str) -> Quantity | None:
+def _provenance(trials: TrialCollection, text: str) -> Field | None:
     """Return where a result comes from (``git.commit``, ``packages.torch``, ``python``)."""
     if not any(lookup(trial.provenance, text) is not Gap.NOT_APPLICABLE for trial in trials):
         return None
@@ -143,37 +143,37 @@ def _provenance(trials: TrialCollection, text: str) -> Quantity | None:
         found = lookup(trial.provenance, text)
         return Gap.MISSING if found is Gap.NOT_APPLICABLE else _or_missing(found)
 
-    return Quantity(text, Role.IDENTITY, value)
+    return Field(text, Role.IDENTITY, value)
 
 
-def _explicit(trials: TrialCollection, text: str) -> Quantity | None:
+def _explicit(trials: TrialCollection, text: str) -> Field | None:
     kind, _, name = text.partition(".")
     if kind == "param" and name in trials.params:
-        return param_quantity(trials, name)
+        return param_field(trials, name)
     if kind == "metric" and (metric := split_metric(name, trials.metric_names)):
-        return metric_quantity(trials, *metric)
+        return metric_field(trials, *metric)
     return _config(trials, name, text) if kind == "config" else None
 
 
-def _at_best(trials: TrialCollection, text: str) -> Quantity | None:
+def _at_best(trials: TrialCollection, text: str) -> Field | None:
     """Return ``METRIC@OBJECTIVE``; both names may hold an ``@`` of their own."""
     for place, char in enumerate(text):
         if char == "@" and text[:place] in trials.metric_names:
             name, asked = text[:place], text[place + 1 :]
             if asked.isdecimal():
-                return metric_quantity(trials, name, f"@{asked}")
+                return metric_field(trials, name, f"@{asked}")
             return _at_best_of(text, name, ask_objective(list(trials), asked))
     return None
 
 
-def _at_best_of(heading: str, name: str, objective: Objective) -> Quantity:
-    return Quantity(heading, Role.METRIC, lambda trial: _or_missing(at_best(trial, name, objective)))
+def _at_best_of(heading: str, name: str, objective: Objective) -> Field:
+    return Field(heading, Role.METRIC, lambda trial: _or_missing(at_best(trial, name, objective)))
 
 
-def _config(trials: TrialCollection, name: str, heading: str) -> Quantity | None:
+def _config(trials: TrialCollection, name: str, heading: str) -> Field | None:
     if not any(lookup(trial.config, name) is not Gap.NOT_APPLICABLE for trial in trials):
         return None
-    return Quantity(heading, Role.PARAM, lambda trial: lookup(trial.config, name) if trial.config else Gap.MISSING)
+    return Field(heading, Role.PARAM, lambda trial: lookup(trial.config, name) if trial.config else Gap.MISSING)
 
 
 def _config_keys(trials: TrialCollection) -> Iterator[str]:

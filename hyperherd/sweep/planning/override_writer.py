@@ -11,7 +11,7 @@ from hyperherd.space.point import Assignment, Point
 from hyperherd.space.values import equal
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.base_config import group_choices
-from hyperherd.sweep.given_space import SpaceAsGiven
+from hyperherd.sweep.planning.given_space import SpaceAsGiven
 
 _NOTE = "overrides"
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from hydra.core.utils import JobReturn
 
 from hyperherd.errors import HyperherdError, SweepError
-from hyperherd.inert import one_line
+from hyperherd.escape import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
-from hyperherd.sweep.collect import Collector
 from hyperherd.sweep.failure_policy import FailureTracker
+from hyperherd.sweep.running.collect import Collector
 from hyperherd.trial.ending import in_words
 from hyperherd.trial.signals import Terminated
 

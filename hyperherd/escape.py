@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-def inert(text: str) -> str:
+def escaped(text: str) -> str:
     r"""Return `text` with every character that is not printable spelled as an escape: ``\x1b``, ``\n``, ``\u202e``."""
     if text.isprintable():
         return text
@@ -12,9 +12,9 @@ def inert(text: str) -> str:
 
 def one_line(text: str) -> str:
     """Return `text` with runs of white space as one blank, made inert."""
-    return inert(" ".join(text.split()))
+    return escaped(" ".join(text.split()))
 
 
-def inert_lines(text: str) -> str:
+def escaped_lines(text: str) -> str:
     """Return `text` made inert line by line; its lines stay lines."""
-    return "\n".join(inert(line.replace("\t", "    ")) for line in text.splitlines())
+    return "\n".join(escaped(line.replace("\t", "    ")) for line in text.splitlines())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd import __version__
-from hyperherd.cli.commands import COMMANDS
+from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.options import add_choice, add_judging, chosen, words
 from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, refuse_existing, say, screen, write, write_file
 from hyperherd.errors import ResultsError

@@ -14,9 +14,9 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from hyperherd.errors import SpaceError, SweepError
-from hyperherd.inert import one_line
+from hyperherd.escape import one_line
 from hyperherd.overrides import parse
-from hyperherd.records.ownership import SHARED
+from hyperherd.records.disk.ownership import SHARED
 from hyperherd.sweep.app import HydraApp
 
 _TARGET = "_target_"

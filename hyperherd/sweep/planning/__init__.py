@@ -1,0 +1,1 @@
+"""From the given search space to a checked plan of numbered trials."""
