@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import re
 import sys
@@ -135,9 +136,17 @@ class HydraApp:
         """Return an override with what `hydra.aliases` (Hydra 1.4) means; on the command line Hydra has done so."""
         if _HYDRA_VERSION < (1, 4):
             return text
-        loader: Any = self.loader
-        expanded: str = loader.get_override_aliases(self.config.hydra.job.config_name).expand(text)
+        expanded: str = self._aliases.expand(text)
         return expanded
+
+    def key_without_alias(self, key: str) -> str:
+        """Return what a key means by `hydra.aliases`, prefix and all; an alias of a whole override is not a key."""
+        return self.without_aliases(f"{key}=").removesuffix("=")
+
+    @functools.cached_property
+    def _aliases(self) -> Any:
+        loader: Any = self.loader
+        return loader.get_override_aliases(self.config.hydra.job.config_name)  # which reads the primary config
 
     def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
         """Compose the config of one job, exactly as a launcher would."""
