@@ -72,6 +72,7 @@ def run_sweep(
         except SystemExit as error:
             if error.code == EXIT_CODES[signal.SIGINT]:
                 raise KeyboardInterrupt from None
+            # After a claim, this code means that trials failed, which the results show.
             if error.code != _FAILED or not claims:
                 raise
         except (*NO_COMPOSITION, YAMLError) as error:
