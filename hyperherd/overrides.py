@@ -10,6 +10,7 @@ import random
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -182,8 +183,11 @@ def _no_match(override: Override, loader: ConfigLoader | None) -> str:
         return f"glob(...) chooses among the options of a config group, and {group} is not one"
     sweep = override.value()
     assert isinstance(sweep, Glob)
-    wanted = ", ".join(sweep.include)
-    return f"glob({wanted}) matches no option of {group}{nearest(wanted, options)}; there are {', '.join(options)}"
+    wanted, left_out = ", ".join(sweep.include), ", ".join(sweep.exclude)
+    allowed = [option for option in options if not any(fnmatch(option, pattern) for pattern in sweep.exclude)]
+    unless = f" without {left_out}" if left_out else ""
+    hint = nearest(wanted, allowed)
+    return f"glob({wanted}){unless} matches no option of {group}{hint}; there are {', '.join(options)}"
 
 
 def _swept(override: Override, seed: int) -> Values:

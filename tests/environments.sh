@@ -15,7 +15,7 @@ library=(tests/space tests/test_overrides.py tests/records tests/metrics tests/r
     tests/sweep/test_sweep.py tests/sweep/test_values.py tests/cli/test_main.py tests/cli/test_golden.py)
 # What stands on Hydra's inside: discovery, composing, sweeping, every launcher.
 hydra=(tests/plugins tests/test_overrides.py tests/sweep/test_sweep.py tests/sweep/test_hydra_suites.py
-    tests/sweep/test_shortcut.py tests/launch/test_local.py tests/launch/test_local_compose.py
+    tests/sweep/test_shortcut.py tests/sweep/test_effective_config.py tests/launch/test_local.py tests/launch/test_local_compose.py
     tests/launch/test_local_suites.py tests/lsf/test_hydra_suites.py tests/trial/test_log.py)
 
 # The interpreter of a version: on PATH, or among those of pyenv, whose commands on PATH refuse all but the chosen ones.
@@ -73,9 +73,7 @@ next() {
     create next python3 -r "$work/next.txt" --group test
     create next python3 --no-deps --editable .  # which wants hydra-core below 1.4
     "$work/next/bin/python" -c "import hydra; assert hydra.__version__.startswith('1.4'), hydra.__version__"
-    # cloudpickle 3.1.3 gives a function within a function no file name any more, and that test looks for it.
-    check next "${hydra[@]}" --deselect \
-        "tests/lsf/test_hydra_suites.py::TestUnderHydrasSweeper::test_failure_preserves_task_traceback"
+    check next "${hydra[@]}"
 }
 
 for environment in "${@:-python3.10 python3.13 oldest trainers next}"; do

@@ -113,6 +113,7 @@ def _is_elsewhere(path: Path, trial_dir: Path) -> bool:
 
 
 def _path(trial_dir: Path, name: str, step: int | None) -> Path:
+    # quote() leaves dots, and a name such as ".." would lead to another folder.
     folder = quote(as_name(name), safe=" ").replace(".", "%2E")
     stem = "final" if step is None else str(as_step(step))
     return TrialPaths(trial_dir).records / "arrays" / folder / f"{stem}.npy"

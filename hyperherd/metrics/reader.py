@@ -61,6 +61,7 @@ def has_metrics(trial_dir: Path) -> bool:
         return True
     if not any((parent / RECORDS / METRICS_FILE).exists() for parent in paths.root.absolute().parents):
         return False
+    # Only now, because this imports pyarrow.
     base = open_base(paths)
     return base is not None
 
@@ -109,6 +110,7 @@ def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Foun
         others = Columns()
         for file in found.foreign:
             for rows in read_foreign(file):
+                # These rows name no attempt, so they belong to the newest.
                 others.add(rows, found.newest)
         stored.add_columns(others, began=False)
         yield found, stored
@@ -154,6 +156,7 @@ def _read_summary(paths: TrialPaths, objective: Mapping[str, Any] | None) -> dic
 
     with _found(paths) as (found, stored):
         footer = found.base.footer if found.base else Footer()
+        # Nothing lies beside the file: its footer has the answer, and no row is read.
         if footer.rows and not found.sources and not found.foreign and footer.has_objective(objective):
             return footer.summary()
         stats, result = summarize(stored.default_rows, objective or footer.spec)

@@ -30,6 +30,7 @@ def imported_code(script: str) -> dict[str, str]:
     root = project_root(script)
     own = str(Path(hyperherd.__file__).parent)
     files = {script: None}
+    # A copy, because another thread may be importing.
     for module in list(sys.modules.values()):
         file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
         if isinstance(file, str) and file.endswith(".py") and _is_of_project(file, root, own):

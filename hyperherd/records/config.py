@@ -108,6 +108,7 @@ def is_of_one_trial(value: Any, places: Collection[str]) -> bool:
     """Return whether a value of a config belongs to one trial alone: a time, or a text with one of `places` in it."""
     if not isinstance(value, str):
         return False
+    # A short one, such as "/" or "s", is part of many texts.
     return any(place in value for place in places if len(place) >= _SHORTEST_PATH) or bool(_TIME.search(value))
 
 
@@ -131,5 +132,6 @@ def _without(node: Any, names: Collection[str], places: Collection[str], prefix:
             if f"{prefix}{key}" not in names
         }
     if isinstance(node, list | tuple):
+        # No parameter's name leads into a list.
         return [_without(value, (), places, "") for value in node]
     return None if is_of_one_trial(node, places) else node

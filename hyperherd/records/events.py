@@ -99,6 +99,7 @@ class EventLog:
 
 def read_events(sweep_dir: Path) -> list[Event]:
     """Return the events of all writers in the order of their time; lines that are not events are skipped."""
+    # Of events at the same time, those of one writer keep their order.
     return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: event.time)
 
 

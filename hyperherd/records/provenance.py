@@ -60,6 +60,7 @@ def _versions() -> dict[str, str]:
     found = {}
     for name in _PACKAGES:
         try:
+            # From what is installed, so that nothing is imported for it.
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
@@ -72,6 +73,7 @@ def git_version(folder: str) -> dict[str, Any] | None:
     commit = _git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
+    # Without untracked files, for which git would have to look through every folder.
     changes = _git(folder, "status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": None if changes is None else bool(changes)}
 

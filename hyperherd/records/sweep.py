@@ -114,6 +114,7 @@ class SweepRecord:
 
 def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
     """Replace the `trials.jsonl` of `sweep_dir`."""
+    # What the command line had that is not UTF-8 is in overrides as lone surrogates.
     text = "".join(dumps(asdict(trial)) + "\n" for trial in trials)
     replace_bytes(SweepPaths(sweep_dir).trials, text.encode("utf-8", "surrogatepass"))
 
@@ -152,6 +153,7 @@ def find_planned(sweep_dir: Path, overrides: list[str], likely: int | None = Non
     """
     if likely is not None and (trial := _find_number(sweep_dir, likely)) and trial.overrides == tuple(overrides):
         return trial
+    # As it stands in the file, so that few lines have to be parsed.
     needle = f'"overrides": {dumps(overrides)}'
     found = _find_line(sweep_dir, needle, lambda trial: trial.overrides == tuple(overrides))
     if found is None:
@@ -182,6 +184,7 @@ def _find_number(sweep_dir: Path, number: int) -> PlannedTrial | None:
         low, high = 0, stream.seek(0, os.SEEK_END)
         while low < high:
             middle = (low + high) // 2
+            # One byte before: else a line that begins at `middle` would be taken for the rest of one, and passed over.
             stream.seek(max(middle - 1, 0))
             if middle:
                 stream.readline()

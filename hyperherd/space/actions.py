@@ -354,8 +354,9 @@ def read_matchers(key: str, pairs: Iterable[tuple[str, Any]]) -> NamedMatchers:
 
 def matches(look_up: Lookup, name: str, matcher: Matcher) -> bool:
     """Return whether the value of `name` matches; raises Absent without one, SpaceError if they do not compare."""
+    value = look_up(name)  # an error in that names it already
     try:
-        return matcher.matches(look_up(name))
+        return matcher.matches(value)
     except SpaceError as error:
         raise SpaceError(f"{name}: {error}") from None
 

@@ -130,7 +130,8 @@ def _children(node: ast.AST) -> list[ast.expr]:
         return [node.test, node.body, node.orelse]
     if isinstance(node, ast.Call) and _is_known(node.func) and node.args and not node.keywords:
         return node.args
-    raise ValueError(f"{ast.unparse(node)!r} is not allowed in an expression")
+    hint = "; a key with @ or / in it is written p['db@source']" if isinstance(node, ast.BinOp) else ""
+    raise ValueError(f"{ast.unparse(node)!r} is not allowed in an expression{hint}")
 
 
 def _name(node: ast.AST) -> str | None:

@@ -44,7 +44,7 @@ class Question:
     @property
     def complaint(self) -> str:
         """The error message if no trial has a value for it."""
-        hint = nearest(self.name, (*self.searched, *self.context))
+        hint = _meant(self.name, (*self.searched, *self.context))
         return f"{self.condition.label}: there is no parameter or config value {self.name!r}{hint}"
 
 
@@ -66,9 +66,16 @@ def not_swept(conditions: Iterable[Condition], parameters: Iterable[str]) -> Ite
     for condition in conditions:
         for name in (name for action in condition.actions if action.needs_swept for name in action.changes):
             if name not in swept:
-                hint = nearest(name, swept)
+                hint = _meant(name, swept)
                 yield f"{condition.label}: {needing} need a swept parameter, and {name!r} is not one{hint}"
         swept.update(dict.fromkeys(condition.adds))
+
+
+def _meant(name: str, known: Iterable[str]) -> str:
+    """Return a hint about an unknown name: where it stands in the config if it is a group, else the nearest name."""
+    known = list(dict.fromkeys(known))
+    places = [repr(other) for other in known if other.startswith(f"{name}@")]
+    return f" (did you mean {' or '.join(places)}?)" if places else nearest(name, known)
 
 
 def _label(raw: Any, index: int, place: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import inspect
 import re
 import sys
@@ -14,13 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.core.utils import JobRuntime, configure_log
+from hydra.core.utils import JobRuntime, configure_log, run_job
 from hydra.errors import HydraException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.compat.hydra import Callbacks, Hydra, create_config_search_path, get_args_parser, set_version_base
+from hyperherd.masking import masked_words
 from hyperherd.records.identity import base_hash
 
 if TYPE_CHECKING:
@@ -87,11 +89,18 @@ class HydraApp:
     @property
     def command(self) -> list[str]:
         """What to type to run the app alone, before its overrides: the script or module, and which config it reads."""
+        return [*self._started, *_taken_by_script(), *self._config_flags]
+
+    @property
+    def _started(self) -> list[str]:
         spec = getattr(sys.modules.get("__main__"), "__spec__", None)
-        started = ["-m", str(spec.name).removesuffix(".__main__")] if spec is not None else [self.script]
+        return ["python", *(["-m", str(spec.name).removesuffix(".__main__")] if spec is not None else [self.script])]
+
+    @property
+    def _config_flags(self) -> list[str]:
         flags, _ = get_args_parser().parse_known_args(sys.argv[1:])
         chosen = {name: getattr(flags, name, None) for name in ("config_name", "config_path", "config_dir")}
-        return ["python", *started, *(f"--{name.replace('_', '-')}={value}" for name, value in chosen.items() if value)]
+        return [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items() if value]
 
     @property
     def run_once(self) -> list[str]:
@@ -118,7 +127,8 @@ class HydraApp:
     def no_command(self) -> str | None:
         """Why no command runs one trial of the app, and what to do instead; None if there is one."""
         started = Path(sys.argv[0]).name
-        has_file = getattr(sys.modules.get("__main__"), "__file__", None) is not None
+        file = getattr(sys.modules.get("__main__"), "__file__", None)
+        has_file = file is not None and Path(file).exists()  # that of standard input is "<stdin>"
         if started in _KERNELS or not (has_file or started.endswith(".py")):
             return f"it was started from a notebook or an interpreter; {_FROM_PYTHON}"
         overrides: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
@@ -135,9 +145,17 @@ class HydraApp:
         """Return an override with what `hydra.aliases` (Hydra 1.4) means; on the command line Hydra has done so."""
         if _HYDRA_VERSION < (1, 4):
             return text
-        loader: Any = self.loader
-        expanded: str = loader.get_override_aliases(self.config.hydra.job.config_name).expand(text)
+        expanded: str = self._aliases.expand(text)
         return expanded
+
+    def key_without_alias(self, key: str) -> str:
+        """Return what a key means by `hydra.aliases`, prefix and all; an alias of a whole override is not a key."""
+        return self.without_aliases(f"{key}=").removesuffix("=")
+
+    @functools.cached_property
+    def _aliases(self) -> Any:
+        loader: Any = self.loader
+        return loader.get_override_aliases(self.config.hydra.job.config_name)  # which reads the primary config
 
     def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
         """Compose the config of one job, exactly as a launcher would."""
@@ -149,7 +167,8 @@ class HydraApp:
 
     def base(self, fixed: Sequence[str]) -> dict[str, Any]:
         """Return what all trials share, as it is recorded: the command and the fixed overrides."""
-        command = self.command
+        # Without what the script takes for itself, such as a port: it may differ each time.
+        command = [*self._started, *self._config_flags]
         return {"command": command, "overrides": list(fixed), "hash": base_hash(command, fixed)}
 
     def launcher(self, task_function: TaskFunction, sweep_dir: Path) -> Launcher:
@@ -217,10 +236,36 @@ def with_our_sweeper(overrides: Sequence[str]) -> list[str]:
     return [*overrides] if any(text.startswith("hydra/sweeper=") for text in overrides) else [_OURS, *overrides]
 
 
+def _taken_by_script() -> tuple[str, ...]:
+    """Return what the script took from its command line before Hydra read the rest, such as a subcommand."""
+    left, taken = list(sys.argv[1:]), []
+    for argument in _typed_after_script():
+        if left and argument == left[0]:
+            del left[0]
+        else:
+            taken.append(argument)
+    if left:  # something was put there by other means
+        return ()
+    return masked_words(taken)  # Hydra records its own arguments anyway, but not these
+
+
+def _typed_after_script() -> list[str]:
+    typed = sys.orig_argv
+    if getattr(sys.modules.get("__main__"), "__spec__", None) is not None:
+        return typed[typed.index("-m") + 2 :] if "-m" in typed else []
+    script = Path(sys.argv[0]).absolute()
+    return next(
+        (typed[place + 1 :] for place, word in enumerate(typed) if place and Path(word).absolute() == script), []
+    )
+
+
 def _is_hydra_main_above() -> bool:
-    """Whether `hydra.main` runs, which reads the command line; libraries such as hydra-zen's launch do without."""
+    """Whether `hydra.main` started this sweep from the command line; libraries such as hydra-zen's launch do without.
+
+    The one that runs a job whose task function starts a sweep of its own does not count.
+    """
     frame = inspect.currentframe()
-    while frame is not None:
+    while frame is not None and frame.f_code is not run_job.__code__:
         if frame.f_code.co_filename == hydra.main.__code__.co_filename:
             return True
         frame = frame.f_back

@@ -123,7 +123,9 @@ def _ask_the_schedulers(
         submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]
         if submitted:
             cluster.cancel(submitted)
+            # Its answer does not matter: a scheduler that takes longer still ends them.
             _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
+        # Before the error about other jobs: these are cancelled.
         log.write(
             Event("cancelled", number, statuses[number].attempt, job_id=job_id, message=_MESSAGE)
             for number, job_id in ids.items()
@@ -151,6 +153,7 @@ def _strangers(cluster: Cluster, jobs: Sequence[QueuedTrial]) -> list[str]:
             for job_id in job_ids
             if job_id not in known
         ]
+        # A job that has ended needs no cancelling, whoever it belongs to.
         states = cluster.query(unknown) if unknown else {}
     return [job_id for job_id in unknown if job_id in states and states[job_id].phase != "ended"]
 
@@ -179,6 +182,7 @@ def _living(cluster: Cluster, job_ids: Collection[str]) -> bool:
     try:
         return any(state.phase != "ended" for state in cluster.query(list(job_ids)).values())
     except SchedulerUnavailable:
+        # Silence does not prove that they are gone.
         return True
 
 

@@ -60,6 +60,7 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
         )
     try:
         directory = _make(wanted, timestamped=timestamped)
+        # Before the lock is written there: a link could lead it elsewhere.
         check_records_inside(directory.path)
         lock = SweepLock(directory.path)
         lock.take()
@@ -82,6 +83,7 @@ def _make(wanted: Path, *, timestamped: bool) -> SweepDirectory:
     for suffix in itertools.count():
         path = wanted.with_name(f"{wanted.name}_{suffix}") if suffix else wanted
         try:
+            # Fails if it exists: of two sweeps that start within one second, the other one gets the next suffix.
             path.mkdir(folder_mode())
             return SweepDirectory(path, fresh=True)
         except FileExistsError:

@@ -173,6 +173,7 @@ class FailureTracker:
         rule = self.policy.retry.get(cause or "")
         if cause is None or rule is None or self._retried[job.number, cause] >= rule.times:
             return None
+        # By cause: running out of memory does not use up the retries after a timeout.
         self._retried[job.number, cause] += 1
         return replace(job, attempt=attempt, resources=self._more(job.resources, cause, rule.factor))
 
@@ -203,6 +204,7 @@ class FailureTracker:
         if factor == 1:
             return resources
         resource = _FACTORS[cause][1]
+        # From what the last attempt had, so the factors of several retries multiply.
         return {**resources, resource: resources.get(resource, self._resources[resource]) * factor}
 
 

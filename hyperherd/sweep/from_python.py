@@ -35,6 +35,8 @@ class _Main:
     config_dir: Path | None
     config_name: str | None
     script: Path | None
+    has_command: bool
+    """Whether the command line of `script` runs it."""
 
 
 def run_sweep(
@@ -70,6 +72,7 @@ def run_sweep(
         except SystemExit as error:
             if error.code == EXIT_CODES[signal.SIGINT]:
                 raise KeyboardInterrupt from None
+            # After a claim, this code means that trials failed, which the results show.
             if error.code != _FAILED or not claims:
                 raise
         except (*NO_COMPOSITION, YAMLError) as error:
@@ -85,13 +88,22 @@ def _read(main: Callable[[Any], Any], config_dir: Any, config_name: Any) -> _Mai
     function = inspect.unwrap(main)
     written = inspect.getclosurevars(main).nonlocals if function is not main else {}
     script = _source(function)
+    # Given configs need not be those of the decorator; and a script that runs now called us where `main()` would stand.
+    as_decorated = config_dir is _UNSET and config_name is _UNSET
+    has_command = as_decorated and script is not None and script != _running_script()
     if config_dir is _UNSET:
         if "config_path" not in written:
             raise SweepError("run_sweep needs config_dir, because the function has no hydra.main around it")
         config_dir = _beside(script, written["config_path"])
     if config_name is _UNSET:
         config_name = written.get("config_name") if "config_name" in written else "config"
-    return _Main(function, None if config_dir is None else Path(config_dir).absolute(), config_name, script)
+    folder = None if config_dir is None else Path(config_dir).absolute()
+    return _Main(function, folder, config_name, script, has_command)
+
+
+def _running_script() -> Path | None:
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Path(file).absolute() if file else None
 
 
 def _source(function: Callable[[Any], Any]) -> Path | None:
@@ -117,7 +129,7 @@ def _arguments(main: _Main, overrides: Sequence[str]) -> Iterator[None]:
     """Make the process look like the command that runs the same, as far as there is one, for what is recorded."""
     before = sys.argv
     if main.script is not None:
-        sys.argv = [str(main.script), "-m", *overrides]
+        sys.argv = [str(main.script), *(["-m", *with_our_sweeper(overrides)] if main.has_command else [])]
     try:
         yield
     finally:

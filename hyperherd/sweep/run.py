@@ -88,6 +88,7 @@ def _join(app: HydraApp, trial_dir: Path) -> Batches:
 
 
 def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Batches:
+    # Before the directory is claimed: a mistake in the space leaves nothing on the disk.
     resumed, plan = find_plan(app, arguments, settings)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     if not timestamped:  # a folder that has this time as its name is another sweep's, and gets nothing from us
@@ -129,6 +130,7 @@ class SweepRun:
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
         run_plan = reconcile(self._dir, self._plan.drafts)
+        # All trials, whether they are to run or not: what has run is compared with what would run now.
         check_drift(self._app, run_plan.trials, self._dir, allow_drift=self._settings.allow_drift)
         if self._before:
             check_code(self._app, self._before, run_plan, self._dir, refuse=self._settings.on_code_change == "refuse")

@@ -52,6 +52,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
     is_requeued = _is_requeued(trial_dir, following - 1, status)
     if meant is not None and meant < following and not is_requeued:
         raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} was already run by another job")
+    # Greater than the next one where a job of an earlier attempt never began.
     attempt = max(following, meant or 0)
     if status is not None:
         # A job with a given attempt got it from a sweep or a scheduler that saw the previous attempt end.
@@ -67,6 +68,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         "job_id": scheduler_job(),
         "restart": scheduler_restart(),
     }
+    # Created exclusively: of two processes that come this far at once, one gets the attempt.
     if not create(TrialPaths(trial_dir).attempts / str(attempt), claim):
         raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} was claimed by another process")
     return attempt

@@ -137,6 +137,7 @@ def _end_forked_child(error: BaseException | None, ending: Ending) -> NoReturn:
     for stream in (sys.stdout, sys.stderr):
         with suppress(Exception):  # as above
             stream.flush()
+    # Without what is registered with atexit, which is the parent's to do.
     os._exit((ending.exit_code if ending.exit_code is not None else int(error is not None)) & 0xFF)
 
 

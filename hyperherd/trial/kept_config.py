@@ -111,6 +111,7 @@ def _agreed(written: Any, first: Any, second: Any) -> Any:
 
 
 def _resolved_once(config: DictConfig, written: dict[str, Any]) -> dict[str, Any]:
+    # A copy without the cache: the trial's own answers of resolvers are neither used nor added to.
     own = copy.deepcopy(config)
     OmegaConf.clear_cache(own)
     OmegaConf.set_readonly(own, False)

@@ -167,6 +167,7 @@ def leave() -> None:
 def _find() -> CurrentTrial:
     """Return the trial named by the environment, else the Hydra job we are in."""
     if trial_dir := os.environ.get(TRIAL_DIR):
+        # A process that the trial started: it has no trial context that would close its journal.
         trial = enter(Path(trial_dir), int(os.environ.get(ATTEMPT) or 0))
         atexit.register(leave)
         return trial
@@ -186,6 +187,7 @@ def _find_hydra_job() -> CurrentTrial | None:
     Another sweeper may run several jobs in this process; each has a config object of its own.
     """
     global _hydra_job
+    # Not imported for the question: without it there is no Hydra job.
     if "hydra.core.hydra_config" not in sys.modules:
         return None
     from hydra.core.hydra_config import HydraConfig

@@ -73,6 +73,7 @@ class Logbook:
         self.record = self.record.with_(choices=choices, config_hash=config_hash)
         found = provenance(self._sweep.script)
         self.record = self.record.with_(versions=versions(found))
+        # Before the merge, which may take long: from here on the trial is known to run.
         self._write(durable=True)
         if self.record.attempt:
             self._merge()
@@ -89,6 +90,7 @@ class Logbook:
 
     def close(self, ending: Ending) -> TrialRecord:
         """Write the last state with everything that was logged; return it."""
+        # The heartbeat ends first: one that came after the last state would replace it.
         self._stopped.set()
         if self._beating is not None:
             self._beating.join()
@@ -121,6 +123,7 @@ class Logbook:
         threading.Thread(target=self._write_some_day, name="hyperherd-last-word", daemon=True).start()
 
     def _write_some_day(self) -> None:
+        # Not once a newer attempt has begun, whose record this would replace.
         while next_attempt(self._trial_dir) <= self.record.attempt + 1 and not self._write(durable=True):
             time.sleep(HEARTBEAT_SECONDS)
 
@@ -156,6 +159,7 @@ class Logbook:
     def _set_aside(self, error: Exception) -> bool:
         """Warn of what is wrong with the metrics; return whether a broken file was moved, so that it can go on."""
         self._warn(error)
+        # An error of the disk may pass, and the file may be whole.
         if isinstance(error, OSError) and error.errno is not None:
             return False
         try:

@@ -36,6 +36,7 @@ def current_rank() -> int:
     if started_together(os.environ) is None:
         return 0
     names = ("RANK", "SLURM_PROCID", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "JSM_NAMESPACE_RANK", "LOCAL_RANK")
+    # Those that are not set count as 0.
     return max(_count(os.environ.get(name)) for name in names)
 
 

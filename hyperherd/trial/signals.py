@@ -52,6 +52,7 @@ def noted_signals() -> Iterator[list[int]]:
             return True
         if signal.getsignal(number) not in _ours:
             return True
+        # The default action ends a process at once, without any cleanup.
         if not callable(previous[number]):
             raise Terminated
         answer = previous[number](number, frame)
@@ -63,6 +64,7 @@ def noted_signals() -> Iterator[list[int]]:
     _ours.add(note)
     if threading.current_thread() is threading.main_thread():
         for number in EXIT_CODES:
+            # What is ignored stays ignored, as under nohup; None stands for a handler that is not Python's.
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 previous[number] = signal.getsignal(number)
                 signal.signal(number, note)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App, Sweep, wait_for
+from drifting import go_on_with_changes
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import WAITS, Site
 from waiting import until
@@ -71,6 +72,11 @@ def test_however_a_job_ends_it_is_one_row_and_costs_no_other(app: App, lsf: Site
     base = str(sweep.records[9].job_id).partition("_")[0]
     ended = {int(row["jobindex"]) - 1: row["stat"] for row in lsf.wait(base)}
     assert ended == {number: "DONE" if number in (2, 6, 7, 9) else "EXIT" for number in range(10)}
+
+
+@pytest.mark.slow
+def test_a_changed_config_is_refused_and_changed_code_is_named(app: App, lsf: Site) -> None:
+    go_on_with_changes(app, *LSF)
 
 
 def test_out_of_memory(app: App, cluster: Cluster) -> None:

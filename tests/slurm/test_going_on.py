@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App, wait_for
+from drifting import go_on_with_changes
 from real_slurm import Slurm
 from waiting import PATIENCE, until
 
@@ -95,6 +96,10 @@ def test_a_canary_that_failed_costs_nobody_who_is_in_the_queue(app: App, slurm: 
     finally:
         more.kill()
     assert "2 completed, 1 failed, 1 waiting" in told
+
+
+def test_a_changed_config_is_refused_and_changed_code_is_named(app: App, slurm: Slurm) -> None:
+    go_on_with_changes(app, *HERD)
 
 
 def test_every_end_is_told(app: App, slurm: Slurm) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -374,3 +375,68 @@ def test_resolvers_change_nothing_for_others(tmp_path: Path) -> None:
     assert found(configs, ["lr=2"], "size") == 2
     assert found(configs, ["lr=2"], "size") == 2
     assert found(configs, ["lr=2"], "opt") == {"a": 1}
+
+
+PLACED = {
+    "config": "defaults: [_self_, db@source: mysql, db@target: pg]\nlr: 1\n",
+    "db/mysql": "driver: mysql\nport: 3306\n",
+    "db/pg": "driver: pg\nport: 5432\n",
+}
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"when": {"db@source": "pg", "lr": 2}, "exclude": True},
+        {"when": {"source.port": {"gt": 4000}, "lr": 2}, "exclude": True},
+        {"when": {"expr": "p['db@source'] == 'pg' and lr > 1"}, "exclude": True},
+        {"when": {"lr": 2}, "exclude": {"db@source": ["pg"]}},
+    ],
+)
+def test_a_group_that_is_placed_by_its_package(tmp_path: Path, condition: dict[str, Any]) -> None:
+    app = write_app(tmp_path, PLACED)
+    assert [draft.overrides for draft in plan(app, "db@source=mysql,pg", "lr=1,2", conditions=[condition]).drafts] == [
+        ("db@source=mysql", "lr=1"),
+        ("db@source=mysql", "lr=2"),
+        ("db@source=pg", "lr=1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"),
+    [
+        ({"when": {"db": "pg"}, "exclude": True}, "value 'db' (did you mean 'db@source' or 'db@target'?)"),
+        ({"when": {"lr": 2}, "force": {"db": "pg"}}, "'db' is not one (did you mean 'db@source'?)"),
+        ({"when": {"expr": "db@source == 'pg'"}, "exclude": True}, "is written p['db@source']"),
+    ],
+)
+def test_a_group_without_its_package_is_answered_with_it(
+    tmp_path: Path, condition: dict[str, Any], message: str
+) -> None:
+    app = write_app(tmp_path, PLACED)
+    with pytest.raises(SpaceError, match=re.escape(message)):
+        plan(app, "db@source=mysql,pg", "lr=1,2", conditions=[condition])
+
+
+@pytest.mark.skipif(not NEWER, reason="hydra.aliases came with Hydra 1.4")
+@pytest.mark.parametrize(
+    ("options", "trials"),
+    [
+        ({"conditions": [{"when": {"m": "large", "l": 2}, "exclude": True}]}, "16/1 16/2 1024/1"),
+        ({"conditions": [{"when": {"expr": "w > 100 and l > 1"}, "exclude": True}]}, "16/1 16/2 1024/1"),
+        ({"conditions": [{"when": {"l": 2}, "exclude": {"m": ["large"]}}]}, "16/1 16/2 1024/1"),
+        ({"conditions": [{"when": {"m": "large"}, "force": {"l": 2}}]}, "16/1 16/2 1024/2"),
+        ({"conditions": [{"when": {"m": "large"}, "drop": ["l"]}]}, "16/1 16/2 1024/0.1"),
+        ({"conditions": [{"when": {"m": "large"}, "set": {"w": {"expr": "w + l"}}}]}, "16/1 16/2 1025/1 1026/2"),
+        ({"conditions": [{"when": {"m": "large", "l": 2}, "replace": {"w": [5, 6]}}]}, "16/1 16/2 1024/1 5/2 6/2"),
+        ({"zip": [["m", "l"]]}, "16/1 1024/2"),
+        ({"grid": ["l"]}, "16/1 16/2"),
+    ],
+)
+def test_a_key_may_be_written_as_its_alias(tmp_path: Path, options: dict[str, Any], trials: str) -> None:
+    aliases = "hydra: {aliases: {m: model, w: model.width, l: lr}}\n"
+    app = write_app(tmp_path, {**FILES, "config": FILES["config"] + aliases})
+    found = [
+        app.compose(draft.overrides, 0, "id") for draft in plan(app, "model=small,large", "lr=1,2", **options).drafts
+    ]
+    assert " ".join(f"{config.model.width}/{config.lr:g}" for config in found) == trials

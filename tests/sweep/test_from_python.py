@@ -22,9 +22,7 @@ SCRIPT = """
 def in_python(app: App, body: str) -> Any:
     """Run `body` in a Python that has imported the app, as a notebook would, and return what it puts into `told`."""
     written = textwrap.dedent(SCRIPT).format(body=body) + "\nprint('TOLD', json.dumps(told))\n"
-    done = subprocess.run(
-        [sys.executable, "-"], input=written, cwd=app.folder, text=True, capture_output=True, timeout=120
-    )
+    done = subprocess.run([sys.executable, "-c", written], cwd=app.folder, text=True, capture_output=True, timeout=120)
     assert done.returncode == 0, done.stdout + done.stderr
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("TOLD")]
     return json.loads(line.removeprefix("TOLD"))
@@ -44,7 +42,7 @@ def test_it_runs_what_the_command_runs(app: App, launcher: str) -> None:
     )
     assert told == [[[1, "completed", 1], [2, "completed", 2], [3, "failed", None]], True]
     record = json.loads((app.folder / "app/.hyperherd/sweep.json").read_text())
-    assert record["command"] == ["python", str(app.script)]
+    assert (record["command"], record["no_command"]) == (["python", str(app.script)], None)
     again = app.run("-m", "hydra/sweeper=herd", "lr=1,2,3")  # the command goes on with it
     assert "3 trials, 1 to run" in again.stdout
 
@@ -57,6 +55,54 @@ def test_a_function_of_the_notebook_needs_the_folder_of_its_configs(app: App) ->
         "except hyperherd.HyperherdError as error:\n    told = [len(trials), str(error)]"
     )
     assert in_python(app, body) == [2, "run_sweep needs config_dir, because the function has no hydra.main around it"]
+
+
+IN_NOTEBOOK = """\
+sys.argv = ['/site-packages/ipykernel_launcher.py', '-f', 'kernel.json']
+assert not hasattr(sys.modules['__main__'], '__file__')
+"""
+OTHERS = "it was started from a notebook or an interpreter; call the function that started the sweep"
+ELSEWHERE = "app.py does not read its command line; call the function that started the sweep"
+
+
+@pytest.mark.parametrize(
+    ("before", "call", "reason"),
+    [
+        ("def main(cfg): return 1.0", "hyperherd.run_sweep(main, {given}, config_dir='conf')", OTHERS),
+        ("from hydra import initialize_config_dir", "{zen}", OTHERS),
+        ("", "hyperherd.run_sweep(app.main.__wrapped__, {given}, config_dir='conf')", ELSEWHERE),
+        ("", "hyperherd.run_sweep(app.main, {given}, config_name='other')", ELSEWHERE),
+        ("", "hyperherd.run_sweep(app.main, {given})", None),
+    ],
+    ids=["its own function", "no command line", "a function without configs", "other configs", "the script's function"],
+)
+def test_commands_of_a_sweep_in_a_notebook(app: App, before: str, call: str, reason: str | None) -> None:
+    """A command is known where the script runs the function with the same configs."""
+    (app.folder / "conf" / "other.yaml").write_text("lr: 1\n")
+    given = ["lr=1,2", "hydra.sweep.dir=s", "hydra/sweeper=herd"]
+    zen = (
+        "with initialize_config_dir(os.path.abspath('conf'), version_base=None):\n"
+        f"    GlobalHydra.instance().hydra.multirun('config', app.main.__wrapped__, {given})"
+    )
+    imports = "import os\nfrom hydra.core.global_hydra import GlobalHydra\n"
+    look = (
+        "\nbest = hyperherd.load('s')[0]\n"
+        "told = [best.command, best.sweep.no_command or None, json.load(open('s/.hyperherd/sweep.json'))['no_command']]"
+    )
+    body = f"{IN_NOTEBOOK}{imports}{before}\n{call.format(given=given, zen=zen)}{look}"
+    command, shown, recorded = in_python(app, body)
+    assert (shown or "").startswith(reason or "")
+    assert shown == recorded
+    assert command == ([] if reason else ["python", str(app.script), "hydra.mode=RUN", "lr=1"])
+
+
+def test_a_script_that_runs_the_sweep_itself_has_no_command(app: App) -> None:
+    text = app.script.read_text().replace("    main()\n", "    run_sweep(main, ['lr=1,2', 'hydra.sweep.dir=s'])\n")
+    app.script.write_text(text.replace("import hydra\n", "import hydra\nfrom hyperherd import run_sweep\n"))
+    done = app.run()
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((app.folder / "s/.hyperherd/sweep.json").read_text())
+    assert record["no_command"].startswith(ELSEWHERE)
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ def compact(sweep_dir: Path, *, delete: bool = False, files: FileOps | None = No
     from hyperherd.metrics.store.sweep_file import compacted_path
 
     files = files or FileOps()
+    # Before trials are looked for, which reads the sweep's own file.
     _check_inside(sweep_dir, [sweep_dir])
     trials = _trials(sweep_dir)
     _check_inside(sweep_dir, trials)
@@ -142,6 +143,7 @@ def _numbered(sweep_dir: Path, trials: list[Path]) -> dict[int, Path]:
 def _number(trial_dir: Path) -> int | None:
     with suppress(OSError, FormatError):
         return TrialRecord.read(trial_dir).number
+    # At most 18 digits: the column has 64 bits.
     return int(trial_dir.name) if trial_dir.name.isdecimal() and len(trial_dir.name) < 19 else None
 
 
@@ -154,6 +156,7 @@ def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps)
     from hyperherd.metrics.store.parquet import SCHEMA, encoder
     from hyperherd.metrics.store.sweep_file import LEAD, TRIALS, entry
 
+    # Two passes over the files: the schema, which holds all footers, is needed before the first row.
     entries, rows = {}, 0
     for number, trial_dir in trials.items():
         base = open_base(TrialPaths(trial_dir))
@@ -163,6 +166,7 @@ def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps)
                 rows += base.count
     metadata = {b"hyperherd.format": str(FORMAT).encode(), TRIALS: dumps(entries)}
     schema = pa.schema([LEAD, *SCHEMA], metadata)
+    # A compaction that was killed has left them.
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
         files.remove(leftover)
 

@@ -84,6 +84,7 @@ def make_part(
         )
         group = parquet.ROWS_PER_PART_GROUP
         replace(folder / part, lambda stream: parquet.write(paused(stored.batches()), footer, stream, group), files)
+    # The part has its name and names them: a reader that finds both drops these.
     for name in about:
         files.remove(folder / name)
     return part
@@ -163,6 +164,7 @@ class Roller:
 
 def _let_others_fork() -> None:
     _rolling.release()
+    # A lock goes to whoever asks first: without the pause this thread would mostly take it again itself.
     time.sleep(_PAUSE)
     _rolling.acquire()
 

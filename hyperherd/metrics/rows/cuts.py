@@ -95,6 +95,7 @@ class Cuts:
         One that announced where it resumes did not.
         """
         own = self._attempts[attempt]
+        # A metric that older attempts never logged says nothing about where this one started.
         older: dict[str, int] = {}
         for other, beginning in self._attempts.items():
             if other < attempt:
@@ -107,5 +108,6 @@ class Cuts:
         """Return the last step of a metric that stands of what an attempt logged."""
         if attempt < self.restart:
             return NO_STEP
+        # Each newer attempt cuts, not just the next one: what one of them did again stays superseded.
         cuts = [self._attempts[newer].cut(metric) for newer in self._newest_first if newer > attempt]
         return min(cuts, default=_NO_CUT) - 1

@@ -53,6 +53,7 @@ def seek_time(stream: BinaryIO, since: float) -> None:
         middle = (low + high) // 2
         # The middle of a file lies within a line, which is passed over; its successor is whole.
         stream.seek(middle)
+        # Bounded: a line of a broken or foreign file need not end.
         stream.readline(LINE_BYTES)
         record = load(stream.readline(LINE_BYTES))
         time = as_time(record.get("ts")) if record else None
@@ -126,6 +127,7 @@ def _parse_plain(block: bytes) -> Rows | None:
     if not block.endswith(b"\n"):
         return None
     try:
+        # JSON escapes line breaks in texts, so each one that is here ends a record.
         records = orjson.loads(b"[" + block[:-1].replace(b"\n", b",") + b"]")
         metrics = [record["metrics"] for record in records]
         steps = [record["step"] for record in records]
@@ -136,6 +138,7 @@ def _parse_plain(block: bytes) -> Rows | None:
     # As many records as lines, so that no two torn lines have been taken for one whole; and nothing but numbers.
     if len(records) != block.count(b"\n") or set(map(len, records)) != {3}:
         return None
+    # Exact types: to isinstance, true is an int.
     kinds = set(map(type, numbers))
     if set(map(type, steps)) != {int} or set(map(type, times)) != {float} or not kinds <= {float, int}:
         return None
@@ -235,6 +238,7 @@ def latest(finals: Iterable[tuple[str, Final]]) -> dict[str, Final]:
     """Return the final value that wins under each name; of equals, the one that comes last."""
     winners: dict[str, Final] = {}
     for name, final in finals:
+        # Time decides within one attempt alone: the clock of another attempt's host may be ahead.
         if name not in winners or final[:2] >= winners[name][:2]:
             winners[name] = final
     return winners

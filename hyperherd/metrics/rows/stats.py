@@ -35,6 +35,7 @@ class Stats:
     def add(self, step: int, value: float) -> None:
         """Take one value in."""
         self.count += 1
+        # Rows come in the order of time: of two values at one step, the later one is what stands.
         if self.last_step is None or step >= self.last_step:
             self.last, self.last_step = value, step
         if value != value:
@@ -50,6 +51,7 @@ class Stats:
         whole = Stats(**asdict(newer))
         whole.count += self.count
         whole.nan += self.nan
+        # Only a greater step: at the same one the newer value was logged again.
         if self.last_step is not None and (whole.last_step is None or self.last_step > whole.last_step):
             whole.last, whole.last_step = self.last, self.last_step
         if beats(self.min, self.min_step, whole.min, whole.min_step, "minimize"):
@@ -137,6 +139,7 @@ class _Curve:
         if self._count % self._every == 0:
             self._points.append(point)
             if len(self._points) > 2 * CURVE:
+                # What is left are the points whose places are multiples of the doubled n.
                 self._points, self._every = self._points[::2], 2 * self._every
         self._count += 1
 
@@ -195,6 +198,7 @@ class Stream:
         if metric == self._metric:
             self._add_objective(step, value)
             return
+        # Two of these are often the same object, which is to be asked once.
         for best in {id(best): best for best in (self._best, self._best_before, self._watched) if best}.values():
             best.offer(metric, step, value)
 
@@ -209,6 +213,7 @@ class Stream:
             self._curve.add(self._newest)
             self._best_before = self._best
         self._newest = (step, value)
+        # A step that is logged again replaces its value, so a best value that it gave before is taken back.
         self._best = self._best_before
         old = self._best
         if beats(value, step, old.value if old else None, old.step if old else None, self._direction):
@@ -263,6 +268,7 @@ def combine(
     if new is None:
         return replace(old, at_best={**old.at_best, **(at_old_best or {})}) if old else None
     if old is None or beats(new.best, new.best_step, old.best, old.best_step, new.direction):
+        # Metrics that were not logged since the older rows have their last value from there.
         before = {name: item.last for name, item in stats.items() if name != new.metric and _is_before(item, new)}
         winner = replace(new, at_best={**before, **new.at_best})
     else:

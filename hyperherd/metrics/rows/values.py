@@ -106,6 +106,7 @@ def plain(value: Any, name: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
+        # Not str(): a subclass, such as the member of an Enum, may print as something else.
         return str.__str__(value)
     for kind in (int, float):
         if isinstance(value, kind):

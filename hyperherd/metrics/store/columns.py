@@ -48,12 +48,14 @@ class Columns:
         self._attempt.extend([attempt] * len(rows.step))
         for resumed in rows.resumed:
             self.starts.setdefault(attempt, AttemptStart()).resume(resumed)
+        # By place, since few rows have one: a column of them would be mostly nulls until it is made for Arrow.
         self._json.update({start + place: text for place, text in rows.json.items()})
 
     def table(self) -> pa.Table:
         """Return the rows in the order in which they came."""
         metric = pa.DictionaryArray.from_arrays(column(pa.int32(), self._metric), texts(list(self._names)))
         seconds = column(pa.float64(), self._time, self._no_time)
+        # Arrow refuses to cast a number with a fraction to an integer.
         micros = pc.round(pc.multiply(seconds, scalar(pa.float64(), 1e6))).cast(pa.int64())
         columns = [
             column(pa.int64(), self._step),

@@ -37,6 +37,7 @@ def _is_constant(values: pa.Array) -> bool:
 
 
 def _never_falls(values: pa.Array) -> bool:
+    # `all` of nothing is null: a single row is in order.
     return not values.null_count and pc.all(pc.less_equal(values[:-1], values[1:])).as_py() is not False
 
 
@@ -111,6 +112,7 @@ def superseded_dropped(table: pa.Table, cuts: Cuts) -> pa.Table:
     table = unified(table)
     attempts = pc.unique(table["attempt"])
     series, names = _series(table, attempts)
+    # In the order of the numbers in `series`, so that a row finds its limit by its number: no Python runs for each row.
     kept = [cuts.last_kept(name, attempt) for name in names.to_pylist() for attempt in attempts.to_pylist()]
     return table.filter(pc.less_equal(table["step"], column(pa.int64(), kept).take(series))).combine_chunks()
 

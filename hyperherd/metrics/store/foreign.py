@@ -89,12 +89,14 @@ def _add(rows: Rows, record: dict[str, Any] | None, metric: str) -> bool:
     """Add a record of any of the three shapes; return whether it is one."""
     if record is None:
         return False
+    # A dict: in the flat shape a metric may be called so, and is a number.
     if isinstance(record.get("metrics"), dict):
         return add_record(rows, record)
     try:
         step = as_step(record.get("step"))
     except TypeError:
         return False
+    # Before the flat shape, in which `value` would be the name of a metric.
     if "value" in record and record.keys() <= _ONE_VALUE:
         value = as_number(record["value"])
         text = None if value is not None else dumps(record["value"]).decode()

@@ -63,6 +63,7 @@ def merged(runs: Iterable[Iterable[pa.Table]]) -> Iterator[pa.Table]:
     """Yield the rows of sorted runs in one order, a few at a time."""
     live = [run for run in map(_Run, runs) if run]
     while len(live) > 1:
+        # Up to the least of the last rows read, no run can still bring a smaller one.
         bound, limiting = min((run.last(), place) for place, run in enumerate(live))
         # What an earlier run has at the bound comes first; it may have more of it, unless it is the one that ends here.
         taken = [run.take(bound, inclusive=place <= limiting) for place, run in enumerate(live)]

@@ -187,6 +187,7 @@ def reading(path: Path) -> Iterator[None]:
 
 def open_parquet(path: Path, stream: BinaryIO) -> pq.ParquetFile:
     """Open a Parquet file whose rows fit its size; in a few bytes it may claim any number of equal ones."""
+    # Dictionaries hold a text that occurs a million times once, so that it can be measured before it is written out.
     file = pq.ParquetFile(stream, read_dictionary=["metric", "json"])
     _check_size(path, file.metadata.num_rows, stream, "rows")
     return file
@@ -270,6 +271,7 @@ class MetricsFile:
         statistics = self._file.metadata.row_group(group).column(index).statistics
         if statistics is None or not statistics.has_min_max:
             return None
+        # Raw times are microseconds; otherwise they would be datetimes.
         return (statistics.min, statistics.max) if name == "metric" else (statistics.min_raw, statistics.max_raw)
 
 

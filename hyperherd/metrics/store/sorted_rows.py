@@ -65,6 +65,7 @@ class SortedRows:
         """Take in a Parquet file; it is closed with this."""
         self._open.enter_context(file)
         footer = file.footer
+        # Where a file's footer does not have how its attempts began, its rows are read for that.
         began = joined(map(beginnings, file.batches())) if footer.attempts is None else footer.attempts
         self._note(file.count, footer.skipped, list(footer.final.items()), began)
         self._runs.append(file)
@@ -116,6 +117,7 @@ class SortedRows:
         for run in runs:
             if isinstance(run, File):
                 run.close()
+        # It has no name any more; "run" is what an error calls it.
         self._runs[-count:] = [MetricsFile(Path("run"), stream)]
 
     def batches(self, metrics: Sequence[str] | None = None) -> Iterator[pa.Table]:

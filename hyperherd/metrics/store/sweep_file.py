@@ -60,6 +60,7 @@ class SweepFile:
 
     def batches(self, number: int) -> Iterator[pa.Table]:
         """Yield the rows of a trial, a row group at a time."""
+        # Rows are in the order of trials, so those of one lie in neighbouring groups, and together in each.
         first = bisect_left(self._bounds, number, key=lambda bounds: bounds[1])
         last = bisect_right(self._bounds, number, key=lambda bounds: bounds[0])
         for group in range(first, last):
@@ -155,7 +156,9 @@ def open_trial(trial_dir: Path) -> TrialOfSweep | None:
             status = path.stat()
         except (FileNotFoundError, NotADirectoryError):
             continue
+        # A link there could lead out of the sweep, which raises an error.
         below(parent, path.relative_to(parent).as_posix())
+        # The version belongs to the key of the cache: when a sweep is compacted again, its file is replaced.
         file = _open(path, (status.st_ino, status.st_mtime_ns, status.st_size))
         place = root.relative_to(parent).as_posix()
         return TrialOfSweep(file, place) if place in file.trials else None

@@ -119,6 +119,7 @@ def _from_rows(
         if places.footer is not None:
             base = open_base(paths)
             if base is None or base.footer.sources != places.footer.sources:
+                # As if it had vanished: the caller lists the folder and begins again.
                 raise OSError(errno.ESTALE, "replaced meanwhile", str(paths.parquet))
             stored.add_file(base)
         held = add_parts(stored, paths.metrics, places.older)
@@ -141,6 +142,7 @@ class Parts:
         """Take in those that there are now; return the names of the sources that they replace."""
         held: set[str] = set()
         known = {}
+        # The greatest level first: it names the parts that it replaces, which may still lie there.
         for name in sorted(parts, key=lambda name: parts[name].level, reverse=True):
             if name not in held:
                 known[name] = self._known.get(name) or self._read(name)
@@ -155,6 +157,7 @@ class Parts:
 
     def after(self, settled: FilesSummary) -> FilesSummary:
         """Return what older rows and the parts say together."""
+        # In the order of their steps, because `with_newer` takes what came later.
         for name in sorted(self._known, key=lambda name: _first_step(self._known[name][0])):
             part, _ = self._known[name]
             settled = settled.with_newer(part, self._at_best(name, part, settled))
@@ -183,6 +186,7 @@ class Parts:
         with SortedRows() as stored:
             file = MetricsFile(self._folder / name)
             stored.add_file(file)
+            # A part's footer has no objective: which value is best follows from all rows.
             objective = summarize(stored.default_rows, self._spec)[1] if self._spec else None
             settled = FilesSummary(
                 stats=file.footer.metrics, objective=objective, final=stored.final, attempts=stored.attempts

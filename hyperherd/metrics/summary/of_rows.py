@@ -77,6 +77,7 @@ def _stats(rows: pa.Table) -> Stats:
     steps, values = rows["step"], rows["value"]
     is_nan = pc.is_nan(values)
     nan = pc.sum(is_nan).as_py()
+    # Sorted by step, so the last row has the last value.
     stats = Stats(rows.num_rows, values[-1].as_py(), steps[-1].as_py(), nan=nan)
     if nan == rows.num_rows:
         return stats
@@ -108,6 +109,7 @@ class _RowCurve:
         self._last: Point | None = None
 
     def add(self, rows: pa.Table) -> None:
+        # The first row here whose place in the whole stream is a multiple of n.
         start = -self._count % self._every
         picked = rows.take(column(pa.int64(), range(start, rows.num_rows, self._every)))
         self._points += zip(picked["step"].to_pylist(), picked["value"].to_pylist(), strict=True)

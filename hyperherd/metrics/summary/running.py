@@ -144,6 +144,7 @@ class RunningSummary:
     def _follow(self, journals: Mapping[str, SourceName]) -> None:
         """Take in what journals hold beyond what we have read of them, in the order of time."""
         rows = [self._rows(name, about.attempt) for name, about in journals.items()]
+        # Processes that the trial forked have journals of their own.
         merged: Iterable[_Row] = merge(*rows, key=lambda row: row[0])
         for _, step, metric, value, time in merged:
             self._stream.add(step, metric, value, time)
@@ -173,4 +174,5 @@ class RunningSummary:
         self.objective = objective.as_json() if objective else None
         self.final = {name: unwrap(item.value) for name, item in final.items()}
         self.step = max((step for step in steps if step is not None), default=None)
+        # A stream that has begun anew has no pace yet; the last known one stands until then.
         self.step_seconds = self._stream.step_seconds() or self.step_seconds

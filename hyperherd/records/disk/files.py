@@ -113,6 +113,7 @@ def create(path: Path, value: Any) -> bool:
     """Create `path` with `value` as JSON if nobody has; return whether it was us."""
     make_folder(path.parent)
     try:
+        # The name is the claim: for a moment it is there without its content.
         descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, file_mode())
     except FileExistsError:
         return False

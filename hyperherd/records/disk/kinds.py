@@ -47,6 +47,7 @@ def flag(value: Any) -> bool:
 
 def whole(value: Any) -> bool:
     """Return whether `value` is an integer of 64 bits."""
+    # Not isinstance, to which true is an int.
     return type(value) is int and -(2**63) <= value < 2**63
 
 

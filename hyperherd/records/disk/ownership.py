@@ -121,6 +121,7 @@ def make_folder(path: Path) -> None:
     """
     if path.is_dir():
         return
+    # Not mkdir(parents=True), which does not give the mode to the folders above.
     if not path.parent.is_dir():
         make_folder(path.parent)
     path.mkdir(folder_mode(), exist_ok=True)

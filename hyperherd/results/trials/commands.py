@@ -258,7 +258,7 @@ def _arguments(invocation: dict[str, Any]) -> list[str]:
 
 def _without_flags(command: Sequence[str]) -> list[str]:
     """Return the start of a command without ``--config-name`` and the like: an invocation's arguments have them."""
-    return [item for item in command if not item.startswith("--")]
+    return [item for item in command if not item.startswith(("--config-name=", "--config-path=", "--config-dir="))]
 
 
 def _name(override: str) -> str:

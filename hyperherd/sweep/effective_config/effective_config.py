@@ -85,6 +85,7 @@ class EffectiveConfigs:
         """
         answer = self._answer(texts, name)
         if isinstance(answer, Absent | SpaceError):
+            # A new one each time: one that is raised again keeps the frames of every earlier time alive.
             raise type(answer)(*answer.args)
         return answer
 
@@ -99,6 +100,7 @@ class EffectiveConfigs:
         known = self._known.setdefault(texts if overrides is None else overrides.baked, _Known())
         if known.choices is None:
             config = None if overrides is None else self._compose(overrides.baked)
+            # Some compose only with all overrides of the trial.
             config = config or self._compose(texts)
             found = {} if config is None else group_choices(config)
             known.fails = config is None
@@ -157,6 +159,7 @@ class EffectiveConfigs:
         template = self._template(overrides.baked)
         if template is None or needs is None:
             return _NOT_HERE
+        # It reads what the template was composed without.
         if any(related(path, other) for path in needs.paths for other in _OF_ALL_OVERRIDES):
             return _NOT_HERE
         try:

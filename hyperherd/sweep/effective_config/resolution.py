@@ -112,6 +112,7 @@ def resolve_twice(config: DictConfig, name: str, cached: DictConfig, only: froze
 def _resolved_in_copy(config: DictConfig, name: str, cached: DictConfig, only: frozenset[str] | None) -> Value:
     seen = config
     if only is not None:
+        # Shallow, because copying deep costs most: only what resolvers get to see is copied so below.
         seen = copy.copy(config)
         put_nodes(seen, {key: node for key, node in nodes_of(config).items() if key in only})
     seen = copy.deepcopy(seen)
@@ -143,6 +144,7 @@ def _reason(error: OmegaConfBaseException) -> str:
 @contextmanager
 def _as_in_the_trial(config: DictConfig, hydra: DictConfig | None) -> Iterator[None]:
     """Give resolvers the environment that they meet in the trial, as far as it is known, and this as Hydra's config."""
+    # All of it, because a resolver may set variables too.
     before, environment = HydraConfig.instance().cfg, dict(os.environ)
     HydraConfig.instance().cfg = hydra  # type: ignore[assignment]
     for name in environment:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 from hyperherd.errors import SpaceError
@@ -32,9 +33,11 @@ class ComposedContext:
         self._configs = configs
         self._writer = writer
         self._fixed = fixed
+        self._key = functools.cache(app.key_without_alias)
 
     def look_up(self, point: Point, name: str) -> Value:
         """Return the value of `name` in the config of `point`; raises Absent if it has none."""
+        name = self._key(name)
         try:
             return self._configs.value(self._writer.overrides(point), name)
         except Absent:
@@ -45,7 +48,7 @@ class ComposedContext:
     def __contains__(self, name: object) -> bool:
         """Return whether a trial with the fixed overrides alone has `name`."""
         try:
-            self._configs.value(self._fixed, str(name))
+            self._configs.value(self._fixed, self._key(str(name)))
         except Absent:
             return False
         except SpaceError:

@@ -159,7 +159,22 @@ class _Reader:
     def conditions(self, written: Sequence[Any], key: str) -> tuple[Condition, ...]:
         """Return conditions without the values they would give to what is fixed."""
         place = where_written(self._app.config, key.split("[")[0]) if written else ""
-        return tuple(self._without_fixed(condition) for condition in read_conditions(written, self._values, place))
+        spelled = [self._spelled_out(raw) for raw in written]
+        return tuple(self._without_fixed(condition) for condition in read_conditions(spelled, self._values, place))
+
+    def _spelled_out(self, raw: Any) -> Any:
+        """Return a condition with the keys that its names mean; names in expressions are spelled out when looked up."""
+        if not isinstance(raw, dict):
+            return raw
+        return {part: value if part in ("name", "resources") else self._keys(value) for part, value in raw.items()}
+
+    def _keys(self, names: Any) -> Any:
+        """Return names, alone, in a list or of a map, as the keys that they mean."""
+        if isinstance(names, dict):
+            return {self._keys(name): value for name, value in names.items()}
+        if isinstance(names, list):
+            return [self._keys(name) for name in names]
+        return self._app.key_without_alias(names) if isinstance(names, str) else names
 
     def _grid(
         self, parameters: Mapping[str, Parameter], raw: Mapping[str, Any], zips: Sequence[Any], shape: Any, place: str
@@ -175,16 +190,15 @@ class _Reader:
         conditions = raw.get("conditions") or raw.get("constraints") or []
         return Grid(
             tuple(kept.values()),
-            _zips(zips, kept, self._fixing, place),
-            _shape(shape, self._fixing),
+            _zips([self._keys(names) for names in zips], kept, self._fixing, place),
+            _shape(self._keys(shape) if isinstance(shape, list) else shape, self._fixing),
             self.conditions(conditions, f"grids[{place}]") if conditions else (),
         )
 
     def _parameters(self, written: Mapping[str, Any], place: str) -> dict[str, Parameter]:
         found: dict[str, Parameter] = {}
         for key, value in written.items():
-            spelled = self._app.without_aliases(f"{key}=").removesuffix("=")
-            parameter = read_parameter(spelled, value, self._values)
+            parameter = read_parameter(self._app.key_without_alias(key), value, self._values)
             if parameter.name.startswith(("hydra.", "hydra/")):
                 raise SpaceError(f"hydra.sweeper.{place}: {key} is Hydra's own configuration, which cannot be swept")
             if parameter.name in found:

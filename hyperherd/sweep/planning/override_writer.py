@@ -71,6 +71,7 @@ class OverrideWriter:
         spelled = self._keys.get((name, added))
         if spelled is None:
             spelled = self._keys[name, added] = f"{self._prefix(name, added=added)}{name}"
+        # By repr, because 1, 1.0 and true are the same key and different values.
         key = spelled, repr(value)
         text = self._texts.get(key)
         if text is None:

@@ -46,6 +46,7 @@ class PlanCheck:
 
     def _check_one(self, name: str, value: Value, texts: Sequence[str], choices: Mapping[str, Any]) -> None:
         own = [text for text in texts if _name(text) == name]
+        # With the choices of groups, without which the entry may not exist.
         alone = tuple(text for text in texts if text in own or _name(text) in choices)
         for leaf, planned in _leaves(name, value):
             expected = self._value(alone, leaf, planned)

@@ -49,6 +49,7 @@ def _fault(text: str, known_targets: set[str]) -> str:
         return "cannot be parsed"
     if argument.values is not None:
         return "is itself a sweep"
+    # A package may lead there too, as in db@hydra.launcher.
     if any(re.split(r"[./]", part)[0] == "hydra" for part in re.split("[@:]", argument.name)):
         return "changes Hydra's own configuration"
     if _calls_resolver(text):

@@ -32,6 +32,7 @@ def single_values(app: HydraApp, fixed: Sequence[Argument], settings: SweepSetti
     for argument in fixed:
         if argument.prefix != "~" and _looks_meant_as_several(argument.value):
             own = _own_value(app, [other.text for other in fixed if other is not argument], argument.name)
+            # Many configs switch something off with null, so it is noted only where a number stood.
             if not _is_like(own, argument.value) and (argument.value is not None or is_number(own)):
                 yield f"{argument.text} is one value for all trials; {_advice(argument.name, argument.value, '=')}"
     for key, written in settings.params.items():

@@ -76,6 +76,7 @@ def check_code(app: HydraApp, record: SweepRecord, run_plan: RunPlan, sweep_dir:
     Raises:
         SweepError: they differ, and that is to be refused.
     """
+    # The last start counts: what had changed before then was reported then.
     changed = changed_files(_last_code(record, run_plan, sweep_dir), app.script)
     if not changed or all(status.state is TrialState.WAITING for status in run_plan.statuses.values()):
         return
@@ -109,10 +110,12 @@ def _changes(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path) -> 
             written = written_config(app.compose(trial.overrides, trial.number, JOB_ID))
         except NO_COMPOSITION:  # validation reports it, with the trial that does not compose
             continue
+        # As it would be read back from disk, where tuples are lists and numbers that are not finite are texts.
         now = json.loads(dumps(written))
         old, new = kept.written_values, KeptConfig({}, now, dict(interpolations(now))).written_values
         for name in dict.fromkeys((*old, *new)):
             values = old.get(name, _ABSENT), new.get(name, _ABSENT)
+            # Of what was left out for its size, nothing is known.
             if name.split(".")[0] not in kept.left_out and _differ(*values):
                 changes.setdefault(name, values)
     return changes

@@ -74,6 +74,7 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
         number = before.number if before else following
         following += before is None
         planned.add(draft.key)
+        # With the overrides of now: the same values may be written in another way than at the last start.
         numbered[draft.key] = PlannedTrial(
             number,
             draft.key,
@@ -86,6 +87,7 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
     trials = sorted(
         (replace(trial, orphan=trial.key not in planned) for trial in numbered.values()), key=lambda trial: trial.number
     )
+    # A new sweep: there are no events to read and no directories to look into.
     if not known:
         return RunPlan(tuple(trials), tuple(trials))
     return _run_plan(sweep_dir, trials)
@@ -151,6 +153,7 @@ def status_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> 
         try:
             record = TrialRecord.read(trial_dir_of(sweep_dir, trial.dir, trial.number))
         except FileNotFoundError:
+            # It never started, or its directory is gone: the events decide.
             pass
         except (FormatError, OSError) as error:
             return TrialStatus(TrialState.UNREADABLE, reason=str(error))

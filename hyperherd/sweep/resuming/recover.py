@@ -30,6 +30,7 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
     adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir)])
     numbers = {handle.job.number for handle in adopted}
     gone = [queued.trial for queued in _not_of_others(ours, numbers, sweep_dir) if not queued.trial.orphan]
+    # By the trial's own record alone: the events still call it submitted.
     again = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
     to_run = {trial.number for trial in run_plan.to_run} | again
     return replace(run_plan, to_run=tuple(trial for trial in run_plan.trials if trial.number in to_run)), adopted

@@ -40,6 +40,7 @@ def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     sweep_dir = resumed_dir(app, settings.resume, shared=settings.shared)
     check_folder(sweep_dir, shared=settings.shared)
     record = SweepRecord.read(sweep_dir)
+    # A space that stands in the config is read again from there; one that was typed is only on record.
     if arguments or not record.space.get("overrides"):
         return sweep_dir, make_plan(app, arguments, settings)
     return sweep_dir, _checked(app, sweep_dir, recorded_plan(sweep_dir, record))
@@ -71,6 +72,7 @@ def _checked(app: HydraApp, sweep_dir: Path, plan: Plan) -> Plan:
     """
     fixed = f" and the fixed overrides {shlex.join(plan.fixed)}" if plan.fixed else ""
     log.info(one_line(f"resuming {sweep_dir} with {counted(len(plan.drafts), 'planned trial')}{fixed}"))
+    # Only with `shared` does such a folder come this far.
     if any(distrust(path) for path in sweep_files(sweep_dir) if path.exists()):
         check_overrides(app, sweep_dir, [text for draft in plan.drafts for text in draft.overrides])
     return plan

@@ -62,6 +62,7 @@ class PartReader:
         return self._parts[text]
 
     def _read(self, text: str) -> Part | None:
+        # An interpolation takes its value from elsewhere, and what is Hydra's may decide how a config is composed.
         if "${" in text or _OF_HYDRA.match(text):
             return None
         try:

@@ -125,8 +125,10 @@ class Template:
         kind = step.override.type
         if kind is OverrideType.DEL:
             return node is not None and not is_interpolated(node)
+        # To add what is there, or to change what is not, is an error that composing the trial reports.
         if kind is OverrideType.ADD or node is None:
             return kind is not OverrideType.CHANGE and node is None
+        # A dict is merged into, which may reach further than this entry.
         return isinstance(node, ValueNode) or (type(node) is ListConfig and isinstance(content_of(node), list))
 
     def _tried(self, step: Step) -> object:
@@ -171,6 +173,7 @@ class Template:
             return number
         if path == _DIRNAME:
             return self._override_dirname(parts)
+        # Steps are in no other's way, so at most one leads here.
         for part in parts:
             if isinstance(part, Step) and related(part.path, path):
                 return self._leaves(part) if part.path == path else None
@@ -228,6 +231,7 @@ def _overrides(parts: Sequence[Part | None]) -> list[Any]:
 def _pattern(subdir: Node | None) -> list[str | ConfigPath] | None:
     """Return the pieces of a directory made of plain text and full names of nodes; None if it is anything else."""
     text = content_of(subdir) if isinstance(subdir, ValueNode) else None
+    # Whatever is left over, such as an interpolation inside of another, is for OmegaConf to read.
     if not isinstance(text, str) or _PIECE.sub("", text):
         return None
     pieces: list[str | ConfigPath] = []

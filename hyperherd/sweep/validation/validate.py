@@ -45,6 +45,7 @@ def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mod
     for trial in placed:
         _check_is_below(trial, sweep_dir)
     _check_distinct(placed)
+    # Last, because only this looks at the disk, once for each trial.
     for trial, before in zip(placed, trials, strict=True):
         _check_free(trial, before, sweep_dir)
     return placed

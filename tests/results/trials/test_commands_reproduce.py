@@ -81,6 +81,21 @@ def test_a_script(project: App, tmp_path: Path, arguments: list[str], config: st
         assert swept[0]["text"] == ODD
 
 
+def test_a_script_that_takes_arguments_of_its_own(project: App, tmp_path: Path) -> None:
+    text = project.script.read_text()
+    own = "    del sys.argv[1:4]\n"
+    project.script.write_text(text.replace("    main()\n", f"{own}    main()\n"))
+    arguments = ["train", "--token", "sesame", "-m", "lr=1,2", "hydra.sweep.dir=multirun/s"]
+    swept = _run([sys.executable, "app.py", *arguments], project, "swept", project.folder)
+    trials = load(project.folder / "multirun" / "s")
+    for number, line in enumerate(dict.fromkeys(_lines(trials))):
+        assert _typed(line, project, f"again{number}", tmp_path) == swept[:1]
+    assert "sesame" not in (project.folder / "multirun/s/.hyperherd/sweep.json").read_text()
+    (again,) = resume(trials)
+    assert again.argv[2:5] == ("train", "--token", "<masked>")
+    assert _typed(again.shell(), project, "swept", tmp_path) == swept  # it goes on with the sweep, which is done
+
+
 def test_a_module(project: App, tmp_path: Path) -> None:
     package = project.folder / "package"
     package.mkdir()
