@@ -36,7 +36,7 @@ _of_this_process = FirstErrors()
 
 
 def identity(error: TrialError) -> str:
-    """Return what makes two errors equal: type, and all places in the traceback. Messages contain values that differ."""
+    """Return what makes two errors equal: type and all places of the traceback. Messages contain values that differ."""
     places = [line.strip() for line in error.traceback.splitlines() if line.strip().startswith("File ")]
     return "\n".join([error.type, *places])
 
