@@ -41,7 +41,7 @@ def screen(rows: int | None, stream: TextIO, colour: str = "auto", *, to_file: b
         width=size.columns if terminal else None,
         rows=rows or None,
         colour=colour == "always" or (colour == "auto" and not plain),
-        unicode=to_file or _can_write(stream, "✓✗▶■○→†·–…±×−∅▁▂▃▄▅▆▇█"),
+        unicode=to_file or _can_write(stream, "✓✗▶■○→†◌·–…±×−∅▁▂▃▄▅▆▇█"),
     )
 
 

@@ -93,6 +93,11 @@ class TrialLauncher(ABC):
         return True
 
     @property
+    def forks(self) -> bool:
+        """Whether it forks this process for its trials, so that the sweep may run no thread beside."""
+        return False
+
+    @property
     def has_queue(self) -> bool:
         """Whether jobs outlive the sweep that submitted them, so that :meth:`find` and :meth:`adopt` can know them."""
         return False

@@ -22,6 +22,7 @@ log = logging.getLogger("hyperherd")
 SUBMITTING = "submitting"
 SUBMITTED = "submitted"
 RETRIED = "retried"
+ENDED = "ended"
 VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
 
 
@@ -61,12 +62,13 @@ class EventLog:
         self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{os.urandom(3).hex()}.jsonl"
         self._kept = b""
 
-    def write(self, events: Iterable[Event], *, first: bool = False) -> None:
+    def write(self, events: Iterable[Event], *, first: bool = False, durable: bool = True) -> None:
         """Append events, durably: they are on the disk when this returns, or are kept and the user has been warned.
 
         Args:
             events: what is to be noted.
             first: whether they must be on the disk before anything else is done.
+            durable: whether to wait until the disk has them; what is noted elsewhere too need not.
 
         Raises:
             OSError: `first`, and they are not; they are not kept then.
@@ -77,7 +79,7 @@ class EventLog:
         if not lines:
             return
         try:
-            self._append(self._kept + lines)
+            self._append(self._kept + lines, durable=durable)
         except OSError as error:
             if first:
                 raise
@@ -87,12 +89,12 @@ class EventLog:
         else:
             self._kept = b""
 
-    def _append(self, lines: bytes) -> None:
+    def _append(self, lines: bytes, *, durable: bool) -> None:
         make_folder(self._path.parent)
         descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_NOFOLLOW, file_mode())
         try:
             # The launcher acts when this returns: an intent that a crash forgets is a job that nobody looks for.
-            append(descriptor, lines)
+            append(descriptor, lines, durable=durable)
         finally:
             os.close(descriptor)
 

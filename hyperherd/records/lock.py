@@ -1,21 +1,69 @@
-"""Who holds a sweep: `sweep.lock` names the process that runs it, and this is the only answer to whether one does."""
+"""Who holds a sweep: `sweep.lock` names the process that runs it, and this is the only answer to whether one does.
+
+Whether a process of another host runs cannot be seen here. It touches its lock as long as it does, so a lock that has
+not been touched for long is probably a dead sweep's. It is not taken over even so: a host that was suspended, or cut
+off from the disk, comes back. Whoever meets such a lock reports it, with what to do, and does not wait for it.
+"""
 
 from __future__ import annotations
 
 import os
 import secrets
 import socket
+import threading
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
+from hyperherd.escape import one_line
 from hyperherd.paths import SweepPaths
-from hyperherd.records.disk.files import read_json, replace_json
-from hyperherd.records.status import process_started, same_process
+from hyperherd.records.disk.files import number, read_json, replace_json
+from hyperherd.records.status import SILENCE, process_started, same_process
 
 _TRIES = 5
+BEAT = 30.0
+"""Seconds after which a sweep touches its lock again."""
+
+
+@dataclass(frozen=True)
+class LockHolder:
+    """The process that a lock names, as far as it may be running."""
+
+    path: Path
+    """The lock."""
+    host: str = ""
+    pid: int = 0
+    silent: float | None = None
+    """Seconds since its last sign of life; None for a process of this host, which is known to run."""
+    unread: str = ""
+    """Why the lock cannot be read; then nothing else is known."""
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it is on another host, and has shown for so long no sign of life that it is probably gone."""
+        return self.silent is not None and self.silent > SILENCE
+
+    def __str__(self) -> str:
+        if self.unread:
+            return f"its lock cannot be read ({one_line(self.unread)})"
+        where = f"process {self.pid}" + ("" if self.silent is None else f" on {one_line(self.host)}")
+        if not self.is_silent:
+            return f"{where} runs it"
+        return (
+            f"{where} locked it, and its last sign of life was {_ago(self.silent or 0.0)} ago. If it no longer runs "
+            f"there (`ps -p {self.pid}`), or the host no longer exists, delete {self.path}"
+        )
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"
 
 
 class SweepLock:
@@ -32,8 +80,10 @@ class SweepLock:
             "pid": os.getpid(),
             "pid_started": process_started(os.getpid()),
             "time": time.time(),
+            "beat": BEAT,
             "nonce": secrets.token_hex(8),
         }
+        self._touched = 0.0
 
     def take(self) -> None:
         """Take the lock; one whose holder is gone is moved away first.
@@ -47,13 +97,38 @@ class SweepLock:
                 return
             found = _read(self._path)
             if found is not None and _is_alive(found):
-                break
+                raise SweepError(_refusal(self._path, _holder(self._path, found)))
             if found is not None:
                 _move_away(self._path, found)
         raise SweepError(
             f"another sweep is running in {self._path.parent.parent}. Wait for it, or choose another hydra.sweep.dir. "
             f"If its host no longer exists, delete {self._path}."
         )
+
+    def beat(self) -> None:
+        """Show that the sweep still runs; cheap to call often."""
+        now = time.monotonic()
+        if now - self._touched >= BEAT:
+            self._touched = now
+            with suppress(OSError):  # deleted by hand, or the disk is away: that ends no sweep
+                os.utime(self._path)
+
+    @contextmanager
+    def beating(self) -> Iterator[None]:
+        """Show that the sweep runs while the block does, from a thread of its own."""
+        stopped = threading.Event()
+
+        def beat() -> None:
+            while not stopped.wait(BEAT):
+                self.beat()
+
+        thread = threading.Thread(target=beat, name="hyperherd-lock", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            stopped.set()
+            thread.join()
 
     def release(self) -> None:
         """Remove the lock, unless another sweep holds it by now."""
@@ -73,13 +148,49 @@ class SweepLock:
         return True
 
 
-def is_held(sweep_dir: Path) -> bool:
-    """Return whether a sweep is running in `sweep_dir`, as far as can be seen from this host."""
+def lock_holder(sweep_dir: Path) -> LockHolder | None:
+    """Return who is running a sweep in `sweep_dir`, as far as can be seen from this host; None if nobody is."""
+    lock = SweepPaths(sweep_dir).lock
     try:
-        holder = _read(SweepPaths(sweep_dir).lock)
-    except OSError:  # there is a lock, and nobody here can say that its holder is gone
-        return True
-    return holder is not None and _is_alive(holder)
+        found = _read(lock)
+    except OSError as error:  # there is a lock, and nobody here can say that its holder is gone
+        return LockHolder(lock, unread=str(error))
+    return _holder(lock, found) if found is not None and _is_alive(found) else None
+
+
+def is_held(sweep_dir: Path) -> bool:
+    """Return whether a sweep may be running in `sweep_dir`; also if it is probably dead (:class:`LockHolder`)."""
+    return lock_holder(sweep_dir) is not None
+
+
+def may_start_trials(sweep_dir: Path) -> bool:
+    """Return whether a sweep runs in `sweep_dir`, and has not been silent for so long that it is probably dead."""
+    holder = lock_holder(sweep_dir)
+    return holder is not None and not holder.is_silent
+
+
+def _holder(lock: Path, found: dict[str, Any]) -> LockHolder:
+    is_here = found["host"] == socket.gethostname()
+    return LockHolder(lock, found["host"], found["pid"], None if is_here else _silence(lock, found))
+
+
+def _silence(lock: Path, found: dict[str, Any]) -> float:
+    """Return for how long a holder on another host has been silent; before there were beats only the start is known."""
+    taken = None if "beat" in found else number(found.get("time"))
+    try:
+        return max(time.time() - (lock.stat().st_mtime if taken is None else taken), 0.0)
+    except OSError:  # released, or taken over, since it was read
+        return 0.0
+
+
+def _refusal(lock: Path, holder: LockHolder) -> str:
+    folder = lock.parent.parent
+    if holder.is_silent:
+        return f"{folder} cannot be used: {holder}, and run this again. Or choose another hydra.sweep.dir."
+    return (
+        f"another sweep is running in {folder}: {holder}. Wait for it, or choose another hydra.sweep.dir. "
+        f"If its host no longer exists, delete {lock}."
+    )
 
 
 def _move_away(lock: Path, stale: dict[str, Any]) -> None:

@@ -26,6 +26,8 @@ class TrialState(str, Enum):
     """Running by its own record, but without a heartbeat for too long."""
     LOST = "lost"
     """Running by its own word, but its process or its job is gone."""
+    MISSING = "missing"
+    """Its end is on record, but its directory is gone."""
     UNREADABLE = "unreadable"
     """Its directory cannot be read."""
     UNKNOWN = "unknown"
@@ -47,7 +49,13 @@ class TrialState(str, Enum):
     @property
     def problem(self) -> bool:
         """Whether someone should look at it."""
-        return self in (TrialState.FAILED, TrialState.STALLED, TrialState.LOST, TrialState.UNREADABLE)
+        return self in (
+            TrialState.FAILED,
+            TrialState.STALLED,
+            TrialState.LOST,
+            TrialState.MISSING,
+            TrialState.UNREADABLE,
+        )
 
     @property
     def done(self) -> bool:

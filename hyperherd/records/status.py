@@ -8,16 +8,17 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hyperherd.records.events import SUBMITTED, SUBMITTING, Event
+from hyperherd.records.events import ENDED, SUBMITTED, SUBMITTING, Event
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialRecord
 
 SILENCE = 180.0
 """Seconds without a heartbeat after which a running trial is stalled."""
 
+_GONE = "but its directory, or its trial.json, is gone"
 _REASONS_TO_END_IT = frozenset({"timeout", "preempted", "node_failure", "oom"})
 
 
@@ -27,6 +28,8 @@ class Observer:
 
     now: float = field(default_factory=time.time)
     host: str = field(default_factory=socket.gethostname)
+    is_held: bool = True
+    """Whether the sweep that was to start the trials may still do so."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
         events: all events about it, in the order of their time.
         observer: who asks, when, and on which host.
     """
-    history, earlier = list(events), None
+    history, earlier = _since_the_directory(list(events)), None
     attempt = max((event.attempt for event in history), default=0)
     # What is done stays done, whatever was tried with it since.
     if record is not None and record.state.done:
@@ -67,14 +70,42 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
     for event in reversed(own):
         if event.event == SUBMITTING:  # anew: earlier verdicts are about a job that never started
             break
+        if event.event == ENDED and record is None:
+            return TrialStatus(TrialState.MISSING, attempt, None, f"its end is recorded ({event.message}), {_GONE}")
         # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
         if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
             state, cause = event.verdict
             return TrialStatus(state, attempt, cause, event.message or "")
     if record is not None:
         return _alive(record, observer)
-    submitted = any(event.event in (SUBMITTING, SUBMITTED) for event in own)
-    return TrialStatus(TrialState.SUBMITTED if submitted else TrialState.WAITING, attempt)
+    status = _not_begun(own, attempt, observer)
+    if status.state is TrialState.WAITING and earlier is not None and not any(event.launcher for event in own):
+        return _last_word(earlier, history)  # as above; a queue may have it, whoever died before that was noted
+    return status
+
+
+def _since_the_directory(history: list[Event]) -> list[Event]:
+    """Return the events since the last submission as an attempt that there had been before.
+
+    Attempts are counted in the trial's directory: the one before was gone, and what was noted until then is about it.
+    """
+    greatest, first = -1, 0
+    for place, event in enumerate(history):
+        if event.event == SUBMITTING and event.attempt < greatest:
+            greatest, first = event.attempt, place
+        greatest = max(greatest, event.attempt)
+    return history[first:]
+
+
+def _not_begun(own: Sequence[Event], attempt: int, observer: Observer) -> TrialStatus:
+    """Return where a trial stands that has left no word: with a queue, with a sweep that runs, or with nobody."""
+    last = next((event for event in reversed(own) if event.event in (SUBMITTING, SUBMITTED)), None)
+    if last is None:
+        return TrialStatus(TrialState.WAITING, attempt)
+    # What was only meant to be submitted is in the hands of the sweep: with its death nobody starts it.
+    if last.event == SUBMITTED or observer.is_held:
+        return TrialStatus(TrialState.SUBMITTED, attempt)
+    return TrialStatus(TrialState.WAITING, attempt, None, "its sweep ended before it started")
 
 
 def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:

@@ -14,11 +14,11 @@ from hyperherd.launch.cluster.base import Cluster, place_in_array
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.job_ids import is_batch_name
-from hyperherd.records.lock import is_held
+from hyperherd.records.lock import LockHolder, lock_holder
 from hyperherd.records.places import check_records_inside
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
-from hyperherd.records.status import TrialStatus
+from hyperherd.records.status import Observer, TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.sweep.resuming.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
@@ -64,16 +64,23 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
             f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}; herd-results lists its trials"
         )
     events = events_by_trial(sweep_dir)
-    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number]) for trial in planned}
+    holder = lock_holder(sweep_dir)
+    observer = Observer(is_held=holder is not None)
+    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer) for trial in planned}
     meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], only)]
-    is_running = is_held(sweep_dir)
-    # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it.
-    states = (*_ALIVE, TrialState.WAITING) if is_running else _ALIVE
-    alive = [trial for trial in meant if statuses[trial.number].state in states]
-    if alive and is_running:
-        _ask_the_sweep(sweep_dir, alive)
+    jobs = {trial.number: queued_job(trial, events[trial.number]) for trial in meant}
+    # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it. After that, one that
+    # was to be submitted may be in the queue all the same: the sweep died before it could note that.
+    alive = [
+        trial
+        for trial in meant
+        if (state := statuses[trial.number].state) in _ALIVE
+        or (state is TrialState.WAITING and (holder is not None or jobs[trial.number] is not None))
+    ]
+    if alive and holder is not None:
+        _ask_the_sweep(sweep_dir, alive, holder)
     elif alive:
-        _ask_the_schedulers(sweep_dir, alive, [queued_job(trial, events[trial.number]) for trial in alive], statuses)
+        _ask_the_schedulers(sweep_dir, alive, [jobs[trial.number] for trial in alive], statuses)
     numbers = tuple(trial.number for trial in alive)
     return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
 
@@ -87,13 +94,15 @@ def _is_meant(trial: PlannedTrial, status: TrialStatus, only: str | Set[int] | N
     return trial.number in only
 
 
-def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:
+def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial], holder: LockHolder) -> None:
+    if holder.is_silent:  # it would not answer
+        raise SweepError(f"nothing was cancelled in {sweep_dir}: {holder}, and cancel again")
     request = ask_to_cancel(sweep_dir, [trial.number for trial in trials])
     if not _comes_true(lambda: not request.exists()):
         # Else the sweep would carry it out later, after we reported that it did not.
         request.unlink(missing_ok=True)
         raise SweepError(
-            f"the sweep in {sweep_dir} is running but cannot react until its current trials finish. "
+            f"the sweep in {sweep_dir} is running but cannot react until its current trials finish ({holder}). "
             f"To stop it now, press Ctrl-C where it runs"
         )
 

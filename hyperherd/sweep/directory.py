@@ -23,10 +23,12 @@ class SweepDirectory:
     Attributes:
         path: absolute.
         fresh: whether this sweep made it, so that nobody's files can be in it.
+        lock: by which it is held.
     """
 
     path: Path
     fresh: bool
+    lock: SweepLock
 
 
 _claims: ContextVar[list[Path] | None] = ContextVar("_claims", default=None)
@@ -62,8 +64,7 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
         directory = _make(wanted, timestamped=timestamped)
         # Before the lock is written there: a link could lead it elsewhere.
         check_records_inside(directory.path)
-        lock = SweepLock(directory.path)
-        lock.take()
+        directory.lock.take()
     except OSError as error:
         raise SweepError(f"hydra.sweep.dir: {wanted} cannot be used: {error}. Choose another directory.") from None
     if (noted := _claims.get()) is not None:
@@ -71,7 +72,7 @@ def claimed(wanted: Path, *, timestamped: bool) -> Iterator[SweepDirectory]:
     try:
         yield directory
     finally:
-        lock.release()
+        directory.lock.release()
         if directory.fresh and not SweepPaths(directory.path).sweep.exists():
             with suppress(OSError):  # not empty: somebody has put something there meanwhile
                 SweepPaths(directory.path).records.rmdir()
@@ -85,10 +86,10 @@ def _make(wanted: Path, *, timestamped: bool) -> SweepDirectory:
         try:
             # Fails if it exists: of two sweeps that start within one second, the other one gets the next suffix.
             path.mkdir(folder_mode())
-            return SweepDirectory(path, fresh=True)
+            return SweepDirectory(path, fresh=True, lock=SweepLock(path))
         except FileExistsError:
             if not path.is_dir():
                 raise SweepError(f"hydra.sweep.dir: {path} is a file; choose another directory") from None
             if not timestamped:
-                return SweepDirectory(path, fresh=False)
+                return SweepDirectory(path, fresh=False, lock=SweepLock(path))
     raise AssertionError("unreachable")

@@ -9,6 +9,7 @@ import socket
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,7 +29,7 @@ from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
-from hyperherd.sweep.directory import claimed
+from hyperherd.sweep.directory import SweepDirectory, claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
 from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
 from hyperherd.sweep.planning.plan import Plan
@@ -96,7 +97,7 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
     share_folders(settings.shared)
     with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
-        sweep = SweepRun(app, settings, plan, directory.path)
+        sweep = SweepRun(app, settings, plan, directory)
         sweep.reconcile()
         sweep.record()
         return sweep.launch()
@@ -109,19 +110,20 @@ class SweepRun:
         app: the Hydra app that sweeps.
         settings: `hydra.sweeper`.
         plan: what is to be tried.
-        sweep_dir: absolute.
+        directory: where it runs.
 
     Raises:
         SweepError: the directory holds another sweep, or the launcher cannot start jobs.
     """
 
-    def __init__(self, app: HydraApp, settings: SweepSettings, plan: Plan, sweep_dir: Path) -> None:
+    def __init__(self, app: HydraApp, settings: SweepSettings, plan: Plan, directory: SweepDirectory) -> None:
         self._app = app
         self._settings = settings
         self._plan = plan
-        self._dir = sweep_dir
+        self._dir = directory.path
+        self._lock = directory.lock
         self._base = app.base(plan.fixed)
-        self._before = check_base(sweep_dir, self._base, allow_drift=settings.allow_drift)
+        self._before = check_base(self._dir, self._base, allow_drift=settings.allow_drift)
         self._run_plan = RunPlan((), ())
         self._adopted: Sequence[JobHandle] = ()
         self._directories: Mapping[int, str | None] = {}
@@ -182,8 +184,8 @@ class SweepRun:
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
-            with watched(self._launcher, self._dir, trials, metric) as refresh:
-                loop = RunLoop(self._launcher, collector, judge, self._app.job_label, refresh)
+            with self._beating(), watched(self._launcher, self._dir, trials, metric) as refresh:
+                loop = RunLoop(self._launcher, collector, judge, self._app.job_label, (self._lock.beat, refresh))
                 if not self._launcher.waits:
                     loop.submit(numbers)
                     report_detached(self._dir, self._launcher.name)
@@ -198,6 +200,10 @@ class SweepRun:
             self._app.end_multirun()
             raise SystemExit(1)
         return self._batches(returned)
+
+    def _beating(self) -> AbstractContextManager[None]:
+        """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""
+        return nullcontext() if self._launcher.forks else self._lock.beating()
 
     def _interrupted(self, collector: Collector) -> None:
         """Record and report how far the sweep came."""

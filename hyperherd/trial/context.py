@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from hyperherd.escape import escaped_lines, one_line
+from hyperherd.escape import one_line
 from hyperherd.paths import TrialPaths
 from hyperherd.records.config import config_hash
 from hyperherd.records.states import FailureCause, TrialState
@@ -29,6 +29,7 @@ from hyperherd.trial.kept_config import chosen_groups, keep_config, written_conf
 from hyperherd.trial.logbook import Logbook
 from hyperherd.trial.output import copied_output
 from hyperherd.trial.process_state import restored_streams
+from hyperherd.trial.repeated_errors import log_error
 from hyperherd.trial.signals import held_back, interruption, noted_signals
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def _log_end(record: TrialRecord) -> None:
     elif record.cause is FailureCause.EXIT:
         log.error("%s: %s", what, one_line(record.error.message))
     else:
-        log.error("%s\n%s", what, escaped_lines(record.error.traceback))
+        log_error(what, record.error, record.number, str(record.sweep))
 
 
 def _raise(record: TrialRecord, error: BaseException | None, signals: list[int]) -> NoReturn:

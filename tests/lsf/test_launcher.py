@@ -17,6 +17,7 @@ from conftest import App, Sweep, wait_for
 from drifting import go_on_with_changes
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import WAITS, Site
+from terminal import left, on_a_terminal
 from waiting import until
 
 from hyperherd.paths import TrialPaths
@@ -211,6 +212,20 @@ def test_without_waiting_and_then_with(app: App, lsf: Site) -> None:
     assert second.returncode == 0, told
     ended = Sweep(None, app.folder / "s")  # type: ignore[arg-type]
     assert set(states(ended).values()) == {("completed", None, 0)}
+
+
+def test_what_is_left_on_a_terminal_without_waiting(app: App, lsf: Site) -> None:
+    app.write(CLUSTER_EVENTS)
+    written, code = on_a_terminal(app.command(*HERD, "width=range(2)", "hydra.launcher.wait=false"), app.folder)
+    screen = left(written)
+    assert code == 0, screen
+    assert screen.count("the trials were submitted through herd_lsf") == 1
+    names = [line.partition(":")[0] for line in screen.splitlines()[-3:]]
+    assert names == ["status", "wait", "cancel"], screen
+    assert "% [" not in screen
+    (app.folder / "go").touch()
+    (base,) = {job.partition("_")[0] for job in jobs(app.folder / "s").values()}
+    lsf.wait(base)
 
 
 def test_cancel_what_nobody_waits_for(app: App, lsf: Site) -> None:

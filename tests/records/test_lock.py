@@ -5,16 +5,20 @@ import os
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from conftest import App
 from results.builder import SweepBuilder
+from waiting import PATIENCE, until
 
 from hyperherd import load
 from hyperherd.errors import SweepError
 from hyperherd.metrics.consolidate.compact import compact
 from hyperherd.paths import SweepPaths
-from hyperherd.records.lock import SweepLock, is_held
+from hyperherd.records import lock as lock_module
+from hyperherd.records.lock import SweepLock, is_held, lock_holder, may_start_trials
 from hyperherd.records.status import process_started
 from hyperherd.results.tables.changes import has_ended
 
@@ -93,3 +97,124 @@ def test_the_lock_of_a_process_that_is_gone_is_taken_over(tmp_path: Path) -> Non
     SweepLock(tmp_path).take()
     assert is_held(tmp_path)
     assert [path.name for path in SweepPaths(tmp_path).records.iterdir()] == ["sweep.lock"]
+
+
+ELSEWHERE = {"host": "node17", "pid": 4711, "pid_started": 1.0}
+DAYS = 3 * 86400.0
+
+
+def put_lock(sweep_dir: Path, kind: str) -> Path:
+    """Write the lock of a process on another host, as this version or an earlier one does, alive or dead.
+
+    An earlier version wrote the time at its start and never touched the lock again.
+    """
+    now, lock = time.time(), SweepPaths(sweep_dir).lock
+    started, touched, more = {
+        "new, alive": (now - DAYS, now, {"beat": 30.0}),
+        "new, dead": (now, now - DAYS, {"beat": 30.0}),
+        "old, alive": (now, now - DAYS, {}),
+        "old, dead": (now - DAYS, now, {}),
+    }[kind]
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    lock.write_text(json.dumps({**ELSEWHERE, "time": started, **more}))
+    os.utime(lock, (touched, touched))
+    return lock
+
+
+def command(*arguments: object) -> subprocess.Popen[str]:
+    words = [sys.executable, "-m", "hyperherd.cli", *map(str, arguments)]
+    return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+@pytest.mark.parametrize("kind", ["new, alive", "new, dead", "old, alive", "old, dead"])
+def test_a_process_elsewhere_is_judged_by_its_last_sign_of_life(tmp_path: Path, kind: str) -> None:
+    lock = put_lock(tmp_path, kind)
+    holder = lock_holder(tmp_path)
+    assert holder is not None
+    assert holder.is_silent is ("dead" in kind)
+    assert may_start_trials(tmp_path) is not holder.is_silent
+    with pytest.raises(SweepError) as refused:
+        SweepLock(tmp_path).take()
+    assert "process 4711 on node17" in str(refused.value)
+    assert f"delete {lock}" in str(refused.value)
+    assert ("3 days ago" in str(refused.value)) is holder.is_silent
+    assert json.loads(lock.read_text())["host"] == "node17"
+
+
+@pytest.mark.parametrize("kind", ["new, dead", "old, dead"])
+def test_nothing_waits_for_a_dead_sweep_elsewhere_and_all_say_what_to_do(app: App, kind: str) -> None:
+    sweep = SweepBuilder(app.folder / "multirun" / "s")
+    sweep.trial(params={"lr": 1})
+    sweep.running(silent=1000, params={"lr": 2})
+    sweep.plan(lr=3)
+    sweep.event(2, "submitting")
+    lock = put_lock(sweep.dir, kind)
+    started = {name: command(name, sweep.dir) for name in ("watch", "compact", "cancel")}
+    told = {name: process.communicate(timeout=PATIENCE)[0] for name, process in started.items()}
+    again = app.run("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1,2,3")
+    assert again.returncode == 1
+    for name, text in {**told, "going on": again.stdout + again.stderr}.items():
+        assert "process 4711 on node17" in text, (name, text)
+        assert f"delete {lock}" in " ".join(text.split()), (name, text)
+    assert all(process.returncode for process in started.values()), told
+    assert [str(trial.state) for trial in load(sweep.dir)] == ["completed", "stalled", "waiting"]
+    assert list(SweepPaths(sweep.dir).records.glob("requests/*")) == []
+
+
+@pytest.mark.parametrize("kind", ["new, alive", "old, alive"])
+def test_a_sweep_elsewhere_that_lives_is_waited_for_and_asked(tmp_path: Path, kind: str) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.plan(lr=3)
+    sweep.event(0, "submitting")
+    lock = put_lock(sweep.dir, kind)
+    watch = command("watch", sweep.dir, "--every", "0.1")
+    assert watch.stdout is not None
+    assert json.loads(watch.stdout.readline())["state"] == "submitted"
+    cancel = command("cancel", sweep.dir)
+    requests = SweepPaths(sweep.dir).requests
+    until(lambda: list(requests.glob("cancel-*.json")), cancel)
+    for request in requests.glob("cancel-*.json"):
+        request.unlink()
+    assert cancel.communicate(timeout=PATIENCE)[0] == "cancelled 1 trial: 0\n"
+    assert watch.poll() is None
+    lock.unlink()
+    told, _ = watch.communicate(timeout=PATIENCE)
+    assert '"waiting": 1' in told
+    assert "node17" not in told
+
+
+def test_a_holder_touches_its_lock_now_and_then(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = SweepLock(tmp_path)
+    ours.take()
+    lock = SweepPaths(tmp_path).lock
+    content = lock.read_bytes()
+    os.utime(lock, (1, 1))
+    ours.beat()
+    assert lock.stat().st_mtime > 1
+    os.utime(lock, (1, 1))
+    ours.beat()  # just now
+    assert lock.stat().st_mtime == 1
+    monkeypatch.setattr(lock_module, "BEAT", 0.02)
+    with ours.beating():
+        until(lambda: lock.stat().st_mtime > 1)
+    assert lock.read_bytes() == content
+    lock.unlink()
+    ours.beat()
+    assert not lock.exists()
+
+
+@pytest.mark.parametrize("launcher", ["basic", "herd_local"])
+def test_a_sweep_touches_its_lock_while_its_trials_run(app: App, launcher: str) -> None:
+    app.write("while not os.path.exists(os.environ['GO']): time.sleep(0.02)")
+    script = app.script.read_text()
+    app.script.write_text("import hyperherd.records.lock\nhyperherd.records.lock.BEAT = 0.05\n" + script)
+    go, lock = app.folder / "go", SweepPaths(app.folder / "multirun/s").lock
+    arguments = ("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", f"hydra/launcher={launcher}", "lr=1")
+    process = app.start(*arguments, GO=str(go))
+    until((app.folder / "multirun/s/0/.hyperherd/trial.json").exists, process)
+    os.utime(lock, (1, 1))
+    until(lambda: lock.stat().st_mtime > 1, process)
+    go.touch()
+    process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0
+    assert not lock.exists()

@@ -90,3 +90,69 @@ def test_a_process_that_only_waits_to_be_reaped_is_gone_for_states_and_for_journ
         assert not SourceName(0, this_host(), pid, "abc").may_be_alive
     finally:
         os.waitpid(pid, 0)
+
+
+def _event(name: str, attempt: int, time: float, **about: str) -> Event:
+    return Event(name, 0, attempt, time, **about)
+
+
+NOBODY = Observer(NOW, HERE.host, is_held=False)
+
+
+def test_a_recorded_end_without_a_directory_is_missing() -> None:
+    history = [_event("submitting", 0, 1.0), _event("ended", 0, 2.0, message="completed")]
+    status = derive_status(None, history, HERE)
+    assert (status.state, status.state.problem, status.state.done) == (TrialState.MISSING, True, False)
+    assert status.reason == "its end is recorded (completed), but its directory, or its trial.json, is gone"
+    assert derive_status(record(state=TrialState.FAILED), history, HERE).state is TrialState.FAILED
+    again = [*history, _event("submitting", 0, 3.0)]
+    assert derive_status(None, again, HERE).state is TrialState.SUBMITTED
+    assert derive_status(None, again, NOBODY).state is TrialState.WAITING
+
+
+def test_attempts_begin_anew_where_the_directory_was_gone() -> None:
+    """They are counted in the directory, so the first one in a new directory has a smaller number than was noted."""
+    history = [_event(name, attempt, attempt + 1.0) for attempt in (0, 1) for name in ("submitting", "ended")]
+    assert derive_status(None, history, HERE).state is TrialState.MISSING
+    history.append(_event("submitting", 0, 9.0))
+    assert derive_status(None, history, HERE).state is TrialState.SUBMITTED
+    assert derive_status(record(), history, HERE).state is TrialState.RUNNING
+    assert derive_status(record(state=TrialState.FAILED), history, HERE).state is TrialState.FAILED
+    assert derive_status(None, [*history, _event("oom", 0, 10.0)], HERE).cause is FailureCause.OOM
+
+
+@pytest.mark.parametrize(
+    ("events", "held", "left"),
+    [
+        ([_event("submitting", 0, 1.0)], TrialState.SUBMITTED, TrialState.WAITING),
+        ([_event("submitting", 0, 1.0, launcher="herd_slurm")], TrialState.SUBMITTED, TrialState.WAITING),
+        (
+            [
+                _event("submitting", 0, 1.0, launcher="herd_slurm"),
+                _event("submitted", 0, 2.0, launcher="herd_slurm", job_id="7"),
+            ],
+            TrialState.SUBMITTED,
+            TrialState.SUBMITTED,
+        ),
+        ([], TrialState.WAITING, TrialState.WAITING),
+        ([_event("submitting", 0, 1.0), _event("cancelled", 0, 2.0)], TrialState.CANCELLED, TrialState.CANCELLED),
+    ],
+)
+def test_what_a_sweep_was_to_start_waits_when_it_has_died(
+    events: list[Event], held: TrialState, left: TrialState
+) -> None:
+    assert derive_status(None, events, HERE).state is held
+    status = derive_status(None, events, NOBODY)
+    assert status.state is left
+    assert bool(status.reason) is (status.state is TrialState.WAITING and bool(events))
+
+
+def test_an_error_stands_where_nobody_starts_the_attempt_after_it() -> None:
+    failed = record(state=TrialState.FAILED, error=TrialError("ValueError", "boom"))
+    again = [_event("retried", 0, 1.0), _event("submitting", 1, 2.0)]
+    assert derive_status(failed, again, HERE).state is TrialState.SUBMITTED
+    status = derive_status(failed, again, NOBODY)
+    assert (status.state, status.attempt, status.reason) == (TrialState.FAILED, 0, "ValueError: boom")
+    # A queue may have it, whoever died before that could be noted.
+    queued = [_event("submitting", 1, 2.0, launcher="herd_slurm")]
+    assert derive_status(failed, queued, NOBODY).state is TrialState.WAITING

@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import signal
-import struct
-import subprocess
-import termios
-import time
 from collections.abc import Callable, Sequence
 
 import pytest
 from conftest import App
+from terminal import left, on_a_terminal
 
 from hyperherd import load
 from hyperherd.records.events import Event
@@ -25,41 +18,9 @@ from hyperherd.records.trial import TrialError, TrialRecord
 POOL = ("-m", "hydra/sweeper=herd", "hydra/launcher=herd_local", "hydra.sweep.dir=s")
 
 
-def _on_a_terminal(app: App, *arguments: str, interrupts: Sequence[str] = ()) -> tuple[str, int]:
-    """Run the app on a terminal, and interrupt it each time that one of these texts has come; return what is to be read
-    there in the end, and the exit code.
-    """
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    process = subprocess.Popen(
-        app.command(*POOL, *arguments), cwd=app.folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
-    os.close(theirs)
-    written, awaited = b"", [text.encode() for text in interrupts]
-    try:
-        while chunk := os.read(ours, 65536):
-            written += chunk
-            if awaited and awaited[0] in written:
-                del awaited[0]
-                process.send_signal(signal.SIGINT)
-    except OSError:  # Linux says so when the other end is closed
-        pass
-    os.close(ours)
-    return _left(written.decode().replace("\r\n", "\n")), process.wait(timeout=60)
-
-
-def _left(written: str) -> str:
-    lines = [""]
-    for part in re.split(r"(\x1b\[\d+F\x1b\[J|\n)", written):
-        if part.startswith("\x1b["):
-            del lines[len(lines) - 1 - int(part[2 : part.index("F")]) :]
-            lines.append("")
-        elif part == "\n":
-            lines.append("")
-        else:
-            lines[-1] += part
-    return "\n".join(lines)
+def _on_a_terminal(app: App, *arguments: str, interrupts: Sequence[Callable[[str], bool]] = ()) -> tuple[str, int]:
+    written, code = on_a_terminal(app.command(*POOL, *arguments), app.folder, interrupts=interrupts)
+    return left(written), code
 
 
 def _says_the_end(screen: str, counts: str) -> None:
@@ -90,14 +51,16 @@ def test_equal_errors_are_one_traceback_and_their_numbers(app: App) -> None:
 
 def test_one_interrupt(app: App) -> None:
     app.write("time.sleep(60)")
-    screen, code = _on_a_terminal(app, "lr=1,2,3", "hydra.launcher.max_parallel=2", interrupts=["2 running"])
+    screen, code = _on_a_terminal(
+        app, "lr=1,2,3", "hydra.launcher.max_parallel=2", interrupts=[lambda told: "2 running" in told]
+    )
     assert code == 130
     _says_the_end(screen, "3 cancelled")
     assert "go on:" in screen
     assert all(trial.reason for trial in load(app.folder / "s"))
 
 
-def test_two_interrupts_leave_a_true_count(app: App) -> None:
+def test_two_interrupts_leave_a_true_count(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trials that ignore what they are told run until the second one kills them."""
     app.write("""
         import signal
@@ -106,23 +69,56 @@ def test_two_interrupts_leave_a_true_count(app: App) -> None:
         while True: time.sleep(0.1)
     """)
     asked = app.folder / "asked"
+    monkeypatch.setenv("ASKED", str(asked))
     options = ("hydra.launcher.max_parallel=2", "hydra.launcher.grace_s=60", "lr=1,2,3")
-    process = app.start(*POOL, *options, ASKED=str(asked))
-    _await(lambda: len(list(app.folder.glob("asked-*"))) == 2)
-    process.send_signal(signal.SIGINT)
-    _await(asked.exists)
-    process.send_signal(signal.SIGINT)
-    told, _ = process.communicate(timeout=30)
-    assert process.returncode == 130, told
-    _says_the_end(told, "3 cancelled")
+    interrupts = [lambda _: len(list(app.folder.glob("asked-*"))) == 2, lambda _: asked.exists()]
+    screen, code = _on_a_terminal(app, *options, interrupts=interrupts)
+    assert code == 130, screen
+    _says_the_end(screen, "3 cancelled")
     assert [trial.state for trial in load(app.folder / "s")] == [TrialState.CANCELLED] * 3
+    assert all(trial.reason for trial in load(app.folder / "s"))
 
 
-def _await(seen: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not seen():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+def test_stopped_by_a_policy(app: App) -> None:
+    """What had raised keeps its error, also where a second attempt was due."""
+    app.write("""
+        if cfg.lr == 1: raise ValueError("boom")
+        if cfg.lr < 4: sys.exit(int(cfg.lr))
+        time.sleep(60)
+    """)
+    policy = (
+        "hydra.sweeper.stop_after_failures=2",
+        "hydra.sweeper.retry={exception: 1}",
+        "hydra.launcher.max_parallel=1",
+    )
+    screen, code = _on_a_terminal(app, *policy, "lr=range(1,7)")
+    assert code == 1
+    _says_the_end(screen, "3 failed, 3 cancelled")
+    assert "2 trials failed (hydra.sweeper.stop_after_failures); cancelled" in screen
+    end = screen.rpartition("3 failed, 3 cancelled")[2]
+    assert re.search(r"✗ 0 +lr=1 +ValueError: boom", end), end
+    assert re.search(r"■ 3 trials \(3, 4, 5\) +the sweep stopped: 2 trials failed", " ".join(end.split())), end
+    assert "why:   herd-results failures s" in end
+    assert all(trial.reason for trial in load(app.folder / "s"))
+
+
+@pytest.mark.parametrize("launcher", ["basic", "herd_local"])
+def test_equal_errors_are_one_traceback_while_it_runs(app: App, launcher: str) -> None:
+    """The log files of each trial have it in full."""
+    app.write("if cfg.lr > 1: raise ValueError(f'boom {cfg.lr}')")
+    sweep = app.sweep("lr=range(0,10)", f"hydra/launcher={launcher}", code=1)
+    running, _, end = sweep.done.stdout.rpartition("2 completed, 8 failed")
+    assert running.count("Traceback (most recent call last)") == 1
+    assert end.count("Traceback (most recent call last)") == 1
+    first = re.search(r"trial (\d) \(lr-\d\) failed after \S+ s\n *Traceback", running)
+    assert first is not None, running
+    repeated = re.findall(
+        r"trial (\d) \(lr-\d\) failed after .* s: ValueError: boom \d \(traceback: as in trial (\d)\)", running
+    )
+    assert {number for number, _ in repeated} == set("23456789") - {first[1]}
+    assert {of for _, of in repeated} == {first[1]}
+    for number in range(2, 10):
+        assert "Traceback" in (sweep.dir / str(number) / "app.log").read_text()
 
 
 def _record(**changes: object) -> TrialRecord:

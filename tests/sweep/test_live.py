@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import fcntl
 import io
-import os
-import pty
 import re
-import struct
-import subprocess
-import termios
 import time
 from pathlib import Path
 
 import pytest
 from conftest import App
-from waiting import PATIENCE
+from terminal import left, on_a_terminal
 
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
@@ -31,39 +25,6 @@ LIVE = [
 ]
 
 
-def _on_a_terminal(app: App, *arguments: str, columns: int = 100) -> tuple[str, int]:
-    """Run the app on a terminal of that width; return what it wrote there, and its exit code."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    environment = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES")}
-    process = subprocess.Popen(
-        app.command(*arguments), cwd=app.folder, stdin=theirs, stdout=theirs, stderr=theirs, env=environment
-    )
-    os.close(theirs)
-    written = b""
-    try:
-        while chunk := os.read(ours, 65536):
-            written += chunk
-    except OSError:  # Linux says so when the other end is closed
-        pass
-    os.close(ours)
-    return written.decode().replace("\r\n", "\n"), process.wait(timeout=PATIENCE)
-
-
-def _screen(written: str) -> str:
-    """Return what is to be read on the terminal in the end."""
-    shown: list[str] = [""]
-    for part in re.split(r"(\x1b\[\d+F\x1b\[J|\n)", written):
-        if part == "\n":
-            shown.append("")
-        elif part.startswith("\x1b["):
-            del shown[len(shown) - 1 - int(part[2 : part.index("F")]) :]
-            shown.append("")
-        else:
-            shown[-1] += part
-    return "\n".join(shown)
-
-
 def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) -> None:
     app.write("""
         from hyperherd import log_result
@@ -72,10 +33,10 @@ def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) 
             time.sleep(0.3)
         if cfg.lr == 1: raise ValueError("boom \\x1b[2J")
     """)
-    written, code = _on_a_terminal(app, "-m", *LIVE, "lr=1,2,3")
+    written, code = on_a_terminal(app.command("-m", *LIVE, "lr=1,2,3"), app.folder)
     assert code == 1
     assert re.search(r"running.* of 3; \d+s.*\n( +\d  lr=.*\n)* +\d  lr=\d  step \d+  val/acc 0\.", written), written
-    screen = _screen(written)
+    screen = left(written)
     assert "trial 0 (lr-1) failed" in screen
     assert "ValueError: boom" in screen
     assert "\x1b[2J" not in written
@@ -94,7 +55,7 @@ def test_a_table_gives_way_to_what_is_written_above_it() -> None:
     above.write("half")
     above.write(" a line\n")
     table.show([])
-    assert _screen(terminal.getvalue()) == "news\nhalf a line\n"
+    assert left(terminal.getvalue()) == "news\nhalf a line\n"
 
 
 def test_failures_in_a_queue_come_above_the_table(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -105,7 +66,7 @@ def test_failures_in_a_queue_come_above_the_table(tmp_path: Path, caplog: pytest
         _trial(0, state=TrialState.FAILED, error=TrialError("E", "m")).write(tmp_path / "0")
         paint()
     assert [record.message for record in caplog.records] == ["trial 0 (lr-0) failed: E: m"]
-    assert _screen(terminal.getvalue()) == ""
+    assert left(terminal.getvalue()) == ""
 
 
 def _trial(number: int, **changes: object) -> TrialRecord:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from hyperherd.cli.answer import as_json
 from hyperherd.cli.options import add_choice, add_judging, chosen
-from hyperherd.cli.terminal import FAILED, screen, write
+from hyperherd.cli.terminal import FAILED, say, screen, write
 
 if TYPE_CHECKING:
     from hyperherd.results.api import Trials
@@ -23,7 +23,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 def run(argv: Sequence[str]) -> int:
     """Watch until all trials have ended; return 0 if all of them succeeded."""
     arguments = _parser().parse_intermixed_args(argv)
-    from hyperherd.results.tables.changes import Watcher, all_well, end_record, has_ended
+    from hyperherd.results.tables.changes import Watcher, all_well, end_record, has_ended, silent_holders
 
     form = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
     watcher = Watcher()
@@ -39,6 +39,8 @@ def run(argv: Sequence[str]) -> int:
         time.sleep(arguments.every)
     if form == "jsonl":
         write(as_json(end_record(trials)) + "\n")
+    for sweep, holder in silent_holders(trials):
+        say(f"not waiting for {sweep.dir}: {holder}, and resume the sweep")
     return 0 if all_well(trials) else FAILED
 
 

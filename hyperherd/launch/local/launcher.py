@@ -25,6 +25,7 @@ from hyperherd.launch.local.trial import PoolPayload
 from hyperherd.launch.processes import kill_group
 from hyperherd.records.disk.ownership import make_folder
 from hyperherd.trial.ending import TrialFailed
+from hyperherd.trial.repeated_errors import FirstErrors, repeated
 from hyperherd.trial.signals import undisturbed
 
 if TYPE_CHECKING:
@@ -81,11 +82,17 @@ class LocalLauncher(TrialLauncher):
         self._dropped: list[TrialJob] = []
         self._open: dict[int, JobHandle] = {}
         self._pids: dict[int, int] = {}
+        self._first_errors = FirstErrors()
 
     @property
     def name(self) -> str:
         """The launcher's name."""
         return "herd_local"
+
+    @property
+    def forks(self) -> bool:
+        """Whether it forks this process."""
+        return True
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -205,7 +212,9 @@ class LocalLauncher(TrialLauncher):
         log_lines = read_report(message.report).log_lines
         for line in log_lines:
             extra = ROUTINE if line.level < logging.WARNING else None
-            logging.getLogger(line.logger).log(line.level, "%s", line.text, extra=extra)
+            first = self._first_errors.before(message.number, line.error) if line.error else None
+            text = line.text if first is None else repeated(line.short, first)
+            logging.getLogger(line.logger).log(line.level, "%s", text, extra=extra)
         handle = self._open.pop(message.number)
         end = job_end(handle, message, handle.job.resources.get("timeout_min", self._timeout_min))
         if end.verdict == "cancelled":

@@ -88,11 +88,21 @@ class Ended:
 
 @dataclass(frozen=True)
 class LogLine:
-    """In a report: a log line to show to the user."""
+    """In a report: a log line to show to the user.
+
+    Attributes:
+        logger: by which it was logged.
+        level: how grave it is.
+        text: what it says.
+        error: of an error, what is the same in equal ones; empty for any other line.
+        short: what to show in place of `text` where an equal error was shown before.
+    """
 
     logger: str
     level: int
     text: str
+    error: str = ""
+    short: str = ""
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from hyperherd.launch.local.messages import LogLine, Returned, append
 from hyperherd.launch.processes import die_with_parent
 from hyperherd.launch.returned import failed, pickled
 from hyperherd.launch.worker import TrialTask
+from hyperherd.trial.repeated_errors import REPEATABLE
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
@@ -124,4 +125,5 @@ class _Notes(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         if os.getpid() == self._owner:
-            append(self._report, LogLine(record.name, record.levelno, self.format(record)))
+            error, short = getattr(record, REPEATABLE, ("", ""))
+            append(self._report, LogLine(record.name, record.levelno, self.format(record), error, short))

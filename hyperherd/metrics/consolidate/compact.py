@@ -19,7 +19,7 @@ from hyperherd.metrics.rows.sources import list_sources
 from hyperherd.paths import FORMAT, METRICS_FILE, RECORDS, TrialPaths
 from hyperherd.records.disk.atomic import FileOps, replace
 from hyperherd.records.events import Event, read_events
-from hyperherd.records.lock import is_held
+from hyperherd.records.lock import lock_holder
 from hyperherd.records.places import below
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
@@ -110,7 +110,9 @@ def _compacted_before(sweep_dir: Path) -> set[Path]:
 
 
 def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
-    if is_held(sweep_dir):
+    if holder := lock_holder(sweep_dir):
+        if holder.is_silent:
+            raise SweepError(f"{sweep_dir} cannot be compacted: {holder}, and compact again")
         raise SweepError(f"{sweep_dir} is still running; compact it when it has ended")
     events: defaultdict[int, list[Event]] = defaultdict(list)
     for event in read_events(sweep_dir):
@@ -120,7 +122,7 @@ def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
             record = TrialRecord.read(trial_dir)
         except FileNotFoundError:
             continue
-        state = derive_status(record, events[record.number], Observer()).state
+        state = derive_status(record, events[record.number], Observer(is_held=False)).state
         if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED):
             raise SweepError(f"trial {record.number} in {trial_dir} is {state}; compact the sweep when it has ended")
 

@@ -122,12 +122,13 @@ def create(path: Path, value: Any) -> bool:
     return True
 
 
-def append(descriptor: int, data: bytes) -> None:
-    """Append whole lines to a file that nobody else writes to, durably, or leave it as it was.
+def append(descriptor: int, data: bytes, *, durable: bool = True) -> None:
+    """Append whole lines to a file that nobody else writes to, or leave it as it was.
 
     Args:
         descriptor: of the file, opened with ``O_APPEND | O_RDWR``.
         data: ends with a newline.
+        durable: whether to wait until the disk has it (``fsync``).
 
     Raises:
         OSError: the disk does not take it all; none of it is in the file then, or a torn line that the next call ends.
@@ -138,7 +139,8 @@ def append(descriptor: int, data: bytes) -> None:
     try:
         while data:  # a write may be short: the file grows up to what a disk, a quota or a limit allows
             data = data[os.write(descriptor, data) :]
-        os.fsync(descriptor)
+        if durable:
+            os.fsync(descriptor)
     except OSError:
         with suppress(OSError):
             os.ftruncate(descriptor, before)

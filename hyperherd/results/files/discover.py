@@ -20,7 +20,8 @@ from hyperherd.records.places import stays_in
 from hyperherd.results.files.hydra_job import hydra_folder, is_hydra_folder
 from hyperherd.results.files.index import Index, IndexEntry
 
-_SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
+_OUR_SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl")
+_SWEEP_MARKS = (*_OUR_SWEEP_MARKS, "multirun.yaml")
 _TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")
 _NO_TRIAL_MARKS = (*_SWEEP_MARKS, "schema.json")
 """Beside these a ``metrics.parquet`` is not a trial's: `herd-results export` wrote it."""
@@ -107,11 +108,14 @@ class _Walk:
             try:
                 if self._seen_before(visit.path):
                     continue
-                if _is_trial(visit.path):
-                    self.found.places.append(TrialFolder(visit.path, visit.sweep, name=visit.below[:-1]))
-                    continue
-                if _has_any(visit.path, _SWEEP_MARKS):
+                is_trial = _is_trial(visit.path)
+                is_sweep = _has_any(visit.path, _OUR_SWEEP_MARKS if is_trial else _SWEEP_MARKS)
+                if is_sweep:
                     visit = self._enter(visit.path)
+                if is_trial:  # and perhaps the sweep itself, if its plan puts the trial there
+                    self.found.places.append(TrialFolder(visit.path, visit.sweep, name=visit.below[:-1]))
+                    if not is_sweep:
+                        continue
                 real, links = _subfolders(visit.path)
                 if any(is_hydra_folder(f"{visit.path}/{name}") for name in real):  # hydra.output_subdir
                     self.found.places.append(TrialFolder(visit.path, visit.sweep, name=visit.below[:-1]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -35,6 +35,7 @@ def _load(paths: list[Path]) -> list[Trial]:
     found = discover(paths)
     observer = Observer()
     trials: list[Trial] = []
+    outside: dict[str, Path] = {}
     for sweep_dir, places in _by_sweep(found).items():
         index = found.indexes.get(sweep_dir, Index())
         planned = _planned(sweep_dir) if sweep_dir in found.sweeps else None
@@ -43,6 +44,7 @@ def _load(paths: list[Path]) -> list[Trial]:
         files = read_sweep_files(sweep_dir, all_done=all_done)
         reader = TrialReader(files, observer)
         trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
+        outside.update(dict.fromkeys(reader.outside, sweep_dir))
         if sweep_dir in found.sweeps and not all_done:
             complete = reader.is_all_done and not files.sweep.problem
             index.write(sweep_dir, reader.entries, planned if complete else None)
@@ -50,7 +52,21 @@ def _load(paths: list[Path]) -> list[Trial]:
         raise NothingFound(
             f"no trial under {', '.join(map(str, found.sweeps.values()))} yet: no trial is planned there"
         )
-    return trials
+    return _once(trials, outside) if outside else trials
+
+
+def _once(trials: Iterable[Trial], outside: Mapping[str, Path]) -> list[Trial]:
+    """Return trials without those that were found by looking, and that are another sweep's by its plan.
+
+    Args:
+        trials: of all sweeps.
+        outside: where a sweep's trials lie outside of it -> that sweep.
+    """
+    return [
+        trial
+        for trial in trials
+        if trial.dir is None or outside.get(os.path.realpath(trial.dir), trial.sweep.dir) == trial.sweep.dir
+    ]
 
 
 def _planned(sweep_dir: Path) -> Signature | None:
@@ -88,11 +104,11 @@ def _by_sweep(found: Discovered) -> dict[Path, list[TrialFolder]]:
 
 
 def _trials(reader: TrialReader, places: Iterable[TrialFolder], whole: Path | None) -> Iterator[Trial]:
-    """Yield the trials of one sweep; those that have no directory yet only if the whole sweep was given."""
+    """Yield the trials of one sweep; those that are only planned if the whole sweep was given."""
     for place in places:
         yield reader.read(place)
     if whole is not None:
-        yield from reader.not_started(whole)
+        yield from reader.not_found(whole)
 
 
 def _order(trial: Trial) -> tuple[bool, int, str]:

@@ -15,6 +15,7 @@ from hyperherd.errors import FormatError
 from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import Event, read_events
+from hyperherd.records.lock import may_start_trials
 from hyperherd.records.places import check_records_inside
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_origin
@@ -34,6 +35,8 @@ class SweepFiles:
     planned: list[PlannedTrial] = field(default_factory=list)
     events: dict[int, list[Event]] = field(default_factory=dict)
     """Trial number -> its events in the order of their time."""
+    may_start: bool = False
+    """Whether the sweep runs, so that trials without a word of their own may still start."""
 
 
 def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
@@ -69,7 +72,7 @@ def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
         note=(record.note or "") if record else "",
         problem="; ".join(problems),
     )
-    return SweepFiles(sweep, planned, events)
+    return SweepFiles(sweep, planned, events, bool(planned) and may_start_trials(sweep_dir))
 
 
 def _cwd(record: SweepRecord) -> Path | None:

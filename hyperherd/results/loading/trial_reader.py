@@ -20,7 +20,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.files.discover import TrialFolder, absolute
+from hyperherd.results.files.discover import TrialFolder, absolute, is_trial_dir
 from hyperherd.results.files.hydra_job import HydraOrigin, hydra_folder, read_job, read_origin
 from hyperherd.results.files.index import IndexEntry
 from hyperherd.results.files.trainer_files import read_outcome, read_series, summaries
@@ -38,7 +38,7 @@ class TrialReader:
 
     def __init__(self, files: SweepFiles, observer: Observer) -> None:
         self._files = files
-        self._observer = observer
+        self._observer = replace(observer, is_held=files.may_start)
         self._by_key = {trial.key: trial for trial in files.planned}
         self._by_dir = {os.path.normpath(trial.dir): trial for trial in files.planned if trial.dir}
         self._seen: set[int] = set()
@@ -46,6 +46,8 @@ class TrialReader:
         self._kept: dict[str, KeptSettings] = {}
         self.entries: dict[str, IndexEntry] = {}
         """What may be kept of the trials that are done, by their directories below the sweep's."""
+        self.outside: set[str] = set()
+        """The real places of its trials that lie outside of the sweep."""
 
     @property
     def is_all_done(self) -> bool:
@@ -111,24 +113,38 @@ class TrialReader:
         self.entries[place.name] = entry
         return trial
 
-    def not_started(self, sweep_dir: Path) -> Iterator[Trial]:
-        """Yield the planned trials that no directory was read for; theirs will lie in `sweep_dir`."""
+    def not_found(self, sweep_dir: Path) -> Iterator[Trial]:
+        """Yield the planned trials that were not found by looking through `sweep_dir`.
+
+        The plan names their directories: inside another trial's, outside of the sweep, or not there (yet, or any more).
+        """
         for planned in self._files.planned:
             if planned.number not in self._seen:
                 yield self._elsewhere(planned, sweep_dir) if planned.dir else self._planned(planned, None)
 
     def _elsewhere(self, planned: PlannedTrial, sweep_dir: Path) -> Trial:
-        """Return a planned trial that was not found: it has not begun, or lies outside of the sweep."""
         written = sweep_dir / str(planned.dir)
         try:
             trial_dir = trial_dir_of(self._files.sweep.dir, str(planned.dir), planned.number)
-            if is_below(str(planned.dir)):
+            if not is_below(str(planned.dir)):
+                self.outside.add(os.path.realpath(trial_dir))
+                return self.read(TrialFolder(str(trial_dir), self._files.sweep.dir))
+            if not is_trial_dir(written):
                 return self._planned(planned, written)
-            return self.read(TrialFolder(str(trial_dir), self._files.sweep.dir))
+            place = TrialFolder(str(written), self._files.sweep.dir, name=os.path.normpath(str(planned.dir)))
+            return self.read(place) if self._is_of(planned, place) else self._planned(planned, None)
         except FileNotFoundError:
             return self._planned(planned, None)
         except FormatError as error:
             return replace(self._unreadable(planned, written, str(error)), dir=None)
+
+    def _is_of(self, planned: PlannedTrial, place: TrialFolder) -> bool:
+        """Return whether a directory is that of the trial which is planned there, and not another one's."""
+        try:
+            found = read_record(place.path)
+        except (OSError, FormatError):  # reading it reports why
+            found = None
+        return found.record.key == planned.key if found else self._by_dir.get(place.name) is planned
 
     def _recorded(self, found: TrialFile, place: TrialFolder) -> Trial:
         record = found.record
@@ -175,7 +191,7 @@ class TrialReader:
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:
         self._seen.add(planned.number)
         status = derive_status(None, self._files.events.get(planned.number, ()), self._observer)
-        logged = read_logged(trial_dir) if trial_dir else LoggedMetrics()
+        logged = read_logged(trial_dir) if trial_dir and trial_dir.is_dir() else LoggedMetrics()
         return Trial(
             number=planned.number,
             name=masked_name(planned.name, planned.overrides),

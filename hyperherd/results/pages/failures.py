@@ -42,7 +42,8 @@ def _lines(found: Failures, screen: Screen) -> Iterator[str]:
         yield none_failed(found)
         return
     labels = _labels(found.trials)
-    yield f"{len(found.trials)} of {counted(found.total, 'trial')} did not succeed"
+    others = f"; {_open(found)}" if found.open else ""
+    yield f"{len(found.trials)} of {counted(found.total, 'trial')} did not succeed{others}"
     if found.shared:
         yield from wrapped(f"all of them have {shared_text(found.shared)}", screen)
     for group in found.groups:
@@ -60,9 +61,12 @@ def none_failed(found: Failures) -> str:
     """Return that no trial failed, and about how many of them that is not known, or not yet."""
     if not found.open:
         return f"none of {counted(found.total, 'trial')} failed"
-    others = ", ".join(f"{count} {state}" for state, count in found.open.items())
     known = found.total - sum(found.open.values())
-    return f"none of the {counted(known, 'trial')} whose end is known failed; {others}"
+    return f"none of the {counted(known, 'trial')} whose end is known failed; {_open(found)}"
+
+
+def _open(found: Failures) -> str:
+    return ", ".join(f"{count} {state}" for state, count in found.open.items())
 
 
 def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) -> Iterator[str]:

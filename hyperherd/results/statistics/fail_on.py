@@ -9,20 +9,19 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
 
-MISSING = "missing"
-_MISSING = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.LOST)
+_MISSING = (TrialState.MISSING, TrialState.WAITING, TrialState.SUBMITTED, TrialState.LOST)
 
 
 def unhealthy(trials: TrialCollection, unwanted: Sequence[str]) -> list[Trial]:
-    """Return the trials in unwanted states; ``missing`` is every planned trial that nobody runs or has run.
+    """Return the trials in unwanted states; ``missing`` is every planned trial that nobody runs, and that left no end.
 
     Raises:
         ResultsError: a name is not a state.
     """
-    known = [MISSING, *(state.value for state in TrialState)]
+    known = [state.value for state in TrialState]
     states: set[TrialState] = set()
     for name in unwanted:
         if name not in known:
             raise ResultsError(f"{name!r} is not a state{nearest(name, known)}; available: {', '.join(known)}")
-        states.update(_MISSING if name == MISSING else (TrialState(name),))
+        states.update(_MISSING if name == TrialState.MISSING.value else (TrialState(name),))
     return [trial for trial in trials if trial.state in states]

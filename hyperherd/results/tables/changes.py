@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from hyperherd.records.lock import is_held
+from hyperherd.records.lock import LockHolder, lock_holder
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Sweep, Trial
 
-_ACTIVE = (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED)
+_ACTIVE = (TrialState.RUNNING, TrialState.SUBMITTED)
+_GIVEN_UP = 3600.0
+"""Seconds of silence after which a stalled trial is no longer waited for, if no sweep waits for it either."""
 _WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
 
 
@@ -43,11 +45,25 @@ def end_record(trials: TrialCollection) -> dict[str, Any]:
 def has_ended(trials: TrialCollection) -> bool:
     """Return whether nothing is left to be watched.
 
-    Trials that wait are waited for while a sweep holds the directory; afterwards nobody will start them.
+    Trials that wait are waited for while a sweep holds the directory; afterwards nobody will start them. A sweep on
+    another host that is probably dead is not waited for, nor are the trials that have fallen silent with it.
     """
-    if any(trial.state in _ACTIVE for trial in trials):
+    holders = {sweep: lock_holder(sweep.dir) for sweep in trials.sweeps}
+    if any(holder is not None and not holder.is_silent for holder in holders.values()):
         return False
-    return not any(is_held(sweep.dir) for sweep in trials.sweeps)
+    return not any(_may_change(trial, holders[trial.sweep]) for trial in trials)
+
+
+def silent_holders(trials: TrialCollection) -> list[tuple[Sweep, LockHolder]]:
+    """Return the sweeps that are locked by a process of another host that is probably dead."""
+    found = [(sweep, lock_holder(sweep.dir)) for sweep in trials.sweeps]
+    return [(sweep, holder) for sweep, holder in found if holder is not None and holder.is_silent]
+
+
+def _may_change(trial: Trial, holder: LockHolder | None) -> bool:
+    if trial.state is TrialState.STALLED:
+        return holder is None and trial.silent <= _GIVEN_UP
+    return trial.state in _ACTIVE
 
 
 def all_well(trials: TrialCollection) -> bool:

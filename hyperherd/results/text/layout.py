@@ -22,6 +22,7 @@ GLYPHS = {
     TrialState.WAITING: "○",
     TrialState.SUBMITTED: "→",
     TrialState.LOST: "†",
+    TrialState.MISSING: "◌",
     TrialState.UNREADABLE: "#",
     TrialState.UNKNOWN: "?",
 }
@@ -35,6 +36,7 @@ PLAIN = str.maketrans(
         "○": "o",
         "→": "^",
         "†": "L",
+        "◌": "M",
         "·": ".",
         "–": "-",
         "…": "~",
@@ -47,7 +49,13 @@ PLAIN = str.maketrans(
         **dict(zip(BARS, "_..--=^#", strict=True)),
     }
 )
-_COLOURS = {TrialState.COMPLETED: 32, TrialState.RUNNING: 34, TrialState.STALLED: 33, TrialState.LOST: 33}
+_COLOURS = {
+    TrialState.COMPLETED: 32,
+    TrialState.RUNNING: 34,
+    TrialState.STALLED: 33,
+    TrialState.LOST: 33,
+    TrialState.MISSING: 33,
+}
 _RED = 31
 BOLD, DIM = 1, 2
 

@@ -23,8 +23,10 @@ from hyperherd.sweep.planning.plan import UnnumberedTrial
 
 log = logging.getLogger("hyperherd")
 
+
 GIVEN_UP = 900.0
 """Seconds of silence after which a stalled trial of another host is taken for dead, and run again."""
+_IN_QUEUE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED, TrialState.WAITING)
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,14 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
 
 def _run_plan(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     events = events_by_trial(sweep_dir)
-    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number]) for trial in trials}
+    observer = Observer(is_held=False)  # this sweep holds it, and no earlier one
+    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer) for trial in trials}
     to_run, queued = [], []
     for trial in trials:
         status, job = statuses[trial.number], queued_job(trial, events[trial.number])
-        # An orphan's job as well: it is still in the queue, and its end has to be noted.
-        if job is not None and status.state in (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED):
+        # An orphan's job as well: it is still in the queue, and its end has to be noted. And one that was only to be
+        # submitted: the sweep may have died before it could note that it was.
+        if job is not None and status.state in _IN_QUEUE:
             queued.append(job)
         elif not trial.orphan and _is_to_run(status):
             to_run.append(trial)
@@ -146,8 +150,10 @@ def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[Plann
     ]
 
 
-def status_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> TrialStatus:
-    """Return where `trial` stands, from its directory and its events."""
+def status_of(
+    sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event], observer: Observer | None = None
+) -> TrialStatus:
+    """Return where `trial` stands, from its directory and its events; without an observer its sweep runs."""
     record = None
     if trial.dir is not None:
         try:
@@ -157,7 +163,7 @@ def status_of(sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event]) -> 
             pass
         except (FormatError, OSError) as error:
             return TrialStatus(TrialState.UNREADABLE, reason=str(error))
-    return derive_status(record, events, Observer())
+    return derive_status(record, events, observer or Observer())
 
 
 def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = False) -> SweepRecord | None:

@@ -12,7 +12,7 @@ from hyperherd.compat.hydra import result_of
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
 from hyperherd.overrides import place_overrides
-from hyperherd.records.events import RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
+from hyperherd.records.events import ENDED, RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
@@ -117,6 +117,9 @@ class Collector:
             self._events.write([event])
             state, cause = event.verdict or (TrialState.LOST, None)
             status = TrialStatus(state, event.attempt, cause, reason)
+        else:  # so that it is known where its directory is deleted; the directory itself is what is durable
+            event = replace(_event(ENDED, end.handle), attempt=status.attempt, message=str(status.state))
+            self._events.write([event], durable=False)
         self._open.pop(job.number, None)
         self.statuses[job.number] = status
         return end.returned or _made_up(end, status)

@@ -30,7 +30,7 @@ class RunLoop:
         collector: records their submissions and ends.
         judge: decides what follows from failures.
         label: prefix of their jobs' names.
-        refresh: called at every end, and about once a second where the launcher allows it.
+        refreshes: called at every end, and about once a second where the launcher allows it.
     """
 
     def __init__(
@@ -39,13 +39,13 @@ class RunLoop:
         collector: Collector,
         judge: FailureTracker,
         label: str,
-        refresh: Callable[[], None],
+        refreshes: Sequence[Callable[[], None]],
     ) -> None:
         self._launcher = launcher
         self._collector = collector
         self._judge = judge
         self._label = label
-        self._refresh = refresh
+        self._refreshes = refreshes
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
 
@@ -150,8 +150,9 @@ class RunLoop:
             self._stop(self._judge.verdict)
 
     def _attend(self) -> None:
-        """Refresh the display, and carry out requests to cancel that have arrived since."""
-        self._refresh()
+        """Refresh what others see, and carry out requests to cancel that have arrived since."""
+        for refresh in self._refreshes:
+            refresh()
         if numbers := set(take_requests(self._collector.sweep_dir)):
             self._dropped |= numbers
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]

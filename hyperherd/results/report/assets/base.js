@@ -146,7 +146,7 @@ function fade(hex, alpha) {
   return `rgba(${channels(hex).join(',')},${alpha})`;
 }
 
-const STATE_TOKENS = { completed: 'good', failed: 'bad', unreadable: 'bad', stalled: 'warn', lost: 'warn', running: 'busy' };
+const STATE_TOKENS = { completed: 'good', failed: 'bad', unreadable: 'bad', stalled: 'warn', lost: 'warn', missing: 'warn', running: 'busy' };
 const stateColour = (state) => token(STATE_TOKENS[state] ?? 'faint');
 
 function stateLabel(state) {

@@ -27,7 +27,7 @@ const paramOf = (param, trial) => param.values[param.codes[trial]];
 const paramText = (param, trial) => paramOf(param, trial)?.text ?? '·';
 const isRanked = (trial) => Boolean(data.objective) && trial < data.objective.ranked;
 const isFinished = (trial) => ['completed', 'unknown'].includes(data.trials.state[trial]);
-const isProblem = (trial) => ['failed', 'stalled', 'lost', 'unreadable'].includes(data.trials.state[trial]);
+const isProblem = (trial) => ['failed', 'stalled', 'lost', 'missing', 'unreadable'].includes(data.trials.state[trial]);
 const trialSettings = (trial, params = data.params) => params
   .filter((param) => param.codes[trial] >= 0).map((param) => [param.name, paramText(param, trial)]);
 const inWords = (pairs) => pairs.map(([name, text]) => `${name}=${text}`).join(' ');
