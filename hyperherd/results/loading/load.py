@@ -59,7 +59,7 @@ def _planned(sweep_dir: Path) -> Signature | None:
         signature = signature_of(SweepPaths(sweep_dir).trials)
     except OSError:
         return None
-    return signature if is_settled(signature) else None
+    return signature if is_settled(signature[0]) else None
 
 
 @contextmanager

@@ -60,6 +60,11 @@ class Objective:
         """The metric with its aggregate, as one types it."""
         return f"{self.metric}:{self.aggregate}" if self.aggregate else self.metric
 
+    @property
+    def spec(self) -> dict[str, str]:
+        """The metric and the direction, as a trial's own records have them."""
+        return {"metric": self.metric, "direction": self.direction}
+
     def value(self, trial: Judged) -> float | None:
         """Return what `trial` achieved, finished or not, NaN included; None if it has no such number."""
         return number(trial.value(self.metric, self.aggregate))
