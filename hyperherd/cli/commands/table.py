@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hyperherd.results.api import Trials
     from hyperherd.results.statistics.configurations import AnyGroups
     from hyperherd.results.tables.columns import View
+    from hyperherd.results.text.layout import Screen
 
 _EPILOG = """\
 FILTER is spelled like the sweep: lr=0.001,0.01  model=cnn  'width>=128'  'val/acc>0.9'  state!=failed  name~regex. All
@@ -184,10 +185,16 @@ def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) 
 
 
 def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
-    from hyperherd.results.pages.overview import render, render_groups, render_pivot
+    from hyperherd.results.pages.overview import in_parts
 
     rows = 0 if arguments.full and arguments.rows is None else arguments.rows
     target = screen(rows, sys.stdout, arguments.color, to_file=arguments.output is not None)
+    return in_parts(trials, target, lambda part: _page_of(part, arguments, view, target))
+
+
+def _page_of(trials: Trials, arguments: argparse.Namespace, view: View, target: Screen) -> str:
+    from hyperherd.results.pages.overview import render, render_groups, render_pivot
+
     groups = _groups(trials, arguments, by_default=True)
     if groups is None:
         return render(trials, target, view)

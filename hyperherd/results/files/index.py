@@ -1,8 +1,9 @@
 """`index.json`: a sweep's finished trials as they were last read, so that thousands are not read again.
 
-Invariant: deleting it changes nothing but time. An entry replaces its `trial.json` only while that file has the same
-modification time, size and inode, and the JSONL of other programs beside it as well; it is made only of a trial that is done, about which no other file has anything to
-say, and only if the file is too old to be changed within the tick of the clock that its time was taken from.
+Invariant: deleting it changes nothing but time. An entry replaces its `trial.json` only while that file and the JSONL
+of other programs beside it have the same modification time, size and inode; it is made only of a trial that is done,
+about which no other file has anything to say, and only if the files are too old to be changed within the tick of the
+clock that their time was taken from.
 
 It is JSON, because importing pyarrow takes longer than all the rest; and it is terse, because parsing it comes second.
 """
@@ -156,9 +157,8 @@ class Index:
             are_places = type(shape) is int and type(kept) is int
             if not are_places or not _is_sound(facts, [*params, *final], statistics, is_odd=odd):
                 return None
-            if others or may_have_foreign(path, facts[0], self.results):
-                if foreign_signature(list_foreign(TrialPaths(Path(path)))) != others:
-                    return None
+            if (others or may_have_foreign(path, facts[0], self.results)) and _signature_beside(path) != others:
+                return None
             signature = (time_ns, size, inode)
             return IndexEntry(signature, odd, names, facts, params, final, statistics, others, self.kept[kept])
         except (OSError, ValueError, TypeError, IndexError, AttributeError):
@@ -192,6 +192,10 @@ class Index:
         ]
         with suppress(OSError, TypeError):  # Closed to us; or a value that this JSON cannot hold: then there is none.
             replace_bytes(SweepPaths(sweep_dir).index, orjson.dumps({**record, "trials": rows}), durable=False)
+
+
+def _signature_beside(trial_dir: str) -> list[int]:
+    return foreign_signature(list_foreign(TrialPaths(Path(trial_dir))))
 
 
 def _is_sound(facts: list[Any], values: list[Any], statistics: list[Any], *, is_odd: Any) -> bool:

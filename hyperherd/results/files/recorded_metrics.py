@@ -33,7 +33,12 @@ class RecordedMetrics:
 
 
 def recorded_metrics(
-    record: TrialRecord, trial_dir: str, results: str = "", spec: Mapping[str, Any] | None = None, *, is_odd: bool = True
+    record: TrialRecord,
+    trial_dir: str,
+    results: str = "",
+    spec: Mapping[str, Any] | None = None,
+    *,
+    is_odd: bool = True,
 ) -> RecordedMetrics:
     """Return the metrics of a trial.
 
