@@ -30,7 +30,7 @@ must match; a comma means "any of"; values have the types they have in overrides
 Output: a table on a terminal, exact TSV in a pipe. Exit codes: 0 shown, 2 wrong usage, 3 nothing found, 4 --fail-on.
 
 examples:
-  herd-results                               everything under ./multirun
+  herd-results                               the newest sweep under ./multirun; in a pipe, or with --all, all of them
   herd-results multirun/2026-11-21/*         the sweeps of one day in one table
   herd-results lr=0.01 'val/acc>0.9'         some of the trials
   herd-results -m val/acc:max                the best value of each trial, not the last

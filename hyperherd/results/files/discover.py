@@ -20,7 +20,7 @@ from hyperherd.records.places import stays_in
 from hyperherd.results.files.hydra_job import hydra_folder, is_hydra_folder
 from hyperherd.results.files.index import Index, IndexEntry
 
-_SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml")
+_SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl", "multirun.yaml", "optimization_results.yaml")
 _TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")
 _NO_TRIAL_MARKS = (*_SWEEP_MARKS, "schema.json")
 """Beside these a ``metrics.parquet`` is not a trial's: `herd-results export` wrote it."""
@@ -192,6 +192,16 @@ def _below(visit: _Visit, name: str) -> _Visit:
 def is_trial_dir(folder: Path) -> bool:
     """Return whether a folder is that of a trial."""
     return _is_trial(str(folder)) or is_hydra_folder(str(hydra_folder(folder)))
+
+
+def is_sweep_dir(folder: Path) -> bool:
+    """Return whether a folder is that of a sweep."""
+    return _has_any(str(folder), _SWEEP_MARKS)
+
+
+def real_subfolders(folder: str) -> list[str]:
+    """Return the names of the folders in a folder that may hold trials, in order, links left out."""
+    return _subfolders(folder)[0]
 
 
 def _is_trial(folder: str) -> bool:
