@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 import warnings
 from difflib import get_close_matches
 from pathlib import Path
@@ -28,7 +29,18 @@ def add_choice(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="PATH | FILTER",
-        help="sweeps, folders above them, or single trials (default: ./multirun), and filters that trials must match",
+        help="sweeps, folders above them, or single trials (default: ./multirun, of which a terminal shows the newest "
+        "sweep; latest: that sweep), and filters that trials must match",
+    )
+    add_all(parser)
+
+
+def add_all(parser: argparse.ArgumentParser) -> None:
+    """Let a command take all sweeps where it would take the newest one."""
+    parser.add_argument(
+        "--all",
+        action="store_true",
+        help="without PATH on a terminal: all sweeps under ./multirun, not only the newest",
     )
 
 
@@ -56,8 +68,10 @@ def add_trial(parser: argparse.ArgumentParser) -> None:
         "trial",
         nargs="+",
         metavar="TRIAL",
-        help="the folder of a trial, or its number and the folders to search (default: ./multirun)",
+        help="the folder of a trial, or its number and the folders to search (default: ./multirun, of which a terminal "
+        "takes the newest sweep; latest: that sweep)",
     )
+    add_all(parser)
 
 
 def count(text: str) -> int:
@@ -79,11 +93,34 @@ def chosen(arguments: argparse.Namespace) -> Trials:
 
     paths, filters = split_words(arguments.words)
     refuse_misspelt_command(paths)
+    if not paths:
+        paths = _newest(take_all=arguments.all)
+        arguments.words = [*paths, *filters]  # `watch` asks again, and stays with this sweep
     trials = load(*paths).judged_by(arguments.metric, arguments.direction)
     found = _filtered(trials, filters) if filters else trials
     if not found:
         raise NothingFound(f"none of {counted(len(trials), 'trial')} matches {' '.join(filters)}")
     return found
+
+
+def trial_words(words: list[str], *, take_all: bool) -> list[str]:
+    """Return the words by which a command line names trials, with the path that they are looked for in."""
+    from hyperherd.results.lookup import is_path
+
+    return words if any(map(is_path, words)) else [*words, *_newest(take_all=take_all)]
+
+
+def _newest(*, take_all: bool) -> list[str]:
+    """Return the newest sweep where nobody named one, people are looking, and there are several; else nothing."""
+    if take_all or not sys.stdout.isatty():
+        return []
+    from hyperherd.results.files.newest import MULTIRUN, sweeps_below
+
+    found = sweeps_below(Path(MULTIRUN))
+    if len(found) < 2:
+        return []
+    say(f"{found[0]} is the newest of {len(found)} sweeps under {MULTIRUN}; --all takes all of them")
+    return [str(found[0])]
 
 
 def _filtered(trials: Trials, filters: list[str]) -> Trials:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.results.api import Trials, load
+from hyperherd.results.files.newest import LATEST, resolved
 from hyperherd.results.trials.trial import Trial
 
 _LISTED = 5
@@ -17,14 +18,14 @@ def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
 
     Args:
         words: `count` folders of trials, or `count` numbers (or names) of trials with the paths to search among
-            them (default: ./multirun). What exists is a path.
+            them (default: ./multirun). What exists is a path, and so is ``latest``.
         count: how many trials are wanted.
 
     Raises:
         NothingFound: the trial does not exist.
         ResultsError: another number of trials is meant.
     """
-    paths = [word for word in words if Path(word).exists()]
+    paths = [word for word in words if is_path(word)]
     labels = [word for word in words if word not in paths]
     if len(labels) == count:
         trials = load(*paths)
@@ -37,6 +38,11 @@ def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
     wanted = "one trial" if count == 1 else f"{count} trials"
     example = " ".join(str(number) for number in range(3, 3 + count))
     raise ResultsError(f"give {wanted}: PATH {example}, or the folder{'s' * (count != 1)} of {wanted}")
+
+
+def is_path(word: str) -> bool:
+    """Return whether a word is a path that exists, rather than the number or name of a trial."""
+    return Path(word).exists() or (LATEST in Path(word).parts and resolved(word).exists())
 
 
 def _labelled(trials: Trials, label: str, paths: Sequence[str]) -> Trial:

@@ -34,12 +34,19 @@ def pipe(*arguments: object, cwd: Path | None = None, **changes: str) -> subproc
     )
 
 
-def terminal(columns: int, *arguments: object, lines: int = 50, **changes: str) -> str:
+def terminal(
+    columns: int, *arguments: object, lines: int = 50, cwd: Path | None = None, code: int = 0, **changes: str
+) -> str:
     """Run `herd-results` on a terminal of that size and return what appears there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     process = subprocess.Popen(
-        [*HERD_RESULTS, *map(str, arguments)], stdin=theirs, stdout=theirs, stderr=theirs, env=environment(**changes)
+        [*HERD_RESULTS, *map(str, arguments)],
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        cwd=cwd,
+        env=environment(**changes),
     )
     os.close(theirs)
     output = b""
@@ -49,7 +56,7 @@ def terminal(columns: int, *arguments: object, lines: int = 50, **changes: str) 
     except OSError:  # Linux says so when the other end is closed.
         pass
     os.close(ours)
-    assert process.wait(timeout=PATIENCE) == 0, output
+    assert process.wait(timeout=PATIENCE) == code, output
     return output.decode().replace("\r\n", "\n")
 
 

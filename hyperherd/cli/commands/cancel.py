@@ -14,9 +14,10 @@ from hyperherd.plural import counted
 def run(argv: Sequence[str]) -> int:
     """Cancel the trials that `argv` names."""
     arguments = _parser().parse_args(argv)
+    from hyperherd.results.files.newest import resolved
     from hyperherd.sweep.cancel import cancel
 
-    done = cancel(arguments.path.absolute(), arguments.only)
+    done = cancel(resolved(arguments.path).absolute(), arguments.only)
     print(f"cancelled {counted(len(done.numbers), 'trial')}{_list(done.numbers)}")
     if arguments.only is not None and done.passed_over:
         say(f"not running: trial{'s' * (len(done.passed_over) != 1)} {_numbers(done.passed_over)}")
@@ -43,7 +44,7 @@ def _parser() -> argparse.ArgumentParser:
         "  herd-results cancel multirun/s --only 0,3-5     only these trials",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep")
+    parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep, or latest")
     parser.add_argument(
         "--only",
         type=_only,

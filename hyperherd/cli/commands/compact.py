@@ -15,9 +15,10 @@ def run(argv: Sequence[str]) -> int:
     """Compact the sweep that the arguments name; return the exit code."""
     arguments = _parser().parse_args(argv)
     from hyperherd.metrics.consolidate.compact import compact
+    from hyperherd.results.files.newest import resolved
 
     try:
-        done = compact(arguments.path, delete=arguments.delete)
+        done = compact(resolved(arguments.path), delete=arguments.delete)
     except (HyperherdError, OSError) as error:
         say(f"error: {error}")
         return FAILED
@@ -37,6 +38,6 @@ def _parser() -> argparse.ArgumentParser:
         "  herd-results compact multirun/s --delete   write the file, delete the trials' own",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep")
+    parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep, or latest")
     parser.add_argument("--delete", action="store_true", help="delete the trials' own metric files afterwards")
     return parser

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 
 from hyperherd.cli.answer import add_format, show
+from hyperherd.cli.options import add_all, trial_words
 
 
 def run(argv: Sequence[str]) -> int:
@@ -15,7 +16,8 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.pages.diff import diff_page, diff_record
     from hyperherd.results.statistics.diff import diff
 
-    show(arguments.format, diff(*lookup_trials(arguments.trials, 2)), diff_page, diff_record)
+    trials = lookup_trials(trial_words(arguments.trials, take_all=arguments.all), 2)
+    show(arguments.format, diff(*trials), diff_page, diff_record)
     return 0
 
 
@@ -32,7 +34,9 @@ def _parser() -> argparse.ArgumentParser:
         "trials",
         nargs="+",
         metavar="TRIAL",
-        help="the folders of two trials, or two trial numbers and the folders to search (default: ./multirun)",
+        help="the folders of two trials, or two trial numbers and the folders to search (default: ./multirun, of which "
+        "a terminal takes the newest sweep; latest: that sweep)",
     )
+    add_all(parser)
     add_format(parser)
     return parser

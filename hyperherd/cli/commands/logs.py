@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from hyperherd.cli.options import add_trial, count
+from hyperherd.cli.options import add_trial, count, trial_words
 from hyperherd.cli.terminal import write
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.files.logs import shown
     from hyperherd.results.lookup import lookup_trials
 
-    (trial,) = lookup_trials(arguments.trial)
+    (trial,) = lookup_trials(trial_words(arguments.trial, take_all=arguments.all))
     for line in _lines(trial, arguments):
         write(shown(line) + "\n")
     return 0

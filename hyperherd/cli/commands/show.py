@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from hyperherd.cli.answer import add_format, show
-from hyperherd.cli.options import add_trial, count
+from hyperherd.cli.options import add_trial, count, trial_words
 
 
 def run(argv: Sequence[str]) -> int:
@@ -16,7 +16,7 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.lookup import lookup_trials
     from hyperherd.results.pages.show import show_page, show_record
 
-    (trial,) = lookup_trials(arguments.trial)
+    (trial,) = lookup_trials(trial_words(arguments.trial, take_all=arguments.all))
     show(
         arguments.format,
         trial,

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from hyperherd.results.api import Trials
     from hyperherd.results.statistics.configurations import AnyGroups
     from hyperherd.results.tables.columns import View
+    from hyperherd.results.text.layout import Screen
 
 _EPILOG = """\
 FILTER is spelled like the sweep: lr=0.001,0.01  model=cnn  'width>=128'  'val/acc>0.9'  state!=failed  name~regex. All
@@ -29,7 +30,7 @@ must match; a comma means "any of"; values have the types they have in overrides
 Output: a table on a terminal, exact TSV in a pipe. Exit codes: 0 shown, 2 wrong usage, 3 nothing found, 4 --fail-on.
 
 examples:
-  herd-results                               everything under ./multirun
+  herd-results                               the newest sweep under ./multirun; in a pipe, or with --all, all of them
   herd-results multirun/2026-11-21/*         the sweeps of one day in one table
   herd-results lr=0.01 'val/acc>0.9'         some of the trials
   herd-results -m val/acc:max                the best value of each trial, not the last
@@ -184,10 +185,16 @@ def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) 
 
 
 def _page(trials: Trials, arguments: argparse.Namespace, view: View) -> str:
-    from hyperherd.results.pages.overview import render, render_groups, render_pivot
+    from hyperherd.results.pages.overview import in_parts
 
     rows = 0 if arguments.full and arguments.rows is None else arguments.rows
     target = screen(rows, sys.stdout, arguments.color, to_file=arguments.output is not None)
+    return in_parts(trials, target, lambda part: _page_of(part, arguments, view, target))
+
+
+def _page_of(trials: Trials, arguments: argparse.Namespace, view: View, target: Screen) -> str:
+    from hyperherd.results.pages.overview import render, render_groups, render_pivot
+
     groups = _groups(trials, arguments, by_default=True)
     if groups is None:
         return render(trials, target, view)

@@ -5,6 +5,7 @@ Invariant: a line that has none of the three shapes costs itself and no other; i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,7 +19,8 @@ from hyperherd.records.disk.files import read_json
 from hyperherd.records.disk.guarded import open_regular
 from hyperherd.records.places import leaves
 
-_ONE_VALUE = frozenset({"step", "value", "ts"})
+_ONE_VALUE = frozenset({"step", "epoch", "value", "ts"})
+_PLACES = (f"{RECORDS}/metrics", "metrics.jsonl", "logs/metrics.jsonl")
 
 
 class Foreign(NamedTuple):
@@ -28,6 +30,26 @@ class Foreign(NamedTuple):
     metric: str
 
 
+def first_results(sweep_dir: Path) -> str:
+    """Return the folder of the first HyperHerd's results in a sweep's directory; empty if there is none."""
+    folder = SweepPaths(sweep_dir).records / "results"
+    return str(folder) if folder.is_dir() else ""
+
+
+def may_have_foreign(trial_dir: str, number: int | None, results: str) -> bool:
+    """Return whether :func:`list_foreign` may find something: one look at each place, since a table asks every trial.
+
+    Args:
+        trial_dir: the directory of the trial.
+        number: of the trial.
+        results: what :func:`first_results` returned.
+    """
+    # `access` raises nothing where nothing is, as is usual, and takes half as long as `exists`.
+    if any(os.access(f"{trial_dir}/{place}", os.F_OK) for place in _PLACES):
+        return True
+    return bool(results) and os.access(f"{results}/{number}/stream", os.F_OK)
+
+
 def list_foreign(paths: TrialPaths) -> list[Foreign]:
     """Return the JSONL files of a trial that are not journals, sorted; those below a folder are named by their path."""
     found = _below(paths.metrics, paths.root)
@@ -35,6 +57,16 @@ def list_foreign(paths: TrialPaths) -> list[Foreign]:
         if path.is_file() and not leaves(path, paths.root) and not leaves(path.parent, paths.root):
             found.append(Foreign(path, "metrics"))
     return found + _of_first_hyperherd(paths)
+
+
+def foreign_signature(files: list[Foreign]) -> list[int]:
+    """Return numbers that change when one of the files does: modification time in nanoseconds, size, inode of each.
+
+    Raises:
+        OSError: one has gone.
+    """
+    found = [file.path.stat() for file in files]
+    return [number for status in found for number in (status.st_mtime_ns, status.st_size, status.st_ino)]
 
 
 def _below(folder: Path, trial_dir: Path) -> list[Foreign]:
@@ -89,11 +121,12 @@ def _add(rows: Rows, record: dict[str, Any] | None, metric: str) -> bool:
     """Add a record of any of the three shapes; return whether it is one."""
     if record is None:
         return False
+    counter = "epoch" if record.get("step") is None else "step"
     # A dict: in the flat shape a metric may be called so, and is a number.
     if isinstance(record.get("metrics"), dict):
-        return add_record(rows, record)
+        return add_record(rows, record if counter == "step" else {**record, "step": record.get(counter)})
     try:
-        step = as_step(record.get("step"))
+        step = as_step(record.get(counter))
     except TypeError:
         return False
     # Before the flat shape, in which `value` would be the name of a metric.
@@ -102,12 +135,12 @@ def _add(rows: Rows, record: dict[str, Any] | None, metric: str) -> bool:
         text = None if value is not None else dumps(record["value"]).decode()
         rows.add(step, metric, value, as_time(record.get("ts")), text)
         return True
-    return _add_flat(rows, step, record)
+    return _add_flat(rows, step, {name: value for name, value in record.items() if name != counter})
 
 
 def _add_flat(rows: Rows, step: int, record: dict[str, Any]) -> bool:
-    """Add the numbers of ``{"step", "name": number, ...}``; return whether there is one."""
-    numbers = {name: as_number(value) for name, value in record.items() if name not in ("step", "ts")}
+    """Add the numbers of ``{"name": number, ...}``; return whether there is one."""
+    numbers = {name: as_number(value) for name, value in record.items() if name != "ts"}
     for name, value in numbers.items():
         if value is not None:
             rows.add(step, as_name(name), value, as_time(record.get("ts")))

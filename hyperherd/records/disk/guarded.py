@@ -48,7 +48,8 @@ def open_regular(path: Path | str, most: int | None = None) -> BinaryIO:
         FormatError: it is something else, such as a named pipe, or larger.
         OSError: it is missing, or may not be read.
     """
-    return open(_opened(path, most), "rb")
+    descriptor = _opened(path, most)
+    return open(path, "rb", opener=lambda *_: descriptor)  # by its path, so that errors name the file
 
 
 def _opened(path: Path | str, most: int | None) -> int:

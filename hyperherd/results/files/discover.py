@@ -21,7 +21,7 @@ from hyperherd.results.files.hydra_job import hydra_folder, is_hydra_folder
 from hyperherd.results.files.index import Index, IndexEntry
 
 _OUR_SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl")
-_SWEEP_MARKS = (*_OUR_SWEEP_MARKS, "multirun.yaml")
+_SWEEP_MARKS = (*_OUR_SWEEP_MARKS, "multirun.yaml", "optimization_results.yaml")
 _TRIAL_MARKS = (f"{RECORDS}/trial.json", ".hydra", f"{RECORDS}/attempts", f"{RECORDS}/metrics")
 _NO_TRIAL_MARKS = (*_SWEEP_MARKS, "schema.json")
 """Beside these a ``metrics.parquet`` is not a trial's: `herd-results export` wrote it."""
@@ -196,6 +196,16 @@ def _below(visit: _Visit, name: str) -> _Visit:
 def is_trial_dir(folder: Path) -> bool:
     """Return whether a folder is that of a trial."""
     return _is_trial(str(folder)) or is_hydra_folder(str(hydra_folder(folder)))
+
+
+def is_sweep_dir(folder: Path) -> bool:
+    """Return whether a folder is that of a sweep."""
+    return _has_any(str(folder), _SWEEP_MARKS)
+
+
+def real_subfolders(folder: str) -> list[str]:
+    """Return the names of the folders in a folder that may hold trials, in order, links left out."""
+    return _subfolders(folder)[0]
 
 
 def _is_trial(folder: str) -> bool:

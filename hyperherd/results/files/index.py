@@ -1,8 +1,9 @@
 """`index.json`: a sweep's finished trials as they were last read, so that thousands are not read again.
 
-Invariant: deleting it changes nothing but time. An entry replaces its `trial.json` only while that file has the same
-modification time, size and inode; it is made only of a trial that is done, about which no other file has anything to
-say, and only if the file is too old to be changed within the tick of the clock that its time was taken from.
+Invariant: deleting it changes nothing but time. An entry replaces its `trial.json` only while that file and the JSONL
+of other programs beside it have the same modification time, size and inode; it is made only of a trial that is done,
+about which no other file has anything to say, and only if the files are too old to be changed within the tick of the
+clock that their time was taken from.
 
 It is JSON, because importing pyarrow takes longer than all the rest; and it is terse, because parsing it comes second.
 """
@@ -22,17 +23,19 @@ import orjson
 
 import hyperherd
 from hyperherd.errors import FormatError
-from hyperherd.paths import RECORDS, SweepPaths
+from hyperherd.metrics.store.foreign import first_results, foreign_signature, list_foreign, may_have_foreign
+from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
 from hyperherd.records.config import KeptSettings
 from hyperherd.records.disk import kinds
-from hyperherd.records.disk.files import number, replace_bytes
+from hyperherd.records.disk.files import number, replace_bytes, strict
 from hyperherd.records.disk.guarded import is_deep, read_regular
 from hyperherd.records.disk.ownership import is_own
 from hyperherd.records.places import stays_in
 from hyperherd.records.states import TrialState
+from hyperherd.results.files.recorded_metrics import RecordedMetrics
 from hyperherd.results.files.trial_json import Signature, TrialFile
 
-FORMAT = 2
+FORMAT = 3
 SMALLEST = 100
 """Sweeps of fewer trials are read as fast without."""
 STATISTICS = ("count", "last", "last_step", "min", "min_step", "max", "max_step", "nan")
@@ -67,26 +70,36 @@ class IndexEntry(NamedTuple):
     final: list[Any]
     statistics: list[Any]
     """`STATISTICS` of each metric, one metric after the other."""
+    others: list[int]
+    """The signatures of other programs' JSONL of which some of the metrics are."""
     kept: KeptSettings | None = None
     """What it ran with beside its parameters; most trials share it."""
 
     @classmethod
-    def of(cls, found: TrialFile) -> IndexEntry | None:
-        """Return what may be kept of a trial; None if it is not done, or would lose something."""
+    def of(cls, found: TrialFile, told: RecordedMetrics) -> IndexEntry | None:
+        """Return what may be kept of a trial; None if it is not done, or would lose something.
+
+        Args:
+            found: its `trial.json`.
+            told: its metrics, those in files of other programs included.
+        """
         record = found.record
         last = record.heartbeat if record.ended is None else record.ended
         seconds = None if last is None or record.started is None else max(last - record.started, 0.0)
         facts = [record.number, record.state.value, record.key, record.started, record.ended, seconds]
-        facts += [record.attempt, record.step, record.max_step]
-        shape = (tuple(record.params), tuple(record.final), tuple(record.metrics))
+        facts += [record.attempt, told.step, record.max_step]
+        shape = (tuple(record.params), tuple(record.final), tuple(told.metrics))
         # Values are kept by position: a summary with another key, or another order, cannot be.
-        usual = all(tuple(summary) == STATISTICS for summary in record.metrics.values())
-        if not (record.state.done and usual and found.is_usual and is_settled(found.signature)):
+        usual = all(tuple(summary) == STATISTICS for summary in told.metrics.values())
+        times = (found.signature[0], *told.signature[::3])
+        if not (record.state.done and usual and found.is_usual and all(map(is_settled, times))):
             return None
-        statistics = [value for summary in record.metrics.values() for value in summary.values()]
+        is_odd = found.is_odd or bool(told.signature)  # Other programs' NaN is a number here, and JSON has none.
+        summaries = strict(told.metrics) if is_odd else told.metrics
+        statistics = [value for summary in summaries.values() for value in summary.values()]
         params, final = list(record.params.values()), list(record.final.values())
         kept = KeptSettings(record.choices, record.config_hash, record.versions) if record.config_hash else None
-        return cls(found.signature, found.is_odd, shape, facts, params, final, statistics, kept)
+        return cls(found.signature, is_odd, shape, facts, params, final, statistics, told.signature, kept)
 
 
 @dataclass
@@ -99,6 +112,8 @@ class Index:
     planned: list[int] | None = None
     """Signature of a `trials.jsonl` that plans only trials which have entries."""
     kept: list[KeptSettings | None] = field(default_factory=list)
+    results: str = ""
+    """Where the first HyperHerd's results lie in the sweep, if there are any."""
     is_ours: bool = True
     """Whether the file there is one of ours, of any version, or there is none; anything else is not replaced."""
 
@@ -116,7 +131,8 @@ class Index:
             if not all(isinstance(name, str) for shape in shapes for names in shape for name in names):
                 return cls()
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
-            return cls(shapes, rows, raw["planned"], [_kept(item) for item in raw["kept"]])
+            kept = [_kept(item) for item in raw["kept"]]
+            return cls(shapes, rows, raw["planned"], kept, first_results(sweep_dir))
         except FileNotFoundError:
             return cls()
         except (OSError, FormatError, ValueError, KeyError, TypeError, AttributeError):
@@ -129,7 +145,7 @@ class Index:
         if row is None:
             return None
         try:
-            time_ns, size, inode, odd, shape, facts, params, final, statistics, kept = row
+            time_ns, size, inode, odd, shape, facts, params, final, statistics, others, kept = row
             status = os.stat(f"{path}/{_TRIAL}")  # noqa: PTH116 - once for each trial, and a Path takes longer
             if status.st_mtime_ns != time_ns or status.st_size != size or status.st_ino != inode:
                 return None
@@ -141,7 +157,10 @@ class Index:
             are_places = type(shape) is int and type(kept) is int
             if not are_places or not _is_sound(facts, [*params, *final], statistics, is_odd=odd):
                 return None
-            return IndexEntry((time_ns, size, inode), odd, names, facts, params, final, statistics, self.kept[kept])
+            if (others or may_have_foreign(path, facts[0], self.results)) and _signature_beside(path) != others:
+                return None
+            signature = (time_ns, size, inode)
+            return IndexEntry(signature, odd, names, facts, params, final, statistics, others, self.kept[kept])
         except (OSError, ValueError, TypeError, IndexError, AttributeError):
             return None
 
@@ -175,6 +194,10 @@ class Index:
             replace_bytes(SweepPaths(sweep_dir).index, orjson.dumps({**record, "trials": rows}), durable=False)
 
 
+def _signature_beside(trial_dir: str) -> list[int]:
+    return foreign_signature(list_foreign(TrialPaths(Path(trial_dir))))
+
+
 def _is_sound(facts: list[Any], values: list[Any], statistics: list[Any], *, is_odd: Any) -> bool:
     """Return whether values are of the kinds that a `trial.json` may have: the file may be anybody's."""
     if not _has_types(tuple(map(type, facts))):
@@ -195,9 +218,9 @@ def _has_types(types: tuple[type, ...]) -> bool:
     return all(kind in allowed for kind, allowed in zip(types, _FACT_TYPES, strict=True))
 
 
-def is_settled(signature: Signature) -> bool:
-    """Return whether a file is so old that a later change would show in its time."""
-    return signature[0] + _TICK < time.time_ns()
+def is_settled(modified: int) -> bool:
+    """Return whether a file is so old that a later change would show in its time, in nanoseconds."""
+    return modified + _TICK < time.time_ns()
 
 
 def _kept(raw: Any) -> KeptSettings | None:

@@ -21,15 +21,17 @@ def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
         OSError: it may not be read.
     """
     # These import pyarrow, which takes longer than a table that needs no rows.
-    from hyperherd.metrics.reader import has_metrics, read_metrics
+    from hyperherd.metrics.reader import has_metrics, read_metrics, read_summary
     from hyperherd.metrics.store.parquet import SCHEMA
 
     if trial_dir is None:
         return SCHEMA.empty_table()
     # What a trainer logged to its own files as well would count twice: ours stand where there are any.
-    if not has_metrics(trial_dir) and (others := read_series(trial_dir)):
+    found = read_metrics(trial_dir, list(names) or None)
+    is_empty = not found.num_rows and not (has_metrics(trial_dir) and read_summary(trial_dir)["rows"])
+    if is_empty and (others := read_series(trial_dir)):
         return table(others, list(names) or None)
-    return read_metrics(trial_dir, list(names) or None)
+    return found
 
 
 def read_values(trial_dir: Path | None, name: str) -> tuple[list[int], list[float]]:

@@ -8,9 +8,11 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.masking import masked_name, masked_params, masked_words
+from hyperherd.metrics.store.foreign import first_results
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.index import FACTS, STATISTICS, IndexEntry
+from hyperherd.results.files.recorded_metrics import recorded_metrics
 from hyperherd.results.files.trial_json import decode_final, decode_numbers, read_record
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -101,7 +103,14 @@ class IndexedTrial(Trial):
     @cached_property
     def objective(self) -> dict[str, Any] | None:
         """How the sweep's objective stands."""
-        return self._record.objective if self._record else None
+        if self._record is None:
+            return None
+        entry: IndexEntry = self.__dict__["_entry"]
+        if not entry.others:
+            return self._record.objective
+        saved = self.sweep.objective
+        spec = saved.spec if saved else None
+        return recorded_metrics(self._record, self.__dict__["_path"], first_results(self.sweep.dir), spec).objective
 
     @cached_property
     def reason(self) -> str:

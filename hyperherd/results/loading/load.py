@@ -13,12 +13,11 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.status import Observer
 from hyperherd.results.files.discover import Discovered, TrialFolder, absolute, discover, is_trial_dir
 from hyperherd.results.files.index import Index, is_settled
+from hyperherd.results.files.newest import MULTIRUN, resolved
 from hyperherd.results.files.trial_json import Signature, signature_of
 from hyperherd.results.loading.sweep_files import read_sweep_files
 from hyperherd.results.loading.trial_reader import TrialReader
 from hyperherd.results.trials.trial import Trial
-
-DEFAULT = "multirun"
 
 
 def load_trials(paths: Sequence[str | os.PathLike[str]]) -> list[Trial]:
@@ -28,7 +27,7 @@ def load_trials(paths: Sequence[str | os.PathLike[str]]) -> list[Trial]:
         NothingFound: a path does not exist, or there is no trial under any of them.
     """
     with _no_collection():
-        return _load([Path(path) for path in paths or (DEFAULT,)])
+        return _load([resolved(path) for path in paths or (MULTIRUN,)])
 
 
 def _load(paths: list[Path]) -> list[Trial]:
@@ -75,7 +74,7 @@ def _planned(sweep_dir: Path) -> Signature | None:
         signature = signature_of(SweepPaths(sweep_dir).trials)
     except OSError:
         return None
-    return signature if is_settled(signature) else None
+    return signature if is_settled(signature[0]) else None
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.masking import masked_name, masked_params, masked_words
+from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.config import KeptSettings
 from hyperherd.records.places import Outside, is_below, leaves, trial_dir_of
@@ -23,6 +24,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.discover import TrialFolder, absolute, is_trial_dir
 from hyperherd.results.files.hydra_job import HydraOrigin, hydra_folder, read_job, read_origin
 from hyperherd.results.files.index import IndexEntry
+from hyperherd.results.files.recorded_metrics import recorded_metrics
 from hyperherd.results.files.trainer_files import read_outcome, read_series, summaries
 from hyperherd.results.files.trial_json import TrialFile, decode_final, decode_numbers, read_record
 from hyperherd.results.loading.indexed_trial import IndexedTrial
@@ -44,6 +46,9 @@ class TrialReader:
         self._seen: set[int] = set()
         self._count = 0
         self._kept: dict[str, KeptSettings] = {}
+        self._results = first_results(files.sweep.dir)
+        saved = files.sweep.objective
+        self._spec = saved.spec if saved else None
         self.entries: dict[str, IndexEntry] = {}
         """What may be kept of the trials that are done, by their directories below the sweep's."""
         self.outside: set[str] = set()
@@ -155,7 +160,7 @@ class TrialReader:
         last_sign = record.heartbeat if record.ended is None else record.ended
         # Events may know of an attempt that has not written its record yet: error and end are then of the one before.
         spoke = status.attempt == record.attempt
-        others = {} if record.metrics or record.final else _other_metrics(place.dir)
+        told = recorded_metrics(record, place.path, self._results, self._spec, is_odd=found.is_odd)
         trial = Trial(
             number=record.number,
             name=masked_name(record.name, record.overrides),
@@ -168,23 +173,25 @@ class TrialReader:
             overrides=masked_words(record.overrides),
             key=record.key,
             script=self._files.sweep.script,
-            metrics=others or (decode_numbers(record.metrics) if found.is_odd else record.metrics),
+            metrics=told.metrics,
             final=decode_final(record.final) if found.is_odd else record.final,
-            objective=record.objective if isinstance(record.objective, dict) else None,
+            objective=told.objective,
             error=record.error if spoke else None,
             started=record.started,
             ended=record.ended if spoke else None,
             seconds=None if last_sign is None or record.started is None else max(last_sign - record.started, 0.0),
             silent=status.silent,
             attempt=status.attempt,
-            step=record.step,
+            step=told.step,
             max_step=record.max_step,
             step_seconds=record.step_seconds,
             host=record.host,
             job_id=record.job_id,
             kept=self._kept_by(record),
         )
-        if place.name and not others and (entry := IndexEntry.of(found)):
+        if told.unread:
+            trial.__dict__["_unread"] = told.unread
+        elif place.name and not told.is_from_trainer and (entry := IndexEntry.of(found, told)):
             self.entries[place.name] = entry
         return trial
 
@@ -278,14 +285,6 @@ def read_logged(trial_dir: Path) -> LoggedMetrics:
         return LoggedMetrics(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
     except (OSError, FormatError) as error:
         return LoggedMetrics(error=_why(error))
-
-
-def _other_metrics(trial_dir: Path) -> dict[str, dict[str, Any]]:
-    """Return what a trainer wrote in a trial that logged nothing to us; nothing if that is broken."""
-    try:
-        return summaries(read_series(trial_dir))
-    except (OSError, FormatError):
-        return {}
 
 
 def _why(error: Exception) -> str:

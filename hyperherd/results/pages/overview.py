@@ -6,10 +6,12 @@ Nothing that is not finished stands among what is ranked.
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 
 from hyperherd.records.states import TrialState
+from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.parts import no_command, shell_line
@@ -17,18 +19,18 @@ from hyperherd.results.pages.problems import assignments, broken_sweeps, problem
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.mixtures import mixtures
-from hyperherd.results.tables.columns import View
+from hyperherd.results.tables.columns import View, sweep_labels
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.text.format import escaped, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
-from hyperherd.results.trials.judging import saved_objectives
-from hyperherd.results.trials.objective import MAXIMIZE
+from hyperherd.results.trials.judging import different_objectives, unlogged_objectives
 from hyperherd.results.trials.trial import Trial
 
-__all__ = ["Screen", "closing", "notes", "ranking", "render", "render_groups", "render_pivot"]
+__all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "render_groups", "render_pivot"]
 
+C = TypeVar("C", bound=TrialCollection)
 _AXES = 8
 """Parameters that are named as what varies."""
 _ERRORS = {
@@ -39,9 +41,21 @@ _ERRORS = {
 }
 
 
+def in_parts(trials: C, screen: Screen, render_one: Callable[[C], str]) -> str:
+    """Return a page for each part of the trials that is judged by one objective."""
+    parts = trials.by_objective()
+    if len(parts) == 1:
+        return render_one(trials)
+    told = "the sweeps are judged by different objectives, one table for each; -m METRIC puts them into one"
+    return "\n".join([page(wrapped(told, screen), screen), *map(render_one, parts)])
+
+
 def render(trials: TrialCollection, screen: Screen, view: View | None = None) -> str:
-    """Return the table of `trials` as text that ends in a newline."""
-    view = view or View()
+    """Return the table of `trials` as text that ends in a newline; a table for each objective of theirs."""
+    return in_parts(trials, screen, lambda part: _render(part, screen, view or View()))
+
+
+def _render(trials: TrialCollection, screen: Screen, view: View) -> str:
     lines = [
         *_head(trials, screen, view),
         "",
@@ -90,29 +104,47 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     """
     groups = GroupCollection.by_configuration(trials)
     best = _best_group(groups, screen) if groups.repeats else _best(trials, screen)
-    return page([*unhappy(trials, screen, most), *best], screen)
+    unjudged = wrapped(ranking(trials), screen) if unlogged_objectives(trials) else ()
+    return page([*unhappy(trials, screen, most), *unjudged, *best], screen)
 
 
 def ranking(trials: TrialCollection) -> str:
     """Return in words what the trials are ranked by, and on whose word."""
     objective = trials.objective
     if objective is None:
-        differing = [saved.label for saved in saved_objectives(trials)]
         why = "no metric's name shows whether higher or lower is better"
-        if differing:
-            why = f"the sweeps have different objectives ({', '.join(map(escaped, differing))})"
+        if several := different_objectives(trials):
+            why = f"the sweeps have different objectives ({escaped('; '.join(several))})"
         if not trials.metric_names:
             return "not ranked: no metric was logged"
-        return f"not ranked: {why}; choose one with -m METRIC --direction max|min"
-    better = "higher" if objective.direction == MAXIMIZE else "lower"
-    text = f"ranked by {escaped(objective.label)}, {better} is better"
+        return f"not ranked: {why}; choose one with -m METRIC --direction max|min; available: {_available(trials)}"
+    if objective.metric not in trials.metric_names:
+        text = f"not ranked: no trial has logged {escaped(objective.label)}, the sweep's objective"
+        return text + (f"; logged: {_available(trials)} (-m METRIC to choose)" if trials.metric_names else "")
+    text = f"ranked by {escaped(objective.verdict)}"
     if objective.source == "guessed":
-        text += " (guessed from its name; -m METRIC to change)"
+        told = "what main returned; a guess" if objective.metric == RETURN_VALUE else "guessed from its name"
+        text += f" ({told}; -m METRIC to change)"
     if objective.source == "saved":
         text += " (the sweep's objective)"
-    if objective.metric not in trials.metric_names:
-        text += "; no trial has logged it"
     return text
+
+
+def _available(trials: TrialCollection) -> str:
+    names = trials.metric_names
+    more = f", ... {len(names) - _AXES} more" if len(names) > _AXES else ""
+    return escaped(", ".join(names[:_AXES])) + more
+
+
+def _unlogged(trials: TrialCollection) -> list[str]:
+    """Return a line for each of several sweeps whose own objective was never logged."""
+    if len(trials.sweeps) < 2:
+        return []
+    labels = sweep_labels(trials.sweeps)
+    return [
+        f"sweep {escaped(labels[sweep])}: no trial has logged {escaped(objective.label)}, the sweep's objective"
+        for sweep, objective in unlogged_objectives(trials).items()
+    ]
 
 
 def notes(trials: TrialCollection) -> list[str]:
@@ -122,7 +154,9 @@ def notes(trials: TrialCollection) -> list[str]:
     """
     guessed = trials.objective is not None and trials.objective.source == "guessed"
     unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
-    return [*([ranking(trials)] if guessed else []), *mixtures(trials), *broken_sweeps(trials), *unread]
+    apart = trials.objective is None and len(trials.by_objective()) > 1
+    told = [ranking(trials)] if guessed or apart else []
+    return [*told, *_unlogged(trials), *mixtures(trials), *broken_sweeps(trials), *unread]
 
 
 def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
@@ -142,7 +176,7 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
 
 
 def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
-    for text in mixtures(trials):
+    for text in (*_unlogged(trials), *mixtures(trials)):
         yield from wrapped(f"note: {text}", screen)
 
 

@@ -91,9 +91,10 @@ def to_json(
     """Return everything a table is made of as strict JSON: NaN and infinities are strings, as in docs/format.md."""
     view = view or View()
     objective = trials.objective
+    judges = _objectives(trials)
     head: dict[str, Any] = {
         "schema": SCHEMA,
-        "sweeps": [_sweep(sweep, label) for sweep, label in sweep_labels(trials.sweeps).items()],
+        "sweeps": [_sweep(sweep, label, judges[sweep]) for sweep, label in sweep_labels(trials.sweeps).items()],
         "objective": asdict(objective) if objective else None,
         "counts": {state.value: count for state, count in trials.counts.items()},
         "constant": trials.constant,
@@ -136,13 +137,19 @@ def to_jsonl(
 def trial_records(trials: TrialCollection, rows: Sequence[Trial]) -> Iterator[dict[str, Any]]:
     """Yield some of the trials as the JSON has them, with their places among all."""
     labels = sweep_labels(trials.sweeps)
-    ranks = {id(trial): rank for rank, trial in enumerate(trials.ranked, 1)}
-    objective = trials.objective
+    objectives = _objectives(trials)
+    ranks = {id(trial): rank for part in trials.by_objective() for rank, trial in enumerate(part.ranked, 1)}
     for trial in rows:
-        record = {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **trial_record(trial, objective)}
+        told = trial_record(trial, objectives[trial.sweep])
+        record = {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **told}
         found = {name: trials.setting(trial, name) for name in trials.varying if name not in trial.params}
         settings = {name: value for name, value in found.items() if not isinstance(value, Gap)}
         yield {**record, "settings": settings} if settings else record
+
+
+def _objectives(trials: TrialCollection) -> dict[Sweep, Objective | None]:
+    """Return what the trials of each sweep are judged by."""
+    return {sweep: part.objective for part in trials.by_objective() for sweep in part.sweeps}
 
 
 def group_records(groups: AnyGroups, rows: Sequence[AnyGroup]) -> Iterator[dict[str, Any]]:
@@ -185,7 +192,7 @@ def _spread(found: Spread) -> dict[str, Any]:
     }
 
 
-def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
+def _sweep(sweep: Sweep, label: str, objective: Objective | None) -> dict[str, Any]:
     return {
         "name": label,
         "dir": str(sweep.dir),
@@ -193,6 +200,7 @@ def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
         "seed_key": sweep.seed_key or None,
         "note": sweep.note or None,
         "problem": sweep.problem or None,
+        "objective": asdict(objective) if objective else None,
     }
 
 

@@ -11,7 +11,15 @@ from typing import TYPE_CHECKING, Any, overload
 from hyperherd.errors import NothingFound, ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.trials.beyond_params import BeyondParams, beyond_params
-from hyperherd.results.trials.judging import ask_objective, choose_objective, metric_names, turned
+from hyperherd.results.trials.judging import (
+    ask_objective,
+    choose_objective,
+    different_objectives,
+    members_by_sweep,
+    metric_names,
+    own_objective,
+    turned,
+)
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap, lookup
@@ -69,6 +77,16 @@ class TrialCollection(Sequence[Trial]):
     def objective(self) -> Objective | None:
         """The objective: requested, else saved with their sweep, else guessed; None if unknown."""
         return self._asked or choose_objective(self._trials)
+
+    def by_objective(self) -> list[Self]:
+        """Return them in parts that are each judged by one objective: that of its sweeps; one part, if that is one."""
+        if self.objective is not None or len(self.sweeps) < 2:
+            return [self]
+        parts: dict[tuple[str, str] | None, tuple[Objective | None, list[Trial]]] = {}
+        for sweep, members in members_by_sweep(self._trials).items():
+            own = own_objective(sweep, members)
+            parts.setdefault((own.metric, own.direction) if own else None, (own, []))[1].extend(members)
+        return [type(self)(members, own) for own, members in parts.values()]
 
     def latest(self) -> Trial:
         """Return the trial that started last.
@@ -212,6 +230,8 @@ class TrialCollection(Sequence[Trial]):
 
     def sorted(self) -> Self:
         """Return them best first; those that cannot be ranked follow: finished ones, then the others."""
+        if self.objective is None and len(parts := self.by_objective()) > 1:
+            return self.subset(trial for part in parts for trial in part.sorted())
         return self.subset(trial for _, trial in self._standings) if self.objective else self
 
     def best(self) -> Trial:
@@ -223,7 +243,11 @@ class TrialCollection(Sequence[Trial]):
         if self.ranked:
             return self.ranked[0]
         if self.objective is None:
-            raise ResultsError("these trials have no objective; choose one with .judged_by('metric', 'max'), or 'min'")
+            several = "; ".join(different_objectives(self._trials))
+            raise ResultsError(
+                (f"the sweeps have different objectives ({several})" if several else "these trials have no objective")
+                + "; choose one with .judged_by('metric', 'max'), or 'min'"
+            )
         raise ResultsError(f"no finished trial has a finite value of {self.objective.label!r}")
 
     def judged_by(self, metric: str | None = None, direction: str | None = None) -> Self:

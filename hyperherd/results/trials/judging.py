@@ -5,14 +5,15 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.disk.files import number
+from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.trials.aggregates import split_metric, unknown_metric
-from hyperherd.results.trials.objective import DIRECTIONS, Objective, direction_of, preference
-from hyperherd.results.trials.trial import Trial
+from hyperherd.results.trials.objective import DIRECTIONS, MINIMIZE, Objective, direction_of, preference
+from hyperherd.results.trials.trial import Sweep, Trial
 
 
 def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
@@ -22,7 +23,13 @@ def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
         ResultsError: there is none, so a question that needs one cannot be answered.
     """
     if objective is None:
+        trials = list(trials)
         known = ", ".join(metric_names(trials)) or "none"
+        if several := different_objectives(trials):
+            raise ResultsError(
+                f"the sweeps have different objectives ({'; '.join(several)}); give one sweep, or choose with "
+                f"-m METRIC --direction max|min; available: {known}"
+            )
         raise ResultsError(
             f"these trials have no objective; choose a metric and a direction with -m METRIC --direction max|min; "
             f"available: {known}"
@@ -31,21 +38,125 @@ def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
 
 
 def choose_objective(trials: Sequence[Trial]) -> Objective | None:
-    """Return the default objective of `trials`: the sweep's own, else a guess, else None."""
+    """Return the default objective of `trials`: their sweeps' own, else a guess, else None.
+
+    A sweep whose own objective nobody logged has no say where there are others; what one was given holds for those that
+    were given none, if they logged it. None also where sweeps are judged by different ones.
+    """
+    sweeps = members_by_sweep(trials)
+    logged = {
+        sweep.objective for sweep, some in sweeps.items() if sweep.objective and _has_logged(some, sweep.objective)
+    }
+    without = [some for sweep, some in sweeps.items() if sweep.objective is None]
+    if logged:
+        one = next(iter(logged)) if len(logged) == 1 else None
+        agree = one and all(_has_logged(some, one) or not _candidates(some) for some in without)
+        return one if agree else None
+    if without:
+        return _guess(without)
     saved = saved_objectives(trials)
-    if saved:
-        return saved[0] if len(saved) == 1 else None
-    held = Counter(name for trial in trials for name in metric_names([trial]) if number(trial.value(name)) is not None)
-    candidates = [(name, better) for name in held if (better := direction_of(name))]
-    if not candidates:
+    return saved[0] if len(saved) == 1 else None
+
+
+def own_objective(sweep: Sweep, trials: Sequence[Trial]) -> Objective | None:
+    """Return what the trials of one sweep are judged by, whatever others are."""
+    return sweep.objective or _guess([trials])
+
+
+def unlogged_objectives(trials: Iterable[Trial]) -> dict[Sweep, Objective]:
+    """Return the sweeps whose own objective no trial logged, although one has finished."""
+    return {
+        sweep: sweep.objective
+        for sweep, some in members_by_sweep(trials).items()
+        if sweep.objective and not _has_logged(some, sweep.objective) and any(trial.state.finished for trial in some)
+    }
+
+
+def members_by_sweep(trials: Iterable[Trial]) -> dict[Sweep, list[Trial]]:
+    """Return the trials of each sweep, in their order."""
+    found: dict[Sweep, list[Trial]] = {}
+    for trial in trials:
+        found.setdefault(trial.sweep, []).append(trial)
+    return found
+
+
+def _has_logged(trials: Iterable[Trial], objective: Objective) -> bool:
+    return any(objective.metric in trial.metric_names or objective.metric in trial.final for trial in trials)
+
+
+@dataclass(frozen=True)
+class _Candidate:
+    """A metric that a guess may fall on."""
+
+    direction: str
+    count: int
+    """How many trials have a number of it."""
+
+
+def _guess(sweeps: Iterable[Sequence[Trial]]) -> Objective | None:
+    """Return the objective that the metrics' names suggest: one that all of the sweeps have which have any."""
+    found = [candidates for some in sweeps if (candidates := _candidates(some))]
+    if not found:
         return None
-    metric, better = min(candidates, key=lambda pair: (*preference(*pair), -held[pair[0]], len(pair[0]), pair[0]))
-    return Objective(metric, better, source="guessed")
+    common = {
+        name: _Candidate(first.direction, sum(one[name].count for one in found))
+        for name, first in found[0].items()
+        if all(name in one and one[name].direction == first.direction for one in found)
+    }
+    if not common:
+        return None
+    metric = min(common, key=lambda name: _preferred(name, common[name]))
+    return Objective(metric, common[metric].direction, source="guessed")
+
+
+def _preferred(name: str, candidate: _Candidate) -> tuple[Any, ...]:
+    return (*preference(name, candidate.direction), -candidate.count, len(name), name)
+
+
+def _candidates(trials: Sequence[Trial]) -> dict[str, _Candidate]:
+    """Return the metrics of one sweep whose direction is known, and which at least half of those with numbers have."""
+    finished = [trial for trial in trials if trial.state.finished] or trials
+    held: Counter[str] = Counter()
+    most = 0
+    for trial in finished:
+        names = [name for name in {*trial.metric_names, *trial.final} if number(trial.value(name)) is not None]
+        held.update(names)
+        most += bool(names)
+    usual = [name for name, count in held.items() if 2 * count >= most]
+    known = {name: direction_of(name) if name != RETURN_VALUE else _returned_direction(finished) for name in usual}
+    return {name: _Candidate(better, held[name]) for name, better in known.items() if better}
+
+
+def _returned_direction(trials: Sequence[Trial]) -> str | None:
+    """Return which returned values are better; None if all are the same, such as an exit code.
+
+    It is that of a metric which was returned; without one less is better, as to all of Hydra's optimizers by default.
+    """
+    known = [(trial, value) for trial in trials if (value := number(trial.value(RETURN_VALUE))) is not None]
+    if len(known) > 1 and len({value for _, value in known}) == 1:
+        return None
+    for name in metric_names([known[0][0]]):
+        better = direction_of(name)
+        if better and all(_returned(trial, name, value) for trial, value in known):
+            return better
+    return MINIMIZE
+
+
+def _returned(trial: Trial, name: str, value: float) -> bool:
+    summary = trial.summary(name)
+    return value in (number(trial.value(name)), number(summary.get("max")), number(summary.get("min")))
 
 
 def saved_objectives(trials: Iterable[Trial]) -> list[Objective]:
     """Return the different objectives that the sweeps of `trials` were given."""
     return list(dict.fromkeys(trial.sweep.objective for trial in trials if trial.sweep.objective))
+
+
+def different_objectives(trials: Sequence[Trial]) -> list[str]:
+    """Return in words what the sweeps of `trials` are judged by, each once; empty if that is one."""
+    found = (own_objective(sweep, some) for sweep, some in members_by_sweep(trials).items())
+    told = list(dict.fromkeys(objective.verdict for objective in found if objective))
+    return told if len(told) > 1 else []
 
 
 def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = None) -> Objective:

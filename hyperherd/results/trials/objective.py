@@ -26,10 +26,12 @@ _LESS_IS_BETTER = re.compile(
     "crossentropy|ce|bce|logloss"
 )
 _MORE_IS_BETTER = re.compile(
-    "acc|accuracy|auc|auroc|auprc|ap|map|f1|fscore|fbeta|dice|iou|miou|jaccard|precision|recall|rewards?|returns?|score|"
-    "r2|bleu|rouge|psnr|ssim|success|hits|top1|top5|likelihood|elbo|kappa|mcc|corr|correlation|spearman|pearson|winrate|"
-    "ndcg|mrr|sensitivity|specificity"
+    "acc|accuracy|auc|auroc|auprc|ap|map|f1|fscore|fbeta|dice|iou|miou|jaccard|precision|recall|rewards?|rews?|returns?|"
+    "score|r2|bleu|rouge|psnr|ssim|success|hits|top1|top5|likelihood|elbo|kappa|mcc|corr|correlation|spearman|pearson|"
+    "winrate|ndcg|mrr|sensitivity|specificity"
 )
+_OF_ANOTHER = re.compile("std|stdev|stddev|sd|sem|stderr|var|variance|iqr|ci|spread|gap|diff|difference|delta")
+"""Words for how far values lie apart: that of an accuracy is not an accuracy."""
 
 
 class Judged(Protocol):
@@ -59,6 +61,16 @@ class Objective:
     def label(self) -> str:
         """The metric with its aggregate, as one types it."""
         return f"{self.metric}:{self.aggregate}" if self.aggregate else self.metric
+
+    @property
+    def verdict(self) -> str:
+        """``val/acc, higher is better``."""
+        return f"{self.label}, {'higher' if self.direction == MAXIMIZE else 'lower'} is better"
+
+    @property
+    def spec(self) -> dict[str, str]:
+        """The metric and the direction, as a trial's own records have them."""
+        return {"metric": self.metric, "direction": self.direction}
 
     def value(self, trial: Judged) -> float | None:
         """Return what `trial` achieved, finished or not, NaN included; None if it has no such number."""
@@ -92,6 +104,8 @@ def direction_of(name: str) -> str | None:
     if name == RETURN_VALUE:
         return None
     words = _words(name)
+    if _any(_OF_ANOTHER, words):
+        return None
     if _any(_LESS_IS_BETTER, words):
         better = MINIMIZE
     elif _any(_MORE_IS_BETTER, words):
@@ -110,14 +124,19 @@ def interest(name: str) -> tuple[bool, int, str]:
 
 
 def preference(name: str, direction: str) -> tuple[int, bool]:
-    """Return a sort key: a choice rests on validation data if it can, and never on test data if it need not."""
+    """Return a sort key: a choice rests on validation data if it can, and never on test data if it need not.
+
+    What `main` returns may be of any data, but says more of a trial than its training does.
+    """
     words = _words(name)
-    if _any(_VALIDATION, words):
+    if name == RETURN_VALUE:
+        split = 3
+    elif _any(_VALIDATION, words):
         split = 0
     elif "test" in words:
         split = 2
     else:
-        split = 3 if "train" in words or "training" in words else 1
+        split = 4 if "train" in words or "training" in words else 1
     return split, direction == MINIMIZE
 
 

@@ -19,10 +19,12 @@ from typing import TextIO
 from hyperherd.errors import FormatError
 from hyperherd.escape import one_line
 from hyperherd.launch.base import ROUTINE, TrialLauncher
+from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
+from hyperherd.results.files.recorded_metrics import recorded_metrics
 from hyperherd.results.text.format import display_width, duration, measure, setting
 from hyperherd.results.text.progress import Pace, Underway, steps_left
 from hyperherd.results.trials.objective import direction_of
@@ -45,6 +47,7 @@ class Progress:
         self._paths = {
             trial.number: TrialPaths(sweep_dir / trial.dir).trial for trial in trials if trial.dir is not None
         }
+        self._results = first_results(sweep_dir)
         self._seen: dict[int, int] = {}
         self.records: dict[int, TrialRecord] = {}
         """The records of the trials that have begun, by number; only those written since the launch began."""
@@ -61,6 +64,8 @@ class Progress:
                 record = TrialRecord.read(path.parent.parent)
             except (OSError, FormatError):  # not there yet
                 continue
+            told = recorded_metrics(record, str(path.parent.parent), self._results)
+            record = record.with_(metrics=told.metrics, step=told.step)
             self._seen[number], self.records[number] = modified, record
             if before is None or (before.state, before.attempt) != (record.state, record.attempt):
                 changed.append(record)

@@ -13,6 +13,7 @@ from waiting import PATIENCE
 from hyperherd import Trials, load
 from hyperherd.records.states import TrialState
 from hyperherd.results.tables.records import to_json
+from hyperherd.results.trials.objective import MINIMIZE, Objective
 
 APP = """
 import hydra, sys
@@ -131,7 +132,7 @@ def test_returned_values_in_the_log(tmp_path: Path) -> None:
     trials = load(tmp_path / "multirun")
     assert [str(trial.state) for trial in trials][:2] == ["completed", "completed"]
     assert [trial.final for trial in trials][:2] == [{"return_value": 1}, {"acc": 0.2}]
-    assert Trials(trials[:1]).objective is None  # The name is ours, and says nothing of which way is better.
+    assert Trials(trials[:1]).objective == Objective("return_value", MINIMIZE, source="guessed")
     failed = trials[2]
     assert (failed.state, failed.reason) == (TrialState.FAILED, "ValueError: too <b>fast</b>")
     assert failed.error is not None

@@ -140,7 +140,7 @@ def test_a_value_at_the_best_step(sweep: SweepBuilder) -> None:
     metrics = {"val/acc": stats(0.5, max=0.9, max_step=5, min=0.1, min_step=1), "test/acc": stats(0.6, max_step=1)}
     sweep.trial(metrics, {"size": 3}, objective=known)
     (sweep.dir / "0" / "metrics.jsonl").write_text(
-        "".join(json.dumps({"step": step, "test/acc": step / 10}) + "\n" for step in range(8))
+        "".join(json.dumps({"step": step, "test/acc": 0.9 if step == 1 else step / 10}) + "\n" for step in range(8))
     )
     trials = load(sweep.dir)
 
@@ -150,7 +150,7 @@ def test_a_value_at_the_best_step(sweep: SweepBuilder) -> None:
         return [find_field(trials, name).value(trials[0]) for name in names]
 
     assert values("test/acc@val/acc:max", "test/acc@val/acc", "size@val/acc") == [0.77, 0.77, 3]
-    assert values("test/acc@val/acc:min") == [0.6]  # Its own greatest value stands at that step.
+    assert values("test/acc@val/acc:min") == [0.9]  # Its own greatest value stands at that step.
     assert values("test/acc@3", "test/acc:@4", "test/acc:mean:2") == [0.3, 0.4, pytest.approx(0.65)]
 
 

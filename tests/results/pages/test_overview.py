@@ -140,7 +140,7 @@ def test_what_it_is_ranked_by_is_always_said(tmp_path: Path) -> None:
 def test_metrics_nobody_logged(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s")
     sweep.plan(lr=1)
-    assert show(sweep.dir)[2].endswith("(the sweep's objective); no trial has logged it")
+    assert show(sweep.dir)[2] == "not ranked: no trial has logged val/acc, the sweep's objective"
     sweep = SweepBuilder(tmp_path / "t", None)
     sweep.plan(lr=1)
     assert "not ranked: no metric was logged" in show(sweep.dir)

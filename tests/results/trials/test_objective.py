@@ -91,8 +91,8 @@ def test_sweeps_that_differ_in_their_objective(tmp_path: Path) -> None:
     SweepBuilder(tmp_path / "b", ("loss", "minimize")).trial({"loss": 0.5})
     trials = load(tmp_path)
     assert trials.objective is None
-    assert "different objectives (val/acc, loss)" in repr(trials)
-    with pytest.raises(ResultsError, match="have no objective"):
+    assert repr(trials).startswith("the sweeps are judged by different objectives, one table for each")
+    with pytest.raises(ResultsError, match="val/acc, higher is better; loss, lower is better"):
         trials.best()
 
 
