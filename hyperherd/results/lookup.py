@@ -5,9 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyperherd.errors import NothingFound, ResultsError
+from hyperherd.errors import FormatError, NothingFound, ResultsError
+from hyperherd.paths import SweepPaths
+from hyperherd.records.events import read_events
+from hyperherd.records.job_ids import is_given_job, same_job
+from hyperherd.records.places import check_records_inside
+from hyperherd.records.sweep import SweepRecord
 from hyperherd.results.api import Trials, load
-from hyperherd.results.trials.trial import Trial
+from hyperherd.results.trials.trial import Sweep, Trial
 
 _LISTED = 5
 
@@ -24,8 +29,7 @@ def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
         NothingFound: the trial does not exist.
         ResultsError: another number of trials is meant.
     """
-    paths = [word for word in words if Path(word).exists()]
-    labels = [word for word in words if word not in paths]
+    paths, labels = _parted(words)
     if len(labels) == count:
         trials = load(*paths)
         return [_labelled(trials, label, paths) for label in labels]
@@ -39,9 +43,40 @@ def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
     raise ResultsError(f"give {wanted}: PATH {example}, or the folder{'s' * (count != 1)} of {wanted}")
 
 
+def lookup_newest(words: Sequence[str]) -> tuple[Trial, list[Trial]]:
+    """Return the trial that `words` mean, and others they could mean: of several sweeps the newest one's counts.
+
+    Raises:
+        NothingFound: the trial does not exist.
+        ResultsError: another number of trials is meant, or one sweep has several of that name.
+    """
+    paths, labels = _parted(words)
+    if len(labels) != 1:
+        return lookup_trials(words)[0], []
+    trials = load(*paths)
+    found = sorted(_called(trials, labels[0]), key=lambda trial: _created(trial.sweep), reverse=True)
+    if len(found) > 1 and len({trial.sweep for trial in found}) == len(found):
+        return found[0], found[1:]
+    return _labelled(trials, labels[0], paths), []
+
+
+def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the paths among `words`, and what must name trials."""
+    paths = [word for word in words if Path(word).exists()]
+    return paths, [word for word in words if word not in paths]
+
+
+def _created(sweep: Sweep) -> float:
+    """Return when a sweep was made: by its record, else by the age of Hydra's or of its folder."""
+    try:
+        return SweepRecord.read(sweep.dir).created
+    except (OSError, FormatError):
+        paths = (SweepPaths(sweep.dir).multirun, sweep.dir)
+        return next((path.stat().st_mtime for path in paths if path.exists()), 0.0)
+
+
 def _labelled(trials: Trials, label: str, paths: Sequence[str]) -> Trial:
-    found = [trial for trial in trials if trial.label == label]
-    found = found or [trial for trial in trials if trial.name == label]
+    found = _called(trials, label)
     if len(found) == 1:
         return found[0]
     if found:
@@ -51,6 +86,27 @@ def _labelled(trials: Trials, label: str, paths: Sequence[str]) -> Trial:
         raise NothingFound(f"{label} does not exist")
     where = ", ".join(paths) or "multirun"
     raise NothingFound(f"no trial {label} under {where}; available: {_some([trial.label for trial in trials])}")
+
+
+def _called(trials: Trials, label: str) -> list[Trial]:
+    found = [trial for trial in trials if trial.label == label]
+    found = found or [trial for trial in trials if trial.name == label]
+    return found or _of_job(trials, label)
+
+
+def _of_job(trials: Trials, text: str) -> list[Trial]:
+    """Return the trials that a job of a scheduler ran, or will run, whichever attempt that was."""
+    if not is_given_job(text):
+        return []
+    found = [trial for trial in trials if same_job(text, trial.job_id)]
+    for sweep in trials.sweeps if not found else ():
+        try:
+            check_records_inside(sweep.dir)
+            numbers = {event.number for event in read_events(sweep.dir) if same_job(text, event.job_id)}
+        except (OSError, FormatError):  # the sweep's problem, which its table shows
+            continue
+        found += [trial for trial in trials if trial.sweep == sweep and trial.number in numbers]
+    return found
 
 
 def _alone(path: str) -> Trial:

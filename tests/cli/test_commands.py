@@ -154,6 +154,20 @@ def test_the_sweep_that_adds_seeds(app: App) -> None:
     assert (wrong.returncode, "is not a list of seeds; use e.g. 5..9 or 1,2,5-9" in wrong.stderr) == (2, True)
 
 
+def test_only_seeds_that_are_not_there_are_added(app: App) -> None:
+    """The seed that the config has by default counts, and so does one that an earlier call has added."""
+    app.write('from hyperherd import log_result; log_result("val/acc", cfg.lr)', "lr: 0.1\nseed: 1\n")
+    sweep = app.sweep("lr=0.1,0.2")
+    record = strictly(pipe("best", "--seeds", "0..2", "-f", "json", cwd=app.folder).stdout)
+    assert [item for item in record["commands"][0]["argv"] if "seed=" in item] == ["seed=0,2"]
+    assert pipe("best", "--seeds", "0..1", "--run", cwd=app.folder).returncode == 0
+    best = load(sweep.dir).seeds().best()
+    assert (best.planned, len(best.trials), best.superseded) == (2, 2, ())
+    none = pipe("best", "--seeds", "0..1", "--run", cwd=app.folder)
+    assert (none.returncode, none.stdout) == (0, "")
+    assert none.stderr == "herd-results: the configuration of trial 1 already has all of these seeds: 0..1\n"
+
+
 def test_a_sweep_that_fails_says_so(app: App) -> None:
     app.write(
         'from hyperherd import log_result; log_result("val/acc", cfg.lr); assert cfg.seed < 5', "lr: 1\nseed: 0\n"

@@ -15,7 +15,7 @@ from hyperherd.masking import masked_dict, masked_words
 from hyperherd.paths import TrialPaths
 from hyperherd.records.config import KeptConfig
 from hyperherd.records.disk.files import new_file, read_json
-from hyperherd.records.places import leaves
+from hyperherd.records.places import in_place, leaves
 from hyperherd.results.files.hydra_job import read_choices, read_config
 
 STREAMS = {"stdout": "out", "stderr": "err"}
@@ -49,7 +49,7 @@ def _is_number(text: str) -> bool:
 def _attempt(paths: TrialPaths, number: int) -> Attempt:
     logs = {name: paths.log(number, suffix) for name, suffix in STREAMS.items()}
     try:
-        claim = read_json(paths.attempts / str(number))
+        claim = read_json(in_place(paths.attempts / str(number), paths.root))
     except (OSError, FormatError):
         claim = {}
     kept = {name: path for name, path in logs.items() if path.is_file() and not leaves(path, paths.root)}
@@ -132,7 +132,7 @@ def _fresh(target: Path) -> Iterator[None]:
 def provenance(trial_dir: Path) -> dict[str, Any]:
     """Return `provenance.json` without what looks like a secret; empty if there is none that can be read."""
     try:
-        found = masked_dict(read_json(TrialPaths(trial_dir).provenance))
+        found = masked_dict(read_json(in_place(TrialPaths(trial_dir).provenance, trial_dir)))
     except (OSError, FormatError):
         return {}
     argv = found.get("argv")
@@ -164,6 +164,7 @@ def kept_config(trial_dir: Path | None) -> KeptConfig | None:
     if trial_dir is None:
         return None
     try:
+        in_place(TrialPaths(trial_dir).config, trial_dir)
         return KeptConfig.read(trial_dir)
     except (OSError, FormatError):
         return None
