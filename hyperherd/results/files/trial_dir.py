@@ -13,6 +13,7 @@ from typing import Any
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_dict, masked_words
 from hyperherd.paths import TrialPaths
+from hyperherd.records.annotations import read_note, read_tags
 from hyperherd.records.config import KeptConfig
 from hyperherd.records.disk.files import new_file, read_json
 from hyperherd.records.places import in_place, leaves
@@ -127,6 +128,24 @@ def _fresh(target: Path) -> Iterator[None]:
         yield
     except FileExistsError:
         raise ResultsError(f"{target} already exists and is not overwritten; choose another target") from None
+
+
+def tags(trial_dir: Path) -> tuple[str, ...]:
+    """Return the tags that a trial was given; none if a link leads elsewhere, or they may not be read."""
+    try:
+        in_place(TrialPaths(trial_dir).tags, trial_dir)
+        return read_tags(trial_dir)
+    except (OSError, FormatError):
+        return ()
+
+
+def note(trial_dir: Path) -> str:
+    """Return the note that a trial was given after the fact; empty if there is none that can be read."""
+    try:
+        in_place(TrialPaths(trial_dir).note, trial_dir)
+        return read_note(trial_dir)
+    except (OSError, FormatError):
+        return ""
 
 
 def provenance(trial_dir: Path) -> dict[str, Any]:

@@ -198,6 +198,7 @@ def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
 
 def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
     """Return one trial as JSON has it."""
+    tags = {"tags": list(trial.tags)} if trial.tags else {}
     return {
         "number": trial.number,
         "name": trial.name,
@@ -224,4 +225,5 @@ def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
         "error": None if trial.error is None else asdict(trial.error),
         "overrides": list(trial.overrides),
         "command": trial.command,
+        **tags,
     }
