@@ -108,6 +108,16 @@ class TrialPaths:
         return self.records / "summary.json"
 
     @property
+    def note(self) -> Path:
+        """What somebody noted about it after the fact."""
+        return self.records / "note.json"
+
+    @property
+    def tags(self) -> Path:
+        """The folder of tags that it was given after the fact."""
+        return self.records / "tags"
+
+    @property
     def attempts(self) -> Path:
         """The folder of who claimed which attempt."""
         return self.records / "attempts"

@@ -20,12 +20,17 @@ def add_format(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-f", "--format", choices=("text", "json"), default="text", help="default: text")
 
 
-def show(form: str, found: T, page: Callable[[T, Screen], str], record: Callable[[T], dict[str, Any]]) -> None:
-    """Write `found` as a page for people, or as strict JSON."""
-    if form == "json":
+def show(
+    arguments: argparse.Namespace,
+    found: T,
+    page: Callable[[T, Screen], str],
+    record: Callable[[T], dict[str, Any]],
+) -> None:
+    """Write `found` as a page for people, or as strict JSON, as ``-f`` and ``--color`` ask for."""
+    if arguments.format == "json":
         write(as_json(record(found), indent=1) + "\n")
     else:
-        write(page(found, screen(0, sys.stdout)))
+        write(page(found, screen(0, sys.stdout, arguments.color)))
 
 
 def as_json(value: Any, indent: int | None = None) -> str:

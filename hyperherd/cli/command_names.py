@@ -12,9 +12,13 @@ COMMANDS = {
     "watch": "refresh until all trials have ended",
     "sql": "query trials, metrics and configs in SQL",
     "export": "all trials and metrics as files for other programs",
+    "note": "give a trial a note after the fact",
+    "tag": "give a trial a tag, which is a column and a filter",
     "cancel": "cancel running and waiting trials",
     "compact": "put the metrics of a finished sweep into one file",
     "curves": "plot a metric over steps or time, in the terminal or as png, pdf or svg",
     "report": "write everything into one HTML file that works offline",
+    "help": "the help of a command, or the list of commands",
+    "completion": "a script that completes commands and options in bash, zsh or fish",
 }
 """Name -> description. A folder with the name of a command is written ``./name``."""

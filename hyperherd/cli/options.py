@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.command_names import COMMANDS
-from hyperherd.cli.terminal import say
+from hyperherd.cli.terminal import PROGRAM, say
 from hyperherd.errors import ResultsError
 from hyperherd.plural import counted
 from hyperherd.results.trials.aggregates import SPELLINGS
@@ -21,6 +21,29 @@ if TYPE_CHECKING:
 
 _NEAR = 0.65
 """How similar a word must be to a command's name; less would take folders (``results``) for misspelt commands."""
+
+
+def command_parser(name: str, description: str, epilog: str, usage: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser with what every command has: a description, examples, and ``--color``."""
+    parser = argparse.ArgumentParser(
+        prog=f"{PROGRAM} {name}",
+        usage=usage,
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add_colour(parser)
+    return parser
+
+
+def add_colour(parser: argparse._ActionsContainer) -> None:
+    """Let a command take ``--color``."""
+    parser.add_argument(
+        "--color",
+        choices=("auto", "always", "never"),
+        default="auto",
+        help="default: auto, which colours a terminal; NO_COLOR and FORCE_COLOR are honoured",
+    )
 
 
 def add_choice(parser: argparse.ArgumentParser) -> None:
@@ -68,10 +91,22 @@ def add_trial(parser: argparse.ArgumentParser) -> None:
         "trial",
         nargs="+",
         metavar="TRIAL",
-        help="the folder of a trial, or its number and the folders to search (default: ./multirun, of which a terminal "
-        "takes the newest sweep; latest: that sweep)",
+        help="the folder of a trial or a file in it, or the trial's number or job id and the folders to search "
+        "(default: ./multirun, of which a terminal takes the newest sweep; latest: that sweep)",
     )
     add_all(parser)
+
+
+def add_annotation(parser: argparse.ArgumentParser) -> None:
+    """Let a command take a trial below a path, and a text about it."""
+    parser.add_argument(
+        "words",
+        nargs="+",
+        metavar="PATH TRIAL TEXT",
+        help="a folder and the number or job id of a trial under it, or the folder of a trial or a file in it; "
+        "then the text",
+    )
+    parser.add_argument("--shared", action="store_true", help="allow the folder of another user")
 
 
 def count(text: str) -> int:

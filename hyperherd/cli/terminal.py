@@ -27,22 +27,30 @@ def screen(rows: int | None, stream: TextIO, colour: str = "auto", *, to_file: b
     Args:
         rows: most rows; 0: all; None: what a terminal has room for.
         stream: where it goes.
-        colour: ``auto`` (on a terminal, unless NO_COLOR is set), ``always`` or ``never``.
+        colour: ``auto`` (see :func:`_is_coloured`), ``always`` or ``never``.
         to_file: it goes to a file instead, which has no bounds.
     """
     from hyperherd.results.text.layout import Screen
 
     terminal = stream.isatty() and not to_file
-    plain = not terminal or os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb"
     size = shutil.get_terminal_size()
     if rows is None and terminal:
         rows = max(size.lines - _LINES_AROUND_TABLE, 10)
     return Screen(
         width=size.columns if terminal else None,
         rows=rows or None,
-        colour=colour == "always" or (colour == "auto" and not plain),
+        colour=colour == "always" or (colour == "auto" and not to_file and _is_coloured(stream)),
         unicode=to_file or _can_write(stream, "✓✗▶■○→†◌·–…±×−∅▁▂▃▄▅▆▇█"),
     )
+
+
+def _is_coloured(stream: TextIO) -> bool:
+    """Return whether colour is wanted by itself: NO_COLOR decides before FORCE_COLOR, as in Python itself."""
+    if os.environ.get("NO_COLOR"):
+        return False
+    if os.environ.get("FORCE_COLOR", "0") not in ("", "0"):
+        return True
+    return stream.isatty() and os.environ.get("TERM") != "dumb"
 
 
 def _can_write(stream: TextIO, text: str) -> bool:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 from urllib.parse import quote, unquote
 
-from hyperherd.errors import FormatError
+from hyperherd.errors import FormatError, ResultsError
 from hyperherd.metrics.rows.values import as_name, as_step
 from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.files import replace_bytes
@@ -37,11 +37,18 @@ _warned: set[Path] = set()
 def save_array(trial_dir: Path, name: str, array: Any, step: int | None = None) -> None:
     """Keep an array under a name and a step, in the place of an earlier one.
 
+    Without NumPy nothing is kept, and a warning says so once: a library that calls this must not break a training.
+
     Raises:
         TypeError: it holds Python objects, or the step is not an integer.
     """
-    import numpy as np
-
+    try:
+        import numpy as np
+    except ModuleNotFoundError as error:
+        if error.name != "numpy":  # NumPy is there, and broken: its own message helps
+            raise
+        _warn_once(trial_dir, "the array %r is not saved: NumPy is not installed (pip install numpy)", name)
+        return
     path = _path(trial_dir, name, step)
     values = np.asarray(array)
     if values.dtype.hasobject:
@@ -51,9 +58,13 @@ def save_array(trial_dir: Path, name: str, array: Any, step: int | None = None) 
     try:
         replace_bytes(path, data.getvalue(), durable=False)
     except OSError as error:
-        if path.parent not in _warned:
-            _warned.add(path.parent)
-            logger.warning("the array %r cannot be saved: %s; later ones are still tried", name, error)
+        _warn_once(path.parent, "the array %r cannot be saved: %s; later ones are still tried", name, error)
+
+
+def _warn_once(place: Path, message: str, *values: object) -> None:
+    if place not in _warned:
+        _warned.add(place)
+        logger.warning(message, *values)
 
 
 def list_arrays(trial_dir: Path) -> dict[str, list[int | None]]:
@@ -77,10 +88,13 @@ def read_array(trial_dir: Path, name: str, step: int | None = None) -> np.ndarra
         FileNotFoundError: there is none.
         FormatError: the file is not an array, or not as large as it says.
         Outside: a link leads to it, out of the sweep.
+        ResultsError: NumPy is not installed.
     """
-    import numpy as np
-
     path = _path(trial_dir, name, step)
+    try:
+        import numpy as np
+    except ModuleNotFoundError:
+        raise ResultsError(f"reading the array {path} needs NumPy: pip install numpy") from None
     if _is_elsewhere(path, trial_dir):
         raise Outside(f"{path} is a link that leaves the sweep; it is not followed")
     with open_regular(path) as stream:

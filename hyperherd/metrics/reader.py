@@ -18,6 +18,7 @@ from hyperherd.metrics.store.find import FoundFiles, add_parts, find, is_vanishe
 from hyperherd.metrics.store.foreign import list_foreign, read_foreign
 from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 from hyperherd.records.disk.guarded import check_depth, read_regular
+from hyperherd.records.places import in_place
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -132,7 +133,7 @@ def _read_final(paths: TrialPaths) -> dict[str, Any]:
     with _found(paths) as (_, stored):
         final: Mapping[str, Final] = stored.final
     if not final:
-        return _read_summary_json(paths.summary)
+        return _read_summary_json(in_place(paths.summary, paths.root))
     return {name: unwrap(item.value) for name, item in latest(final.items()).items()}
 
 

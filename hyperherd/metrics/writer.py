@@ -26,7 +26,7 @@ from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.paths import TrialPaths
 from hyperherd.plural import counted
 from hyperherd.records.disk.guarded import LINE_BYTES
-from hyperherd.records.disk.ownership import make_folder
+from hyperherd.records.disk.ownership import file_mode, make_folder
 
 logger = logging.getLogger("hyperherd")
 
@@ -211,7 +211,8 @@ class _Journal:
         self.size, self.room = 0, room
         open_here.add(self.name)
         # O_APPEND: each record is one write, so threads need no lock between them. O_EXCL: a name is used once.
-        self.descriptor = os.open(folder / self.name, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY, 0o666)
+        flags = os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY
+        self.descriptor = os.open(folder / self.name, flags, file_mode())
 
     def __del__(
         self, close: Callable[[int], None] = os.close, forget: Callable[[str], None] = open_here.discard

@@ -13,6 +13,8 @@ from hyperherd.errors import SweepError
 
 # Not \d, which takes the digits of every script. A scheduler's ids have at most 10 digits, an array's index 7.
 _JOB_ID = re.compile(r"[1-9][0-9]{0,11}(?:_[0-9]{1,9})?")
+_GIVEN = re.compile(r"([1-9][0-9]{0,11})(?:_([0-9]{1,9})|\[([0-9]{1,9})\])?(?:@([A-Za-z0-9._-]+))?")
+"""As schedulers print it: Slurm's ``123_4``, LSF's ``123[4]``, and either with ``@cluster``."""
 _BATCH_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,254}")
 
 
@@ -22,6 +24,20 @@ def is_job_id(text: object) -> bool:
     The number is greater than 0. ``123@cluster`` is not among them: which cluster is meant, no record can say.
     """
     return isinstance(text, str) and _JOB_ID.fullmatch(text) is not None
+
+
+def is_given_job(text: str) -> bool:
+    """Return whether what a person wrote is the id of a job; a plain number may be something else."""
+    return _GIVEN.fullmatch(text) is not None
+
+
+def same_job(given: str, recorded: str | None) -> bool:
+    """Return whether what a person wrote means the job of a record; a cluster counts only where both name one."""
+    one, other = _GIVEN.fullmatch(given), _GIVEN.fullmatch(recorded or "")
+    if one is None or other is None:
+        return False
+    same_id = (one[1], one[2] or one[3]) == (other[1], other[2] or other[3])
+    return same_id and (one[4] == other[4] or None in (one[4], other[4]))
 
 
 def is_batch_name(text: object) -> bool:

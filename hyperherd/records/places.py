@@ -97,6 +97,20 @@ def leaves(path: Path | str, trial_dir: Path | str) -> bool:
     return os.path.islink(path) and not stays_in(path, _home_of(Path(trial_dir)))  # noqa: PTH114 - as in `below`
 
 
+def in_place(path: Path, trial_dir: Path) -> Path:
+    """Return `path`, a file of a trial, to be opened.
+
+    Raises:
+        Outside: it is a link that leaves the sweep, or a folder between it and the trial is one.
+    """
+    for part in (path, *path.parents):
+        if part == trial_dir:
+            break
+        if leaves(part, trial_dir):
+            raise Outside(f"{part} is a link that leaves the sweep; it is not followed")
+    return path
+
+
 def _home_of(trial_dir: Path) -> Path:
     absolute = Path(os.path.abspath(trial_dir))  # noqa: PTH100 - links are kept: a trial may have been reached by one
     for parent in list(absolute.parents)[:_LEVELS_UP]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyperherd.errors import NothingFound, ResultsError
+from hyperherd.errors import FormatError, NothingFound, ResultsError
+from hyperherd.records.events import read_events
+from hyperherd.records.job_ids import is_given_job, same_job
+from hyperherd.records.places import check_records_inside
 from hyperherd.results.api import Trials, load
-from hyperherd.results.files.newest import LATEST, resolved
+from hyperherd.results.files.newest import LATEST, resolved, started
 from hyperherd.results.trials.trial import Trial
 
 _LISTED = 5
@@ -25,8 +28,7 @@ def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
         NothingFound: the trial does not exist.
         ResultsError: another number of trials is meant.
     """
-    paths = [word for word in words if is_path(word)]
-    labels = [word for word in words if word not in paths]
+    paths, labels = _parted(words)
     if len(labels) == count:
         trials = load(*paths)
         return [_labelled(trials, label, paths) for label in labels]
@@ -45,9 +47,31 @@ def is_path(word: str) -> bool:
     return Path(word).exists() or (LATEST in Path(word).parts and resolved(word).exists())
 
 
+def lookup_newest(words: Sequence[str]) -> tuple[Trial, list[Trial]]:
+    """Return the trial that `words` mean, and others they could mean: of several sweeps the newest one's counts.
+
+    Raises:
+        NothingFound: the trial does not exist.
+        ResultsError: another number of trials is meant, or one sweep has several of that name.
+    """
+    paths, labels = _parted(words)
+    if len(labels) != 1:
+        return lookup_trials(words)[0], []
+    trials = load(*paths)
+    found = sorted(_called(trials, labels[0]), key=lambda trial: started(trial.sweep.dir), reverse=True)
+    if len(found) > 1 and len({trial.sweep for trial in found}) == len(found):
+        return found[0], found[1:]
+    return _labelled(trials, labels[0], paths), []
+
+
+def _parted(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the paths among `words`, and what must name trials."""
+    paths = [word for word in words if is_path(word)]
+    return paths, [word for word in words if word not in paths]
+
+
 def _labelled(trials: Trials, label: str, paths: Sequence[str]) -> Trial:
-    found = [trial for trial in trials if trial.label == label]
-    found = found or [trial for trial in trials if trial.name == label]
+    found = _called(trials, label)
     if len(found) == 1:
         return found[0]
     if found:
@@ -57,6 +81,27 @@ def _labelled(trials: Trials, label: str, paths: Sequence[str]) -> Trial:
         raise NothingFound(f"{label} does not exist")
     where = ", ".join(paths) or "multirun"
     raise NothingFound(f"no trial {label} under {where}; available: {_some([trial.label for trial in trials])}")
+
+
+def _called(trials: Trials, label: str) -> list[Trial]:
+    found = [trial for trial in trials if trial.label == label]
+    found = found or [trial for trial in trials if trial.name == label]
+    return found or _of_job(trials, label)
+
+
+def _of_job(trials: Trials, text: str) -> list[Trial]:
+    """Return the trials that a job of a scheduler ran, or will run, whichever attempt that was."""
+    if not is_given_job(text):
+        return []
+    found = [trial for trial in trials if same_job(text, trial.job_id)]
+    for sweep in trials.sweeps if not found else ():
+        try:
+            check_records_inside(sweep.dir)
+            numbers = {event.number for event in read_events(sweep.dir) if same_job(text, event.job_id)}
+        except (OSError, FormatError):  # the sweep's problem, which its table shows
+            continue
+        found += [trial for trial in trials if trial.sweep == sweep and trial.number in numbers]
+    return found
 
 
 def _alone(path: str) -> Trial:

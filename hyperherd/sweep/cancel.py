@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,13 +13,14 @@ from hyperherd.errors import NothingFound, SweepError
 from hyperherd.launch.cluster.base import Cluster, place_in_array
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
-from hyperherd.records.job_ids import is_batch_name
+from hyperherd.records.job_ids import is_batch_name, same_job
 from hyperherd.records.lock import LockHolder, lock_holder
 from hyperherd.records.places import check_records_inside
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
+from hyperherd.results.api import load
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.sweep.resuming.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
 
@@ -43,15 +44,15 @@ class Cancelled:
     passed_over: tuple[int, ...]
 
 
-def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
+def cancel(sweep_dir: Path, only: str | Set[int | str] | None = None) -> Cancelled:
     """Cancel trials of the sweep in `sweep_dir`.
 
     Args:
         sweep_dir: of one of our sweeps.
-        only: ``pending`` for those that have not started, or numbers; None for all.
+        only: ``pending`` for those that have not started, or numbers and ids of jobs; None for all.
 
     Raises:
-        NothingFound: there is no sweep, or it has no such trial.
+        NothingFound: there is no sweep, or it has no such trial or job.
         Outside: the sweep's files lead elsewhere.
         SweepError: nothing that could do it can be reached; the message explains what can be done by hand.
     """
@@ -59,15 +60,16 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
         raise NothingFound(f"{sweep_dir} does not contain a sweep; give the directory of a sweep")
     check_records_inside(sweep_dir)
     planned = read_planned(sweep_dir)
-    if not isinstance(only, str | None) and (unknown := set(only) - {trial.number for trial in planned}):
+    events = events_by_trial(sweep_dir)
+    wanted = only if isinstance(only, str | None) else _numbers(sweep_dir, only, events)
+    if not isinstance(wanted, str | None) and (unknown := wanted - {trial.number for trial in planned}):
         raise NothingFound(
             f"{sweep_dir} has no trial {', '.join(map(str, sorted(unknown)))}; herd-results lists its trials"
         )
-    events = events_by_trial(sweep_dir)
     holder = lock_holder(sweep_dir)
     observer = Observer(is_held=holder is not None)
     statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer) for trial in planned}
-    meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], only)]
+    meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], wanted)]
     jobs = {trial.number: queued_job(trial, events[trial.number]) for trial in meant}
     # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it. After that, one that
     # was to be submitted may be in the queue all the same: the sweep died before it could note that.
@@ -83,6 +85,22 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
         _ask_the_schedulers(sweep_dir, alive, [jobs[trial.number] for trial in alive], statuses)
     numbers = tuple(trial.number for trial in alive)
     return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
+
+
+def _numbers(sweep_dir: Path, only: Set[int | str], events: Mapping[int, Sequence[Event]]) -> set[int]:
+    """Return the numbers of trials that are given by number or by the id of a job."""
+    numbers = {item for item in only if isinstance(item, int)}
+    for job_id in (item for item in only if isinstance(item, str)):
+        found = {number for number, own in events.items() if any(same_job(job_id, event.job_id) for event in own)}
+        # A launcher of others leaves no event about its jobs; the trial's own record has the id.
+        known = load(sweep_dir) if not found else ()
+        found = found or {
+            trial.number for trial in known if trial.number is not None and same_job(job_id, trial.job_id)
+        }
+        if not found:
+            raise NothingFound(f"{sweep_dir} has no trial of job {job_id}; `herd-results -c job_id` lists the jobs")
+        numbers |= found
+    return numbers
 
 
 def _is_meant(trial: PlannedTrial, status: TrialStatus, only: str | Set[int] | None) -> bool:

@@ -12,6 +12,7 @@ from hyperherd import schedulers
 from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.files import create, read_json
+from hyperherd.records.places import in_place
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus, derive_status, process_started
 from hyperherd.records.trial import TrialRecord
@@ -28,7 +29,7 @@ def claimed_keys(trial_dir: Path) -> set[str]:
     keys = set()
     for path in TrialPaths(trial_dir).attempts.glob("*"):
         with suppress(OSError, FormatError):
-            keys.add(str(read_json(path).get("key")))
+            keys.add(str(read_json(in_place(path, trial_dir)).get("key")))
     return keys
 
 
@@ -82,7 +83,7 @@ def _is_requeued(trial_dir: Path, last: int, status: TrialStatus | None) -> bool
     """
     job = scheduler_job()
     with suppress(OSError, FormatError):
-        claim = read_json(TrialPaths(trial_dir).attempts / str(last))
+        claim = read_json(in_place(TrialPaths(trial_dir).attempts / str(last), trial_dir))
         restart = scheduler_restart()
         if job is None or claim.get("job_id") != job:
             return False
@@ -96,7 +97,7 @@ def attempt_of_job(trial_dir: Path) -> int | None:
     """Return the attempt that another process of this scheduler's job has claimed, or None if none has yet."""
     for path in TrialPaths(trial_dir).attempts.glob("*"):
         with suppress(OSError, FormatError):
-            claim = read_json(path)
+            claim = read_json(in_place(path, trial_dir))
             if claim.get("job_id") == scheduler_job() and claim.get("restart") == scheduler_restart():
                 return int(path.name) if path.name.isdecimal() else None
     return None

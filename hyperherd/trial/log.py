@@ -80,6 +80,8 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
 def log_array(name: str, array: Any, step: int | None = None) -> None:
     """Keep an array of the running trial beside its metrics, as a `.npy` file; the last one of a name and step stays.
 
+    It needs NumPy: where that is not installed, a warning says once that nothing is saved.
+
     Args:
         name: any text, ``/`` included.
         array: what ``numpy.asarray`` takes; a tensor must be on the CPU and need no gradient.

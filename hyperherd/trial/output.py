@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from hyperherd.records.disk.ownership import make_folder
+from hyperherd.records.disk.ownership import file_mode, make_folder
 
 _DRAIN_SECONDS = 2.0
 """How long to wait for the last output; a process that the trial left behind may hold the pipe open forever."""
@@ -32,6 +32,8 @@ def copied_output(out: Path, err: Path) -> Iterator[None]:
     """
     with suppress(OSError):  # the copier reports nothing either when it cannot write
         make_folder(out.parent)
+        for path in (out, err):  # tee would make them as the umask has it
+            os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, file_mode()))
     copiers: list[subprocess.Popen[bytes]] = []
     try:
         with _teed(1, out, copiers), _teed(2, err, copiers):

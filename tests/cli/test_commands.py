@@ -21,7 +21,6 @@ from hyperherd import load
 from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.main import main
 
-OURS = ("show", "best", "failures", "effects", "diff", "logs", "watch", "sql", "export")
 EVIL = "\x1b[2J\x1b]0;x\x07\u202e<script>alert(1)</script>"
 
 
@@ -68,14 +67,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return app.folder
 
 
-@pytest.mark.parametrize("command", OURS)
+@pytest.mark.parametrize("command", COMMANDS)
 def test_help_is_light(command: str) -> None:
     program = "import sys; from hyperherd.cli.main import main\ntry: main([sys.argv[1], '--help'])\n"
     program += "except SystemExit: pass\n"
     program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
     done = subprocess.run([sys.executable, "-c", program, command], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout.startswith(f"usage: herd-results {command}")
-    heavy = {"pyarrow", "hydra", "omegaconf", "numpy", "pandas", "yaml", "duckdb", "orjson", "antlr4"}
+    heavy = {"pyarrow", "hydra", "omegaconf", "numpy", "pandas", "yaml", "duckdb", "orjson", "antlr4", "shtab"}
     assert heavy.isdisjoint(done.stderr.split())
     assert command in COMMANDS
 
@@ -152,6 +151,20 @@ def test_the_sweep_that_adds_seeds(app: App) -> None:
     assert pipe("best", "--run", cwd=app.folder).returncode == 2
     wrong = pipe("best", "--seeds", "five", cwd=app.folder)
     assert (wrong.returncode, "is not a list of seeds; use e.g. 5..9 or 1,2,5-9" in wrong.stderr) == (2, True)
+
+
+def test_only_seeds_that_are_not_there_are_added(app: App) -> None:
+    """The seed that the config has by default counts, and so does one that an earlier call has added."""
+    app.write('from hyperherd import log_result; log_result("val/acc", cfg.lr)', "lr: 0.1\nseed: 1\n")
+    sweep = app.sweep("lr=0.1,0.2")
+    record = strictly(pipe("best", "--seeds", "0..2", "-f", "json", cwd=app.folder).stdout)
+    assert [item for item in record["commands"][0]["argv"] if "seed=" in item] == ["seed=0,2"]
+    assert pipe("best", "--seeds", "0..1", "--run", cwd=app.folder).returncode == 0
+    best = load(sweep.dir).seeds().best()
+    assert (best.planned, len(best.trials), best.superseded) == (2, 2, ())
+    none = pipe("best", "--seeds", "0..1", "--run", cwd=app.folder)
+    assert (none.returncode, none.stdout) == (0, "")
+    assert none.stderr == "herd-results: the configuration of trial 1 already has all of these seeds: 0..1\n"
 
 
 def test_a_sweep_that_fails_says_so(app: App) -> None:

@@ -9,6 +9,7 @@ import struct
 import subprocess
 import sys
 import termios
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,14 +17,19 @@ from results.builder import SweepBuilder, every_state
 from waiting import PATIENCE
 
 import hyperherd
+from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.main import main
+from hyperherd.metrics.writer import MetricWriter
+from hyperherd.records.sweep import SweepRecord
 
 HERD_RESULTS = [sys.executable, "-m", "hyperherd.cli"]
 ESCAPE = "\x1b["
 
 
 def environment(**changes: str) -> dict[str, str]:
-    inherited = {name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES")
+    }
     return {**inherited, "TERM": "xterm", "PYTHONIOENCODING": "utf-8", **changes}
 
 
@@ -80,6 +86,77 @@ def test_a_narrow_terminal(states: Path) -> None:
     assert "a_long_metric_3" not in table[0]
     assert "(-a shows all)" in " ".join(table[2:])
     assert "a_long_metric_5" in terminal(80, wide.dir, "-a").split("\n\n")[1].split("\n")[0]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["show", "1"], ["failures"], ["effects"], ["best"], ["diff", "1", "2"], ["curves", "val/acc"], ["-f", "table"]],
+)
+def test_colour_is_chosen_for_every_command(states: Path, words: list[str]) -> None:
+    for number in (1, 2):
+        writer = MetricWriter(states / "s" / str(number), 0)
+        writer.log({"val/acc": 0.5}, 0)
+        writer.log({"val/acc": 0.9}, 1)
+        writer.close()
+    plain = pipe(*words, states)
+    assert plain.returncode == 0, plain.stderr
+    assert ESCAPE not in plain.stdout
+    coloured = pipe(*words, states, "--color", "always")
+    assert coloured.stdout == pipe(*words, states, FORCE_COLOR="1").stdout
+    assert ESCAPE in coloured.stdout or words[0] == "diff"
+    assert ESCAPE not in pipe(*words, states, "--color", "never", FORCE_COLOR="1").stdout
+    assert ESCAPE not in pipe(*words, states, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_takes_colour(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([command, "--help"])
+    page = capsys.readouterr().out
+    assert "--color {auto,always,never}" in page
+    assert main(["help", command]) == 0
+    assert capsys.readouterr().out == page
+
+
+def test_help_of_what_is_no_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["help", "shwo"]) == 2
+    assert "there is no command 'shwo' (did you mean 'show'?); herd-results help lists them" in capsys.readouterr().err
+    assert main(["help"]) == 0
+    page = capsys.readouterr().out
+    assert all(f"  {name:<12}{told}\n" in page for name, told in COMMANDS.items())
+
+
+def test_the_package_is_the_command(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "hyperherd", "--version"], capture_output=True, text=True, timeout=PATIENCE
+    )
+    assert (done.returncode, done.stdout) == (0, f"herd-results {hyperherd.__version__}\n")
+
+
+def test_a_folder_called_like_a_command(tmp_path: Path) -> None:
+    SweepBuilder(tmp_path / "best").trial({"val/acc": 0.5})
+    SweepBuilder(tmp_path / "multirun/s").trial({"val/acc": 0.7})
+    (tmp_path / "logs/2026").mkdir(parents=True)
+    done = pipe("best", cwd=tmp_path)
+    note = "note: 'best' is taken for the command; for the trials in the folder of that name write ./best"
+    assert (done.returncode, done.stderr) == (0, f"herd-results: {note}\n")
+    assert "0.7" in done.stdout
+    assert pipe("./best", cwd=tmp_path).stdout.splitlines()[1].split("\t")[-1] == "best/0"
+    assert "note" not in pipe("logs", "0", cwd=tmp_path).stderr
+
+
+def test_the_newest_sweep_is_shown_and_said(tmp_path: Path) -> None:
+    for name, created in (("a", 2e9), ("b", 1e9)):
+        sweep = SweepBuilder(tmp_path / "multirun" / name)
+        sweep.trial({"val/acc": 0.5})
+        replace(SweepRecord.read(sweep.dir), created=created).write(sweep.dir)
+    done = pipe("show", "0", cwd=tmp_path)
+    newest = tmp_path / "multirun/a"
+    assert done.stderr == (
+        f"herd-results: 2 sweeps have this trial; this is the one of the newest, {newest}; the others: multirun/b/0\n"
+    )
+    assert "multirun/a/0" in done.stdout
+    assert pipe("show", "0", "multirun/b", cwd=tmp_path).stderr == ""
 
 
 @pytest.mark.parametrize("changes", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])

@@ -9,7 +9,7 @@ import pytest
 from waiting import PATIENCE
 
 import hyperherd
-from hyperherd.errors import NoTrialError
+from hyperherd.errors import NoTrialError, ResultsError
 from hyperherd.metrics.arrays import list_arrays, read_array, save_array
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.consolidate.roll import make_part
@@ -130,6 +130,17 @@ def test_an_array_that_cannot_be_kept_costs_itself_and_one_warning(tmp_path, cap
     save_array(tmp_path, "x", [1], 1)
     save_array(tmp_path, "x", [1], 2)
     assert caplog.text.count("cannot be saved") == 1
+
+
+def test_an_array_without_numpy_is_one_warning_and_a_clear_error(tmp_path, caplog, monkeypatch):
+    save_array(tmp_path, "kept", [1], 1)
+    monkeypatch.setitem(sys.modules, "numpy", None)  # what an import finds where it is not installed
+    save_array(tmp_path, "x", [1], 1)
+    save_array(tmp_path, "x", [1], 2)
+    assert caplog.messages == ["the array 'x' is not saved: NumPy is not installed (pip install numpy)"]
+    assert list_arrays(tmp_path) == {"kept": [1]}
+    with pytest.raises(ResultsError, match=r"reading the array .*kept/1\.npy needs NumPy: pip install numpy"):
+        read_array(tmp_path, "kept", 1)
 
 
 def test_the_public_names(tmp_path):

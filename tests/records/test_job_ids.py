@@ -8,7 +8,7 @@ import pytest
 from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import read_events
-from hyperherd.records.job_ids import checked_job_ids, is_batch_name, is_job_id
+from hyperherd.records.job_ids import checked_job_ids, is_batch_name, is_given_job, is_job_id, same_job
 
 NOT_IDS = ["0", "-uall", "--me", "4242,99", "12 13", "", "0_3", "1_", "1_2_3", "-1", "12\n13", "1[2]", "٣", "7@a", "a"]
 
@@ -38,3 +38,27 @@ def test_an_event_with_such_a_job_is_none(tmp_path: Path, change: dict[str, str]
     known = {"event": "submitted", "number": 0, "attempt": 0, "time": 1.0, "job_id": "12_3", "job_name": "app-0a1b2c"}
     (folder / "a-1-00.jsonl").write_text("".join(json.dumps(event) + "\n" for event in ({**known, **change}, known)))
     assert [event.job_id for event in read_events(tmp_path)] == ["12_3"]
+
+
+@pytest.mark.parametrize(
+    ("given", "recorded", "same"),
+    [
+        ("12", "12", True),
+        ("12@alpha", "12", True),
+        ("12_3@alpha", "12_3@alpha", True),
+        ("12_3", "12_3@alpha", True),
+        ("12[3]@alpha", "12_3", True),
+        ("12_3@alpha", "12_3@beta", False),
+        ("12_3", "12", False),
+        ("12", "13", False),
+        ("12", None, False),
+        ("12@", "12", False),
+    ],
+)
+def test_the_job_that_a_person_means(given: str, recorded: str | None, same: bool) -> None:
+    assert same_job(given, recorded) == same
+
+
+@pytest.mark.parametrize("text", ["0", "-uall", "12@a b", "12@", "@a", "a@b", "٣@a", "1_2_3@a"])
+def test_what_a_person_cannot_mean_as_a_job(text: str) -> None:
+    assert not is_given_job(text)

@@ -9,7 +9,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from conftest import App
 
+from hyperherd.metrics.consolidate.compact import compact
+from hyperherd.metrics.consolidate.roll import make_part
+from hyperherd.metrics.writer import MetricWriter
 from hyperherd.records.disk import ownership
 from hyperherd.records.disk.files import create, replace_json
 from hyperherd.records.disk.ownership import NotTrusted, check_trusted, distrust, is_own, make_folder, share_folders
@@ -103,3 +107,38 @@ def test_who_can_write_what_we_make(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert {mode(path) for path in [tmp_path / "a", *folders]} == {0o775 if shared else 0o755}
     assert {mode(path) for path in files} == {0o664 if shared else 0o644}
     monkeypatch.delenv(ownership.VARIABLE, raising=False)
+
+
+def test_records_of_a_trial_are_its_users_alone(app: App) -> None:
+    """Journals while it runs, and everything that is left when it has ended, with a umask that lets the group write."""
+    app.write(
+        """
+        import numpy as np, hyperherd
+        hyperherd.log_result("acc", cfg.lr, step=1)
+        hyperherd.log_array("a", np.zeros(2))
+        from pathlib import Path
+        records = Path(HydraConfig.get().runtime.output_dir) / ".hyperherd"
+        print("open to others:", [str(path) for path in records.rglob("*") if path.stat().st_mode & 0o022])
+        print("journals:", len(list(records.glob("metrics/journal-*"))))
+        """
+    )
+    with umask(0o002):
+        sweep = app.sweep("lr=0.1")
+        compact(sweep.dir)
+    log = (sweep.dir / "0/.hyperherd/logs/attempt-0.out").read_text()
+    assert "open to others: []" in log
+    assert "journals: 1" in log
+    trial = sweep.dir / "0"
+    records = [path for folder in (sweep.dir, trial) for path in (folder / ".hyperherd").rglob("*")]
+    assert {path.name for path in records} >= {"trial.json", "summary.json", "attempt-0.err", "final.npy", "0"}
+    assert [path for path in (*records, trial / "metrics.parquet") if path.stat().st_mode & 0o022] == []
+
+
+def test_a_part_of_metrics_is_its_users_alone(tmp_path: Path) -> None:
+    with umask(0o002):
+        writer = MetricWriter(tmp_path, 0)
+        writer.log({"m": 1.0}, 0)
+        writer.close()
+        (journal,) = (tmp_path / ".hyperherd/metrics").iterdir()
+        part = journal.with_name(make_part(journal.parent, [journal.name], 0))
+    assert mode(part) == 0o644

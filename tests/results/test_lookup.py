@@ -1,12 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from results.builder import SweepBuilder
 
+from hyperherd import load
 from hyperherd.errors import NothingFound, ResultsError
-from hyperherd.results.lookup import lookup_trials
+from hyperherd.records.sweep import SweepRecord
+from hyperherd.results.lookup import lookup_newest, lookup_trials
 
 
 @pytest.fixture
@@ -69,3 +72,52 @@ def test_what_is_not_meant(two: Path, words: list[str], count: int, error: type[
 def test_a_folder_wins_over_a_number(two: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(two / "multirun" / "a")
     assert [str(trial.dir) for trial in lookup_trials(["7"])] == ["7"]
+
+
+def test_of_several_sweeps_the_newest_counts(two: Path) -> None:
+    for name, created in (("a", 2e9), ("b", 1e9)):
+        replace(SweepRecord.read(two / "multirun" / name), created=created).write(two / "multirun" / name)
+    trial, others = lookup_newest(["1"])
+    assert (str(trial.dir), [str(other.dir) for other in others]) == ("multirun/a/1", ["multirun/b/1"])
+    trial, others = lookup_newest(["11"])
+    assert (str(trial.dir), others) == ("multirun/a/11", [])
+    assert str(lookup_newest(["multirun/b", "1"])[0].dir) == "multirun/b/1"
+    with pytest.raises(ResultsError, match="2 trials are called 1"):
+        lookup_trials(["1"])
+    with pytest.raises(NothingFound, match="no trial 99"):
+        lookup_newest(["99"])
+
+
+@pytest.mark.parametrize("name", ["last.ckpt", "checkpoints/epoch=1.ckpt", ".hyperherd/trial.json", "checkpoints"])
+def test_what_lies_in_a_trial_names_it(two: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    trial_dir = two / "multirun/a/3"
+    (trial_dir / "checkpoints").mkdir()
+    for path in (trial_dir / "last.ckpt", trial_dir / "checkpoints/epoch=1.ckpt"):
+        path.write_bytes(b"weights")
+    (two / "best").symlink_to(trial_dir / name)
+    for given in (f"multirun/a/3/{name}", str(trial_dir / name), "best"):
+        assert [trial.number for trial in lookup_trials([given])] == [3]
+    monkeypatch.chdir((trial_dir / name).parent)
+    assert [trial.number for trial in lookup_trials([Path(name).name])] == [3]
+    assert [trial.number for trial in lookup_trials([Path(name).name, "../" * name.count("/") + "../4"], 2)] == [3, 4]
+
+
+def test_files_of_a_sweep_name_no_trial(two: Path) -> None:
+    (two / "notes.txt").write_text("")
+    for given in ("multirun/a/.hyperherd/sweep.json", "notes.txt"):
+        with pytest.raises(NothingFound, match="no sweep or trial found"):
+            lookup_trials([given])
+    assert len(load("multirun/a", "multirun/a/.hyperherd/sweep.json")) == 12
+
+
+@pytest.mark.parametrize("given", ["4242_3", "4242_3@alpha", "4242[3]"])
+def test_the_id_of_a_job_names_its_trial(two: Path, given: str) -> None:
+    """By the trial's own record, or before it has one by the event of its submission."""
+    sweep = SweepBuilder(two / "multirun" / "jobs")
+    sweep.trial({"val/acc": 0.5}, job_id="4242_2")
+    sweep.plan(lr=1)
+    sweep.event(1, "submitted", job_id="4242_3")
+    assert [trial.number for trial in lookup_trials([given])] == [1]
+    assert [trial.number for trial in lookup_trials(["4242_2", "multirun/jobs"])] == [0]
+    with pytest.raises(NothingFound, match="no trial 4242_4"):
+        lookup_trials(["4242_4"])

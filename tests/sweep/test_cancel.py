@@ -15,7 +15,7 @@ from waiting import PATIENCE, until
 
 import hyperherd
 from hyperherd.paths import SweepPaths
-from hyperherd.records.events import read_events
+from hyperherd.records.events import Event, EventLog, read_events
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started
 
@@ -96,7 +96,13 @@ def test_a_sweep_that_runs_passes_over_what_is_no_request(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("only", "states"), [("2", "completed completed cancelled"), ("1-2", "completed cancelled cancelled")]
+    ("only", "states"),
+    [
+        ("2", "completed completed cancelled"),
+        ("1-2", "completed cancelled cancelled"),
+        ("77_2@alpha", "completed completed cancelled"),
+        ("1,77[2]", "completed cancelled cancelled"),
+    ],
 )
 def test_trials_behind_a_canary_are_cancelled(app: App, only: str, states: str) -> None:
     app.write("""
@@ -106,6 +112,7 @@ def test_trials_behind_a_canary_are_cancelled(app: App, only: str, states: str) 
     sweep_dir = app.folder / "multirun/s"
     sweep = app.start(*LOCAL, "lr=1,2,3", "hydra.sweeper.canary=1")
     until_running(sweep, sweep_dir, 0)
+    EventLog(sweep_dir).write([Event("submitted", 2, 0, job_id="77_2")])
     done = cancel(sweep_dir, "--only", only)
     assert done.stdout.startswith("cancelled "), done.stderr
     (app.folder / "go").touch()
@@ -129,7 +136,12 @@ def test_a_whole_sweep_is_cancelled(app: App) -> None:
     ("arguments", "code", "message"),
     [
         (["s", "--only", "7"], 3, "has no trial 7"),
-        (["s", "--only", "first"], 2, "'first' is neither 'pending' nor numbers such as 0,3-5"),
+        (
+            ["s", "--only", "first"],
+            2,
+            "'first' is neither 'pending' nor numbers such as 0,3-5 nor job ids such as 4242_3",
+        ),
+        (["s", "--only", "0,7_7@alpha"], 3, "has no trial of job 7_7@alpha; `herd-results -c job_id` lists the jobs"),
         (["nowhere"], 3, "does not contain a sweep; give the directory of a sweep"),
     ],
 )

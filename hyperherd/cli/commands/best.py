@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.answer import add_format, as_json, show
-from hyperherd.cli.options import add_choice, add_judging, chosen, count
+from hyperherd.cli.options import add_choice, add_judging, chosen, command_parser, count
 from hyperherd.cli.terminal import FAILED, say, write
 from hyperherd.errors import ResultsError
 from hyperherd.escape import escaped
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str]) -> int:
     """Show the winners, or the sweep that adds seeds to them."""
-    parser = _parser()
+    parser = make_parser()
     arguments = parser.parse_intermixed_args(argv)
     if arguments.run and not arguments.seeds:
         parser.error("--run needs --seeds, the seeds to add: e.g. --seeds 5..9 --run")
@@ -37,18 +37,24 @@ def run(argv: Sequence[str]) -> int:
     found = winners(trials, max(arguments.count, 1))
     if arguments.seeds:
         return _add_seeds(trials, found, arguments)
-    show(arguments.format, found, partial(best_page, trials), partial(best_record, trials))
+    show(arguments, found, partial(best_page, trials), partial(best_record, trials))
     return 0
 
 
 def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Namespace) -> int:
     from hyperherd.results.pages.best import seeds_record
+    from hyperherd.results.statistics.best import add_seeds
     from hyperherd.results.statistics.configurations import seed_keys
-    from hyperherd.results.trials.commands import more_seeds, parse_seeds
+    from hyperherd.results.trials.commands import parse_seeds
 
     keys = seed_keys(trials)
     seeds = parse_seeds(arguments.seeds)
-    commands = [more_seeds(winner.trial, seeds, keys[0] if keys else "") for winner in found]
+    added = [(winner, add_seeds(trials, winner, seeds, keys[0] if keys else "")) for winner in found]
+    for winner, command in added:
+        if command is None:
+            say(f"the configuration of trial {winner.trial.label} already has all of these seeds: {arguments.seeds}")
+    found = [winner for winner, command in added if command is not None]
+    commands = [command for _, command in added if command is not None]
     if arguments.run:
         from hyperherd.results.trials.commands import in_shared, interpreter
 
@@ -118,16 +124,16 @@ def _run(command: Command) -> int:
             continue
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="herd-results best",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "best",
         description="Show the best configuration: its overrides, seeds, config, checkpoint, and the command that\n"
         "reproduces it. Failed and unfinished trials never win.",
         epilog="examples:\n"
         "  herd-results best -k 3                 the three best configurations\n"
         "  herd-results best --seeds 5..9         the command that runs the best one with five more seeds\n"
         "  herd-results best --seeds 5..9 --run   the same, and runs the command",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     add_judging(parser)

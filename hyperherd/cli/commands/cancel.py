@@ -7,13 +7,14 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyperherd.cli.terminal import PROGRAM, say
+from hyperherd.cli.options import command_parser
+from hyperherd.cli.terminal import say
 from hyperherd.plural import counted
 
 
 def run(argv: Sequence[str]) -> int:
     """Cancel the trials that `argv` names."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     from hyperherd.results.files.newest import resolved
     from hyperherd.sweep.cancel import cancel
 
@@ -33,34 +34,41 @@ def _numbers(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} cancel",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "cancel",
         description="Cancel running and waiting trials of a sweep, in a scheduler's queue or in the sweep process.\n"
         "Logged values are kept, and the same sweep command runs the trials again.",
         epilog="examples:\n"
         "  herd-results cancel multirun/s                  all running and waiting trials\n"
         "  herd-results cancel multirun/s --only pending   only those that have not started\n"
         "  herd-results cancel multirun/s --only 0,3-5     only these trials",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep, or latest")
     parser.add_argument(
         "--only",
         type=_only,
-        metavar="pending|NUMBERS",
-        help="trials that have not started, or trial numbers such as 0,3-5",
+        metavar="pending|NUMBERS|JOBS",
+        help="trials that have not started, trial numbers such as 0,3-5, or job ids such as 4242_3 or 4242@cluster",
     )
     return parser
 
 
-def _only(text: str) -> str | set[int]:
+def _only(text: str) -> str | set[int | str]:
+    from hyperherd.records.job_ids import is_given_job
+
     if text == "pending":
         return text
-    numbers: set[int] = set()
+    numbers: set[int | str] = set()
     for word in text.split(","):
         found = re.fullmatch(r"\s*(\d+)(?:(?:-|\.\.)(\d+))?\s*", word)
+        if found is None and is_given_job(word.strip()):
+            numbers.add(word.strip())
+            continue
         if found is None:
-            raise argparse.ArgumentTypeError(f"{text!r} is neither 'pending' nor numbers such as 0,3-5")
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is neither 'pending' nor numbers such as 0,3-5 nor job ids such as 4242_3"
+            )
         numbers |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
     return numbers

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyperherd.cli.options import command_parser
 from hyperherd.cli.terminal import FAILED, say
 from hyperherd.errors import HyperherdError
 from hyperherd.plural import counted
@@ -13,7 +14,7 @@ from hyperherd.plural import counted
 
 def run(argv: Sequence[str]) -> int:
     """Compact the sweep that the arguments name; return the exit code."""
-    arguments = _parser().parse_args(argv)
+    arguments = make_parser().parse_args(argv)
     from hyperherd.metrics.consolidate.compact import compact
     from hyperherd.results.files.newest import resolved
 
@@ -28,15 +29,15 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="herd-results compact",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "compact",
         description="Put the metrics of all trials of a finished sweep into one Parquet file, which herd-results and\n"
         "hyperherd.load read like the trials' own.",
         epilog="examples:\n"
         "  herd-results compact multirun/s            write the file, keep the trials' own\n"
         "  herd-results compact multirun/s --delete   write the file, delete the trials' own",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("path", type=Path, metavar="PATH", help="directory of one sweep, or latest")
     parser.add_argument("--delete", action="store_true", help="delete the trials' own metric files afterwards")

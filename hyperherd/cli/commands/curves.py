@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperherd.cli.options import add_choice, chosen
-from hyperherd.cli.terminal import PROGRAM, refuse_existing, say, screen, write, write_file
+from hyperherd.cli.options import add_choice, chosen, command_parser
+from hyperherd.cli.terminal import refuse_existing, say, screen, write, write_file
 
 if TYPE_CHECKING:
     from hyperherd.results.curves.curves import PlotOptions
@@ -28,7 +28,7 @@ examples:
 
 def run(argv: Sequence[str]) -> int:
     """Draw the curves that `argv` asks for."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = make_parser().parse_intermixed_args(argv)
     from hyperherd.results.curves.curves import draw
 
     refuse_existing(arguments.output, force=arguments.force)
@@ -38,7 +38,7 @@ def run(argv: Sequence[str]) -> int:
     if arguments.output is None:
         from hyperherd.results.curves.terminal import render_curves
 
-        write(render_curves(drawing, screen(_ROWS, sys.stdout)))
+        write(render_curves(drawing, screen(_ROWS, sys.stdout, arguments.color)))
         return 0
     from hyperherd.results.curves.figures import encoded, figure
 
@@ -73,12 +73,12 @@ def _plot_options(arguments: argparse.Namespace) -> PlotOptions:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} curves",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "curves",
         description="Plot a metric over steps or time, in the terminal or into a file for a paper.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add("drawn", metavar="METRIC", help="metric to plot")

@@ -6,29 +6,29 @@ import argparse
 from collections.abc import Sequence
 
 from hyperherd.cli.answer import add_format, show
-from hyperherd.cli.options import add_choice, add_judging, chosen, words
+from hyperherd.cli.options import add_choice, add_judging, chosen, command_parser, words
 
 
 def run(argv: Sequence[str]) -> int:
     """Show the effects of the parameters."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = make_parser().parse_intermixed_args(argv)
     from hyperherd.results.pages.effects import effects_page, effects_record
     from hyperherd.results.statistics.effects import effects
 
     found = effects(chosen(arguments), keys=words(arguments.seed_key))
-    show(arguments.format, found, effects_page, effects_record)
+    show(arguments, found, effects_page, effects_record)
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="herd-results effects",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "effects",
         description="Show which parameters matter: each parameter's share of the variance of the objective, the gain\n"
         "of its best value over the others in trials that differ in nothing else, and the share of the seeds.",
         epilog="examples:\n"
         "  herd-results effects multirun/s                   for the sweep's objective\n"
         "  herd-results effects multirun/s -m val/loss:min   for another metric",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     add_judging(parser)

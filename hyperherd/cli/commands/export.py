@@ -6,13 +6,13 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyperherd.cli.options import add_choice, chosen
+from hyperherd.cli.options import add_choice, chosen, command_parser
 from hyperherd.cli.terminal import FAILED, say, write
 
 
 def run(argv: Sequence[str]) -> int:
     """Write trials and metrics into files."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = make_parser().parse_intermixed_args(argv)
     from hyperherd.results.text.format import escaped
 
     try:
@@ -26,15 +26,15 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="herd-results export",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "export",
         description="Write all trials and all their metrics into two files that any data tool reads, and a third that\n"
         "describes each column. No file is overwritten.",
         epilog="examples:\n"
         "  herd-results export multirun/s -o exported          trials.parquet, metrics.parquet, schema.json\n"
         "  herd-results export multirun/s -o exported -f csv   the same as CSV",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     parser.add_argument(

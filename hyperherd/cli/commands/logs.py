@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from hyperherd.cli.options import add_trial, count, trial_words
+from hyperherd.cli.options import add_trial, command_parser, count, trial_words
 from hyperherd.cli.terminal import write
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def run(argv: Sequence[str]) -> int:
     """Print a log."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = make_parser().parse_intermixed_args(argv)
     from hyperherd.results.files.logs import shown
     from hyperherd.results.lookup import lookup_trials
 
@@ -46,15 +46,15 @@ def _ended(trial: Trial) -> Callable[[], bool]:
     return ended
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="herd-results logs",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "logs",
         description="Print a trial's log with terminal escape sequences neutralised.",
         epilog="examples:\n"
         "  herd-results logs multirun/s 3               all that trial 3 printed\n"
         "  herd-results logs multirun/s 3 -n 50 -f      its last 50 lines, and new ones as they come\n"
         "  herd-results logs multirun/s 3 --stderr      its stderr",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_trial(parser)
     stream = parser.add_mutually_exclusive_group()

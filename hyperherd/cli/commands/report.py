@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from hyperherd.cli.options import add_choice, add_judging, chosen
+from hyperherd.cli.options import add_choice, add_judging, chosen, command_parser
 from hyperherd.cli.terminal import PROGRAM, refuse_existing, say
 
 _EPILOG = """\
@@ -23,7 +23,7 @@ examples:
 
 def run(argv: Sequence[str]) -> int:
     """Write the report that `argv` asks for."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = make_parser().parse_intermixed_args(argv)
     refuse_existing(arguments.output, force=arguments.force)
     from hyperherd.results.report.write import write_report
 
@@ -36,12 +36,12 @@ def run(argv: Sequence[str]) -> int:
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"{PROGRAM} report",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "report",
         description="Write everything about the trials into one HTML file that works offline.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = parser.add_argument
     add_choice(parser)

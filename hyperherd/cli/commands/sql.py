@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from hyperherd.cli.options import add_choice, chosen
+from hyperherd.cli.options import add_choice, chosen, command_parser
 from hyperherd.cli.terminal import screen, write
 
 
 def run(argv: Sequence[str]) -> int:
     """Answer a query."""
-    parser = _parser()
+    parser = make_parser()
     arguments = parser.parse_intermixed_args(argv)
     if not arguments.words:
         parser.error("the following arguments are required: QUERY")
@@ -21,13 +21,14 @@ def run(argv: Sequence[str]) -> int:
 
     answer = chosen(arguments).sql(query)
     form = arguments.format or ("table" if sys.stdout.isatty() else "tsv")
-    write(rows_text(answer, form, screen(0, sys.stdout)))
+    write(rows_text(answer, form, screen(0, sys.stdout, arguments.color)))
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="herd-results sql",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "sql",
         usage="herd-results sql [-h] [-f FORMAT] QUERY [PATH | FILTER ...]",
         description="Query trials, metrics and configs in SQL (DuckDB's dialect). A query reads these three views and\n"
         "nothing else: no file, no network, no second statement. Requires: pip install 'hydra-hyperherd[sql]'",
@@ -42,7 +43,6 @@ examples:
   herd-results sql "select number, max(value) from metrics where metric = 'val/acc' group by all" multirun/a
   herd-results sql 'describe trials'
 """,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     parser.set_defaults(metric=None, direction=None)

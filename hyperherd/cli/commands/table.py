@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from hyperherd import __version__
 from hyperherd.cli.command_names import COMMANDS
-from hyperherd.cli.options import add_choice, add_judging, chosen, words
+from hyperherd.cli.options import add_choice, add_colour, add_judging, chosen, words
 from hyperherd.cli.terminal import PROGRAM, UNHEALTHY, refuse_existing, say, screen, write, write_file
 from hyperherd.errors import ResultsError
 from hyperherd.results.tables.form_names import FORMS, form_of_suffix
@@ -44,7 +44,7 @@ commands (herd-results COMMAND --help):
 
 def run(argv: Sequence[str]) -> int:
     """Show the table that `argv` asks for; return the exit code."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = make_parser().parse_intermixed_args(argv)
     gc.disable()  # One table, and this process ends: looking for garbage among many trials costs more than it frees.
     refuse_existing(arguments.output, force=arguments.force)
     trials = chosen(arguments)
@@ -53,14 +53,21 @@ def run(argv: Sequence[str]) -> int:
     return UNHEALTHY if failing else 0
 
 
-def _parser() -> argparse.ArgumentParser:
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line without a command."""
+    parser = make_options()
+    add_choice(parser)
+    return parser
+
+
+def make_options() -> argparse.ArgumentParser:
+    """Return the parser of its options alone."""
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description="Show the trials of Hydra sweeps as one table: parameters, metrics, states, the best trial.",
         epilog=_EPILOG + "".join(f"  {name:<12}{told}\n" for name, told in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_choice(parser)
     add_judging(parser)
     _add_view(parser.add_argument_group("rows and columns"))
     _add_output(parser.add_argument_group("output"))
@@ -100,7 +107,7 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         help="csv: put ' before a text that a spreadsheet would run as a formula",
     )
     add("--force", action="store_true", help="overwrite the file of -o if it exists")
-    add("--color", choices=("auto", "always", "never"), default="auto", help="NO_COLOR is honoured")
+    add_colour(group)
     add(
         "--fail-on",
         metavar="STATE,...",

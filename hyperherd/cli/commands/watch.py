@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.answer import as_json
-from hyperherd.cli.options import add_choice, add_judging, chosen
+from hyperherd.cli.options import add_choice, add_judging, chosen, command_parser
 from hyperherd.cli.terminal import FAILED, say, screen, write
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _HOME, _CLEAR_LINE, _CLEAR_BELOW = "\x1b[H", "\x1b[K", "\x1b[J"
 
 def run(argv: Sequence[str]) -> int:
     """Watch until all trials have ended; return 0 if all of them succeeded."""
-    arguments = _parser().parse_intermixed_args(argv)
+    arguments = make_parser().parse_intermixed_args(argv)
     from hyperherd.results.tables.changes import Watcher, all_well, end_record, has_ended, silent_holders
 
     form = arguments.format or ("table" if sys.stdout.isatty() else "jsonl")
@@ -33,7 +33,7 @@ def run(argv: Sequence[str]) -> int:
         if form == "jsonl":
             _write_changes(watcher, trials)
         elif sys.stdout.isatty() or ended:
-            _paint(trials, last=ended)
+            _paint(trials, arguments.color, last=ended)
         if ended:
             break
         time.sleep(arguments.every)
@@ -49,7 +49,7 @@ def _write_changes(watcher: Watcher, trials: Trials) -> None:
         write(as_json(record) + "\n")
 
 
-def _paint(trials: Trials, *, last: bool) -> None:
+def _paint(trials: Trials, colour: str, *, last: bool) -> None:
     """Draw the table over the previous one, without flicker.
 
     A screen that scrolled could not be painted over, so what is below it is shown at the end alone.
@@ -57,7 +57,7 @@ def _paint(trials: Trials, *, last: bool) -> None:
     from hyperherd.results.pages.overview import render
     from hyperherd.results.trials.pace import pace
 
-    target = screen(None, sys.stdout)
+    target = screen(None, sys.stdout, colour)
     text = render(trials, target)
     if not last:
         text = pace(trials).line(unicode=target.unicode) + "\n" + text
@@ -77,16 +77,16 @@ def _seconds(text: str) -> float:
     return seconds
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="herd-results watch",
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of its command line."""
+    parser = command_parser(
+        "watch",
         description="Watch trials until all of them have ended. On a terminal the table refreshes in place;\n"
         "elsewhere there is a line of JSON for each trial that is new or has changed, and one at the end. Exit codes:\n"
         "0 all succeeded, 1 some did not, 3 nothing found.",
         epilog="examples:\n"
         "  herd-results watch multirun/s                       until all trials of the sweep have ended\n"
         "  herd-results watch multirun/s --every 10 -f jsonl   a line of JSON per change, checked every 10 seconds",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add_choice(parser)
     add_judging(parser)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from hyperherd.records.disk.ownership import file_mode
+
 
 class FileOps:
     """Each method is one operation; between any two of them the process may die."""
@@ -56,7 +58,7 @@ def replace(
     files: FileOps = _FILES,
     *,
     durable: bool = True,
-    mode: int = 0o666,
+    mode: int | None = None,
 ) -> None:
     """Replace `path` by what `write` writes, or leave it as it was.
 
@@ -65,11 +67,11 @@ def replace(
         write: writes the whole new content.
         files: does the file operations.
         durable: whether to wait until the disk has the content and then the name; a heartbeat need not.
-        mode: of the file, before the umask takes its part.
+        mode: of the file, before the umask takes its part; None: that of any record.
     """
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:
-        with files.create(temporary, mode) as stream:
+        with files.create(temporary, file_mode() if mode is None else mode) as stream:
             write(stream)
             if durable:  # before the rename: some file systems keep the new name with none of the content in a crash
                 files.sync(stream)

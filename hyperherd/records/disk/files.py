@@ -64,7 +64,7 @@ def replace_bytes(path: Path, data: bytes, *, durable: bool = True, private: boo
         private: whether nobody else may read it, whatever the umask.
     """
     make_folder(path.parent)
-    replace(path, lambda stream: stream.write(data), durable=durable, mode=0o600 if private else file_mode())
+    replace(path, lambda stream: stream.write(data), durable=durable, mode=0o600 if private else None)
 
 
 @contextmanager

@@ -28,6 +28,9 @@ _NO_TRIAL_MARKS = (*_SWEEP_MARKS, "schema.json")
 _LEVELS_UP = 5
 """How far above a trial its sweep is looked for: ``hydra.sweep.subdir`` may have slashes."""
 
+_DEEPEST = 8
+"""How far below its trial a file is looked at for: a trainer's folders for versions, checkpoints and ranks."""
+
 
 class TrialFolder(NamedTuple):
     """A directory that is a trial, or that could not be looked into."""
@@ -59,9 +62,17 @@ class Discovered:
     indexes: dict[Path, Index] = field(default_factory=dict)
     """What is kept of these sweeps from the last time."""
 
+    @property
+    def count(self) -> int:
+        """How many sweeps and trials there are."""
+        return len(self.sweeps) + len(self.places)
+
 
 def discover(paths: Iterable[Path]) -> Discovered:
-    """Return the sweeps and trials under `paths`; plain files among them (a shell's glob brings some) are passed over.
+    """Return the sweeps and trials under `paths`.
+
+    A file or folder in a trial's directory, such as a checkpoint, means that trial; other plain files (a shell's glob
+    brings some) are passed over.
 
     Raises:
         NothingFound: a path does not exist, or there is neither a sweep nor a trial under all of them.
@@ -71,8 +82,11 @@ def discover(paths: Iterable[Path]) -> Discovered:
     for path in paths:
         if not path.exists():
             raise NothingFound(f"{path} does not exist; give the folder of a sweep, of a trial, or one above them")
+        before = walk.found.count
         if path.is_dir():
             walk.under(path)
+        if walk.found.count == before and (trial := trial_above(path)):
+            walk.under(trial)
     if not walk.found.sweeps and not walk.found.places:
         raise NothingFound(
             f"no sweep or trial found under {', '.join(map(str, paths))}: no folder there has .hyperherd/sweep.json, "
@@ -206,6 +220,26 @@ def is_sweep_dir(folder: Path) -> bool:
 def real_subfolders(folder: str) -> list[str]:
     """Return the names of the folders in a folder that may hold trials, in order, links left out."""
     return _subfolders(folder)[0]
+
+
+def trial_above(path: Path) -> Path | None:
+    """Return the trial in whose directory a file or folder lies, by its name or where its links lead; None if in none.
+
+    It is spelled as the path is. The folders of a sweep's own records lie in no trial.
+    """
+    ways = [path, absolute(path)]
+    if path.is_symlink():
+        ways.append(path.resolve())
+    return next((trial for way in ways if (trial := _trial_above(way))), None)
+
+
+def _trial_above(path: Path) -> Path | None:
+    for parent in list(path.parents)[:_DEEPEST]:
+        if is_trial_dir(parent):
+            return parent
+        if _has_any(str(parent), _SWEEP_MARKS):
+            return None
+    return None
 
 
 def _is_trial(folder: str) -> bool:

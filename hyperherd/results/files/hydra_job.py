@@ -19,7 +19,7 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.config import own_choices
 from hyperherd.records.disk import kinds
 from hyperherd.records.disk.guarded import read_regular
-from hyperherd.records.places import Outside, leaves
+from hyperherd.records.places import in_place
 from hyperherd.results.files.references import followed_value
 
 _ABSENT = object()
@@ -69,7 +69,7 @@ def read_job(trial_dir: Path) -> HydraJob:
         FormatError: one of them is not what Hydra writes.
     """
     folder = hydra_folder(trial_dir)
-    overrides = read_yaml(_in_place(folder / "overrides.yaml", trial_dir))
+    overrides = read_yaml(in_place(folder / "overrides.yaml", trial_dir))
     if not isinstance(overrides, list) or not all(isinstance(item, str) for item in overrides):
         raise FormatError(f"{folder / 'overrides.yaml'} is not a list of overrides")
     config = read_config(trial_dir)
@@ -85,17 +85,10 @@ def read_config(trial_dir: Path) -> dict[str, Any]:
         FormatError: it is not what Hydra writes.
     """
     path = hydra_folder(trial_dir) / "config.yaml"
-    config = read_yaml(_in_place(path, trial_dir))
+    config = read_yaml(in_place(path, trial_dir))
     if not isinstance(config, dict):
         raise FormatError(f"{path} is not a config (a YAML map)")
     return masked_dict(config)
-
-
-def _in_place(path: Path, trial_dir: Path) -> Path:
-    """Return `path`; raise Outside if it is, or its folder is, a link that leaves the sweep."""
-    if leaves(path.parent, trial_dir) or leaves(path, trial_dir):
-        raise Outside(f"{path} is a link that leaves the sweep; it is not followed")
-    return path
 
 
 def hydra_folder(trial_dir: Path) -> Path:
@@ -123,7 +116,7 @@ def read_choices(trial_dir: Path) -> dict[str, Any]:
         OSError: it is missing or closed to us.
         FormatError: it is not what Hydra writes.
     """
-    path = _in_place(hydra_folder(trial_dir) / "hydra.yaml", trial_dir)
+    path = in_place(hydra_folder(trial_dir) / "hydra.yaml", trial_dir)
     # The whole file takes twenty times as long to read, and there may be thousands.
     block = _CHOICES.search(read_regular(path, _MOST_BYTES).decode("utf-8", "replace"))
     if block:

@@ -23,7 +23,7 @@ LATEST = "latest"
 
 def sweeps_below(root: Path) -> list[Path]:
     """Return the sweeps under a folder, the one that was started last first; jobs outside of any are among them."""
-    return sorted(dict.fromkeys(_below(root)), key=_started, reverse=True)
+    return sorted(dict.fromkeys(_below(root)), key=started, reverse=True)
 
 
 def resolved(path: str | os.PathLike[str]) -> Path:
@@ -60,7 +60,7 @@ def _below(root: Path) -> Iterator[Path]:
                 pending += [folder / name for name in real_subfolders(str(folder))]
 
 
-def _started(sweep_dir: Path) -> tuple[float, str]:
+def started(sweep_dir: Path) -> tuple[float, str]:
     """Return when a sweep was started, and its path, by which those of one moment are in order."""
     try:
         return SweepRecord.read(sweep_dir).created, str(sweep_dir)

@@ -13,9 +13,10 @@ from typing import Any
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_dict, masked_words
 from hyperherd.paths import TrialPaths
+from hyperherd.records.annotations import read_note, read_tags
 from hyperherd.records.config import KeptConfig
 from hyperherd.records.disk.files import new_file, read_json
-from hyperherd.records.places import leaves
+from hyperherd.records.places import in_place, leaves
 from hyperherd.results.files.hydra_job import read_choices, read_config
 
 STREAMS = {"stdout": "out", "stderr": "err"}
@@ -49,7 +50,7 @@ def _is_number(text: str) -> bool:
 def _attempt(paths: TrialPaths, number: int) -> Attempt:
     logs = {name: paths.log(number, suffix) for name, suffix in STREAMS.items()}
     try:
-        claim = read_json(paths.attempts / str(number))
+        claim = read_json(in_place(paths.attempts / str(number), paths.root))
     except (OSError, FormatError):
         claim = {}
     kept = {name: path for name, path in logs.items() if path.is_file() and not leaves(path, paths.root)}
@@ -129,10 +130,28 @@ def _fresh(target: Path) -> Iterator[None]:
         raise ResultsError(f"{target} already exists and is not overwritten; choose another target") from None
 
 
+def tags(trial_dir: Path) -> tuple[str, ...]:
+    """Return the tags that a trial was given; none if a link leads elsewhere, or they may not be read."""
+    try:
+        in_place(TrialPaths(trial_dir).tags, trial_dir)
+        return read_tags(trial_dir)
+    except (OSError, FormatError):
+        return ()
+
+
+def note(trial_dir: Path) -> str:
+    """Return the note that a trial was given after the fact; empty if there is none that can be read."""
+    try:
+        in_place(TrialPaths(trial_dir).note, trial_dir)
+        return read_note(trial_dir)
+    except (OSError, FormatError):
+        return ""
+
+
 def provenance(trial_dir: Path) -> dict[str, Any]:
     """Return `provenance.json` without what looks like a secret; empty if there is none that can be read."""
     try:
-        found = masked_dict(read_json(TrialPaths(trial_dir).provenance))
+        found = masked_dict(read_json(in_place(TrialPaths(trial_dir).provenance, trial_dir)))
     except (OSError, FormatError):
         return {}
     argv = found.get("argv")
@@ -164,6 +183,7 @@ def kept_config(trial_dir: Path | None) -> KeptConfig | None:
     if trial_dir is None:
         return None
     try:
+        in_place(TrialPaths(trial_dir).config, trial_dir)
         return KeptConfig.read(trial_dir)
     except (OSError, FormatError):
         return None

@@ -71,6 +71,7 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
 def _facts(trial: Trial, screen: Screen) -> Iterator[tuple[str, str]]:
     yield "parameters", "  ".join(f"{escaped(name)}={_value(value)}" for name, value in trial.params.items())
     yield "note", escaped(trial.note)
+    yield "tags", escaped(", ".join(trial.tags))
     yield "directory", escaped(str(trial.dir or ""))
     started = trial.started
     if started is not None:

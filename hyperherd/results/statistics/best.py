@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyperherd.records.states import TrialState
 from hyperherd.results.files.hydra_job import hydra_folder
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection, seed_of
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.commands import Command, run_again
+from hyperherd.results.trials.commands import Command, more_seeds, run_again, usual_seed_key
 from hyperherd.results.trials.judging import needed
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
@@ -19,6 +20,10 @@ from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint
 
 _WEIGHTS = (*PATTERNS, "*.pt", "*.pth", "*.safetensors", "*.keras", "*.h5", "*.pkl", "*.joblib")
 """What frameworks call what they have learned."""
+_TO_RUN = frozenset(
+    {TrialState.FAILED, TrialState.CANCELLED, TrialState.LOST, TrialState.WAITING, TrialState.UNREADABLE}
+)
+"""States of trials that are run, or run again, when their seed is added."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +64,24 @@ def winners(trials: TrialCollection, count: int = 1) -> list[Winner]:
     groups.best()  # raises if there is none
     shown = groups.ranked or tuple(groups[:1])
     return [_winner(rank, group, groups, objective) for rank, group in enumerate(shown[:count], 1)]
+
+
+def add_seeds(trials: TrialCollection, winner: Winner, seeds: Sequence[int], key: str = "") -> Command | None:
+    """Return the sweep that runs a configuration with those of `seeds` that no trial of it has; None if all are there.
+
+    Args:
+        trials: all of them.
+        winner: the configuration.
+        seeds: those wanted. The one that the app's config has counts as there, although nobody swept over it.
+        key: the parameter that repeats a configuration; empty: as the sweep says, else ``seed``.
+
+    Raises:
+        ResultsError: no command runs it.
+    """
+    key = key or usual_seed_key(winner.trial)
+    there = [seed_of(trials, trial, key) for trial in winner.group.trials if trial.state not in _TO_RUN]
+    absent = [seed for seed in seeds if not any(type(known) is int and known == seed for known in there)]
+    return more_seeds(winner.trial, absent, key) if absent else None
 
 
 def _winner(rank: int, group: AnyGroup, groups: AnyGroups, objective: Objective) -> Winner:

@@ -20,6 +20,7 @@ from hyperherd.results.trials.fields import (
     find_field,
     metric_field,
     param_field,
+    tag_fields,
 )
 from hyperherd.results.trials.objective import Objective, interest
 from hyperherd.results.trials.trial import Sweep, Trial
@@ -74,6 +75,7 @@ def exact_columns(trials: TrialCollection, rows: Sequence[Trial], view: View, *,
         *(param_field(trials, name) for name in names),
         *(metric_field(trials, name) for name in trials.metric_names),
         *_aggregated(trials),
+        *tag_fields(trials),
         fact_field("dir"),
     ]
     return [_column(field, rows) for field in _not_hidden(fields, view)]
@@ -93,6 +95,7 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
         return [_readable(_column(field, rows), rows) for field in [*lead, *chosen]]
     names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
     fields = [*(param_field(trials, name) for name in names), *measures(trials), *_progress(trials)]
+    fields += tag_fields(trials)
     return [_readable(_column(field, rows), rows) for field in [*lead, *_not_hidden(fields, view)]]
 
 

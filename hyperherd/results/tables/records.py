@@ -206,6 +206,7 @@ def _sweep(sweep: Sweep, label: str, objective: Objective | None) -> dict[str, A
 
 def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
     """Return one trial as JSON has it."""
+    tags = {"tags": list(trial.tags)} if trial.tags else {}
     return {
         "number": trial.number,
         "name": trial.name,
@@ -232,4 +233,5 @@ def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
         "error": None if trial.error is None else asdict(trial.error),
         "overrides": list(trial.overrides),
         "command": trial.command,
+        **tags,
     }

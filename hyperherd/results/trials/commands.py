@@ -19,7 +19,7 @@ from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.disk.files import read_json
 from hyperherd.records.disk.ownership import SHARED, distrust
-from hyperherd.records.places import leaves, stays_in
+from hyperherd.records.places import in_place, stays_in
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_yaml
 from hyperherd.results.trials.trial import Sweep, Trial
@@ -119,8 +119,14 @@ def more_seeds(trial: Trial, seeds: Sequence[int], key: str = "") -> Command:
     if not trial.command:
         raise ResultsError(f"trial {trial.label} did not record its script, so its command is not known")
     record = _record(trial.sweep)
-    key = key or (record.seed_key if record else None) or "seed"
+    key = key or usual_seed_key(trial)
     return _sweep_of(trial, record, {key: ",".join(map(str, seeds))}) if record else _plain_sweep(trial, key, seeds)
+
+
+def usual_seed_key(trial: Trial) -> str:
+    """Return the parameter that repeats the configuration of `trial`, where none does yet."""
+    record = _record(trial.sweep)
+    return (record.seed_key if record else None) or "seed"
 
 
 def parse_seeds(text: str) -> list[int]:
@@ -332,15 +338,13 @@ def interpreter(trial: Trial) -> str:
 
 
 def _recorded_python(trial: Trial) -> str | None:
-    if trial.dir is None or leaves(TrialPaths(trial.dir).records, trial.dir):
+    if trial.dir is None:
         return None
     try:
-        if any(distrust(path) for path in (trial.dir, TrialPaths(trial.dir).provenance)):
+        path = in_place(TrialPaths(trial.dir).provenance, trial.dir)
+        if any(distrust(one) for one in (trial.dir, path)):
             return None
-    except OSError:
-        return None
-    try:
-        found = read_json(TrialPaths(trial.dir).provenance).get("executable")
+        found = read_json(path).get("executable")
     except (OSError, FormatError):
         return None
     if not isinstance(found, str) or not Path(found).is_absolute() or not os.access(found, os.X_OK):

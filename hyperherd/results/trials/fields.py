@@ -22,6 +22,9 @@ from hyperherd.results.values import Gap, lookup
 OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "seeds", "trials"})
 """Names of our own columns; a parameter or metric of that name gets its prefix."""
 
+TAG = "tag"
+"""The name of what trials were given after the fact; a parameter or metric of that name keeps it."""
+
 
 class Role(Enum):
     """What a column tells."""
@@ -66,6 +69,7 @@ _FACTS: dict[str, Callable[[Trial], Any]] = {
     "host": lambda trial: trial.host or None,
     "job_id": lambda trial: trial.job_id,
     "note": lambda trial: trial.note or None,
+    TAG: lambda trial: ", ".join(trial.tags) or None,
 }
 """What is known of every trial; names that are not in `OURS` give way to parameters and metrics."""
 
@@ -111,6 +115,13 @@ def fact_field(name: str) -> Field:
     """Return what is known of every trial as a column."""
     role = Role.PROGRESS if name in ("step", "time") else Role.IDENTITY
     return Field(name, role, lambda trial: _or_missing(_FACTS[name](trial)))
+
+
+def tag_fields(trials: TrialCollection) -> list[Field]:
+    """Return the column of tags, if any trial has one and nothing else has its name."""
+    if TAG in trials.params or TAG in trials.metric_names or TAG in trials.varying:
+        return []
+    return [fact_field(TAG)] if any(trial.tags for trial in trials) else []
 
 
 def _ours(text: str) -> Field | None:

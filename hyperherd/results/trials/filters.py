@@ -18,7 +18,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.text.literals import read_values
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.fields import Field, Role, find_field
+from hyperherd.results.trials.fields import TAG, Field, Role, find_field
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 from hyperherd.space.values import equal
@@ -99,6 +99,8 @@ def _read(trials: TrialCollection, text: str) -> tuple[Field, Test]:
         )
     name, sign, value = found.groups()
     field = find_field(trials, name)
+    if field.role is Role.IDENTITY and field.name == TAG:
+        return _tagged(text, sign, value)
     if sign in ("~", "!~"):
         return field, _regex(text, value, negated=sign == "!~")
     is_text = field.role is Role.IDENTITY and field.name in _AS_TEXT
@@ -111,6 +113,18 @@ def _read(trials: TrialCollection, text: str) -> tuple[Field, Test]:
     return field, _any_of(values) if sign != "!=" else _none_of(values)
 
 
+def _tagged(text: str, sign: str, value: str) -> tuple[Field, Test]:
+    """Return a filter on tags, of which a trial may have several, or none: then only a negated one holds."""
+    tags = Field(TAG, Role.IDENTITY, lambda trial: trial.tags)
+    if sign in ("~", "!~"):
+        matches = _regex(text, value, negated=False)
+        return tags, lambda found: any(map(matches, found)) == (sign == "~")
+    if sign in _ORDER:
+        raise ResultsError(f"{text!r}: {sign} compares numbers, and a tag is a text")
+    wanted = {item.strip().strip("'\"") for item in value.split(",")}
+    return tags, lambda found: wanted.isdisjoint(found) == (sign == "!=")
+
+
 def _given(trials: TrialCollection, name: str, wanted: Any) -> tuple[Field, Test]:
     try:
         field = find_field(trials, name)
@@ -118,6 +132,8 @@ def _given(trials: TrialCollection, name: str, wanted: Any) -> tuple[Field, Test
         if "__" not in name:
             raise
         field = find_field(trials, name.replace("__", "."))
+    if field.role is Role.IDENTITY and field.name == TAG and not callable(wanted):
+        return _tagged(name, "=", ",".join(map(str, [wanted] if isinstance(wanted, str) else wanted)))
     if callable(wanted):
         return field, lambda value: bool(wanted(value))
     values = list(wanted) if isinstance(wanted, list | tuple | set | frozenset | range) else [wanted]

@@ -255,9 +255,16 @@ class Trial:
 
     @property
     def note(self) -> str:
-        """The note: a text logged as ``note``, else the note of its sweep."""
+        """The note: what was noted after the fact, else a text logged as ``note``, else the note of its sweep."""
+        if self.dir is not None and (added := trial_dir.note(self.dir)):
+            return added
         own = self.final.get("note")
         return own if isinstance(own, str) else self.sweep.note
+
+    @cached_property
+    def tags(self) -> tuple[str, ...]:
+        """The tags that it was given after the fact, sorted."""
+        return trial_dir.tags(self.dir) if self.dir else ()
 
     @property
     def attempts(self) -> list[trial_dir.Attempt]:

@@ -18,6 +18,7 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.code import changed_files
 from hyperherd.records.config import KeptConfig, interpolations, is_of_one_trial
 from hyperherd.records.disk.files import dumps, read_json
+from hyperherd.records.places import in_place, trial_dir_of
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.space.values import token
@@ -94,7 +95,8 @@ def _last_code(record: SweepRecord, run_plan: RunPlan, sweep_dir: Path) -> dict[
     code = recorded if isinstance(recorded, dict) else {}
     for trial in reversed(run_plan.trials):
         try:
-            own = read_json(TrialPaths(sweep_dir / str(trial.dir)).provenance).get("code")
+            trial_dir = trial_dir_of(sweep_dir, str(trial.dir), trial.number)
+            own = read_json(in_place(TrialPaths(trial_dir).provenance, trial_dir)).get("code")
         except (OSError, FormatError):
             continue
         if isinstance(own, dict):
@@ -141,10 +143,12 @@ def _one_of_each(
             if name not in groups:
                 groups[name] = app.is_group(name.partition("@")[0])
         choices = tuple(text for text, name in zip(trial.overrides, names, strict=True) if groups[name])
-        if choices in seen or not TrialPaths(sweep_dir / trial.dir).config.exists():
+        if choices in seen:
             continue
         try:
-            yield trial, KeptConfig.read(sweep_dir / trial.dir)
+            trial_dir = trial_dir_of(sweep_dir, trial.dir, trial.number)
+            in_place(TrialPaths(trial_dir).config, trial_dir)
+            yield trial, KeptConfig.read(trial_dir)
         except (OSError, FormatError):
             continue
         seen.add(choices)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,12 +13,14 @@ from results.builder import SweepBuilder
 from hyperherd import load
 from hyperherd.cli.main import main
 from hyperherd.metrics.arrays import list_arrays, read_array, save_array
-from hyperherd.metrics.reader import read_metrics
+from hyperherd.metrics.reader import read_final, read_metrics
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.records.places import Outside
 from hyperherd.records.sweep import write_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.hydra_job import read_config
+from hyperherd.results.trials.commands import interpreter
+from hyperherd.trial.attempts import attempt_of_job, claimed_keys
 
 
 @pytest.fixture
@@ -142,3 +145,36 @@ def test_arrays_and_configs_that_are_links_elsewhere(sweep: SweepBuilder, tmp_pa
     with pytest.raises(Outside, match="leaves the sweep"):
         read_config(trial_dir)
     assert "sesame" not in str(load(sweep.dir)[0].config)
+
+
+@pytest.mark.parametrize("folder", [False, True])
+def test_small_records_of_a_trial_that_are_links_elsewhere(sweep: SweepBuilder, tmp_path: Path, folder: bool) -> None:
+    sweep.trial({"val/acc": 0.5})
+    trial_dir = sweep.dir / "0"
+    elsewhere = tmp_path / "elsewhere"
+    (elsewhere / "attempts").mkdir(parents=True)
+    records = {
+        "provenance.json": {"host": "sesame", "executable": shutil.which("sh")},
+        "summary.json": {"sesame": 1.0},
+        "config.json": {"config": {"sesame": 1}},
+        "attempts/0": {"key": "sesame", "host": "sesame", "job_id": None, "restart": None},
+    }
+    for name, content in records.items():
+        place = trial_dir / ".hyperherd" / name
+        (elsewhere / name).write_text(json.dumps(content))
+        place.unlink(missing_ok=True)
+        if folder and "/" in name:
+            shutil.rmtree(place.parent, ignore_errors=True)
+            place.parent.symlink_to((elsewhere / name).parent)
+        else:
+            place.parent.mkdir(exist_ok=True)
+            place.symlink_to(elsewhere / name)
+    trial = load(trial_dir)[0]
+    assert trial.provenance == {}
+    assert [one.claim for one in trial.attempts] == ([] if folder else [{}])
+    assert "sesame" not in trial.config
+    assert interpreter(trial) == sys.executable
+    assert claimed_keys(trial_dir) == set()
+    assert attempt_of_job(trial_dir) is None
+    with pytest.raises(Outside, match=r"summary.json is a link that leaves the sweep"):
+        read_final(trial_dir)
