@@ -6,6 +6,7 @@ Light: submitit imports LSF's executor, and so this, in programs that use nothin
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +29,11 @@ class CommandResult:
     def text(self) -> str:
         """Everything, for people and for searching."""
         return "\n".join(part for part in (self.stdout.strip(), self.stderr.strip()) if part)
+
+
+def is_signal(code: int) -> bool:
+    """Return whether a shell's exit code stands for the signal that ended its command: 137 is SIGKILL."""
+    return 128 < code <= 128 + signal.NSIG - 1
 
 
 def run_command(

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from hyperherd.records.states import FailureCause
 
 
+QUIET = 'export SUBMITIT_LOG_LEVEL="${SUBMITIT_LOG_LEVEL:-WARNING}"'
+"""A line of a job's script: its log begins with what the trial prints, and not with what submitit loads."""
+
+
 @dataclass(frozen=True)
 class JobState:
     """The state of one job, as its scheduler reports it.

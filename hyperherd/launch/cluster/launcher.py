@@ -107,7 +107,9 @@ class ClusterLauncher(TrialLauncher):
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
         with scrubbed_environment(self._cluster, self._secrets):
-            ids = self._submitted(submission, [ClusterJob(work, job, self._cluster.is_preempting) for job in jobs])
+            often = self._settings.max_num_preempted
+            runs = [ClusterJob(work, job, self._cluster.is_preempting, often) for job in jobs]
+            ids = self._submitted(submission, runs)
         self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:

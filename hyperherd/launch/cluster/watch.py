@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
@@ -21,9 +22,10 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from submitit.core.utils import JobPaths
 
+from hyperherd.compat.hydra import result_of
 from hyperherd.launch.base import JobEnd, JobHandle
 from hyperherd.launch.cluster.base import Cluster, JobState
-from hyperherd.launch.cluster.job import returned_path
+from hyperherd.launch.cluster.job import PreemptedTooOften, returned_path
 from hyperherd.launch.pickles import load_pickle
 from hyperherd.launch.returned import raised
 from hyperherd.records.disk.ownership import NotTrusted
@@ -42,6 +44,10 @@ SETTLED_SLOWLY = 10.0
 FORGOTTEN = 30.0
 """Seconds after which a job that the scheduler does not know is given up."""
 _TAIL = 20_000
+_NO_PYTHON = re.compile(
+    r"(?:line \d+: |execve\(\): )(\S*\bpython[\d.]*): (?:No such file|command not found|Permission denied|not found)"
+)
+"""How bash, and Slurm's srun, report it."""
 
 log = logging.getLogger("hyperherd")
 
@@ -181,8 +187,14 @@ class Watch:
     def _killed(self, watched: _Watched, state: JobState) -> JobEnd:
         verdict, reason = state.verdict, state.reason
         if verdict in (None, FailureCause.SIGNAL, FailureCause.EXIT):
+            tail = _tail(watched.paths)
             # Slurm's state of a job that ran out of memory is often FAILED; only its log names the cause.
-            verdict = self._cluster.cause_in(_tail(watched.paths)) or verdict or FailureCause.EXIT
+            verdict = self._cluster.cause_in(tail) or verdict or FailureCause.EXIT
+            if python := _NO_PYTHON.search(tail):
+                reason = (
+                    f"{reason}: {python[1]} does not exist or cannot run on the node of the job; put the Python of "
+                )
+                reason += "the sweep on a file system that the nodes share, or see hydra.launcher.python and setup"
         if state.succeeded:
             reason = f"{reason}, but the trial had not ended"
         return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict)
@@ -199,7 +211,10 @@ def _end_with_result(watched: _Watched) -> JobEnd:
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
         return JobEnd(watched.handle, None, f"the return value cannot be unpickled: {in_words(error)}")
     reason = raised(returned)
-    return JobEnd(watched.handle, returned, reason, FailureCause.EXCEPTION if reason else None)
+    verdict = FailureCause.EXCEPTION if reason else None
+    if reason and isinstance(result_of(returned), PreemptedTooOften):
+        verdict = FailureCause.PREEMPTED
+    return JobEnd(watched.handle, returned, reason, verdict)
 
 
 def _error(paths: JobPaths) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import logging
 import re
 import shutil
 from collections.abc import Collection, Mapping
@@ -12,18 +13,21 @@ from typing import TYPE_CHECKING, Any
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, Submission
-from hyperherd.launch.lsf.commands import TROUBLE, Patience, run
+from hyperherd.launch.cluster.base import QUIET, Cluster, JobState, Submission
+from hyperherd.launch.lsf.commands import TROUBLE, Patience, lacking_options, run
 from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.script import marker_path
-from hyperherd.launch.lsf.states import has_exited, verdict
+from hyperherd.launch.lsf.states import Verdict, has_exited, verdict
 from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
+from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
     import submitit
+
+log = logging.getLogger("hyperherd")
 
 _COMMANDS = ("bsub", "bjobs", "bkill")
 _DEFAULT_ARRAY_SIZE = 1000
@@ -80,6 +84,8 @@ class LsfCluster(Cluster):
                 "on a host of the cluster, or use hydra/launcher=herd_local"
             )
         self._parameters(Submission(Path("/"), "check", {}, 1))
+        if lacking := lacking_options(self._tracker.patience):
+            raise SweepError(f"herd_lsf: {lacking}")
 
     def holds_back(self, variable: str) -> str:
         """Return which of bsub's options keeps a variable from jobs; by default it passes on all of them."""
@@ -149,17 +155,40 @@ class LsfCluster(Cluster):
         """
         given = {**self._options, **submission.resources}
         given = {key: value for key, value in given.items() if value is not None}
-        for key in ("max_num_timeout", "python"):
+        for key in ("max_num_timeout", "max_num_preempted", "python"):
             given.pop(key, None)
         given["time"] = given.pop("timeout_min", None)
+        given["setup"] = [QUIET, *given.get("setup", [])]
         given["dependency"] = _both(given.get("dependency"), submission.after)
         given |= {"job_name": submission.name, "array_parallelism": submission.parallelism}
         given["max_array_size"] = _NEVER_SPLIT  # the launcher has done so
         try:
-            LsfParameters(**given).check()
+            parameters = LsfParameters(**given)
+            parameters.check()
         except ValueError as error:
             raise SweepError(f"hydra.launcher.{error}") from None
-        return given
+        return given | {"signal_delay_min": _delay_that_fits(parameters)}
+
+
+def _delay_that_fits(parameters: LsfParameters) -> int:
+    """Return how many minutes before its limit a job is warned: LSF takes no warning before the job's start."""
+    limit, delay = parameters.limit_min, parameters.signal_delay_min
+    if limit is None or delay < limit:
+        return delay
+    _report_shortened(limit, delay)
+    return limit // 2
+
+
+@functools.cache  # once for each limit
+def _report_shortened(limit: int, delay: int) -> None:
+    log.warning(
+        "herd_lsf: hydra.launcher.signal_delay_min=%d does not fit into a job of %d min; it is warned %s",
+        delay,
+        limit,
+        f"{limit // 2} min before its end instead"
+        if limit > 1
+        else "at its end alone, because LSF counts whole minutes",
+    )
 
 
 def _both(dependency: str | None, after: str | None) -> str | None:
@@ -176,7 +205,11 @@ def _job_state(seen: Seen) -> JobState:
         return JobState("running", reason=reason)
     if not has_exited(seen.row):
         return JobState("ended", reason=reason, succeeded=True)
-    return JobState("ended", "cancelled" if seen.state == "CANCELLED" else verdict(seen.row), reason)
+    return JobState("ended", _VERDICTS.get(seen.state) or verdict(seen.row), reason)
+
+
+_VERDICTS: dict[str, Verdict] = {"CANCELLED": "cancelled", "NODE_FAIL": FailureCause.NODE_FAILURE}
+"""What the tracker concludes from more than one look at a job."""
 
 
 def _last_line(text: str) -> str:

@@ -33,6 +33,9 @@ TROUBLE = re.compile(
 """What the commands print while the cluster's daemons cannot be reached; it may precede good data."""
 
 
+_UNKNOWN_OPTION = re.compile(r"(?:illegal|invalid|unknown|unrecognized|bad) option", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Patience:
     """How long the commands may take.
@@ -59,6 +62,29 @@ def run(command: Sequence[str], patience: Patience, script: Path | None = None) 
     if script is None:  # bsub hands its environment to the job, which keeps the user's locale
         environment["LC_ALL"] = "C"
     return run_command(command, environment, patience.seconds, script)
+
+
+def lacking_options(patience: Patience) -> str:
+    """Return an error that names the options of bjobs which this LSF lacks; empty if it has them, or does not answer.
+
+    LSF has had them since 9.1; what descends from older versions has not, and its bjobs shortens what it prints.
+    """
+    needed = {"-noheader": ["-noheader"], "-o": ["-o", "jobid"]}
+    refused = _refused(["bjobs", *(word for words in needed.values() for word in words)], patience)
+    if not refused:
+        return ""
+    missing = [option for option, words in needed.items() if _refused(["bjobs", *words], patience)]
+    return (
+        f"bjobs of this cluster does not know {' and '.join(missing or needed)}, which HyperHerd reads the states of "
+        f"jobs by (LSF has both since 9.1), so nothing is submitted; bjobs printed: {refused}"
+    )
+
+
+def _refused(command: Sequence[str], patience: Patience) -> str:
+    """Return the line by which a command refuses one of its options."""
+    result = run(command, patience)
+    lines = [line for line in result.text.splitlines() if _UNKNOWN_OPTION.search(line)]
+    return lines[0].strip() if lines and not is_trouble(result) else ""
 
 
 def is_trouble(result: CommandResult) -> bool:

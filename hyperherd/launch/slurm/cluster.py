@@ -7,6 +7,7 @@ sacct is asked only for the ends of jobs that squeue has forgotten: about runnin
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import shutil
@@ -26,6 +27,8 @@ from hyperherd.schedulers import SchedulerUnavailable
 if TYPE_CHECKING:
     import submitit
 
+log = logging.getLogger("hyperherd")
+
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _SQUEUE = ["squeue", "--noheader", "--array", "--states=all"]
 # MaxArraySize where it is not configured: indices 0 to 1000.
@@ -40,10 +43,7 @@ class SlurmCluster(Cluster):
     name = "herd_slurm"
     kept_variables = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
 
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """What describes a job; outside of a job SBATCH_ variables are the user's defaults for sbatch, and are kept."""
-        return ("SLURM_", "SBATCH_") if "SLURM_JOB_ID" in os.environ else ("SLURM_",)
+    variables = ("SLURM_", "SBATCH_")  # sbatch takes a variable of the second kind over what the script asks for
 
     def check(self) -> None:
         """Find out whether Slurm's commands are here, and whether submitit takes the options."""
@@ -53,13 +53,12 @@ class SlurmCluster(Cluster):
                 f"herd_slurm needs Slurm's commands, and {', '.join(missing)} were not found on the PATH; start the "
                 "sweep on a login node of the cluster, or use hydra/launcher=herd_local"
             )
+        _report_defaults(tuple(sorted(name for name in os.environ if name.startswith("SBATCH_"))))
 
     def holds_back(self, variable: str) -> str:
         """Return which option of sbatch or srun keeps a variable from jobs; by default both pass on all of them."""
         extra = {key.replace("_", "-"): value for key, value in self._options.get("additional_parameters", {}).items()}
         exports = {"hydra.launcher.additional_parameters.export": extra.get("export")}
-        if "export" not in extra and "SBATCH_" not in self.variables:  # the option wins over the variable
-            exports["SBATCH_EXPORT"] = os.environ.get("SBATCH_EXPORT")
         for word in self._options.get("srun_args") or []:
             if str(word).startswith("--export"):
                 exports["hydra.launcher.srun_args"] = str(word).partition("=")[2]
@@ -82,7 +81,7 @@ class SlurmCluster(Cluster):
         """Return submitit's executor for Slurm."""
         import submitit
 
-        given = {**self._options, **submission.resources}
+        given = _with_time_to_end({**self._options, **submission.resources})
         parameters = executor_parameters(
             given, name=submission.name, parallelism=submission.parallelism, after=submission.after
         )
@@ -165,6 +164,36 @@ class SlurmCluster(Cluster):
         if result.code and not is_trouble(result):  # accounting is off
             return {}
         return read_sacct(_printed("sacct", result))
+
+
+@functools.cache  # once for each set of them
+def _report_defaults(names: tuple[str, ...]) -> None:
+    if names and "SLURM_JOB_ID" not in os.environ:  # in a job they are that job's
+        log.warning(
+            "herd_slurm does not use %s: sbatch would prefer what is in the environment to what the config says; set "
+            "hydra.launcher.partition, account, qos, ... or hydra.launcher.additional_parameters",
+            ", ".join(names),
+        )
+
+
+def _with_time_to_end(options: dict[str, Any]) -> dict[str, Any]:
+    """Return `options` with a warning that comes after the job's start: it would end each trial at once."""
+    limit, delay = 60 * options["timeout_min"], options["signal_delay_s"]
+    if delay < limit:
+        return options
+    _report_shortened(limit, delay)
+    return {**options, "signal_delay_s": int(limit / 2)}
+
+
+@functools.cache  # once for each limit
+def _report_shortened(limit: float, delay: float) -> None:
+    log.warning(
+        "herd_slurm: hydra.launcher.signal_delay_s=%g would warn a job of %g s at its start; it is warned %d s before "
+        "its end instead",
+        delay,
+        limit,
+        limit / 2,
+    )
 
 
 def _printed(command: str, result: CommandResult) -> str:

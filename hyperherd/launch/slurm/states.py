@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Literal
 
 from hyperherd.launch.cluster.base import JobState
+from hyperherd.launch.commands import is_signal
 from hyperherd.records.states import FailureCause
 
 _WAITING = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
@@ -55,7 +56,7 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
                 FailureCause.EXIT,
                 f"{reason}: Slurm could not write the log of the job; does its folder still exist?",
             )
-        killed = signal or code > 128
+        killed = signal or is_signal(code)
         return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, reason)
     return JobState("ended", _VERDICTS[state], reason) if state in _VERDICTS else None
 

@@ -10,14 +10,14 @@ import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from submitit.core import core, utils
 
 from hyperherd.compat.submitit import folder_pattern
 from hyperherd.errors import nearest
 from hyperherd.launch.commands import CommandResult
-from hyperherd.launch.lsf.commands import Patience, is_trouble, run
+from hyperherd.launch.lsf.commands import Patience, is_trouble, lacking_options, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
 from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 from hyperherd.launch.lsf.ids import base_of, to_lsf
@@ -96,6 +96,8 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
     """
 
     job_class = LsfJob
+    _able: ClassVar[set[str]] = set()
+    """The commands bjobs that are known to have all options that are needed."""
 
     def __init__(
         self,
@@ -161,8 +163,9 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         self._last_job_submitted = time.time()
         began = time.time()
         size = len(submissions) if len(submissions) > 1 else None
+        may_return = self.max_num_timeout > 0 and any(hasattr(one.function, "checkpoint") for one in submissions)
         try:
-            base, script = self._submit_script(self._submitit_command_str, size)
+            base, script = self._submit_script(self._submitit_command_str, size, may_return)
         except BaseException:
             for pickle in pickles:
                 pickle.unlink()
@@ -199,15 +202,25 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         job.paths.move_temporary_file(script, "submission_file", keep_as_symlink=True)
         return job
 
-    def _submit_script(self, command: str, size: int | None) -> tuple[str, Path]:
+    def _submit_script(self, command: str, size: int | None, requeues: bool = False) -> tuple[str, Path]:
         """Write a script and submit it; returns the job's id and the script."""
-        tag = f"submitit {uuid.uuid4().hex}"
-        text = make_script(self._lsf, self.folder, command, size=size, tag=tag, warning=LsfJobEnvironment.USR_SIG)
+        self._check_bjobs()
+        tag, signal = f"submitit {uuid.uuid4().hex}", LsfJobEnvironment.USR_SIG
+        text = make_script(self._lsf, self.folder, command, size=size, tag=tag, warning=signal, requeues=requeues)
         folder = Path(str(utils.JobPaths.get_first_id_independent_folder(self.folder)))
         script = folder / f".submission_file_{tag.split()[1]}.sh"
         script.write_text(text)
         patience = Patience(self._lsf.bsub_timeout_s, self._lsf.query_retries)
         return submit(script, patience, lambda: self._find(tag)), script
+
+    def _check_bjobs(self) -> None:
+        """Refuse an LSF whose bjobs cannot be read: its jobs would run, and nothing would be known of them."""
+        bjobs = shutil.which("bjobs") or ""
+        if bjobs in self._able:
+            return
+        if lacking := lacking_options(self.job_class.watcher.tracker.patience):
+            raise utils.FailedSubmissionError(lacking)
+        self._able.add(bjobs)
 
     def _find(self, tag: str) -> str | None:
         """Return the id of a job that was submitted although bsub did not report it."""
