@@ -22,6 +22,7 @@ log = logging.getLogger("hyperherd")
 SUBMITTING = "submitting"
 SUBMITTED = "submitted"
 RETRIED = "retried"
+REQUEUED = "requeued"
 VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
 
 

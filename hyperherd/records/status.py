@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hyperherd.records.events import SUBMITTED, SUBMITTING, Event
+from hyperherd.records.events import REQUEUED, SUBMITTED, SUBMITTING, Event
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialRecord
 
@@ -56,7 +56,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
         return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
     if record is not None and record.attempt >= attempt:
         if record.state is not TrialState.RUNNING:
-            return _last_word(record, history)
+            return _requeued(record, history) or _last_word(record, history)
         attempt = record.attempt
     else:
         earlier = record if record is not None and record.state is TrialState.FAILED else None
@@ -67,6 +67,8 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
     for event in reversed(own):
         if event.event == SUBMITTING:  # anew: earlier verdicts are about a job that never started
             break
+        if event.event == REQUEUED and (record is None or event.time >= (record.heartbeat or 0.0)):
+            return TrialStatus(TrialState.REQUEUED, attempt, reason=event.message or "")
         # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
         if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
             state, cause = event.verdict
@@ -75,6 +77,18 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
         return _alive(record, observer)
     submitted = any(event.event in (SUBMITTING, SUBMITTED) for event in own)
     return TrialStatus(TrialState.SUBMITTED if submitted else TrialState.WAITING, attempt)
+
+
+def _requeued(record: TrialRecord, history: Iterable[Event]) -> TrialStatus | None:
+    """Return that an ended attempt's job waits in its queue again, if that is the last that is known of it."""
+    said = [event for event in history if event.attempt == record.attempt]
+    said = [event for event in said if event.event == REQUEUED or event.verdict]
+    if said and said[-1].verdict:
+        return None  # the job came to an end after all
+    if not said and not record.requeued:
+        return None
+    reason = (said[-1].message if said else "") or _reason(record)
+    return TrialStatus(TrialState.REQUEUED, record.attempt, reason=reason)
 
 
 def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:

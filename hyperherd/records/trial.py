@@ -46,6 +46,8 @@ class TrialRecord:
     job_id: str | None = None
     exit_code: int | None = None
     error: TrialError | None = None
+    requeued: bool = False
+    """Whether the attempt ended because its scheduler runs the job again."""
     step: int | None = None
     max_step: int | None = None
     step_seconds: float | None = None
@@ -135,6 +137,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "pid_started": kinds.optional(kinds.seconds),
     "job_id": kinds.optional(kinds.text),
     "exit_code": kinds.optional(kinds.whole),
+    "requeued": kinds.flag,
     "step": kinds.optional(kinds.whole),
     "max_step": kinds.optional(kinds.whole),
     "step_seconds": kinds.optional(kinds.seconds),

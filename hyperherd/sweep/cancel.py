@@ -21,10 +21,9 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
-from hyperherd.sweep.resuming.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
+from hyperherd.sweep.resuming.reconcile import IN_QUEUE, QueuedTrial, events_by_trial, queued_job, status_of
 
 PENDING = "pending"
-_ALIVE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED)
 _MESSAGE = "cancelled by herd-results cancel"
 _PATIENCE = 60.0
 """Seconds until whoever was asked must have reacted."""
@@ -68,7 +67,7 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
     meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], only)]
     is_running = is_held(sweep_dir)
     # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it.
-    states = (*_ALIVE, TrialState.WAITING) if is_running else _ALIVE
+    states = (*IN_QUEUE, TrialState.WAITING) if is_running else IN_QUEUE
     alive = [trial for trial in meant if statuses[trial.number].state in states]
     if alive and is_running:
         _ask_the_sweep(sweep_dir, alive)
@@ -82,7 +81,7 @@ def _is_meant(trial: PlannedTrial, status: TrialStatus, only: str | Set[int] | N
     if only is None:
         return True
     if only == PENDING:
-        return status.state in (TrialState.SUBMITTED, TrialState.WAITING)
+        return status.state in (TrialState.SUBMITTED, TrialState.REQUEUED, TrialState.WAITING)
     assert not isinstance(only, str)
     return trial.number in only
 

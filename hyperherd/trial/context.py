@@ -48,7 +48,13 @@ class TrialPlace:
     trial_dir: Path
 
 
-def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any], attempt: int | None = None) -> Any:
+def run_in_context(
+    place: TrialPlace,
+    config: DictConfig,
+    task: Callable[[], Any],
+    attempt: int | None = None,
+    is_requeued: Callable[[], bool] = lambda: False,
+) -> Any:
     """Run `task` as an attempt of a trial and return what it returns.
 
     Args:
@@ -56,6 +62,7 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
         config: what it runs with, without Hydra's own; the trial keeps it.
         task: what it does.
         attempt: which execution this is meant to be; None for the next.
+        is_requeued: called when the trial was asked to end: whether a scheduler is going to run its job again.
 
     Raises:
         AttemptTaken: the trial is running or done, or that attempt was run.
@@ -76,7 +83,10 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
         outcome = _run(place, task, attempt, signals)
         with held_back() as late:  # the attempt has ended; a signal is for those after it
             trial_log.leave()
-            record = logbook.close(outcome.ending)
+            ending = outcome.ending
+            if ending.state is TrialState.CANCELLED and is_requeued():
+                ending = replace(ending, requeued=True)
+            record = logbook.close(ending)
         _log_end(record)
     if late and record.state is not TrialState.CANCELLED:
         raise interruption(late)

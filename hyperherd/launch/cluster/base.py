@@ -29,12 +29,25 @@ class JobState:
         verdict: how it ended, if the scheduler knows that it did not end by itself.
         reason: in the scheduler's words, for people: its state, exit code, node.
         succeeded: whether it ended with exit code 0.
+        restarts: how often it has been put back into the queue after it had begun; None if that is not known.
     """
 
     phase: Literal["pending", "running", "ended"]
     verdict: FailureCause | Literal["cancelled"] | None = None
     reason: str = ""
     succeeded: bool = False
+    restarts: int | None = None
+
+    def is_back(self, before: int | None) -> bool:
+        """Return whether a job of which a run has ended is to run again, or does.
+
+        Args:
+            before: how often it had been restarted when that run began; None if it is not known.
+        """
+        if self.phase == "pending":
+            return True
+        again = self.restarts is not None and before is not None and self.restarts > before
+        return self.phase == "running" and again
 
 
 @dataclass(frozen=True)
@@ -147,6 +160,11 @@ class Cluster(ABC):
     @staticmethod
     def is_preempting() -> bool:
         """Return, in a job that was asked to end, whether it is being preempted and may be requeued."""
+        return False
+
+    @staticmethod
+    def is_requeued() -> bool:
+        """Return, in a job that was asked to end, whether the scheduler is going to run it again."""
         return False
 
     def is_outage(self, message: str) -> bool:

@@ -121,20 +121,28 @@ class ClusterJob:
         work: the file of the :class:`JobPayload`.
         job: which trial; a requeued job runs it as its next attempt.
         is_preempting: called in a job that was asked to end: whether it is being preempted.
+        is_requeued: called there too: whether the scheduler is going to run the job again.
         max_num_preempted: how often the job may go back into the queue for another reason than its time limit.
     """
 
-    # Jobs that an earlier version submitted have neither in their pickles.
+    # Jobs that an earlier version submitted have none of these in their pickles.
     _max_num_preempted = 100
     _timeouts = 0
+    _is_requeued: Callable[[], bool] | None = None
 
     def __init__(
-        self, work: Path, job: TrialJob, is_preempting: Callable[[], bool], max_num_preempted: int = 100
+        self,
+        work: Path,
+        job: TrialJob,
+        is_preempting: Callable[[], bool],
+        is_requeued: Callable[[], bool] | None = None,
+        max_num_preempted: int = 100,
     ) -> None:
         # Jobs in a queue hold these names in their pickles: a renamed one would fail there, maybe weeks later.
         self._work = work
         self._job = job
         self._is_preempting = is_preempting
+        self._is_requeued = is_requeued
         self._max_num_preempted = max_num_preempted
 
     def __call__(self) -> None:
@@ -189,7 +197,7 @@ class ClusterJob:
     def _run(self, work: JobPayload, environment: submitit.JobEnvironment) -> JobReturn:
         task = work.task_function
         if isinstance(task, TrialTask):
-            task = task.for_attempt(self._job.attempt)
+            task = task.for_attempt(self._job.attempt, self._is_requeued)
         try:
             with noted_signals():
                 return run_job(
@@ -297,4 +305,4 @@ def _eviction(handler: Any, *, may_be_preempted: bool) -> Evicted:
     comes_back = handler is not None and (may_time_out_again(handler) if is_over else may_be_preempted)
     cause = FailureCause.TIMEOUT if is_over else FailureCause.PREEMPTED
     what = "the time limit was reached" if is_over else "the job was preempted"
-    return Evicted(cause, f"{what}; the job is requeued" if comes_back else what)
+    return Evicted(cause, f"{what}; the job is requeued" if comes_back else what, requeued=comes_back)

@@ -16,7 +16,7 @@ from hydra.errors import CompactHydraException
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
 from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
 from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_environment, without_secrets
@@ -108,7 +108,8 @@ class ClusterLauncher(TrialLauncher):
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
         with scrubbed_environment(self._cluster, self._secrets):
             often = self._settings.max_num_preempted
-            runs = [ClusterJob(work, job, self._cluster.is_preempting, often) for job in jobs]
+            asks = self._cluster.is_preempting, self._cluster.is_requeued
+            runs = [ClusterJob(work, job, *asks, often) for job in jobs]
             ids = self._submitted(submission, runs)
         self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
@@ -120,13 +121,14 @@ class ClusterLauncher(TrialLauncher):
         log.info("%s: submitted %s", self.name, _span(ids))
         return handles
 
-    def events(self) -> Iterator[JobEnd | None]:
-        """Yield each job when it has ended, until none is left, and None between two polls."""
+    def events(self) -> Iterator[JobEnd | JobRequeued | None]:
+        """Yield each job when it has ended or is requeued, until none is left, and None between two polls."""
         while not self._watch.is_over:
             for end in self._watch.poll():
                 self._watch.close(end.handle)
                 self._cap.ended(end.handle.job)
                 yield end
+            yield from self._watch.take_requeued()
             yield None
             if not self._watch.is_over:
                 time.sleep(self._watch.pause)
@@ -182,6 +184,21 @@ class ClusterLauncher(TrialLauncher):
             self._cap.adopted(jobs, array_id)
         return adopted
 
+    def requeued(self, handles: Sequence[JobHandle], restarts: Mapping[int, int]) -> list[JobHandle]:
+        """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended.
+
+        Raises:
+            SweepError: the scheduler does not answer; without its answer a trial could run twice.
+        """
+        by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
+        if not by_id:
+            return []
+        with _needed(self._cluster):
+            by_id = self._confirmed(by_id)
+            states = self._cluster.query(list(by_id))
+        known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
+        return [handle for handle, state in known if state.is_back(restarts.get(handle.job.number))]
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run jobs as any Hydra launcher does, for sweepers of others; see `hydra.plugins.launcher`."""
         if not self.waits:
@@ -198,7 +215,7 @@ class ClusterLauncher(TrialLauncher):
             for batch in self.batches(jobs):
                 handles += self.submit(batch, f"{self._settings.name}-{secrets.token_hex(3)}")
             for end in self.events():
-                if end is not None:
+                if isinstance(end, JobEnd):
                     returned[end.handle.job.number] = end.returned or _made_up(end)
         except BaseException:  # Ctrl-C, SIGTERM: no job may keep running after the user ended the sweep
             self.cancel(handles)

@@ -13,7 +13,7 @@ import pickle
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ from hydra.core.utils import JobReturn
 from submitit.core.utils import JobPaths
 
 from hyperherd.compat.hydra import result_of
-from hyperherd.launch.base import JobEnd, JobHandle
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued
 from hyperherd.launch.cluster.base import Cluster, JobState
 from hyperherd.launch.cluster.job import PreemptedTooOften, returned_path
 from hyperherd.launch.pickles import load_pickle
@@ -59,6 +59,7 @@ class _Watched:
     cancelled: bool = False
     absent_since: float | None = None
     ended_since: float | None = None
+    restarts: int = 0
 
 
 class Watch:
@@ -75,6 +76,7 @@ class Watch:
         self._poll_s = poll_s
         self._clock = clock
         self._open: dict[str, _Watched] = {}
+        self._requeued: list[JobRequeued] = []
         self._is_silent = False
         self._last_duration = 0.0
         self.poll_soon()
@@ -110,6 +112,11 @@ class Watch:
         self._delay = min(FIRST_POLL, self._poll_s)
         self._next = self._clock() + self._delay
 
+    def take_requeued(self) -> list[JobRequeued]:
+        """Return the jobs that were put back into the queue since the last call."""
+        taken, self._requeued = self._requeued, []
+        return taken
+
     def poll(self) -> Iterator[JobEnd]:
         """Yield the jobs that have ended by now; each comes again until it is closed."""
         began = self._clock()
@@ -143,6 +150,7 @@ class Watch:
             return
         self._is_silent = False
         self._back_off()
+        self._note_requeued(states)
         dead = [(watched, self._death(watched, states.get(job_id))) for job_id, watched in self._open.items()]
         gone = [watched for watched, end in dead if end is not None]
         # NFS clients cache a listing for up to 60 s (acdirmax): a result may exist and not be in it yet.
@@ -150,6 +158,14 @@ class Watch:
         late = {watched.handle.job_id for watched in self._with_results(gone)}
         # A result that appeared meanwhile counts, whatever the scheduler reported of the job.
         yield from (end for watched, end in dead if end is not None and watched.handle.job_id not in late)
+
+    def _note_requeued(self, states: Mapping[str, JobState]) -> None:
+        for job_id, watched in self._open.items():
+            state = states.get(job_id)
+            if state is None or state.phase != "pending" or (state.restarts or 0) <= watched.restarts:
+                continue
+            watched.restarts = state.restarts or 0
+            self._requeued.append(JobRequeued(watched.handle, state.reason))
 
     def _back_off(self) -> None:
         self._delay = min(self._delay * 1.5, self._poll_s)

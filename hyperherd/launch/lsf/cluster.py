@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +19,15 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import QUIET, Cluster, JobState, Submission
 from hyperherd.launch.lsf.commands import TROUBLE, Patience, lacking_options, run
 from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
+from hyperherd.launch.lsf.ids import to_lsf
 from hyperherd.launch.lsf.options import LsfParameters
-from hyperherd.launch.lsf.script import marker_path
+from hyperherd.launch.lsf.parsing import asks_for_requeue
+from hyperherd.launch.lsf.script import marker_path, starts_path
 from hyperherd.launch.lsf.states import Verdict, has_exited, verdict
 from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
 from hyperherd.records.states import FailureCause
-from hyperherd.schedulers import SchedulerUnavailable
+from hyperherd.schedulers import SchedulerUnavailable, job_id
 
 if TYPE_CHECKING:
     import submitit
@@ -126,7 +131,7 @@ class LsfCluster(Cluster):
             seen = self._tracker.poll(job_ids)
         except SchedulerUnavailable as silence:
             raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
-        return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
+        return {job_id: self._job_state(job_id, one) for job_id, one in seen.items() if one.row is not None}
 
     def find(self, name: str) -> list[str]:
         """Return the ids of the jobs called `name`, those that ended not long ago too."""
@@ -143,9 +148,24 @@ class LsfCluster(Cluster):
             if refused := cancel_jobs(some, self._tracker):
                 raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {_last_line(refused)}")
 
+    @staticmethod
+    def is_requeued() -> bool:
+        """Return whether brequeue ends the job that this process runs in."""
+        job = job_id(os.environ)
+        return bool(job) and asks_for_requeue(run(["bjobs", "-l", to_lsf(str(job))], Patience()).stdout)
+
     def is_outage(self, message: str) -> bool:
         """Return whether a command could not reach LSF's daemons."""
         return bool(TROUBLE.search(message))
+
+    def _job_state(self, job_id: str, seen: Seen) -> JobState:
+        state = _job_state(seen)
+        if self._folder is None:
+            return state
+        with suppress(OSError):  # it has not started
+            starts = starts_path(JobPaths(self._folder, job_id)).read_text().count("\n")
+            return replace(state, restarts=starts - (state.phase != "pending"))
+        return replace(state, restarts=0)
 
     def _parameters(self, submission: Submission) -> dict[str, Any]:
         """Return the parameters of our executor for a batch.

@@ -115,9 +115,14 @@ def says_none(text: str) -> bool:
     return bool(_NONE.search(text))
 
 
+def unwrapped(text: str) -> str:
+    """Return what ``-l`` of bjobs, bhist or bacct prints in whole lines: they cut at column 80, within words."""
+    return _CONTINUED.sub("", text)
+
+
 def read_history(text: str) -> dict[str, JobRow | None]:
     """Return the jobs that ``bhist -l`` or ``bacct -l`` show: how their last run ended, or None if it has not."""
-    joined = _CONTINUED.sub("", text)  # both wrap their lines at column 80, within words
+    joined = unwrapped(text)
     starts = [*_HEADER.finditer(joined)]
     ends = [header.start() for header in starts[1:]] + [len(joined)] * bool(starts)
     rows: dict[str, JobRow | None] = {}
@@ -125,6 +130,16 @@ def read_history(text: str) -> dict[str, JobRow | None]:
         if job_id := from_lsf(header[1]):
             rows[job_id] = _read_events(job_id, joined[header.start() : end])
     return rows
+
+
+def asks_for_requeue(text: str) -> bool:
+    """Return whether ``bjobs -l`` shows that somebody asked for the present run of the job to end and be repeated."""
+    for event in reversed(_EVENT.findall(unwrapped(text))):
+        if found := _REQUESTED.match(event):
+            return found[1].startswith("REQUEUE")
+        if event.startswith(("Dispatched", "Started", "Starting")):
+            return False
+    return False
 
 
 def _read_events(job_id: str, section: str) -> JobRow | None:

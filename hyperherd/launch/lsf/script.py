@@ -52,6 +52,11 @@ def marker_path(paths: utils.JobPaths) -> Path:
     return with_id(paths, paths.folder / "%j_requeue")
 
 
+def starts_path(paths: utils.JobPaths) -> Path:
+    """Return the file to which a job adds a line at each of its starts."""
+    return with_id(paths, paths.folder / "%j_starts")
+
+
 def report_path(folder: Path, job_id: str) -> Path:
     """Return where LSF leaves its report on a job."""
     base, _, index = job_id.partition("_")

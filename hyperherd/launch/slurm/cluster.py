@@ -138,10 +138,15 @@ class SlurmCluster(Cluster):
     @staticmethod
     def is_preempting() -> bool:
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
-        if "SLURM_JOB_ID" not in os.environ:
-            return False
-        shown = run(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]]).stdout
-        return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", shown) is not None
+        shown = _own_job()
+        # Of a job that was preempted before and runs again the time is that of then.
+        return _moment(shown, "PreemptTime") > _moment(shown, "StartTime")
+
+    @staticmethod
+    def is_requeued() -> bool:
+        """Return whether Slurm has counted a restart of the job that this process runs in, which is still to come."""
+        found = re.search(r"\bRestarts=(\d+)", _own_job())
+        return found is not None and int(found[1]) > int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 
     def is_outage(self, message: str) -> bool:
         """Return whether a command could not reach a daemon of Slurm."""
@@ -152,7 +157,7 @@ class SlurmCluster(Cluster):
         return FailureCause.OOM if ran_out_of_memory(log) else None
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
-        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|"
+        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|,RestartCnt:|"
         result = run([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields])
         if result.code and not is_trouble(result) and "Invalid job id" in result.stderr:
             return {}  # squeue fails so when it has forgotten all that it was asked for
@@ -206,6 +211,18 @@ def _printed(command: str, result: CommandResult) -> str:
         return result.stdout
     what = "Slurm does not answer" if is_trouble(result) else f"{command} failed"
     raise SchedulerUnavailable(f"{what}: {message_of(result)}")
+
+
+def _own_job() -> str:
+    """Return what Slurm knows of the job that this process runs in."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return run(["scontrol", "--oneliner", "show", "job", job]).stdout if job else ""
+
+
+def _moment(shown: str, name: str) -> str:
+    """Return a time of a job as Slurm prints it, which sorts as text; empty if it has none."""
+    found = re.search(rf"\b{name}=(\d\S*)", shown)
+    return found[1] if found else ""
 
 
 def _lets_pass(exported: Any, variable: str) -> bool:

@@ -13,7 +13,7 @@ from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Sweep, Trial
 
-_ACTIVE = (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED)
+_ACTIVE = (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED, TrialState.REQUEUED)
 _WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
-from hyperherd.paths import SweepPaths
+from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.disk.files import read_json
 from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
 from hyperherd.records.places import trial_dir_of
 from hyperherd.records.states import TrialState
@@ -20,6 +21,9 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.api import load
 from hyperherd.sweep.planning.plan import UnnumberedTrial
+
+IN_QUEUE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED, TrialState.REQUEUED)
+"""Where a trial stands whose job has not ended, as far as its records show."""
 
 log = logging.getLogger("hyperherd")
 
@@ -35,12 +39,14 @@ class RunPlan:
         trials: planned ones and orphans, which an earlier invocation planned and this one does not.
         to_run: a part of `trials`.
         queued: trials whose jobs an earlier invocation left in a launcher's queue, and which have not ended.
+        ended: trials of `to_run` whose last attempt has ended in a job that its scheduler may be running again.
         statuses: where each trial stood before this invocation, by number; empty for a new sweep.
     """
 
     trials: tuple[PlannedTrial, ...]
     to_run: tuple[PlannedTrial, ...]
     queued: tuple[QueuedTrial, ...] = ()
+    ended: tuple[QueuedTrial, ...] = ()
     statuses: Mapping[int, TrialStatus] = field(default_factory=dict)
 
 
@@ -94,15 +100,36 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
 def _run_plan(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     events = events_by_trial(sweep_dir)
     statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number]) for trial in trials}
-    to_run, queued = [], []
+    to_run, queued, ended = [], [], []
     for trial in trials:
         status, job = statuses[trial.number], queued_job(trial, events[trial.number])
         # An orphan's job as well: it is still in the queue, and its end has to be noted.
-        if job is not None and status.state in (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED):
+        if job is not None and status.state in IN_QUEUE:
             queued.append(job)
         elif not trial.orphan and _is_to_run(status):
             to_run.append(trial)
-    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), statuses)
+            if job is not None and may_be_requeued(job, status, events[trial.number]):
+                ended.append(job)
+    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), tuple(ended), statuses)
+
+
+def may_be_requeued(job: QueuedTrial, status: TrialStatus, events: Sequence[Event]) -> bool:
+    """Return whether a scheduler may be running a job again whose attempt has ended: nobody saw the job's end."""
+    if job.job_id is None or status.state.done:
+        return False
+    return not any(event.verdict and event.event != "lost" for event in events if event.attempt >= job.attempt)
+
+
+def last_restart(sweep_dir: Path, trial: PlannedTrial, attempt: int) -> int | None:
+    """Return how often the job of an attempt had been restarted when that began; None if it is not on record."""
+    if trial.dir is None:
+        return None
+    try:
+        claim = read_json(TrialPaths(sweep_dir / trial.dir).attempts / str(attempt))
+    except (OSError, FormatError):
+        return None
+    restart = claim.get("restart")
+    return restart if type(restart) is int else None
 
 
 def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:

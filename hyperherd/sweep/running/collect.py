@@ -10,9 +10,9 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.compat.hydra import result_of
 from hyperherd.errors import FormatError, SweepError
-from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob
 from hyperherd.overrides import place_overrides
-from hyperherd.records.events import RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
+from hyperherd.records.events import REQUEUED, RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
@@ -120,6 +120,17 @@ class Collector:
         self._open.pop(job.number, None)
         self.statuses[job.number] = status
         return end.returned or _made_up(end, status)
+
+    def requeued(self, back: JobRequeued) -> None:
+        """Note that a trial which had begun waits in its scheduler's queue again: it cannot have recorded that itself.
+
+        A heartbeat of its next attempt refutes it.
+        """
+        number = back.handle.job.number
+        status = self._status(back.handle)
+        if number in self._open and not status.state.done and status.state is not TrialState.SUBMITTED:
+            event = replace(_event(REQUEUED, back.handle), attempt=status.attempt, message=back.reason)
+            self._events.write([event])
 
     def retried(self, number: int) -> None:
         """Note that a trial which has failed is to be run again."""
