@@ -13,8 +13,9 @@ from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import Cluster, JobState, Submission
-from hyperherd.launch.lsf.commands import TROUBLE, Patience, run
-from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
+from hyperherd.launch.commands import Outcome
+from hyperherd.launch.lsf.commands import Patience, run
+from hyperherd.launch.lsf.executor import LsfExecutor, asked_to_end
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.script import marker_path
 from hyperherd.launch.lsf.states import has_exited, verdict
@@ -134,12 +135,11 @@ class LsfCluster(Cluster):
         remaining = checked_job_ids(job_ids)
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
-            if refused := cancel_jobs(some, self._tracker):
-                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {_last_line(refused)}")
-
-    def is_outage(self, message: str) -> bool:
-        """Return whether a command could not reach LSF's daemons."""
-        return bool(TROUBLE.search(message))
+            outcome, message = asked_to_end(some, self._tracker)
+            if outcome is Outcome.LATER:
+                raise SchedulerUnavailable(f"LSF does not answer: {message}")
+            if outcome is Outcome.REFUSED:
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {message}")
 
     def _parameters(self, submission: Submission) -> dict[str, Any]:
         """Return the parameters of our executor for a batch.
