@@ -121,7 +121,8 @@ def _ask_the_schedulers(
         strange = _strangers(cluster, [replace(job, job_id=ids[job.trial.number]) for job in jobs])
         submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]
         if submitted:
-            cluster.cancel(submitted)
+            with _answering(cluster):
+                cluster.cancel(submitted)
             _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
         log.write(
             Event("cancelled", number, statuses[number].attempt, job_id=job_id, message=_MESSAGE)

@@ -136,10 +136,11 @@ class Cluster(ABC):
 
     @abstractmethod
     def cancel(self, job_ids: Collection[str]) -> None:
-        """Cancel these jobs; those that have ended are passed over.
+        """Ask for the end of these jobs; those that have ended are passed over. A query shows whether they have.
 
         Raises:
-            SweepError: one of them is not the id of a job, or the scheduler cannot be reached.
+            SchedulerUnavailable: it cannot be asked at the moment.
+            SweepError: one of them is not the id of a job, or the scheduler refuses.
         """
 
     def confirmed(self, job_ids: Collection[str], name: str) -> set[str]:
@@ -165,10 +166,6 @@ class Cluster(ABC):
     @staticmethod
     def is_requeued() -> bool:
         """Return, in a job that was asked to end, whether the scheduler is going to run it again."""
-        return False
-
-    def is_outage(self, message: str) -> bool:
-        """Return whether a command that failed with this message may succeed later."""
         return False
 
     def cause_in(self, log: str) -> FailureCause | None:

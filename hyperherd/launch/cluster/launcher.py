@@ -23,8 +23,10 @@ from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_envir
 from hyperherd.launch.cluster.job import ClusterJob, JobPayload
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
+from hyperherd.launch.commands import Outcome
 from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
+from hyperherd.launch.submission import NotSubmitted
 from hyperherd.records.job_ids import is_batch_name
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
@@ -159,7 +161,8 @@ class ClusterLauncher(TrialLauncher):
         # submitit renames the pickle to the job's id after sbatch has returned; without it the job cannot run.
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
-            self._cluster.cancel(unable)
+            with _needed(self._cluster):
+                self._cluster.cancel(unable)
         return able
 
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
@@ -232,7 +235,7 @@ class ClusterLauncher(TrialLauncher):
                     submitted = [executor.submit(run) for run in runs]
                 return [job.job_id for job in submitted]
             except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
-                if wait is None or not self._cluster.is_outage(str(error)):
+                if wait is None or not (isinstance(error, NotSubmitted) and error.outcome is Outcome.LATER):
                     raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
                 log.warning("%s: %s; retrying in %d s", self.name, error, wait)
             time.sleep(wait)

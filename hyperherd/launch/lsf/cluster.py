@@ -17,8 +17,9 @@ from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import QUIET, Cluster, JobState, Submission
-from hyperherd.launch.lsf.commands import TROUBLE, Patience, lacking_options, run
-from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
+from hyperherd.launch.commands import Outcome
+from hyperherd.launch.lsf.commands import Patience, lacking_options, run
+from hyperherd.launch.lsf.executor import LsfExecutor, asked_to_end
 from hyperherd.launch.lsf.ids import to_lsf
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.parsing import asks_for_requeue
@@ -145,18 +146,17 @@ class LsfCluster(Cluster):
         remaining = checked_job_ids(job_ids)
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
-            if refused := cancel_jobs(some, self._tracker):
-                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {_last_line(refused)}")
+            outcome, message = asked_to_end(some, self._tracker)
+            if outcome is Outcome.LATER:
+                raise SchedulerUnavailable(f"LSF does not answer: {message}")
+            if outcome is Outcome.REFUSED:
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {message}")
 
     @staticmethod
     def is_requeued() -> bool:
         """Return whether brequeue ends the job that this process runs in."""
         job = job_id(os.environ)
         return bool(job) and asks_for_requeue(run(["bjobs", "-l", to_lsf(str(job))], Patience()).stdout)
-
-    def is_outage(self, message: str) -> bool:
-        """Return whether a command could not reach LSF's daemons."""
-        return bool(TROUBLE.search(message))
 
     def _job_state(self, job_id: str, seen: Seen) -> JobState:
         state = _job_state(seen)

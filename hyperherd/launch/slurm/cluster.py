@@ -14,10 +14,12 @@ import shutil
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hyperherd.compat.submitit import own_parameters
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import Cluster, JobState, Submission
-from hyperherd.launch.commands import CommandResult
-from hyperherd.launch.slurm.commands import TROUBLE, is_trouble, message_of, run
+from hyperherd.launch.commands import CommandResult, Outcome
+from hyperherd.launch.slurm.commands import TABLE, is_trouble, run
+from hyperherd.launch.slurm.executor import QuietSlurmExecutor
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
 from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
@@ -85,16 +87,15 @@ class SlurmCluster(Cluster):
         parameters = executor_parameters(
             given, name=submission.name, parallelism=submission.parallelism, after=submission.after
         )
-        executor = submitit.AutoExecutor(
-            submission.folder,
-            cluster="slurm",
-            slurm_max_num_timeout=given.get("max_num_timeout", 0),
-            slurm_python=given.get("python"),
-        )
+        checked = submitit.AutoExecutor(submission.folder, cluster="slurm")
         try:
-            executor.update_parameters(**parameters)
+            checked.update_parameters(**parameters)
         except (AssertionError, NameError, ValueError, TypeError) as error:
             raise SweepError(f"hydra.launcher: submitit does not accept these options: {error}") from None
+        executor = QuietSlurmExecutor(
+            submission.folder, max_num_timeout=given.get("max_num_timeout", 0), python=given.get("python")
+        )
+        executor.update_parameters(**own_parameters(checked))
         return executor
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
@@ -120,11 +121,12 @@ class SlurmCluster(Cluster):
         """Return the ids of this user's jobs called `name`, in the queue or in accounting."""
         user = f"--user={os.geteuid()}"  # not $USER, which may be anybody's
         listed = _printed("squeue", run([*_SQUEUE, user, f"--name={name}", "--Format=JobArrayID:|"]))
-        found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
+        found = [line.strip(" |") for line in listed.splitlines()]
         # Without a start sacct lists the jobs since midnight only.
         sacct = run(["sacct", "-nPX", user, "--starttime=now-30days", f"--name={name}", "--format=JobID"])
         accounted = sacct.stdout.splitlines() if sacct.code == 0 else []
-        return in_order([*found, *(job_id for line in accounted for job_id in expand(line.strip()))])
+        known = [*found, *(job_id for line in accounted for job_id in expand(line.strip()))]
+        return in_order(job_id for job_id in known if is_job_id(job_id))  # a site may print a banner
 
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs, some hundred with each command."""
@@ -132,8 +134,10 @@ class SlurmCluster(Cluster):
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             result = run(["scancel", *some])
-            if is_trouble(result):  # any other error means that one of them has ended
-                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {message_of(result)}")
+            if result.outcome is Outcome.LATER:
+                raise SchedulerUnavailable(f"Slurm does not answer: {result.message}")
+            if result.outcome is Outcome.REFUSED and not TABLE.unknown.search(result.text):
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {result.message}")
 
     @staticmethod
     def is_preempting() -> bool:
@@ -147,10 +151,6 @@ class SlurmCluster(Cluster):
         """Return whether Slurm has counted a restart of the job that this process runs in, which is still to come."""
         found = re.search(r"\bRestarts=(\d+)", _own_job())
         return found is not None and int(found[1]) > int(os.environ.get("SLURM_RESTART_COUNT", "0"))
-
-    def is_outage(self, message: str) -> bool:
-        """Return whether a command could not reach a daemon of Slurm."""
-        return bool(TROUBLE.search(message))
 
     def cause_in(self, log: str) -> FailureCause | None:
         """Return `oom` if Slurm's lines in the log show it: its state of such a job is often just FAILED."""
@@ -210,7 +210,7 @@ def _printed(command: str, result: CommandResult) -> str:
     if result.code == 0:
         return result.stdout
     what = "Slurm does not answer" if is_trouble(result) else f"{command} failed"
-    raise SchedulerUnavailable(f"{what}: {message_of(result)}")
+    raise SchedulerUnavailable(f"{what}: {result.message}")
 
 
 def _own_job() -> str:
