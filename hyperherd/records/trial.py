@@ -60,6 +60,11 @@ class TrialRecord:
     config_hash: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def standing(self) -> TrialState:
+        """Where it stands by its own word: it may have ended because its job is requeued."""
+        return TrialState.REQUEUED if self.requeued else self.state
+
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""
         replace_json(TrialPaths(trial_dir).trial, {"format": FORMAT, **asdict(self)}, durable=durable)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -21,7 +21,15 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
-from hyperherd.sweep.resuming.reconcile import IN_QUEUE, QueuedTrial, events_by_trial, queued_job, status_of
+from hyperherd.sweep.resuming.reconcile import (
+    IN_QUEUE,
+    QueuedTrial,
+    events_by_trial,
+    last_restart,
+    may_be_requeued,
+    queued_job,
+    status_of,
+)
 
 PENDING = "pending"
 _MESSAGE = "cancelled by herd-results cancel"
@@ -67,8 +75,11 @@ def cancel(sweep_dir: Path, only: str | Set[int] | None = None) -> Cancelled:
     meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], only)]
     is_running = is_held(sweep_dir)
     # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it.
-    states = (*IN_QUEUE, TrialState.WAITING) if is_running else IN_QUEUE
-    alive = [trial for trial in meant if statuses[trial.number].state in states]
+    # A lost trial's job may be in the queue again, and awaited.
+    states = (*IN_QUEUE, TrialState.WAITING, TrialState.LOST) if is_running else IN_QUEUE
+    ended = [trial for trial in meant if statuses[trial.number].state not in states]
+    again = set() if is_running else _run_again(sweep_dir, ended, statuses, events)
+    alive = [trial for trial in meant if trial not in ended or trial.number in again]
     if alive and is_running:
         _ask_the_sweep(sweep_dir, alive)
     elif alive:
@@ -84,6 +95,27 @@ def _is_meant(trial: PlannedTrial, status: TrialStatus, only: str | Set[int] | N
         return status.state in (TrialState.SUBMITTED, TrialState.REQUEUED, TrialState.WAITING)
     assert not isinstance(only, str)
     return trial.number in only
+
+
+def _run_again(
+    sweep_dir: Path,
+    ended: Sequence[PlannedTrial],
+    statuses: Mapping[int, TrialStatus],
+    events: Mapping[int, Sequence[Event]],
+) -> set[int]:
+    """Return the numbers of trials that have ended by their records, and whose jobs their scheduler runs again."""
+    jobs = [(queued_job(trial, events[trial.number]), statuses[trial.number]) for trial in ended]
+    known = [(job, status) for job, status in jobs if job and may_be_requeued(job, status, events[job.trial.number])]
+    numbers = set()
+    for launcher in {job.launcher for job, _ in known}:
+        with suppress(SweepError, SchedulerUnavailable):  # where it cannot be asked, what the records show stands
+            cluster = _cluster(launcher)
+            for job, status in known:
+                if job.launcher == launcher and cluster.confirmed([str(job.job_id)], job.batch):
+                    state = cluster.query([str(job.job_id)]).get(str(job.job_id))
+                    if state and state.is_back(last_restart(sweep_dir, job.trial, status.attempt)):
+                        numbers.add(job.trial.number)
+    return numbers
 
 
 def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial]) -> None:

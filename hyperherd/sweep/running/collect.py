@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.compat.hydra import result_of
 from hyperherd.errors import FormatError, SweepError
+from hyperherd.escape import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob
 from hyperherd.overrides import place_overrides
 from hyperherd.records.events import REQUEUED, RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
@@ -20,6 +22,8 @@ from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.sweep.resuming.reconcile import status_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
+
+log = logging.getLogger("hyperherd")
 
 _NO_END = "its launcher reported its end, but the trial recorded none"
 _REASONS_TO_END_IT = frozenset(
@@ -128,9 +132,12 @@ class Collector:
         """
         number = back.handle.job.number
         status = self._status(back.handle)
-        if number in self._open and not status.state.done and status.state is not TrialState.SUBMITTED:
-            event = replace(_event(REQUEUED, back.handle), attempt=status.attempt, message=back.reason)
-            self._events.write([event])
+        if number not in self._open or status.state.done or status.state is TrialState.SUBMITTED:
+            return
+        if status.state is not TrialState.REQUEUED:
+            log.info("trial %d requeued: %s", number, one_line(back.reason))
+        event = replace(_event(REQUEUED, back.handle), attempt=status.attempt, message=back.reason)
+        self._events.write([event])
 
     def retried(self, number: int) -> None:
         """Note that a trial which has failed is to be run again."""
