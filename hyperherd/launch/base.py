@@ -111,6 +111,11 @@ class TrialLauncher(ABC):
         return False
 
     @property
+    def cluster(self) -> str:
+        """The name of the cluster whose queue it is: on another one the same ids are other jobs. Empty if unknown."""
+        return ""
+
+    @property
     def shows_output(self) -> bool:
         """Whether the output of trials may appear in the output of the sweep."""
         return False

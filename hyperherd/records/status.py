@@ -80,11 +80,12 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
 
 
 def _requeued(record: TrialRecord, history: Iterable[Event]) -> TrialStatus | None:
-    """Return that an ended attempt's job waits in its queue again, if that is the last that is known of it."""
+    """Return that the job of an ended attempt waits in its queue again, or how it ended there; None if neither."""
     said = [event for event in history if event.attempt == record.attempt]
     said = [event for event in said if event.event == REQUEUED or event.verdict]
-    if said and said[-1].verdict:
-        return None  # the job came to an end after all
+    if said and said[-1].verdict:  # the job came to an end after all
+        state, cause = said[-1].verdict
+        return TrialStatus(state, record.attempt, cause, said[-1].message or "") if record.requeued else None
     if not said and not record.requeued:
         return None
     reason = (said[-1].message if said else "") or _reason(record)

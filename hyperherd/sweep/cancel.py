@@ -24,6 +24,7 @@ from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.sweep.resuming.reconcile import (
     IN_QUEUE,
     QueuedTrial,
+    check_cluster,
     events_by_trial,
     last_restart,
     may_be_requeued,
@@ -111,7 +112,8 @@ def _run_again(
         with suppress(SweepError, SchedulerUnavailable):  # where it cannot be asked, what the records show stands
             cluster = _cluster(launcher)
             for job, status in known:
-                if job.launcher == launcher and cluster.confirmed([str(job.job_id)], job.batch):
+                is_here = job.launcher == launcher and job.cluster in (None, cluster.cluster_name())
+                if is_here and cluster.confirmed([str(job.job_id)], job.batch):
                     state = cluster.query([str(job.job_id)]).get(str(job.job_id))
                     if state and state.is_back(last_restart(sweep_dir, job.trial, status.attempt)):
                         numbers.add(job.trial.number)
@@ -149,6 +151,7 @@ def _ask_the_schedulers(
     log = EventLog(sweep_dir)
     for launcher, jobs in by_launcher.items():
         cluster = _cluster(launcher)
+        check_cluster(jobs, cluster.cluster_name())
         ids = {job.trial.number: job.job_id or _find(job, cluster, sweep_dir) for job in jobs}
         strange = _strangers(cluster, [replace(job, job_id=ids[job.trial.number]) for job in jobs])
         submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]

@@ -175,7 +175,8 @@ class SweepRun:
         numbers = [trial.number for trial in self._run_plan.to_run]
         awaited = {handle.job.number for handle in self._adopted}.union(numbers)
         trials = [trial for trial in self._run_plan.trials if trial.number in awaited]
-        collector = Collector(self._dir, trials, self._launcher.name if self._launcher.has_queue else None)
+        queue = self._launcher.name if self._launcher.has_queue else None
+        collector = Collector(self._dir, trials, queue, self._launcher.cluster)
         collector.awaiting(self._adopted)
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None

@@ -111,6 +111,10 @@ class Cluster(ABC):
         """The options that each job may have of its own (memory, time, GPUs, ...), with what the config gives all."""
 
     @abstractmethod
+    def cluster_name(self) -> str:
+        """Return the name of the cluster whose commands are here; empty if it cannot be asked."""
+
+    @abstractmethod
     def max_array_size(self) -> int:
         """Return how many jobs one array may hold."""
 

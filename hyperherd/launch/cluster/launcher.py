@@ -27,7 +27,7 @@ from hyperherd.launch.commands import Outcome
 from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
 from hyperherd.launch.submission import NotSubmitted
-from hyperherd.records.job_ids import is_batch_name
+from hyperherd.records.job_ids import batch_label, is_batch_name
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
@@ -71,6 +71,11 @@ class ClusterLauncher(TrialLauncher):
     def name(self) -> str:
         """The launcher's name."""
         return self._cluster.name
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster whose queue it is."""
+        return self._cluster.cluster_name()
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -216,7 +221,7 @@ class ClusterLauncher(TrialLauncher):
         returned: dict[int, JobReturn] = {}
         try:
             for batch in self.batches(jobs):
-                handles += self.submit(batch, f"{self._settings.name}-{secrets.token_hex(3)}")
+                handles += self.submit(batch, f"{batch_label(self._settings.name)}-{secrets.token_hex(3)}")
             for end in self.events():
                 if isinstance(end, JobEnd):
                     returned[end.handle.job.number] = end.returned or _made_up(end)

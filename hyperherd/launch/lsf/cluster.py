@@ -113,6 +113,12 @@ class LsfCluster(Cluster):
         found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", run(["bparams", "-a"], self._tracker.patience).stdout)
         return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
 
+    @functools.cache  # noqa: B019 - as above
+    def cluster_name(self) -> str:
+        """Return the name that lsid shows."""
+        found = re.search(r"^My cluster name is (\S+)", run(["lsid"], self._tracker.patience).stdout, re.M)
+        return found[1] if found else ""
+
     def executor(self, submission: Submission) -> submitit.Executor:
         """Return our executor for LSF."""
         executor = LsfExecutor(

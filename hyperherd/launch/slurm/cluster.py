@@ -76,8 +76,17 @@ class SlurmCluster(Cluster):
     @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
-        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]).stdout, re.M)
-        return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
+        found = self._configured("MaxArraySize")
+        return max(1, int(found)) if found.isdigit() else _DEFAULT_ARRAY_SIZE
+
+    @functools.cache  # noqa: B019 - as above
+    def cluster_name(self) -> str:
+        """Return ClusterName."""
+        return self._configured("ClusterName")
+
+    def _configured(self, name: str) -> str:
+        found = re.search(rf"^{name}\s*=\s*(\S+)", run(["scontrol", "show", "config"]).stdout, re.M)
+        return found[1] if found else ""
 
     def executor(self, submission: Submission) -> submitit.Executor:
         """Return submitit's executor for Slurm."""

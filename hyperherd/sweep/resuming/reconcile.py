@@ -60,6 +60,7 @@ class QueuedTrial:
         launcher: whose queue.
         batch: the name of the batch it was submitted in, and of its jobs.
         job_id: the scheduler's; None if the sweep ended before it could be noted.
+        cluster: the name of the cluster whose queue it is; None if it is not on record.
     """
 
     trial: PlannedTrial
@@ -67,6 +68,7 @@ class QueuedTrial:
     launcher: str
     batch: str
     job_id: str | None
+    cluster: str | None = None
 
 
 def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
@@ -148,7 +150,27 @@ def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | No
     intent = intents[-1]
     # An id noted before the last intent is that of an earlier attempt's job.
     ids = [event.job_id for event in events if event.event == SUBMITTED and event.time >= intent.time]
-    return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
+    found = ids[-1] if ids else None
+    return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", found, intent.cluster)
+
+
+def check_cluster(queued: Sequence[QueuedTrial], here: str) -> None:
+    """Check that jobs are those of the cluster whose commands are here: on another one their ids are other jobs.
+
+    Args:
+        queued: that would be awaited or cancelled.
+        here: the name of the cluster; empty if it is not known.
+
+    Raises:
+        SweepError: some were submitted to another one.
+    """
+    for there in {one.cluster for one in queued} - {None, here} if here else ():
+        numbers = ", ".join(str(one.trial.number) for one in queued if one.cluster == there)
+        raise SweepError(
+            f"trials {numbers} were submitted to the cluster {there!r} and have not ended, but the scheduler's "
+            f"commands here are those of the cluster {here!r}; give the command where those of {there!r} are in force "
+            "(SLURM_CONF, LSF_ENVDIR, PATH)"
+        )
 
 
 def _is_to_run(status: TrialStatus) -> bool:

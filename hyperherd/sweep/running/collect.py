@@ -41,12 +41,16 @@ class Collector:
         sweep_dir: absolute.
         trials: those that may be launched, or were launched by an earlier sweep and are awaited.
         queue: the launcher, if its jobs outlive the sweep.
+        cluster: the name of the cluster whose queue it is, if it is known.
     """
 
-    def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None) -> None:
+    def __init__(
+        self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None, cluster: str = ""
+    ) -> None:
         self.sweep_dir = sweep_dir
         self._trials = {trial.number: trial for trial in trials}
         self._queue = queue
+        self._cluster = cluster or None
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
         self.statuses: dict[int, TrialStatus] = {}
@@ -185,7 +189,8 @@ class Collector:
         first: bool = False,
     ) -> None:
         noted = (
-            replace(_event(event, handle), launcher=self._queue, job_name=name, message=message) for handle in handles
+            replace(_event(event, handle), launcher=self._queue, cluster=self._cluster, job_name=name, message=message)
+            for handle in handles
         )
         self._events.write(noted, first=first)
 
