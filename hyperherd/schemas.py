@@ -83,6 +83,7 @@ class ClusterLauncherConf:
     submitit_folder: str = "${hydra.sweep.dir}/.hyperherd/submitit"
     name: str = "${hydra.job.name}"
     max_num_timeout: int = 0
+    max_num_preempted: int = 100
     nodes: int = 1
     tasks_per_node: int = 1
     cpus_per_task: Optional[int] = None  # noqa: UP045

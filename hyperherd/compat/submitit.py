@@ -34,3 +34,8 @@ def with_id(paths: Any, path: Path) -> Path:
 def folder_pattern(paths: Any) -> Path:
     """Return the executor's folder as it was given, with ``%j`` in it; the public `folder` is this job's."""
     return Path(paths._folder)
+
+
+def own_parameters(executor: Any) -> dict[str, Any]:
+    """Return what the executor behind an `AutoExecutor` was given, in that executor's words."""
+    return dict(executor._executor.parameters)

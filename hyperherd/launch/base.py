@@ -74,6 +74,19 @@ class JobEnd:
     verdict: FailureCause | Literal["lost", "cancelled"] | None = None
 
 
+@dataclass(frozen=True)
+class JobRequeued:
+    """A job that had begun is back in its scheduler's queue, and its trial with it.
+
+    Attributes:
+        handle: of the trial.
+        reason: in the scheduler's words.
+    """
+
+    handle: JobHandle
+    reason: str
+
+
 class TrialLauncher(ABC):
     """Runs trials, here or elsewhere, now or later."""
 
@@ -103,6 +116,11 @@ class TrialLauncher(ABC):
         return False
 
     @property
+    def cluster(self) -> str:
+        """The name of the cluster whose queue it is: on another one the same ids are other jobs. Empty if unknown."""
+        return ""
+
+    @property
     def shows_output(self) -> bool:
         """Whether the output of trials may appear in the output of the sweep."""
         return False
@@ -124,11 +142,12 @@ class TrialLauncher(ABC):
         """
 
     @abstractmethod
-    def events(self) -> Iterator[JobEnd | None]:
+    def events(self) -> Iterator[JobEnd | JobRequeued | None]:
         """Yield the end of every job submitted or adopted as it comes, until none is left.
 
-        A launcher that can yields None about once a second meanwhile, so that the caller can do other work. More may be
-        submitted between two ends, and an iteration that was interrupted can be started again.
+        Where a scheduler may run a job again, that is yielded too. A launcher that can yields None about once a second
+        meanwhile, so that the caller can do other work. More may be submitted between two ends, and an iteration that
+        was interrupted can be started again.
         """
 
     @abstractmethod
@@ -149,5 +168,14 @@ class TrialLauncher(ABC):
 
         The ids come from files: a job counts only if the scheduler reports it as this user's and under the name of
         its batch. Their ends come as events, like those of jobs submitted here.
+        """
+        return []
+
+    def requeued(self, handles: Sequence[JobHandle], restarts: Mapping[int, int]) -> list[JobHandle]:
+        """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended.
+
+        Args:
+            handles: as those of :meth:`adopt`, which is to be called for what is returned.
+            restarts: how often a trial's job had been restarted when its last attempt began, by the trial's number.
         """
         return []

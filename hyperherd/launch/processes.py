@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
+
+from hyperherd.trial.memory_kills import group_memory_kills
 
 _SET_PDEATHSIG = 1
 _SET_CHILD_SUBREAPER = 36
@@ -63,18 +66,9 @@ def kill_group(pid: int) -> None:
 
 def memory_kills() -> int | None:
     """Return how many processes the kernel's out-of-memory killer killed: in our control group, or on this host."""
-    for path, word in ((_own_group() / "memory.events", "oom_kill"), (Path("/proc/vmstat"), "oom_kill")):
-        with suppress(OSError, ValueError):
-            fields = dict(line.split()[:2] for line in path.read_text().splitlines())
-            if word in fields:
-                return int(fields[word])
-    return None
-
-
-def _own_group() -> Path:
-    """Return the directory of our control group (version 2)."""
+    if (kills := group_memory_kills()) is not None:
+        return kills
     with suppress(OSError):
-        for line in Path("/proc/self/cgroup").read_text().splitlines():
-            if line.startswith("0::"):
-                return Path("/sys/fs/cgroup") / line[3:].lstrip("/")
-    return Path("/sys/fs/cgroup")
+        if found := re.search(r"^oom_kill (\d+)$", Path("/proc/vmstat").read_text(), re.MULTILINE):
+            return int(found[1])
+    return None

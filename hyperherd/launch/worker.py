@@ -8,6 +8,7 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -41,7 +42,9 @@ _RANK_SECONDS = 300.0
 class TrialTask:
     """The task function as a launcher gets it. Picklable if the task function is; carries no table of trials."""
 
-    _script, _script_hash = "", ""  # jobs in a queue may have been packed by a version that had neither
+    # Jobs in a queue may have been packed by a version that had none of these.
+    _script, _script_hash = "", ""
+    _is_requeued: Callable[[], bool] | None = None
 
     def __init__(self, task_function: TaskFunction, sweep_dir: Path, script: str) -> None:
         functools.update_wrapper(self, task_function)  # for callbacks that inspect the task function
@@ -60,10 +63,15 @@ class TrialTask:
         vars(self).update(state)
         vars(self)["__wrapped__"] = getattr(self._task_function, "function", self._task_function)
 
-    def for_attempt(self, attempt: int) -> TrialTask:
-        """Return this task for one execution of a trial alone; a launcher that numbers them hands that to its job."""
+    def for_attempt(self, attempt: int, is_requeued: Callable[[], bool] | None = None) -> TrialTask:
+        """Return this task for one execution of a trial alone; a launcher that numbers them hands that to its job.
+
+        Args:
+            attempt: the number.
+            is_requeued: see :func:`hyperherd.trial.context.run_in_context`.
+        """
         task = copy.copy(self)
-        task._attempt = attempt
+        task._attempt, task._is_requeued = attempt, is_requeued
         return task
 
     def __call__(self, config: DictConfig) -> Any:
@@ -74,7 +82,8 @@ class TrialTask:
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
-            value = run_in_context(place, config, lambda: self._task_function(config), self._attempt)
+            is_requeued = self._is_requeued or (lambda: False)
+            value = run_in_context(place, config, lambda: self._task_function(config), self._attempt, is_requeued)
         except Exception as error:
             if self._is_elsewhere and not _can_travel(error):
                 raise TrialFailed(in_words(error)) from None

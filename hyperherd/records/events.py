@@ -23,6 +23,7 @@ SUBMITTING = "submitting"
 SUBMITTED = "submitted"
 RETRIED = "retried"
 ENDED = "ended"
+REQUEUED = "requeued"
 VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
 
 
@@ -38,6 +39,8 @@ class Event:
     job_name: str | None = None
     launcher: str | None = None
     """Whose queue the job is in; None if the job cannot outlive its sweep."""
+    cluster: str | None = None
+    """The name of the cluster that has the job; None if it is not known."""
     message: str | None = None
 
     @property
@@ -140,7 +143,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "number": kinds.whole,
     "attempt": kinds.count,
     "time": kinds.moment,
-    **dict.fromkeys(("job_id", "job_name", "launcher", "message"), kinds.optional(kinds.text)),
+    **dict.fromkeys(("job_id", "job_name", "launcher", "cluster", "message"), kinds.optional(kinds.text)),
 }
 
 

@@ -21,7 +21,7 @@ _BATCH_NAME = re.compile(r"[A-Za-z0-9._][A-Za-z0-9._-]{0,254}")
 def is_job_id(text: object) -> bool:
     """Return whether `text` is the id of one job as records have it: ``123`` or ``123_4``, which LSF calls ``123[4]``.
 
-    The number is greater than 0. ``123@cluster`` is not among them: which cluster is meant, no record can say.
+    The number is greater than 0. ``123@cluster`` is not among them: an event names the cluster beside the id.
     """
     return isinstance(text, str) and _JOB_ID.fullmatch(text) is not None
 
@@ -43,6 +43,11 @@ def same_job(given: str, recorded: str | None) -> bool:
 def is_batch_name(text: object) -> bool:
     """Return whether `text` can be the name of a batch that a sweep submitted: it selects jobs of this name alone."""
     return isinstance(text, str) and _BATCH_NAME.fullmatch(text) is not None
+
+
+def batch_label(text: str) -> str:
+    """Return what names of batches begin with, made of any text: ``a,b`` would select jobs called ``a`` as well."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "_", text)[:100].lstrip("-") or "job"
 
 
 def checked_job_ids(job_ids: Collection[str]) -> list[str]:

@@ -22,6 +22,8 @@ class TrialState(str, Enum):
     """Planned, and handed to nobody yet."""
     SUBMITTED = "submitted"
     """Handed to a launcher; no attempt has started."""
+    REQUEUED = "requeued"
+    """Begun, and put back into its scheduler's queue, where it waits for its next attempt."""
     STALLED = "stalled"
     """Running by its own record, but without a heartbeat for too long."""
     LOST = "lost"

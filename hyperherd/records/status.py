@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hyperherd.records.events import ENDED, SUBMITTED, SUBMITTING, Event
+from hyperherd.records.events import ENDED, REQUEUED, SUBMITTED, SUBMITTING, Event
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialRecord
 
@@ -59,7 +59,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
         return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
     if record is not None and record.attempt >= attempt:
         if record.state is not TrialState.RUNNING:
-            return _last_word(record, history)
+            return _requeued(record, history) or _last_word(record, history)
         attempt = record.attempt
     else:
         earlier = record if record is not None and record.state is TrialState.FAILED else None
@@ -72,6 +72,8 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
             break
         if event.event == ENDED and record is None:
             return TrialStatus(TrialState.MISSING, attempt, None, f"its end is recorded ({event.message}), {_GONE}")
+        if event.event == REQUEUED and (record is None or event.time >= (record.heartbeat or 0.0)):
+            return TrialStatus(TrialState.REQUEUED, attempt, reason=event.message or "")
         # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
         if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
             state, cause = event.verdict
@@ -106,6 +108,19 @@ def _not_begun(own: Sequence[Event], attempt: int, observer: Observer) -> TrialS
     if last.event == SUBMITTED or observer.is_held:
         return TrialStatus(TrialState.SUBMITTED, attempt)
     return TrialStatus(TrialState.WAITING, attempt, None, "its sweep ended before it started")
+
+
+def _requeued(record: TrialRecord, history: Iterable[Event]) -> TrialStatus | None:
+    """Return that the job of an ended attempt waits in its queue again, or how it ended there; None if neither."""
+    said = [event for event in history if event.attempt == record.attempt]
+    said = [event for event in said if event.event == REQUEUED or event.verdict]
+    if said and said[-1].verdict:  # the job came to an end after all
+        state, cause = said[-1].verdict
+        return TrialStatus(state, record.attempt, cause, said[-1].message or "") if record.requeued else None
+    if not said and not record.requeued:
+        return None
+    reason = (said[-1].message if said else "") or _reason(record)
+    return TrialStatus(TrialState.REQUEUED, record.attempt, reason=reason)
 
 
 def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:

@@ -46,6 +46,8 @@ class TrialRecord:
     job_id: str | None = None
     exit_code: int | None = None
     error: TrialError | None = None
+    requeued: bool = False
+    """Whether the attempt ended because its scheduler runs the job again."""
     step: int | None = None
     max_step: int | None = None
     step_seconds: float | None = None
@@ -57,6 +59,11 @@ class TrialRecord:
     choices: dict[str, Any] = field(default_factory=dict)
     config_hash: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def standing(self) -> TrialState:
+        """Where it stands by its own word: it may have ended because its job is requeued."""
+        return TrialState.REQUEUED if self.requeued else self.state
 
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""
@@ -135,6 +142,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "pid_started": kinds.optional(kinds.seconds),
     "job_id": kinds.optional(kinds.text),
     "exit_code": kinds.optional(kinds.whole),
+    "requeued": kinds.flag,
     "step": kinds.optional(kinds.whole),
     "max_step": kinds.optional(kinds.whole),
     "step_seconds": kinds.optional(kinds.seconds),

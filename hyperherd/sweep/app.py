@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
-import re
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hyperherd.compat.hydra import Callbacks, Hydra, create_config_search_path, get_args_parser, set_version_base
 from hyperherd.masking import masked_words
 from hyperherd.records.identity import base_hash
+from hyperherd.records.job_ids import batch_label
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -69,8 +69,7 @@ class HydraApp:
     def job_label(self) -> str:
         """What the names of its scheduler jobs begin with: the launcher's `name`, else Hydra's of the job."""
         name = str(self.config.hydra.launcher.get("name") or self.config.hydra.job.name)
-        # It becomes an argument of a scheduler's commands, so it must not look like an option.
-        return re.sub(r"[^A-Za-z0-9._-]+", "_", name)[:100].lstrip("-") or "job"
+        return batch_label(name)
 
     @property
     def hydra_overrides(self) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -22,10 +22,18 @@ from hyperherd.records.status import Observer, TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.results.api import load
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
-from hyperherd.sweep.resuming.reconcile import QueuedTrial, events_by_trial, queued_job, status_of
+from hyperherd.sweep.resuming.reconcile import (
+    IN_QUEUE,
+    QueuedTrial,
+    check_cluster,
+    events_by_trial,
+    last_restart,
+    may_be_requeued,
+    queued_job,
+    status_of,
+)
 
 PENDING = "pending"
-_ALIVE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED)
 _MESSAGE = "cancelled by herd-results cancel"
 _PATIENCE = 60.0
 """Seconds until whoever was asked must have reacted."""
@@ -71,14 +79,10 @@ def cancel(sweep_dir: Path, only: str | Set[int | str] | None = None) -> Cancell
     statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer) for trial in planned}
     meant = [trial for trial in planned if _is_meant(trial, statuses[trial.number], wanted)]
     jobs = {trial.number: queued_job(trial, events[trial.number]) for trial in meant}
-    # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it. After that, one that
-    # was to be submitted may be in the queue all the same: the sweep died before it could note that.
-    alive = [
-        trial
-        for trial in meant
-        if (state := statuses[trial.number].state) in _ALIVE
-        or (state is TrialState.WAITING and (holder is not None or jobs[trial.number] is not None))
-    ]
+    alive = [trial for trial in meant if _is_alive(statuses[trial.number].state, holder, jobs[trial.number])]
+    ended = [trial for trial in meant if trial not in alive]
+    again = set() if holder is not None else _run_again(sweep_dir, ended, statuses, events)
+    alive = [trial for trial in meant if trial not in ended or trial.number in again]
     if alive and holder is not None:
         _ask_the_sweep(sweep_dir, alive, holder)
     elif alive:
@@ -107,9 +111,41 @@ def _is_meant(trial: PlannedTrial, status: TrialStatus, only: str | Set[int] | N
     if only is None:
         return True
     if only == PENDING:
-        return status.state in (TrialState.SUBMITTED, TrialState.WAITING)
+        return status.state in (TrialState.SUBMITTED, TrialState.REQUEUED, TrialState.WAITING)
     assert not isinstance(only, str)
     return trial.number in only
+
+
+def _is_alive(state: TrialState, holder: LockHolder | None, job: QueuedTrial | None) -> bool:
+    """Return whether a trial may still run, as far as the records show."""
+    if state is TrialState.WAITING:
+        # While the sweep runs a trial may be waiting for its turn; nobody else would ever start it. After that, one
+        # that was to be submitted may be in the queue all the same: the sweep died before it could note that.
+        return holder is not None or job is not None
+    # A lost trial's job may be in the queue again, and awaited.
+    return state in IN_QUEUE or (state is TrialState.LOST and holder is not None)
+
+
+def _run_again(
+    sweep_dir: Path,
+    ended: Sequence[PlannedTrial],
+    statuses: Mapping[int, TrialStatus],
+    events: Mapping[int, Sequence[Event]],
+) -> set[int]:
+    """Return the numbers of trials that have ended by their records, and whose jobs their scheduler runs again."""
+    jobs = [(queued_job(trial, events[trial.number]), statuses[trial.number]) for trial in ended]
+    known = [(job, status) for job, status in jobs if job and may_be_requeued(job, status, events[job.trial.number])]
+    numbers = set()
+    for launcher in {job.launcher for job, _ in known}:
+        with suppress(SweepError, SchedulerUnavailable):  # where it cannot be asked, what the records show stands
+            cluster = _cluster(launcher)
+            for job, status in known:
+                is_here = job.launcher == launcher and job.cluster in (None, cluster.cluster_name())
+                if is_here and cluster.confirmed([str(job.job_id)], job.batch):
+                    state = cluster.query([str(job.job_id)]).get(str(job.job_id))
+                    if state and state.is_back(last_restart(sweep_dir, job.trial, status.attempt)):
+                        numbers.add(job.trial.number)
+    return numbers
 
 
 def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial], holder: LockHolder) -> None:
@@ -145,11 +181,13 @@ def _ask_the_schedulers(
     log = EventLog(sweep_dir)
     for launcher, jobs in by_launcher.items():
         cluster = _cluster(launcher)
+        check_cluster(jobs, cluster.cluster_name())
         ids = {job.trial.number: job.job_id or _find(job, cluster, sweep_dir) for job in jobs}
         strange = _strangers(cluster, [replace(job, job_id=ids[job.trial.number]) for job in jobs])
         submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]
         if submitted:
-            cluster.cancel(submitted)
+            with _answering(cluster):
+                cluster.cancel(submitted)
             # Its answer does not matter: a scheduler that takes longer still ends them.
             _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
         # Before the error about other jobs: these are cancelled.

@@ -109,6 +109,12 @@ def report_detached(sweep_dir: Path, launcher: str) -> None:
     )
 
 
+def report_nothing_to_submit(sweep_dir: Path, queued: int) -> None:
+    """Report that a sweep that does not wait has nothing to submit, and why."""
+    why = f"{counted(queued, 'trial')} already submitted" if queued else "no trial is left to run"
+    log.info("nothing to submit: %s; status: herd-results %s", why, shlex.quote(from_here(str(sweep_dir))))
+
+
 def counts(states: Mapping[TrialState, int] | Counter[TrialState]) -> str:
     """Return e.g. ``3 completed, 1 failed``."""
     return ", ".join(f"{count} {state}" for state, count in states.items())

@@ -31,7 +31,7 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.directory import SweepDirectory, claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
-from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
+from hyperherd.sweep.messages import report_detached, report_end, report_nothing_to_submit, report_preview, report_start
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.resuming.drift import check_code, check_drift
@@ -70,7 +70,7 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         if trial_dir is not None:
             return _join(app, trial_dir)
         refuse_ranks()
-        with noted_signals(), hydra_config(app.config):  # Hydra 1.3 leaves `${hydra:...}` without a config in a sweep
+        with noted_signals(of_schedulers=True), hydra_config(app.config):  # Hydra 1.3 has no `${hydra:...}` in a sweep
             settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
             if settings.dry_run:
                 report_preview(preview(app, arguments, settings))
@@ -179,7 +179,8 @@ class SweepRun:
         numbers = [trial.number for trial in self._run_plan.to_run]
         awaited = {handle.job.number for handle in self._adopted}.union(numbers)
         trials = [trial for trial in self._run_plan.trials if trial.number in awaited]
-        collector = Collector(self._dir, trials, self._launcher.name if self._launcher.has_queue else None)
+        queue = self._launcher.name if self._launcher.has_queue else None
+        collector = Collector(self._dir, trials, queue, self._launcher.cluster)
         collector.awaiting(self._adopted)
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
@@ -187,8 +188,11 @@ class SweepRun:
             with self._beating(), watched(self._launcher, self._dir, trials, metric) as refresh:
                 loop = RunLoop(self._launcher, collector, judge, self._app.job_label, (self._lock.beat, refresh))
                 if not self._launcher.waits:
-                    loop.submit(numbers)
-                    report_detached(self._dir, self._launcher.name)
+                    if numbers:
+                        loop.submit(numbers)
+                        report_detached(self._dir, self._launcher.name)
+                    else:
+                        report_nothing_to_submit(self._dir, len(self._adopted))
                     return []
                 returned = loop.run(numbers) if trials else {}
         except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway

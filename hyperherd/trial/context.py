@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -22,11 +22,12 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
-from hyperherd.trial.attempts import claim_attempt
+from hyperherd.trial.attempts import claim_attempt, scheduler_job
 from hyperherd.trial.ending import Ending, TrialFailed, ending_of
 from hyperherd.trial.isolation import restored_process_state
 from hyperherd.trial.kept_config import chosen_groups, keep_config, written_config
 from hyperherd.trial.logbook import Logbook
+from hyperherd.trial.memory_kills import group_memory_kills
 from hyperherd.trial.output import copied_output
 from hyperherd.trial.process_state import restored_streams
 from hyperherd.trial.repeated_errors import log_error
@@ -48,7 +49,13 @@ class TrialPlace:
     trial_dir: Path
 
 
-def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any], attempt: int | None = None) -> Any:
+def run_in_context(
+    place: TrialPlace,
+    config: DictConfig,
+    task: Callable[[], Any],
+    attempt: int | None = None,
+    is_requeued: Callable[[], bool] = lambda: False,
+) -> Any:
     """Run `task` as an attempt of a trial and return what it returns.
 
     Args:
@@ -56,6 +63,7 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
         config: what it runs with, without Hydra's own; the trial keeps it.
         task: what it does.
         attempt: which execution this is meant to be; None for the next.
+        is_requeued: called when the trial was asked to end: whether a scheduler is going to run its job again.
 
     Raises:
         AttemptTaken: the trial is running or done, or that attempt was run.
@@ -76,7 +84,10 @@ def run_in_context(place: TrialPlace, config: DictConfig, task: Callable[[], Any
         outcome = _run(place, task, attempt, signals)
         with held_back() as late:  # the attempt has ended; a signal is for those after it
             trial_log.leave()
-            record = logbook.close(outcome.ending)
+            ending = outcome.ending
+            if ending.state is TrialState.CANCELLED and is_requeued():
+                ending = replace(ending, requeued=True)
+            record = logbook.close(ending)
         _log_end(record)
     if late and record.state is not TrialState.CANCELLED:
         raise interruption(late)
@@ -96,7 +107,7 @@ class _Outcome:
 
 def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list[int]) -> _Outcome:
     """Run the task in a process that is then as it was; whatever it raised is returned."""
-    value, error, owner = None, None, os.getpid()
+    value, error, owner, kills = None, None, os.getpid(), group_memory_kills()
     with restored_process_state():
         os.environ.update(variables(place, attempt))
         trial_log.enter(place.trial_dir, attempt)
@@ -106,10 +117,20 @@ def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list
         except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is recorded, then reported below
             error = raised
         # At once: a signal that comes later takes nothing away from an error that was there before.
-        ending = ending_of(error, signals)
+        ending = _with_cause(ending_of(error, signals), kills)
         if os.getpid() != owner:
             _end_forked_child(error, ending)
     return _Outcome(value, error, ending)
+
+
+def _with_cause(ending: Ending, kills_before: int | None) -> Ending:
+    """Return how the attempt ended: an error after the kernel killed processes of its job is for want of memory.
+
+    Outside of a scheduler's job the cgroup is not the trial's alone.
+    """
+    if ending.cause not in (FailureCause.EXCEPTION, FailureCause.EXIT) or kills_before is None or not scheduler_job():
+        return ending
+    return replace(ending, cause=FailureCause.OOM) if (group_memory_kills() or 0) > kills_before else ending
 
 
 def _config_hash(place: TrialPlace, config: DictConfig) -> str:

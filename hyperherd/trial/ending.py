@@ -29,11 +29,13 @@ class Evicted(SystemExit):
     Args:
         cause: ``TIMEOUT`` or ``PREEMPTED``.
         message: what happened, and whether the job is requeued.
+        requeued: whether it is.
     """
 
-    def __init__(self, cause: FailureCause, message: str) -> None:
+    def __init__(self, cause: FailureCause, message: str, *, requeued: bool = False) -> None:
         super().__init__(message)
         self.cause = cause
+        self.requeued = requeued
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,7 @@ class Ending:
     cause: FailureCause | None = None
     exit_code: int | None = None
     error: TrialError | None = None
+    requeued: bool = False
 
 
 def ending_of(error: BaseException | None, signals: Sequence[int]) -> Ending:
@@ -58,7 +61,7 @@ def ending_of(error: BaseException | None, signals: Sequence[int]) -> Ending:
     kind = type(error)
     if issubclass(kind, Evicted):
         assert isinstance(error, Evicted)
-        return Ending(TrialState.FAILED, error.cause, error=describe(error))
+        return Ending(TrialState.FAILED, error.cause, error=describe(error), requeued=error.requeued)
     if signals or issubclass(kind, KeyboardInterrupt):
         return Ending(TrialState.CANCELLED)
     if error is None:

@@ -102,6 +102,7 @@ class Logbook:
             cause=ending.cause,
             exit_code=ending.exit_code,
             error=ending.error,
+            requeued=ending.requeued,
             ended=max(time.time(), self.record.started or 0.0),  # the clock may have been set back
         )
         if not self._write(durable=True):

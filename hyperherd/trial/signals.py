@@ -20,21 +20,33 @@ _held: list[list[int]] = []
 
 EXIT_CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
 
+OF_SCHEDULERS = frozenset({signal.SIGUSR1, signal.SIGUSR2, signal.SIGXCPU})
+"""What schedulers send to a job shortly before they kill it; without a handler a process dies of it at once."""
+
 
 class Terminated(SystemExit):
-    """SIGTERM has asked this process to end; code that wants to continue should not catch it. Exit code 143."""
+    """A signal has asked this process to end; code that wants to continue should not catch it.
 
-    def __init__(self) -> None:
-        super().__init__(EXIT_CODES[signal.SIGTERM])
+    Args:
+        number: of the signal; the exit code is 128 more.
+    """
 
-    def __reduce__(self) -> tuple[type[Terminated], tuple[()]]:
-        # A worker process sends it to the sweep; the default would call Terminated(143), which takes no argument.
-        return Terminated, ()
+    def __init__(self, number: int = signal.SIGTERM) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+    def __reduce__(self) -> tuple[type[Terminated], tuple[int]]:
+        # A worker process sends it to the sweep; the default would call Terminated with its exit code.
+        return Terminated, (self.number,)
 
 
 @contextmanager
-def noted_signals() -> Iterator[list[int]]:
+def noted_signals(*, of_schedulers: bool = False) -> Iterator[list[int]]:
     """Note SIGINT and SIGTERM while the block runs; yields the list they are added to.
+
+    Args:
+        of_schedulers: whether to note :data:`OF_SCHEDULERS` too, except those that somebody else handles: the user's
+            code, submitit. A block inside of such a block notes them as well.
 
     A handler that stood before is called; if it is the user's own, and returns, the signal was theirs and is not noted.
     Where there was none SIGTERM raises :class:`Terminated`, so that the block can clean up. A framework that puts its
@@ -54,7 +66,7 @@ def noted_signals() -> Iterator[list[int]]:
             return True
         # The default action ends a process at once, without any cleanup.
         if not callable(previous[number]):
-            raise Terminated
+            raise Terminated(number)
         answer = previous[number](number, frame)
         noted = previous[number] in _ours and bool(answer)
         if not noted:
@@ -67,7 +79,12 @@ def noted_signals() -> Iterator[list[int]]:
             # What is ignored stays ignored, as under nohup; None stands for a handler that is not Python's.
             if signal.getsignal(number) not in (signal.SIG_IGN, None):
                 previous[number] = signal.getsignal(number)
-                signal.signal(number, note)
+        for extra in OF_SCHEDULERS:
+            handler = signal.getsignal(extra)
+            if handler in _ours or (of_schedulers and handler is signal.SIG_DFL):
+                previous[extra] = handler
+        for noted in previous:
+            signal.signal(noted, note)
     try:
         yield notes
     finally:
@@ -93,7 +110,8 @@ def held_back() -> Iterator[list[int]]:
 
 def interruption(numbers: Sequence[int]) -> BaseException:
     """Return what ends a program that got these signals."""
-    return Terminated() if signal.SIGTERM in numbers else KeyboardInterrupt()
+    others = [number for number in numbers if number != signal.SIGINT]
+    return Terminated(others[0]) if others else KeyboardInterrupt()
 
 
 @contextmanager

@@ -41,6 +41,9 @@ class Scheduler(Cluster):
 
     def check(self) -> None: ...
 
+    def cluster_name(self) -> str:
+        return "here"
+
     def max_array_size(self) -> int:
         return 1
 

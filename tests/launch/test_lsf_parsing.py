@@ -155,13 +155,59 @@ def test_names_and_descriptions() -> None:
 
 
 def test_accounts_are_wrapped_at_column_80() -> None:
-    assert read_history(BACCT) == {"3224113": JobRow("3224113", "EXIT", None, "TERM_OWNER: job killed by owner")}
+    assert read_history(BACCT) == {
+        "3224113": JobRow("3224113", "EXIT", None, "TERM_OWNER: job killed by owner", "a3191")
+    }
 
 
 def test_of_a_requeued_job_the_last_run_counts() -> None:
     rows = read_history(BHIST)
-    assert rows == {"12": JobRow("12", "EXIT", 127, ""), "12_2": JobRow("12_2", "DONE")}
-    assert "12_3" not in rows  # it waits again
+    assert rows == {
+        "12": JobRow("12", "EXIT", 127, "", "h"),
+        "12_2": JobRow("12_2", "DONE", host="h"),
+        "12_3": None,  # it waits again
+    }
+
+
+SUBMITTED = "Job <12>, User <u>\nMon Aug  4 12:26:51 2014: Submitted from host <h>, to Queue <normal>;\n"
+STARTED = SUBMITTED + "Mon Aug  4 12:27:51 2014: Dispatched 1 Task(s) on Host(s) <hostA>;\n"
+
+
+@pytest.mark.parametrize(
+    ("events", "row", "word"),
+    [
+        (
+            STARTED + "Mon Aug  4 12:28:51 2014: Exited with exit code 3.\n",
+            JobRow("12", "EXIT", 3, "", "hostA"),
+            "exit",
+        ),
+        (
+            STARTED + "Mon Aug  4 12:28:51 2014: Exited by signal 9. The CPU time used is 0.1 seconds;\n",
+            JobRow("12", "EXIT", 137, "", "hostA"),
+            "signal",
+        ),
+        (
+            STARTED + "Mon Aug  4 12:28:41 2014: Signal <KILL> requested by user or administrator <u>;\n"
+            "Mon Aug  4 12:28:51 2014: Exited by signal 9.\n",
+            JobRow("12", "EXIT", 137, "TERM_OWNER: Signal <KILL> requested by user or administrator <u>", "hostA"),
+            "cancelled",
+        ),
+        (SUBMITTED + "Mon Aug  4 12:28:51 2014: Exited.\n", JobRow("12", "EXIT", None, "", ""), "cancelled"),
+        (
+            STARTED + "Mon Aug  4 12:28:41 2014: Signal <USR2> requested by user or administrator <u>;\n"
+            "Mon Aug  4 12:28:51 2014: Exited with exit code 1.\n",
+            JobRow("12", "EXIT", 1, "", "hostA"),
+            "exit",
+        ),
+    ],
+)
+def test_an_exit_that_only_history_shows(events: str, row: JobRow, word: str) -> None:
+    assert read_history(events) == {"12": row}
+    assert verdict(row) == word
+
+
+def test_a_job_that_history_shows_as_running_has_not_ended() -> None:
+    assert read_history(STARTED) == read_history(SUBMITTED) == {"12": None}
 
 
 def test_no_history_is_none() -> None:
@@ -183,6 +229,12 @@ def test_no_history_is_none() -> None:
         (JobRow("1", "EXIT", 255), "FAILED", "exit"),
         (JobRow("1", "EXIT"), "FAILED", "exit"),
         (JobRow("1", "ZOMBI"), "NODE_FAIL", "node_failure"),
+        (JobRow("1", "EXIT", 137, "TERM_ZOMBI: x"), "NODE_FAIL", "node_failure"),
+        (JobRow("1", "EXIT", None, "TERM_ZOMBIE: x"), "NODE_FAIL", "node_failure"),
+        (JobRow("1", "EXIT", None, "TERM_EXTERNAL_SIGNAL: x", "h"), "FAILED", "signal"),
+        (JobRow("1", "EXIT", None, "", ""), "CANCELLED", "cancelled"),  # it never started
+        (JobRow("1", "EXIT", None, "", "h"), "FAILED", "exit"),
+        (JobRow("1", "EXIT", 193), "FAILED", "exit"),  # no signal has this number
     ],
 )
 def test_how_a_job_ended(row: JobRow, state: str, word: str) -> None:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 
 import pytest
 from submitit.core.utils import DelayedSubmission
 
-from hyperherd.launch.lsf.environment import WARNED_AT, LsfJobEnvironment, _OnceHandler
+from hyperherd.launch.lsf.environment import LsfJobEnvironment, _OnceHandler
 
 HEAVY = ("hydra", "omegaconf", "numpy", "torch", "pyarrow", "orjson", "pandas")
 
@@ -27,18 +26,11 @@ def test_discovery_is_light_and_finds_both() -> None:
     assert done.stdout == "LsfExecutor LsfJobEnvironment\n[]\n", done.stderr
 
 
-@pytest.mark.parametrize(
-    ("due_in", "ran", "is_over"),
-    [(0, 0, True), (50, 0, True), (1000, 0, False), (1000, 55 * 60, True), (None, 0, False)],
-)
-def test_whether_time_is_up(monkeypatch: pytest.MonkeyPatch, due_in: float | None, ran: float, is_over: bool) -> None:
-    """LSF warns as early as it is told to, which submitit would take for preemption, and requeue for ever."""
-    if due_in is None:
-        monkeypatch.delenv(WARNED_AT, raising=False)
-    else:
-        monkeypatch.setenv(WARNED_AT, str(time.time() + due_in))
+@pytest.mark.parametrize("ran", [0, 55 * 60])
+def test_a_warning_is_that_time_is_up(ran: float) -> None:
+    """LSF may warn long before the job's own clock expects it: submitit would see a preemption, and always requeue."""
     submission = DelayedSubmission(print)
     submission.set_timeout(60, 3)
     handler = _OnceHandler(LsfJobEnvironment(), None, submission)
     handler._start_time -= ran
-    assert handler.has_timed_out() == is_over
+    assert handler.has_timed_out()

@@ -70,7 +70,6 @@ rm -f "$SUBMITIT_LSF_REQUEUE_MARKER"
 echo started >> /abs/folder/"$SUBMITIT_LSF_ID"_starts
 export SUBMITIT_LSF_RESTARTS=$(($(wc -l < /abs/folder/"$SUBMITIT_LSF_ID"_starts) - 1))
 export SUBMITIT_EXECUTOR=lsf SUBMITIT_LSF_REQUEUE=exit_code
-export SUBMITIT_LSF_WARNED_AT=$(($(date +%s) + 3480))
 trap : USR2; trap 'exit 130' INT; trap 'exit 143' TERM HUP
 
 export A='it'"'"'s'
@@ -113,6 +112,8 @@ exit "$submitit_lsf_code"
         ({"additional_parameters": {"W": "1:30"}}, "-W 1:30"),
         ({"additional_parameters": {"R": ["a", "b"]}}, "-R b"),
         ({"resreq": ["select[type==\"X86_64\"]"]}, '-R select[type=="X86_64"]'),
+        ({"resreq": '"rusage[mem=8000, ngpus_excl_p=1]"'}, "-R rusage[mem=8000, ngpus_excl_p=1]"),
+        ({"resreq": ["'select[x86]'"], "queue": '"gpu"'}, "-R select[x86]"),
         ({"dependency": "done(1) && ended(\"n[*]\")"}, '-w done(1) && ended("n[*]")'),
     ],
 )  # fmt: skip
@@ -169,6 +170,14 @@ def test_memory_is_for_each_task_where_the_cluster_says_so(tmp_path: Path, monke
         ({"env": {"A-B": "1"}}, "env: 'A-B' is not a valid name"),
         ({"resreq": ["a'b\"c"]}, "both kinds of quotes"),
         ({"queue": "a\nb"}, "a line break"),
+        (
+            {"mem_gb": 2, "resreq": "rusage[mem=8000]"},
+            r"mem_gb: memory is reserved more than once: rusage\[mem=8000\] ",
+        ),
+        (
+            {"resreq": "rusage[mem=1]", "additional_parameters": {"R": "rusage[ngpus_excl_p=1, mem=2]"}},
+            "more than once",
+        ),
     ],
 )
 def test_what_cannot_be_done_is_refused_by_name(parameters: dict[str, Any], message: str) -> None:
@@ -189,6 +198,13 @@ def test_any_folder_will_do(tmp_path: Path, name: str) -> None:
     assert (tmp_path / name / "12_3" / "12_3_0_log.out").read_text() == "out\n"
     assert (tmp_path / name / "12_3" / "12_3_0_log.err").read_text() == "err\n"
     assert not (tmp_path / "oops").exists()
+
+
+def test_codes_to_requeue_for_are_sent_only_where_a_job_may_come_back() -> None:
+    parameters = LsfParameters()
+    for requeues in (False, True):
+        text = make_script(parameters, FOLDER, "true", size=None, tag="t", warning="USR2", requeues=requeues)
+        assert ("#BSUB -Q 99\n" in text) is requeues
 
 
 def test_where_lsf_cannot_name_its_report_there_is_none(tmp_path: Path) -> None:

@@ -51,10 +51,7 @@ def test_they_are_in_the_environment_while_a_job_is_submitted(monkeypatch: pytes
         (LsfCluster, {}, ""),
     ],
 )
-def test_an_option_that_holds_them_back_is_refused(
-    cluster: Any, options: dict[str, Any], held_back_by: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("SBATCH_EXPORT", raising=False)
+def test_an_option_that_holds_them_back_is_refused(cluster: Any, options: dict[str, Any], held_back_by: str) -> None:
     if not held_back_by:
         check_handed_on(cluster(options), SECRETS)
         return
@@ -64,10 +61,6 @@ def test_an_option_that_holds_them_back_is_refused(
     assert "hf_1" not in str(refused.value)
 
 
-def test_the_variable_of_sbatch_counts_where_it_is_handed_on(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("SLURM_JOB_ID", raising=False)
-    monkeypatch.setenv("SBATCH_EXPORT", "NONE")
-    assert SlurmCluster({}).holds_back("HF_TOKEN") == "SBATCH_EXPORT"
-    assert SlurmCluster({"additional_parameters": {"export": "ALL"}}).holds_back("HF_TOKEN") == ""
-    monkeypatch.setenv("SLURM_JOB_ID", "1")  # of a job that submits others
+def test_a_variable_of_sbatch_holds_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SBATCH_EXPORT", "NONE")  # sbatch does not get it from us
     assert SlurmCluster({}).holds_back("HF_TOKEN") == ""

@@ -48,7 +48,7 @@ def test_a_forgotten_job_is_asked_of_accounting(commands: Path) -> None:
 
 
 def test_a_warning_of_a_command_that_succeeds_is_not_an_outage(commands: Path) -> None:
-    stand_in(commands, "squeue", stdout="1|RUNNING|0|n1", stderr="error: slurmdbd: Connection refused")
+    stand_in(commands, "squeue", stdout="1|RUNNING|0|n1|0", stderr="error: slurmdbd: Connection refused")
     assert SlurmCluster({}).query(["1"])["1"].phase == "running"
 
 
@@ -56,5 +56,8 @@ def test_only_an_outage_keeps_jobs_from_being_cancelled(commands: Path) -> None:
     stand_in(commands, "scancel", stderr="scancel: error: Kill job error on job id 1: Job already completed", code=1)
     SlurmCluster({}).cancel(["1"])
     stand_in(commands, "scancel", stderr=OUTAGE, code=1)
-    with pytest.raises(SweepError, match=r"these jobs cannot be cancelled: 1: .*Unable to contact"):
+    with pytest.raises(SchedulerUnavailable, match=r"Slurm does not answer: .*Unable to contact"):
+        SlurmCluster({}).cancel(["1"])
+    stand_in(commands, "scancel", stderr="scancel: error: Kill job error on job id 1: Access/permission denied", code=1)
+    with pytest.raises(SweepError, match=r"these jobs cannot be cancelled: 1: .*permission denied"):
         SlurmCluster({}).cancel(["1"])

@@ -168,7 +168,9 @@ def test_finished_jobs_are_forgotten_but_for_history(site: Site, cluster: Cluste
     assert site.rows(job) == []
     assert site.run("bjobs", job).stderr == f"Job <{job}> is not found\n"
     assert site.run("bkill", job).stderr == f"Job <{job}>: No matching job found\n"
-    assert "Completed <exit>" in site.run("bhist", "-l", "-n", "0", job).stdout
+    history = site.run("bhist", "-l", "-n", "0", job).stdout
+    assert "Exited with exit code 4." in history
+    assert "Completed <exit>" not in history
     assert "Status <EXIT>" in site.run("bacct", "-l", job).stdout.replace("\n" + " " * 21, "")
 
 

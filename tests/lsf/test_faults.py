@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from pathlib import Path
 
 import pytest
 from lsf.emulator.cluster import Cluster
@@ -139,6 +140,56 @@ def test_a_failed_host_takes_its_jobs_down_and_reruns_those_that_may(site: Site,
     site.wait(lost, until="EXIT")
     site.wait(again, until="DONE")
     assert site.wait_file(f"ran.{again}") == "hostA\nhostB Y\n"
+
+
+def test_a_failed_host_may_leave_no_word(site: Site, cluster: Cluster) -> None:
+    cluster.set(failed_host_reason="")
+    job = site.submit(WAITS)
+    site.wait(job, until="RUN")
+    cluster.set(failed_hosts=["hostA"])
+    (row,) = site.wait(job, until="EXIT")
+    assert (row["exit_code"], row["exit_reason"]) == ("-", "-")
+
+
+def test_history_names_signals_and_who_asked(site: Site, cluster: Cluster) -> None:
+    killed, waiting = site.submit("kill -9 $$\n"), site.submit("true\n", "-H")
+    site.run("bkill", waiting)
+    site.wait(killed, waiting)
+    assert "Exited by signal 9." in site.run("bhist", "-l", killed).stdout
+    history = site.run("bhist", "-l", waiting).stdout
+    assert "Signal <KILL> requested by user or administrator" in " ".join(history.split())
+    assert "Dispatched" not in history
+
+
+def test_the_cluster_may_lose_sight_of_jobs_for_a_while(site: Site, cluster: Cluster) -> None:
+    job = site.submit(WAITS, "-J", "a[1-2]")
+    site.wait(job, until="RUN")
+    cluster.set(lost=[f"{job}[2]"])
+    assert [row["jobindex"] for row in site.rows(job)] == ["1"]
+    cluster.set(lost=["all"])
+    assert site.run("bjobs", job).stderr == f"Job <{job}> is not found\n"
+    assert "No matching job found" in site.run("bkill", job).stderr
+    assert "Dispatched" in site.run("bhist", "-l", job).stdout
+    cluster.set(lost=[])
+    assert site.states(job) == ["RUN", "RUN"]
+
+
+def test_run_limits_may_be_scaled(site: Site, cluster: Cluster) -> None:
+    cluster.set(cpu_factor=40.0)
+    job = site.submit("sleep 300\n", "-W", "20")  # of 2 s: a second is left
+    site.wait(job, until="EXIT")
+    cluster.configure(ABS_RUNLIMIT="Y")
+    job = site.submit(WAITS, "-W", "20")
+    site.wait(job, until="RUN")
+
+
+def test_an_old_lsf_lacks_options(tmp_path: Path) -> None:
+    with Cluster(tmp_path / "old", old=True) as cluster:
+        old = Site(tmp_path, cluster.settings.minute, cluster)
+        environ = cluster.environ
+        for words in (["bjobs", "-o", "jobid"], ["bjobs", "-noheader"], ["bsub", "-gpu", "num=1", "true"]):
+            assert "illegal option" in old.run(*words, **environ).stderr
+        assert "is submitted" in old.run("bsub", "true", **environ).stdout
 
 
 def test_a_requeue_may_leave_its_host(site: Site, cluster: Cluster) -> None:

@@ -126,7 +126,7 @@ def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, cluster: Cl
     sweep = app.sweep(*LSF, *limits, "lr=1")
     assert states(sweep) == {0: ("completed", None, 1)}
     log = TrialPaths(sweep.dir / "0").log(0, "out").read_text()
-    assert "no: the job was preempted; the job is requeued\n" in log  # what it says after the signal is kept too
+    assert "no: the time limit was reached; the job is requeued\n" in log  # what it says after the signal is kept too
 
 
 def test_time_is_up_for_good(app: App, cluster: Cluster) -> None:

@@ -78,8 +78,7 @@ def test_history_and_accounts_tell_of_the_end(lsf: Site) -> None:
     def told(*words: str) -> str:
         return "".join(line.strip() for line in lsf.run(*words).stdout.splitlines())
 
-    lsf.wait_for(lambda: "Completed <exit>" in told("bhist", "-l", "-n", "0", job))
-    assert "Exited with exit code 3" in told("bhist", "-l", "-n", "0", job)
+    lsf.wait_for(lambda: "Exited with exit code 3" in told("bhist", "-l", "-n", "0", job))
     lsf.wait_for(lambda: "Completed <exit>" in told("bacct", "-l", job))
     assert "No matching job found" in lsf.run("bhist", "-l", "999999").stderr
 

@@ -120,7 +120,16 @@ def test_the_users_callbacks_see_the_end_of_a_sweep_with_failures(app: App) -> N
     assert sweep.done.stdout.count("MULTIRUN END") == 1
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [
+        (signal.SIGINT, 130),
+        (signal.SIGTERM, 143),
+        (signal.SIGUSR1, 138),  # and those that a scheduler sends to a sweep that is a job itself
+        (signal.SIGUSR2, 140),
+        (signal.SIGXCPU, 152),
+    ],
+)
 def test_an_interrupted_sweep_closes_its_books(app: App, number: signal.Signals, code: int) -> None:
     app.write("print('STARTED', flush=True); time.sleep(600)")
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1,2")
@@ -367,16 +376,17 @@ def test_a_trial_that_leaves_its_folder_behind_takes_no_other_with_it(app: App) 
     assert app.sweep("lr=1,2").states == {0: "completed", 1: "completed"}
 
 
-def test_a_trial_that_shrugs_off_sigterm_goes_on(app: App) -> None:
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR1])
+def test_a_signal_that_the_users_code_handles_is_left_to_it(app: App, number: signal.Signals) -> None:
     app.write("""
         print("STARTED", flush=True)
         while not os.path.exists("saved"): time.sleep(0.02)
     """)
     script = app.script.read_text()
-    app.script.write_text("import signal\nsignal.signal(signal.SIGTERM, lambda *a: open('saved', 'w'))\n" + script)
+    app.script.write_text(f"import signal\nsignal.signal({int(number)}, lambda *a: open('saved', 'w'))\n" + script)
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1")
     wait_for(process, "STARTED")
-    process.send_signal(signal.SIGTERM)
+    process.send_signal(number)
     told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, told
     assert "1 completed" in told

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from hyperherd.records.states import FailureCause
 
 
+QUIET = 'export SUBMITIT_LOG_LEVEL="${SUBMITIT_LOG_LEVEL:-WARNING}"'
+"""A line of a job's script: its log begins with what the trial prints, and not with what submitit loads."""
+
+
 @dataclass(frozen=True)
 class JobState:
     """The state of one job, as its scheduler reports it.
@@ -25,12 +29,25 @@ class JobState:
         verdict: how it ended, if the scheduler knows that it did not end by itself.
         reason: in the scheduler's words, for people: its state, exit code, node.
         succeeded: whether it ended with exit code 0.
+        restarts: how often it has been put back into the queue after it had begun; None if that is not known.
     """
 
     phase: Literal["pending", "running", "ended"]
     verdict: FailureCause | Literal["cancelled"] | None = None
     reason: str = ""
     succeeded: bool = False
+    restarts: int | None = None
+
+    def is_back(self, before: int | None) -> bool:
+        """Return whether a job of which a run has ended is to run again, or does.
+
+        Args:
+            before: how often it had been restarted when that run began; None if it is not known.
+        """
+        if self.phase == "pending":
+            return True
+        again = self.restarts is not None and before is not None and self.restarts > before
+        return self.phase == "running" and again
 
 
 @dataclass(frozen=True)
@@ -94,6 +111,10 @@ class Cluster(ABC):
         """The options that each job may have of its own (memory, time, GPUs, ...), with what the config gives all."""
 
     @abstractmethod
+    def cluster_name(self) -> str:
+        """Return the name of the cluster whose commands are here; empty if it cannot be asked."""
+
+    @abstractmethod
     def max_array_size(self) -> int:
         """Return how many jobs one array may hold."""
 
@@ -119,10 +140,11 @@ class Cluster(ABC):
 
     @abstractmethod
     def cancel(self, job_ids: Collection[str]) -> None:
-        """Cancel these jobs; those that have ended are passed over.
+        """Ask for the end of these jobs; those that have ended are passed over. A query shows whether they have.
 
         Raises:
-            SweepError: one of them is not the id of a job, or the scheduler cannot be reached.
+            SchedulerUnavailable: it cannot be asked at the moment.
+            SweepError: one of them is not the id of a job, or the scheduler refuses.
         """
 
     def confirmed(self, job_ids: Collection[str], name: str) -> set[str]:
@@ -145,8 +167,9 @@ class Cluster(ABC):
         """Return, in a job that was asked to end, whether it is being preempted and may be requeued."""
         return False
 
-    def is_outage(self, message: str) -> bool:
-        """Return whether a command that failed with this message may succeed later."""
+    @staticmethod
+    def is_requeued() -> bool:
+        """Return, in a job that was asked to end, whether the scheduler is going to run it again."""
         return False
 
     def cause_in(self, log: str) -> FailureCause | None:

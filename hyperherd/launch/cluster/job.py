@@ -34,7 +34,7 @@ from hyperherd.launch.returned import failed, pickled, raised
 from hyperherd.launch.worker import TrialTask
 from hyperherd.records.disk.files import replace_bytes
 from hyperherd.records.states import FailureCause
-from hyperherd.schedulers import hide_from_lightning
+from hyperherd.schedulers import hide_from_lightning, restarts
 from hyperherd.trial.ending import Evicted, TrialFailed, in_words
 from hyperherd.trial.signals import EXIT_CODES, Terminated, noted_signals
 
@@ -45,6 +45,10 @@ if TYPE_CHECKING:
 
 PATIENCE = 30.0
 """Seconds that a warned trial gets to write its last records."""
+
+
+class PreemptedTooOften(TrialFailed):
+    """The job went back into the queue as often as it may, and does not run again."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +121,29 @@ class ClusterJob:
         work: the file of the :class:`JobPayload`.
         job: which trial; a requeued job runs it as its next attempt.
         is_preempting: called in a job that was asked to end: whether it is being preempted.
+        is_requeued: called there too: whether the scheduler is going to run the job again.
+        max_num_preempted: how often the job may go back into the queue for another reason than its time limit.
     """
 
-    def __init__(self, work: Path, job: TrialJob, is_preempting: Callable[[], bool]) -> None:
+    # Jobs that an earlier version submitted have none of these in their pickles.
+    _max_num_preempted = 100
+    _timeouts = 0
+    _is_requeued: Callable[[], bool] | None = None
+
+    def __init__(
+        self,
+        work: Path,
+        job: TrialJob,
+        is_preempting: Callable[[], bool],
+        is_requeued: Callable[[], bool] | None = None,
+        max_num_preempted: int = 100,
+    ) -> None:
         # Jobs in a queue hold these names in their pickles: a renamed one would fail there, maybe weeks later.
         self._work = work
         self._job = job
         self._is_preempting = is_preempting
+        self._is_requeued = is_requeued
+        self._max_num_preempted = max_num_preempted
 
     def __call__(self) -> None:
         """Run the trial, or join it as a further rank.
@@ -145,6 +165,11 @@ class ClusterJob:
         """Return what submitit is to run when the job is requeued: the same, as the trial's next attempt."""
         return DelayedSubmission(self)
 
+    @property
+    def _preemptions_left(self) -> int:
+        """How often the job may still go back for another reason than its time; the scheduler counts all restarts."""
+        return self._max_num_preempted - ((restarts(os.environ) or 0) - self._timeouts)
+
     def _lead(self, work: JobPayload, environment: submitit.JobEnvironment) -> None:
         if environment.num_tasks == 1:
             hide_from_lightning()
@@ -153,18 +178,26 @@ class ClusterJob:
             # Of an earlier run of a requeued job: the sweep would take them for the end of this one.
             stale.unlink(missing_ok=True)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it
-        warning = _Warning(environment)
-        returned = self._run(work, environment)
+        warning = _Warning(environment, may_be_preempted=self._preemptions_left > 0)
+        returned = self._run(work, environment) if self._preemptions_left >= 0 else self._preempted_too_often()
+        self._timeouts += warning.is_of_timeout  # in the pickle that submitit writes when it requeues the job
         warning.answer()
         # Before submitit writes its result, for which the sweep waits: that file must find this one complete.
         replace_bytes(returned_file, pickled(returned), durable=False, private=True)
         if reason := raised(returned):
             raise TrialFailed(reason)
 
+    def _preempted_too_often(self) -> JobReturn:
+        reason = (
+            f"the job went back into the queue more than {self._max_num_preempted} times "
+            "(hydra.launcher.max_num_preempted), those for its time limit not counted"
+        )
+        return failed(self._job.overrides, PreemptedTooOften(reason))
+
     def _run(self, work: JobPayload, environment: submitit.JobEnvironment) -> JobReturn:
         task = work.task_function
         if isinstance(task, TrialTask):
-            task = task.for_attempt(self._job.attempt)
+            task = task.for_attempt(self._job.attempt, self._is_requeued)
         try:
             with noted_signals():
                 return run_job(
@@ -175,7 +208,7 @@ class ClusterJob:
                     job_subdir_key="hydra.sweep.subdir",
                 )
         except (Terminated, KeyboardInterrupt):  # the scheduler knows why, and may requeue the job
-            if self._is_preempting():
+            if self._preemptions_left > 0 and self._is_preempting():
                 requeue(environment)
             raise
         except BaseException as error:  # noqa: BLE001 - the boundary of a job: no caller above can handle it
@@ -217,8 +250,10 @@ class _Warning:
     waited for.
     """
 
-    def __init__(self, environment: submitit.JobEnvironment) -> None:
+    def __init__(self, environment: submitit.JobEnvironment, *, may_be_preempted: bool) -> None:
         self._pid = os.getpid()
+        self._may_be_preempted = may_be_preempted
+        self._evicted: Evicted | None = None
         self._signal = warning_signal(environment)
         self._answer: Any = signal.getsignal(self._signal)
         self._impatience: threading.Timer | None = None
@@ -232,30 +267,42 @@ class _Warning:
         self._impatience.cancel()
         for number in EXIT_CODES:  # when the scheduler requeues a job, it signals this run of it
             signal.signal(number, signal.SIG_IGN)
-        with suppress(UncompletedJobError):  # it was requeued max_num_timeout times
-            self._answer(self._signal, None)
+        if self._comes_back:
+            with suppress(UncompletedJobError):  # it was requeued max_num_timeout times
+                self._answer(self._signal, None)
+
+    @property
+    def is_of_timeout(self) -> bool:
+        """Whether the job was warned of its time limit."""
+        return self._evicted is not None and self._evicted.cause is FailureCause.TIMEOUT
+
+    @property
+    def _comes_back(self) -> bool:
+        return self.is_of_timeout or self._may_be_preempted
 
     def _end_trial(self, _: int, __: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a forked child: LSF signals every process of a job
             return
         signal.signal(self._signal, signal.SIG_IGN)
-        evicted = _eviction(self._answer)
+        self._evicted = _eviction(self._answer, may_be_preempted=self._may_be_preempted)
         self._impatience = threading.Timer(PATIENCE, self._lose_patience)
         # Or the interpreter would wait for it at its end.
         self._impatience.daemon = True
         self._impatience.start()
-        raise evicted
+        raise self._evicted
 
     def _lose_patience(self) -> None:
+        if not self._comes_back:
+            os._exit(1)
         with suppress(UncompletedJobError, SystemExit):
             self._answer(self._signal, None)
 
 
-def _eviction(handler: Any) -> Evicted:
+def _eviction(handler: Any, *, may_be_preempted: bool) -> Evicted:
     """Return how the trial is to end, as submitit's handler judges the warning."""
     handler = getattr(handler, "__self__", None)
     is_over = handler is None or handler.has_timed_out()
-    comes_back = handler is not None and (not is_over or may_time_out_again(handler))
+    comes_back = handler is not None and (may_time_out_again(handler) if is_over else may_be_preempted)
     cause = FailureCause.TIMEOUT if is_over else FailureCause.PREEMPTED
     what = "the time limit was reached" if is_over else "the job was preempted"
-    return Evicted(cause, f"{what}; the job is requeued" if comes_back else what)
+    return Evicted(cause, f"{what}; the job is requeued" if comes_back else what, requeued=comes_back)

@@ -16,16 +16,18 @@ from hydra.errors import CompactHydraException
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
 from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
 from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_environment, without_secrets
 from hyperherd.launch.cluster.job import ClusterJob, JobPayload
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
+from hyperherd.launch.commands import Outcome
 from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
-from hyperherd.records.job_ids import is_batch_name
+from hyperherd.launch.submission import NotSubmitted
+from hyperherd.records.job_ids import batch_label, is_batch_name
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
 from hyperherd.trial.signals import undisturbed
@@ -71,6 +73,11 @@ class ClusterLauncher(TrialLauncher):
         return self._cluster.name
 
     @property
+    def cluster(self) -> str:
+        """The name of the cluster whose queue it is."""
+        return self._cluster.cluster_name()
+
+    @property
     def resources(self) -> Mapping[str, Any]:
         """The options of `hydra.launcher` that each trial may have of its own, with what all get."""
         return self._cluster.resources
@@ -107,7 +114,10 @@ class ClusterLauncher(TrialLauncher):
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
         with scrubbed_environment(self._cluster, self._secrets):
-            ids = self._submitted(submission, [ClusterJob(work, job, self._cluster.is_preempting) for job in jobs])
+            often = self._settings.max_num_preempted
+            asks = self._cluster.is_preempting, self._cluster.is_requeued
+            runs = [ClusterJob(work, job, *asks, often) for job in jobs]
+            ids = self._submitted(submission, runs)
         self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
@@ -118,13 +128,14 @@ class ClusterLauncher(TrialLauncher):
         log.info("%s: submitted %s", self.name, _span(ids))
         return handles
 
-    def events(self) -> Iterator[JobEnd | None]:
-        """Yield each job when it has ended, until none is left, and None between two polls."""
+    def events(self) -> Iterator[JobEnd | JobRequeued | None]:
+        """Yield each job when it has ended or is requeued, until none is left, and None between two polls."""
         while not self._watch.is_over:
             for end in self._watch.poll():
                 self._watch.close(end.handle)
                 self._cap.ended(end.handle.job)
                 yield end
+            yield from self._watch.take_requeued()
             yield None
             if not self._watch.is_over:
                 time.sleep(self._watch.pause)
@@ -155,7 +166,8 @@ class ClusterLauncher(TrialLauncher):
         # submitit renames the pickle to the job's id after sbatch has returned; without it the job cannot run.
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
         if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
-            self._cluster.cancel(unable)
+            with _needed(self._cluster):
+                self._cluster.cancel(unable)
         return able
 
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
@@ -180,6 +192,21 @@ class ClusterLauncher(TrialLauncher):
             self._cap.adopted(jobs, array_id)
         return adopted
 
+    def requeued(self, handles: Sequence[JobHandle], restarts: Mapping[int, int]) -> list[JobHandle]:
+        """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended.
+
+        Raises:
+            SweepError: the scheduler does not answer; without its answer a trial could run twice.
+        """
+        by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
+        if not by_id:
+            return []
+        with _needed(self._cluster):
+            by_id = self._confirmed(by_id)
+            states = self._cluster.query(list(by_id))
+        known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
+        return [handle for handle, state in known if state.is_back(restarts.get(handle.job.number))]
+
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run jobs as any Hydra launcher does, for sweepers of others; see `hydra.plugins.launcher`."""
         if not self.waits:
@@ -194,9 +221,9 @@ class ClusterLauncher(TrialLauncher):
         returned: dict[int, JobReturn] = {}
         try:
             for batch in self.batches(jobs):
-                handles += self.submit(batch, f"{self._settings.name}-{secrets.token_hex(3)}")
+                handles += self.submit(batch, f"{batch_label(self._settings.name)}-{secrets.token_hex(3)}")
             for end in self.events():
-                if end is not None:
+                if isinstance(end, JobEnd):
                     returned[end.handle.job.number] = end.returned or _made_up(end)
         except BaseException:  # Ctrl-C, SIGTERM: no job may keep running after the user ended the sweep
             self.cancel(handles)
@@ -213,7 +240,7 @@ class ClusterLauncher(TrialLauncher):
                     submitted = [executor.submit(run) for run in runs]
                 return [job.job_id for job in submitted]
             except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
-                if wait is None or not self._cluster.is_outage(str(error)):
+                if wait is None or not (isinstance(error, NotSubmitted) and error.outcome is Outcome.LATER):
                     raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
                 log.warning("%s: %s; retrying in %d s", self.name, error, wait)
             time.sleep(wait)

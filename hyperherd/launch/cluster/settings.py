@@ -24,6 +24,7 @@ class ClusterSettings:
         wait: whether the sweep waits for its jobs.
         poll_s: seconds between two questions to the scheduler, once jobs have run for a while.
         max_array_size: jobs in one array; None for what the cluster allows.
+        max_num_preempted: how often a job may go back into the queue for another reason than its time limit.
     """
 
     folder: Path
@@ -32,6 +33,7 @@ class ClusterSettings:
     wait: bool
     poll_s: float
     max_array_size: int | None
+    max_num_preempted: int
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -66,12 +68,14 @@ def read_cluster_settings(
         wait=rest.pop("wait"),
         poll_s=rest.pop("poll_s"),
         max_array_size=rest.pop("max_array_size"),
+        max_num_preempted=rest.pop("max_num_preempted"),
     )
     for key, value, least in (
         ("array_parallelism", settings.parallelism, 1),
         ("max_array_size", settings.max_array_size, 1),
         ("poll_s", settings.poll_s, 1),
         ("max_num_timeout", rest.get("max_num_timeout"), 0),
+        ("max_num_preempted", settings.max_num_preempted, 0),
         ("timeout_min", rest.get("timeout_min"), 1),
     ):
         if value is not None and value < least:

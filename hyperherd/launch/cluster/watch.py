@@ -10,9 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +22,10 @@ from typing import Any
 from hydra.core.utils import JobReturn
 from submitit.core.utils import JobPaths
 
-from hyperherd.launch.base import JobEnd, JobHandle
+from hyperherd.compat.hydra import result_of
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued
 from hyperherd.launch.cluster.base import Cluster, JobState
-from hyperherd.launch.cluster.job import returned_path
+from hyperherd.launch.cluster.job import PreemptedTooOften, returned_path
 from hyperherd.launch.pickles import load_pickle
 from hyperherd.launch.returned import raised
 from hyperherd.records.disk.ownership import NotTrusted
@@ -42,6 +44,10 @@ SETTLED_SLOWLY = 10.0
 FORGOTTEN = 30.0
 """Seconds after which a job that the scheduler does not know is given up."""
 _TAIL = 20_000
+_NO_PYTHON = re.compile(
+    r"(?:line \d+: |execve\(\): )(\S*\bpython[\d.]*): (?:No such file|command not found|Permission denied|not found)"
+)
+"""How bash, and Slurm's srun, report it."""
 
 log = logging.getLogger("hyperherd")
 
@@ -53,6 +59,7 @@ class _Watched:
     cancelled: bool = False
     absent_since: float | None = None
     ended_since: float | None = None
+    restarts: int = 0
 
 
 class Watch:
@@ -69,6 +76,7 @@ class Watch:
         self._poll_s = poll_s
         self._clock = clock
         self._open: dict[str, _Watched] = {}
+        self._requeued: list[JobRequeued] = []
         self._is_silent = False
         self._last_duration = 0.0
         self.poll_soon()
@@ -104,6 +112,11 @@ class Watch:
         self._delay = min(FIRST_POLL, self._poll_s)
         self._next = self._clock() + self._delay
 
+    def take_requeued(self) -> list[JobRequeued]:
+        """Return the jobs that were put back into the queue since the last call."""
+        taken, self._requeued = self._requeued, []
+        return taken
+
     def poll(self) -> Iterator[JobEnd]:
         """Yield the jobs that have ended by now; each comes again until it is closed."""
         began = self._clock()
@@ -137,6 +150,7 @@ class Watch:
             return
         self._is_silent = False
         self._back_off()
+        self._note_requeued(states)
         dead = [(watched, self._death(watched, states.get(job_id))) for job_id, watched in self._open.items()]
         gone = [watched for watched, end in dead if end is not None]
         # NFS clients cache a listing for up to 60 s (acdirmax): a result may exist and not be in it yet.
@@ -144,6 +158,14 @@ class Watch:
         late = {watched.handle.job_id for watched in self._with_results(gone)}
         # A result that appeared meanwhile counts, whatever the scheduler reported of the job.
         yield from (end for watched, end in dead if end is not None and watched.handle.job_id not in late)
+
+    def _note_requeued(self, states: Mapping[str, JobState]) -> None:
+        for job_id, watched in self._open.items():
+            state = states.get(job_id)
+            if state is None or state.phase != "pending" or (state.restarts or 0) <= watched.restarts:
+                continue
+            watched.restarts = state.restarts or 0
+            self._requeued.append(JobRequeued(watched.handle, state.reason))
 
     def _back_off(self) -> None:
         self._delay = min(self._delay * 1.5, self._poll_s)
@@ -181,8 +203,14 @@ class Watch:
     def _killed(self, watched: _Watched, state: JobState) -> JobEnd:
         verdict, reason = state.verdict, state.reason
         if verdict in (None, FailureCause.SIGNAL, FailureCause.EXIT):
+            tail = _tail(watched.paths)
             # Slurm's state of a job that ran out of memory is often FAILED; only its log names the cause.
-            verdict = self._cluster.cause_in(_tail(watched.paths)) or verdict or FailureCause.EXIT
+            verdict = self._cluster.cause_in(tail) or verdict or FailureCause.EXIT
+            if python := _NO_PYTHON.search(tail):
+                reason = (
+                    f"{reason}: {python[1]} does not exist or cannot run on the node of the job; put the Python of "
+                )
+                reason += "the sweep on a file system that the nodes share, or see hydra.launcher.python and setup"
         if state.succeeded:
             reason = f"{reason}, but the trial had not ended"
         return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict)
@@ -199,7 +227,10 @@ def _end_with_result(watched: _Watched) -> JobEnd:
     except Exception as error:  # noqa: BLE001 - user code: unpickling runs methods of their classes
         return JobEnd(watched.handle, None, f"the return value cannot be unpickled: {in_words(error)}")
     reason = raised(returned)
-    return JobEnd(watched.handle, returned, reason, FailureCause.EXCEPTION if reason else None)
+    verdict = FailureCause.EXCEPTION if reason else None
+    if reason and isinstance(result_of(returned), PreemptedTooOften):
+        verdict = FailureCause.PREEMPTED
+    return JobEnd(watched.handle, returned, reason, verdict)
 
 
 def _error(paths: JobPaths) -> str:

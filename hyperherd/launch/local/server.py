@@ -26,6 +26,7 @@ from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started,
 from hyperherd.launch.local.slots import Slot, Slots
 from hyperherd.launch.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
 from hyperherd.launch.processes import memory_kills as count_memory_kills
+from hyperherd.trial.signals import OF_SCHEDULERS
 
 GPU_POLL = 2.0
 """Seconds between two queries of GPUs that others use."""
@@ -33,7 +34,7 @@ GPU_POLL = 2.0
 Starter = Callable[[TrialJob, Slot, IO[bytes]], int]
 """Starts the process of a trial, which leaves its report in the file; returns its pid."""
 
-HELD = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
+HELD = frozenset({signal.SIGINT, signal.SIGTERM, signal.SIGHUP}) | OF_SCHEDULERS
 """Signals the server holds back: the sweep gets them too (a terminal and ``pkill`` send them to everyone), and decides
 what to do. A trial inherits that, so none that is meant for it is lost; once it is ready it lets them through.
 """

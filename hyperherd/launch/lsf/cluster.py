@@ -3,27 +3,37 @@
 from __future__ import annotations
 
 import functools
+import logging
+import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, Submission
-from hyperherd.launch.lsf.commands import TROUBLE, Patience, run
-from hyperherd.launch.lsf.executor import LsfExecutor, cancel_jobs
+from hyperherd.launch.cluster.base import QUIET, Cluster, JobState, Submission
+from hyperherd.launch.commands import Outcome
+from hyperherd.launch.lsf.commands import Patience, lacking_options, run
+from hyperherd.launch.lsf.executor import LsfExecutor, asked_to_end
+from hyperherd.launch.lsf.ids import to_lsf
 from hyperherd.launch.lsf.options import LsfParameters
-from hyperherd.launch.lsf.script import marker_path
-from hyperherd.launch.lsf.states import has_exited, verdict
+from hyperherd.launch.lsf.parsing import asks_for_requeue
+from hyperherd.launch.lsf.script import marker_path, starts_path
+from hyperherd.launch.lsf.states import Verdict, has_exited, verdict
 from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
-from hyperherd.schedulers import SchedulerUnavailable
+from hyperherd.records.states import FailureCause
+from hyperherd.schedulers import SchedulerUnavailable, job_id
 
 if TYPE_CHECKING:
     import submitit
+
+log = logging.getLogger("hyperherd")
 
 _COMMANDS = ("bsub", "bjobs", "bkill")
 _DEFAULT_ARRAY_SIZE = 1000
@@ -80,6 +90,8 @@ class LsfCluster(Cluster):
                 "on a host of the cluster, or use hydra/launcher=herd_local"
             )
         self._parameters(Submission(Path("/"), "check", {}, 1))
+        if lacking := lacking_options(self._tracker.patience):
+            raise SweepError(f"herd_lsf: {lacking}")
 
     def holds_back(self, variable: str) -> str:
         """Return which of bsub's options keeps a variable from jobs; by default it passes on all of them."""
@@ -101,6 +113,12 @@ class LsfCluster(Cluster):
         found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", run(["bparams", "-a"], self._tracker.patience).stdout)
         return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
 
+    @functools.cache  # noqa: B019 - as above
+    def cluster_name(self) -> str:
+        """Return the name that lsid shows."""
+        found = re.search(r"^My cluster name is (\S+)", run(["lsid"], self._tracker.patience).stdout, re.M)
+        return found[1] if found else ""
+
     def executor(self, submission: Submission) -> submitit.Executor:
         """Return our executor for LSF."""
         executor = LsfExecutor(
@@ -120,7 +138,7 @@ class LsfCluster(Cluster):
             seen = self._tracker.poll(job_ids)
         except SchedulerUnavailable as silence:
             raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
-        return {job_id: _job_state(one) for job_id, one in seen.items() if one.row is not None}
+        return {job_id: self._job_state(job_id, one) for job_id, one in seen.items() if one.row is not None}
 
     def find(self, name: str) -> list[str]:
         """Return the ids of the jobs called `name`, those that ended not long ago too."""
@@ -134,12 +152,26 @@ class LsfCluster(Cluster):
         remaining = checked_job_ids(job_ids)
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
-            if refused := cancel_jobs(some, self._tracker):
-                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {_last_line(refused)}")
+            outcome, message = asked_to_end(some, self._tracker)
+            if outcome is Outcome.LATER:
+                raise SchedulerUnavailable(f"LSF does not answer: {message}")
+            if outcome is Outcome.REFUSED:
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {message}")
 
-    def is_outage(self, message: str) -> bool:
-        """Return whether a command could not reach LSF's daemons."""
-        return bool(TROUBLE.search(message))
+    @staticmethod
+    def is_requeued() -> bool:
+        """Return whether brequeue ends the job that this process runs in."""
+        job = job_id(os.environ)
+        return bool(job) and asks_for_requeue(run(["bjobs", "-l", to_lsf(str(job))], Patience()).stdout)
+
+    def _job_state(self, job_id: str, seen: Seen) -> JobState:
+        state = _job_state(seen)
+        if self._folder is None:
+            return state
+        with suppress(OSError):  # it has not started
+            starts = starts_path(JobPaths(self._folder, job_id)).read_text().count("\n")
+            return replace(state, restarts=starts - (state.phase != "pending"))
+        return replace(state, restarts=0)
 
     def _parameters(self, submission: Submission) -> dict[str, Any]:
         """Return the parameters of our executor for a batch.
@@ -149,17 +181,40 @@ class LsfCluster(Cluster):
         """
         given = {**self._options, **submission.resources}
         given = {key: value for key, value in given.items() if value is not None}
-        for key in ("max_num_timeout", "python"):
+        for key in ("max_num_timeout", "max_num_preempted", "python"):
             given.pop(key, None)
         given["time"] = given.pop("timeout_min", None)
+        given["setup"] = [QUIET, *given.get("setup", [])]
         given["dependency"] = _both(given.get("dependency"), submission.after)
         given |= {"job_name": submission.name, "array_parallelism": submission.parallelism}
         given["max_array_size"] = _NEVER_SPLIT  # the launcher has done so
         try:
-            LsfParameters(**given).check()
+            parameters = LsfParameters(**given)
+            parameters.check()
         except ValueError as error:
             raise SweepError(f"hydra.launcher.{error}") from None
-        return given
+        return given | {"signal_delay_min": _delay_that_fits(parameters)}
+
+
+def _delay_that_fits(parameters: LsfParameters) -> int:
+    """Return how many minutes before its limit a job is warned: LSF takes no warning before the job's start."""
+    limit, delay = parameters.limit_min, parameters.signal_delay_min
+    if limit is None or delay < limit:
+        return delay
+    _report_shortened(limit, delay)
+    return limit // 2
+
+
+@functools.cache  # once for each limit
+def _report_shortened(limit: int, delay: int) -> None:
+    log.warning(
+        "herd_lsf: hydra.launcher.signal_delay_min=%d does not fit into a job of %d min; it is warned %s",
+        delay,
+        limit,
+        f"{limit // 2} min before its end instead"
+        if limit > 1
+        else "at its end alone, because LSF counts whole minutes",
+    )
 
 
 def _both(dependency: str | None, after: str | None) -> str | None:
@@ -176,7 +231,11 @@ def _job_state(seen: Seen) -> JobState:
         return JobState("running", reason=reason)
     if not has_exited(seen.row):
         return JobState("ended", reason=reason, succeeded=True)
-    return JobState("ended", "cancelled" if seen.state == "CANCELLED" else verdict(seen.row), reason)
+    return JobState("ended", _VERDICTS.get(seen.state) or verdict(seen.row), reason)
+
+
+_VERDICTS: dict[str, Verdict] = {"CANCELLED": "cancelled", "NODE_FAIL": FailureCause.NODE_FAILURE}
+"""What the tracker concludes from more than one look at a job."""
 
 
 def _last_line(text: str) -> str:

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import threading
-import time
 from pathlib import Path
 from types import FrameType
 from typing import Any, ClassVar
@@ -22,11 +21,7 @@ METHOD = "SUBMITIT_LSF_REQUEUE"
 RESTARTS = "SUBMITIT_LSF_RESTARTS"
 """How often this job has been started before; LSF itself does not report it."""
 
-WARNED_AT = "SUBMITIT_LSF_WARNED_AT"
-"""When LSF is to warn the job, in seconds since the epoch."""
-
 _BREQUEUE_SECONDS = 60
-_EARLY_SECONDS = 60
 
 
 class _OnceHandler(job_environment.SignalHandler):  # type: ignore[misc]
@@ -41,9 +36,12 @@ class _OnceHandler(job_environment.SignalHandler):  # type: ignore[misc]
         self._pid, self._is_done = os.getpid(), False
 
     def has_timed_out(self) -> bool:
-        """Return whether the run limit is near, which is what LSF warns of, however long before."""
-        due = float(os.environ.get(WARNED_AT, "inf"))
-        return time.time() >= due - _EARLY_SECONDS or bool(super().has_timed_out())
+        """Return True: LSF sends this signal for the run limit alone, however early it comes.
+
+        A run limit is scaled by the host's CPU factor, so the clock of the job does not tell how much of it is left. It
+        would count the warning as a preemption, after which a job comes back however often.
+        """
+        return True
 
     def checkpoint_and_try_requeue(self, signum: int, frame: FrameType | None = None) -> None:
         if not self._is_done and os.getpid() == self._pid:

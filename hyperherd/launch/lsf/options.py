@@ -19,6 +19,8 @@ _ALLOWED = {
 _POSITIVE = ("cpus_per_task", "tasks_per_node", "nodes", "max_array_size")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _NOT_SHELL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
+_RESERVES_MEMORY = re.compile(r"rusage\s*\[[^\]]*\bmem\s*=")
+_QUOTED = re.compile(r"""\"[^"]+\"|'[^']+'""")
 _FIXED = {
     "J": "job_name",
     "I": None, "Ip": None, "Is": None, "IS": None, "K": None,
@@ -140,10 +142,10 @@ class LsfParameters:
         return max(1, math.ceil(self.time)) if self.time else None
 
     @property
-    def warned_after_min(self) -> int | None:
-        """After how many minutes a job is warned; None if it is not, since its limit is too short or there is none."""
+    def is_warned(self) -> bool:
+        """Whether a job is warned before its run limit; it is not if that is too short, or there is none."""
         limit = self.limit_min
-        return limit - self.signal_delay_min if limit and 0 < self.signal_delay_min < limit else None
+        return limit is not None and 0 < self.signal_delay_min < limit
 
     @property
     def safe_name(self) -> str:
@@ -186,10 +188,22 @@ class LsfParameters:
         for name in self.env or {}:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(f"env: {name!r} is not a valid name of an environment variable")
+        _check_memory(self)
         bsub_options(self, "check", "/dev/null", "check", "USR2")
 
 
-def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, warning: str) -> list[str]:
+def _check_memory(p: LsfParameters) -> None:
+    """Check that the memory of a job is reserved once: how LSF merges several rusage sections differs by site."""
+    given = [*_listed(p.resreq), *_listed(p.additional_parameters.get("R"))]
+    sources = [text for text in given if _RESERVES_MEMORY.search(text)]
+    sources += [f"mem_gb={p.mem_gb:g}"] if p.mem_gb else []
+    if len(sources) > 1:
+        raise ValueError(f"mem_gb: memory is reserved more than once: {' and '.join(sources)}; keep one of them")
+
+
+def bsub_options(
+    parameters: LsfParameters, name: str, report: str, tag: str, warning: str, *, requeues: bool = True
+) -> list[str]:
     """Return the options of bsub, as written after ``#BSUB``.
 
     Args:
@@ -198,6 +212,7 @@ def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, wa
         report: path for LSF's report.
         tag: by which the job can be found if bsub does not print its id.
         warning: name of the signal before the run limit.
+        requeues: whether a warned job may come back: some sites refuse -Q, so it is sent only where it is needed.
     """
     p, extra = parameters, dict(parameters.additional_parameters)
     requirements = [*_requirements(p), *_listed(p.resreq), *_listed(extra.pop("R", None))]
@@ -211,7 +226,7 @@ def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, wa
         "M": p.mem_limit,
         "gpu": _gpu(p) if p.gpu_syntax == "gpu" else None,
         **_warning(p, warning),
-        "Q": p.requeue_exit_code if p.requeue == "exit_code" else None,
+        "Q": p.requeue_exit_code if p.requeue == "exit_code" and requeues else None,
         "q": p.queue,
         "P": p.project,
         "G": p.user_group,
@@ -228,7 +243,7 @@ def bsub_options(parameters: LsfParameters, name: str, report: str, tag: str, wa
 
 
 def _warning(p: LsfParameters, name: str) -> dict[str, Any]:
-    return {"wa": name, "wt": p.signal_delay_min} if p.warned_after_min else {}
+    return {"wa": name, "wt": p.signal_delay_min} if p.is_warned else {}
 
 
 def _requirements(p: LsfParameters) -> Iterator[str]:
@@ -293,6 +308,8 @@ def _lines(option: str, value: Any) -> Iterator[str]:
 
 def _quoted(option: str, text: str) -> str:
     """Return `text` in quotes that LSF takes off again; it knows no way to write a quote within the same quotes."""
+    if _QUOTED.fullmatch(text):
+        text = text[1:-1]  # as hypnettorch and others have it for a shell: '"rusage[mem=8000]"'
     for quote in ('"', "'"):
         if quote not in text and not _CONTROL.search(text):
             return f"{quote}{text}{quote}"

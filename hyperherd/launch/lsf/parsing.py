@@ -25,6 +25,9 @@ _STATE = re.compile("PEND|PROV|PSUSP|RUN|USUSP|SSUSP|DONE|EXIT|UNKWN|WAIT|ZOMBI|
 _HEADER = re.compile(r"^Job <(\d+(?:\[\d+\])?)>", re.MULTILINE)
 _EVENT = re.compile(r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: \d{4})?: (.*)$", re.MULTILINE)
 _CODE = re.compile(r"[Ee]xit(?:ed with exit)? code (\d+)")
+_BY_SIGNAL = re.compile(r"Exited by signal (\d+)")
+_REQUESTED = re.compile(r"Signal <(KILL|TERM|INT|REQUEUE_PEND|REQUEUE_PSUSP)> requested by")
+_DISPATCHED = re.compile(r"Dispatched .*?<([^>]*)>|Dispatched")
 _REASON = re.compile(r"TERM_[A-Z_]+(?:: [^.;]*)?")
 _CONTINUED = re.compile(r"\n {10,}")
 
@@ -38,14 +41,14 @@ class JobRow:
         stat: LSF's state; one of them, whatever else may be missing.
         exit_code: None where LSF shows none, which it does for many that have exited.
         reason: why LSF ended it, ``TERM_OWNER: job killed by owner``; or nothing.
-        host: where it runs or ran.
+        host: where it runs or ran; empty if it has not started, None if LSF was not asked.
     """
 
     job_id: str
     stat: str
     exit_code: int | None = None
     reason: str = ""
-    host: str = ""
+    host: str | None = None
 
     @property
     def words(self) -> str:
@@ -75,7 +78,7 @@ def read_rows(text: str, fields: tuple[str, ...]) -> dict[str, JobRow]:
                 record["stat"],
                 int(code) if code.isdigit() else None,
                 _shown(record.get("exit_reason")),
-                _shown(record.get("exec_host")),
+                _shown(record["exec_host"]) if "exec_host" in record else None,
             )
     return rows
 
@@ -112,31 +115,64 @@ def says_none(text: str) -> bool:
     return bool(_NONE.search(text))
 
 
-def read_history(text: str) -> dict[str, JobRow]:
-    """Return the jobs that ``bhist -l`` or ``bacct -l`` show as ended; of a requeued job the last run counts."""
-    joined = _CONTINUED.sub("", text)  # both wrap their lines at column 80, within words
+def unwrapped(text: str) -> str:
+    """Return what ``-l`` of bjobs, bhist or bacct prints in whole lines: they cut at column 80, within words."""
+    return _CONTINUED.sub("", text)
+
+
+def read_history(text: str) -> dict[str, JobRow | None]:
+    """Return the jobs that ``bhist -l`` or ``bacct -l`` show: how their last run ended, or None if it has not."""
+    joined = unwrapped(text)
     starts = [*_HEADER.finditer(joined)]
     ends = [header.start() for header in starts[1:]] + [len(joined)] * bool(starts)
-    rows = {}
+    rows: dict[str, JobRow | None] = {}
     for header, end in zip(starts, ends, strict=True):
-        job_id = from_lsf(header[1])
-        row = _read_events(job_id or "", joined[header.start() : end])
-        if job_id is not None and row is not None:
-            rows[job_id] = row
+        if job_id := from_lsf(header[1]):
+            rows[job_id] = _read_events(job_id, joined[header.start() : end])
     return rows
+
+
+def asks_for_requeue(text: str) -> bool:
+    """Return whether ``bjobs -l`` shows that somebody asked for the present run of the job to end and be repeated."""
+    for event in reversed(_EVENT.findall(unwrapped(text))):
+        if found := _REQUESTED.match(event):
+            return found[1].startswith("REQUEUE")
+        if event.startswith(("Dispatched", "Started", "Starting")):
+            return False
+    return False
 
 
 def _read_events(job_id: str, section: str) -> JobRow | None:
     """Return the end of one job, or None if its last event is not an end."""
-    ended, code, reason = "", None, ""
+    ended, code, reason, host = "", None, "", ""
     for event in _EVENT.findall(section):
         if event.startswith(("Dispatched", "Starting", "Pending", "Submitted")):
             ended, code, reason = "", None, ""  # a requeued job has several runs: the events of the last one count
-        found_code, found_reason = _CODE.search(event), _REASON.search(event)
-        code = int(found_code[1]) if found_code and not event.startswith("Pending") else code
-        reason = found_reason[0].strip() if found_reason else reason
-        if event.startswith(("Completed <", "Done successfully")):
+        if found := _DISPATCHED.match(event):
+            host = found[1] or "?"
+        if not event.startswith("Pending"):
+            code = _exit_code(event, code)
+        reason = _end_reason(event) or reason
+        if event.startswith(("Completed <", "Done successfully", "Exited")):
+            # An exit is "Exited with exit code 3." alone in bhist, and "Completed <exit>" in bacct.
             ended = "DONE" if event.startswith(("Completed <done", "Completed <DONE", "Done")) else "EXIT"
     if not ended:
         return None
-    return JobRow(job_id, ended, code if ended == "EXIT" else None, reason)
+    return JobRow(job_id, ended, code if ended == "EXIT" else None, reason if ended == "EXIT" else "", host)
+
+
+def _exit_code(event: str, known: int | None) -> int | None:
+    if found := _BY_SIGNAL.match(event):
+        return 128 + int(found[1])
+    found = _CODE.search(event)
+    return int(found[1]) if found else known
+
+
+def _end_reason(event: str) -> str:
+    """Return why LSF ends a job, as an event shows it; without a TERM_ word, who asked for it is all that is known."""
+    if found := _REASON.search(event):
+        return found[0].strip()
+    found = _REQUESTED.match(event)
+    if found is None:
+        return ""
+    return f"{'TERM_REQUEUE_OWNER' if found[1].startswith('REQUEUE') else 'TERM_OWNER'}: {event.rstrip(';. ')}"

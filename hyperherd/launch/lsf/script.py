@@ -12,14 +12,21 @@ from pathlib import Path
 from submitit.core import utils
 
 from hyperherd.compat.submitit import with_id
-from hyperherd.launch.lsf.environment import MARKER, METHOD, RESTARTS, WARNED_AT
+from hyperherd.launch.lsf.environment import MARKER, METHOD, RESTARTS
 from hyperherd.launch.lsf.options import LsfParameters, bsub_options
 
 _VARIABLES = {"%j": '"$SUBMITIT_LSF_ID"', "%A": '"$LSB_JOBID"', "%a": '"$LSB_JOBINDEX"', "%t": "0"}
 
 
 def make_script(
-    parameters: LsfParameters, folder: Path, command: str, *, size: int | None, tag: str, warning: str
+    parameters: LsfParameters,
+    folder: Path,
+    command: str,
+    *,
+    size: int | None,
+    tag: str,
+    warning: str,
+    requeues: bool = True,
 ) -> str:
     """Return the text that bsub reads.
 
@@ -30,8 +37,10 @@ def make_script(
         size: of the array, or None for a single job.
         tag: by which the job can be found if bsub does not print its id.
         warning: name of the signal before the run limit.
+        requeues: whether a warned job may come back.
     """
-    options = bsub_options(parameters, _name(parameters, size), _report(parameters, folder), tag, warning)
+    report = _report(parameters, folder)
+    options = bsub_options(parameters, _name(parameters, size), report, tag, warning, requeues=requeues)
     parts = [["#!/bin/bash", *(f"#BSUB {option}" for option in options)], _head(parameters, folder)]
     parts += [[f"export {name}={shlex.quote(str(value))}" for name, value in (parameters.env or {}).items()]]
     parts += [list(parameters.setup or []), _body(parameters, command, list(parameters.teardown or []))]
@@ -41,6 +50,11 @@ def make_script(
 def marker_path(paths: utils.JobPaths) -> Path:
     """Return the marker file by which a job asks to be requeued."""
     return with_id(paths, paths.folder / "%j_requeue")
+
+
+def starts_path(paths: utils.JobPaths) -> Path:
+    """Return the file to which a job adds a line at each of its starts."""
+    return with_id(paths, paths.folder / "%j_starts")
 
 
 def report_path(folder: Path, job_id: str) -> Path:
@@ -67,8 +81,6 @@ def _report(parameters: LsfParameters, folder: Path) -> str:
 def _head(parameters: LsfParameters, folder: Path) -> list[str]:
     paths = utils.JobPaths(folder)
     stderr = "2>&1" if parameters.stderr_to_stdout else f"2>> {_in_shell(paths.stderr)}"
-    after = parameters.warned_after_min
-    warned = [f"export {WARNED_AT}=$(($(date +%s) + {60 * after}))"] if after else []
     return [
         'SUBMITIT_LSF_ID="$LSB_JOBID"',
         'if [ "${LSB_JOBINDEX:-0}" != 0 ]; then SUBMITIT_LSF_ID="${LSB_JOBID}_${LSB_JOBINDEX}"; fi',
@@ -80,7 +92,6 @@ def _head(parameters: LsfParameters, folder: Path) -> list[str]:
         f"echo started >> {_in_shell(paths.folder / '%j_starts')}",
         f"export {RESTARTS}=$(($(wc -l < {_in_shell(paths.folder / '%j_starts')}) - 1))",
         f"export SUBMITIT_EXECUTOR=lsf {METHOD}={parameters.requeue}",
-        *warned,
         "trap : USR2; trap 'exit 130' INT; trap 'exit 143' TERM HUP",  # while setup runs, which may take its time
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import Literal
 
+from hyperherd.launch.commands import is_signal
 from hyperherd.launch.lsf.parsing import JobRow
 from hyperherd.records.states import FailureCause
 
@@ -21,7 +22,8 @@ _CANCELLED = (
 _TIMEOUT = ("TERM_RUNLIMIT", "TERM_CPULIMIT")
 _MEMORY = ("TERM_MEMLIMIT", "TERM_SWAP")
 _PREEMPTED = ("TERM_LOAD", "TERM_WINDOW", "TERM_PREEMPT", "TERM_DEADLINE", "TERM_MC_RECALL")
-_LOST_NODE = ("TERM_ZOMBI", "TERM_UNKNOWN")
+_LOST_NODE = ("TERM_ZOMBI", "TERM_ZOMBIE", "TERM_UNKNOWN")
+_SIGNAL = ("TERM_EXTERNAL_SIGNAL",)
 _REQUEUED = "TERM_REQUEUE"
 
 
@@ -66,12 +68,13 @@ def verdict(row: JobRow) -> Verdict:
     for terms, word in _VERDICTS:
         if term in terms:
             return word
+    if not term and row.exit_code is None and row.host == "":  # it ended before it started
+        return "cancelled"
     if row.exit_code == RUN_LIMIT_CODE:
         return FailureCause.TIMEOUT
     if not term and row.exit_code == 128 + signal.SIGINT:  # bkill begins with it
         return "cancelled"
-    by_signal = row.exit_code is not None and 128 < row.exit_code <= 128 + signal.NSIG
-    return FailureCause.SIGNAL if by_signal else FailureCause.EXIT
+    return FailureCause.SIGNAL if row.exit_code is not None and is_signal(row.exit_code) else FailureCause.EXIT
 
 
 _SUBMITIT: dict[Verdict, str] = {
@@ -85,4 +88,5 @@ _VERDICTS: tuple[tuple[tuple[str, ...], Verdict], ...] = (
     (_TIMEOUT, FailureCause.TIMEOUT),
     (_MEMORY, FailureCause.OOM),
     (_PREEMPTED, FailureCause.PREEMPTED),
+    (_SIGNAL, FailureCause.SIGNAL),
 )

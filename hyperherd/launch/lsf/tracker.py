@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyperherd.launch.commands import CommandResult
@@ -82,7 +82,8 @@ class Tracker:
     _seen: dict[str, Seen] = field(default_factory=dict)
     _exits: dict[str, float] = field(default_factory=dict)
     _misses: dict[str, int] = field(default_factory=dict)
-    _histories: dict[str, tuple[float, dict[str, JobRow] | None]] = field(default_factory=dict)
+    _histories: dict[str, tuple[float, dict[str, JobRow | None] | None]] = field(default_factory=dict)
+    _unreachable: set[str] = field(default_factory=set)
     _fields: int = 0
 
     def poll(self, job_ids: Collection[str]) -> dict[str, Seen]:
@@ -155,6 +156,10 @@ class Tracker:
     def _judge(self, row: JobRow) -> Seen:
         """Return what a row means, given what was seen before."""
         marked = self._is_marked(row.job_id)
+        if row.stat == "UNKWN":
+            self._unreachable.add(row.job_id)
+        elif row.stat != "EXIT":
+            self._unreachable.discard(row.job_id)
         if not has_exited(row):
             self._exits.pop(row.job_id, None)
             held = row.stat == "PSUSP" and marked
@@ -171,6 +176,8 @@ class Tracker:
             if age < self.timing.requeue:
                 return Seen("REQUEUED", row)
             return Seen("FAILED", row, "the job asked to be requeued, but LSF did not requeue it")
+        if row.job_id in self._unreachable and row.exit_code is None and not row.reason:
+            return Seen("NODE_FAIL", row, "its host had stopped answering")
         if is_explained(row) or age >= self.timing.exit:
             return Seen(submitit_state(row), row)
         return Seen("COMPLETING", row, "the job may be requeued")
@@ -190,12 +197,12 @@ class Tracker:
             return
         if row := rows.get(job_id):
             self._seen[job_id] = Seen(submitit_state(row), row, "from LSF's history")
-        else:
+        elif job_id not in rows:  # else it has not ended: bjobs has lost sight of it for a while
             self._seen[job_id] = Seen(
                 "FAILED", None, "NOT_FOUND: neither bjobs nor LSF's history knows the job any more"
             )
 
-    def _history(self, base: str) -> dict[str, JobRow] | None:
+    def _history(self, base: str) -> dict[str, JobRow | None] | None:
         """Return the ended jobs of an id, asked for once in a while; None if they could not be asked."""
         asked, rows = self._histories.get(base, (float("-inf"), None))
         if self.clock() - asked >= self.timing.history:
@@ -203,10 +210,16 @@ class Tracker:
             self._histories[base] = (self.clock(), rows)
         return rows
 
-    def _ask_history(self, base: str) -> dict[str, JobRow] | None:
+    def _ask_history(self, base: str) -> dict[str, JobRow | None] | None:
         # -n 0 searches all event logs, not only the current one; bacct knows jobs that they have dropped.
-        answers = [run(["bhist", "-l", "-n", "0", base], self.patience)]
-        if not (rows := read_history(answers[0].stdout)):
-            answers.append(run(["bacct", "-l", base], self.patience))
-            rows = read_history(answers[1].stdout)
-        return None if not rows and any(is_trouble(answer) for answer in answers) else rows
+        history = run(["bhist", "-l", "-n", "0", base], self.patience)
+        rows = read_history(history.stdout)
+        if rows and not any(row is not None and row.stat == "EXIT" and not row.reason for row in rows.values()):
+            return rows
+        # Only accounts name a reason (TERM_MEMLIMIT): bhist prints the exit code, and nothing after it.
+        accounts = run(["bacct", "-l", base], self.patience)
+        for job_id, ended in read_history(accounts.stdout).items():
+            known = rows.get(job_id, ended)
+            if known is not None and ended is not None:
+                rows[job_id] = replace(known, reason=known.reason or ended.reason)
+        return None if not rows and (is_trouble(history) or is_trouble(accounts)) else rows

@@ -7,16 +7,19 @@ sacct is asked only for the ends of jobs that squeue has forgotten: about runnin
 from __future__ import annotations
 
 import functools
+import logging
 import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
+from hyperherd.compat.submitit import own_parameters
 from hyperherd.errors import SweepError
 from hyperherd.launch.cluster.base import Cluster, JobState, Submission
-from hyperherd.launch.commands import CommandResult
-from hyperherd.launch.slurm.commands import TROUBLE, is_trouble, message_of, run
+from hyperherd.launch.commands import CommandResult, Outcome
+from hyperherd.launch.slurm.commands import TABLE, is_trouble, run
+from hyperherd.launch.slurm.executor import QuietSlurmExecutor
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
 from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
@@ -25,6 +28,8 @@ from hyperherd.schedulers import SchedulerUnavailable
 
 if TYPE_CHECKING:
     import submitit
+
+log = logging.getLogger("hyperherd")
 
 _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _SQUEUE = ["squeue", "--noheader", "--array", "--states=all"]
@@ -40,10 +45,7 @@ class SlurmCluster(Cluster):
     name = "herd_slurm"
     kept_variables = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_CLUSTERS", "SLURM_JWT"})
 
-    @property
-    def variables(self) -> tuple[str, ...]:
-        """What describes a job; outside of a job SBATCH_ variables are the user's defaults for sbatch, and are kept."""
-        return ("SLURM_", "SBATCH_") if "SLURM_JOB_ID" in os.environ else ("SLURM_",)
+    variables = ("SLURM_", "SBATCH_")  # sbatch takes a variable of the second kind over what the script asks for
 
     def check(self) -> None:
         """Find out whether Slurm's commands are here, and whether submitit takes the options."""
@@ -53,13 +55,12 @@ class SlurmCluster(Cluster):
                 f"herd_slurm needs Slurm's commands, and {', '.join(missing)} were not found on the PATH; start the "
                 "sweep on a login node of the cluster, or use hydra/launcher=herd_local"
             )
+        _report_defaults(tuple(sorted(name for name in os.environ if name.startswith("SBATCH_"))))
 
     def holds_back(self, variable: str) -> str:
         """Return which option of sbatch or srun keeps a variable from jobs; by default both pass on all of them."""
         extra = {key.replace("_", "-"): value for key, value in self._options.get("additional_parameters", {}).items()}
         exports = {"hydra.launcher.additional_parameters.export": extra.get("export")}
-        if "export" not in extra and "SBATCH_" not in self.variables:  # the option wins over the variable
-            exports["SBATCH_EXPORT"] = os.environ.get("SBATCH_EXPORT")
         for word in self._options.get("srun_args") or []:
             if str(word).startswith("--export"):
                 exports["hydra.launcher.srun_args"] = str(word).partition("=")[2]
@@ -75,27 +76,35 @@ class SlurmCluster(Cluster):
     @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
-        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]).stdout, re.M)
-        return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
+        found = self._configured("MaxArraySize")
+        return max(1, int(found)) if found.isdigit() else _DEFAULT_ARRAY_SIZE
+
+    @functools.cache  # noqa: B019 - as above
+    def cluster_name(self) -> str:
+        """Return ClusterName."""
+        return self._configured("ClusterName")
+
+    def _configured(self, name: str) -> str:
+        found = re.search(rf"^{name}\s*=\s*(\S+)", run(["scontrol", "show", "config"]).stdout, re.M)
+        return found[1] if found else ""
 
     def executor(self, submission: Submission) -> submitit.Executor:
         """Return submitit's executor for Slurm."""
         import submitit
 
-        given = {**self._options, **submission.resources}
+        given = _with_time_to_end({**self._options, **submission.resources})
         parameters = executor_parameters(
             given, name=submission.name, parallelism=submission.parallelism, after=submission.after
         )
-        executor = submitit.AutoExecutor(
-            submission.folder,
-            cluster="slurm",
-            slurm_max_num_timeout=given.get("max_num_timeout", 0),
-            slurm_python=given.get("python"),
-        )
+        checked = submitit.AutoExecutor(submission.folder, cluster="slurm")
         try:
-            executor.update_parameters(**parameters)
+            checked.update_parameters(**parameters)
         except (AssertionError, NameError, ValueError, TypeError) as error:
             raise SweepError(f"hydra.launcher: submitit does not accept these options: {error}") from None
+        executor = QuietSlurmExecutor(
+            submission.folder, max_num_timeout=given.get("max_num_timeout", 0), python=given.get("python")
+        )
+        executor.update_parameters(**own_parameters(checked))
         return executor
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
@@ -121,11 +130,12 @@ class SlurmCluster(Cluster):
         """Return the ids of this user's jobs called `name`, in the queue or in accounting."""
         user = f"--user={os.geteuid()}"  # not $USER, which may be anybody's
         listed = _printed("squeue", run([*_SQUEUE, user, f"--name={name}", "--Format=JobArrayID:|"]))
-        found = [line.strip(" |") for line in listed.splitlines() if line.strip(" |")]
+        found = [line.strip(" |") for line in listed.splitlines()]
         # Without a start sacct lists the jobs since midnight only.
         sacct = run(["sacct", "-nPX", user, "--starttime=now-30days", f"--name={name}", "--format=JobID"])
         accounted = sacct.stdout.splitlines() if sacct.code == 0 else []
-        return in_order([*found, *(job_id for line in accounted for job_id in expand(line.strip()))])
+        known = [*found, *(job_id for line in accounted for job_id in expand(line.strip()))]
+        return in_order(job_id for job_id in known if is_job_id(job_id))  # a site may print a banner
 
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs, some hundred with each command."""
@@ -133,27 +143,30 @@ class SlurmCluster(Cluster):
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             result = run(["scancel", *some])
-            if is_trouble(result):  # any other error means that one of them has ended
-                raise SweepError(f"these jobs cannot be cancelled: {' '.join(job_ids)}: {message_of(result)}")
+            if result.outcome is Outcome.LATER:
+                raise SchedulerUnavailable(f"Slurm does not answer: {result.message}")
+            if result.outcome is Outcome.REFUSED and not TABLE.unknown.search(result.text):
+                raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {result.message}")
 
     @staticmethod
     def is_preempting() -> bool:
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
-        if "SLURM_JOB_ID" not in os.environ:
-            return False
-        shown = run(["scontrol", "--oneliner", "show", "job", os.environ["SLURM_JOB_ID"]]).stdout
-        return re.search(r"\bPreemptTime=(?!None|N/A|Unknown)\S", shown) is not None
+        shown = _own_job()
+        # Of a job that was preempted before and runs again the time is that of then.
+        return _moment(shown, "PreemptTime") > _moment(shown, "StartTime")
 
-    def is_outage(self, message: str) -> bool:
-        """Return whether a command could not reach a daemon of Slurm."""
-        return bool(TROUBLE.search(message))
+    @staticmethod
+    def is_requeued() -> bool:
+        """Return whether Slurm has counted a restart of the job that this process runs in, which is still to come."""
+        found = re.search(r"\bRestarts=(\d+)", _own_job())
+        return found is not None and int(found[1]) > int(os.environ.get("SLURM_RESTART_COUNT", "0"))
 
     def cause_in(self, log: str) -> FailureCause | None:
         """Return `oom` if Slurm's lines in the log show it: its state of such a job is often just FAILED."""
         return FailureCause.OOM if ran_out_of_memory(log) else None
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
-        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|"
+        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|,RestartCnt:|"
         result = run([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields])
         if result.code and not is_trouble(result) and "Invalid job id" in result.stderr:
             return {}  # squeue fails so when it has forgotten all that it was asked for
@@ -167,6 +180,36 @@ class SlurmCluster(Cluster):
         return read_sacct(_printed("sacct", result))
 
 
+@functools.cache  # once for each set of them
+def _report_defaults(names: tuple[str, ...]) -> None:
+    if names and "SLURM_JOB_ID" not in os.environ:  # in a job they are that job's
+        log.warning(
+            "herd_slurm does not use %s: sbatch would prefer what is in the environment to what the config says; set "
+            "hydra.launcher.partition, account, qos, ... or hydra.launcher.additional_parameters",
+            ", ".join(names),
+        )
+
+
+def _with_time_to_end(options: dict[str, Any]) -> dict[str, Any]:
+    """Return `options` with a warning that comes after the job's start: it would end each trial at once."""
+    limit, delay = 60 * options["timeout_min"], options["signal_delay_s"]
+    if delay < limit:
+        return options
+    _report_shortened(limit, delay)
+    return {**options, "signal_delay_s": int(limit / 2)}
+
+
+@functools.cache  # once for each limit
+def _report_shortened(limit: float, delay: float) -> None:
+    log.warning(
+        "herd_slurm: hydra.launcher.signal_delay_s=%g would warn a job of %g s at its start; it is warned %d s before "
+        "its end instead",
+        delay,
+        limit,
+        limit / 2,
+    )
+
+
 def _printed(command: str, result: CommandResult) -> str:
     """Return what a command printed.
 
@@ -176,7 +219,19 @@ def _printed(command: str, result: CommandResult) -> str:
     if result.code == 0:
         return result.stdout
     what = "Slurm does not answer" if is_trouble(result) else f"{command} failed"
-    raise SchedulerUnavailable(f"{what}: {message_of(result)}")
+    raise SchedulerUnavailable(f"{what}: {result.message}")
+
+
+def _own_job() -> str:
+    """Return what Slurm knows of the job that this process runs in."""
+    job = os.environ.get("SLURM_JOB_ID")
+    return run(["scontrol", "--oneliner", "show", "job", job]).stdout if job else ""
+
+
+def _moment(shown: str, name: str) -> str:
+    """Return a time of a job as Slurm prints it, which sorts as text; empty if it has none."""
+    found = re.search(rf"\b{name}=(\d\S*)", shown)
+    return found[1] if found else ""
 
 
 def _lets_pass(exported: Any, variable: str) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from hyperherd.errors import SweepError
+from hyperherd.launch.cluster.base import QUIET
 
 RESOURCES = (
     "timeout_min",
@@ -51,13 +52,12 @@ def executor_parameters(
     chosen["timeout_min"] = math.ceil(chosen["timeout_min"])  # 1.5 times as much may be half a minute more
     extra = dict(chosen.pop("additional_parameters", {}))
     environment = chosen.pop("env", {})
-    for key in ("python", "max_num_timeout"):
+    for key in ("python", "max_num_timeout", "max_num_preempted"):
         chosen.pop(key, None)
     if reservation := chosen.pop("reservation", None):
         extra.setdefault("reservation", reservation)
-    if environment:
-        exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
-        chosen["setup"] = [*exports, *chosen.get("setup", [])]
+    exports = [f"export {key}={shlex.quote(str(value))}" for key, value in environment.items()]
+    chosen["setup"] = [QUIET, *exports, *chosen.get("setup", [])]
     if dependency := _dependency(chosen.pop("dependency", None), after):
         chosen["dependency"] = dependency
     if chosen.get("exclusive") is False:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Literal
 
 from hyperherd.launch.cluster.base import JobState
+from hyperherd.launch.commands import is_signal
 from hyperherd.records.states import FailureCause
 
 _WAITING = {"PENDING", "REQUEUED", "REQUEUE_FED", "REQUEUE_HOLD", "SPECIAL_EXIT", "RESV_DEL_HOLD"}
@@ -31,8 +33,8 @@ _OUT_OF_MEMORY = re.compile(
 _ARRAY = re.compile(r"(\d+)_\[([\d,-]+)(?:%\d+)?\]")
 
 
-def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | None:
-    """Return what a state means.
+def job_state(word: str, code: int, signal: int, where: str = "") -> JobState:
+    """Return what a state means; a job in one that a later Slurm has added has not ended, as far as is known.
 
     Args:
         word: as Slurm prints it, ``CANCELLED by 0`` included.
@@ -55,18 +57,21 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState | 
                 FailureCause.EXIT,
                 f"{reason}: Slurm could not write the log of the job; does its folder still exist?",
             )
-        killed = signal or code > 128
+        killed = signal or is_signal(code)
         return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, reason)
-    return JobState("ended", _VERDICTS[state], reason) if state in _VERDICTS else None
+    return JobState("ended", _VERDICTS[state], reason) if state in _VERDICTS else JobState("running", reason=reason)
 
 
 def read_squeue(text: str) -> dict[str, JobState]:
-    """Return the jobs in the lines ``id|state|status|nodes`` of ``squeue -r -O``; the status is that of ``wait``."""
+    """Return the jobs in the lines ``id|state|status|nodes|restarts`` of ``squeue -r -O``.
+
+    The status is that of ``wait``.
+    """
     states = {}
-    for job_id, word, status, nodes in _fields(text, 4):
+    for job_id, word, status, nodes, restarts in _fields(text, 5):
         number = int(status) if status.isdigit() else 0
-        if state := job_state(word, number >> 8, number & 127, nodes):
-            states[job_id] = state
+        state = job_state(word, number >> 8, number & 127, nodes)
+        states[job_id] = replace(state, restarts=int(restarts) if restarts.isdigit() else None)
     return states
 
 
@@ -86,7 +91,7 @@ def read_sacct(text: str) -> dict[str, JobState]:
             continue
         code, _, signal = status.partition(":")
         state = job_state(word, int(code or 0), int(signal or 0), nodes)
-        if state is not None and state.phase == "ended":
+        if state.phase == "ended":
             states.update(dict.fromkeys(expand(job_id), state))
     return states
 

@@ -123,7 +123,7 @@ def _check_ended(sweep_dir: Path, trials: list[Path]) -> None:
         except FileNotFoundError:
             continue
         state = derive_status(record, events[record.number], Observer(is_held=False)).state
-        if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED):
+        if state in (TrialState.RUNNING, TrialState.STALLED, TrialState.SUBMITTED, TrialState.REQUEUED):
             raise SweepError(f"trial {record.number} in {trial_dir} is {state}; compact the sweep when it has ended")
 
 

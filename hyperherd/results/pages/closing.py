@@ -17,7 +17,7 @@ _MANY = 3
 """Trials that are named together from this many on; the settings of fewer are worth their lines."""
 _NUMBERS = 30
 """Trials that are named where many ended in the same way."""
-_UNENDED = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.RUNNING)
+_UNENDED = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.REQUEUED, TrialState.RUNNING)
 
 
 def unhappy(trials: TrialCollection, screen: Screen, most: int) -> Iterator[str]:

@@ -24,7 +24,14 @@ _FOREIGN = re.compile(
     r"site-packages|dist-packages|/lib(64)?/python\d|^<|/hyperherd/(?:trial|metrics|records|launch)/|/hyperherd_callbacks/"
 )
 _OPEN = frozenset(
-    {TrialState.UNKNOWN, TrialState.WAITING, TrialState.SUBMITTED, TrialState.RUNNING, TrialState.CANCELLED}
+    {
+        TrialState.UNKNOWN,
+        TrialState.WAITING,
+        TrialState.SUBMITTED,
+        TrialState.REQUEUED,
+        TrialState.RUNNING,
+        TrialState.CANCELLED,
+    }
 )
 _MOST_COMBINED = 3
 _MOST_SETTINGS = 30

@@ -13,7 +13,7 @@ from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Sweep, Trial
 
-_ACTIVE = (TrialState.RUNNING, TrialState.SUBMITTED)
+_ACTIVE = (TrialState.RUNNING, TrialState.SUBMITTED, TrialState.REQUEUED)
 _GIVEN_UP = 3600.0
 """Seconds of silence after which a stalled trial is no longer waited for, if no sweep waits for it either."""
 _WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)

@@ -9,7 +9,7 @@ from hyperherd.results.text.progress import Pace, Underway
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
 
-_NOT_BEGUN = (TrialState.WAITING, TrialState.SUBMITTED)
+_NOT_BEGUN = (TrialState.WAITING, TrialState.SUBMITTED, TrialState.REQUEUED)
 _BEGUN = (TrialState.RUNNING, TrialState.STALLED)
 
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
-from hyperherd.paths import SweepPaths
+from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.disk.files import read_json
 from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
 from hyperherd.records.places import trial_dir_of
 from hyperherd.records.states import TrialState
@@ -21,12 +22,14 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.results.api import load
 from hyperherd.sweep.planning.plan import UnnumberedTrial
 
+IN_QUEUE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED, TrialState.REQUEUED)
+"""Where a trial stands whose job has not ended, as far as its records show."""
+
 log = logging.getLogger("hyperherd")
 
 
 GIVEN_UP = 900.0
 """Seconds of silence after which a stalled trial of another host is taken for dead, and run again."""
-_IN_QUEUE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED, TrialState.WAITING)
 
 
 @dataclass(frozen=True)
@@ -37,12 +40,14 @@ class RunPlan:
         trials: planned ones and orphans, which an earlier invocation planned and this one does not.
         to_run: a part of `trials`.
         queued: trials whose jobs an earlier invocation left in a launcher's queue, and which have not ended.
+        ended: trials of `to_run` whose last attempt has ended in a job that its scheduler may be running again.
         statuses: where each trial stood before this invocation, by number; empty for a new sweep.
     """
 
     trials: tuple[PlannedTrial, ...]
     to_run: tuple[PlannedTrial, ...]
     queued: tuple[QueuedTrial, ...] = ()
+    ended: tuple[QueuedTrial, ...] = ()
     statuses: Mapping[int, TrialStatus] = field(default_factory=dict)
 
 
@@ -56,6 +61,7 @@ class QueuedTrial:
         launcher: whose queue.
         batch: the name of the batch it was submitted in, and of its jobs.
         job_id: the scheduler's; None if the sweep ended before it could be noted.
+        cluster: the name of the cluster whose queue it is; None if it is not on record.
     """
 
     trial: PlannedTrial
@@ -63,6 +69,7 @@ class QueuedTrial:
     launcher: str
     batch: str
     job_id: str | None
+    cluster: str | None = None
 
 
 def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
@@ -99,16 +106,37 @@ def _run_plan(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     events = events_by_trial(sweep_dir)
     observer = Observer(is_held=False)  # this sweep holds it, and no earlier one
     statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer) for trial in trials}
-    to_run, queued = [], []
+    to_run, queued, ended = [], [], []
     for trial in trials:
         status, job = statuses[trial.number], queued_job(trial, events[trial.number])
         # An orphan's job as well: it is still in the queue, and its end has to be noted. And one that was only to be
         # submitted: the sweep may have died before it could note that it was.
-        if job is not None and status.state in _IN_QUEUE:
+        if job is not None and status.state in (*IN_QUEUE, TrialState.WAITING):
             queued.append(job)
         elif not trial.orphan and _is_to_run(status):
             to_run.append(trial)
-    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), statuses)
+            if job is not None and may_be_requeued(job, status, events[trial.number]):
+                ended.append(job)
+    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), tuple(ended), statuses)
+
+
+def may_be_requeued(job: QueuedTrial, status: TrialStatus, events: Sequence[Event]) -> bool:
+    """Return whether a scheduler may be running a job again whose attempt has ended: nobody saw the job's end."""
+    if job.job_id is None or status.state.done:
+        return False
+    return not any(event.verdict and event.event != "lost" for event in events if event.attempt >= job.attempt)
+
+
+def last_restart(sweep_dir: Path, trial: PlannedTrial, attempt: int) -> int | None:
+    """Return how often the job of an attempt had been restarted when that began; None if it is not on record."""
+    if trial.dir is None:
+        return None
+    try:
+        claim = read_json(TrialPaths(sweep_dir / trial.dir).attempts / str(attempt))
+    except (OSError, FormatError):
+        return None
+    restart = claim.get("restart")
+    return restart if type(restart) is int else None
 
 
 def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
@@ -127,7 +155,27 @@ def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | No
     intent = intents[-1]
     # An id noted before the last intent is that of an earlier attempt's job.
     ids = [event.job_id for event in events if event.event == SUBMITTED and event.time >= intent.time]
-    return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
+    found = ids[-1] if ids else None
+    return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", found, intent.cluster)
+
+
+def check_cluster(queued: Sequence[QueuedTrial], here: str) -> None:
+    """Check that jobs are those of the cluster whose commands are here: on another one their ids are other jobs.
+
+    Args:
+        queued: that would be awaited or cancelled.
+        here: the name of the cluster; empty if it is not known.
+
+    Raises:
+        SweepError: some were submitted to another one.
+    """
+    for there in {one.cluster for one in queued} - {None, here} if here else ():
+        numbers = ", ".join(str(one.trial.number) for one in queued if one.cluster == there)
+        raise SweepError(
+            f"trials {numbers} were submitted to the cluster {there!r} and have not ended, but the scheduler's "
+            f"commands here are those of the cluster {here!r}; give the command where those of {there!r} are in force "
+            "(SLURM_CONF, LSF_ENVDIR, PATH)"
+        )
 
 
 def _is_to_run(status: TrialStatus) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.events import SUBMITTING, read_events, submitted_by_others
-from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, status_of
+from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, check_cluster, last_restart, status_of
 
 log = logging.getLogger("hyperherd")
 
@@ -24,16 +24,28 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
         those that it still has, whose ends will come as its events.
     """
     ours = [queued for queued in run_plan.queued if queued.launcher == launcher.name]
+    check_cluster(ours, launcher.cluster if ours else "")
+    again = _requeued(run_plan, launcher, sweep_dir)
     _report_left_alone([queued for queued in run_plan.queued if queued.launcher != launcher.name])
-    if not ours:
+    if not (ours or again):
         return run_plan, []
-    adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir)])
+    adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir), *again])
     numbers = {handle.job.number for handle in adopted}
     gone = [queued.trial for queued in _not_of_others(ours, numbers, sweep_dir) if not queued.trial.orphan]
     # By the trial's own record alone: the events still call it submitted.
-    again = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
-    to_run = {trial.number for trial in run_plan.to_run} | again
+    lost = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
+    to_run = ({trial.number for trial in run_plan.to_run} | lost) - numbers
     return replace(run_plan, to_run=tuple(trial for trial in run_plan.trials if trial.number in to_run)), adopted
+
+
+def _requeued(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> list[JobHandle]:
+    """Return handles of trials that would run again, and that their scheduler runs again by itself."""
+    ended = [one for one in run_plan.ended if one.launcher == launcher.name]
+    ended = [one for one in ended if one.cluster in (None, launcher.cluster)]
+    attempts = {one.trial.number: run_plan.statuses[one.trial.number].attempt for one in ended}
+    restarts = {one.trial.number: last_restart(sweep_dir, one.trial, attempts[one.trial.number]) for one in ended}
+    known = {number: restart for number, restart in restarts.items() if restart is not None}
+    return launcher.requeued(_noted(ended), known)
 
 
 def _report_left_alone(others: Sequence[QueuedTrial]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,9 +11,10 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.compat.hydra import result_of
 from hyperherd.errors import FormatError, SweepError
-from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
+from hyperherd.escape import one_line
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob
 from hyperherd.overrides import place_overrides
-from hyperherd.records.events import ENDED, RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
+from hyperherd.records.events import ENDED, REQUEUED, RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
@@ -20,6 +22,8 @@ from hyperherd.records.trial import TrialError, TrialRecord
 from hyperherd.sweep.resuming.reconcile import status_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
+
+log = logging.getLogger("hyperherd")
 
 _NO_END = "its launcher reported its end, but the trial recorded none"
 _REASONS_TO_END_IT = frozenset(
@@ -37,12 +41,16 @@ class Collector:
         sweep_dir: absolute.
         trials: those that may be launched, or were launched by an earlier sweep and are awaited.
         queue: the launcher, if its jobs outlive the sweep.
+        cluster: the name of the cluster whose queue it is, if it is known.
     """
 
-    def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None) -> None:
+    def __init__(
+        self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None, cluster: str = ""
+    ) -> None:
         self.sweep_dir = sweep_dir
         self._trials = {trial.number: trial for trial in trials}
         self._queue = queue
+        self._cluster = cluster or None
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
         self.statuses: dict[int, TrialStatus] = {}
@@ -124,6 +132,20 @@ class Collector:
         self.statuses[job.number] = status
         return end.returned or _made_up(end, status)
 
+    def requeued(self, back: JobRequeued) -> None:
+        """Note that a trial which had begun waits in its scheduler's queue again: it cannot have recorded that itself.
+
+        A heartbeat of its next attempt refutes it.
+        """
+        number = back.handle.job.number
+        status = self._status(back.handle)
+        if number not in self._open or status.state.done or status.state is TrialState.SUBMITTED:
+            return
+        if status.state is not TrialState.REQUEUED:
+            log.info("trial %d requeued: %s", number, one_line(back.reason))
+        event = replace(_event(REQUEUED, back.handle), attempt=status.attempt, message=back.reason)
+        self._events.write([event])
+
     def retried(self, number: int) -> None:
         """Note that a trial which has failed is to be run again."""
         status = self.statuses[number]
@@ -170,7 +192,8 @@ class Collector:
         first: bool = False,
     ) -> None:
         noted = (
-            replace(_event(event, handle), launcher=self._queue, job_name=name, message=message) for handle in handles
+            replace(_event(event, handle), launcher=self._queue, cluster=self._cluster, job_name=name, message=message)
+            for handle in handles
         )
         self._events.write(noted, first=first)
 

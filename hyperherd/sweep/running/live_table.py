@@ -67,7 +67,7 @@ class Progress:
             told = recorded_metrics(record, str(path.parent.parent), self._results)
             record = record.with_(metrics=told.metrics, step=told.step)
             self._seen[number], self.records[number] = modified, record
-            if before is None or (before.state, before.attempt) != (record.state, record.attempt):
+            if before is None or (before.standing, before.attempt) != (record.standing, record.attempt):
                 changed.append(record)
         return changed
 
@@ -80,7 +80,7 @@ class Progress:
     @property
     def counts(self) -> Counter[str]:
         """How many trials are in which state."""
-        known = Counter(record.state.value for record in self.records.values())
+        known = Counter(record.standing.value for record in self.records.values())
         known[TrialState.WAITING.value] = len(self.trials) - len(self.records)
         return +known
 
@@ -153,8 +153,8 @@ def _report(changed: Sequence[TrialRecord]) -> None:
     for record in changed:
         host = f" on {record.host}" if record.state is TrialState.RUNNING else ""
         error = f": {record.error.type}: {record.error.message}" if record.error else ""
-        level = logging.ERROR if record.state is TrialState.FAILED else logging.INFO
-        log.log(level, "%s", one_line(f"trial {record.number} ({record.name}) {record.state}{host}{error}"))
+        level = logging.ERROR if record.standing is TrialState.FAILED else logging.INFO
+        log.log(level, "%s", one_line(f"trial {record.number} ({record.name}) {record.standing}{host}{error}"))
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> I
     def paint() -> None:
         changed = progress.read()
         if tells_failures:
-            _report([record for record in changed if record.state is TrialState.FAILED])
+            _report([record for record in changed if record.standing is TrialState.FAILED])
         size = shutil.get_terminal_size()
         table.show(list(lines(progress, size.columns, size.lines, unicode=is_unicode(terminal))))
 

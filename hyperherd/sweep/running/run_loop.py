@@ -10,7 +10,7 @@ from hydra.core.utils import JobReturn
 
 from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.escape import one_line
-from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
@@ -127,10 +127,12 @@ class RunLoop:
 
     def _ends(self) -> Iterator[JobEnd]:
         for end in self._launcher.events():
-            if end is None:
-                self._attend()
-            else:
+            if isinstance(end, JobRequeued):
+                self._collector.requeued(end)
+            elif end is not None:
                 yield end
+                continue
+            self._attend()
 
     def _failed(self, handle: JobHandle) -> None:
         """Retry a failed trial if the policy allows it, else count it and stop the sweep if that was one too many."""

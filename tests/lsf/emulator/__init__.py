@@ -13,7 +13,10 @@ daemon, and the daemon does not outlive whoever holds the other end of its stand
 
 In tests/lsf the fixtures `cluster` and `lsf` (conftest.py) put it on PATH.
 
-Not emulated, and refused by name where it is an option: normalisation by CPU factor, fair share, jobs on several hosts
+`old` (`python -m emulator FOLDER --old`) takes away the options that came after LSF 7, `cpu_factor` scales run limits,
+`lost` makes the cluster deny jobs for a while, and history is as LSF prints it: an exit is an "Exited ..." event.
+
+Not emulated, and refused by name where it is an option: fair share, jobs on several hosts
 (slots are counted on all of them, the script runs here), esub, interactive jobs, checkpoints, cgroups, commands before
 and after the job, binding of devices beyond CUDA_VISIBLE_DEVICES.
 """

@@ -78,7 +78,7 @@ def bpeek(request: Request, batch: Batch, now: float) -> Reply:
     parsed = parse_mixed(BPEEK, request.arguments)
     if len(parsed.rest) != 1:
         raise CommandError("bpeek: Job ID must be specified")
-    elements = batch.table.find(parsed.rest[0])
+    elements = batch.find(parsed.rest[0])
     if not elements:
         raise CommandError(f"Job <{parsed.rest[0]}> is not found")
     element = elements[0]

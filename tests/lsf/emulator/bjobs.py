@@ -36,7 +36,7 @@ class Column(NamedTuple):
 
 
 def bjobs(request: Request, batch: Batch, now: float) -> Reply:
-    parsed = parse_mixed(BJOBS, request.arguments)
+    parsed = parse_mixed(BJOBS.without_newer() if batch.settings.old else BJOBS, request.arguments)
     flags = parsed.flags
     if "json" in flags and ("o" not in parsed.values or flags & {"noheader", "l", "w"}):
         raise CommandError("bjobs: -json needs -o and cannot be used with -noheader, -l or -w")
@@ -65,7 +65,7 @@ def _select(parsed: Parsed, batch: Batch) -> tuple[list[Element], list[str]]:
         found: list[Element] = []
         missing = []
         for text in parsed.rest:
-            elements = [e for e in batch.table.find(text) if passes(parsed, e)]
+            elements = [e for e in batch.find(text) if passes(parsed, e)]
             found += elements
             if not elements:
                 missing.append(text)

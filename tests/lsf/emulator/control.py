@@ -39,7 +39,7 @@ def each(parsed: Parsed, batch: Batch, act: Act, done: str) -> Reply:
 def _targets(parsed: Parsed, batch: Batch) -> list[tuple[str, list[Element]]]:
     """The ids of the command line; for 0 all jobs that the filters let through, without an id the last of them."""
     if parsed.rest and parsed.rest != ["0"]:
-        return [(text, batch.table.find(text)) for text in parsed.rest]
+        return [(text, batch.find(text)) for text in parsed.rest]
     if not parsed.rest and not parsed.values.keys() & {"J", "q", "u", "m"}:
         raise CommandError("Job ID, or one of the options -J, -m, -u, -q, must be specified")
     alive = [element for element in filtered(parsed, batch) if not element.over]
@@ -81,6 +81,9 @@ def _kill(element: Element, batch: Batch, now: float, name: str, flags: set[str]
     if element.state in (*WAITING, EXIT):
         if name not in ("", "KILL", "INT", "TERM"):
             return "Job has not started yet"
+        element.events.append(
+            (now, f"Signal <{name or 'KILL'}> requested by user or administrator <{_owner(element)}>")
+        )
         element.reason = "TERM_FORCE_OWNER" if "r" in flags else "TERM_OWNER"
         finish(element, state, now)
         return None
@@ -94,10 +97,13 @@ def _kill(element: Element, batch: Batch, now: float, name: str, flags: set[str]
         return None
     if element.ending and not name:
         return "Operation is in progress"
-    who = element.job.spec.user
-    element.events.append((now, f"Signal <{name or 'TERM'}> requested by user or administrator <{who}>"))
+    element.events.append((now, f"Signal <{name or 'TERM'}> requested by user or administrator <{_owner(element)}>"))
     batch.end(element, "TERM_OWNER", now, state, at_once=name == "KILL")
     return None
+
+
+def _owner(element: Element) -> str:
+    return element.job.spec.user
 
 
 def _signal(element: Element, batch: Batch, name: str) -> None:
@@ -173,7 +179,7 @@ def bmod(request: Request, batch: Batch, now: float) -> Reply:
     if len(parsed.rest) != 1:
         raise CommandError("bmod: Job ID must be specified")
     (text,) = parsed.rest
-    elements = batch.table.find(text)
+    elements = batch.find(text)
     if not elements:
         raise CommandError(f"Job <{text}>: {NOT_FOUND}")
     if "[" in text:

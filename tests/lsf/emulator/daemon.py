@@ -126,9 +126,11 @@ class Daemon:
 
 
 def main() -> None:
-    """Usage: python -m emulator FOLDER."""
+    """Usage: python -m emulator FOLDER [--old]."""
     folder = Path(sys.argv[1])
     os.chdir(folder)
+    if "--old" in sys.argv[2:]:
+        replace(Settings.read(folder), old=True).write(folder)
     become_subreaper()
     daemon = Daemon(folder)
     print(READY, flush=True)

@@ -38,7 +38,7 @@ def exit_code(e: Element, batch: Batch, now: float) -> str:
 
 
 def exit_reason(e: Element, batch: Batch, now: float) -> str:
-    return reason_text(e.reason) if e.state == EXIT and e.reason else ""
+    return reason_text(e.reason) if e.state == EXIT and e.reason and not batch.settings.blank_reasons else ""
 
 
 def moment(at: float | None) -> str:

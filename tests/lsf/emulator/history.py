@@ -63,7 +63,9 @@ def _long_history(element: Element, now: float) -> list[str]:
     spec = element.job.spec
     lines = ["", *wrapped(described(element))]
     where = f"Submitted from host <{spec.from_host}>, to Queue <{spec.queue}>, CWD <{spec.cwd}>;"
-    for at, text in [(element.submitted, where), *element.events]:
+    # An exit is in the words of its own event alone; only accounts, and successes, have a "Completed <...>".
+    events = [(at, text) for at, text in element.events if not text.startswith("Completed <exit>")]
+    for at, text in [(element.submitted, where), *events]:
         lines += wrapped(f"{stamp(at)}: {text}", indent=26)
     times = [int(element.time_in(state, now)) for state in STATES]
     lines += ["", f"Summary of time in seconds spent in various states by  {stamp(now)}"]

@@ -23,6 +23,8 @@ REASONS = {
     "TERM_REQUEUE_OWNER": "job killed and requeued by owner",
     "TERM_ORPHAN_SYSTEM": "orphaned job was terminated automatically by LSF",
     "TERM_UNKNOWN": "LSF cannot determine a termination reason",
+    "TERM_ZOMBI": "job was a zombie",
+    "TERM_ZOMBIE": "job was a zombie",
 }
 
 
@@ -113,6 +115,7 @@ class Element:
     ending: Ending | None = None
     requeue_at: tuple[float, str] | None = None  # EXIT that will be PEND or PSUSP again
     code: int | None = None
+    exited_by_itself: bool = False  # with a code, not by a signal
     reason: str = ""
     cpu: float = 0.0
     peak: int = 0  # bytes

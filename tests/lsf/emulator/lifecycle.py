@@ -29,6 +29,13 @@ class Batch:
     def reachable(self, element: Element) -> bool:
         return not set(element.hosts) & set(self.settings.unreachable_hosts)
 
+    def find(self, text: str) -> list[Element]:
+        """The elements that an id names, but for those that the cluster has lost sight of."""
+        return [element for element in self.table.find(text) if not self.is_lost(element)]
+
+    def is_lost(self, element: Element) -> bool:
+        return bool({"all", str(element.job.id), element.batch_id} & set(self.settings.lost))
+
     def busy(self) -> bool:
         return bool(self.active or self.unheard or any(not e.over for e in self.table.elements()))
 
@@ -70,13 +77,14 @@ class Batch:
             return
         signalled = os.WIFSIGNALED(status)
         element.code = 128 + os.WTERMSIG(status) if signalled else os.waitstatus_to_exitcode(status)
+        element.exited_by_itself = not signalled
         element.cpu, element.peak = usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
         ending, spec = element.ending, element.job.spec
         if set(element.hosts) & set(self.settings.failed_hosts):
             self._lost_host(element, now)
         elif ending and ending.then in (PEND, PSUSP):
             element.reason, element.ended = ending.reason, now
-            element.turn(EXIT, now, f"Exited with exit code {element.code}; {report.reason_text(ending.reason)}")
+            element.turn(EXIT, now, f"{report.exited(element)} The CPU time used is {element.cpu:.1f} seconds;")
             element.requeue_at = now + self.settings.requeue_exit_visible, ending.then
         elif not signalled and not ending and element.code in spec.requeue_codes:
             self._requeue_by_code(element, now)
@@ -97,7 +105,7 @@ class Batch:
             element.restarted = True
             requeue(element, PEND, now, "Job is waiting to be rerun after its host failed")
         else:
-            element.reason = "TERM_UNKNOWN"
+            element.reason, element.code = self.settings.failed_host_reason, None
             finish(element, EXIT, now)
 
     def _requeue_by_code(self, element: Element, now: float) -> None:
@@ -127,7 +135,8 @@ class Batch:
         spec, minute = element.job.spec, self.settings.minute
         if spec.run_limit is None:
             return
-        left = spec.run_limit * minute - element.run_seconds(now)
+        factor = 1.0 if self.settings.says_yes("ABS_RUNLIMIT") else self.settings.cpu_factor
+        left = spec.run_limit * minute / factor - element.run_seconds(now)
         if spec.warning and not element.warned and left <= spec.warning[1] * minute:
             element.warned = True
             element.events.append((now, f"Job warning action <{spec.warning[0]}> is taken"))
@@ -260,8 +269,7 @@ def finish(element: Element, state: str, now: float) -> None:
         events = ["Done successfully. The CPU time used is {0:.1f} seconds;", "Completed <done>."]
     else:
         why = f"; {report.reason_text(element.reason)}" if element.reason else ""
-        code = f"Exited with exit code {element.code}. " if element.code is not None else "Exited. "
-        events = [code + "The CPU time used is {0:.1f} seconds;", f"Completed <exit>{why or '.'}"]
+        events = [report.exited(element) + " The CPU time used is {0:.1f} seconds;", f"Completed <exit>{why or '.'}"]
     element.turn(state, now)
     element.events += [(now, text.format(element.cpu)) for text in events]
 

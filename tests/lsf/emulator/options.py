@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .wire import CommandError
 
@@ -21,6 +21,17 @@ class Options:
     flags: frozenset[str] = frozenset()
     repeated: frozenset[str] = frozenset()
     refused: frozenset[str] = frozenset()
+    newer: frozenset[str] = frozenset()  # than the old version that settings.py can ask for
+
+    def without_newer(self) -> Options:
+        """The options that the old version has."""
+        return replace(
+            self,
+            valued=self.valued - self.newer,
+            flags=self.flags - self.newer,
+            repeated=self.repeated - self.newer,
+            newer=frozenset(),
+        )
 
     def error(self, text: str) -> CommandError:
         return CommandError(f"{self.command}: {text}\n{USAGE.format(self.command)}")
@@ -108,6 +119,7 @@ BSUB = Options(
     _names(
         "U K I Ip Is IS ISp ISs IX B E Ep b t T U sla k f L c v i is D F S C p a ar ext hl jsdl nn outdir sr ul rnc"
     ),
+    newer=_names("gpu env rn ti"),
 )
 BMOD = Options(
     "bmod", _names("J W Q n M q sp w Jd P"), _names("Wn Qn Mn wn spn Jdn"), _names("R"), _names("o e gpu m app")
@@ -117,6 +129,7 @@ BJOBS = Options(
     _names("J q u m P G app o"),
     _names("a A d l r p s w noheader json"),
     refused=_names("g W WL WF WP sum X hms script fwd UF cname plan psum aff gpu x N rusage"),
+    newer=_names("o noheader json"),
 )
 BKILL = Options("bkill", _names("J q u m s app"), _names("r d"), refused=_names("g l b stat C"))
 BSTOP = Options("bstop", _names("J q u m"), refused=_names("a d g"))

@@ -22,6 +22,14 @@ def reason_text(reason: str) -> str:
     return f"{reason}: {REASONS[reason]}"
 
 
+def exited(element: Element) -> str:
+    """The words of bhist for an end that is not a success."""
+    if element.code is None:
+        return "Exited."
+    by_itself = element.exited_by_itself
+    return f"Exited with exit code {element.code}." if by_itself else f"Exited by signal {element.code - 128}."
+
+
 def outcome(element: Element) -> str:
     if element.state == DONE:
         return "Successfully completed."

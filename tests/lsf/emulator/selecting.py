@@ -30,7 +30,7 @@ def passes(parsed: Parsed, element: Element) -> bool:
 
 def filtered(parsed: Parsed, batch: Batch, past: bool = False) -> list[Element]:
     jobs = (batch.table.history if past else batch.table.jobs).values()
-    return [e for job in jobs for e in job.elements if passes(parsed, e)]
+    return [e for job in jobs for e in job.elements if passes(parsed, e) and (past or not batch.is_lost(e))]
 
 
 def shown_state(element: Element, batch: Batch) -> str:

@@ -31,6 +31,8 @@ class Settings:
     grace_minutes: float = 10.0  # between the USR2 of the run limit and the kill
     requeue_exit_visible: float = 1.0  # brequeue: how long the job is seen as EXIT
     run_time_accumulates: bool = False  # does the run limit count the runs before a requeue?
+    cpu_factor: float = 1.0  # of the hosts: run limits are divided by it, unless ABS_RUNLIMIT=Y
+    old: bool = False  # the options of LSF 7 and of what descends from it: options.py lists what is missing
     lsf_conf: dict[str, str] = field(
         default_factory=lambda: {"LSB_GPU_NEW_SYNTAX": "extend", "LSF_UNIT_FOR_LIMITS": "MB"}
     )
@@ -49,6 +51,9 @@ class Settings:
     shown: dict[str, str] = field(default_factory=dict)  # "12" or "12[3]": the state that queries tell instead
     unreachable_hosts: list[str] = field(default_factory=list)  # jobs run on, as UNKWN
     failed_hosts: list[str] = field(default_factory=list)  # jobs die
+    failed_host_reason: str = "TERM_UNKNOWN"  # what is told of them: TERM_ZOMBI, TERM_ZOMBIE, or nothing
+    blank_reasons: bool = False  # no EXIT has an exit_reason
+    lost: list[str] = field(default_factory=list)  # "12", "12[3]" or "all": not found, but by bhist and bacct
 
     def write(self, folder: Path) -> None:
         """Replace the file in one step; lsf.conf goes where LSF_ENVDIR points."""

@@ -20,7 +20,8 @@ def user_name() -> str:
 
 def read_submission(request: Request, settings: Settings, table: Table, host: str) -> Submission | None:
     """What bsub is asked for; None when the script is on a standard input that was not sent yet."""
-    line = parse(BSUB, request.arguments)
+    options = BSUB.without_newer() if settings.old else BSUB
+    line = parse(options, request.arguments)
     if line.rest:
         command = script = " ".join(line.rest)  # LSF joins the words and quotes none of them
         parsed = line
@@ -29,7 +30,7 @@ def read_submission(request: Request, settings: Settings, table: Table, host: st
     else:
         script = request.stdin
         command = next((text for text in script.splitlines() if text.strip() and text.lstrip()[0] != "#"), "")
-        inside = parse(BSUB, embedded(script))
+        inside = parse(options, embedded(script))
         if inside.rest:
             raise values.not_submitted(f"{inside.rest[0]}: Illegal argument in a #BSUB line")
         parsed = line.over(inside)

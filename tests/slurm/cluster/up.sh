@@ -5,6 +5,7 @@
 #       slurmctld slurmd slurm-client munge slurmdbd mariadb-server-core
 #   Knobs (environment): SLURM_UP_NODES=2 SLURM_UP_CPUS=8 SLURM_UP_MEM=8000 (MB per node)
 #       SLURM_UP_GPUS=2 (fake gpus per node) SLURM_UP_BASEPORT=auto SLURM_UP_DBD=1 (0: no sacct)
+#       SLURM_UP_NAME=hyp (of the cluster)
 #       SLURM_UP_CGROUP=0 (1: proctrack/cgroup + task/cgroup on cgroup v1: kernel OOM -> OUT_OF_MEMORY)
 #   Then:  . DIR/env.sh   (exports SLURM_CONF; all clients - sbatch, sacct, ... - follow it)
 set -euo pipefail
@@ -64,7 +65,7 @@ JobAcctGatherType=jobacct_gather/linux
 JobAcctGatherFrequency=task=1
 JobAcctGatherParams=OverMemoryKill"; fi
   cat >"$D/etc/slurm.conf" <<CONF
-ClusterName=hyp
+ClusterName=${SLURM_UP_NAME:-hyp}
 SlurmctldHost=$HOST(127.0.0.1)
 SlurmUser=root
 SlurmdUser=root

@@ -3,6 +3,6 @@
 `environment.py` and `spawn.py` stay beside it: scripts of jobs in a queue run the one and import the other by name.
 """
 
-from hyperherd.launch.lsf.executor.executor import LsfExecutor, LsfJob, cancel_jobs, submit
+from hyperherd.launch.lsf.executor.executor import LsfExecutor, LsfJob, asked_to_end, cancel_jobs, submit
 
-__all__ = ["LsfExecutor", "LsfJob", "cancel_jobs", "submit"]
+__all__ = ["LsfExecutor", "LsfJob", "asked_to_end", "cancel_jobs", "submit"]

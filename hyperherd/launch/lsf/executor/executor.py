@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -10,14 +11,14 @@ import uuid
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from submitit.core import core, utils
 
 from hyperherd.compat.submitit import folder_pattern
 from hyperherd.errors import nearest
-from hyperherd.launch.commands import CommandResult
-from hyperherd.launch.lsf.commands import Patience, is_trouble, run
+from hyperherd.launch.commands import CommandResult, Outcome
+from hyperherd.launch.lsf.commands import TABLE, Patience, lacking_options, run
 from hyperherd.launch.lsf.environment import LsfJobEnvironment
 from hyperherd.launch.lsf.executor.watcher import LsfInfoWatcher
 from hyperherd.launch.lsf.ids import base_of, to_lsf
@@ -25,11 +26,12 @@ from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.parsing import read_submitted
 from hyperherd.launch.lsf.script import make_script, marker_path, report_path
 from hyperherd.launch.lsf.tracker import Tracker
+from hyperherd.launch.submission import NotSubmitted
 from hyperherd.schedulers import SchedulerUnavailable
 
 _SUBMISSIONS = 3
 _NO_LIMIT_MIN = 60 * 24 * 365 * 10
-_ENDED = ("already finished", "No matching job", "is not found")
+_COMES_TRUE = re.compile(f"{TABLE.unknown.pattern}|is being terminated|Operation is in progress", re.IGNORECASE)
 
 
 class LsfJob(core.Job[core.R]):  # type: ignore[misc]
@@ -67,16 +69,23 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
         return outcome
 
 
-def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
-    """Cancel jobs, and return the errors that LSF printed, an empty string if each is cancelled or had ended."""
+def asked_to_end(job_ids: Sequence[str], tracker: Tracker) -> tuple[Outcome, str]:
+    """Ask LSF to end jobs; DONE if it ends each of them or they had ended, else the outcome and what it printed."""
     tracker.cancelled.update(job_ids)
     result = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
     if result.code == 0:
-        return ""
+        return Outcome.DONE, ""
     # bkill exits with 255 if one id of several has ended, although the others were killed: its lines decide.
-    bad = [line for line in result.text.splitlines() if line.strip() and not any(text in line for text in _ENDED)]
-    refused = [line for line in bad if "is being terminated" not in line]
-    return "\n".join(refused) or ("" if result.code is not None and result.text else "bkill printed nothing")
+    bad = [line.strip() for line in result.text.splitlines() if line.strip() and not _COMES_TRUE.search(line)]
+    if bad or not result.text:
+        return result.outcome, bad[-1] if bad else "bkill printed nothing"
+    return Outcome.DONE, ""
+
+
+def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
+    """Cancel jobs, and return the error that LSF printed, an empty string if each is cancelled or had ended."""
+    outcome, message = asked_to_end(job_ids, tracker)
+    return "" if outcome is Outcome.DONE else message
 
 
 class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
@@ -96,6 +105,8 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
     """
 
     job_class = LsfJob
+    _able: ClassVar[set[str]] = set()
+    """The commands bjobs that are known to have all options that are needed."""
 
     def __init__(
         self,
@@ -161,8 +172,9 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         self._last_job_submitted = time.time()
         began = time.time()
         size = len(submissions) if len(submissions) > 1 else None
+        may_return = self.max_num_timeout > 0 and any(hasattr(one.function, "checkpoint") for one in submissions)
         try:
-            base, script = self._submit_script(self._submitit_command_str, size)
+            base, script = self._submit_script(self._submitit_command_str, size, may_return)
         except BaseException:
             for pickle in pickles:
                 pickle.unlink()
@@ -199,15 +211,25 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
         job.paths.move_temporary_file(script, "submission_file", keep_as_symlink=True)
         return job
 
-    def _submit_script(self, command: str, size: int | None) -> tuple[str, Path]:
+    def _submit_script(self, command: str, size: int | None, requeues: bool = False) -> tuple[str, Path]:
         """Write a script and submit it; returns the job's id and the script."""
-        tag = f"submitit {uuid.uuid4().hex}"
-        text = make_script(self._lsf, self.folder, command, size=size, tag=tag, warning=LsfJobEnvironment.USR_SIG)
+        self._check_bjobs()
+        tag, signal = f"submitit {uuid.uuid4().hex}", LsfJobEnvironment.USR_SIG
+        text = make_script(self._lsf, self.folder, command, size=size, tag=tag, warning=signal, requeues=requeues)
         folder = Path(str(utils.JobPaths.get_first_id_independent_folder(self.folder)))
         script = folder / f".submission_file_{tag.split()[1]}.sh"
         script.write_text(text)
         patience = Patience(self._lsf.bsub_timeout_s, self._lsf.query_retries)
         return submit(script, patience, lambda: self._find(tag)), script
+
+    def _check_bjobs(self) -> None:
+        """Refuse an LSF whose bjobs cannot be read: its jobs would run, and nothing would be known of them."""
+        bjobs = shutil.which("bjobs") or ""
+        if bjobs in self._able:
+            return
+        if lacking := lacking_options(self.job_class.watcher.tracker.patience):
+            raise utils.FailedSubmissionError(lacking)
+        self._able.add(bjobs)
 
     def _find(self, tag: str) -> str | None:
         """Return the id of a job that was submitted although bsub did not report it."""
@@ -258,7 +280,7 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
         job_id = read_submitted(result.stdout) or read_submitted(result.stderr)
         if job_id is not None:
             return job_id
-        if not is_trouble(result):
+        if result.outcome is not Outcome.LATER and result.text:
             break
         try:
             job_id = find()
@@ -267,7 +289,7 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
         if job_id is not None:
             warnings.warn(f"bsub failed, but LSF has job {job_id}: {result.text}", RuntimeWarning, stacklevel=2)
             return job_id
-    raise utils.FailedSubmissionError(f"bsub did not submit {script}:\n{result.text}")
+    raise NotSubmitted(f"bsub did not submit {script}", result)
 
 
 def _forget_namesake(job: Any, began: float) -> None:

@@ -52,5 +52,5 @@ def _info(seen: Seen) -> dict[str, Any]:
     info = {"State": seen.state, "Note": seen.note, "Words": seen.words}
     if seen.row is not None:
         code = "" if seen.row.exit_code is None else str(seen.row.exit_code)
-        info |= {"Stat": seen.row.stat, "ExitCode": code, "ExitReason": seen.row.reason, "Host": seen.row.host}
+        info |= {"Stat": seen.row.stat, "ExitCode": code, "ExitReason": seen.row.reason, "Host": seen.row.host or ""}
     return info
