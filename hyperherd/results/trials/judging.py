@@ -11,7 +11,7 @@ from typing import Any
 from hyperherd.errors import ResultsError
 from hyperherd.records.disk.files import number
 from hyperherd.results.trials.aggregates import split_metric, unknown_metric
-from hyperherd.results.trials.objective import DIRECTIONS, Objective, direction_of, preference
+from hyperherd.results.trials.objective import DIRECTIONS, Objective, direction_of, preference, saved_objective
 from hyperherd.results.trials.trial import Trial
 
 
@@ -44,8 +44,21 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
 
 
 def saved_objectives(trials: Iterable[Trial]) -> list[Objective]:
-    """Return the different objectives that the sweeps of `trials` were given."""
-    return list(dict.fromkeys(trial.sweep.objective for trial in trials if trial.sweep.objective))
+    """Return the different objectives that the sweeps of `trials` were given; without any, those of their callbacks."""
+    trials = list(trials)
+    given = list(dict.fromkeys(trial.sweep.objective for trial in trials if trial.sweep.objective))
+    return given or list(
+        dict.fromkeys(filter(None, (saved_objective(trial.objective) for trial in _first_of_sweeps(trials))))
+    )
+
+
+def _first_of_sweeps(trials: Iterable[Trial]) -> Iterable[Trial]:
+    """Return a finished trial of each sweep: its script has told all of them the same, and there may be thousands."""
+    found: dict[object, Trial] = {}
+    for trial in trials:
+        if trial.state.finished:
+            found.setdefault(trial.sweep, trial)
+    return found.values()
 
 
 def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = None) -> Objective:
