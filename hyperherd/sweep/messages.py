@@ -106,7 +106,7 @@ def _hint(trials: Trials) -> list[str]:
     if framework not in FRAMEWORKS:
         return []
     return [
-        f"hint:  trial {silent.label} has trained with {FRAMEWORKS[framework]}, and no metric was logged; add "
+        f"hint:  trial {silent.label} uses {FRAMEWORKS[framework]}, and no metric was logged; add "
         f"hyperherd_callbacks.{framework}.HyperHerdStreamCallback() to the trainer's callbacks"
     ]
 
