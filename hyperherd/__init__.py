@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from hyperherd.trial.log import log_result as log_result
     from hyperherd.trial.log import resumed as resumed
     from hyperherd.trial.log import total_steps as total_steps
+    from hyperherd.trial.standalone import start_trial as start_trial
 
 __version__ = "0.1.0"
 
@@ -42,6 +43,7 @@ _HOMES = {
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",
     "resumed": "hyperherd.trial.log",
+    "start_trial": "hyperherd.trial.standalone",
     "total_steps": "hyperherd.trial.log",
 }
 __all__ = [
@@ -58,6 +60,7 @@ __all__ = [
     "plan",
     "resumed",
     "run_sweep",
+    "start_trial",
     "total_steps",
 ]
 

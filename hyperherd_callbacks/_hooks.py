@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
+
+from hyperherd_callbacks._stream import Stream
+from hyperherd_callbacks._training import Outside
 
 Hook = TypeVar("Hook", bound=Callable[..., None])
 
@@ -13,9 +16,39 @@ log = logging.getLogger("hyperherd")
 
 
 class Hooks:
-    """The mix-in under every callback: remembers whether it has warned."""
+    """The mix-in under every callback: where its metrics go, and whether it has warned.
+
+    Args:
+        every_n_steps: keep training values each time this many optimizer steps have passed.
+        include: patterns of the metrics to keep, as in a shell (``val/*``); None for all.
+        exclude: patterns of metrics to leave out, also of those that `include` names.
+        arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
+        objective: the metric by which the trial is judged, unless its sweep says.
+        direction: ``minimize`` or ``maximize``; an objective needs one.
+
+    Raises:
+        ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
+        TypeError: a pattern is not text.
+    """
 
     _warned = False
+
+    def __init__(
+        self,
+        every_n_steps: int = 1,
+        *,
+        include: str | Iterable[str] | None = None,
+        exclude: str | Iterable[str] = (),
+        arrays: bool = False,
+        objective: str | None = None,
+        direction: str | None = None,
+    ) -> None:
+        if every_n_steps < 1:
+            raise ValueError(f"every_n_steps must be at least 1, not {every_n_steps}")
+        super().__init__()
+        self.every_n_steps = every_n_steps
+        self._stream = Stream(include=include, exclude=exclude, arrays=arrays, objective=objective, direction=direction)
+        self._outside = Outside()
 
 
 def harmless(hook: Hook) -> Hook:

@@ -14,8 +14,9 @@ from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import current_trial, log_metrics, resumed, total_steps
+from hyperherd.trial.log import current_trial, resumed, total_steps
 from hyperherd_callbacks._hooks import Hooks, build, harmless
+from hyperherd_callbacks._lightning_facts import check_savers, note_best, note_training
 
 if TYPE_CHECKING:
     import torch
@@ -43,11 +44,8 @@ class _LightningHooks(Hooks):
         ValueError: `every_n_steps` is less than 1.
     """
 
-    def __init__(self, every_n_steps: int = 1) -> None:
-        if every_n_steps < 1:
-            raise ValueError(f"every_n_steps must be at least 1, not {every_n_steps}")
-        super().__init__()
-        self.every_n_steps = every_n_steps
+    def __init__(self, every_n_steps: int = 1, **options: Any) -> None:
+        super().__init__(every_n_steps, **options)
         self._active = False
         self._step = 0
         self._seen: dict[str, torch.Tensor] = {}
@@ -67,11 +65,16 @@ class _LightningHooks(Hooks):
             resumed(trainer.global_step + 1)
         if self._active and trainer.estimated_stepping_batches < math.inf:
             total_steps(int(trainer.estimated_stepping_batches))
+        if self._active:
+            self._stream.begin()
+            check_savers(trainer, self._outside)
+            note_training(trainer, pl_module)
 
     @harmless
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)  # The last epoch's means, and what the module logged in its on_train_epoch_end.
         self._flush()
+        self._note_best(trainer)
 
     @harmless
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
@@ -114,11 +117,18 @@ class _LightningHooks(Hooks):
         if _gathered(trainer) is not None and not trainer.sanity_checking:
             self._look(trainer, keep=trainer.global_step != self._step)
         self._flush()
+        self._note_best(trainer)
 
     @harmless
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._flush()
         self._seen = {}
+        self._note_best(trainer)
+
+    def _note_best(self, trainer: Trainer) -> None:
+        """Record the best checkpoint; those who save come after us in every hook, so this is where they have."""
+        if self._active:
+            note_best(trainer, self._stream.objective["metric"] if self._stream.objective else None)
 
     def _look(self, trainer: Trainer, *, keep: bool = True) -> None:
         """See what has been logged since the last check, and keep it as values of the current step."""
@@ -141,7 +151,9 @@ class _LightningHooks(Hooks):
         self._flushed = time.monotonic()
         numbers = iter(_numbers([value for _, metrics in waiting for value in metrics.values()]))
         for step, metrics in waiting:
-            log_metrics(dict(zip(metrics, numbers, strict=False)), step)  # As many numbers as this row has names.
+            self._stream.write(
+                dict(zip(metrics, numbers, strict=False)), step
+            )  # As many numbers as this row has names.
 
 
 def _gathered(trainer: Trainer) -> Mapping[str, torch.Tensor] | None:

@@ -6,34 +6,63 @@ torch is imported before `HyperHerdStreamCallback` is first named.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import current_trial, log_metrics, resumed, total_steps
+from hyperherd.trial.log import current_trial, resumed, total_steps
+from hyperherd.trial.notes import TRAINING, note
 from hyperherd_callbacks._hooks import Hooks, build, harmless
+from hyperherd_callbacks._training import facts, model_facts, note_checkpoint
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
 
 __all__ = ["HyperHerdStreamCallback"]
 
+_REMEDY = (
+    "`output_dir: ${hydra:runtime.output_dir}` in the config, or "
+    "`TrainingArguments(output_dir=HydraConfig.get().runtime.output_dir, ...)` in the script"
+)
+
 
 class _TransformersHooks(Hooks):
     """Streams into the trial what the Trainer logs, with its `global_step`.
 
-    How often is set in the Trainer (`logging_steps`, 500 unless set). Outside of a trial and a Hydra job it does
-    nothing.
+    How often the Trainer logs is set there (`logging_steps`, 500 unless set). Outside of a trial and a Hydra job it
+    does nothing. A value that JSON cannot hold (an array, an object) is left out alone, and named once in a warning.
+
+    Args:
+        every_n_steps: of the losses that the Trainer logs while it trains, keep one each time this many steps have
+            passed, and that of the last step; evaluations are always kept.
+        include: patterns of the metrics to keep, as in a shell (``eval_*``); all, unless given.
+        exclude: patterns of metrics to leave out, also of those that `include` names.
+        arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
+        objective: the metric by which the trial is judged, unless its sweep says.
+        direction: ``minimize`` or ``maximize``; an objective needs one.
+
+    Raises:
+        ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
     """
+
+    _last_kept = 0
 
     @harmless
     def on_train_begin(
-        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
+        self._last_kept = state.global_step
+        if not state.is_world_process_zero or current_trial() is None:
+            return
         # From a checkpoint: what an older attempt did after it is done again.
-        if state.global_step and state.is_world_process_zero and current_trial() is not None:
+        if state.global_step:
             resumed(state.global_step + 1)
-        if state.max_steps > 0 and state.is_world_process_zero:
+        if state.max_steps > 0:
             total_steps(state.max_steps)
+        self._stream.begin()
+        note(TRAINING, _facts(args, model))
+        if str(getattr(args.save_strategy, "value", args.save_strategy)) != "no":
+            self._outside.check("the Trainer (output_dir)", args.output_dir, _REMEDY)
 
     @harmless
     def on_log(
@@ -45,7 +74,8 @@ class _TransformersHooks(Hooks):
         **kwargs: Any,
     ) -> None:
         # Evaluation arrives here too; on_evaluate would only repeat it.
-        _stream(logs, state)
+        if logs and not ("loss" in logs and self._is_between(state)):
+            self._write(logs, state)
 
     @harmless
     def on_predict(
@@ -56,13 +86,44 @@ class _TransformersHooks(Hooks):
         metrics: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
-        _stream(metrics, state)
+        self._write(metrics, state)
+
+    @harmless
+    def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if state.is_world_process_zero and state.best_model_checkpoint:
+            metric = str(args.metric_for_best_model or "loss")
+            metric = metric if metric.startswith("eval_") else f"eval_{metric}"
+            direction = "maximize" if args.greater_is_better else "minimize"
+            note_checkpoint(state.best_model_checkpoint, state.best_metric, metric, direction)
+
+    def _is_between(self, state: TrainerState) -> bool:
+        """Return whether a loss lies between two that are kept."""
+        step, n = state.global_step, self.every_n_steps
+        if step // n == self._last_kept // n and not 0 < state.max_steps <= step:
+            return True
+        self._last_kept = step
+        return False
+
+    def _write(self, metrics: Mapping[str, Any] | None, state: TrainerState) -> None:
+        """Log `metrics` at the current step, from one process of all."""
+        if metrics and state.is_world_process_zero and current_trial() is not None:
+            self._stream.write(metrics, state.global_step)
 
 
-def _stream(metrics: Mapping[str, Any] | None, state: TrainerState) -> None:
-    """Log `metrics` at the current step, from one process of all."""
-    if metrics and state.is_world_process_zero and current_trial() is not None:
-        log_metrics(metrics, state.global_step)
+def _facts(args: TrainingArguments, model: Any) -> dict[str, Any]:
+    """Return what is recorded of a training: the arguments that are not the defaults, and the model with its config."""
+    config: Any = getattr(model, "config", None)
+    described = facts(config.to_diff_dict()) if hasattr(config, "to_diff_dict") else {}
+    return {
+        "trainer": "transformers",
+        "model": {**({} if model is None else model_facts(model)), "config": described},
+        "arguments": facts({name: value for name, value in args.to_dict().items() if name not in _defaults(args)}),
+    }
+
+
+def _defaults(args: TrainingArguments) -> set[str]:
+    """Return the names of the arguments, more than a hundred, that have their default values."""
+    return {item.name for item in dataclasses.fields(args) if getattr(args, item.name, None) == item.default}
 
 
 def _base() -> type[Any]:

@@ -38,6 +38,7 @@ def test_there_are_examples() -> None:
         "README.md",
         "CONTRIBUTING.md",
         "CHANGELOG.md",
+        "docs/callbacks.md",
         "docs/format.md",
         "docs/faq.md",
         "docs/results.md",

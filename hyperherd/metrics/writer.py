@@ -73,6 +73,8 @@ class MetricWriter:
         self._journal: _Journal | None = None
         self._opening = threading.RLock()  # Reentrant: a signal handler may log while we open.
         self._gap = 0
+        self.has_begun = False
+        """Whether it has been given anything to write."""
         self.lost = 0
         """Records that could not be written."""
         _writers.add(self)
@@ -81,17 +83,26 @@ class MetricWriter:
         """Append one record: values of several metrics at one step.
 
         Raises:
-            TypeError: the step is not an integer, or JSON cannot hold a value; nothing has been written then.
+            NotLogged: JSON cannot hold some of the values; the others have been written then.
+            TypeError: the step is not an integer; nothing has been written then.
         """
-        self._append(_encode(metrics, step))
+        line = _encode(metrics, step)
+        if line is None:
+            self._log_odd(metrics, step)
+        else:
+            self._append(line)
 
     def log_final(self, values_: Mapping[str, Any]) -> None:
         """Append final values, which have no step; the last one under a name wins.
 
         Raises:
-            TypeError: JSON cannot hold a value; nothing has been written then.
+            NotLogged: JSON cannot hold some of the values; the others have been written then.
         """
-        self._append(values.dumps({"ts": time.time(), "final": values.final(values_)}) + b"\n")
+        kept, refused = values.final(values_)
+        if kept or not refused:
+            self._append(values.dumps({"ts": time.time(), "final": kept}) + b"\n")
+        if refused:
+            raise values.NotLogged(refused)
 
     def resumed(self, step: int, metrics: Iterable[str] | None = None) -> None:
         """Announce that this attempt resumes at `step`: what older attempts logged at or after it is superseded.
@@ -113,6 +124,19 @@ class MetricWriter:
         self._roller.finish()
         if self.lost:
             logger.warning("%s could not be written to %s", counted(self.lost, "metric record"), self._folder)
+
+    def _log_odd(self, metrics: Mapping[str, Any], step: Any) -> None:
+        """Append a record with values of any kind, each on its own: one that cannot be kept affects no other."""
+        record: dict[str, Any] = {"ts": time.time(), "step": values.as_step(step)}
+        numeric, exact, refused = values.split(metrics)
+        if numeric or not exact:
+            record["metrics"] = numeric
+        if exact:
+            record["json"] = exact
+        if numeric or exact or not refused:
+            self._append(values.dumps(record) + b"\n")
+        if refused:
+            raise values.NotLogged(refused)
 
     def _append(self, line: bytes) -> None:
         if len(line) > LINE_BYTES:  # Nobody would read it.
@@ -164,6 +188,7 @@ class MetricWriter:
             return is_ours
 
     def _open(self) -> _Journal:
+        self.has_begun = True
         with self._opening:
             if self._journal is None:
                 self._choose_folder()
@@ -228,8 +253,8 @@ class _Journal:
 _writers: weakref.WeakSet[MetricWriter] = weakref.WeakSet()
 
 
-def _encode(metrics: Mapping[str, Any], step: Any) -> bytes:
-    """Return one line; what a training loop usually logs, finite floats and small integers, goes the short way."""
+def _encode(metrics: Mapping[str, Any], step: Any) -> bytes | None:
+    """Return the line of what a training loop usually logs, finite floats and small integers; None for all else."""
     if type(step) is int and type(metrics) is dict:
         for value in metrics.values():
             # Only a finite float minus itself is 0.
@@ -240,17 +265,7 @@ def _encode(metrics: Mapping[str, Any], step: Any) -> bytes:
                 return orjson.dumps({"ts": time.time(), "step": step, "metrics": metrics}, None, _OPTIONS)
             except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
                 pass
-    return _encode_any(metrics, step)
-
-
-def _encode_any(metrics: Mapping[str, Any], step: Any) -> bytes:
-    record: dict[str, Any] = {"ts": time.time(), "step": values.as_step(step)}
-    numeric, exact = values.split(metrics)
-    if numeric or not exact:
-        record["metrics"] = numeric
-    if exact:
-        record["json"] = exact
-    return values.dumps(record) + b"\n"
+    return None
 
 
 def _forget_parents() -> None:

@@ -17,10 +17,12 @@ from hyperherd.results.api import load
 from hyperherd.results.pages.overview import Screen, closing
 from hyperherd.results.trials.commands import from_here
 from hyperherd.sweep.streams import is_unicode, say
+from hyperherd.trial.unobserved import FRAMEWORKS
 
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
     from hyperherd.records.sweep import PlannedTrial
+    from hyperherd.results.api import Trials
     from hyperherd.sweep.planning.plan import Plan
     from hyperherd.sweep.resuming.reconcile import RunPlan
 
@@ -90,7 +92,23 @@ def report_end(sweep_dir: Path) -> None:
         lines.append(f"why:   herd-results failures {where}")
     if any(not trial.state.done for trial in trials):
         lines.append(f"go on: the same command with hydra.sweeper.resume={where}; what is done is kept")
+    lines += _hint(trials)
     say("\n".join([f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}{lines[0]}", *lines[1:]]))
+
+
+def _hint(trials: Trials) -> list[str]:
+    """Return a line for a sweep whose trials have trained and logged nothing; one of them is enough to know."""
+    silent = next((trial for trial in trials if trial.state.finished and not trial.metric_names), None)
+    training = silent.provenance.get("training") if silent is not None else None
+    if silent is None or not isinstance(training, dict) or training.get("observed") is not False:
+        return []
+    framework = str(training.get("trainer"))
+    if framework not in FRAMEWORKS:
+        return []
+    return [
+        f"hint:  trial {silent.label} uses {FRAMEWORKS[framework]}, and no metric was logged; add "
+        f"hyperherd_callbacks.{framework}.HyperHerdStreamCallback() to the trainer's callbacks"
+    ]
 
 
 def report_detached(sweep_dir: Path, launcher: str) -> None:

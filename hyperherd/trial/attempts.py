@@ -33,7 +33,7 @@ def claimed_keys(trial_dir: Path) -> set[str]:
     return keys
 
 
-def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
+def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again: bool = False) -> int:
     """Claim an attempt for this process and return its number.
 
     A job that its scheduler has requeued is the next attempt after the one it was meant to be.
@@ -42,6 +42,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         trial_dir: the trial's directory.
         key: the trial's identity, so that the claim alone identifies the trial of the directory.
         meant: which attempt this is to be; None for the next.
+        again: whether it is one although the trial is running or done: nobody but the user starts a single run.
 
     Raises:
         AttemptTaken: the trial is running or done, or someone claimed this attempt first; nothing was touched.
@@ -55,7 +56,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None) -> int:
         raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} was already run by another job")
     # Greater than the next one where a job of an earlier attempt never began.
     attempt = max(following, meant or 0)
-    if status is not None:
+    if status is not None and not again:
         # A job with a given attempt got it from a sweep or a scheduler that saw the previous attempt end.
         is_running = status.state is TrialState.RUNNING and meant is None and not is_requeued
         if status.state.done or is_running:

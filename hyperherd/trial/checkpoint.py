@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import re
@@ -15,6 +16,8 @@ from hyperherd.trial.log import current_trial
 
 PATTERNS = ("*.ckpt", "checkpoint-*")
 """What Lightning and the Hugging Face Trainer call theirs."""
+
+log = logging.getLogger("hyperherd")
 
 _STEP = re.compile(r"(?:step=|checkpoint-|step[_-])(\d+)")
 
@@ -36,7 +39,24 @@ def checkpoint(patterns: Sequence[str] = PATTERNS) -> Path | None:
         an absolute path; None outside of a trial too, so that the same script runs alone.
     """
     trial = current_trial()
-    return None if trial is None else newest_checkpoint(trial.trial_dir, patterns)
+    if trial is None:
+        return None
+    found = newest_checkpoint(trial.trial_dir, patterns)
+    if found is None:
+        warn_of_a_new_start(trial.trial_dir, trial.attempt, patterns)
+    return found
+
+
+def warn_of_a_new_start(trial_dir: Path, attempt: int, patterns: Sequence[str]) -> None:
+    """Warn that an attempt after the first one finds nothing to go on from, although it was asked where to."""
+    if attempt:
+        log.warning(
+            "attempt %d of this trial starts from nothing: there is no complete %s in %s. If earlier attempts saved "
+            "checkpoints, they did so elsewhere: let the trainer save below ${hydra:runtime.output_dir}",
+            attempt,
+            " or ".join(patterns),
+            trial_dir,
+        )
 
 
 def newest_checkpoint(trial_dir: Path, patterns: Sequence[str] = PATTERNS) -> Path | None:

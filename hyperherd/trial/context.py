@@ -28,10 +28,12 @@ from hyperherd.trial.isolation import restored_process_state
 from hyperherd.trial.kept_config import chosen_groups, keep_config, written_config
 from hyperherd.trial.logbook import Logbook
 from hyperherd.trial.memory_kills import group_memory_kills
+from hyperherd.trial.notes import TRAINING, note
 from hyperherd.trial.output import copied_output
 from hyperherd.trial.process_state import restored_streams
 from hyperherd.trial.repeated_errors import log_error
 from hyperherd.trial.signals import held_back, interruption, noted_signals
+from hyperherd.trial.unobserved import unobserved_trainer
 
 if TYPE_CHECKING:
     from omegaconf import DictConfig
@@ -74,7 +76,7 @@ def run_in_context(
     attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
     logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep, place.sweep_dir)
     keep_config(config, place.trial_dir)  # before there are threads, because it may fork
-    logbook.open(choices=chosen_groups(), config_hash=_config_hash(place, config))
+    logbook.open(choices=chosen_groups(), config_hash=hash_of(place, config))
     paths = TrialPaths(place.trial_dir)
     with (
         noted_signals() as signals,
@@ -113,6 +115,7 @@ def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list
         trial_log.enter(place.trial_dir, attempt)
         try:
             value = task()
+            _note_unobserved()
             trial_log.log_returned(value)
         except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is recorded, then reported below
             error = raised
@@ -133,7 +136,15 @@ def _with_cause(ending: Ending, kills_before: int | None) -> Ending:
     return replace(ending, cause=FailureCause.OOM) if (group_memory_kills() or 0) > kills_before else ending
 
 
-def _config_hash(place: TrialPlace, config: DictConfig) -> str:
+def _note_unobserved() -> None:
+    """Note which framework has trained, if nothing at all was logged: the sweep then ends with a hint."""
+    current = trial_log.entered_trial()
+    if current is not None and not current.writer.has_begun and (framework := unobserved_trainer()):
+        note(TRAINING, {"trainer": framework, "observed": False})
+
+
+def hash_of(place: TrialPlace, config: DictConfig) -> str:
+    """Return the hash of the config that a trial runs with (docs/format.md, `config_hash`)."""
     trial = place.trial
     params = [name for name in trial.params if name not in chosen_groups()]
     return config_hash(written_config(config), params, (str(place.trial_dir), str(place.sweep_dir), trial.name))

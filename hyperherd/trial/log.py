@@ -17,7 +17,9 @@ from typing import Any
 
 from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
+from hyperherd.metrics.rows.values import NotLogged
 from hyperherd.metrics.writer import MetricWriter
+from hyperherd.trial import notes
 from hyperherd.trial.ranks import current_rank
 
 WORKSPACE = "HYPERHERD_WORKSPACE"
@@ -69,7 +71,13 @@ def log_result(name: str, value: Any, step: int | None = None) -> None:
 
 
 def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
-    """Log several values of the running trial as one record; see :func:`log_result`."""
+    """Log several values of the running trial as one record; see :func:`log_result`.
+
+    Raises:
+        NoTrialError: there is neither a trial nor a Hydra job to log to.
+        TypeError: the step is not an integer; or JSON cannot hold some of the values, which the message names: all
+            others have been logged then.
+    """
     writer = (_current or _find()).writer
     if step is None:
         writer.log_final(metrics)
@@ -137,9 +145,8 @@ def log_returned(value: Any) -> None:
         return
     try:
         _current.writer.log_final({RETURN_VALUE: value})
-    except Exception as error:  # noqa: BLE001 - user code: an object of any class, which may raise at any question
-        why = str(error) if type(error) is TypeError else type(error).__name__
-        log.info("what the task function returned is not kept (%s)", why)
+    except NotLogged as error:
+        log.info("what the task function returned is not kept (%s)", error)
 
 
 def current_trial() -> CurrentTrial | None:
@@ -150,10 +157,16 @@ def current_trial() -> CurrentTrial | None:
         return None
 
 
+def entered_trial() -> CurrentTrial | None:
+    """Return the trial that this process has entered or inherited; None in a Hydra job that is not a trial of ours."""
+    return _current or (_find() if os.environ.get(TRIAL_DIR) else None)
+
+
 def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
     """Make `trial_dir` the trial this process logs to, until :func:`leave`."""
     global _current, _total_steps
     _total_steps = None
+    notes.forget()
     _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt, rank=current_rank))
     return _current
 

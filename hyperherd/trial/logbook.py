@@ -23,6 +23,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.trial.attempts import next_attempt, scheduler_job
 from hyperherd.trial.ending import Ending
 from hyperherd.trial.log import expected_steps
+from hyperherd.trial.notes import CHECKPOINT, OBJECTIVE, TRAINING, noted
 
 HEARTBEAT_SECONDS = 30.0
 LAST_WORD_SECONDS = 30.0
@@ -39,14 +40,17 @@ class Logbook:
     journals and writes the last state. Thread-safe; the disk's errors are warned about once and never reach the trial.
     """
 
-    def __init__(self, trial: PlannedTrial, trial_dir: Path, attempt: int, sweep: SweepRecord, sweep_dir: Path) -> None:
+    def __init__(
+        self, trial: PlannedTrial, trial_dir: Path, attempt: int, sweep: SweepRecord, sweep_dir: Path | None
+    ) -> None:
         self._trial_dir = trial_dir
         self._sweep = sweep
         self._summary = RunningSummary(trial_dir, sweep.objective)
         self._stopped = threading.Event()
         self._beating: threading.Thread | None = None
         self._failing = False
-        self._code: dict[str, str] = {}
+        self._found: dict[str, Any] = {"code": {}}
+        self._objective = sweep.objective
         self.record = TrialRecord(
             number=trial.number,
             key=trial.key,
@@ -60,7 +64,7 @@ class Logbook:
             pid=os.getpid(),
             pid_started=process_started(os.getpid()),
             job_id=scheduler_job(),
-            sweep=str(sweep_dir),
+            sweep=None if sweep_dir is None else str(sweep_dir),
         )
 
     def open(self, *, choices: dict[str, Any], config_hash: str) -> None:
@@ -84,9 +88,21 @@ class Logbook:
     def _keep_provenance(self, found: dict[str, Any]) -> None:
         try:
             replace_json(TrialPaths(self._trial_dir).provenance, found, durable=False)
-            self._code = found["code"]
+            self._found = found
         except OSError as error:
             self._warn(error)
+
+    def _take_notes(self) -> None:
+        """Take in what callbacks have said since: the objective, and what belongs into the provenance."""
+        said = noted()
+        objective = self._sweep.objective or said.get(OBJECTIVE)
+        if objective != self._objective:
+            self._objective, self._summary = objective, RunningSummary(self._trial_dir, objective)
+        news = {
+            name: said[name] for name in (TRAINING, CHECKPOINT) if name in said and said[name] != self._found.get(name)
+        }
+        if news:
+            self._keep_provenance({**self._found, **news})
 
     def close(self, ending: Ending) -> TrialRecord:
         """Write the last state with everything that was logged; return it."""
@@ -94,9 +110,10 @@ class Logbook:
         self._stopped.set()
         if self._beating is not None:
             self._beating.join()
+        self._take_notes()
         self._merge()
-        if len(imported_code(self._sweep.script)) > len(self._code):  # what the task function imported itself
-            self._keep_provenance(provenance(self._sweep.script))
+        if len(imported_code(self._sweep.script)) > len(self._found["code"]):  # what the task function imported itself
+            self._keep_provenance({**self._found, **provenance(self._sweep.script)})
         self.record = self.record.with_(
             state=ending.state,
             cause=ending.cause,
@@ -132,6 +149,7 @@ class Logbook:
         """Beat often at first, when a user may be watching whether the trial works, then ever more rarely."""
         pause = _FIRST_HEARTBEAT
         while not self._stopped.wait(min(pause, HEARTBEAT_SECONDS)):
+            self._take_notes()
             self._write(durable=False)
             pause *= 1.3
 
@@ -152,7 +170,7 @@ class Logbook:
     def _merge(self) -> None:
         # The journals stay as they are when this fails, and are read in their place.
         try:
-            merge(self._trial_dir, self._sweep.objective)
+            merge(self._trial_dir, self._objective)
         except Exception as error:  # noqa: BLE001 - as above
             if self._set_aside(error):
                 self._merge()

@@ -19,11 +19,12 @@ from waiting import PATIENCE
 
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial import log as trial_log
-from hyperherd_callbacks import lightning
+from hyperherd.trial.notes import noted
+from hyperherd_callbacks import _stream, lightning
 
 pl = pytest.importorskip("pytorch_lightning")
 import torch  # noqa: E402
-from pytorch_lightning.callbacks import LearningRateFinder  # noqa: E402
+from pytorch_lightning.callbacks import LearningRateFinder, ModelCheckpoint  # noqa: E402
 from pytorch_lightning.loggers.logger import DummyLogger  # noqa: E402
 from pytorch_lightning.tuner import Tuner  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
@@ -250,7 +251,7 @@ def test_a_failure_of_ours_is_said_once_and_training_goes_on(
     def fail(metrics: object, step: int) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(lightning, "log_metrics", fail)
+    monkeypatch.setattr(_stream, "log_metrics", fail)
     with caplog.at_level(logging.WARNING, "hyperherd"):
         trainer = fit(tmp_path)
     assert trainer.global_step == BATCHES
@@ -292,6 +293,47 @@ def test_a_resumed_training_goes_on_after_its_checkpoint(tmp_path: Path, kept: C
     trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), epochs=2)
     trainer.fit(Module(), batches(), ckpt_path=tmp_path / "last.ckpt")
     assert steps(kept()["batch"]) == list(range(1, 13))
+
+
+def test_metrics_are_chosen_by_patterns(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    callback = HyperHerdStreamCallback(include=["val/*", "batch"], exclude="*/own")
+    make_trainer(tmp_path, callback).fit(Module(), batches(), batches())
+    assert set(kept()) == {"batch", "val/loss"}
+
+
+def test_the_best_checkpoint_and_the_training_are_noted(
+    tmp_path: Path, trial_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    others = ModelCheckpoint(trial_dir / "others", monitor="loss_epoch", mode="max")
+    saver = ModelCheckpoint(trial_dir / "checkpoints", monitor="val/loss", save_top_k=1)
+    ours = HyperHerdStreamCallback(objective="val/loss", direction="min")
+    trainer = make_trainer(tmp_path, ours, others, saver, epochs=3, enable_checkpointing=True)
+    trainer.fit(Module(), batches(), batches())
+    facts = noted()
+    assert facts["checkpoint"] == {
+        "path": f"checkpoints/{Path(saver.best_model_path).name}",
+        "score": pytest.approx(float(saver.best_model_score)),
+        "metric": "val/loss",
+        "direction": "minimize",
+    }
+    assert facts["objective"] == {"metric": "val/loss", "direction": "minimize"}
+    assert facts["training"]["arguments"]["max_epochs"] == 3
+    assert facts["training"]["model"]["parameters"] == 3
+    assert facts["training"]["optimizers"][0]["class"] == "SGD"
+    assert not [record for record in caplog.records if "outside" in record.getMessage()]
+
+
+@pytest.mark.parametrize("is_default", [True, False])
+def test_checkpoints_outside_of_the_trial_are_named(
+    tmp_path: Path, trial_dir: Path, caplog: pytest.LogCaptureFixture, is_default: bool
+) -> None:
+    saver = ModelCheckpoint(None if is_default else tmp_path.parent / "elsewhere")
+    with caplog.at_level(logging.WARNING, "hyperherd"):
+        trainer = make_trainer(tmp_path / "root", HyperHerdStreamCallback(), saver, enable_checkpointing=True)
+        trainer.fit(Module(), batches())
+    [text] = [record.getMessage() for record in caplog.records if "outside" in record.getMessage()]
+    assert text.startswith(f"ModelCheckpoint saves to {saver.dirpath}")
+    assert ("default_root_dir: ${hydra:runtime.output_dir}" if is_default else "dirpath: ${hydra:") in text
 
 
 def test_it_is_pickled_by_name() -> None:

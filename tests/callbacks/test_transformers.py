@@ -9,9 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from hyperherd_callbacks import transformers
+from hyperherd.metrics.arrays import list_arrays
+from hyperherd.trial.notes import noted
+from hyperherd_callbacks import _stream, transformers
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -40,7 +43,13 @@ class Model(torch.nn.Module):
         return {"loss": (outputs - labels).square().mean(), "logits": outputs}
 
 
-def make_trainer(folder: Path, model: torch.nn.Module | None = None, **options: Any) -> Trainer:
+def make_trainer(
+    folder: Path,
+    model: torch.nn.Module | None = None,
+    callback: HyperHerdStreamCallback | None = None,
+    compute_metrics: Callable[[Any], dict[str, Any]] | None = None,
+    **options: Any,
+) -> Trainer:
     """Return a trainer of four steps in two epochs."""
     settings = {
         "per_device_train_batch_size": 4,
@@ -57,7 +66,8 @@ def make_trainer(folder: Path, model: torch.nn.Module | None = None, **options: 
         args=arguments,
         train_dataset=EXAMPLES,
         eval_dataset={"a": EXAMPLES, "b": EXAMPLES},
-        callbacks=[HyperHerdStreamCallback()],
+        compute_metrics=compute_metrics,
+        callbacks=[callback or HyperHerdStreamCallback()],
     )
 
 
@@ -108,7 +118,7 @@ def test_a_failure_of_ours_is_said_once_and_training_goes_on(
     def fail(metrics: object, step: int) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(transformers, "log_metrics", fail)
+    monkeypatch.setattr(_stream, "log_metrics", fail)
     trainer = make_trainer(tmp_path)
     with caplog.at_level(logging.WARNING, "hyperherd"):
         trainer.train()
@@ -124,6 +134,91 @@ def test_outside_of_a_trial_it_does_nothing(
     make_trainer(tmp_path).train()
     assert list(tmp_path.rglob(".hyperherd")) == []
     assert "hyperherd" not in {record.name for record in caplog.records}
+
+
+def odd_metrics(prediction: Any) -> dict[str, Any]:
+    """Numbers, and what people return beside them."""
+    return {
+        "iou": 0.5,
+        "per_class": np.array([0.4, 0.6]),
+        "confusion": torch.ones(2, 2),
+        "object": object(),
+        "nested": {"a": 1.0},
+        "text": "good",
+        "truth": True,
+        "nan": float("nan"),
+        "scalar": np.float32(0.25),
+        "huge": 2**70,
+    }
+
+
+@pytest.mark.parametrize("arrays", [False, True])
+def test_an_odd_value_costs_itself_alone(
+    tmp_path: Path, trial_dir: Path, kept: Callable[[], Kept], caplog: pytest.LogCaptureFixture, arrays: bool
+) -> None:
+    trainer = make_trainer(
+        tmp_path,
+        callback=HyperHerdStreamCallback(arrays=arrays),
+        compute_metrics=odd_metrics,
+        eval_strategy="epoch",
+    )
+    with caplog.at_level(logging.WARNING, "hyperherd"):
+        trainer.train()
+    rows = kept()
+    assert [step for step, _ in rows["eval_a_loss"]] == [2, 4]
+    kept_ones = {"iou", "nested", "text", "truth", "nan", "scalar", "huge"}
+    assert {f"eval_a_{name}" for name in kept_ones} <= rows.keys()
+    lost = {"object"} if arrays else {"object", "per_class", "confusion"}
+    assert not {f"eval_a_{name}" for name in odd_metrics(None).keys() - kept_ones} & rows.keys()
+    named = [record.getMessage() for record in caplog.records if "not named again" in record.getMessage()]
+    assert len(named) == 2 * len(lost)  # of two sets of data; once each in two evaluations
+    assert set(list_arrays(trial_dir)) == (
+        {f"eval_{part}_{name}" for part in "ab" for name in ("per_class", "confusion")} if arrays else set()
+    )
+
+
+def test_of_the_losses_every_nth_and_the_last_are_kept(tmp_path: Path, kept: Callable[[], Kept]) -> None:
+    callback = HyperHerdStreamCallback(3, exclude=["*_runtime", "*_per_second"])
+    make_trainer(tmp_path, callback=callback, eval_strategy="epoch").train()
+    rows = kept()
+    assert [step for step, _ in rows["loss"]] == [3, 4]
+    assert [step for step, _ in rows["eval_a_loss"]] == [2, 4]
+    assert not [name for name in rows if name.endswith(("_runtime", "_per_second"))]
+
+
+def test_the_best_checkpoint_and_the_arguments_are_noted(
+    tmp_path: Path, trial_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    options = {"eval_strategy": "epoch", "save_strategy": "epoch", "metric_for_best_model": "eval_a_loss"}
+    trainer = make_trainer(
+        trial_dir, callback=HyperHerdStreamCallback(objective="eval_a_loss", direction="minimize"), **options
+    )
+    trainer.train()
+    facts = noted()
+    best = Path(str(trainer.state.best_model_checkpoint))
+    assert facts["checkpoint"] == {
+        "path": str(best.resolve().relative_to(trial_dir.resolve())),
+        "score": trainer.state.best_metric,
+        "metric": "eval_a_loss",
+        "direction": "minimize",
+    }
+    assert facts["objective"] == {"metric": "eval_a_loss", "direction": "minimize"}
+    assert facts["training"]["arguments"]["per_device_train_batch_size"] == 4
+    assert "weight_decay" not in facts["training"]["arguments"]  # it has its default
+    assert facts["training"]["model"]["parameters"] == 2
+    assert not [record for record in caplog.records if "outside" in record.getMessage()]
+
+
+def test_checkpoints_outside_of_the_trial_are_named(
+    tmp_path: Path, trial_dir: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trainer = make_trainer(tmp_path, save_strategy="epoch")
+    with caplog.at_level(logging.WARNING, "hyperherd"):
+        trainer.train()
+        trainer.train()
+    [record] = [record.getMessage() for record in caplog.records if "outside" in record.getMessage()]
+    assert str(tmp_path / "out") in record
+    assert "output_dir: ${hydra:runtime.output_dir}" in record
 
 
 def test_it_is_pickled_by_name() -> None:

@@ -256,3 +256,22 @@ def test_metrics_that_cannot_be_read_are_missing_with_a_reason(tmp_path: Path) -
     assert "trial 0: its metrics cannot be read" in done.stderr
     page = pipe(sweep.dir, "-c", "val/acc:mean:2", "-f", "table").stdout
     assert "✓ 0    its metrics cannot be read" in page
+
+
+def test_what_a_trainer_logs_about_the_machine_is_shown_to_who_asks(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s", None)
+    machine = {"eval_runtime": 3.0, "eval_samples_per_second": 5.0, "total_flos": 7.0, "system/gpu": 1.0}
+    sweep.trial({"eval_loss": 0.25, **machine})
+    shown = terminal(200, sweep.dir)
+    assert "eval_loss" in shown
+    assert not [name for name in machine if name in shown]
+    assert all(name in terminal(300, "-a", sweep.dir) for name in machine)
+    assert "eval_runtime" in terminal(200, "-c", "eval_runtime", sweep.dir)
+    assert "total_flos" in terminal(200, "-m", "total_flos", "--direction", "min", sweep.dir)
+    assert set(machine) <= set(pipe(sweep.dir, cwd=tmp_path).stdout.split())  # programs get what there is
+
+
+def test_if_nothing_else_was_logged_it_is_shown(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s", None)
+    sweep.trial({"train_runtime": 3.0})
+    assert "train_runtime" in terminal(200, sweep.dir)

@@ -12,6 +12,7 @@ from waiting import PATIENCE
 
 from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
+from hyperherd.metrics.rows.values import NotLogged
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
@@ -60,6 +61,20 @@ def test_what_is_refused_writes_nothing(tmp_path):
     with pytest.raises(TypeError):
         writer.log_final({"m": object()})
     assert not list(tmp_path.iterdir())
+
+
+def test_what_can_be_written_is_written_and_the_rest_named(tmp_path):
+    writer = MetricWriter(tmp_path, 0)
+    with pytest.raises(NotLogged, match="'odd' is of type object") as step_error:
+        writer.log({"loss": 0.5, "odd": object()}, 1)
+    with pytest.raises(NotLogged, match="'odd' is of type object"):
+        writer.log_final({"acc": 0.5, "odd": object()})
+    assert list(step_error.value.reasons) == ["odd"]
+    writer.close()
+    [path] = journals(tmp_path)
+    first, second = (json.loads(line) for line in path.read_bytes().splitlines())
+    assert first["metrics"] == {"loss": 0.5}
+    assert second["final"] == {"acc": 0.5}
 
 
 def test_logging_after_close_opens_a_new_journal(tmp_path):

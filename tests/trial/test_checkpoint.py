@@ -36,6 +36,17 @@ def test_there_is_none_in_a_new_trial_or_outside_of_any(trial: Path) -> None:
     assert checkpoint() is None
 
 
+def test_a_later_attempt_that_starts_from_nothing_says_so(trial: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert checkpoint(["*.pt", "last*"]) is None
+    trial_log.leave()
+    trial_log.enter(trial, 0)
+    assert checkpoint() is None
+    [record] = caplog.records
+    assert (
+        f"attempt 1 of this trial starts from nothing: there is no complete *.pt or last* in {trial}" in record.message
+    )
+
+
 def test_the_highest_step_wins_over_the_newest_file(trial: Path) -> None:
     newest = put(trial / "checkpoints/epoch=2-step=300.ckpt", age=5)
     put(trial / "lightning_logs/version_1/checkpoints/epoch=9-step=90.ckpt")

@@ -1,7 +1,7 @@
 """A logged value and its forms on disk (docs/format.md, Journals): a number, exact JSON, or both.
 
-Invariant: what was logged can be told from what is stored, to the bit of a float and the last digit of an integer; what
-could not be is refused with a TypeError before anything is written.
+Invariant: what was logged can be told from what is stored, to the bit of a float and the last digit of an integer; a
+value of which that is not true is refused by its name, and affects no other value of the same call.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 
 from hyperherd.records.disk.files import number, strict
-from hyperherd.records.disk.guarded import DEPTH, is_deep
+from hyperherd.records.disk.guarded import DEPTH, LINE_BYTES, is_deep
 
 EXACT = 2**53
 """The greatest integer up to which a float64 holds every one."""
@@ -23,8 +23,25 @@ EXACT = 2**53
 INT64 = 2**63
 
 _DEPTH = DEPTH - 10
+MOST_BYTES = LINE_BYTES // 4
+"""Bytes that one value may have as JSON: with some others it still fits a line of a journal."""
 NOT_FINITE = "$number"
 """Key of the object that stands for a number that is not finite inside exact JSON: ``{"$number": "NaN"}``."""
+
+
+class NotLogged(TypeError):
+    """Some values of a log call cannot be kept; all others have been.
+
+    Attributes:
+        reasons: name -> why that value is not kept.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__(dict(reasons))
+        self.reasons = dict(reasons)
+
+    def __str__(self) -> str:
+        return "; ".join(self.reasons.values())
 
 
 def as_step(step: Any) -> int:
@@ -52,17 +69,12 @@ def as_name(name: Any) -> str:
     return name.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
-def split(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return what belongs under ``metrics`` and under ``json`` in a journal's line.
-
-    Raises:
-        TypeError: JSON cannot hold a value.
-    """
+def split(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
+    """Return what belongs under ``metrics`` and under ``json`` in a journal's line, and why the rest cannot be kept."""
     numeric: dict[str, Any] = {}
     exact: dict[str, Any] = {}
-    for key, value in metrics.items():
-        name = as_name(key)
-        item = _shallow(plain(value, name), name)
+    items, refused = _kept(metrics)
+    for name, item in items.items():
         if isinstance(item, float):
             numeric[name] = strict(item)
             continue
@@ -70,7 +82,7 @@ def split(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
             _add_integer(numeric, name, int(item))
         if not isinstance(item, int) or isinstance(item, bool) or abs(item) > EXACT:
             exact[name] = wrap(item)
-    return numeric, exact
+    return numeric, exact, refused
 
 
 def _add_integer(numeric: dict[str, Any], name: str, value: int) -> None:
@@ -80,14 +92,37 @@ def _add_integer(numeric: dict[str, Any], name: str, value: int) -> None:
         return  # Greater than any float: only its JSON holds it.
 
 
-def final(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return final values as they stand under ``final`` in a journal's line.
+def final(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return final values as they stand under ``final`` in a journal's line, and why the rest cannot be kept."""
+    items, refused = _kept(metrics)
+    return {name: wrap(item) for name, item in items.items()}, refused
 
-    Raises:
-        TypeError: JSON cannot hold a value.
-    """
-    named = {as_name(key): value for key, value in values.items()}
-    return {name: wrap(_shallow(plain(value, name), name)) for name, value in named.items()}
+
+def _kept(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """Return the values that JSON can hold, by name, and for each of the others why it cannot."""
+    items: dict[str, Any] = {}
+    refused: dict[str, str] = {}
+    for key, value in metrics.items():
+        try:
+            name = as_name(key)
+            items[name] = _short(_shallow(plain(value, name), name), name)
+        except TypeError as error:
+            refused[key if isinstance(key, str) else repr(key)] = str(error)
+    return items, refused
+
+
+def _short(value: Any, name: str) -> Any:
+    """Return a value that fits a line of a journal."""
+    if isinstance(value, str | dict | list) or (isinstance(value, int) and abs(value) >= INT64):
+        try:
+            size = len(dumps(wrap(value)))
+        except TypeError as error:
+            raise TypeError(f"{name!r} cannot be logged: {error}") from None
+        if size > MOST_BYTES:
+            raise TypeError(
+                f"{name!r} has {size:,} bytes and is too large to log; save it with log_array, or as a file"
+            )
+    return value
 
 
 def _shallow(value: Any, name: str) -> Any:
@@ -103,6 +138,17 @@ def plain(value: Any, name: str) -> Any:
     Raises:
         TypeError: JSON cannot represent it.
     """
+    try:
+        return _plain(value, name)
+    except TypeError:
+        raise
+    except Exception as error:  # noqa: BLE001 - user code: an object of any class, which may raise at any question
+        raise TypeError(
+            f"{name!r} is of type {type(value).__name__} and cannot be read ({type(error).__name__})"
+        ) from None
+
+
+def _plain(value: Any, name: str) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, str):
@@ -112,9 +158,9 @@ def plain(value: Any, name: str) -> Any:
         if isinstance(value, kind):
             return kind(value)
     if isinstance(value, Mapping):
-        return {_key(key, name): plain(item, name) for key, item in value.items()}
+        return {_key(key, name): _plain(item, name) for key, item in value.items()}
     if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
-        return [plain(item, name) for item in value]
+        return [_plain(item, name) for item in value]
     return _scalar(value, name)
 
 
@@ -129,12 +175,15 @@ def _key(key: Any, name: str) -> str:
 def _scalar(value: Any, name: str) -> Any:
     item = value.item() if _is_scalar(value) else value
     if isinstance(item, bool | int | float | str):
-        return plain(item, name)
+        return _plain(item, name)
     if isinstance(item, numbers.Real):  # NumPy's longdouble: its item() is itself.
         return float(item)
     kind, shape = type(value).__name__, getattr(value, "shape", None)
     what = f"{kind} of shape {tuple(shape)}" if shape else kind
-    raise TypeError(f"{name!r} is a {what}, which JSON cannot hold; log a number, text, or a list or dict of them")
+    instead = "; log_array keeps arrays" if shape else ""
+    raise TypeError(
+        f"{name!r} is of type {what}, which JSON cannot hold; log a number, text, or a list or dict of them{instead}"
+    )
 
 
 def _is_scalar(value: Any) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from hyperherd.errors import FormatError
+from hyperherd.records.places import below
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.hydra_job import hydra_folder
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection, seed_of
@@ -50,7 +53,7 @@ class Winner:
     config: Path | None
     """The whole config it ran with."""
     checkpoint: Path | None
-    """The newest complete checkpoint in its directory, by its name."""
+    """In its directory: what its trainer took for the best one, else the newest complete one, by its name."""
 
 
 def winners(trials: TrialCollection, count: int = 1) -> list[Winner]:
@@ -99,7 +102,7 @@ def _winner(rank: int, group: AnyGroup, groups: AnyGroups, objective: Objective)
         overrides=tuple(_overrides(best, groups.keys if repeated else ())),
         command=run_again(best),
         config=_config(best),
-        checkpoint=newest_checkpoint(best.dir, _WEIGHTS) if best.dir else None,
+        checkpoint=_checkpoint(best),
     )
 
 
@@ -113,6 +116,19 @@ def _overrides(trial: Trial, without: tuple[str, ...]) -> Iterator[str]:
         name = item.lstrip("+~").partition("=")[0]
         if not name.startswith(("hydra.", "hydra/")) and name not in without:
             yield item
+
+
+def _checkpoint(trial: Trial) -> Path | None:
+    if trial.dir is None:
+        return None
+    kept = trial.provenance.get("checkpoint")
+    written = kept.get("path") if isinstance(kept, dict) else None
+    if isinstance(written, str):
+        with suppress(OSError, FormatError):  # it is elsewhere: what a record says leads nowhere outside of the trial
+            path = below(trial.dir, written)
+            if path.exists():
+                return path
+    return newest_checkpoint(trial.dir, _WEIGHTS)
 
 
 def _config(trial: Trial) -> Path | None:

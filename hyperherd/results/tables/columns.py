@@ -22,7 +22,7 @@ from hyperherd.results.trials.fields import (
     param_field,
     tag_fields,
 )
-from hyperherd.results.trials.objective import Objective, interest
+from hyperherd.results.trials.objective import Objective, interest, is_statistic
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
 
@@ -94,14 +94,23 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
         chosen = [field for name in view.columns if (field := find_field(trials, name)).name != "trial"]
         return [_readable(_column(field, rows), rows) for field in [*lead, *chosen]]
     names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
-    fields = [*(param_field(trials, name) for name in names), *measures(trials), *_progress(trials)]
+    fields = [
+        *(param_field(trials, name) for name in names),
+        *measures(trials, everything=view.everything),
+        *_progress(trials),
+    ]
     fields += tag_fields(trials)
     return [_readable(_column(field, rows), rows) for field in [*lead, *_not_hidden(fields, view)]]
 
 
-def measures(trials: TrialCollection) -> list[Field]:
-    """Return the objective and the other metrics that are numbers, those first that are worth seeing."""
+def measures(trials: TrialCollection, *, everything: bool = False) -> list[Field]:
+    """Return the objective and the other metrics that are numbers, those first that are worth seeing.
+
+    What trainers log about the machine is left out unless everything is asked for, or nothing else was logged.
+    """
     names = [name for name in trials.metric_names if any(is_number(trial.value(name)) for trial in trials)]
+    if not everything:
+        names = [name for name in names if not is_statistic(name)] or names
     objective = trials.objective
     first = _aggregated(trials)
     if not first and objective is not None:
@@ -124,7 +133,7 @@ def group_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> li
         return [_group_column(field, rows, groups) for field in chosen]
     constant = [name for name in trials.constant if name not in groups.keys] if view.everything else []
     settings = [*groups.fields, *(param_field(trials, name) for name in constant)]
-    fields = _not_hidden([*settings, *measures(trials), *_progress(trials)], view)
+    fields = _not_hidden([*settings, *measures(trials, everything=view.everything), *_progress(trials)], view)
     return [_group_column(field, rows, groups) for field in fields]
 
 

@@ -12,7 +12,14 @@ from hyperherd.errors import ResultsError
 from hyperherd.records.disk.files import number
 from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.trials.aggregates import split_metric, unknown_metric
-from hyperherd.results.trials.objective import DIRECTIONS, MINIMIZE, Objective, direction_of, preference
+from hyperherd.results.trials.objective import (
+    DIRECTIONS,
+    MINIMIZE,
+    Objective,
+    direction_of,
+    preference,
+    saved_objective,
+)
 from hyperherd.results.trials.trial import Sweep, Trial
 
 
@@ -44,10 +51,9 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
     were given none, if they logged it. None also where sweeps are judged by different ones.
     """
     sweeps = members_by_sweep(trials)
-    logged = {
-        sweep.objective for sweep, some in sweeps.items() if sweep.objective and _has_logged(some, sweep.objective)
-    }
-    without = [some for sweep, some in sweeps.items() if sweep.objective is None]
+    given = {sweep: given_objective(sweep, some) for sweep, some in sweeps.items()}
+    logged = {own for sweep, own in given.items() if own and _has_logged(sweeps[sweep], own)}
+    without = [sweeps[sweep] for sweep, own in given.items() if own is None]
     if logged:
         one = next(iter(logged)) if len(logged) == 1 else None
         agree = one and all(_has_logged(some, one) or not _candidates(some) for some in without)
@@ -60,7 +66,14 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
 
 def own_objective(sweep: Sweep, trials: Sequence[Trial]) -> Objective | None:
     """Return what the trials of one sweep are judged by, whatever others are."""
-    return sweep.objective or _guess([trials])
+    return given_objective(sweep, trials) or _guess([trials])
+
+
+def given_objective(sweep: Sweep, trials: Iterable[Trial]) -> Objective | None:
+    """Return the objective that a sweep was given, else the one that callbacks in its trials were."""
+    # One finished trial answers for all: they run one script, and there may be thousands.
+    first = next((trial for trial in trials if trial.state.finished), None)
+    return sweep.objective or (saved_objective(first.objective) if first else None)
 
 
 def unlogged_objectives(trials: Iterable[Trial]) -> dict[Sweep, Objective]:
@@ -148,8 +161,9 @@ def _returned(trial: Trial, name: str, value: float) -> bool:
 
 
 def saved_objectives(trials: Iterable[Trial]) -> list[Objective]:
-    """Return the different objectives that the sweeps of `trials` were given."""
-    return list(dict.fromkeys(trial.sweep.objective for trial in trials if trial.sweep.objective))
+    """Return the different objectives that the sweeps of `trials` were given, or their callbacks."""
+    given = (given_objective(sweep, some) for sweep, some in members_by_sweep(trials).items())
+    return list(dict.fromkeys(filter(None, given)))
 
 
 def different_objectives(trials: Sequence[Trial]) -> list[str]:

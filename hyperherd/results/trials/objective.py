@@ -32,6 +32,8 @@ _MORE_IS_BETTER = re.compile(
 )
 _OF_ANOTHER = re.compile("std|stdev|stddev|sd|sem|stderr|var|variance|iqr|ci|spread|gap|diff|difference|delta")
 """Words for how far values lie apart: that of an accuracy is not an accuracy."""
+_STATISTICS = re.compile(r"(?:.*/)?(?:.*_per_second|.*_runtime|total_flos)|system/.*")
+"""What trainers log about the machine, not about the model."""
 
 
 class Judged(Protocol):
@@ -55,7 +57,7 @@ class Objective:
     aggregate: str | None = None
     """One of :mod:`hyperherd.results.trials.aggregates` as it was written; None: the final value, else the last."""
     source: str = "asked"
-    """``asked``, ``saved`` (with the sweep) or ``guessed`` (from the metric's name)."""
+    """``asked``, ``saved`` (with the sweep, or by a callback in its trials) or ``guessed`` (from the metric's name)."""
 
     @property
     def label(self) -> str:
@@ -121,6 +123,11 @@ def interest(name: str) -> tuple[bool, int, str]:
     """Return a sort key that puts metrics worth seeing first: those that judge, on validation data before others."""
     direction = direction_of(name)
     return direction is None, preference(name, direction or MINIMIZE)[0], name
+
+
+def is_statistic(name: str) -> bool:
+    """Return whether a metric is about the machine (``eval_runtime``): tables show it to people who ask for it."""
+    return _STATISTICS.fullmatch(name) is not None
 
 
 def preference(name: str, direction: str) -> tuple[int, bool]:

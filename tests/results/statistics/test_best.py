@@ -53,6 +53,25 @@ def test_incomplete_ones_win_only_if_there_is_nothing_else(sweep: SweepBuilder) 
     assert "over 1 of 2 seeds" in best_page(load(sweep.dir), [only], Screen())
 
 
+def test_the_checkpoint_is_what_the_trainer_took_for_the_best_one(sweep: SweepBuilder) -> None:
+    sweep.trial({"val/acc": 0.9})
+    folder = sweep.dir / "0"
+    for name in ("step=1.ckpt", "step=9.ckpt"):
+        (folder / name).write_bytes(b"weights")
+    (sweep.dir / "other.ckpt").write_bytes(b"weights")
+    for written, expected in {
+        "step=1.ckpt": 1,
+        "../other.ckpt": 9,
+        "gone.ckpt": 9,
+        str(sweep.dir): 9,
+        "a\0b": 9,
+    }.items():
+        content = json.dumps({"checkpoint": {"path": written, "score": 0.9}})
+        (folder / ".hyperherd" / "provenance.json").write_text(content)
+        [winner] = winners(load(sweep.dir))
+        assert winner.checkpoint == folder / f"step={expected}.ckpt", written
+
+
 def test_nothing_can_win(sweep: SweepBuilder) -> None:
     sweep.failed({"val/acc": 1.0})
     with pytest.raises(ResultsError, match="no finished trial has a finite value of 'val/acc'"):

@@ -173,3 +173,21 @@ def test_the_best_is_finite_and_finished(values: list[tuple[float, TrialState]],
     expected = [value for value, state in values if state.finished and math.isfinite(value)]
     assert [item.final["x"] for item in ranked] == sorted(expected, reverse=direction == MAXIMIZE)
     assert len(trials.sorted()) == len(values)
+
+
+def declared(tmp_path: Path, name: str, metric: str, own: tuple[str, str] | None = None) -> Path:
+    """Write a sweep whose trials have an objective of their callbacks."""
+    sweep = SweepBuilder(tmp_path / name, own)
+    told = {"metric": metric, "direction": MAXIMIZE, "best": 1.0, "best_step": 1, "at_best": {}, "curve": []}
+    for value in (1.0, 2.0):
+        sweep.trial({metric: value, "val/loss": value}, objective=told)
+    return sweep.dir
+
+
+def test_the_objective_of_callbacks_counts_where_the_sweep_has_none(tmp_path: Path) -> None:
+    trials = load(declared(tmp_path, "a", "speed"))
+    assert trials.objective == Objective("speed", MAXIMIZE, source="saved")
+    own = load(declared(tmp_path, "b", "speed", ("val/loss", MINIMIZE)))
+    assert own.objective == Objective("val/loss", MINIMIZE, source="saved")
+    both = load(tmp_path / "a", declared(tmp_path, "c", "size"))
+    assert both.objective is None  # they differ, so none is guessed

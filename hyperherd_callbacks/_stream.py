@@ -1,0 +1,124 @@
+"""What stands between a trainer's hooks and the trial: which metrics are kept, and what becomes of odd values.
+
+It knows no trainer. One value that cannot be kept costs itself alone, and is named once.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import Any
+
+from hyperherd.metrics.rows.values import NotLogged
+from hyperherd.trial.log import log_array, log_metrics
+from hyperherd.trial.notes import OBJECTIVE, note, objective_of
+
+log = logging.getLogger("hyperherd")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which metrics are kept, by patterns of their names as in a shell (``val/*``); what `exclude` names never is."""
+
+    include: tuple[str, ...] | None
+    exclude: tuple[str, ...]
+
+    @classmethod
+    def of(cls, include: str | Iterable[str] | None, exclude: str | Iterable[str]) -> Choice:
+        """Make a choice of one pattern or of several; None includes all."""
+        return cls(None if include is None else _patterns(include), _patterns(exclude))
+
+    def takes(self, name: str) -> bool:
+        """Return whether a metric is kept."""
+        if any(fnmatchcase(name, pattern) for pattern in self.exclude):
+            return False
+        return self.include is None or any(fnmatchcase(name, pattern) for pattern in self.include)
+
+
+def _patterns(given: str | Iterable[str]) -> tuple[str, ...]:
+    patterns = (given,) if isinstance(given, str) else tuple(given)
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise TypeError(f"a pattern of metrics must be text, not {pattern!r}")
+    return patterns
+
+
+class Stream:
+    """Writes the rows of a trainer into the trial.
+
+    Args:
+        include: patterns of the metrics to keep, as in a shell; None for all.
+        exclude: patterns of metrics to leave out.
+        arrays: whether arrays and tensors of several elements are kept, by :func:`hyperherd.log_array`.
+        objective: the metric by which the trial is judged, unless its sweep says.
+        direction: ``minimize`` or ``maximize``; an objective needs one.
+
+    Raises:
+        ValueError: the direction is missing, or another word.
+        TypeError: a pattern is not text.
+    """
+
+    def __init__(
+        self,
+        *,
+        include: str | Iterable[str] | None = None,
+        exclude: str | Iterable[str] = (),
+        arrays: bool = False,
+        objective: str | None = None,
+        direction: str | None = None,
+    ) -> None:
+        self._choice = Choice.of(include, exclude)
+        self._takes_all = include is None and not self._choice.exclude
+        self._keeps_arrays = arrays
+        self.objective = objective_of(objective, direction)
+        self._named: set[str] = set()
+
+    def begin(self) -> None:
+        """Note the objective, if there is one, now that there is a trial."""
+        if self.objective:
+            note(OBJECTIVE, self.objective)
+
+    def write(self, metrics: Mapping[str, Any], step: int | None) -> None:
+        """Log values at a step, or final ones; one that cannot be kept is named in a warning, once per name."""
+        chosen = metrics if self._takes_all else {name: metrics[name] for name in metrics if self._choice.takes(name)}
+        if self._keeps_arrays:
+            chosen = self._without_arrays(chosen, step)
+        if not chosen:
+            return
+        try:
+            log_metrics(chosen, step)
+        except NotLogged as error:
+            for name, reason in error.reasons.items():
+                if name not in self._named:
+                    self._named.add(name)
+                    log.warning("not kept, and not named again: %s", reason)
+
+    def _without_arrays(self, metrics: Mapping[str, Any], step: int | None) -> dict[str, Any]:
+        rest = {}
+        for name, value in metrics.items():
+            try:
+                if _is_array(value):
+                    log_array(name, _in_memory(value), step)
+                    continue
+            except TypeError:  # an array of Python objects, which is named below like any other odd value
+                pass
+            rest[name] = value
+        return rest
+
+
+def _is_array(value: Any) -> bool:
+    """Return whether a value is an array or a tensor of other than one element; neither NumPy nor torch is imported."""
+    shape = getattr(value, "shape", None)
+    return isinstance(shape, tuple) and math.prod(shape) != 1 and hasattr(value, "__array__")
+
+
+def _in_memory(value: Any) -> Any:
+    """Return a tensor as NumPy takes it: without its gradient, in main memory, in a type that NumPy has."""
+    if hasattr(value, "detach"):
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            value = value.float()
+    return value

@@ -1,0 +1,103 @@
+"""The metrics of a loop under Hugging Face's accelerate, streamed into the trial.
+
+    accelerator = Accelerator(log_with=HyperHerdTracker())
+
+Neither accelerate nor torch is imported before `HyperHerdTracker` is first named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from hyperherd.trial.log import CurrentTrial, current_trial
+from hyperherd.trial.notes import TRAINING, note
+from hyperherd.trial.ranks import current_rank
+from hyperherd_callbacks._hooks import Hooks, build, harmless
+from hyperherd_callbacks._training import facts
+
+if TYPE_CHECKING:
+    from accelerate.tracking import GeneralTracker
+
+__all__ = ["HyperHerdTracker"]
+
+
+class _AccelerateHooks(Hooks):
+    """Streams into the trial what ``accelerator.log`` is given, from the main process alone.
+
+    A call without a step gets the step after the last one, so that no call takes the place of an earlier one. What is
+    given to ``init_trackers(config=...)`` is recorded in the trial's provenance. Outside of a trial and a Hydra job it
+    does nothing.
+
+    Args:
+        include: patterns of the metrics to keep, as in a shell (``val_*``); all, unless given.
+        exclude: patterns of metrics to leave out, also of those that `include` names.
+        arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
+        objective: the metric by which the trial is judged, unless its sweep says.
+        direction: ``minimize`` or ``maximize``; an objective needs one.
+
+    Raises:
+        ValueError: `direction` is missing or another word.
+    """
+
+    name = "hyperherd"
+    requires_logging_directory = False
+    main_process_only = True
+
+    def __init__(
+        self,
+        *,
+        include: str | Iterable[str] | None = None,
+        exclude: str | Iterable[str] = (),
+        arrays: bool = False,
+        objective: str | None = None,
+        direction: str | None = None,
+    ) -> None:
+        super().__init__(include=include, exclude=exclude, arrays=arrays, objective=objective, direction=direction)
+        self._step = 0
+
+    @property
+    def tracker(self) -> CurrentTrial | None:
+        """The trial that is logged to."""
+        return current_trial()
+
+    @harmless
+    def start(self) -> None:
+        if self._writes():
+            self._stream.begin()
+
+    @harmless
+    def store_init_configuration(self, values: Mapping[str, Any]) -> None:
+        if self._writes():
+            note(TRAINING, {"trainer": "accelerate", "arguments": facts(values)})
+
+    @harmless
+    def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
+        self._step = self._step + 1 if step is None else int(step)
+        if self._writes():
+            self._stream.write(values, self._step)
+
+    def _writes(self) -> bool:
+        return current_trial() is not None and current_rank() == 0
+
+
+def _base() -> type[Any]:
+    try:
+        from accelerate.tracking import GeneralTracker
+    except ImportError as error:
+        raise ImportError("this tracker needs accelerate: pip install 'hydra-hyperherd[transformers]'") from error
+    base: type[Any] = GeneralTracker
+    return base
+
+
+if TYPE_CHECKING:
+
+    class HyperHerdTracker(_AccelerateHooks, GeneralTracker):  # type: ignore[misc]
+        """See :class:`_AccelerateHooks`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name != "HyperHerdTracker":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    globals()[name] = build(name, __name__, _AccelerateHooks, _base())
+    return globals()[name]
