@@ -69,6 +69,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
 
 def cancel_jobs(job_ids: Sequence[str], tracker: Tracker) -> str:
     """Cancel jobs, and return the errors that LSF printed, an empty string if each is cancelled or had ended."""
+    # First: the watcher may see them end while the command runs.
     tracker.cancelled.update(job_ids)
     result = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
     if result.code == 0:
@@ -183,6 +184,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
             submission.set_timeout(self._lsf.time or _NO_LIMIT_MIN, self.max_num_timeout)
             submission.dump(pickle)
             pickles.append(pickle)
+            # By the first one, before thousands of them are written.
             estimate = pickles[0].stat().st_size / 1024**3 * len(submissions)
             if estimate > self.max_pickle_size_gb:
                 pickles[0].unlink()
@@ -258,9 +260,11 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
         job_id = read_submitted(result.stdout) or read_submitted(result.stderr)
         if job_id is not None:
             return job_id
+        # A refusal: the same script would be refused again.
         if not is_trouble(result):
             break
         try:
+            # If that cannot be known either, another try could submit the job twice.
             job_id = find()
         except SchedulerUnavailable:
             break
