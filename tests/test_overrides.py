@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+from composing import write_app
 from hypothesis import given, settings
 from strategies import same, values
 
@@ -68,3 +71,16 @@ def test_a_shuffle_is_the_same_each_time_and_depends_on_the_seed() -> None:
 def test_a_sweep_that_means_nothing_is_refused_by_name() -> None:
     with pytest.raises(SpaceError, match=r"lr=interval\(1,0\): low must be finite and at most high"):
         parse(["lr=interval(1,0)"])
+
+
+def test_a_glob_without_a_match_suggests_what_it_does_not_leave_out(tmp_path: Path) -> None:
+    options = {f"model/{name}": "a: 1\n" for name in ("large", "small", "smaller")}
+    app = write_app(tmp_path, {"config": "defaults: [model: large]\n", **options})
+
+    def message(text: str) -> str:
+        with pytest.raises(SpaceError) as refused:
+            parse([f"model={text}"], app.loader)
+        return str(refused.value)
+
+    assert "glob(smal) matches no option of model (did you mean 'small'?)" in message("glob(smal)")
+    assert "glob(smal) without small* matches no option of model; there" in message("glob(smal,exclude=small*)")

@@ -62,6 +62,7 @@ class HydraLauncher(TrialLauncher):
 
     def events(self) -> Iterator[JobEnd]:
         """Launch block after block, yielding the jobs of each when it has ended."""
+        # Asked anew for each block, because trials are added (retries) and cancelled while one runs.
         while self._waiting or self._dropped:
             dropped, self._dropped = self._dropped, []
             yield from (JobEnd(handle, verdict="cancelled") for handle in dropped)

@@ -115,6 +115,7 @@ class HydraApp:
         rest = [text for text in (*given["hydra"], *given["task"]) if text not in typed]
         name = self.config.hydra.job.config_name
         try:
+            # As for a sweep, because overrides may have several values.
             config = self.loader.load_configuration(
                 config_name=name, overrides=rest, run_mode=RunMode.MULTIRUN, validate_sweep_overrides=False
             )
@@ -132,6 +133,7 @@ class HydraApp:
             return f"it was started from a notebook or an interpreter; {_FROM_PYTHON}"
         overrides: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
         typed = {text for text in (*overrides["hydra"], *overrides["task"]) if not text.startswith("hydra.mode=")}
+        # A script of its own kind may hand its command line on to Hydra.
         if _is_hydra_main_above() or (typed and typed.issubset(sys.argv[1:])):
             return None
         return f"{started} does not read its command line; {_FROM_PYTHON}"
@@ -245,7 +247,7 @@ def _taken_by_script() -> tuple[str, ...]:
             taken.append(argument)
     if left:  # something was put there by other means
         return ()
-    return masked_words(taken)  # Hydra records its own arguments anyway, but not these
+    return masked_words(taken)  # Hydra writes overrides down, secrets and all; but not these
 
 
 def _typed_after_script() -> list[str]:

@@ -98,6 +98,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     plain["objective"] = _objective(plain.get("objective"))
     plain["only"] = _texts(plain.get("only"))
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
+    # null stands for the default.
     return SweepSettings(**{key: value for key, value in _first_hyperherd(plain).items() if value is not None})
 
 

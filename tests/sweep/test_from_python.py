@@ -105,6 +105,19 @@ def test_a_script_that_runs_the_sweep_itself_has_no_command(app: App) -> None:
     assert record["no_command"].startswith(ELSEWHERE)
 
 
+def test_a_sweep_inside_of_a_job_has_no_command(app: App) -> None:
+    """The `hydra.main` above it has read the command line of the job."""
+    app.write("""
+        import hyperherd
+        def inner(config): return float(config.lr)
+        hyperherd.run_sweep(inner, ["lr=1,2", "hydra.sweep.dir=s"], config_dir="conf")
+    """)
+    done = app.run("hydra.run.dir=r")
+    assert done.returncode == 0, done.stdout + done.stderr
+    record = json.loads((app.folder / "s/.hyperherd/sweep.json").read_text())
+    assert record["no_command"].startswith(ELSEWHERE)
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [

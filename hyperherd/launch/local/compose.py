@@ -86,6 +86,7 @@ class Composer:
             yield
 
     def _recall_list(self, repo: Any, config_name: str | None, overrides_list: list[Any], **how: bool) -> Any:
+        # Which configs are merged follows from choices of groups and the search path; values are set afterwards.
         values = _Overrides(repo=repo, overrides_list=overrides_list).config_overrides
         applied_later = {id(override) for override in values if override.key_or_group != "hydra.searchpath"}
         choices = [override.input_line for override in overrides_list if id(override) not in applied_later]
@@ -93,6 +94,7 @@ class Composer:
         if self._key not in self._lists:
             self._lists[self._key] = _create_defaults_list(repo, config_name, overrides_list, **how)
         found = self._lists[self._key]
+        # The remembered list has the values of another trial.
         found.config_overrides = values
         return found
 

@@ -167,6 +167,7 @@ class LocalLauncher(TrialLauncher):
         if self._server is None:
             self._server = start_server(self._work, self._pool, self._method, log.warning)
         with undisturbed():
+            # Together: a signal between the two lines would have the jobs sent twice.
             self._send(Start(tuple(self._new)))
             self._new = []
 
@@ -190,6 +191,7 @@ class LocalLauncher(TrialLauncher):
             raise
         try:
             with undisturbed():
+                # Undisturbed, because a message that was read in part would leave the channel out of step.
                 return [self._server.channel.recv()]
         except (EOFError, OSError):
             return self._lost()
@@ -219,6 +221,7 @@ class LocalLauncher(TrialLauncher):
         end = job_end(handle, message, handle.job.resources.get("timeout_min", self._timeout_min))
         if end.verdict == "cancelled":
             log.info("trial %d cancelled", message.number, extra=ROUTINE)
+        # What the trial logged as an error itself needs no second line.
         elif end.reason and not any(line.level >= logging.ERROR for line in log_lines):
             log.error("trial %d failed: %s", message.number, one_line(end.reason))
         return end

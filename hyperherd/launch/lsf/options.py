@@ -189,6 +189,7 @@ class LsfParameters:
             if not re.fullmatch(r"[A-Za-z_]\w*", name):
                 raise ValueError(f"env: {name!r} is not a valid name of an environment variable")
         _check_memory(self)
+        # Raises for a text that cannot be quoted.
         bsub_options(self, "check", "/dev/null", "check", "USR2")
 
 
@@ -247,6 +248,7 @@ def _warning(p: LsfParameters, name: str) -> dict[str, Any]:
 
 
 def _requirements(p: LsfParameters) -> Iterator[str]:
+    # LSF may spread the slots of a job over hosts, and we start all its processes on one.
     if p.slots > 1 and not any(
         "span[" in text for text in [*_listed(p.resreq), *_listed(p.additional_parameters.get("R"))]
     ):
@@ -261,6 +263,7 @@ def _requirements(p: LsfParameters) -> Iterator[str]:
 def _memory(p: LsfParameters) -> str:
     assert p.mem_gb is not None
     per = p.mem_per if p.mem_per != "auto" else _memory_is_per(os.environ)
+    # Where LSF counts per task, each slot gets its share.
     gb = p.mem_gb / (p.slots if per == "task" else 1)
     if p.mem_unit == "suffix":
         return f"{math.ceil(gb * 1024)}MB"

@@ -96,6 +96,7 @@ def read_named(text: str) -> list[tuple[str, str, str]]:
 
 def _records(text: str, fields: tuple[str, ...]) -> Iterable[dict[str, str]]:
     for line in text.splitlines():
+        # The last cell keeps further delimiters: a description is free text.
         cells = [cell.strip() for cell in line.split(DELIMITER, len(fields) - 1)]
         if len(cells) == len(fields):
             yield dict(zip(fields, cells, strict=True))

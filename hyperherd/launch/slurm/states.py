@@ -57,6 +57,7 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState:
                 FailureCause.EXIT,
                 f"{reason}: Slurm could not write the log of the job; does its folder still exist?",
             )
+        # A shell exits with 128 and the number of the signal that killed its command.
         killed = signal or is_signal(code)
         return JobState("ended", FailureCause.SIGNAL if killed else FailureCause.EXIT, reason)
     return JobState("ended", _VERDICTS[state], reason) if state in _VERDICTS else JobState("running", reason=reason)

@@ -96,6 +96,7 @@ def _read_by(text: str, place: ConfigPath) -> _Read | None:
     """Return what a text with interpolations reads where it stands at `place`."""
     paths: list[ConfigPath] = []
     calls = False
+    # From the inside out: what is filled in decides what the interpolation around it reads.
     while match := _INNERMOST.search(text):
         read = _read_by_one(match[1], place)
         if read is None:

@@ -113,6 +113,7 @@ class EffectiveConfigs:
         return self._last[1]
 
     def _answer(self, texts: tuple[str, ...], name: str) -> Answer:
+        # First: the config has an entry of the group's name too, which is the chosen option's content.
         if name in (choices := self.choices(texts)):
             return choices[name]
         overrides = self._sorted(texts)

@@ -65,6 +65,7 @@ class OverrideSorter:
             except HydraException:
                 self._paths[text] = None
             else:
+                # A key with brackets, escapes or a package is left to Hydra.
                 name = split_key(override.get_key_element())[1]
                 self._paths[text] = tuple(name.split(".")) if name.replace(".", "").isidentifier() else None
         return self._paths[text]

@@ -52,6 +52,7 @@ class ComposedContext:
         except Absent:
             return False
         except SpaceError:
+            # It has one, which only a running trial knows.
             return True
         return True
 

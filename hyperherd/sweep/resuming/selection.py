@@ -28,6 +28,7 @@ def select(run_plan: RunPlan, only: Sequence[str], sweep_dir: Path) -> RunPlan:
     if not only:
         return run_plan
     candidates = _as_results(run_plan, sweep_dir)
+    # A trial has to be meant by all of them; the words within one add up.
     chosen = set.intersection(*(_meant(item, candidates) for item in only))
     to_run = tuple(trial for trial in run_plan.to_run if trial.number in chosen)
     if not to_run:

@@ -61,6 +61,7 @@ class Collector:
     def job(self, number: int) -> TrialJob:
         """Return the next execution of a trial, as it is to be handed over."""
         trial = self._trials[number]
+        # With its place, because the job composes its config anew, at another time and perhaps in another folder.
         overrides = (*trial.overrides, *place_overrides(self.sweep_dir, trial.dir))
         return TrialJob(number, self.next_attempt(number), overrides, trial.resources)
 
@@ -176,6 +177,7 @@ class Collector:
 
     def _learn_directory(self, number: int, returned: JobReturn | None) -> None:
         trial = self._trials[number]
+        # Where only the launcher could know the directory, the job's own config has it.
         if trial.dir is None and returned is not None and returned.hydra_cfg is not None:
             self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
 

@@ -59,6 +59,7 @@ class Progress:
             before = self.records.get(number)
             try:
                 modified = path.stat().st_mtime_ns
+                # One from before the launch belongs to an earlier attempt.
                 if modified == self._seen.get(number) or modified < self.began * 1e9:
                     continue
                 record = TrialRecord.read(path.parent.parent)

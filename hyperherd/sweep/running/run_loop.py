@@ -88,6 +88,7 @@ class RunLoop:
 
     def _submit(self, jobs: Sequence[TrialJob]) -> None:
         for batch in self._launcher.batches(jobs):
+            # Unlike that of any other batch: a later sweep finds these jobs in the queue by it.
             name = f"{self._label}-{secrets.token_hex(3)}"
             self._collector.handing_over(batch, name)
             try:
@@ -103,6 +104,7 @@ class RunLoop:
         if canary is None or canary >= len(numbers):
             yield numbers
             return
+        # The caller takes the ends of these before it asks for the others.
         yield numbers[:canary]
         if verdict := self._judge.canary_verdict(numbers[:canary]) or self._collector.stopping:
             log.error("%s; %s not started", verdict, counted(len(numbers) - canary, "trial"))
@@ -156,6 +158,7 @@ class RunLoop:
         for refresh in self._refreshes:
             refresh()
         if numbers := set(take_requests(self._collector.sweep_dir)):
+            # First, so that none of them is retried when its end comes.
             self._dropped |= numbers
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")

@@ -71,6 +71,7 @@ class LsfJob(core.Job[core.R]):  # type: ignore[misc]
 
 def asked_to_end(job_ids: Sequence[str], tracker: Tracker) -> tuple[Outcome, str]:
     """Ask LSF to end jobs; DONE if it ends each of them or they had ended, else the outcome and what it printed."""
+    # First: the watcher may see them end while the command runs.
     tracker.cancelled.update(job_ids)
     result = run(["bkill", *map(to_lsf, job_ids)], tracker.patience)
     if result.code == 0:
@@ -195,6 +196,7 @@ class LsfExecutor(core.PicklingExecutor):  # type: ignore[misc]
             submission.set_timeout(self._lsf.time or _NO_LIMIT_MIN, self.max_num_timeout)
             submission.dump(pickle)
             pickles.append(pickle)
+            # By the first one, before thousands of them are written.
             estimate = pickles[0].stat().st_size / 1024**3 * len(submissions)
             if estimate > self.max_pickle_size_gb:
                 pickles[0].unlink()
@@ -280,9 +282,11 @@ def submit(script: Path, patience: Patience, find: Callable[[], str | None]) -> 
         job_id = read_submitted(result.stdout) or read_submitted(result.stderr)
         if job_id is not None:
             return job_id
+        # A refusal: the same script would be refused again.
         if result.outcome is not Outcome.LATER and result.text:
             break
         try:
+            # If that cannot be known either, another try could submit the job twice.
             job_id = find()
         except SchedulerUnavailable:
             break
