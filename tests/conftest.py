@@ -114,6 +114,7 @@ class App:
             cwd=self.folder,
             env={**os.environ, **environment},
             text=True,
+            errors="replace",
             capture_output=True,
             timeout=PATIENCE,
         )

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import atexit
+import builtins
 import codecs
+import faulthandler
 import gc
 import io
 import locale
 import logging
 import logging.config
+import multiprocessing
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
 import threading
+import time
 import warnings
 
 
@@ -121,6 +126,10 @@ def leaves_a_handler_without_stream():
         logging.getLogger("hyperherd").addHandler(logging.StreamHandler(file))
 
 
+def shuts_logging_down():
+    logging.shutdown()
+
+
 def makes_warnings_errors():
     warnings.simplefilter("error")
 
@@ -156,6 +165,47 @@ def traces_and_keeps_garbage():
 def leaves_a_daemon_and_an_exit_function():
     threading.Thread(target=threading.Event().wait, daemon=True).start()
     atexit.register(lambda: None)
+
+
+def leaves_a_thread_that_prints():
+    threading.Thread(target=lambda: (time.sleep(0.5), print("late", flush=True))).start()
+
+
+def leaves_a_program():
+    subprocess.Popen(["sleep", "4"])
+
+
+def leaves_a_process():
+    multiprocessing.get_context("fork").Process(target=time.sleep, args=(4,), daemon=True).start()
+
+
+def enables_faulthandler():
+    faulthandler.enable(file=open(os.devnull, "w"))  # noqa: SIM115 - it keeps the descriptor
+    faulthandler.dump_traceback_later(1000)
+
+
+def replaces_builtins():
+    builtins.print = builtins.repr = builtins.open = None
+
+
+def replaces_hooks():
+    sys.excepthook = sys.unraisablehook = sys.displayhook = threading.excepthook = None
+    sys.settrace(lambda *_: None)
+
+
+def prints_a_lot():
+    for _ in range(50):
+        sys.stdout.write("x" * 100_000)
+
+
+def prints_what_is_not_utf8():
+    sys.stdout.flush()
+    os.write(1, b"\xff\xfe\x00\n")
+
+
+def poses_as_another_trial():
+    os.environ.update(dict.fromkeys(("HYPERHERD_TRIAL_DIR", "HYPERHERD_WORKSPACE"), "/nowhere"))
+    os.environ.update(HYPERHERD_TRIAL_ID="99", HYPERHERD_ATTEMPT="7", RANK="3", LOCAL_RANK="1", HYDRA_FULL_ERROR="1")
 
 
 def changes_the_locale():

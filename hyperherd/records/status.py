@@ -91,10 +91,13 @@ def _since_the_directory(history: list[Event]) -> list[Event]:
 
     Attempts are counted in the trial's directory: the one before was gone, and what was noted until then is about it.
     """
-    greatest, first = -1, 0
+    greatest, first, ended = -1, 0, set[int]()
     for place, event in enumerate(history):
-        if event.event == SUBMITTING and event.attempt < greatest:
-            greatest, first = event.attempt, place
+        # One that has not ended was submitted later, by a host whose clock is behind: nobody submits a trial that is.
+        if event.event == SUBMITTING and event.attempt < greatest and greatest in ended:
+            greatest, first, ended = event.attempt, place, set()
+        if event.event == ENDED or event.verdict is not None:
+            ended.add(event.attempt)
         greatest = max(greatest, event.attempt)
     return history[first:]
 

@@ -7,6 +7,7 @@ sets that once in a process).
 
 from __future__ import annotations
 
+import builtins
 import gc
 import locale
 import logging
@@ -67,6 +68,35 @@ def _trace() -> Restore:
         (gc.enable if collects else gc.disable)()
 
     return restore
+
+
+def _builtins() -> Restore:
+    """Keep builtin functions: code for several ranks replaces `print`. What modules have added stays."""
+    before = dict(vars(builtins))
+
+    def restore() -> None:
+        vars(builtins).update(before)
+
+    return restore
+
+
+def _hooks() -> Restore:
+    """Keep what Python calls for errors that nobody handles; without `threading.excepthook` no thread starts."""
+    before = [(module, name, getattr(module, name)) for module, name in _HOOKS]
+
+    def restore() -> None:
+        for module, name, hook in before:
+            setattr(module, name, hook)
+
+    return restore
+
+
+_HOOKS = (
+    (sys, "excepthook"),
+    (sys, "unraisablehook"),
+    (sys, "displayhook"),
+    (threading, "excepthook"),
+)
 
 
 def _recursion() -> Restore:
@@ -267,4 +297,17 @@ def _end(handler: logging.Handler) -> None:
         handler.stream = None
 
 
-_KEPT = (_trace, _recursion, _streams, _environment, _folder, _umask, _lists, _locale, _signals, _logging)
+_KEPT = (
+    _builtins,
+    _hooks,
+    _trace,
+    _recursion,
+    _streams,
+    _environment,
+    _folder,
+    _umask,
+    _lists,
+    _locale,
+    _signals,
+    _logging,
+)

@@ -119,6 +119,12 @@ def test_attempts_begin_anew_where_the_directory_was_gone() -> None:
     assert derive_status(record(), history, HERE).state is TrialState.RUNNING
     assert derive_status(record(state=TrialState.FAILED), history, HERE).state is TrialState.FAILED
     assert derive_status(None, [*history, _event("oom", 0, 10.0)], HERE).cause is FailureCause.OOM
+    behind = [
+        _event("submitting", 1, 1.0),
+        _event("submitting", 0, 2.0),
+        _event("ended", 0, 3.0),
+    ]  # another host's clock
+    assert derive_status(record(state=TrialState.FAILED), behind, HERE).state is TrialState.SUBMITTED
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -97,3 +98,22 @@ def test_a_trial_that_deletes_its_own_directory_costs_itself_alone(app: App) -> 
     """)
     assert "2 completed" in app.sweep("lr=1,2").done.stdout
     assert states(app) == ["completed", "completed"]
+
+
+def test_records_of_a_sweep_that_lack_something_are_named(app: App) -> None:
+    """A line of the plan that is broken costs that trial its number; a sweep without its base is not guessed at."""
+    app.write("pass")
+    sweep = app.sweep("lr=1,2,3")
+    plan = sweep.dir / ".hyperherd/trials.jsonl"
+    lines = plan.read_text().splitlines()
+    plan.write_text("\n".join([lines[0], '{"number": 1}', lines[2]]) + "\n")
+    again = app.sweep("lr=1,2,3")
+    assert "entry 2 is not a planned trial" in again.done.stdout
+    assert "3 trials, 1 to run (2 completed, 1 waiting before)" in again.done.stdout
+    record = json.loads((sweep.dir / ".hyperherd/sweep.json").read_text())
+    del record["base"]
+    (sweep.dir / ".hyperherd/sweep.json").write_text(json.dumps(record))
+    resumed = app.run("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
+    assert resumed.returncode == 1
+    assert "a command that is not on record" in resumed.stderr
+    assert "Traceback" not in resumed.stderr

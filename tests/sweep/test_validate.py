@@ -77,6 +77,12 @@ def test_two_trials_in_one_directory_are_refused(tmp_path: Path) -> None:
         validate(app, planned([["lr=1"], ["lr=2"], ["lr=1", "seed=3"]]), tmp_path / "sweep")
 
 
+def test_one_directory_may_be_written_in_several_ways(tmp_path: Path) -> None:
+    app = write_app(tmp_path, FILES, "hydra.sweep.subdir='${lr}'")
+    with pytest.raises(SweepError, match=r"trials 0 .* and 1 .* would both write to x/"):
+        validate(app, planned([["lr=x"], ["lr=x/"]]), tmp_path / "sweep")
+
+
 def test_a_directory_that_holds_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / "sweep" / "1").mkdir(parents=True)
     (tmp_path / "sweep" / "1" / "precious.txt").write_text("mine")

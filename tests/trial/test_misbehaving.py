@@ -53,7 +53,7 @@ def test_each_misbehaviour_costs_one_row_at_most(odd_app: App, launcher: list[st
     assert all(len(record.error.message) < 30_000 for record in sweep.records.values() if record.error)
     for trial in sweep.planned:
         printed = sweep.dir / str(trial.dir) / ".hyperherd" / "logs" / "attempt-0.out"
-        assert f"printed by {trial.params['act']}" in printed.read_text()
+        assert f"printed by {trial.params['act']}" in printed.read_text(errors="replace")
 
 
 def test_the_end_is_shown_where_logging_is_disabled(app: App) -> None:

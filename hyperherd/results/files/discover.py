@@ -124,6 +124,8 @@ class _Walk:
                     continue
                 is_trial = _is_trial(visit.path)
                 is_sweep = _has_any(visit.path, _OUR_SWEEP_MARKS if is_trial else _SWEEP_MARKS)
+                if is_trial and visit.sweep is not None:  # of that sweep; one that lies here too was run by the trial
+                    is_sweep = False
                 if is_sweep:
                     visit = self._enter(visit.path)
                 if is_trial:  # and perhaps the sweep itself, if its plan puts the trial there

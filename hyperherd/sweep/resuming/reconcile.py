@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.errors import FormatError, SweepError
+from hyperherd.escape import one_line
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.disk.files import read_json
 from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
@@ -74,7 +75,10 @@ class QueuedTrial:
 
 def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
     """Number `drafts`: a trial the directory knows keeps its number, others get the next ones in their order."""
-    known = _with_directories(sweep_dir, read_planned(sweep_dir))
+    problems: list[str] = []
+    known = _with_directories(sweep_dir, read_planned(sweep_dir, problems))
+    for problem in problems:
+        log.warning("%s; the trial is planned anew", one_line(problem))
     numbered = {trial.key: trial for trial in known}
     following = max((trial.number for trial in known), default=-1) + 1
     planned = set()

@@ -148,10 +148,14 @@ def recorded_plan(sweep_dir: Path, record: SweepRecord) -> Plan:
     planned = [trial for trial in read_planned(sweep_dir) if not trial.orphan]
     return Plan(
         written=record.space,
-        fixed=tuple(record.base["overrides"]),
+        fixed=_texts(record.base.get("overrides")),  # a record that lacks it is refused by `check_base`
         drafts=tuple(
             UnnumberedTrial(trial.key, trial.name, trial.overrides, trial.params, trial.resources) for trial in planned
         ),
         report=Report(size=len(planned), effects=[], left_out=0),
         notes=(),
     )
+
+
+def _texts(found: object) -> tuple[str, ...]:
+    return tuple(map(str, found)) if isinstance(found, list) else ()

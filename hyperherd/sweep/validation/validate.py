@@ -109,7 +109,7 @@ def _check_distinct(trials: Sequence[PlannedTrial]) -> None:
     for trial in trials:
         if trial.dir is None:
             continue
-        owner = owners.setdefault(trial.dir, trial)
+        owner = owners.setdefault(os.path.normpath(trial.dir), trial)
         if owner is not trial:
             raise SweepError(
                 f"trials {owner.number} ({owner.name}) and {trial.number} ({trial.name}) would both write to "

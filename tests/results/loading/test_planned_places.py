@@ -57,10 +57,22 @@ def test_inside_another_trials_directory(two: SweepBuilder) -> None:
     assert states(two.dir) == {0: "completed", 1: "unreadable"}
 
 
+def test_in_a_hidden_folder(two: SweepBuilder) -> None:
+    place(two, 1, ".runs/1")
+    assert states(two.dir) == {0: "completed", 1: "completed"}
+
+
 def test_in_the_directory_of_the_sweep(two: SweepBuilder) -> None:
     place(two, 0, ".")
     for _ in range(2):
         assert states(two.dir) == {0: "completed", 1: "completed"}
+
+
+def test_a_sweep_that_a_trial_ran_in_its_own_directory_is_not_looked_into(two: SweepBuilder) -> None:
+    inner = SweepBuilder(two.dir / "1")
+    inner.trial()
+    assert states(two.dir) == {0: "completed", 1: "completed"}
+    assert {trial.sweep.dir for trial in load(two.dir)} == {two.dir}
 
 
 def test_a_place_that_another_trial_holds_is_not_that_of_the_planned_one(two: SweepBuilder) -> None:
