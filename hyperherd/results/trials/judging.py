@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
 from hyperherd.errors import ResultsError
@@ -27,7 +28,7 @@ def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
         known = ", ".join(metric_names(trials)) or "none"
         if several := different_objectives(trials):
             raise ResultsError(
-                f"the sweeps have different objectives ({'; '.join(several)}); give one sweep, or choose with "
+                f"these trials have different objectives ({'; '.join(several)}); give one sweep, or choose with "
                 f"-m METRIC --direction max|min; available: {known}"
             )
         raise ResultsError(
@@ -44,9 +45,10 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
     were given none, if they logged it. None also where sweeps are judged by different ones.
     """
     sweeps = members_by_sweep(trials)
-    logged = {
-        sweep.objective for sweep, some in sweeps.items() if sweep.objective and _has_logged(some, sweep.objective)
-    }
+    if any(len(sweep.objectives) > 1 for sweep in sweeps):
+        return None  # No single one puts the trials of such a sweep in order.
+    own = ((sweep.objective, some) for sweep, some in sweeps.items())
+    logged = {objective for objective, some in own if objective and _has_logged(some, objective)}
     without = [some for sweep, some in sweeps.items() if sweep.objective is None]
     if logged:
         one = next(iter(logged)) if len(logged) == 1 else None
@@ -59,8 +61,8 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
 
 
 def own_objective(sweep: Sweep, trials: Sequence[Trial]) -> Objective | None:
-    """Return what the trials of one sweep are judged by, whatever others are."""
-    return sweep.objective or _guess([trials])
+    """Return what the trials of one sweep are judged by, whatever others are; None also for several objectives."""
+    return None if len(sweep.objectives) > 1 else sweep.objective or _guess([trials])
 
 
 def unlogged_objectives(trials: Iterable[Trial]) -> dict[Sweep, Objective]:
@@ -149,14 +151,24 @@ def _returned(trial: Trial, name: str, value: float) -> bool:
 
 def saved_objectives(trials: Iterable[Trial]) -> list[Objective]:
     """Return the different objectives that the sweeps of `trials` were given."""
-    return list(dict.fromkeys(trial.sweep.objective for trial in trials if trial.sweep.objective))
+    sweeps = dict.fromkeys(trial.sweep for trial in trials)
+    own = (sweep.objectives or ((sweep.objective,) if sweep.objective else ()) for sweep in sweeps)
+    return list(dict.fromkeys(chain.from_iterable(own)))
 
 
 def different_objectives(trials: Sequence[Trial]) -> list[str]:
-    """Return in words what the sweeps of `trials` are judged by, each once; empty if that is one."""
-    found = (own_objective(sweep, some) for sweep, some in members_by_sweep(trials).items())
-    told = list(dict.fromkeys(objective.verdict for objective in found if objective))
+    """Return in words what `trials` are judged by, each once; empty if that is one, or not known."""
+    sweeps = members_by_sweep(trials)
+    if len(sweeps) == 1:
+        told = [objective.verdict for objective in next(iter(sweeps)).objectives]
+    else:
+        told = list(dict.fromkeys(filter(None, (_verdict(*item) for item in sweeps.items()))))
     return told if len(told) > 1 else []
+
+
+def _verdict(sweep: Sweep, trials: Sequence[Trial]) -> str:
+    own = own_objective(sweep, trials)
+    return own.verdict if own else " with ".join(objective.verdict for objective in sweep.objectives)
 
 
 def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = None) -> Objective:
