@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperherd.results.files.trainer_files import read_series, table
+from hyperherd.results.files.event_files import NoReader
+from hyperherd.results.files.trainer_files import LoggedSeries, read_series, table
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -29,9 +30,16 @@ def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
     # What a trainer logged to its own files as well would count twice: ours stand where there are any.
     found = read_metrics(trial_dir, list(names) or None)
     is_empty = not found.num_rows and not (has_metrics(trial_dir) and read_summary(trial_dir)["rows"])
-    if is_empty and (others := read_series(trial_dir)):
+    if is_empty and (others := _series_of_trainer(trial_dir)):
         return table(others, list(names) or None)
     return found
+
+
+def _series_of_trainer(trial_dir: Path) -> LoggedSeries:
+    try:
+        return read_series(trial_dir)
+    except NoReader:
+        return {}
 
 
 def read_values(trial_dir: Path | None, name: str) -> tuple[list[int], list[float]]:

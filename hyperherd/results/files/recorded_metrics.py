@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from hyperherd.metrics.store.foreign import Foreign, foreign_signature, list_for
 from hyperherd.metrics.summary.of_foreign import summarize_foreign
 from hyperherd.paths import TrialPaths
 from hyperherd.records.trial import TrialRecord
+from hyperherd.results.files.event_files import NoReader
 from hyperherd.results.files.trainer_files import read_series, summaries
 from hyperherd.results.files.trial_json import decode_numbers
 
@@ -30,6 +31,8 @@ class RecordedMetrics:
     """Whether they are of a trainer's own files, because the trial logged nothing to us."""
     unread: str = ""
     """Why a file of another program could not be read."""
+    hint: str = ""
+    """What it takes to read what lies beside it."""
 
 
 def recorded_metrics(
@@ -57,7 +60,7 @@ def recorded_metrics(
             if files:
                 return _with_foreign(own, Path(trial_dir), files, spec)
     except (OSError, FormatError) as error:
-        return RecordedMetrics(own.metrics, own.objective, own.step, unread=str(error))
+        return replace(own, unread=str(error))
     return own if own.metrics else _of_trainer(own, Path(trial_dir))
 
 
@@ -82,6 +85,8 @@ def _of_trainer(own: RecordedMetrics, trial_dir: Path) -> RecordedMetrics:
     """Return what a trainer wrote in a trial that logged nothing to us; nothing if that is broken."""
     try:
         found = summaries(read_series(trial_dir))
+    except NoReader as error:
+        return replace(own, hint=str(error))
     except (OSError, FormatError):
         return own
-    return RecordedMetrics(found, own.objective, own.step, is_from_trainer=True) if found else own
+    return replace(own, metrics=found, is_from_trainer=True) if found else own

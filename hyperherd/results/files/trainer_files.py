@@ -1,5 +1,5 @@
 """What other programs leave beside a Hydra job: Lightning's `metrics.csv`, the `trainer_state.json` of transformers,
-and what Hydra's `LogJobReturnCallback` writes into the log.
+TensorBoard's event files, and what Hydra's `LogJobReturnCallback` writes into the log.
 
 Nothing is taken for more than it says: without a word on how a job ended, its state stays unknown. What cannot be read
 is a reason, not a crash.
@@ -22,6 +22,7 @@ from hyperherd.errors import FormatError
 from hyperherd.records.disk.guarded import LIST_BYTES, lines, open_regular, read_regular
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.files.event_files import PREFIX, read_events
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -60,13 +61,16 @@ def read_series(trial_dir: Path) -> LoggedSeries:
     """Return the metrics that a trainer's own files hold; empty if there are none.
 
     Raises:
+        NoReader: there are only files of a kind that takes a package which is not installed.
         FormatError: a file is broken; the message names it.
         OSError: it may not be read.
     """
-    tables, states = _find(trial_dir)
+    tables, states, events = _find(trial_dir)
     if tables:
         return _from_csv(max(tables, key=_version))
-    return _from_states(states) if states else {}
+    if states:
+        return _from_states(states)
+    return read_events(events) if events else {}
 
 
 def summaries(series: LoggedSeries) -> dict[str, dict[str, Any]]:
@@ -100,9 +104,9 @@ def read_outcome(trial_dir: Path) -> LoggedOutcome:
     return LoggedOutcome()
 
 
-def _find(trial_dir: Path) -> tuple[list[Path], list[Path]]:
-    """Return the `metrics.csv` and the `trainer_state.json` not far below a trial."""
-    tables, states = [], []
+def _find(trial_dir: Path) -> tuple[list[Path], list[Path], list[Path]]:
+    """Return the `metrics.csv`, the `trainer_state.json` and the event files not far below a trial."""
+    tables, states, events = [], [], []
     start = len(trial_dir.parts)
     for count, (folder, inner, names) in enumerate(os.walk(trial_dir)):
         if count >= _MOST_FOLDERS:
@@ -112,7 +116,8 @@ def _find(trial_dir: Path) -> tuple[list[Path], list[Path]]:
         inner[:] = [] if deep else sorted(name for name in inner if not name.startswith((".", "__pycache__")))
         tables += [here / name for name in names if name == "metrics.csv"]
         states += [here / name for name in names if name == "trainer_state.json"]
-    return tables, states
+        events += [here / name for name in names if name.startswith(PREFIX)]
+    return tables, states, events
 
 
 def _version(path: Path) -> tuple[int, float]:
@@ -212,7 +217,7 @@ def _error(traceback: str) -> TrialError:
 
 
 def _returned(text: str) -> dict[str, Any]:
-    """Return the numbers a job returned: one, or a dict of some."""
+    """Return the numbers a job returned: one, a dict of some, or the values of several objectives in their order."""
     value = _number(text)
     if value is not None:
         return {RETURN_VALUE: int(text) if re.fullmatch(r"[+-]?\d{1,18}", text) else value}
@@ -220,6 +225,8 @@ def _returned(text: str) -> dict[str, Any]:
         found = ast.literal_eval(text) if len(text) <= _LONGEST_RETURNED else None
     except (ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
         return {}
+    if isinstance(found, list | tuple):
+        found = {f"{RETURN_VALUE}.{place}": value for place, value in enumerate(found)}
     if not isinstance(found, dict):
         return {}
     return {str(name): value for name, value in _numbers(found)}

@@ -15,6 +15,7 @@ from hyperherd.results.files.discover import Discovered, TrialFolder, absolute, 
 from hyperherd.results.files.index import Index, is_settled
 from hyperherd.results.files.newest import MULTIRUN, resolved
 from hyperherd.results.files.trial_json import Signature, signature_of
+from hyperherd.results.loading.plain_sweeps import completed_by_siblings
 from hyperherd.results.loading.sweep_files import read_sweep_files
 from hyperherd.results.loading.trial_reader import TrialReader
 from hyperherd.results.trials.trial import Trial
@@ -42,7 +43,8 @@ def _load(paths: list[Path]) -> list[Trial]:
         all_done = known and planned is not None and list(planned) == index.planned
         files = read_sweep_files(sweep_dir, all_done=all_done)
         reader = TrialReader(files, observer)
-        trials += sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
+        read = sorted(_trials(reader, places, found.sweeps.get(sweep_dir)), key=_order)
+        trials += completed_by_siblings(read, sweep_dir)
         outside.update(dict.fromkeys(reader.outside, sweep_dir))
         if sweep_dir in found.sweeps and not all_done:
             complete = reader.is_all_done and not files.sweep.problem

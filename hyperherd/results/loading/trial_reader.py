@@ -22,6 +22,7 @@ from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.discover import TrialFolder, absolute, is_trial_dir
+from hyperherd.results.files.event_files import NoReader
 from hyperherd.results.files.hydra_job import HydraOrigin, hydra_folder, read_job, read_origin
 from hyperherd.results.files.index import IndexEntry
 from hyperherd.results.files.recorded_metrics import recorded_metrics
@@ -188,10 +189,11 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
             kept=self._kept_by(record),
+            hint=told.hint,
         )
         if told.unread:
             trial.__dict__["_unread"] = told.unread
-        elif place.name and not told.is_from_trainer and (entry := IndexEntry.of(found, told)):
+        elif place.name and not (told.is_from_trainer or told.hint) and (entry := IndexEntry.of(found, told)):
             self.entries[place.name] = entry
         return trial
 
@@ -238,6 +240,7 @@ class TrialReader:
             error=error,
             started=_began(trial_dir),
             step=max((item["last_step"] for item in logged.metrics.values()), default=None),
+            hint=logged.hint,
         )
 
     def _unreadable(self, planned: PlannedTrial | None, trial_dir: Path, reason: str) -> Trial:
@@ -272,6 +275,7 @@ class LoggedMetrics:
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     final: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    hint: str = ""
 
 
 def read_logged(trial_dir: Path) -> LoggedMetrics:
@@ -283,6 +287,8 @@ def read_logged(trial_dir: Path) -> LoggedMetrics:
         if not has_metrics(trial_dir):
             return LoggedMetrics(summaries(read_series(trial_dir)))
         return LoggedMetrics(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
+    except NoReader as error:
+        return LoggedMetrics(hint=str(error))
     except (OSError, FormatError) as error:
         return LoggedMetrics(error=_why(error))
 

@@ -6,11 +6,14 @@ Nothing that is not finished stands among what is ranked.
 from __future__ import annotations
 
 import shlex
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
+from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
+from hyperherd.results.files.optimizers import is_of
 from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
@@ -26,7 +29,7 @@ from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, p
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
 from hyperherd.results.trials.judging import different_objectives, unlogged_objectives
-from hyperherd.results.trials.trial import Trial
+from hyperherd.results.trials.trial import Sweep, Trial
 
 __all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "render_groups", "render_pivot"]
 
@@ -114,7 +117,7 @@ def ranking(trials: TrialCollection) -> str:
     if objective is None:
         why = "no metric's name shows whether higher or lower is better"
         if several := different_objectives(trials):
-            why = f"the sweeps have different objectives ({escaped('; '.join(several))})"
+            why = f"these trials have different objectives ({escaped('; '.join(several))})"
         if not trials.metric_names:
             return "not ranked: no metric was logged"
         return f"not ranked: {why}; choose one with -m METRIC --direction max|min; available: {_available(trials)}"
@@ -147,6 +150,12 @@ def _unlogged(trials: TrialCollection) -> list[str]:
     ]
 
 
+def _hints(trials: TrialCollection) -> list[str]:
+    """Return what it takes to read the metrics that were not, with how many trials have such."""
+    found = Counter(trial.hint for trial in trials if trial.hint)
+    return [f"metrics of {counted(count, 'trial')} are not read: {escaped(hint)}" for hint, count in found.items()]
+
+
 def notes(trials: TrialCollection) -> list[str]:
     """Return what someone must know who sees only the data: that the order rests on a guess, and what is broken.
 
@@ -156,7 +165,10 @@ def notes(trials: TrialCollection) -> list[str]:
     unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
     apart = trials.objective is None and len(trials.by_objective()) > 1
     told = [ranking(trials)] if guessed or apart else []
-    return [*told, *_unlogged(trials), *mixtures(trials), *broken_sweeps(trials), *unread]
+    early = [trial.label for trial in trials if trial.state is TrialState.UNKNOWN and trial.reason]
+    if early:
+        told.append(f"{counted(len(early), 'trial')} may not have finished: {escaped(', '.join(early[:_AXES]))}")
+    return [*told, *_unlogged(trials), *_hints(trials), *mixtures(trials), *broken_sweeps(trials), *unread]
 
 
 def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
@@ -176,7 +188,7 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
 
 
 def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
-    for text in (*_unlogged(trials), *mixtures(trials)):
+    for text in (*_unlogged(trials), *_hints(trials), *mixtures(trials)):
         yield from wrapped(f"note: {text}", screen)
 
 
@@ -196,6 +208,8 @@ def _title(trials: TrialCollection) -> str:
 
 
 def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
+    for sweep in trials.sweeps:
+        yield from _found_by_optimizer(sweep, trials, screen)
     if not trials.ranked or trials.objective is None:
         return
     best = trials.ranked[0]
@@ -203,6 +217,20 @@ def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     told = f"best: trial {escaped(best.label)}, {escaped(trials.objective.label)} {value}, in {escaped(str(best.dir))}"
     yield paint(told, BOLD, screen)
     yield from _command(best, best.overrides, screen)
+
+
+def _found_by_optimizer(sweep: Sweep, trials: TrialCollection, screen: Screen) -> Iterator[str]:
+    """Yield what an optimizer found best where no ranking shows it: of several objectives, or of a lost trial."""
+    if sweep.optimizer is None:
+        return
+    for solution in sweep.optimizer.solutions:
+        found = [trial for trial in trials if trial.sweep is sweep and is_of(solution, trial.params)]
+        if len(found) == 1 and len(sweep.objectives) == 1 and solution.values:
+            continue  # that trial has the value
+        values = f" → {', '.join(map(measure, solution.values))}" if solution.values else ""
+        named = f", trial {escaped(found[0].label)}" if len(found) == 1 else ""
+        told = f"{sweep.optimizer.name} found best{named}: {' '.join(assignments(solution.params))}{values}"
+        yield from wrapped(told, screen)
 
 
 def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:

@@ -29,7 +29,8 @@ def problems(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     told = [
         (trial, why)
         for trial in trials
-        if (trial.unread or id(trial) not in ranked) and (why := reason(trial, trials.objective))
+        if (trial.unread or id(trial) not in ranked or trial.state is TrialState.UNKNOWN)
+        and (why := reason(trial, trials.objective))
     ]
     most = len(told) if screen.rows is None or len(told) <= _MOST + 2 else _MOST
     for trial, why in told[:most]:
@@ -67,7 +68,8 @@ def reason(trial: Trial, objective: Objective | None) -> str:
     if trial.state.finished:
         value = objective.value(trial) if objective else None
         lame = objective is not None and value is not None and not objective.ranks(trial)
-        return f"{escaped(objective.label)} is {value:g}" if lame and objective else ""
+        told = f"{escaped(objective.label)} is {value:g}" if lame and objective else ""
+        return told or (one_line(trial.reason) if trial.state is TrialState.UNKNOWN else "")
     text = one_line(trial.reason)
     if trial.state is TrialState.STALLED and trial.silent:
         usual = f" (usually a step every {duration(trial.step_seconds)})" if trial.step_seconds else ""

@@ -245,7 +245,7 @@ class TrialCollection(Sequence[Trial]):
         if self.objective is None:
             several = "; ".join(different_objectives(self._trials))
             raise ResultsError(
-                (f"the sweeps have different objectives ({several})" if several else "these trials have no objective")
+                (f"these trials have different objectives ({several})" if several else "these trials have no objective")
                 + "; choose one with .judged_by('metric', 'max'), or 'min'"
             )
         raise ResultsError(f"no finished trial has a finite value of {self.objective.label!r}")

@@ -34,7 +34,7 @@ def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
         known = ", ".join(metric_names(trials)) or "none"
         if several := different_objectives(trials):
             raise ResultsError(
-                f"the sweeps have different objectives ({'; '.join(several)}); give one sweep, or choose with "
+                f"these trials have different objectives ({'; '.join(several)}); give one sweep, or choose with "
                 f"-m METRIC --direction max|min; available: {known}"
             )
         raise ResultsError(
@@ -51,6 +51,8 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
     were given none, if they logged it. None also where sweeps are judged by different ones.
     """
     sweeps = members_by_sweep(trials)
+    if any(len(sweep.objectives) > 1 for sweep in sweeps):
+        return None  # No single one puts the trials of such a sweep in order.
     given = {sweep: given_objective(sweep, some) for sweep, some in sweeps.items()}
     logged = {own for sweep, own in given.items() if own and _has_logged(sweeps[sweep], own)}
     without = [sweeps[sweep] for sweep, own in given.items() if own is None]
@@ -65,8 +67,8 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
 
 
 def own_objective(sweep: Sweep, trials: Sequence[Trial]) -> Objective | None:
-    """Return what the trials of one sweep are judged by, whatever others are."""
-    return given_objective(sweep, trials) or _guess([trials])
+    """Return what the trials of one sweep are judged by, whatever others are; None also for several objectives."""
+    return None if len(sweep.objectives) > 1 else given_objective(sweep, trials) or _guess([trials])
 
 
 def given_objective(sweep: Sweep, trials: Iterable[Trial]) -> Objective | None:
@@ -162,15 +164,26 @@ def _returned(trial: Trial, name: str, value: float) -> bool:
 
 def saved_objectives(trials: Iterable[Trial]) -> list[Objective]:
     """Return the different objectives that the sweeps of `trials` were given, or their callbacks."""
-    given = (given_objective(sweep, some) for sweep, some in members_by_sweep(trials).items())
-    return list(dict.fromkeys(filter(None, given)))
+    found: list[Objective] = []
+    for sweep, some in members_by_sweep(trials).items():
+        own = given_objective(sweep, some)
+        found += sweep.objectives or ([own] if own else [])
+    return list(dict.fromkeys(found))
 
 
 def different_objectives(trials: Sequence[Trial]) -> list[str]:
-    """Return in words what the sweeps of `trials` are judged by, each once; empty if that is one."""
-    found = (own_objective(sweep, some) for sweep, some in members_by_sweep(trials).items())
-    told = list(dict.fromkeys(objective.verdict for objective in found if objective))
+    """Return in words what `trials` are judged by, each once; empty if that is one, or not known."""
+    sweeps = members_by_sweep(trials)
+    if len(sweeps) == 1:
+        told = [objective.verdict for objective in next(iter(sweeps)).objectives]
+    else:
+        told = list(dict.fromkeys(filter(None, (_verdict(*item) for item in sweeps.items()))))
     return told if len(told) > 1 else []
+
+
+def _verdict(sweep: Sweep, trials: Sequence[Trial]) -> str:
+    own = own_objective(sweep, trials)
+    return own.verdict if own else " with ".join(objective.verdict for objective in sweep.objectives)
 
 
 def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = None) -> Objective:

@@ -103,7 +103,7 @@ def saved_objective(raw: Any) -> Objective | None:
 
 def direction_of(name: str) -> str | None:
     """Return ``maximize`` or ``minimize`` if the words in a metric's name tell, else None."""
-    if name == RETURN_VALUE:
+    if name.partition(".")[0] == RETURN_VALUE:
         return None
     words = _words(name)
     if _any(_OF_ANOTHER, words):

@@ -18,6 +18,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir
 from hyperherd.results.files.metric_rows import read_rows, read_values
+from hyperherd.results.files.optimizers import Optimizer
 from hyperherd.results.files.references import followed
 from hyperherd.results.text.progress import steps_left
 from hyperherd.results.trials.aggregates import aggregated
@@ -48,6 +49,10 @@ class Sweep:
     """Why there is no command that runs one of its trials, and what to do instead; empty if there is one."""
     objective: Objective | None = None
     """The sweep's own objective."""
+    objectives: tuple[Objective, ...] = ()
+    """What an optimizer judges its jobs by, several where it looks for the best compromises."""
+    optimizer: Optimizer | None = None
+    """The optimizer that chose its trials, and what it found best; None if another sweeper of Hydra's or we did."""
     seed_key: str = ""
     """The parameter that repeats a configuration; empty if it is not recorded."""
     note: str = ""
@@ -101,6 +106,9 @@ class Trial:
     job_id: str | None = None
     kept: KeptSettings | None = None
     """What its record says of its config; None if that is not in its record."""
+
+    hint: str = ""
+    """What it takes to read metrics that lie beside it and were not read; empty if nothing does."""
 
     plot: ClassVar[Callable[..., Figure]]
     """The curve of a metric as a figure, as :meth:`hyperherd.Trials.plot` draws it.

@@ -124,7 +124,7 @@ def test_each_sweep_is_judged_by_its_own(tmp_path: Path) -> None:
     assert [sweep["objective"]["metric"] for sweep in record["sweeps"]] == ["val/acc", "val/loss", "val/acc"]
     found = [(one["sweep"], one["rank"], one["value"]) for one in record["trials"]]
     assert found == [("c", 1, 0.3), ("a", 2, 0.2), ("a", 3, 0.1), ("b", 1, 0.1), ("b", 2, 0.2)]
-    assert notes(trials)[0].startswith("not ranked: the sweeps have different objectives")
+    assert notes(trials)[0].startswith("not ranked: these trials have different objectives")
     assert trials.judged_by("val/loss").by_objective()[0].best().sweep.name == "b"
 
 
