@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import time
+
 import pytest
 from conftest import App, Sweep
 from lsf.emulator.cluster import Cluster
@@ -100,6 +103,25 @@ def test_a_signal_is_the_same_cause_from_history_as_from_bjobs(app: App, cluster
     cluster.set(clean_period=0.0)
     assert states(app.sweep(*LSF, "width=0", to="multirun/b", code=1)) == {0: ("failed", "signal")}
     assert cluster.calls("bhist")
+
+
+def test_ctrl_c_ends_a_sweep_while_bsub_hangs_and_its_job_is_found_again(app: App, cluster: Cluster) -> None:
+    cluster.set(slow=100.0, slow_commands=["bsub"])  # which has submitted the job, and does not return
+    app.write(RUNS)
+    (app.folder / "go").touch()
+    sweep = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", *LSF, "width=1")
+    try:
+        until(lambda: bool(cluster.calls("bsub")), sweep)
+        began = time.monotonic()
+        sweep.send_signal(signal.SIGINT)
+        told, _ = sweep.communicate(timeout=PATIENCE)
+    finally:
+        sweep.kill()
+    assert sweep.returncode == 130, told
+    assert time.monotonic() - began < 50  # and not the 100 s of bsub
+    cluster.set(slow=0.0)
+    assert states(app.sweep(*LSF, "width=1")) == {0: ("completed", None)}
+    assert (app.folder / "at-1").exists()  # and once: a second start would have failed
 
 
 def test_jobs_that_lsf_loses_sight_of_are_not_over(app: App, cluster: Cluster) -> None:

@@ -30,7 +30,7 @@ from hyperherd.launch.submission import NotSubmitted
 from hyperherd.records.job_ids import batch_label, is_batch_name
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
-from hyperherd.trial.signals import undisturbed
+from hyperherd.trial.signals import Terminated, undisturbed
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
@@ -233,12 +233,18 @@ class ClusterLauncher(TrialLauncher):
     def _submitted(self, submission: Submission, runs: Sequence[ClusterJob]) -> list[str]:
         """Submit `runs`, again after a while if the scheduler does not answer, and return the jobs' ids."""
         for wait in (*_OUTAGE_WAITS, None):
-            executor = self._cluster.executor(submission)
+            executor, is_submitted = self._cluster.executor(submission), False
             try:
                 # A Ctrl-C between the scheduler's answer and its note would leave jobs that no record names.
-                with undisturbed(), executor.batch():
-                    submitted = [executor.submit(run) for run in runs]
+                with undisturbed():
+                    with executor.batch():
+                        submitted = [executor.submit(run) for run in runs]
+                    is_submitted = True
                 return [job.job_id for job in submitted]
+            except (KeyboardInterrupt, Terminated):  # it was put off until now
+                if not is_submitted:  # the command hung, and was stopped: the scheduler may have heard it
+                    self._cancel_half_submitted(submission.name)
+                raise
             except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
                 if wait is None or not (isinstance(error, NotSubmitted) and error.outcome is Outcome.LATER):
                     raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
