@@ -137,3 +137,26 @@ def test_jobs_that_lsf_loses_sight_of_are_not_over(app: App, cluster: Cluster) -
     finally:
         sweep.kill()
     assert states(Sweep(None, app.folder / "s")) == {0: ("completed", None)}, told  # type: ignore[arg-type]
+
+
+def test_a_sweep_that_goes_on_late_asks_history_for_trials_that_nobody_claims(
+    app: App, cluster: Cluster, site: Site
+) -> None:
+    """Width 0 was killed and is forgotten by bjobs, which has lost sight of width 1, too."""
+    app.write(RUNS)
+    left = app.sweep(*LSF, "hydra.launcher.wait=false", "width=0,1")
+    until(lambda: (app.folder / "at-1").exists() and site.states("1[1]") == ["EXIT"])
+    (app.folder / "at-0").unlink()
+    cluster.set(lost=["all"])
+    going_on = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", *LSF, "width=0,1")
+    try:
+        until(lambda: len(cluster.calls("bsub")) == 2, going_on)
+        cluster.set(lost=[])
+        (app.folder / "go").touch()
+        told, _ = going_on.communicate(timeout=PATIENCE)
+    finally:
+        going_on.kill()
+    assert " 1 to run, 1 already submitted" in told
+    verdicts = {(event.number, event.event, event.attempt) for event in read_events(left.dir) if event.verdict}
+    assert verdicts == {(0, "signal", 0), (0, "signal", 1)}
+    assert states(left)[1] == ("completed", None)
