@@ -43,6 +43,8 @@ def test_there_are_examples() -> None:
         "docs/faq.md",
         "docs/results.md",
         "docs/search_space.md",
+        "docs/launching.md",
+        "docs/sites.md",
         "examples/mnist/README.md",
     ],
 )

@@ -171,6 +171,11 @@ class TrialLauncher(ABC):
         """
         return []
 
+    @property
+    def past_ends(self) -> Sequence[JobEnd]:
+        """The ends of jobs given to :meth:`adopt` and :meth:`requeued` that ended while no sweep watched them."""
+        return ()
+
     def requeued(self, handles: Sequence[JobHandle], restarts: Mapping[int, int]) -> list[JobHandle]:
         """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended.
 

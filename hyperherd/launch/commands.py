@@ -28,6 +28,12 @@ _GROWTH = 1.6
 _SHORT = 10.0
 """Seconds that failures may last before the user hears of them: a daemon that restarts answers within that."""
 
+_LOOK = 1.0
+"""Seconds between two looks whether the user has interrupted a command that hangs."""
+_GRACE = 3.0
+"""Seconds that such a command then gets to answer."""
+_INTERRUPTS = frozenset({signal.SIGINT, signal.SIGTERM})
+
 log = logging.getLogger("hyperherd")
 
 
@@ -158,15 +164,22 @@ def _run(command: Sequence[str], environment: Mapping[str, str], seconds: float,
 
 
 def _output(process: subprocess.Popen[bytes], seconds: float) -> CommandResult:
-    try:
-        stdout, stderr = process.communicate(timeout=seconds)
-    except subprocess.TimeoutExpired as late:
-        _kill(process)
-        return CommandResult(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {seconds:g} s", None)
-    except BaseException:  # Ctrl-C: the command does not get it, because it is in a session of its own
-        _kill(process)
-        raise
-    return CommandResult(_decode(stdout), _decode(stderr), process.returncode)
+    began, patience = time.monotonic(), seconds
+    while True:
+        try:
+            stdout, stderr = process.communicate(timeout=min(_LOOK, max(patience, 0.0)))
+            return CommandResult(_decode(stdout), _decode(stderr), process.returncode)
+        except subprocess.TimeoutExpired as late:
+            waited = time.monotonic() - began
+            if signal.sigpending() & _INTERRUPTS:  # put off by whoever must not be disturbed, but not for minutes
+                seconds = min(seconds, waited + _GRACE)
+            patience = seconds - waited
+            if patience <= 0:
+                _kill(process)
+                return CommandResult(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {waited:.0f} s", None)
+        except BaseException:  # Ctrl-C: the command does not get it, because it is in a session of its own
+            _kill(process)
+            raise
 
 
 def _kill(process: subprocess.Popen[bytes]) -> None:

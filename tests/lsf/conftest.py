@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
+from site_features import LSF, skip_without
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -18,6 +19,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         for item in items:
             if Path(__file__).parent in item.path.parents:
                 item.add_marker(pytest.mark.timeout(1800))
+
+
+@pytest.fixture(autouse=True)
+def _site_has_it(request: pytest.FixtureRequest) -> None:
+    skip_without(request.node, LSF, is_real=request.config.getoption("--lsf"))
 
 
 @pytest.fixture

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import time
+
 import pytest
 from conftest import App, Sweep
 from lsf.emulator.cluster import Cluster
@@ -102,6 +105,25 @@ def test_a_signal_is_the_same_cause_from_history_as_from_bjobs(app: App, cluster
     assert cluster.calls("bhist")
 
 
+def test_ctrl_c_ends_a_sweep_while_bsub_hangs_and_its_job_is_found_again(app: App, cluster: Cluster) -> None:
+    cluster.set(slow=100.0, slow_commands=["bsub"])  # which has submitted the job, and does not return
+    app.write(RUNS)
+    (app.folder / "go").touch()
+    sweep = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", *LSF, "width=1")
+    try:
+        until(lambda: bool(cluster.calls("bsub")), sweep)
+        began = time.monotonic()
+        sweep.send_signal(signal.SIGINT)
+        told, _ = sweep.communicate(timeout=PATIENCE)
+    finally:
+        sweep.kill()
+    assert sweep.returncode == 130, told
+    assert time.monotonic() - began < 50  # and not the 100 s of bsub
+    cluster.set(slow=0.0)
+    assert states(app.sweep(*LSF, "width=1")) == {0: ("completed", None)}
+    assert (app.folder / "at-1").exists()  # and once: a second start would have failed
+
+
 def test_jobs_that_lsf_loses_sight_of_are_not_over(app: App, cluster: Cluster) -> None:
     app.write(RUNS)
     sweep = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", *LSF, "width=1")
@@ -115,3 +137,26 @@ def test_jobs_that_lsf_loses_sight_of_are_not_over(app: App, cluster: Cluster) -
     finally:
         sweep.kill()
     assert states(Sweep(None, app.folder / "s")) == {0: ("completed", None)}, told  # type: ignore[arg-type]
+
+
+def test_a_sweep_that_goes_on_late_asks_history_for_trials_that_nobody_claims(
+    app: App, cluster: Cluster, site: Site
+) -> None:
+    """Width 0 was killed and is forgotten by bjobs, which has lost sight of width 1, too."""
+    app.write(RUNS)
+    left = app.sweep(*LSF, "hydra.launcher.wait=false", "width=0,1")
+    until(lambda: (app.folder / "at-1").exists() and site.states("1[1]") == ["EXIT"])
+    (app.folder / "at-0").unlink()
+    cluster.set(lost=["all"])
+    going_on = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", *LSF, "width=0,1")
+    try:
+        until(lambda: len(cluster.calls("bsub")) == 2, going_on)
+        cluster.set(lost=[])
+        (app.folder / "go").touch()
+        told, _ = going_on.communicate(timeout=PATIENCE)
+    finally:
+        going_on.kill()
+    assert " 1 to run, 1 already submitted" in told
+    verdicts = {(event.number, event.event, event.attempt) for event in read_events(left.dir) if event.verdict}
+    assert verdicts == {(0, "signal", 0), (0, "signal", 1)}
+    assert states(left)[1] == ("completed", None)

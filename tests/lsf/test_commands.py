@@ -126,6 +126,7 @@ def test_no_more_elements_run_at_once_than_the_array_allows(lsf: Site) -> None:
     assert [row["stat"] for row in rows] == ["DONE"] * 6
 
 
+@pytest.mark.needs("bmod")
 def test_the_limit_of_an_array_can_be_changed(lsf: Site) -> None:
     job = lsf.submit("#!/bin/bash\nuntil [ -e go ]; do sleep 0.1; done\n", "-J", "a[1-3]%1")
     lsf.wait_for(lambda: sorted(lsf.states(job)) == ["PEND", "PEND", "RUN"])
@@ -159,6 +160,7 @@ def test_bkill_kills_what_will_not_go(lsf: Site) -> None:
     assert (row["stat"], row["exit_reason"].split(":")[0]) == ("EXIT", "TERM_OWNER")
 
 
+@pytest.mark.needs("two slots on a host")
 def test_a_parallel_job_is_killed_at_once(lsf: Site) -> None:
     job = lsf.submit(python(HANDLES.format(code=3)), "-n", "2", "-R", "span[hosts=1]", "-o", "out")
     lsf.wait_file("ready")
@@ -211,6 +213,7 @@ def test_a_signal_reaches_the_script_and_its_child(lsf: Site) -> None:
     assert "got SIGUSR2\nchild 3\n" in lsf.wait_file("out", "child 3")
 
 
+@pytest.mark.needs("bsub -Q")
 def test_a_script_without_a_trap_dies_of_the_signal_but_the_job_lasts_as_long_as_its_child(lsf: Site) -> None:
     child = """
 import os, signal, sys, time
@@ -240,6 +243,7 @@ def test_the_run_limit_sends_usr2_which_ends_a_script_without_a_trap(lsf: Site) 
 
 
 @pytest.mark.slow
+@pytest.mark.needs("bsub -wa -wt")
 def test_the_warning_comes_before_the_run_limit(lsf: Site) -> None:
     script = python(HANDLES.format(code=5))
     job = lsf.submit("#!/bin/bash\n#BSUB -W 4\n#BSUB -wa USR2\n#BSUB -wt 2\n#BSUB -o out\n" + script)
@@ -251,6 +255,7 @@ def test_the_warning_comes_before_the_run_limit(lsf: Site) -> None:
 # Again
 
 
+@pytest.mark.needs("bsub -Q")
 def test_an_exit_code_requeues_the_job_under_its_id(lsf: Site) -> None:
     script = "#!/bin/bash\necho run >> runs\n[ $(wc -l < runs) -ge 3 ] || { echo lost; exit 99; }\necho kept\n"
     job = lsf.submit(script, "-Q", "99", "-o", "out")
@@ -262,11 +267,13 @@ def test_an_exit_code_requeues_the_job_under_its_id(lsf: Site) -> None:
     assert text.count("Sender: LSF System") == 1
 
 
+@pytest.mark.needs("bsub -Q")
 def test_other_codes_do_not_requeue(lsf: Site) -> None:
     (row,) = lsf.wait(lsf.submit("#!/bin/bash\necho run >> runs\nexit 3\n", "-Q", "all ~3"))
     assert (row["stat"], row["exit_code"], lsf.wait_file("runs")) == ("EXIT", "3", "run\n")
 
 
+@pytest.mark.needs("brequeue")
 def test_brequeue_runs_a_job_again(lsf: Site) -> None:
     job = lsf.submit("#!/bin/bash\necho run >> runs\n[ $(wc -l < runs) -ge 2 ] || sleep 3600\n")
     lsf.wait_file("runs")
@@ -276,6 +283,7 @@ def test_brequeue_runs_a_job_again(lsf: Site) -> None:
     assert lsf.wait_file("runs") == "run\nrun\n"
 
 
+@pytest.mark.needs("bstop and bresume")
 def test_a_stopped_job_goes_on_when_it_is_resumed(lsf: Site) -> None:
     job = lsf.submit("#!/bin/bash\ntouch ready\nuntil [ -e go ]; do sleep 0.1; done\n")
     lsf.wait_file("ready")
@@ -318,6 +326,7 @@ time.sleep(3600)
 
 
 @pytest.mark.slow
+@pytest.mark.needs("bsub -Q", "bsub -wa -wt")
 def test_a_job_that_is_warned_can_save_and_go_on_after_a_requeue(lsf: Site) -> None:
     options = "#BSUB -W 6\n#BSUB -wa USR2\n#BSUB -wt 4\n#BSUB -Q 99\n#BSUB -o out\n"
     script = f"{sys.executable} -S -c '{CHECKPOINTS}'\nexit $?\n"

@@ -21,6 +21,7 @@ TWO_TASKS = ("hydra.launcher.tasks_per_node=2",)
         pytest.param(TORCHRUN, (), id="torchrun"),
     ],
 )
+@pytest.mark.needs("two slots on a host")
 def test_two_trials_of_two_ranks(app: App, lsf: Site, body: str, arguments: tuple[str, ...]) -> None:
     pytest.importorskip("pytorch_lightning")
     app.write(body)

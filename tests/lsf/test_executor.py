@@ -119,6 +119,7 @@ def test_cancel_a_running_job(make: MakeExecutor, lsf: Site, cpus: int) -> None:
 
 
 @pytest.mark.parametrize("requeue", ["exit_code", "brequeue"])
+@pytest.mark.needs("bsub -Q", "bsub -wa -wt", "brequeue")
 def test_after_its_run_limit_an_array_resumes(make: MakeExecutor, lsf: Site, requeue: str) -> None:
     executor = make(time=4, signal_delay_min=2, requeue=requeue)
     jobs = executor.map_array(Resumable(lsf.folder), ["a", "b"])
@@ -153,6 +154,7 @@ def test_requeue_can_be_off(make: MakeExecutor, lsf: Site) -> None:
         job.result()
 
 
+@pytest.mark.needs("bstop and bresume")
 def test_a_suspended_job_has_not_ended(make: MakeExecutor, lsf: Site) -> None:
     job = make().submit(touch_and_sleep, lsf.folder / "a", 3)
     lsf.wait_file("a")
@@ -164,6 +166,7 @@ def test_a_suspended_job_has_not_ended(make: MakeExecutor, lsf: Site) -> None:
     assert job.result() == "slept"
 
 
+@pytest.mark.needs("two slots on a host")
 def test_several_tasks_on_a_host(make: MakeExecutor) -> None:
     job = make(tasks_per_node=2).submit(rank)
     assert job.results() == [(0, 0, 2), (1, 1, 2)]
@@ -179,6 +182,7 @@ def test_all_tasks_end_with_the_first_that_fails(
         job.results()
 
 
+@pytest.mark.needs("two slots on a host", "bsub -Q")
 def test_several_tasks_resume(make: MakeExecutor, lsf: Site) -> None:
     job = make(tasks_per_node=2, time=4, signal_delay_min=2).submit(Resumable(lsf.folder, by_rank=True))
     assert [result[1] for result in job.results()] == [2, 2]

@@ -142,6 +142,7 @@ CLUSTER_EVENTS = """
 """
 
 
+@pytest.mark.needs("brequeue", "bstop and bresume")
 def test_what_others_do_to_jobs(app: App, lsf: Site) -> None:
     """Width 0 is killed as it runs, 3 as it waits; 1 is suspended for a while, and 2 requeued by hand."""
     app.write(CLUSTER_EVENTS)

@@ -39,6 +39,7 @@ def test_nothing_to_run_is_refused(lsf: Site) -> None:
 # Queries
 
 
+@pytest.mark.needs("bjobs -json")
 def test_json_has_every_value_as_text_and_tells_of_what_is_missing(lsf: Site) -> None:
     job = lsf.submit("#!/bin/bash\nexit 3\n")
     lsf.wait(job)
@@ -49,6 +50,7 @@ def test_json_has_every_value_as_text_and_tells_of_what_is_missing(lsf: Site) ->
     assert (told["COMMAND"], told["JOBS"]) == ("bjobs", 2)
 
 
+@pytest.mark.needs("bjobs -json")
 def test_json_and_noheader_exclude_each_other(lsf: Site) -> None:
     assert lsf.run("bjobs", "-json", "-noheader", "-o", "jobid").returncode == 255
 
@@ -71,6 +73,7 @@ def test_finished_jobs_are_listed_when_they_are_asked_for(lsf: Site) -> None:
     assert lsf.run("bjobs", "-noheader", "-o", "stat", job).stdout == "DONE\n"
 
 
+@pytest.mark.needs("bhist and bacct")
 def test_history_and_accounts_tell_of_the_end(lsf: Site) -> None:
     job = lsf.submit("#!/bin/bash\nexit 3\n")
     lsf.wait(job)

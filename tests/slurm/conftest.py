@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from real_slurm import Slurm, own_slurm, reason_to_skip
+from site_features import SLURM, skip_without
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +19,11 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Slurm]:
         pytest.skip(reason)
     with own_slurm() as slurm:
         yield slurm
+
+
+@pytest.fixture(autouse=True)
+def _site(request: pytest.FixtureRequest) -> None:
+    skip_without(request.node, SLURM, is_real=request.config.getoption("--slurm"))
 
 
 @pytest.fixture

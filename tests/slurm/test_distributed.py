@@ -32,7 +32,12 @@ TWO_TASKS = ["hydra.launcher.tasks_per_node=2"]
         pytest.param(LIGHTNING, TWO_TASKS, id="Lightning, ranks started by Slurm"),
         pytest.param(LIGHTNING, [], id="Lightning, ranks started by itself"),
         pytest.param(EXPORTED + TORCH, TWO_TASKS, id="torch, ranks started by Slurm"),
-        pytest.param(EXPORTED + TORCH, ["hydra.launcher.nodes=2"], id="torch, ranks on two nodes"),
+        pytest.param(
+            EXPORTED + TORCH,
+            ["hydra.launcher.nodes=2"],
+            id="torch, ranks on two nodes",
+            marks=pytest.mark.needs("two nodes"),
+        ),
         pytest.param(TORCHRUN, [], id="torchrun"),
     ],
 )

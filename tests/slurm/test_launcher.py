@@ -55,7 +55,8 @@ def long_sweep(cluster: Slurm, tmp_path_factory: pytest.TempPathFactory) -> Iter
         Path(f"at-{cfg.width}").touch()
         time.sleep(600)
     """)
-    few = ["hydra.launcher.array_parallelism=3", "hydra.launcher.timeout_min=5", "hydra.launcher.nodelist=n2"]
+    few = ["hydra.launcher.array_parallelism=3", "hydra.launcher.timeout_min=5"]
+    few += ["hydra.launcher.nodelist=n2"] if cluster.folder is not None else []
     arguments = ["-m", "hydra/sweeper=herd", SLURM, QUICK, "hydra.sweep.dir=s", "width=range(4)", *few]
     process = app.start(*arguments, **cluster.environment)
     if cluster.folder is not None:

@@ -58,6 +58,7 @@ def running(app: App, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], 
         process.wait()
 
 
+@pytest.mark.needs("JobRequeue=1")
 def test_a_job_that_is_requeued_and_held_is_awaited_and_is_never_shown_as_ended(app: App, slurm: Slurm) -> None:
     app.write(RUNS)
     with running(app, "width=1,3") as (process, sweep):
@@ -84,6 +85,7 @@ def test_a_job_that_is_requeued_and_held_is_awaited_and_is_never_shown_as_ended(
     assert "failed" not in told
 
 
+@pytest.mark.needs("JobRequeue=1")
 def test_a_sweep_that_goes_on_awaits_requeued_jobs_and_cancel_finds_them(app: App, slurm: Slurm) -> None:
     """Width 1 knows that it is requeued; width 2, which is killed, cannot record anything."""
     app.write(RUNS)
@@ -109,6 +111,7 @@ def test_a_sweep_that_goes_on_awaits_requeued_jobs_and_cancel_finds_them(app: Ap
     assert ran(app) == ["1 0", "1 1", "2 0", "2 1"]
 
 
+@pytest.mark.needs("partition low, preempted by main")
 def test_a_job_that_was_preempted_once_can_be_cancelled(app: App, slurm: Slurm) -> None:
     """It runs again, and its time of preemption is on record still: that is not the reason for the next signal."""
     app.write(RUNS)
@@ -127,6 +130,7 @@ def test_a_job_that_was_preempted_once_can_be_cancelled(app: App, slurm: Slurm) 
     assert ran(app) == ["1 0", "1 1"]
 
 
+@pytest.mark.needs("JobRequeue=1")
 def test_requeues_are_bounded(app: App, slurm: Slurm) -> None:
     app.write(RUNS)
     with running(app, "width=1", "hydra.launcher.max_num_preempted=1") as (process, sweep):

@@ -18,7 +18,7 @@ from submitit.core.utils import JobPaths
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob, TrialLauncher
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
-from hyperherd.launch.cluster.base import Cluster, Submission, place_in_array
+from hyperherd.launch.cluster.base import Cluster, JobState, Submission, place_in_array
 from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_environment, without_secrets
 from hyperherd.launch.cluster.job import ClusterJob, JobPayload
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
@@ -30,7 +30,7 @@ from hyperherd.launch.submission import NotSubmitted
 from hyperherd.records.job_ids import batch_label, is_batch_name
 from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.trial.ending import TrialFailed
-from hyperherd.trial.signals import undisturbed
+from hyperherd.trial.signals import Terminated, undisturbed
 
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
@@ -66,6 +66,7 @@ class ClusterLauncher(TrialLauncher):
         self._settings = settings
         self._watch = Watch(cluster, settings.poll_s)
         self._cap = ConcurrencyCap(settings.parallelism)
+        self._past_ends: list[JobEnd] = []
 
     @property
     def name(self) -> str:
@@ -184,6 +185,7 @@ class ClusterLauncher(TrialLauncher):
             by_id = self._confirmed(by_id)
             states = self._cluster.query(list(by_id))
         adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
+        self._note_past_ends(by_id, states)
         arrays: dict[str, list[TrialJob]] = defaultdict(list)
         for handle in adopted:
             self._watch.add(handle, self._settings.folder)
@@ -191,6 +193,11 @@ class ClusterLauncher(TrialLauncher):
         for array_id, jobs in arrays.items():
             self._cap.adopted(jobs, array_id)
         return adopted
+
+    @property
+    def past_ends(self) -> Sequence[JobEnd]:
+        """The ends of jobs given to :meth:`adopt` and :meth:`requeued` that ended while no sweep watched them."""
+        return self._past_ends
 
     def requeued(self, handles: Sequence[JobHandle], restarts: Mapping[int, int]) -> list[JobHandle]:
         """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended.
@@ -204,6 +211,7 @@ class ClusterLauncher(TrialLauncher):
         with _needed(self._cluster):
             by_id = self._confirmed(by_id)
             states = self._cluster.query(list(by_id))
+        self._note_past_ends(by_id, states)
         known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
         return [handle for handle, state in known if state.is_back(restarts.get(handle.job.number))]
 
@@ -233,12 +241,18 @@ class ClusterLauncher(TrialLauncher):
     def _submitted(self, submission: Submission, runs: Sequence[ClusterJob]) -> list[str]:
         """Submit `runs`, again after a while if the scheduler does not answer, and return the jobs' ids."""
         for wait in (*_OUTAGE_WAITS, None):
-            executor = self._cluster.executor(submission)
+            executor, is_submitted = self._cluster.executor(submission), False
             try:
                 # A Ctrl-C between the scheduler's answer and its note would leave jobs that no record names.
-                with undisturbed(), executor.batch():
-                    submitted = [executor.submit(run) for run in runs]
+                with undisturbed():
+                    with executor.batch():
+                        submitted = [executor.submit(run) for run in runs]
+                    is_submitted = True
                 return [job.job_id for job in submitted]
+            except (KeyboardInterrupt, Terminated):  # it was put off until now
+                if not is_submitted:  # the command hung, and was stopped: the scheduler may have heard it
+                    self._cancel_half_submitted(submission.name)
+                raise
             except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
                 if wait is None or not (isinstance(error, NotSubmitted) and error.outcome is Outcome.LATER):
                     raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
@@ -265,6 +279,12 @@ class ClusterLauncher(TrialLauncher):
         for name, job_ids in batches.items():
             known |= self._cluster.confirmed(job_ids, name)
         return {job_id: handle for job_id, handle in by_id.items() if job_id in known}
+
+    def _note_past_ends(self, by_id: Mapping[str, JobHandle], states: Mapping[str, JobState]) -> None:
+        known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
+        self._past_ends += [
+            JobEnd(handle, None, state.reason, state.verdict) for handle, state in known if state.verdict
+        ]
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)

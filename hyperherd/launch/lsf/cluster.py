@@ -26,7 +26,7 @@ from hyperherd.launch.lsf.parsing import asks_for_requeue
 from hyperherd.launch.lsf.script import marker_path, starts_path
 from hyperherd.launch.lsf.states import Verdict, has_exited, verdict
 from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
-from hyperherd.records.job_ids import checked_job_ids, is_job_id
+from hyperherd.records.job_ids import checked_job_ids, is_batch_name, is_job_id
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable, job_id
 
@@ -146,6 +146,14 @@ class LsfCluster(Cluster):
             return [job_id for job_id, _ in self._tracker.find(LsfParameters(job_name=name).safe_name)]
         except SchedulerUnavailable as silence:
             raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
+
+    def confirmed(self, job_ids: Collection[str], name: str) -> set[str]:
+        """Return those of these jobs that LSF has under this name, those that only its history has too."""
+        known = super().confirmed(job_ids, name)
+        missing = {job_id for job_id in job_ids if is_job_id(job_id)} - known
+        if not missing or not is_batch_name(name):
+            return known
+        return known | self._tracker.remembered(missing, LsfParameters(job_name=name).safe_name)
 
     def cancel(self, job_ids: Collection[str]) -> None:
         """Cancel these jobs, some hundred with each command."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from hyperherd.launch.lsf.ids import from_lsf
@@ -23,6 +23,7 @@ _NOT_FOUND = re.compile(r"Job <(\d+(?:\[\d+\])?)> is not found")
 _NONE = re.compile(r"Job <[^>]*> is not found|No (?:unfinished |matching )?job found", re.IGNORECASE)
 _STATE = re.compile("PEND|PROV|PSUSP|RUN|USUSP|SSUSP|DONE|EXIT|UNKWN|WAIT|ZOMBI|POST_DONE|POST_ERR")
 _HEADER = re.compile(r"^Job <(\d+(?:\[\d+\])?)>", re.MULTILINE)
+_NAME = re.compile(r"^Job <[^>]*>, Job Name <([^>\[]*)")
 _EVENT = re.compile(r"^[A-Z][a-z]{2} [A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d(?: \d{4})?: (.*)$", re.MULTILINE)
 _CODE = re.compile(r"[Ee]xit(?:ed with exit)? code (\d+)")
 _BY_SIGNAL = re.compile(r"Exited by signal (\d+)")
@@ -123,14 +124,22 @@ def unwrapped(text: str) -> str:
 
 def read_history(text: str) -> dict[str, JobRow | None]:
     """Return the jobs that ``bhist -l`` or ``bacct -l`` show: how their last run ended, or None if it has not."""
+    return {job_id: _read_events(job_id, section) for job_id, section in _sections(text)}
+
+
+def read_past_names(text: str) -> dict[str, str]:
+    """Return the names of the jobs that ``bhist -l`` shows, without an array's brackets."""
+    found = ((job_id, _NAME.match(section)) for job_id, section in _sections(text))
+    return {job_id: name[1] for job_id, name in found if name}
+
+
+def _sections(text: str) -> Iterator[tuple[str, str]]:
     joined = unwrapped(text)
     starts = [*_HEADER.finditer(joined)]
     ends = [header.start() for header in starts[1:]] + [len(joined)] * bool(starts)
-    rows: dict[str, JobRow | None] = {}
     for header, end in zip(starts, ends, strict=True):
         if job_id := from_lsf(header[1]):
-            rows[job_id] = _read_events(job_id, joined[header.start() : end])
-    return rows
+            yield job_id, joined[header.start() : end]
 
 
 def asks_for_requeue(text: str) -> bool:

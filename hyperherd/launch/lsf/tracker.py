@@ -23,6 +23,7 @@ from hyperherd.launch.lsf.parsing import (
     read_history,
     read_named,
     read_not_found,
+    read_past_names,
     read_rows,
     says_none,
 )
@@ -115,6 +116,22 @@ class Tracker:
         if not named and (is_trouble(answer) or (answer.text and not says_none(answer.text))):
             raise SchedulerUnavailable(answer.text)
         return sorted(named, key=lambda found: sort_key(found[0]))
+
+    def remembered(self, job_ids: Collection[str], name: str) -> set[str]:
+        """Return those of these jobs that LSF's history has under this name; their states are known from then on.
+
+        bjobs forgets a job after CLEAN_PERIOD, and may lose sight of one that runs.
+        """
+        found = set()
+        for base in {base_of(job_id) for job_id in job_ids}:
+            text = run(["bhist", "-l", "-n", "0", base], self.patience).stdout
+            named = {job_id for job_id, known in read_past_names(text).items() if known == name}
+            rows = self._history(base) or {} if named.intersection(job_ids) else {}
+            for job_id in named.intersection(job_ids):
+                row = rows.get(job_id) or JobRow(job_id, "RUN")
+                self._seen[job_id] = Seen(submitit_state(row), row, "from LSF's history")
+                found.add(job_id)
+        return found
 
     def _ask_all(self, bases: list[str]) -> tuple[dict[str, JobRow], frozenset[str]]:
         rows: dict[str, JobRow] = {}

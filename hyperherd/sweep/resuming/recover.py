@@ -8,9 +8,9 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
-from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.plural import counted
-from hyperherd.records.events import SUBMITTING, read_events, submitted_by_others
+from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events, submitted_by_others
 from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, check_cluster, last_restart, status_of
 
 log = logging.getLogger("hyperherd")
@@ -27,15 +27,26 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
     check_cluster(ours, launcher.cluster if ours else "")
     again = _requeued(run_plan, launcher, sweep_dir)
     _report_left_alone([queued for queued in run_plan.queued if queued.launcher != launcher.name])
-    if not (ours or again):
-        return run_plan, []
-    adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir), *again])
+    adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir), *again]) if ours or again else []
+    _note_ends(launcher.past_ends, run_plan, sweep_dir)
     numbers = {handle.job.number for handle in adopted}
     gone = [queued.trial for queued in _not_of_others(ours, numbers, sweep_dir) if not queued.trial.orphan]
     # By the trial's own record alone: the events still call it submitted.
     lost = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
     to_run = ({trial.number for trial in run_plan.to_run} | lost) - numbers
     return replace(run_plan, to_run=tuple(trial for trial in run_plan.trials if trial.number in to_run)), adopted
+
+
+def _note_ends(ends: Sequence[JobEnd], run_plan: RunPlan, sweep_dir: Path) -> None:
+    """Note how trials ended that could not record it, while no sweep watched: they run again, and the cause is kept."""
+    verdicts = []
+    for end in ends:
+        number = end.handle.job.number
+        status = run_plan.statuses[number]
+        if not status.state.ended:
+            attempt = max(status.attempt, end.handle.job.attempt)
+            verdicts.append(Event(str(end.verdict), number, attempt, job_id=end.handle.job_id, message=end.reason))
+    EventLog(sweep_dir).write(verdicts)
 
 
 def _requeued(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> list[JobHandle]:

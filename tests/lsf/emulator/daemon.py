@@ -119,7 +119,8 @@ class Daemon:
         except Exception:  # noqa: BLE001 -- the daemon's boundary: a defect of the emulator must not end the cluster
             traceback.print_exc()
             reply = Reply(err=["lsfemu: " + traceback.format_exc()], rc=254)
-        if settings.slow and not reply.needs_stdin:
+        is_slow = not settings.slow_commands or request.command in settings.slow_commands
+        if settings.slow and is_slow and not reply.needs_stdin:
             waiting = "LSF is processing your request. Please wait ..."
             reply = replace(reply, wait=settings.slow, waiting=waiting, waiting_on_stdout=settings.waiting_on_stdout)
         return reply

@@ -45,6 +45,7 @@ class Settings:
     down: bool = False  # mbatchd does not answer
     retry_interval: float = 0.2  # between two tries while it is down
     slow: float = 0.0  # seconds an answer takes
+    slow_commands: list[str] = field(default_factory=list)  # whose answers; none for all
     waiting_on_stdout: bool = False  # where "Please wait" goes
     blank_exit_codes: bool = False  # every third EXIT has no exit code
     unknown_fields: list[str] = field(default_factory=list)  # fields of bjobs -o that this LSF is too old for
