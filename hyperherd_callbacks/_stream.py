@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from hyperherd.metrics.rows.values import NotLogged
-from hyperherd.trial.log import log_array, log_metrics
+from hyperherd.trial.log import log_array, log_row
 from hyperherd.trial.notes import OBJECTIVE, note, objective_of
 
 log = logging.getLogger("hyperherd")
@@ -81,22 +81,28 @@ class Stream:
         if self.objective:
             note(OBJECTIVE, self.objective)
 
-    def write(self, metrics: Mapping[str, Any], step: int | None) -> None:
-        """Log values at a step, or final ones; one that cannot be kept is named in a warning, once per name."""
+    def write(self, metrics: Mapping[str, Any], step: int, at: float | None = None) -> None:
+        """Log values at a step; one that cannot be kept is named in a warning, once per name.
+
+        Args:
+            metrics: name -> value.
+            step: of all of them.
+            at: when they were measured, in seconds since 1970, if that was some moments ago; None for now.
+        """
         chosen = metrics if self._takes_all else {name: metrics[name] for name in metrics if self._choice.takes(name)}
         if self._keeps_arrays:
             chosen = self._without_arrays(chosen, step)
         if not chosen:
             return
         try:
-            log_metrics(chosen, step)
+            log_row(chosen, step, at)
         except NotLogged as error:
             for name, reason in error.reasons.items():
                 if name not in self._named:
                     self._named.add(name)
                     log.warning("not kept, and not named again: %s", reason)
 
-    def _without_arrays(self, metrics: Mapping[str, Any], step: int | None) -> dict[str, Any]:
+    def _without_arrays(self, metrics: Mapping[str, Any], step: int) -> dict[str, Any]:
         rest = {}
         for name, value in metrics.items():
             try:

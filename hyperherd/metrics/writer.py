@@ -79,16 +79,22 @@ class MetricWriter:
         """Records that could not be written."""
         _writers.add(self)
 
-    def log(self, metrics: Mapping[str, Any], step: int) -> None:
+    def log(self, metrics: Mapping[str, Any], step: int, at: float | None = None) -> None:
         """Append one record: values of several metrics at one step.
+
+        Args:
+            metrics: name -> value.
+            step: of all of them.
+            at: when they were measured, in seconds since 1970, if that was some moments ago; None for now.
 
         Raises:
             NotLogged: JSON cannot hold some of the values; the others have been written then.
             TypeError: the step is not an integer; nothing has been written then.
         """
-        line = _encode(metrics, step)
+        at = time.time() if at is None else at
+        line = _encode(metrics, step, at)
         if line is None:
-            self._log_odd(metrics, step)
+            self._log_odd(metrics, step, at)
         else:
             self._append(line)
 
@@ -125,9 +131,9 @@ class MetricWriter:
         if self.lost:
             logger.warning("%s could not be written to %s", counted(self.lost, "metric record"), self._folder)
 
-    def _log_odd(self, metrics: Mapping[str, Any], step: Any) -> None:
+    def _log_odd(self, metrics: Mapping[str, Any], step: Any, at: float) -> None:
         """Append a record with values of any kind, each on its own: one that cannot be kept affects no other."""
-        record: dict[str, Any] = {"ts": time.time(), "step": values.as_step(step)}
+        record: dict[str, Any] = {"ts": at, "step": values.as_step(step)}
         numeric, exact, refused = values.split(metrics)
         if numeric or not exact:
             record["metrics"] = numeric
@@ -252,7 +258,7 @@ class _Journal:
 _writers: weakref.WeakSet[MetricWriter] = weakref.WeakSet()
 
 
-def _encode(metrics: Mapping[str, Any], step: Any) -> bytes | None:
+def _encode(metrics: Mapping[str, Any], step: Any, at: float) -> bytes | None:
     """Return the line of what a training loop usually logs, finite floats and small integers; None for all else."""
     if type(step) is int and type(metrics) is dict:
         for value in metrics.values():
@@ -261,7 +267,7 @@ def _encode(metrics: Mapping[str, Any], step: Any) -> bytes | None:
                 break
         else:
             try:
-                return orjson.dumps({"ts": time.time(), "step": step, "metrics": metrics}, None, _OPTIONS)
+                return orjson.dumps({"ts": at, "step": step, "metrics": metrics}, None, _OPTIONS)
             except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
                 pass
     return None

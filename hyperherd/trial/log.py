@@ -78,11 +78,16 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
         TypeError: the step is not an integer; or JSON cannot hold some of the values, which the message names: all
             others have been logged then.
     """
+    log_row(metrics, step)
+
+
+def log_row(metrics: Mapping[str, Any], step: int | None, at: float | None = None) -> None:
+    """Log as :func:`log_metrics` does what was measured at a time, in seconds since 1970; for callbacks that batch."""
     writer = (_current or _find()).writer
     if step is None:
         writer.log_final(metrics)
     else:
-        writer.log(metrics, step)
+        writer.log(metrics, step, at)
 
 
 def log_array(name: str, array: Any, step: int | None = None) -> None:

@@ -71,6 +71,16 @@ def test_a_sweep_of_hydra_leaves_a_trial_for_each_job(trained: App) -> None:
     assert record(trained.folder / "m" / "1").sweep == str(trained.folder / "m")
 
 
+def test_a_sweep_of_optunas_leaves_a_trial_for_each_job(trained: App) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    space = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2", "lr=interval(0.1,0.5)"]
+    done = trained.run("-m", HERD, "hydra.sweep.dir=m", *space)
+    assert done.returncode == 0, done.stderr
+    trials = load(trained.folder / "m")
+    assert [trial.state.value for trial in trials] == ["completed"] * 3
+    assert all(trial.final["return_value"] == trial.params["lr"] == trial["val/loss"][0] for trial in trials)
+
+
 @pytest.mark.parametrize(
     ("model", "code", "state", "cause"),
     [("raise", 1, "failed", "exception"), ("exit", 3, "failed", "exit")],
