@@ -73,6 +73,8 @@ class MetricWriter:
         self._journal: _Journal | None = None
         self._opening = threading.RLock()  # Reentrant: a signal handler may log while we open.
         self._gap = 0
+        self.phase = ""
+        """The phase of what is logged from now on (`rows.phases`); empty for the one without a name."""
         self.lost = 0
         """Records that could not be written."""
         _writers.add(self)
@@ -83,7 +85,7 @@ class MetricWriter:
         Raises:
             TypeError: the step is not an integer, or JSON cannot hold a value; nothing has been written then.
         """
-        self._append(_encode(metrics, step))
+        self._append(_encode(metrics, step, self.phase))
 
     def log_final(self, values_: Mapping[str, Any]) -> None:
         """Append final values, which have no step; the last one under a name wins.
@@ -94,7 +96,7 @@ class MetricWriter:
         self._append(values.dumps({"ts": time.time(), "final": values.final(values_)}) + b"\n")
 
     def resumed(self, step: int, metrics: Iterable[str] | None = None) -> None:
-        """Announce that this attempt resumes at `step`: what older attempts logged at or after it is superseded.
+        """Announce that this attempt resumes its phase at `step`: what older ones logged there or later is superseded.
 
         Args:
             step: the first step that this attempt does; 0 if it starts from nothing.
@@ -105,7 +107,7 @@ class MetricWriter:
         """
         names = None if metrics is None else [values.as_name(name) for name in metrics]
         mark = {"step": values.as_step(step), "metrics": names}
-        self._append(values.dumps({"ts": time.time(), "resumed": mark}) + b"\n")
+        self._append(values.dumps(_of_phase({"ts": time.time(), "resumed": mark}, self.phase)) + b"\n")
 
     def close(self) -> None:
         """Let go of the journal, and wait for what is being rolled; the file is closed when no thread writes to it."""
@@ -227,7 +229,7 @@ class _Journal:
 _writers: weakref.WeakSet[MetricWriter] = weakref.WeakSet()
 
 
-def _encode(metrics: Mapping[str, Any], step: Any) -> bytes:
+def _encode(metrics: Mapping[str, Any], step: Any, phase: str) -> bytes:
     """Return one line; what a training loop usually logs, finite floats and small integers, goes the short way."""
     if type(step) is int and type(metrics) is dict:
         for value in metrics.values():
@@ -236,20 +238,27 @@ def _encode(metrics: Mapping[str, Any], step: Any) -> bytes:
                 break
         else:
             try:
+                if phase:
+                    record = {"ts": time.time(), "step": step, "metrics": metrics, "phase": phase}
+                    return orjson.dumps(record, None, _OPTIONS)
                 return orjson.dumps({"ts": time.time(), "step": step, "metrics": metrics}, None, _OPTIONS)
             except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
                 pass
-    return _encode_any(metrics, step)
+    return _encode_any(metrics, step, phase)
 
 
-def _encode_any(metrics: Mapping[str, Any], step: Any) -> bytes:
+def _encode_any(metrics: Mapping[str, Any], step: Any, phase: str) -> bytes:
     record: dict[str, Any] = {"ts": time.time(), "step": values.as_step(step)}
     numeric, exact = values.split(metrics)
     if numeric or not exact:
         record["metrics"] = numeric
     if exact:
         record["json"] = exact
-    return values.dumps(record) + b"\n"
+    return values.dumps(_of_phase(record, phase)) + b"\n"
+
+
+def _of_phase(record: dict[str, Any], phase: str) -> dict[str, Any]:
+    return {**record, "phase": phase} if phase else record
 
 
 def _forget_parents() -> None:
