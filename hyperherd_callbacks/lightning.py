@@ -57,7 +57,7 @@ class _LightningHooks(Hooks):
         self._active = False
         self._step = 0
         self._seen: dict[str, torch.Tensor] = {}
-        self._waiting: list[tuple[float, int, Mapping[str, torch.Tensor]]] = []
+        self._waiting: list[tuple[Mapping[str, torch.Tensor], int, float]] = []
         self._flushed = 0.0
         self._on_device = False
 
@@ -149,7 +149,7 @@ class _LightningHooks(Hooks):
         fresh = {name: value for name, value in logged.items() if not _same(value, self._seen.get(name))}
         self._seen.update(fresh)
         if keep and fresh:
-            self._waiting.append((time.time(), self._step, fresh))
+            self._waiting.append((fresh, self._step, time.time()))
             self._on_device = not all(value.is_cpu for value in fresh.values())
             if self._is_due(_DEVICE_SECONDS if self._on_device else _MEMORY_SECONDS):
                 self._flush()
@@ -167,10 +167,10 @@ class _LightningHooks(Hooks):
         """Write what waits, fetched from the device in as few transfers as there are devices and types."""
         waiting, self._waiting = self._waiting, []
         self._flushed = time.time()
-        numbers = iter(_numbers([value for _, _, metrics in waiting for value in metrics.values()]))
-        for at, step, metrics in waiting:
-            row = dict(zip(metrics, numbers, strict=False))  # As many numbers as this row has names.
-            self._stream.write(row, step, at)
+        numbers = iter(_numbers([value for metrics, _, _ in waiting for value in metrics.values()]))
+        # Of each row as many numbers as it has names.
+        rows = [(dict(zip(metrics, numbers, strict=False)), step, at) for metrics, step, at in waiting]
+        self._stream.write_rows(rows)
 
 
 def _gathered(trainer: Trainer) -> Mapping[str, torch.Tensor] | None:

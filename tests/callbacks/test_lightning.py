@@ -268,10 +268,10 @@ def test_early_stopping_loses_nothing(tmp_path: Path, kept: Callable[[], Kept]) 
 def test_a_failure_of_ours_is_said_once_and_training_goes_on(
     tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(metrics: object, step: int, at: object) -> None:
+    def fail(rows: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(_stream, "log_row", fail)
+    monkeypatch.setattr(_stream, "log_rows", fail)
     with caplog.at_level(logging.WARNING, "hyperherd"):
         trainer = fit(tmp_path)
     assert trainer.global_step == BATCHES
