@@ -11,7 +11,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -151,6 +151,10 @@ class StartedTrial:
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log several values; without a step they are final ones (:func:`hyperherd.log_metrics`)."""
         trial_log.log_metrics(metrics, step)
+
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Log what the block logs in a phase of its own, such as a fold (:func:`hyperherd.phase`)."""
+        return trial_log.phase(name)
 
     def log_array(self, name: str, array: Any, step: int | None = None) -> None:
         """Keep an array (:func:`hyperherd.log_array`)."""
