@@ -18,7 +18,6 @@ from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -240,17 +239,11 @@ def hydra_job(hydra: Any, objective: Mapping[str, str] | None = None) -> Standal
         sweep_dir=Path(str(hydra.sweep.dir)).absolute() if is_sweep else None,
         number=0 if OmegaConf.is_missing(hydra.job, "num") else int(hydra.job.num),
         overrides=tuple(overrides),
-        params={item.key_or_group: _value(item) for item in parsed if not item.is_delete()},
+        params={item.key_or_group: item.value() for item in parsed if not item.is_delete()},
         script=str(Path(sys.argv[0]).absolute()),
         job_name=str(hydra.job.name),
         objective=objective,
     )
-
-
-def _value(override: Override) -> Any:
-    """Return the value of an override as a parameter has it."""
-    value = override.value()
-    return str(value) if isinstance(value, QuotedString) else value
 
 
 def _plain_job(directory: Path, params: Mapping[str, Any], objective: Mapping[str, str] | None) -> StandaloneJob:

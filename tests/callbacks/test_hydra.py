@@ -39,13 +39,13 @@ def record(folder: Path) -> TrialRecord:
 
 
 def test_a_single_run_leaves_a_whole_trial(trained: App) -> None:
-    done = trained.run(HERD, "hydra.run.dir=run", "lr=0.3", "++model=cnn")
+    done = trained.run(HERD, "hydra.run.dir=run", "lr=0.3", "++model='a b'", "+more=[1,'x',{a: 2}]", "~width")
     assert done.returncode == 0, done.stderr
     assert "hello" in done.stdout
     folder = trained.folder / "run"
     found = record(folder)
     assert (found.state, found.sweep, found.number) == ("completed", None, 0)
-    assert found.params == {"lr": 0.3, "model": "cnn"}
+    assert found.params == {"lr": 0.3, "model": "a b", "more": [1, "x", {"a": 2}]}
     assert found.final == {"return_value": 0.3}
     assert found.metrics["val/loss"]["last"] == 0.3
     assert all((folder / ".hyperherd" / name).exists() for name in RICH)
