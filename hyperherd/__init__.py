@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from hyperherd.trial.log import log_array as log_array
     from hyperherd.trial.log import log_metrics as log_metrics
     from hyperherd.trial.log import log_result as log_result
+    from hyperherd.trial.log import phase as phase
     from hyperherd.trial.log import resumed as resumed
     from hyperherd.trial.log import total_steps as total_steps
     from hyperherd.trial.standalone import start_trial as start_trial
@@ -35,6 +36,7 @@ _HOMES = {
     "checkpoint": "hyperherd.trial.checkpoint",
     "is_trial": "hyperherd.results.loading.load",
     "load": "hyperherd.results.api",
+    "phase": "hyperherd.trial.log",
     "plan": "hyperherd.sweep.preview",
     "run_sweep": "hyperherd.sweep.from_python",
     "Trial": "hyperherd.results.api",
@@ -57,6 +59,7 @@ __all__ = [
     "log_array",
     "log_metrics",
     "log_result",
+    "phase",
     "plan",
     "resumed",
     "run_sweep",

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
 from hyperherd.metrics.rows.values import NotLogged
-from hyperherd.trial.log import log_array, log_metrics
+from hyperherd.trial.log import log_array, log_rows
 from hyperherd.trial.notes import OBJECTIVE, note, objective_of
 
 log = logging.getLogger("hyperherd")
@@ -81,22 +82,30 @@ class Stream:
         if self.objective:
             note(OBJECTIVE, self.objective)
 
-    def write(self, metrics: Mapping[str, Any], step: int | None) -> None:
-        """Log values at a step, or final ones; one that cannot be kept is named in a warning, once per name."""
-        chosen = metrics if self._takes_all else {name: metrics[name] for name in metrics if self._choice.takes(name)}
-        if self._keeps_arrays:
-            chosen = self._without_arrays(chosen, step)
+    def write(self, metrics: Mapping[str, Any], step: int) -> None:
+        """Log values at a step; one that cannot be kept is named in a warning, once per name."""
+        self.write_rows([(metrics, step, time.time())])
+
+    def write_rows(self, rows: Iterable[tuple[Mapping[str, Any], int, float]]) -> None:
+        """Log several rows: metrics, their step, and when they were measured, in seconds since 1970."""
+        chosen = [(kept, step, at) for metrics, step, at in rows if (kept := self._chosen(metrics, step))]
         if not chosen:
             return
         try:
-            log_metrics(chosen, step)
+            log_rows(chosen)
         except NotLogged as error:
             for name, reason in error.reasons.items():
                 if name not in self._named:
                     self._named.add(name)
                     log.warning("not kept, and not named again: %s", reason)
 
-    def _without_arrays(self, metrics: Mapping[str, Any], step: int | None) -> dict[str, Any]:
+    def _chosen(self, metrics: Mapping[str, Any], step: int) -> Mapping[str, Any]:
+        """Return what of a row is to be logged; its arrays are kept, if that is wanted."""
+        if not self._takes_all:
+            metrics = {name: value for name, value in metrics.items() if self._choice.takes(name)}
+        return self._without_arrays(metrics, step) if self._keeps_arrays else metrics
+
+    def _without_arrays(self, metrics: Mapping[str, Any], step: int) -> dict[str, Any]:
         rest = {}
         for name, value in metrics.items():
             try:

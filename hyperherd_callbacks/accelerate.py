@@ -10,8 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import CurrentTrial, current_trial
+from hyperherd.trial.log import CurrentTrial, begin_phase, current_trial, end_phase
 from hyperherd.trial.notes import TRAINING, note
+from hyperherd.trial.phases import RunningPhase
 from hyperherd.trial.ranks import current_rank
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 from hyperherd_callbacks._training import facts
@@ -35,6 +36,8 @@ class _AccelerateHooks(Hooks):
         arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
         objective: the metric by which the trial is judged, unless its sweep says.
         direction: ``minimize`` or ``maximize``; an objective needs one.
+        prefix: names the phase of what is logged, such as ``fold0/``; phases without one are numbered. It ends with
+            ``accelerator.end_training()``.
 
     Raises:
         ValueError: `direction` is missing or another word.
@@ -52,8 +55,11 @@ class _AccelerateHooks(Hooks):
         arrays: bool = False,
         objective: str | None = None,
         direction: str | None = None,
+        prefix: str = "",
     ) -> None:
         super().__init__(include=include, exclude=exclude, arrays=arrays, objective=objective, direction=direction)
+        self._prefix = prefix
+        self._phase: RunningPhase | None = None
         self._step = 0
 
     @property
@@ -65,6 +71,12 @@ class _AccelerateHooks(Hooks):
     def start(self) -> None:
         if self._writes():
             self._stream.begin()
+            self._begin_phase()
+
+    @harmless
+    def finish(self) -> None:
+        end_phase(self._phase)
+        self._phase = None
 
     @harmless
     def store_init_configuration(self, values: Mapping[str, Any]) -> None:
@@ -75,7 +87,11 @@ class _AccelerateHooks(Hooks):
     def log(self, values: Mapping[str, Any], step: int | None = None, **kwargs: Any) -> None:
         self._step = self._step + 1 if step is None else int(step)
         if self._writes():
+            self._begin_phase()  # older versions of accelerate do not call `start`
             self._stream.write(values, self._step)
+
+    def _begin_phase(self) -> None:
+        self._phase = self._phase or begin_phase("train", self._prefix)
 
     def _writes(self) -> bool:
         return current_trial() is not None and current_rank() == 0

@@ -24,24 +24,32 @@ if TYPE_CHECKING:
 
 __all__ = ["HyperHerdStreamCallback"]
 
-_FLUSH_SECONDS = 2.0
+_DEVICE_SECONDS = 2.0
+"""How long values on a device wait to be fetched together."""
+_MEMORY_SECONDS = 0.1
+"""How long values in main memory wait: where steps take milliseconds, a write for each is what streaming costs."""
 
 
 class _LightningHooks(Hooks):
     """Streams into the trial what the module logs with `self.log`, in training, validation and test.
 
-    Rows carry the trainer's `global_step`. A value is written as soon as Lightning has it if it lies in main memory;
-    values on a device wait there for 2 s, or a step if that is longer, so that one transfer fetches many, and are also
-    written at the end of every validation, test, epoch and training, however it ends; only a SIGKILL can lose what
-    waits. Outside of a trial and a Hydra job, and under `fast_dev_run`, it does nothing. What goes to a logger past the
-    trainer (`self.logger.log_metrics`, LearningRateMonitor) is not seen.
+    Rows carry the trainer's `global_step`. Values in main memory are written together each 0.1 s, or each step if that
+    takes longer; values on a device wait there for 2 s, so that one transfer fetches many. All are also written at the
+    end of every test and training, however it ends; only a SIGKILL can lose what waits. Outside of a trial and a Hydra
+    job, and under `fast_dev_run`, it does nothing. What goes to a logger past the trainer (`self.logger.log_metrics`,
+    LearningRateMonitor) is not seen.
 
     Args:
         every_n_steps: write training values each time this many optimizer steps have passed, and before each
             validation and at the end of each epoch.
+        include: patterns of the metrics to keep, as in a shell (``val/*``); all, unless given.
+        exclude: patterns of metrics to leave out, also of those that `include` names.
+        arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
+        objective: the metric by which the trial is judged, unless its sweep says.
+        direction: ``minimize`` or ``maximize``; an objective needs one.
 
     Raises:
-        ValueError: `every_n_steps` is less than 1.
+        ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
     """
 
     def __init__(self, every_n_steps: int = 1, **options: Any) -> None:
@@ -49,8 +57,9 @@ class _LightningHooks(Hooks):
         self._active = False
         self._step = 0
         self._seen: dict[str, torch.Tensor] = {}
-        self._waiting: list[tuple[int, Mapping[str, torch.Tensor]]] = []
+        self._waiting: list[tuple[Mapping[str, torch.Tensor], int, float]] = []
         self._flushed = 0.0
+        self._on_device = False
 
     @harmless
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
@@ -73,15 +82,15 @@ class _LightningHooks(Hooks):
     @harmless
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)  # The last epoch's means, and what the module logged in its on_train_epoch_end.
-        self._flush()
+        self._flush_what_is_due()
         self._note_best(trainer)
 
     @harmless
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         # The batch before this one, now that Lightning is done with it. While gradients accumulate the step stands
         # still and the batch is passed over, as it is for loggers.
-        if self._active and trainer.global_step // self.every_n_steps != self._step // self.every_n_steps:
-            self._look(trainer)
+        if self._active and (step := trainer.global_step) // self.every_n_steps != self._step // self.every_n_steps:
+            self._look(trainer, step)
 
     @harmless
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -92,7 +101,7 @@ class _LightningHooks(Hooks):
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
             self._look(trainer)
-            self._flush()
+            self._flush_what_is_due()
 
     @harmless
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -104,7 +113,7 @@ class _LightningHooks(Hooks):
         if _gathered(trainer) is not None:
             self._look(trainer, keep=trainer.global_step != self._step)
         self._step = -1  # What comes now is the epoch's, and new.
-        self._flush()
+        self._flush_what_is_due()
 
     @harmless
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -130,30 +139,38 @@ class _LightningHooks(Hooks):
         if self._active:
             note_best(trainer, self._stream.objective["metric"] if self._stream.objective else None)
 
-    def _look(self, trainer: Trainer, *, keep: bool = True) -> None:
+    def _look(self, trainer: Trainer, step: int | None = None, *, keep: bool = True) -> None:
         """See what has been logged since the last check, and keep it as values of the current step."""
         if not self._active:
             return
-        self._step = trainer.global_step
+        self._step = trainer.global_step if step is None else step
         gathered = _gathered(trainer)
         logged = trainer.logged_metrics if gathered is None else gathered
         fresh = {name: value for name, value in logged.items() if not _same(value, self._seen.get(name))}
         self._seen.update(fresh)
         if keep and fresh:
-            self._waiting.append((self._step, fresh))
-            in_memory = all(value.is_cpu for value in fresh.values())
-            if in_memory or time.monotonic() - self._flushed > _FLUSH_SECONDS:
+            self._waiting.append((fresh, self._step, time.time()))
+            self._on_device = not all(value.is_cpu for value in fresh.values())
+            if self._is_due(_DEVICE_SECONDS if self._on_device else _MEMORY_SECONDS):
                 self._flush()
+
+    def _is_due(self, seconds: float) -> bool:
+        """Return whether what waits has done so for as long; a clock that was set back ends the wait, too."""
+        return not 0 <= time.time() - self._flushed <= seconds
+
+    def _flush_what_is_due(self) -> None:
+        """Write what waits, at the end of an epoch or a validation: they may follow each other in milliseconds."""
+        if self._on_device or self._is_due(_MEMORY_SECONDS):
+            self._flush()
 
     def _flush(self) -> None:
         """Write what waits, fetched from the device in as few transfers as there are devices and types."""
         waiting, self._waiting = self._waiting, []
-        self._flushed = time.monotonic()
-        numbers = iter(_numbers([value for _, metrics in waiting for value in metrics.values()]))
-        for step, metrics in waiting:
-            self._stream.write(
-                dict(zip(metrics, numbers, strict=False)), step
-            )  # As many numbers as this row has names.
+        self._flushed = time.time()
+        numbers = iter(_numbers([value for metrics, _, _ in waiting for value in metrics.values()]))
+        # Of each row as many numbers as it has names.
+        rows = [(dict(zip(metrics, numbers, strict=False)), step, at) for metrics, step, at in waiting]
+        self._stream.write_rows(rows)
 
 
 def _gathered(trainer: Trainer) -> Mapping[str, torch.Tensor] | None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.journal import Final, latest
+from hyperherd.metrics.rows.phases import is_phased
 from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import FoundFiles, add_parts, find, is_vanished, open_base
 from hyperherd.metrics.store.foreign import list_foreign, read_foreign
@@ -23,6 +24,7 @@ from hyperherd.records.places import in_place
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from hyperherd.metrics.rows.cuts import AttemptStart
     from hyperherd.metrics.store.sorted_rows import SortedRows
 
 _TRIES = 50
@@ -35,13 +37,15 @@ T = TypeVar("T")
 def read_metrics(
     trial_dir: Path, metrics: Sequence[str] | None = None, *, raw: bool = False, since: float | None = None
 ) -> pa.Table:
-    """Return a trial's metric rows, sorted by metric, step, attempt and time; its schema is `parquet.SCHEMA`.
+    """Return a trial's metric rows, sorted by metric, phase, step, attempt and time.
+
+    Its schema is `parquet.SCHEMA`, with the column `phase` behind if there are rows of a phase with a name.
 
     Args:
         trial_dir: the trial's directory; if it has no metrics the table has no rows.
-        metrics: names of the metrics wanted; all if None.
+        metrics: names of the metrics wanted, of all phases; all if None.
         raw: every row that was logged, instead of those that stand: not what a newer attempt did again, and the last
-            of several of one metric and step in one attempt.
+            of several of one metric, phase and step in one attempt.
         since: seconds since 1970; only rows of that time and later, for which no more than the new ones are read.
 
     Raises:
@@ -82,6 +86,16 @@ def read_summary(trial_dir: Path, objective: Mapping[str, Any] | None = None) ->
     return again(lambda: _read_summary(TrialPaths(trial_dir), objective))
 
 
+def read_attempts(trial_dir: Path) -> dict[int, AttemptStart]:
+    """Return how each attempt of a trial began: the first step of every metric in every phase."""
+
+    def read() -> dict[int, AttemptStart]:
+        with _found(TrialPaths(trial_dir)) as (_, stored):
+            return stored.attempts
+
+    return again(read)
+
+
 def again(read: Callable[[], T]) -> T:
     """Return what `read` returns, once no file vanishes under it."""
     for _ in range(_TRIES - 1):
@@ -120,12 +134,14 @@ def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Foun
 def _read_metrics(paths: TrialPaths, metrics: Sequence[str] | None, raw: bool, since: float | None) -> pa.Table:
     from hyperherd.metrics.rows.cuts import Cuts
     from hyperherd.metrics.store.default_view import default_view, whole
-    from hyperherd.metrics.store.parquet import SCHEMA
+    from hyperherd.metrics.store.tables import SCHEMA, split_phases
 
     with _found(paths, since) as (_, stored):
         table = stored.table(metrics, None if since is None else round(since * 1e6))
     if not raw:
         table = whole(default_view([table], Cuts(stored.attempts)), SCHEMA)
+    if table.num_rows and is_phased(table["metric"].combine_chunks().dictionary.to_pylist()):
+        table = split_phases(table)
     return table.replace_schema_metadata({SKIPPED: str(stored.skipped)})
 
 
@@ -160,5 +176,6 @@ def _read_summary(paths: TrialPaths, objective: Mapping[str, Any] | None) -> dic
         # Nothing lies beside the file: its footer has the answer, and no row is read.
         if footer.rows and not found.sources and not found.foreign and footer.has_objective(objective):
             return footer.summary()
-        stats, result = summarize(stored.default_rows, objective or footer.spec)
-        return Footer((), stats, result, stored.count, stored.skipped).summary()
+        attempts = stored.attempts
+        stats, result = summarize(stored.default_rows, objective or footer.spec, attempts)
+        return Footer((), stats, result, stored.count, stored.skipped, {}, attempts).summary()

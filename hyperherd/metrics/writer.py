@@ -13,7 +13,7 @@ import secrets
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,6 +75,8 @@ class MetricWriter:
         self._gap = 0
         self.has_begun = False
         """Whether it has been given anything to write."""
+        self.phase = ""
+        """The phase of what is logged from now on (`rows.phases`); empty for the one without a name."""
         self.lost = 0
         """Records that could not be written."""
         _writers.add(self)
@@ -86,11 +88,31 @@ class MetricWriter:
             NotLogged: JSON cannot hold some of the values; the others have been written then.
             TypeError: the step is not an integer; nothing has been written then.
         """
-        line = _encode(metrics, step)
+        now = time.time()
+        line = _encode(metrics, step, now, self.phase)
         if line is None:
-            self._log_odd(metrics, step)
+            self.log_rows([(metrics, step, now)])
         else:
             self._append(line)
+
+    def log_rows(self, rows: Iterable[tuple[Mapping[str, Any], int, float]]) -> None:
+        """Append several records with one ``write``, which costs little more than for one.
+
+        Args:
+            rows: metrics, their step, and when they were measured, in seconds since 1970.
+
+        Raises:
+            NotLogged: JSON cannot hold some of the values; all others have been written then.
+            TypeError: a step is not an integer; nothing has been written then.
+        """
+        lines: list[bytes] = []
+        refused: dict[str, str] = {}
+        for metrics, step, at in rows:
+            line = _encode(metrics, step, at, self.phase)
+            lines.append(_encode_any(metrics, step, at, self.phase, refused) if line is None else line)
+        self._append_lines(lines)
+        if refused:
+            raise values.NotLogged(refused)
 
     def log_final(self, values_: Mapping[str, Any]) -> None:
         """Append final values, which have no step; the last one under a name wins.
@@ -105,7 +127,7 @@ class MetricWriter:
             raise values.NotLogged(refused)
 
     def resumed(self, step: int, metrics: Iterable[str] | None = None) -> None:
-        """Announce that this attempt resumes at `step`: what older attempts logged at or after it is superseded.
+        """Announce that this attempt resumes its phase at `step`: what older ones logged there or later is superseded.
 
         Args:
             step: the first step that this attempt does; 0 if it starts from nothing.
@@ -116,7 +138,7 @@ class MetricWriter:
         """
         names = None if metrics is None else [values.as_name(name) for name in metrics]
         mark = {"step": values.as_step(step), "metrics": names}
-        self._append(values.dumps({"ts": time.time(), "resumed": mark}) + b"\n")
+        self._append(values.dumps(_of_phase({"ts": time.time(), "resumed": mark}, self.phase)) + b"\n")
 
     def close(self) -> None:
         """Let go of the journal, and wait for what is being rolled; the file is closed when no thread writes to it."""
@@ -125,20 +147,17 @@ class MetricWriter:
         if self.lost:
             logger.warning("%s could not be written to %s", counted(self.lost, "metric record"), self._folder)
 
-    def _log_odd(self, metrics: Mapping[str, Any], step: Any) -> None:
-        """Append a record with values of any kind, each on its own: one that cannot be kept affects no other."""
-        record: dict[str, Any] = {"ts": time.time(), "step": values.as_step(step)}
-        numeric, exact, refused = values.split(metrics)
-        if numeric or not exact:
-            record["metrics"] = numeric
-        if exact:
-            record["json"] = exact
-        if numeric or exact or not refused:
-            self._append(values.dumps(record) + b"\n")
-        if refused:
-            raise values.NotLogged(refused)
+    def _append_lines(self, lines: Sequence[bytes]) -> None:
+        """Append several lines at once, or one after the other if together they are longer than a line may be."""
+        lines = [line for line in lines if line]
+        together = b"".join(lines)
+        if len(together) > LINE_BYTES:
+            for line in lines:
+                self._append(line)
+        elif lines:
+            self._append(together, len(lines))
 
-    def _append(self, line: bytes) -> None:
+    def _append(self, line: bytes, records: int = 1) -> None:
         if len(line) > LINE_BYTES:  # Nobody would read it.
             raise TypeError(
                 f"a record of {len(line):,} bytes is too large to log; save it with log_array, or as a file"
@@ -150,11 +169,11 @@ class MetricWriter:
                 line = b"\n" + line
             written = os.write(journal.descriptor, line)
         except OSError as error:
-            self._lose(error)
+            self._lose(error, records)
             return
         if written != len(line):
             journal.torn = True
-            self._lose(OSError(errno.ENOSPC, "only part of a record was written"))
+            self._lose(OSError(errno.ENOSPC, "only part of a record was written"), records)
             return
         journal.room -= written
         if journal.torn or journal.room < 0 or self._gap:
@@ -207,13 +226,13 @@ class MetricWriter:
             self._roller.finish()
             self._folder, self._roller = folder, Roller(folder)
 
-    def _lose(self, error: OSError) -> None:
+    def _lose(self, error: OSError, records: int) -> None:
         if error.errno in (errno.EBADF, errno.ESTALE):  # Somebody closed all descriptors, or the folder was replaced.
             self._journal = None
         if not self.lost:
             logger.warning("metrics are being lost: cannot write to %s: %s; still trying", self._folder, error)
-        self.lost += 1
-        self._gap += 1
+        self.lost += records
+        self._gap += records
 
     def _forget_parent(self) -> None:
         self._journal = None
@@ -253,7 +272,7 @@ class _Journal:
 _writers: weakref.WeakSet[MetricWriter] = weakref.WeakSet()
 
 
-def _encode(metrics: Mapping[str, Any], step: Any) -> bytes | None:
+def _encode(metrics: Mapping[str, Any], step: Any, at: float, phase: str) -> bytes | None:
     """Return the line of what a training loop usually logs, finite floats and small integers; None for all else."""
     if type(step) is int and type(metrics) is dict:
         for value in metrics.values():
@@ -262,10 +281,34 @@ def _encode(metrics: Mapping[str, Any], step: Any) -> bytes | None:
                 break
         else:
             try:
-                return orjson.dumps({"ts": time.time(), "step": step, "metrics": metrics}, None, _OPTIONS)
+                if phase:
+                    record = {"ts": at, "step": step, "metrics": metrics, "phase": phase}
+                    return orjson.dumps(record, None, _OPTIONS)
+                return orjson.dumps({"ts": at, "step": step, "metrics": metrics}, None, _OPTIONS)
             except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
                 pass
     return None
+
+
+def _encode_any(metrics: Mapping[str, Any], step: Any, at: float, phase: str, refused: dict[str, str]) -> bytes:
+    """Return the line of values of any kind, each on its own: one that cannot be kept affects no other.
+
+    Why it cannot is added to `refused`; the line is empty if none can.
+    """
+    record: dict[str, Any] = {"ts": at, "step": values.as_step(step)}
+    numeric, exact, odd = values.split(metrics)
+    refused.update(odd)
+    if odd and not numeric and not exact:
+        return b""
+    if numeric or not exact:
+        record["metrics"] = numeric
+    if exact:
+        record["json"] = exact
+    return values.dumps(_of_phase(record, phase)) + b"\n"
+
+
+def _of_phase(record: dict[str, Any], phase: str) -> dict[str, Any]:
+    return {**record, "phase": phase} if phase else record
 
 
 def _forget_parents() -> None:

@@ -52,6 +52,9 @@ class TrialRecord:
     max_step: int | None = None
     step_seconds: float | None = None
     metrics: dict[str, Any] = field(default_factory=dict)
+    """Metric -> its summary, in the phase that counts for it."""
+    phases: dict[str, Any] = field(default_factory=dict)
+    """Phase -> metric -> its summary there; empty if there is only the phase without a name."""
     final: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] | None = None
     sweep: str | None = None
@@ -67,7 +70,10 @@ class TrialRecord:
 
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""
-        replace_json(TrialPaths(trial_dir).trial, {"format": FORMAT, **asdict(self)}, durable=durable)
+        record = {"format": FORMAT, **asdict(self)}
+        if not self.phases:
+            del record["phases"]
+        replace_json(TrialPaths(trial_dir).trial, record, durable=durable)
 
     @classmethod
     def read(cls, trial_dir: Path) -> TrialRecord:
@@ -87,7 +93,9 @@ class TrialRecord:
         try:
             values["state"] = TrialState(values["state"])
             values["cause"] = FailureCause(values["cause"]) if values.get("cause") else None
-            if fault := kinds.fault(values, _KINDS) or _fault_of_metrics(values.get("metrics") or {}):
+            if fault := kinds.fault(values, _KINDS) or _fault_of_phases({"": values.get("metrics") or {}}):
+                raise FormatError(f"{path}: {fault}")
+            if fault := _fault_of_phases(values.get("phases") or {}):
                 raise FormatError(f"{path}: {fault}")
             values["overrides"] = tuple(values["overrides"])
             if error := values.get("error"):
@@ -106,6 +114,15 @@ def _error(raw: Mapping[str, Any]) -> TrialError:
     if not all(isinstance(item, str) for item in (error.type, error.message, error.traceback)):
         raise TypeError("'error' contains something that is not text")
     return error
+
+
+def _fault_of_phases(phases: Mapping[str, Any]) -> str:
+    for phase, metrics in phases.items():
+        if not isinstance(metrics, dict):
+            return f"the metrics of phase {phase!r} cannot be {metrics!r:.80}"
+        if fault := _fault_of_metrics(metrics):
+            return fault
+    return ""
 
 
 def _fault_of_metrics(metrics: Mapping[str, Any]) -> str:
@@ -147,6 +164,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "max_step": kinds.optional(kinds.whole),
     "step_seconds": kinds.optional(kinds.seconds),
     "metrics": kinds.flat_mapping,
+    "phases": kinds.flat_mapping,
     "final": kinds.mapping,
     "objective": kinds.optional(kinds.mapping),
 }

@@ -10,8 +10,10 @@ import atexit
 import logging
 import os
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,7 @@ from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.rows.values import NotLogged
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.trial import notes
+from hyperherd.trial.phases import Phases, RunningPhase, entered, logged_before, logged_by_others
 from hyperherd.trial.ranks import current_rank
 
 WORKSPACE = "HYPERHERD_WORKSPACE"
@@ -42,6 +45,7 @@ class CurrentTrial:
     trial_dir: Path
     attempt: int
     writer: MetricWriter
+    phases: Phases
 
 
 _current: CurrentTrial | None = None
@@ -78,11 +82,60 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
         TypeError: the step is not an integer; or JSON cannot hold some of the values, which the message names: all
             others have been logged then.
     """
-    writer = (_current or _find()).writer
+    trial = _current or _find()
     if step is None:
-        writer.log_final(metrics)
-    else:
-        writer.log(metrics, step)
+        trial.writer.log_final(metrics)
+        return
+    if trial.phases.is_waiting:
+        trial.phases.settle(metrics)
+    trial.writer.log(metrics, step)
+
+
+def log_rows(rows: Sequence[tuple[Mapping[str, Any], int, float]]) -> None:
+    """Log several records of one phase: metrics, their step, and when they were measured, in seconds since 1970.
+
+    For callbacks, which write what many steps have logged at once.
+
+    Raises:
+        as :func:`log_metrics`, after everything that can be logged has been.
+    """
+    trial = _current or _find()
+    if trial.phases.is_waiting:
+        for metrics, _, _ in rows:
+            trial.phases.settle(metrics)
+    trial.writer.log_rows(rows)
+
+
+@contextmanager
+def phase(name: str) -> Iterator[None]:
+    """Log what the block logs with a step in a phase of its own: one fold, a pretraining, a final evaluation.
+
+    Rows of one metric and step in two phases do not replace each other, and tables show the last phase that trained;
+    ``METRIC:PHASE`` is another one. What trainers with our callbacks do within the block belongs to it as well.
+
+    Args:
+        name: any text; a name whose last part is ``validate``, ``test``, ``predict`` or ``evaluate``, such as
+            ``fold0/test``, is that of an evaluation.
+
+    Raises:
+        NoTrialError: there is neither a trial nor a Hydra job.
+        TypeError: the name is not a string.
+    """
+    with entered((_current or _find()).phases, name):
+        yield
+
+
+def begin_phase(kind: str, prefix: str = "") -> RunningPhase | None:
+    """Begin a phase of a trainer (`Phases.begin`), for callbacks; None outside of any trial."""
+    trial = current_trial()
+    return trial.phases.begin(kind, prefix) if trial is not None else None
+
+
+def end_phase(running: RunningPhase | None) -> None:
+    """End what :func:`begin_phase` returned."""
+    trial = current_trial() if running is not None else None
+    if trial is not None and running is not None:
+        trial.phases.end(running)
 
 
 def log_array(name: str, array: Any, step: int | None = None) -> None:
@@ -105,6 +158,8 @@ def log_array(name: str, array: Any, step: int | None = None) -> None:
 def resumed(step: int, metrics: Iterable[str] | None = None) -> None:
     """Declare the step at which this attempt continues: what older attempts logged from there on is superseded.
 
+    In a phase (:func:`phase`) it is about that phase alone.
+
     Without it a newer attempt supersedes a metric from the first step at which it logs that metric, and everything if
     it does all again. Framework callbacks call this after loading a checkpoint.
 
@@ -116,7 +171,7 @@ def resumed(step: int, metrics: Iterable[str] | None = None) -> None:
         NoTrialError: there is neither a trial nor a Hydra job.
         TypeError: the step is not an integer, or a name is not a string.
     """
-    (_current or _find()).writer.resumed(step, metrics)
+    (_current or _find()).phases.resumed(step, metrics)
 
 
 def total_steps(steps: int) -> None:
@@ -167,8 +222,15 @@ def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
     global _current, _total_steps
     _total_steps = None
     notes.forget()
-    _current = CurrentTrial(trial_dir, attempt, MetricWriter(trial_dir, attempt, rank=current_rank))
+    _current = _trial(trial_dir, attempt)
     return _current
+
+
+def _trial(trial_dir: Path, attempt: int) -> CurrentTrial:
+    trial_dir = trial_dir.absolute()  # The program may change its folder.
+    writer = MetricWriter(trial_dir, attempt, rank=current_rank)
+    before, others = partial(logged_before, trial_dir, attempt), partial(logged_by_others, trial_dir, attempt)
+    return CurrentTrial(trial_dir, attempt, writer, Phases(writer, before, others))
 
 
 def leave() -> None:
@@ -215,7 +277,7 @@ def _find_hydra_job() -> CurrentTrial | None:
     if _hydra_job is None or _hydra_job[0] is not config:
         _end_hydra_job()
         trial_dir = Path(str(HydraConfig.get().runtime.output_dir))
-        _hydra_job = (config, CurrentTrial(trial_dir, 0, MetricWriter(trial_dir, 0, rank=current_rank)))
+        _hydra_job = (config, _trial(trial_dir, 0))
     return _hydra_job[1]
 
 

@@ -198,6 +198,7 @@ class Logbook:
 def _fields(summary: RunningSummary) -> dict[str, Any]:
     return {
         "metrics": summary.metrics,
+        "phases": summary.phases,
         "final": summary.final,
         "objective": summary.objective,
         "step": summary.step,

@@ -1,6 +1,7 @@
 """A trial that no sweep of ours runs: a single run, a job of another sweeper, a loop in a plain script.
 
-It leaves the files that a trial of a sweep leaves. Invariant: whatever goes wrong here, the user's code runs.
+It leaves the files that a trial of a sweep leaves. Invariant: the record of an attempt that has begun says how it ended,
+unless the process was killed.
 """
 
 from __future__ import annotations
@@ -11,14 +12,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override, QuotedString
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
@@ -152,6 +152,10 @@ class StartedTrial:
         """Log several values; without a step they are final ones (:func:`hyperherd.log_metrics`)."""
         trial_log.log_metrics(metrics, step)
 
+    def phase(self, name: str) -> AbstractContextManager[None]:
+        """Log what the block logs in a phase of its own, such as a fold (:func:`hyperherd.phase`)."""
+        return trial_log.phase(name)
+
     def log_array(self, name: str, array: Any, step: int | None = None) -> None:
         """Keep an array (:func:`hyperherd.log_array`)."""
         trial_log.log_array(name, array, step)
@@ -236,17 +240,11 @@ def hydra_job(hydra: Any, objective: Mapping[str, str] | None = None) -> Standal
         sweep_dir=Path(str(hydra.sweep.dir)).absolute() if is_sweep else None,
         number=0 if OmegaConf.is_missing(hydra.job, "num") else int(hydra.job.num),
         overrides=tuple(overrides),
-        params={item.key_or_group: _value(item) for item in parsed if not item.is_delete()},
+        params={item.key_or_group: item.value() for item in parsed if not item.is_delete()},
         script=str(Path(sys.argv[0]).absolute()),
         job_name=str(hydra.job.name),
         objective=objective,
     )
-
-
-def _value(override: Override) -> Any:
-    """Return the value of an override as a parameter has it."""
-    value = override.value()
-    return str(value) if isinstance(value, QuotedString) else value
 
 
 def _plain_job(directory: Path, params: Mapping[str, Any], objective: Mapping[str, str] | None) -> StandaloneJob:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from waiting import PATIENCE
 
+from hyperherd import log_metrics
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial.notes import noted
 from hyperherd_callbacks import accelerate
@@ -56,6 +57,17 @@ def test_calls_without_a_step_do_not_replace_one_another(trial_dir: Path, kept: 
     accelerator.log({"loss": 3.0}, step=10)
     accelerator.log({"acc": 0.5})
     assert kept() == {"loss": [(1, 1.0), (2, 2.0), (10, 3.0)], "acc": [(11, 0.5)]}
+
+
+def test_each_training_is_a_phase(trial_dir: Path) -> None:
+    for options in ({}, {}, {"prefix": "fold0/"}):
+        AcceleratorState._reset_state(reset_partial_state=True)
+        accelerator = make(**options)
+        accelerator.log({"loss": 1.0}, step=1)
+        accelerator.end_training()
+    log_metrics({"after": 1.0}, 2)
+    rows = {(row["metric"], row["phase"] or "") for row in read_metrics(trial_dir, raw=True).to_pylist()}
+    assert rows == {("loss", ""), ("loss", "train-2"), ("loss", "fold0"), ("after", "")}
 
 
 def test_a_failure_of_ours_does_not_end_the_loop(trial_dir: Path, kept: Callable[[], Kept]) -> None:

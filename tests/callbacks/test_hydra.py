@@ -39,13 +39,13 @@ def record(folder: Path) -> TrialRecord:
 
 
 def test_a_single_run_leaves_a_whole_trial(trained: App) -> None:
-    done = trained.run(HERD, "hydra.run.dir=run", "lr=0.3", "++model=cnn")
+    done = trained.run(HERD, "hydra.run.dir=run", "lr=0.3", "++model='a b'", "+more=[1,'x',{a: 2}]", "~width")
     assert done.returncode == 0, done.stderr
     assert "hello" in done.stdout
     folder = trained.folder / "run"
     found = record(folder)
     assert (found.state, found.sweep, found.number) == ("completed", None, 0)
-    assert found.params == {"lr": 0.3, "model": "cnn"}
+    assert found.params == {"lr": 0.3, "model": "a b", "more": [1, "x", {"a": 2}]}
     assert found.final == {"return_value": 0.3}
     assert found.metrics["val/loss"]["last"] == 0.3
     assert all((folder / ".hyperherd" / name).exists() for name in RICH)
@@ -69,6 +69,16 @@ def test_a_sweep_of_hydra_leaves_a_trial_for_each_job(trained: App) -> None:
     assert trials.objective is not None
     assert (trials.objective.metric, trials.objective.direction) == ("val/loss", "maximize")
     assert record(trained.folder / "m" / "1").sweep == str(trained.folder / "m")
+
+
+def test_a_sweep_of_optunas_leaves_a_trial_for_each_job(trained: App) -> None:
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    space = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=3", "hydra.sweeper.n_jobs=2", "lr=interval(0.1,0.5)"]
+    done = trained.run("-m", HERD, "hydra.sweep.dir=m", *space)
+    assert done.returncode == 0, done.stderr
+    trials = load(trained.folder / "m")
+    assert [trial.state.value for trial in trials] == ["completed"] * 3
+    assert all(trial.final["return_value"] == trial.params["lr"] == trial["val/loss"][0] for trial in trials)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 from waiting import PATIENCE
 
+from hyperherd import load
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.notes import noted
@@ -25,6 +27,7 @@ from hyperherd_callbacks import _stream, lightning
 pl = pytest.importorskip("pytorch_lightning")
 import torch  # noqa: E402
 from pytorch_lightning.callbacks import LearningRateFinder, ModelCheckpoint  # noqa: E402
+from pytorch_lightning.loggers import CSVLogger  # noqa: E402
 from pytorch_lightning.loggers.logger import DummyLogger  # noqa: E402
 from pytorch_lightning.tuner import Tuner  # noqa: E402
 from torch.utils.data import DataLoader  # noqa: E402
@@ -179,10 +182,27 @@ def test_every_n_steps_and_the_last_of_an_epoch(tmp_path: Path, kept: Callable[[
     assert kept()["batch"] == [(4, 3.0), (6, 5.0), (8, 7.0), (12, 11.0)]
 
 
-def test_values_in_memory_are_on_disk_before_the_next_step(tmp_path: Path, trial_dir: Path) -> None:
-    seen = []
+@pytest.mark.parametrize("seconds", [-1.0, 60.0])
+def test_values_in_memory_are_on_disk_before_the_next_step_if_steps_are_slow(
+    tmp_path: Path, trial_dir: Path, kept: Callable[[], Kept], monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    monkeypatch.setattr(lightning, "_MEMORY_SECONDS", seconds)
+    seen: list[int] = []
     fit(tmp_path, Module(at=lambda batch: seen.append(read_metrics(trial_dir, ["batch"]).num_rows)))
-    assert seen == [0, 1, 2, 3, 4, 5]
+    assert seen == ([0, 1, 2, 3, 4, 5] if seconds < 0 else [0, 0, 0, 0, 0, 0])
+    assert steps(kept()["batch"]) == [1, 2, 3, 4, 5, 6]
+
+
+def test_rows_that_waited_have_the_times_of_their_steps(
+    tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lightning, "_MEMORY_SECONDS", 60.0)
+    times: list[float] = []
+    fit(tmp_path, Module(at=lambda batch: times.append(time.time())))
+    rows = read_metrics(trial_dir, ["batch"])["time"].to_pylist()
+    logged = [row.timestamp() for row in rows]
+    assert all(start <= at + 1e-6 for start, at in zip(times, logged, strict=True))
+    assert all(at <= following for at, following in zip(logged, times[1:], strict=False))
 
 
 def test_values_on_a_device_are_fetched_together(
@@ -192,7 +212,7 @@ def test_values_on_a_device_are_fetched_together(
     fetch = lightning._fetch
     monkeypatch.setattr(torch.Tensor, "is_cpu", False, raising=False)
     monkeypatch.setattr(lightning, "_fetch", lambda values: fetched.append(len(values)) or fetch(values))
-    monkeypatch.setattr(lightning, "_FLUSH_SECONDS", float("inf"))
+    monkeypatch.setattr(lightning, "_DEVICE_SECONDS", float("inf"))
     fit(tmp_path, epochs=2)
     assert fetched == [2 * BATCHES, 2, 2 * BATCHES, 2]  # Two values a step; at the end of an epoch two more.
     assert len(kept()["batch"]) == 2 * BATCHES
@@ -248,10 +268,10 @@ def test_early_stopping_loses_nothing(tmp_path: Path, kept: Callable[[], Kept]) 
 def test_a_failure_of_ours_is_said_once_and_training_goes_on(
     tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(metrics: object, step: int) -> None:
+    def fail(rows: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(_stream, "log_metrics", fail)
+    monkeypatch.setattr(_stream, "log_rows", fail)
     with caplog.at_level(logging.WARNING, "hyperherd"):
         trainer = fit(tmp_path)
     assert trainer.global_step == BATCHES
@@ -293,6 +313,17 @@ def test_a_resumed_training_goes_on_after_its_checkpoint(tmp_path: Path, kept: C
     trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), epochs=2)
     trainer.fit(Module(), batches(), ckpt_path=tmp_path / "last.ckpt")
     assert steps(kept()["batch"]) == list(range(1, 13))
+
+
+def test_other_loggers_beside_it_double_nothing(tmp_path: Path, trial_dir: Path) -> None:
+    others = [CSVLogger(trial_dir), CSVLogger(trial_dir, "another")]
+    trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), logger=others, log_every_n_steps=1)
+    trainer.fit(Module(), batches())
+    assert len(list(trial_dir.rglob("metrics.csv"))) == 2
+    trial_log.leave()
+    [trial] = load(trial_dir)
+    assert trial["batch"] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
+    assert trial.history("loss_epoch").num_rows == 1
 
 
 def test_metrics_are_chosen_by_patterns(tmp_path: Path, kept: Callable[[], Kept]) -> None:

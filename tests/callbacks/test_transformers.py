@@ -115,10 +115,10 @@ def test_of_several_processes_one_writes(kept: Callable[[], Kept], tmp_path: Pat
 def test_a_failure_of_ours_is_said_once_and_training_goes_on(
     tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def fail(metrics: object, step: int) -> None:
+    def fail(rows: object) -> None:
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(_stream, "log_metrics", fail)
+    monkeypatch.setattr(_stream, "log_rows", fail)
     trainer = make_trainer(tmp_path)
     with caplog.at_level(logging.WARNING, "hyperherd"):
         trainer.train()

@@ -24,12 +24,13 @@ def block(language: str) -> str:
     return code
 
 
-def log(trial, *attempts):
+def log(trial, *attempts, phases=("",)):
     for number, steps in enumerate(attempts):
         writer = MetricWriter(trial, number)
-        for step in steps:
-            writer.log({"loss": 1.0, "text": "a"}, step)
-            writer.log({"loss": float(100 * number + step)}, step)
+        for place, writer.phase in enumerate(phases):
+            for step in steps:
+                writer.log({"loss": 1.0, "text": "a"}, step)
+                writer.log({"loss": float(100 * number + step + 10 * place)}, step)
         writer.close()
     merge(trial)
 
@@ -41,28 +42,32 @@ def test_the_reader_in_plain_pyarrow(tmp_path):
     assert names["read"](tmp_path, "loss") == {step: float(step) for step in range(5)}
     code = [line for line in block("python").splitlines() if line.strip()]
     assert len(code) <= 10
+    log(tmp_path / "folds", range(5), phases=("", "fold1"))
+    assert names["read"](tmp_path / "folds", "loss") == {step: float(step) for step in range(5)}
+    assert names["read"](tmp_path / "folds", "loss", "fold1") == {step: 10.0 + step for step in range(5)}
     table = SCHEMA.empty_table().replace_schema_metadata({"hyperherd.format": "2"})
     pq.write_table(table, TrialPaths(tmp_path).parquet)
     with pytest.raises(ValueError, match="format 2 is newer"):
         names["read"](tmp_path, "loss")
 
 
-def test_the_reader_in_duckdb(tmp_path, monkeypatch):
+@pytest.mark.parametrize("phases", [("",), ("", "fold1")])
+def test_the_reader_in_duckdb(tmp_path, monkeypatch, phases):
     monkeypatch.chdir(tmp_path)
     trials = [Path("multirun") / "s" / name for name in ("0", "1")]
     log(trials[0], range(5))
-    log(trials[1], range(5), range(3, 7))
+    log(trials[1], range(5), range(3, 7), phases=phases)
     found = duckdb.sql(block("sql")).fetchall()
     assert len(block("sql").strip().splitlines()) <= 11
     for trial in trials:
         rows = read_metrics(trial)
-        ours = zip(*(rows[name].to_pylist() for name in ("metric", "step", "value")), strict=True)
-        theirs = [(metric, step, value) for name, metric, step, value in found if Path(name).parent == trial]
-        assert theirs == list(ours)
+        ours = [(row["metric"], row.get("phase"), row["step"], row["value"]) for row in rows.to_pylist()]
+        theirs = [tuple(row) for name, *row in found if Path(name).parent == trial]
+        assert theirs == ours
 
 
 def test_every_column_and_key_is_on_the_page(tmp_path):
-    log(tmp_path, range(2))
+    log(tmp_path, range(2), phases=("", "fold1"))
     schema = pq.read_schema(TrialPaths(tmp_path).parquet)
     for field in schema:
         assert f"| `{field.name}` |" in PAGE

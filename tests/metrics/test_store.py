@@ -19,6 +19,8 @@ from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 
 OBJECTIVE = {"metric": "loss", "direction": "minimize"}
+ROOTS = {"": "", "fit-2": "", "fold0": "fold0", "fold0/validate": "fold0", "evaluate": ""}
+"""Phases, and those that they belong to."""
 
 
 def same(one: object, other: object) -> bool:
@@ -34,9 +36,14 @@ class Logged:
     attempt: int
     order: int
     value: object
+    phase: str = ""
+
+    @property
+    def series(self) -> tuple[str, str]:
+        return self.metric, self.phase
 
     def key(self) -> tuple:
-        return self.metric, self.step, self.attempt, self.order
+        return self.metric, self.phase, self.step, self.attempt, self.order
 
 
 @dataclass
@@ -50,13 +57,18 @@ class Trial:
     final: dict = field(default_factory=dict)
     torn: int = 0
     told: dict = field(default_factory=dict)
+    phase_now: str = ""
 
     def __post_init__(self):
         self.writer = MetricWriter(self.folder, 0)
 
     def log(self, metrics: dict, step: int) -> None:
         self.writer.log(metrics, step)
-        self.rows += [Logged(name, step, self.attempt, len(self.rows), value) for name, value in metrics.items()]
+        order, phase = len(self.rows), self.phase_now
+        self.rows += [Logged(name, step, self.attempt, order, value, phase) for name, value in metrics.items()]
+
+    def phase(self, name: str) -> None:
+        self.writer.phase = self.phase_now = name
 
     def log_final(self, values: dict) -> None:
         self.writer.log_final(values)
@@ -64,7 +76,7 @@ class Trial:
 
     def resumed(self, step: int, metrics: list | None) -> None:
         self.writer.resumed(step, metrics)
-        told = self.told.setdefault(self.attempt, {})
+        told = self.told.setdefault((self.attempt, self.phase_now), {})
         for name in [None] if metrics is None else metrics:
             told[name] = min(step, told.get(name, step))
 
@@ -75,6 +87,7 @@ class Trial:
         self.writer.close()
         self.attempt += 1
         self.writer = MetricWriter(self.folder, self.attempt)
+        self.writer.phase = self.phase_now
 
     def tear(self, text: bytes) -> None:
         """End a journal as a kill in the middle of a write does."""
@@ -111,33 +124,49 @@ class Trial:
     def raw(self) -> list[Logged]:
         return sorted(self.rows, key=Logged.key)
 
-    def first_steps(self) -> dict[int, dict[str, int]]:
+    def first_steps(self) -> dict[int, dict[tuple[str, str], int]]:
         first = {}
         for row in self.rows:
             own = first.setdefault(row.attempt, {})
-            own[row.metric] = min(own.get(row.metric, row.step), row.step)
+            own[row.series] = min(own.get(row.series, row.step), row.step)
         return first
 
-    def restarts(self, attempt: int) -> bool:
-        """Whether an attempt that said nothing did everything again."""
+    def restarts(self, attempt: int, phase: str) -> bool:
+        """Whether an attempt that said nothing of a phase did everything of it again."""
         first = self.first_steps()
-        older = [(metric, step) for other in first if other < attempt for metric, step in first[other].items()]
-        common = [(metric, step) for metric, step in older if metric in first.get(attempt, {})]
-        again = all(first[attempt][metric] <= step for metric, step in common)
-        return attempt not in self.told and bool(common) and again
+        older = [(series, step) for other in first if other < attempt for series, step in first[other].items()]
+        common = [(series, step) for series, step in older if series in first.get(attempt, {}) and series[1] == phase]
+        again = all(first[attempt][series] <= step for series, step in common)
+        return (attempt, phase) not in self.told and bool(common) and again
 
     def is_superseded(self, row: Logged) -> bool:
         first = self.first_steps()
         for newer in range(row.attempt + 1, self.attempt + 1):
-            told = self.told.get(newer, {})
+            told = self.told.get((newer, row.phase), {})
             cut = told.get(row.metric, told.get(None, math.inf))
-            if self.restarts(newer) or row.step >= min(cut, first.get(newer, {}).get(row.metric, math.inf)):
+            if any(self.restarts(newer, phase) for phase in {row.phase, ROOTS[row.phase]}):
+                return True
+            if row.step >= min(cut, first.get(newer, {}).get(row.series, math.inf)):
                 return True
         return False
 
     def standing(self) -> list[Logged]:
-        stands = {(row.metric, row.step, row.attempt): row for row in self.raw() if not self.is_superseded(row)}
+        stands = {(*row.series, row.step, row.attempt): row for row in self.raw() if not self.is_superseded(row)}
         return list(stands.values())
+
+    def rank(self, series: tuple[str, str]) -> tuple:
+        """What is greatest for the phase of a metric that counts."""
+        attempt = max(row.attempt for row in self.rows if row.series == series)
+        began = min(row.order for row in self.rows if (row.attempt, row.phase) == (attempt, series[1]))
+        return ROOTS[series[1]] == series[1] or series[1] == "fit-2", attempt, began
+
+    def shown(self, rows: list[Logged]) -> list[Logged]:
+        """The rows of the phase that counts for each metric."""
+        best = {}
+        for row in rows:
+            if number_of(row.value) is not None:
+                best[row.metric] = max(best.get(row.metric, row.series), row.series, key=self.rank)
+        return [row for row in rows if best.get(row.metric) == row.series]
 
 
 def as_column(value: object) -> object:
@@ -149,12 +178,16 @@ def told(trial: Trial, **options) -> list[tuple]:
     table = read_metrics(trial.folder, **options)
     assert skipped(table) == trial.torn
     names = ("metric", "step", "attempt", "value", "json")
-    rows = zip(*(table[name].to_pylist() for name in names), strict=True)
-    return [(metric, step, attempt, logged(value, text)) for metric, step, attempt, value, text in rows]
+    phases = table["phase"].to_pylist() if "phase" in table.column_names else [None] * len(table)
+    assert any(phases) == ("phase" in table.column_names)
+    rows = zip(*(table[name].to_pylist() for name in names), phases, strict=True)
+    return [
+        (metric, phase or "", step, attempt, logged(value, text)) for metric, step, attempt, value, text, phase in rows
+    ]
 
 
 def expected(rows: list[Logged]) -> list[tuple]:
-    return [(row.metric, row.step, row.attempt, as_column(row.value)) for row in rows]
+    return [(row.metric, row.phase, row.step, row.attempt, as_column(row.value)) for row in rows]
 
 
 def number_of(value: object) -> float | None:
@@ -187,18 +220,36 @@ def stats_of(rows: list[Logged]) -> dict:
     return stats
 
 
+def of_objective(trial: Trial) -> list[Logged]:
+    """The rows that stand, of the objective those of the phase that counts alone."""
+    shown = trial.shown(trial.standing())
+    return [row for row in trial.standing() if row.metric != "loss" or row in shown]
+
+
+def check_metrics(trial: Trial, metrics: dict, phases: dict) -> None:
+    rows = trial.standing()
+    assert same(sorted(metrics.items()), sorted(stats_of(trial.shown(rows)).items()))
+    named = {row.phase for row in rows if number_of(row.value) is not None}
+    assert set(phases) == (named if any(named) else set())
+    for phase, summaries in phases.items():
+        expected_ = stats_of([row for row in rows if row.phase == phase])
+        assert same(sorted(summaries.items()), sorted(expected_.items()))
+
+
 def check_objective(objective: dict | None, rows: list[Logged], complete: bool) -> None:
     """Compare an objective with the rows; one that is not complete may lack a metric that passed the best step."""
-    stats = stats_of(rows)
+    stats = stats_of([row for row in rows if row.metric == "loss"])
     if "loss" not in stats:
         assert objective is None
         return
     assert (objective["metric"], objective["direction"]) == ("loss", "minimize")
     assert (objective["best"], objective["best_step"]) == (stats["loss"]["min"], stats["loss"]["min_step"])
     others = {}
+    [phase] = {row.phase for row in rows if row.metric == "loss"}
+    assert objective.get("phase", "") == phase
     for row in rows:
         value = number_of(row.value)
-        if row.metric != "loss" and value is not None and objective["best_step"] is not None:
+        if row.metric != "loss" and row.phase == phase and value is not None and objective["best_step"] is not None:
             others |= {row.metric: value} if row.step <= objective["best_step"] else {}
     if not complete:
         others = {name: value for name, value in others.items() if name in objective["at_best"]}
@@ -234,6 +285,7 @@ operations = st.lists(
             st.just("tear"), st.sampled_from([b'{"ts": 1.5, "st', b'{"ts":1.5,"step":1,"metrics":{"a":1}', b"\x00\n"])
         ),
         st.tuples(st.just("resumed"), steps, st.none() | st.lists(names, min_size=1, max_size=2)),
+        st.tuples(st.just("phase"), st.sampled_from(sorted(ROOTS))),
         st.tuples(st.sampled_from(["close", "next_attempt", "merge", "roll", "roll_parts"])),
     ),
     max_size=25,
@@ -255,10 +307,9 @@ def test_everything_logged_reads_back(operations):
             final = read_final(trial.folder)
             assert same(sorted(final.items()), sorted(trial.final.items()))
             summary = read_summary(trial.folder, OBJECTIVE)
-            stats = stats_of(trial.standing())
-            assert same(sorted(summary["metrics"].items()), sorted(stats.items()))
+            check_metrics(trial, summary["metrics"], summary.get("phases", {}))
             assert (summary["rows"], summary["skipped"]) == (len(trial.rows), trial.torn)
-            check_objective(summary["objective"], trial.standing(), complete=True)
+            check_objective(summary["objective"], of_objective(trial), complete=True)
             trial.merge()
         assert not list(TrialPaths(trial.folder).metrics.glob("*"))
 
@@ -269,6 +320,7 @@ def training(draw) -> list[tuple]:
     operations = []
     for _ in range(draw(st.integers(1, 3))):
         step = draw(st.integers(0, 5))
+        operations.append(("phase", draw(st.sampled_from(["", "", "fit-2", "fold0"]))))
         for _ in range(draw(st.integers(0, 8))):
             step += draw(st.integers(0, 2))
             number = st.floats(-5, 5) | st.sampled_from([math.nan, math.inf, -math.inf])
@@ -295,6 +347,7 @@ def test_the_running_summary_says_what_the_rows_say(operations):
         for summary in (running, RunningSummary(trial.folder, OBJECTIVE)):
             summary.refresh()
             rows = trial.standing()
-            assert same(sorted(summary.metrics.items()), sorted(stats_of(rows).items()))
-            assert summary.step == max((row.step for row in rows), default=None)
-            check_objective(summary.objective, rows, complete=False)
+            check_metrics(trial, summary.metrics, summary.phases)
+            last = max((row.series for row in rows), key=trial.rank, default=("", ""))[1]
+            assert summary.step == max((row.step for row in rows if row.phase == last), default=None)
+            check_objective(summary.objective, of_objective(trial), complete=False)

@@ -77,6 +77,23 @@ def test_what_can_be_written_is_written_and_the_rest_named(tmp_path):
     assert second["final"] == {"acc": 0.5}
 
 
+def test_several_records_are_one_write_with_the_times_they_were_measured(tmp_path, monkeypatch):
+    writer = MetricWriter(tmp_path, 0)
+    written = []
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda *arguments: written.append(arguments[1]) or write(*arguments))
+    with pytest.raises(NotLogged, match="'odd'"):
+        writer.log_rows([({"m": 1.0}, 1, 10.0), ({"odd": object()}, 2, 11.0), ({"m": float("nan")}, 3, 12.0)])
+    [path] = journals(tmp_path)
+    assert [(row["ts"], row["step"]) for row in map(json.loads, path.read_bytes().splitlines())] == [
+        (10.0, 1),
+        (12.0, 3),
+    ]
+    assert len(written) == 1
+    writer.log_rows([])
+    assert len(written) == 1
+
+
 def test_logging_after_close_opens_a_new_journal(tmp_path):
     writer = MetricWriter(tmp_path, 0)
     writer.log({"m": 1.0}, 1)

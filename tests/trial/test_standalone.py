@@ -41,6 +41,15 @@ def test_a_loop_in_a_plain_script_is_a_trial(tmp_path: Path) -> None:
     assert (found.final, len(found["loss"])) == ({"acc": 0.5}, 3)
 
 
+def test_a_block_of_it_is_a_phase(tmp_path: Path) -> None:
+    with hyperherd.start_trial(tmp_path / "run") as trial:
+        for fold in range(2):
+            with trial.phase(f"fold{fold}"):
+                trial.log({"loss": float(fold)}, 1)
+    rows = read_metrics(tmp_path / "run", raw=True).to_pylist()
+    assert [(row["phase"], row["value"]) for row in rows] == [("fold0", 0.0), ("fold1", 1.0)]
+
+
 def test_an_error_fails_the_trial_and_goes_on(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="diverged"), hyperherd.start_trial(tmp_path / "run"):
         raise ValueError("diverged")

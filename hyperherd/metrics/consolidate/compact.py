@@ -155,19 +155,21 @@ def _write(path: Path, sweep_dir: Path, trials: dict[int, Path], files: FileOps)
 
     from hyperherd.metrics.rows.values import dumps
     from hyperherd.metrics.store.find import open_base
-    from hyperherd.metrics.store.parquet import SCHEMA, encoder
+    from hyperherd.metrics.store.parquet import encoder
     from hyperherd.metrics.store.sweep_file import LEAD, TRIALS, entry
+    from hyperherd.metrics.store.tables import PHASE, SCHEMA
 
     # Two passes over the files: the schema, which holds all footers, is needed before the first row.
-    entries, rows = {}, 0
+    entries, rows, phased = {}, 0, False
     for number, trial_dir in trials.items():
         base = open_base(TrialPaths(trial_dir))
         if base is not None:
             with base:
                 entries[trial_dir.relative_to(sweep_dir).as_posix()] = entry(number, base.footer)
                 rows += base.count
+                phased = phased or base.footer.is_phased
     metadata = {b"hyperherd.format": str(FORMAT).encode(), TRIALS: dumps(entries)}
-    schema = pa.schema([LEAD, *SCHEMA], metadata)
+    schema = pa.schema([LEAD, *SCHEMA, *([PHASE] if phased else [])], metadata)
     # A compaction that was killed has left them.
     for leftover in path.parent.glob(f".{path.name}.*.tmp"):
         files.remove(leftover)
@@ -197,11 +199,14 @@ def _write_groups(
     import pyarrow as pa
 
     from hyperherd.metrics.store.arrow import column
+    from hyperherd.metrics.store.tables import PHASE, split_phases
 
+    phased = PHASE.name in schema.names
     waiting: list[pa.Table] = []
     count = 0
     for number, file in trials:
-        for rows in file.batches():
+        for batch in file.batches():
+            rows = split_phases(batch) if phased else batch
             lead = column(pa.int64(), [number]).take(column(pa.int64(), [0] * rows.num_rows))
             waiting.append(pa.Table.from_arrays([lead, *rows.columns], schema=schema))
             count += rows.num_rows

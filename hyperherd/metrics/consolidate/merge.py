@@ -8,19 +8,25 @@ A trial has one merger at a time: the process that claimed its attempt, at the a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyperherd.metrics.rows.phases import metric_of
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.values import dumps, unwrap
 from hyperherd.paths import TrialPaths
+from hyperherd.plural import counted
 from hyperherd.records.disk.atomic import FileOps, replace
 from hyperherd.records.disk.files import strict
 
 if TYPE_CHECKING:
     from hyperherd.metrics.store.parquet import Footer
+
+logger = logging.getLogger("hyperherd")
 
 
 def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files: FileOps | None = None) -> None:
@@ -113,6 +119,7 @@ def _merge_rows(
 ) -> Footer:
     """Replace `metrics.parquet` by its own rows and those of the sources it does not hold yet; return its footer."""
     from hyperherd.metrics.store import parquet
+    from hyperherd.metrics.store.default_view import LoggedAgain
     from hyperherd.metrics.store.find import add_parts, open_base
     from hyperherd.metrics.store.sorted_rows import SortedRows
     from hyperherd.metrics.summary.of_rows import summarize
@@ -129,11 +136,29 @@ def _merge_rows(
         held = add_parts(stored, paths.metrics, fresh)
         journals = {name: about for name, about in fresh.items() if about.is_journal and name not in held}
         stored.add_journals(paths.metrics, journals)
-        stats, result = summarize(stored.default_rows, objective or old.spec)
+        again = LoggedAgain(max(about.attempt for about in fresh.values()))
+        rows = partial(stored.default_rows, again=again)
+        stats, result = summarize(rows, objective or old.spec, stored.attempts)
         # Sources of earlier merges stay named: one that could not be deleted still lies there, and would count twice.
         names = dict.fromkeys([*old.sources, *fresh, *held])
         footer = parquet.Footer(
             tuple(names), stats, result, stored.count, stored.skipped, stored.final, stored.attempts
         )
         replace(paths.parquet, lambda stream: parquet.write(stored.batches(), footer, stream), files)
+        _report_again(paths, again.series)
         return footer
+
+
+def _report_again(paths: TrialPaths, series: Collection[str]) -> None:
+    """Warn of values that are not shown because another one of the same step came after them."""
+    names = sorted(set(map(metric_of, series)))
+    if names:
+        more = f" and {counted(len(names) - 3, 'more metric')}" if len(names) > 3 else ""
+        logger.warning(
+            "%s%s of %s: logged again at steps that had another value. All values are kept, and the last one of a step "
+            "is shown. If they are of several trainings or folds, log each of them in a phase of its own: "
+            "with hyperherd.phase(NAME).",
+            ", ".join(map(repr, names[:3])),
+            more,
+            paths.root.name,
+        )

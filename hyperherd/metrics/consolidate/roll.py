@@ -77,7 +77,7 @@ def make_part(
             sources += file.footer.sources
             stored.add_file(file)
         stored.add_journals(folder, {name: source for name, source in about.items() if source.is_journal})
-        stats, _ = summarize(lambda metrics: paused(stored.default_rows(metrics)), None)
+        stats, _ = summarize(lambda metrics: paused(stored.default_rows(metrics)), None, stored.attempts)
         # No objective: which value is best follows from all rows of a trial, and a part has some of them.
         footer = parquet.Footer(
             tuple(sources), stats, None, stored.count, stored.skipped, stored.final, stored.attempts

@@ -15,6 +15,7 @@ import orjson
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows import values
+from hyperherd.metrics.rows.phases import NUL, as_phase, series_of
 from hyperherd.records.disk.files import number
 from hyperherd.records.disk.guarded import LINE_BYTES, is_deep
 
@@ -75,11 +76,12 @@ class Final(NamedTuple):
 
 
 class Resumed(NamedTuple):
-    """Where an attempt announced to resume: older attempts' rows at or after `step` are superseded."""
+    """Where an attempt announced to resume: older attempts' rows of a phase at or after `step` are superseded."""
 
     step: int
     metrics: tuple[str, ...] | None
     """None stands for all."""
+    phase: str = ""
 
 
 @dataclass
@@ -88,6 +90,7 @@ class Rows:
 
     step: list[int] = field(default_factory=list)
     metric: list[str] = field(default_factory=list)
+    """The series of each row (`phases`)."""
     value: list[float | None] = field(default_factory=list)
     time: list[float | None] = field(default_factory=list)
     json: dict[int, str] = field(default_factory=dict)
@@ -136,7 +139,8 @@ def _parse_plain(block: bytes) -> Rows | None:
     except (ValueError, TypeError, KeyError, IndexError):
         return None
     # As many records as lines, so that no two torn lines have been taken for one whole; and nothing but numbers.
-    if len(records) != block.count(b"\n") or set(map(len, records)) != {3}:
+    lengths = set(map(len, records))
+    if len(records) != block.count(b"\n") or not lengths <= {3, 4} or b"\\u0000" in block:
         return None
     # Exact types: to isinstance, true is an int.
     kinds = set(map(type, numbers))
@@ -148,8 +152,22 @@ def _parse_plain(block: bytes) -> Rows | None:
         widths = list(map(len, metrics))
         steps = list(chain.from_iterable(map(repeat, steps, widths)))
         times = list(chain.from_iterable(map(repeat, times, widths)))
-    names = list(chain.from_iterable(metrics))
+    names = list(chain.from_iterable(metrics)) if lengths == {3} else _series(records)
+    if names is None:
+        return None
     return Rows(steps, names, list(map(float, numbers)) if int in kinds else numbers, times)
+
+
+def _series(records: list[dict[str, Any]]) -> list[str] | None:
+    """Return the series of all rows of some records; None if a record has a fourth key that is not its phase."""
+    phases = [record.get("phase", "") for record in records]
+    if not set(map(type, phases)) <= {str} or any(len(record) == 4 and "phase" not in record for record in records):
+        return None
+    return [
+        f"{name}{NUL}{phase}" if phase else name
+        for record, phase in zip(records, phases, strict=True)
+        for name in record["metrics"]
+    ]
 
 
 def load(line: bytes) -> dict[str, Any] | None:
@@ -184,24 +202,26 @@ def _add(rows: Rows, record: dict[str, Any] | None) -> bool:
         for name, value in final.items():
             rows.final[values.as_name(name)] = (time or 0.0, value)
         return True
-    if "resumed" in record:
-        return _add_resumed(rows, record["resumed"])
-    return add_record(rows, record)
+    try:
+        phase = as_phase(record.get("phase"))
+    except TypeError:
+        return False
+    return _add_resumed(rows, record["resumed"], phase) if "resumed" in record else add_record(rows, record, phase)
 
 
-def _add_resumed(rows: Rows, resumed: Any) -> bool:
+def _add_resumed(rows: Rows, resumed: Any, phase: str) -> bool:
     """Add ``{"step", "metrics": [name, ...] or null}``; return whether it is of that form."""
     try:
         names = resumed["metrics"]
         metrics = None if names is None else tuple(values.as_name(name) for name in names)
-        rows.resumed.append(Resumed(values.as_step(resumed["step"]), metrics))
+        rows.resumed.append(Resumed(values.as_step(resumed["step"]), metrics, phase))
     except (TypeError, KeyError):
         return False
     return True
 
 
-def add_record(rows: Rows, record: dict[str, Any]) -> bool:
-    """Add ``{"ts", "step", "metrics": {...}, "json": {...}}``; return whether it is of that form."""
+def add_record(rows: Rows, record: dict[str, Any], phase: str = "") -> bool:
+    """Add ``{"ts", "step", "metrics": {...}, "json": {...}}`` of a phase; return whether it is of that form."""
     numeric, exact = record.get("metrics", {}), record.get("json", {})
     if not isinstance(numeric, dict) or not isinstance(exact, dict) or not record.keys() & {"metrics", "json"}:
         return False
@@ -216,7 +236,7 @@ def add_record(rows: Rows, record: dict[str, Any]) -> bool:
         if value is None and text is None:
             rows.skipped += 1
         else:
-            rows.add(step, values.as_name(name), value, time, text)
+            rows.add(step, series_of(values.as_name(name), phase), value, time, text)
     return True
 
 

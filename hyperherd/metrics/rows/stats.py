@@ -12,6 +12,8 @@ from operator import itemgetter
 from statistics import median
 from typing import Any, TypeVar
 
+from hyperherd.metrics.rows.phases import PhaseOrder, is_evaluation, metric_of, phase_of, series_of
+
 CURVE = 32
 """Points of a curve at most."""
 
@@ -76,10 +78,20 @@ class ObjectiveResult:
     at_best: Mapping[str, float | None] = field(default_factory=dict)
     """The other metrics' values at the best step; a metric that has none there, its last one before."""
     curve: list[Point] = field(default_factory=list)
+    phase: str = ""
+    """The phase that it is of: of several the one that counts."""
+
+    @property
+    def series(self) -> str:
+        """The series that it is made of."""
+        return series_of(self.metric, self.phase)
 
     def as_json(self) -> dict[str, Any]:
         """Return it in the form of `trial.json`, numbers that are not finite as they are."""
-        return {**asdict(self), "at_best": dict(self.at_best), "curve": [list(point) for point in self.curve]}
+        record = {**asdict(self), "at_best": dict(self.at_best), "curve": [list(point) for point in self.curve]}
+        if not self.phase:
+            del record["phase"]
+        return record
 
 
 def beats(value: float | None, step: int | None, other: float | None, other_step: int | None, direction: str) -> bool:
@@ -101,9 +113,11 @@ def thin(points: Sequence[T]) -> list[T]:
 
 
 class _Series:
-    """One metric of one attempt; a step logged again replaces its value as long as no other step came between."""
+    """One series of one attempt; a step logged again replaces its value as long as no other step came between."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
+        self.metric, self.phase = metric_of(name), phase_of(name)
+        self.is_new = True
         self._settled = Stats()
         self._step: int | None = None
         self._value = 0.0
@@ -164,51 +178,86 @@ class _Best:
 class Stream:
     """The summary of one attempt's rows as they come in the order of time, exact as long as steps do not fall.
 
+    The objective is that of the last phase which trained with its metric, or else of the last one that evaluated it.
+
     Args:
         objective: ``{"metric", "direction"}``, or None.
-        watched: a step at which the other metrics' values are wanted too: an older attempt's best one.
+        watched: of older rows, whose best step the other metrics' values are wanted for too.
     """
 
-    def __init__(self, objective: Mapping[str, Any] | None, watched: int | None = None) -> None:
+    def __init__(self, objective: Mapping[str, Any] | None, watched: ObjectiveResult | None = None) -> None:
         self.first: dict[str, int] = {}
-        """The least step of every metric."""
+        """The least step of every series."""
+        self.began: dict[str, float] = {}
+        """Phase -> time of its first row."""
         self.step: int | None = None
-        self._watched = None if watched is None else _Best(watched, 0.0, {})
+        """The greatest step of the last phase that trained."""
+        self.phase: str | None = None
+        """That phase."""
+        self._watched = None if watched is None or watched.best_step is None else _Best(watched.best_step, 0.0, {})
+        self._watched_phase = watched.phase if watched else ""
         self._metric = objective["metric"] if objective else None
         self._direction = objective["direction"] if objective else ""
         self._series: dict[str, _Series] = {}
+        self._shown: _Series | None = None
+        """The series of the objective that counts."""
+        self._time: float | None = None
+        self._intervals: deque[float] = deque(maxlen=64)
+        self._show(None)
+
+    def _show(self, series: _Series | None) -> None:
+        """Begin to make the objective of a series."""
+        self._shown = series
         self._best: _Best | None = None
         self._best_before: _Best | None = None  # as it was before the newest step of the objective
         self._curve = _Curve()
         self._newest: Point | None = None  # of the objective; it may be logged again
-        self._time: float | None = None
-        self._intervals: deque[float] = deque(maxlen=64)
 
-    def add(self, step: int, metric: str, value: float | None, time: float | None) -> None:
-        """Take one row in."""
-        if step < self.first.setdefault(metric, step):
-            self.first[metric] = step
+    def add(self, step: int, name: str, value: float | None, time: float | None) -> None:
+        """Take in one row of the series `name`."""
+        if name not in self.first:
+            self._begin(phase_of(name), time)
+        if step < self.first.setdefault(name, step):
+            self.first[name] = step
         if self.step is None or step > self.step:
-            self._advance(step, time)
+            self._advance(step, phase_of(name), time)
         if value is None:
             return
-        if metric not in self._series:
-            self._series[metric] = _Series()
-        self._series[metric].add(step, value)
-        if metric == self._metric:
-            self._add_objective(step, value)
-            return
-        # Two of these are often the same object, which is to be asked once.
-        for best in {id(best): best for best in (self._best, self._best_before, self._watched) if best}.values():
-            best.offer(metric, step, value)
+        if name not in self._series:
+            self._series[name] = _Series(name)
+        series = self._series[name]
+        series.add(step, value)
+        if series.metric == self._metric:
+            self._add_objective(series, step, value)
+        else:
+            self._offer(series, step, value)
 
-    def _advance(self, step: int, time: float | None) -> None:
+    def _begin(self, phase: str, time: float | None) -> None:
+        """Note the first row of a series: it may be that of its phase as well."""
+        if phase not in self.began and time is not None:
+            self.began[phase] = time
+        trains_anew = not is_evaluation(phase) and not any(phase_of(known) == phase for known in self.first)
+        if trains_anew:
+            self.phase, self.step, self._time = phase, None, None
+
+    def _advance(self, step: int, phase: str, time: float | None) -> None:
+        if phase != self.phase and self.phase is not None:
+            return
         # Not every step is logged; and a clock that was set back says nothing.
         if self._time is not None and time is not None and self.step is not None and time >= self._time:
             self._intervals.append((time - self._time) / (step - self.step))
         self.step, self._time = step, time
 
-    def _add_objective(self, step: int, value: float) -> None:
+    def _add_objective(self, series: _Series, step: int, value: float) -> None:
+        shown = self._shown
+        if series is not shown:
+            # The first row of a series is later than what is shown began; what follows of an older one changes nothing.
+            is_new = series.is_new and (shown is None or is_evaluation(shown.phase) or not is_evaluation(series.phase))
+            series.is_new = False
+            if not is_new:
+                return
+            self._show(series)
+        series.is_new = False
         if self._newest is not None and self._newest[0] != step:
             self._curve.add(self._newest)
             self._best_before = self._best
@@ -217,25 +266,35 @@ class Stream:
         self._best = self._best_before
         old = self._best
         if beats(value, step, old.value if old else None, old.step if old else None, self._direction):
-            self._best = _Best(step, value, self._others_at(step))
+            self._best = _Best(step, value, self._others_at(step, series.phase))
 
-    def _others_at(self, step: int) -> dict[str, Point]:
-        lasts = {name: series.last() for name, series in self._series.items() if name != self._metric}
+    def _offer(self, series: _Series, step: int, value: float) -> None:
+        shown = self._shown
+        if shown is not None and series.phase == shown.phase:
+            for best in {id(best): best for best in (self._best, self._best_before) if best}.values():
+                best.offer(series.metric, step, value)
+        if self._watched is not None and series.phase == self._watched_phase:
+            self._watched.offer(series.metric, step, value)
+
+    def _others_at(self, step: int, phase: str) -> dict[str, Point]:
+        others = [item for item in self._series.values() if item.metric != self._metric and item.phase == phase]
+        lasts = {item.metric: item.last() for item in others}
         return {name: last for name, last in lasts.items() if last is not None and last[0] <= step}
 
     def stats(self) -> dict[str, Stats]:
-        """Return the stats of every metric that has numbers."""
+        """Return the stats of every series that has numbers."""
         return {name: series.stats() for name, series in self._series.items()}
 
     def objective(self) -> ObjectiveResult | None:
         """Return the objective; None if it has no value yet."""
-        if self._metric is None or self._newest is None:
+        if self._metric is None or self._newest is None or self._shown is None:
             return None
-        curve = [*self._curve.points(), self._newest]
+        curve = thin([*self._curve.points(), self._newest])
+        found = ObjectiveResult(self._metric, self._direction, curve=curve, phase=self._shown.phase)
         if self._best is None:
-            return ObjectiveResult(self._metric, self._direction, curve=thin(curve))
+            return found
         others = {name: value for name, (_, value) in self._best.others.items()}
-        return ObjectiveResult(self._metric, self._direction, self._best.value, self._best.step, others, thin(curve))
+        return replace(found, best=self._best.value, best_step=self._best.step, at_best=others)
 
     def at_watched(self) -> dict[str, float]:
         """Return the other metrics' values at the watched step, or their last ones before."""
@@ -255,21 +314,29 @@ def combine(
     old: ObjectiveResult | None,
     stats: Mapping[str, Stats],
     new: ObjectiveResult | None,
+    order: PhaseOrder,
     at_old_best: Mapping[str, float] | None = None,
 ) -> ObjectiveResult | None:
     """Return the objective over older rows, which `old` and `stats` describe, and newer ones together.
 
     Args:
         old: the objective over the older rows.
-        stats: of the older rows.
+        stats: of the series of the older rows.
         new: the objective over the newer rows.
+        order: which phase counts, if the two are of different ones.
         at_old_best: what the newer rows have of other metrics at the old best step, or before it.
     """
+    if old is not None and new is not None and old.phase != new.phase:
+        if order.rank(old.series) < order.rank(new.series):
+            old = None
+        else:
+            new = None
     if new is None:
         return replace(old, at_best={**old.at_best, **(at_old_best or {})}) if old else None
     if old is None or beats(new.best, new.best_step, old.best, old.best_step, new.direction):
         # Metrics that were not logged since the older rows have their last value from there.
-        before = {name: item.last for name, item in stats.items() if name != new.metric and _is_before(item, new)}
+        others = {metric_of(name): item for name, item in stats.items() if phase_of(name) == new.phase}
+        before = {name: item.last for name, item in others.items() if name != new.metric and _is_before(item, new)}
         winner = replace(new, at_best={**before, **new.at_best})
     else:
         winner = replace(old, at_best={**old.at_best, **(at_old_best or {})})

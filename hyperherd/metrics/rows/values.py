@@ -59,14 +59,14 @@ def as_step(step: Any) -> int:
 
 
 def as_name(name: Any) -> str:
-    """Return a metric's name as text that every file can hold: lone surrogates become their escapes.
+    """Return a metric's name as text that every file can hold: lone surrogates and NUL become their escapes.
 
     Raises:
         TypeError: it is not a string.
     """
     if not isinstance(name, str):
         raise TypeError(f"the name of a metric must be a string, not {name!r} ({type(name).__name__})")
-    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+    return name.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def split(metrics: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:

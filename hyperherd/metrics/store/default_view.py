@@ -6,18 +6,20 @@ Invariant: both are functions of the set of rows alone, in whatever order and fr
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from hyperherd.metrics.rows.cuts import AttemptStart, Cuts
+from hyperherd.metrics.rows.phases import is_phased, phase_of
 from hyperherd.metrics.store.arrow import column, scalar
 
 KEYS = ("metric", "step", "attempt", "time")
 
 
 def ordered(table: pa.Table) -> pa.Table:
-    """Return the rows sorted by metric, step, attempt and time, in one chunk; equal ones keep their order."""
+    """Return the rows sorted by series, step, attempt and time, in one chunk; equal ones keep their order."""
     table = unified(table)
     metric, step, attempt, time = _rank(table["metric"]), *(table[key].combine_chunks() for key in KEYS[1:])
     keys = {"metric": metric, "step": step, "attempt": attempt, "time": time}
@@ -74,7 +76,22 @@ def beginnings(table: pa.Table) -> dict[int, AttemptStart]:
     for number, step in zip(encoded.dictionary.to_pylist(), first, strict=True):
         metric, place = divmod(number, len(attempts))
         began.setdefault(attempts[place].as_py(), AttemptStart()).note(names[metric].as_py(), step)
+    if is_phased(names.to_pylist()):
+        _note_times(began, table, series, (attempts, names))
     return began
+
+
+def _note_times(
+    began: dict[int, AttemptStart], table: pa.Table, series: pa.Array, numbered: tuple[pa.Array, pa.Array]
+) -> None:
+    """Note when every attempt began its phases; `numbered` says what the numbers of `series` are made of."""
+    attempts, names = numbered
+    micros = table["time"].combine_chunks().cast(pa.timestamp("us")).cast(pa.int64())
+    firsts = pa.Table.from_arrays([series, micros], ["series", "time"]).group_by("series").aggregate([("time", "min")])
+    for number, time in zip(firsts["series"].to_pylist(), firsts["time_min"].to_pylist(), strict=True):
+        metric, place = divmod(number, len(attempts))
+        phase = phase_of(names[metric].as_py())
+        began[attempts[place].as_py()].begin(phase, None if time is None else time / 1e6)
 
 
 def _series(table: pa.Table, attempts: pa.Array) -> tuple[pa.Array, pa.Array]:
@@ -90,15 +107,31 @@ def whole(batches: Iterable[pa.Table], schema: pa.Schema) -> pa.Table:
     return unified(pa.concat_tables(tables)) if tables else schema.empty_table()
 
 
-def default_view(batches: Iterable[pa.Table], cuts: Cuts) -> Iterator[pa.Table]:
-    """Yield the rows of a sorted stream that stand: nothing a newer attempt did again, one per metric and step."""
+@dataclass
+class LoggedAgain:
+    """The series whose value at a step was followed by another one at the same step, in attempts from `attempt` on."""
+
+    attempt: int
+    series: set[str] = field(default_factory=set)
+
+    def note(self, table: pa.Table, is_last: pa.Array) -> None:
+        """Take in sorted rows, and which of them, but for the last one, the next one does not replace."""
+        values = table["value"].combine_chunks()
+        is_other = pc.fill_null(pc.not_equal(values[:-1], values[1:]), False)
+        is_recent = pc.greater_equal(table["attempt"].combine_chunks()[:-1], scalar(pa.int16(), self.attempt))
+        replaced = pc.and_(pc.and_not(is_other, is_last), is_recent)
+        self.series.update(pc.unique(table["metric"][:-1].filter(replaced)).to_pylist())
+
+
+def default_view(batches: Iterable[pa.Table], cuts: Cuts, again: LoggedAgain | None = None) -> Iterator[pa.Table]:
+    """Yield the rows of a sorted stream that stand: nothing a newer attempt did again, one per series and step."""
     held: list[pa.Table] = []  # The last row: the next one may be of the same metric, step and attempt.
     for batch in batches:
         rows = superseded_dropped(batch, cuts)
         if not rows.num_rows:
             continue
         rows = unified(pa.concat_tables([*held, rows]))
-        keep = _last_of_each(rows)
+        keep = _last_of_each(rows, again)
         held = [rows.slice(rows.num_rows - 1)]
         if keep.num_rows > 1:
             yield keep.slice(0, keep.num_rows - 1)
@@ -117,7 +150,7 @@ def superseded_dropped(table: pa.Table, cuts: Cuts) -> pa.Table:
     return table.filter(pc.less_equal(table["step"], column(pa.int64(), kept).take(series))).combine_chunks()
 
 
-def _last_of_each(table: pa.Table) -> pa.Table:
+def _last_of_each(table: pa.Table, again: LoggedAgain | None) -> pa.Table:
     """Keep the last row of each metric, step and attempt of a sorted table."""
     if table.num_rows < 2:
         return table
@@ -127,5 +160,7 @@ def _last_of_each(table: pa.Table) -> pa.Table:
     is_last = pc.or_(pc.or_(changes[0], changes[1]), changes[2])
     if pc.all(is_last).as_py():
         return table
+    if again is not None:
+        again.note(table, is_last)
     final = pc.is_valid(table["step"][-1:].combine_chunks())  # True: nothing follows the last row.
     return table.filter(pa.concat_arrays([is_last, final])).combine_chunks()

@@ -21,25 +21,17 @@ import pyarrow.parquet as pq
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.cuts import AttemptStart
 from hyperherd.metrics.rows.journal import Final
+from hyperherd.metrics.rows.phases import PhaseOrder, by_phase, from_phases, metric_of, series_of
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.rows.stats import ObjectiveResult, Stats
 from hyperherd.metrics.rows.values import dumps
-from hyperherd.metrics.store.arrow import scalar, texts
+from hyperherd.metrics.store.tables import PHASE, chosen, conformed, split_phases
+from hyperherd.metrics.store.tables import SCHEMA as SCHEMA
 from hyperherd.paths import FORMAT
 from hyperherd.records.disk import kinds
 from hyperherd.records.disk.files import check_format, number, strict
 from hyperherd.records.disk.guarded import is_deep, open_regular
 
-SCHEMA = pa.schema(
-    [
-        pa.field("step", pa.int64(), nullable=False),
-        pa.field("metric", pa.dictionary(pa.int32(), pa.string()), nullable=False),
-        pa.field("value", pa.float64()),
-        pa.field("time", pa.timestamp("us", tz="UTC")),
-        pa.field("attempt", pa.int16(), nullable=False),
-        pa.field("json", pa.string()),
-    ]
-)
 ROWS_PER_GROUP = 1 << 18
 ROWS_PER_PART_GROUP = 1 << 16
 """Many parts are read at a time, each a group at a time."""
@@ -58,6 +50,7 @@ class Footer:
     sources: tuple[str, ...] = ()
     """Names of all journals and parts whose rows it holds."""
     metrics: dict[str, Stats] = field(default_factory=dict)
+    """By series."""
     objective: ObjectiveResult | None = None
     rows: int = 0
     skipped: int = 0
@@ -78,12 +71,17 @@ class Footer:
 
     def has_objective(self, spec: Mapping[str, Any] | None) -> bool:
         """Return whether it holds the objective `spec`."""
-        return spec is None or spec["metric"] not in self.metrics or self.spec == dict(spec)
+        return spec is None or spec["metric"] not in map(metric_of, self.metrics) or self.spec == dict(spec)
+
+    @property
+    def is_phased(self) -> bool:
+        """Whether rows of a phase with a name are in it, as far as its attempts are known."""
+        return any(item.is_phased for item in (self.attempts or {}).values())
 
     def summary(self) -> dict[str, Any]:
         """Return what `hyperherd.summary` holds."""
         return {
-            "metrics": {name: asdict(stats) for name, stats in self.metrics.items()},
+            **summarized({name: asdict(stats) for name, stats in self.metrics.items()}, self.attempts or {}),
             "objective": self.objective.as_json() if self.objective else None,
             "rows": self.rows,
             "skipped": self.skipped,
@@ -119,7 +117,7 @@ class Footer:
                 raise TypeError("it contains what no HyperHerd footer does")
             return cls(
                 tuple(sources),
-                {name: Stats(**_numbers(stats)) for name, stats in summary.get("metrics", {}).items()},
+                {name: Stats(**_numbers(stats)) for name, stats in _series(summary).items()},
                 _objective(summary.get("objective")),
                 _whole(summary.get("rows", 0)),
                 _whole(summary.get("skipped", 0)),
@@ -128,6 +126,10 @@ class Footer:
             )
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise FormatError(f"the footer of {path} cannot be read: {error}") from None
+
+
+def _series(summary: Mapping[str, Any]) -> dict[str, Any]:
+    return from_phases(summary.get("phases") or {"": summary.get("metrics", {})})
 
 
 def _numbers(raw: Mapping[str, Any]) -> dict[str, Any]:
@@ -146,12 +148,15 @@ def _final(raw: Mapping[str, Any]) -> Final:
 
 
 def _start(raw: Mapping[str, Any]) -> AttemptStart:
-    first, resumed, named = raw["first"], raw["resumed"], raw["named"]
-    return AttemptStart(
-        {name: _whole(step) for name, step in first.items()},
-        None if resumed is None else _whole(resumed),
-        {name: _whole(step) for name, step in named.items()},
-    )
+    start = AttemptStart()
+    for phase, item in [("", raw), *raw.get("phases", {}).items()]:
+        start.first |= {series_of(name, phase): _whole(step) for name, step in item["first"].items()}
+        start.named |= {series_of(name, phase): _whole(step) for name, step in item["named"].items()}
+        if item["resumed"] is not None:
+            start.resumed[phase] = _whole(item["resumed"])
+        if item.get("began") is not None:
+            start.began[phase] = float(_number(item["began"]))
+    return start
 
 
 def _number(raw: Any) -> float:
@@ -169,7 +174,17 @@ def _objective(raw: Mapping[str, Any] | None) -> ObjectiveResult | None:
     step = None if raw["best_step"] is None else _whole(raw["best_step"])
     if not kinds.texts([raw["metric"], raw["direction"]]):
         raise TypeError("the name or the direction of the objective is not text")
-    return ObjectiveResult(raw["metric"], raw["direction"], best, step, _numbers(raw["at_best"]), curve)
+    return ObjectiveResult(
+        raw["metric"], raw["direction"], best, step, _numbers(raw["at_best"]), curve, str(raw.get("phase", ""))
+    )
+
+
+def summarized(stats: Mapping[str, Any], attempts: Mapping[int, AttemptStart]) -> dict[str, Any]:
+    """Return what a summary says of some series: of each metric the one that counts, and of all phases if there are."""
+    order = PhaseOrder(attempts)
+    metrics = {metric: stats[series] for metric, series in order.shown(stats).items()}
+    phases = by_phase(stats, order)
+    return {"metrics": metrics, "phases": phases} if phases else {"metrics": metrics}
 
 
 @contextmanager
@@ -188,7 +203,11 @@ def reading(path: Path) -> Iterator[None]:
 def open_parquet(path: Path, stream: BinaryIO) -> pq.ParquetFile:
     """Open a Parquet file whose rows fit its size; in a few bytes it may claim any number of equal ones."""
     # Dictionaries hold a text that occurs a million times once, so that it can be measured before it is written out.
-    file = pq.ParquetFile(stream, read_dictionary=["metric", "json"])
+    texts_ = ["metric", "json"]
+    file = pq.ParquetFile(stream, read_dictionary=texts_)
+    schema = file.schema_arrow
+    if PHASE.name in schema.names and not pa.types.is_dictionary(schema.field(PHASE.name).type):  # another program's
+        file = pq.ParquetFile(stream, read_dictionary=[*texts_, PHASE.name])
     _check_size(path, file.metadata.num_rows, stream, "rows")
     return file
 
@@ -260,7 +279,8 @@ class MetricsFile:
         """Return the row groups whose statistics leave room for what is wanted."""
         groups = list(range(self._file.num_row_groups))
         if metrics is not None:
-            groups = [group for group in groups if _meets(self._bounds(group, "metric"), metrics)]
+            names = [metric_of(name) for name in metrics]
+            groups = [group for group in groups if _meets(self._bounds(group, "metric"), names)]
         if since is not None:
             groups = [group for group in groups if _reaches(self._bounds(group, "time"), since)]
         return groups
@@ -296,28 +316,29 @@ def _reaches(bounds: tuple[int, int] | None, since: int) -> bool:
     return bounds is None or bounds[1] >= since
 
 
-def conformed(table: pa.Table) -> pa.Table:
-    """Return the rows with our columns in our types, whoever wrote them."""
-    return table.select(SCHEMA.names).cast(SCHEMA)
+def write(
+    tables: Iterable[pa.Table],
+    footer: Footer,
+    stream: BinaryIO,
+    group: int = ROWS_PER_GROUP,
+    *,
+    phased: bool | None = None,
+) -> None:
+    """Encode sorted rows that come in some pieces; the encodings suit counters, and floats that came from float32.
 
-
-def chosen(table: pa.Table, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
-    """Return the rows of some metrics, and since some microsecond; one that has no time is none of these."""
-    if metrics is not None:
-        table = table.filter(pc.is_in(table["metric"], value_set=texts(metrics)))
-    if since is not None:
-        times = table["time"].cast(pa.timestamp("us")).cast(pa.int64())
-        table = table.filter(pc.greater_equal(times, scalar(pa.int64(), since)))
-    return table
-
-
-def write(tables: Iterable[pa.Table], footer: Footer, stream: BinaryIO, group: int = ROWS_PER_GROUP) -> None:
-    """Encode sorted rows that come in some pieces; the encodings suit counters, and floats that came from float32."""
-    schema = SCHEMA.with_metadata(footer.encode())
+    Args:
+        tables: the rows.
+        footer: what the file holds beside them.
+        stream: where it is written.
+        group: rows of a row group.
+        phased: whether the file has a column of phases; None: if the footer knows of some.
+    """
+    phased = footer.is_phased if phased is None else phased
+    schema = (SCHEMA.append(PHASE) if phased else SCHEMA).with_metadata(footer.encode())
     with encoder(stream, schema) as writer:
         waiting: list[pa.Table] = []
         for table in tables:
-            waiting.append(table.replace_schema_metadata(None))
+            waiting.append((split_phases(table) if phased else table).replace_schema_metadata(None))
             if sum(map(len, waiting)) >= group:
                 whole = pa.concat_tables(waiting)
                 even = len(whole) - len(whole) % group
@@ -337,7 +358,7 @@ def encoder(stream: BinaryIO, schema: pa.Schema) -> pq.ParquetWriter:
         stream,
         schema,
         compression="zstd",
-        use_dictionary=["metric", "attempt"],
+        use_dictionary=[name for name in schema.names if name in ("metric", "attempt", PHASE.name)],
         column_encoding={"step": "DELTA_BINARY_PACKED", "time": "DELTA_BINARY_PACKED", "value": "BYTE_STREAM_SPLIT"},
         write_statistics=[name for name in schema.names if name in ("number", "metric", "time")],
     )

@@ -18,7 +18,7 @@ from hyperherd.metrics.rows.journal import Final, Rows, blocks, latest, parse, s
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.store import parquet
 from hyperherd.metrics.store.columns import Columns
-from hyperherd.metrics.store.default_view import beginnings, default_view, ordered, unified
+from hyperherd.metrics.store.default_view import LoggedAgain, beginnings, default_view, ordered, unified
 from hyperherd.metrics.store.merge_streams import merged
 from hyperherd.metrics.store.parquet import BATCH, Footer, MetricsFile
 from hyperherd.metrics.store.sweep_file import TrialOfSweep
@@ -112,7 +112,8 @@ class SortedRows:
         runs = self._runs[-count:]
         stream = tempfile.TemporaryFile(dir=self._scratch)  # noqa: SIM115 - closed with this
         self._open.callback(stream.close)
-        parquet.write(merged([_pieces(run, None) for run in runs]), Footer(), stream, parquet.ROWS_PER_PART_GROUP)
+        group, phased = parquet.ROWS_PER_PART_GROUP, any(item.is_phased for item in self.attempts.values())
+        parquet.write(merged([_pieces(run, None) for run in runs]), Footer(), stream, group, phased=phased)
         stream.seek(0)
         for run in runs:
             if isinstance(run, File):
@@ -124,9 +125,11 @@ class SortedRows:
         """Yield all rows, or those of some metrics, sorted, a few at a time."""
         return merged([_pieces(run, metrics) for run in self._runs])
 
-    def default_rows(self, metrics: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    def default_rows(
+        self, metrics: Sequence[str] | None = None, again: LoggedAgain | None = None
+    ) -> Iterator[pa.Table]:
         """Yield the rows of the default view, sorted, a few at a time."""
-        return default_view(self.batches(metrics), Cuts(self.attempts))
+        return default_view(self.batches(metrics), Cuts(self.attempts), again)
 
     def table(self, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
         """Return all rows, or those of some metrics and since some microsecond, sorted."""

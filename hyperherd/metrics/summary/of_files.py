@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.metrics.rows.cuts import AttemptStart, Cuts, joined
+from hyperherd.metrics.rows.cuts import NO_STEP, AttemptStart, Cuts, joined
 from hyperherd.metrics.rows.journal import Final, latest
+from hyperherd.metrics.rows.phases import PhaseOrder, phase_of
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.rows.stats import ObjectiveResult, Stats, combine, combine_stats
 from hyperherd.paths import TrialPaths
@@ -41,18 +42,19 @@ class FilesSummary:
 
     places: Places = field(default_factory=Places)
     stats: Mapping[str, Stats] = field(default_factory=dict)
+    """By series."""
     objective: ObjectiveResult | None = None
     final: Mapping[str, Final] = field(default_factory=dict)
     attempts: Mapping[int, AttemptStart] = field(default_factory=dict)
     effect: object = None
     """What of the rows the newest attempt's unmerged ones supersede; None if nothing."""
     lasts: Mapping[str, int] = field(default_factory=dict)
-    """The last step of every metric, before anything was superseded."""
+    """The last step of every series, before anything was superseded."""
 
     @property
-    def best_step(self) -> int | None:
-        """Step of the objective's best value."""
-        return self.objective.best_step if self.objective else None
+    def best_place(self) -> tuple[str, int | None] | None:
+        """Phase and step of the objective's best value."""
+        return (self.objective.phase, self.objective.best_step) if self.objective else None
 
     def with_newer(self, newer: FilesSummary, at_best: Mapping[str, float]) -> FilesSummary:
         """Return what these rows and those of a part that came after them say together.
@@ -61,12 +63,13 @@ class FilesSummary:
             newer: what the part says.
             at_best: what the part has of other metrics at the best step of these, or before it.
         """
+        attempts = joined([self.attempts, newer.attempts])
         return replace(
             self,
             stats=combine_stats(self.stats, newer.stats),
-            objective=combine(self.objective, self.stats, newer.objective, at_best),
+            objective=combine(self.objective, self.stats, newer.objective, PhaseOrder(attempts), at_best),
             final=latest([*self.final.items(), *newer.final.items()]),
-            attempts=joined([self.attempts, newer.attempts]),
+            attempts=attempts,
         )
 
     def effect_of(self, own: AttemptStart) -> object:
@@ -75,10 +78,11 @@ class FilesSummary:
         older = {attempt: item for attempt, item in self.attempts.items() if attempt < newest}
         if not older:
             return None
-        if Cuts({**older, newest: own}).restart == newest:
-            return "all"
-        cuts = {metric: own.cut(metric) for metric, last in self.lasts.items() if own.cut(metric) <= last}
-        return cuts or None
+        cuts = Cuts({**older, newest: own})
+        firsts = {
+            series: NO_STEP if cuts.restart(phase_of(series)) == newest else own.cut(series) for series in self.lasts
+        }
+        return {series: step for series, step in firsts.items() if step <= self.lasts[series]} or None
 
 
 def summarize_files(paths: TrialPaths, places: Places, spec: Mapping[str, Any] | None) -> FilesSummary:
@@ -125,8 +129,9 @@ def _from_rows(
         held = add_parts(stored, paths.metrics, places.older)
         journals = {name: about for name, about in places.older.items() if about.is_journal and name not in held}
         stored.add_journals(paths.metrics, journals)
-        cuts = Cuts(joined([stored.attempts, own]))
-        stats, objective = summarize(lambda metrics: default_view(stored.batches(metrics), cuts), spec)
+        attempts = joined([stored.attempts, own])
+        cuts = Cuts(attempts)
+        stats, objective = summarize(lambda metrics: default_view(stored.batches(metrics), cuts), spec, attempts)
         return replace(settled, stats=stats, objective=objective, final=stored.final, attempts=stored.attempts)
 
 
@@ -165,7 +170,8 @@ class Parts:
 
     def _at_best(self, name: str, part: FilesSummary, settled: FilesSummary) -> dict[str, float]:
         """Return a part's other metrics at the best step of older rows; only where that lies within are rows read."""
-        step, objective = settled.best_step, settled.objective
+        objective = settled.objective
+        step = objective.best_step if objective else None
         if step is None or objective is None or _first_step(part) > step:
             return {}
         from hyperherd.metrics.store.parquet import MetricsFile
@@ -174,7 +180,7 @@ class Parts:
 
         with SortedRows() as stored:
             stored.add_file(MetricsFile(self._folder / name))
-            found = values_at(stored.default_rows(), step)
+            found = values_at(stored.default_rows(), step, objective.phase)
         found.pop(objective.metric, None)
         return found
 
@@ -187,7 +193,7 @@ class Parts:
             file = MetricsFile(self._folder / name)
             stored.add_file(file)
             # A part's footer has no objective: which value is best follows from all rows.
-            objective = summarize(stored.default_rows, self._spec)[1] if self._spec else None
+            objective = summarize(stored.default_rows, self._spec, stored.attempts)[1] if self._spec else None
             settled = FilesSummary(
                 stats=file.footer.metrics, objective=objective, final=stored.final, attempts=stored.attempts
             )

@@ -6,12 +6,16 @@ Invariant: the numbers are a function of the rows alone, in whatever pieces they
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from hyperherd.metrics.rows.cuts import AttemptStart
+from hyperherd.metrics.rows.phases import PhaseOrder, metric_of, phase_of
 from hyperherd.metrics.rows.stats import ObjectiveResult, Point, Stats, thin
 from hyperherd.metrics.store.arrow import column
 
@@ -22,46 +26,55 @@ Rows = Callable[["Sequence[str] | None"], Iterable[pa.Table]]
 """Gives the rows of a default view, of all or of some metrics; may be asked again and again."""
 
 
-def summarize(rows: Rows, spec: Mapping[str, Any] | None) -> tuple[dict[str, Stats], ObjectiveResult | None]:
-    """Return the stats of every metric that has numbers, and the objective's.
+def summarize(
+    rows: Rows, spec: Mapping[str, Any] | None, attempts: Mapping[int, AttemptStart]
+) -> tuple[dict[str, Stats], ObjectiveResult | None]:
+    """Return the stats of every series that has numbers, and the objective's.
 
     Args:
         rows: asked for the objective first, since its best step decides what is wanted of the other metrics.
         spec: ``{"metric", "direction"}``, or None.
+        attempts: how all attempts began: of several phases they say which one counts.
     """
-    best_step, curve = None, _RowCurve()
-    if spec is not None:
-        alone: dict[str, Stats] = {}
-        for metric, part in _by_metric(rows([spec["metric"]])):
-            alone[metric] = alone.get(metric, Stats()).merged(_stats(part))
-            curve.add(part)
-        best_step = alone[spec["metric"]].best(spec["direction"])[1] if alone else None
+    objective = None if spec is None else _objective(rows, spec, PhaseOrder(attempts))
     stats: dict[str, Stats] = {}
     at_best: dict[str, float] = {}
-    for metric, part in _by_metric(rows(None)):
-        stats[metric] = stats.get(metric, Stats()).merged(_stats(part))
-        value = _at(part, best_step)
-        if value is not None:
-            at_best[metric] = value
-    if spec is None or spec["metric"] not in stats:
-        return stats, None
-    best, best_step = stats[spec["metric"]].best(spec["direction"])
-    at_best.pop(spec["metric"], None)
-    return stats, ObjectiveResult(spec["metric"], spec["direction"], best, best_step, at_best, curve.points())
+    for series, part in _by_series(rows(None)):
+        stats[series] = stats.get(series, Stats()).merged(_stats(part))
+        if objective is not None and phase_of(series) == objective.phase and series != objective.series:
+            value = _at(part, objective.best_step)
+            if value is not None:
+                at_best[metric_of(series)] = value
+    return stats, replace(objective, at_best=at_best) if objective else None
 
 
-def values_at(batches: Iterable[pa.Table], step: int) -> dict[str, float]:
-    """Return every metric's value at `step`, or its last one before."""
+def _objective(rows: Rows, spec: Mapping[str, Any], order: PhaseOrder) -> ObjectiveResult | None:
+    """Return the objective without other metrics' values; None if it has no number."""
+    metric, direction = spec["metric"], spec["direction"]
+    stats: dict[str, Stats] = {}
+    curves: dict[str, _RowCurve] = defaultdict(_RowCurve)
+    for series, part in _by_series(rows([metric])):
+        stats[series] = stats.get(series, Stats()).merged(_stats(part))
+        curves[series].add(part)
+    shown = order.shown(stats).get(metric)
+    if shown is None:
+        return None
+    best, best_step = stats[shown].best(direction)
+    return ObjectiveResult(metric, direction, best, best_step, {}, curves[shown].points(), phase_of(shown))
+
+
+def values_at(batches: Iterable[pa.Table], step: int, phase: str) -> dict[str, float]:
+    """Return every metric's value at `step` of a phase, or its last one before."""
     found = {}
-    for metric, part in _by_metric(batches):
-        value = _at(part, step)
+    for series, part in _by_series(batches):
+        value = _at(part, step) if phase_of(series) == phase else None
         if value is not None:
-            found[metric] = value
+            found[metric_of(series)] = value
     return found
 
 
-def _by_metric(batches: Iterable[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
-    """Yield the numbers of each metric in every piece of a sorted stream."""
+def _by_series(batches: Iterable[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    """Yield the numbers of each series in every piece of a sorted stream."""
     for batch in batches:
         table = batch.filter(pc.is_valid(batch["value"])).unify_dictionaries().combine_chunks()
         if not table.num_rows:

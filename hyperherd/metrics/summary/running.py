@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.metrics.rows.cuts import AttemptStart, joined
 from hyperherd.metrics.rows.journal import Final, blocks, latest, parse
+from hyperherd.metrics.rows.phases import PhaseOrder, by_phase, phase_of
 from hyperherd.metrics.rows.sources import SourceName, list_sources
-from hyperherd.metrics.rows.stats import Stream, combine, combine_stats
+from hyperherd.metrics.rows.stats import Stats, Stream, combine, combine_stats
 from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import is_vanished, open_base
 from hyperherd.metrics.summary.of_files import FilesSummary, Parts, Places, summarize_files, summarize_files_again
@@ -43,6 +44,8 @@ class RunningSummary:
 
     def __init__(self, trial_dir: Path, objective: Mapping[str, Any] | None) -> None:
         self.metrics: dict[str, dict[str, Any]] = {}
+        self.phases: dict[str, dict[str, dict[str, Any]]] = {}
+        """Phase -> metric -> the same of each phase, in their order; empty if there is only the one without a name."""
         self.final: dict[str, Any] = {}
         self.objective: dict[str, Any] | None = None
         self.step: int | None = None
@@ -77,7 +80,7 @@ class RunningSummary:
     def _restart(self) -> None:
         """Begin to read the newest attempt's journals from their start, after what is settled."""
         self._before = self._parts.after(self._settled)
-        self._stream = Stream(self._spec, self._before.best_step)
+        self._stream = Stream(self._spec, self._before.objective)
         self._final: dict[str, Final] = {}
         self._own = AttemptStart()
         self._offsets: dict[str, int] = {}
@@ -101,16 +104,16 @@ class RunningSummary:
         self._follow(journals)
         own_beginning = self._beginning()
         if self._settled.effect_of(own_beginning) != self._settled.effect:
-            best_step = self._before.best_step
+            best_place = self._before.best_place
             self._settled = summarize_files_again(self._paths, self._settled, self._spec, own_beginning)
             self._before = self._parts.after(self._settled)
-            if self._before.best_step != best_step:  # The other metrics' values at another step are wanted now.
+            if self._before.best_place != best_place:  # The other metrics' values at another step are wanted now.
                 self._restart()
                 self._follow(journals)
 
     def _beginning(self) -> AttemptStart:
         """Return how the newest attempt began, by all that it has logged."""
-        streamed = AttemptStart(self._stream.first)
+        streamed = AttemptStart(self._stream.first, began=self._stream.began)
         newest = self._settled.places.newest
         starts = joined([self._before.attempts, {newest: streamed}, {newest: self._own}])
         return starts[newest]
@@ -165,14 +168,29 @@ class RunningSummary:
                 self._offsets[name] = self._offsets.get(name, 0) + len(block)
 
     def _publish(self) -> None:
-        before = self._before
-        stats = combine_stats(before.stats, self._stream.stats())
-        objective = combine(before.objective, before.stats, self._stream.objective(), self._stream.at_watched())
+        before, stream = self._before, self._stream
+        attempts = joined([before.attempts, {self._settled.places.newest: self._beginning()}])
+        order = PhaseOrder(attempts)
+        stats = combine_stats(before.stats, stream.stats())
+        objective = combine(before.objective, before.stats, stream.objective(), order, stream.at_watched())
         final = latest([*before.final.items(), *self._final.items()])
-        steps = [item.last_step for item in stats.values()] + [self._stream.step]
-        self.metrics = {name: asdict(stats[name]) for name in sorted(stats)}
+        shown = order.shown(stats)
+        self.metrics = {metric: asdict(stats[shown[metric]]) for metric in sorted(shown)}
+        self.phases = {
+            phase: {metric: asdict(item) for metric, item in some.items()}
+            for phase, some in by_phase(stats, order).items()
+        }
         self.objective = objective.as_json() if objective else None
         self.final = {name: unwrap(item.value) for name, item in final.items()}
-        self.step = max((step for step in steps if step is not None), default=None)
+        self.step = self._last_step(stats, order)
         # A stream that has begun anew has no pace yet; the last known one stands until then.
-        self.step_seconds = self._stream.step_seconds() or self.step_seconds
+        self.step_seconds = stream.step_seconds() or self.step_seconds
+
+    def _last_step(self, stats: Mapping[str, Stats], order: PhaseOrder) -> int | None:
+        """Return the greatest step of the last phase that trains: what the time left is counted from."""
+        stream = self._stream
+        phase = order.last_training([*stats, *stream.first])
+        steps = [item.last_step for name, item in stats.items() if phase in (None, phase_of(name))]
+        if stream.phase in (None, phase):
+            steps.append(stream.step)
+        return max((step for step in steps if step is not None), default=None)
