@@ -63,8 +63,9 @@ def log_error(what: str, error: TrialError, number: int, sweep_dir: str) -> None
     if first is None:
         log.error("%s", full, extra=extra)
         return
-    with _without(_is_console):
-        log.error("%s", full, extra=extra)
+    if log.hasHandlers():  # else Python prints both to stderr
+        with _without(_is_console):
+            log.error("%s", full, extra=extra)
     with _without(lambda handler: not _is_console(handler)):
         log.error("%s", repeated(line, first))
 
