@@ -89,4 +89,7 @@ def _of_trainer(own: RecordedMetrics, trial_dir: Path) -> RecordedMetrics:
         return replace(own, hint=str(error))
     except (OSError, FormatError):
         return own
-    return replace(own, metrics=found, is_from_trainer=True) if found else own
+    if not found:
+        return own
+    step = max(summary["last_step"] for summary in found.values()) if own.step is None else own.step
+    return replace(own, metrics=found, step=step, is_from_trainer=True)

@@ -283,12 +283,16 @@ def read_logged(trial_dir: Path) -> LoggedMetrics:
     # It imports pyarrow, which a sweep with a `trial.json` for every trial does not need.
     from hyperherd.metrics.reader import has_metrics, read_final, read_summary
 
+    final: dict[str, Any] = {}
     try:
-        if not has_metrics(trial_dir):
-            return LoggedMetrics(summaries(read_series(trial_dir)))
-        return LoggedMetrics(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
+        if has_metrics(trial_dir):
+            metrics = decode_numbers(read_summary(trial_dir)["metrics"])
+            final = decode_final(read_final(trial_dir))
+            if metrics:
+                return LoggedMetrics(metrics, final)
+        return LoggedMetrics(summaries(read_series(trial_dir)), final)
     except NoReader as error:
-        return LoggedMetrics(hint=str(error))
+        return LoggedMetrics(final=final, hint=str(error))
     except (OSError, FormatError) as error:
         return LoggedMetrics(error=_why(error))
 

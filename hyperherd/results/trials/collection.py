@@ -248,7 +248,11 @@ class TrialCollection(Sequence[Trial]):
                 (f"these trials have different objectives ({several})" if several else "these trials have no objective")
                 + "; choose one with .judged_by('metric', 'max'), or 'min'"
             )
-        raise ResultsError(f"no finished trial has a finite value of {self.objective.label!r}")
+        why = f"no finished trial has a finite value of {self.objective.label!r}"
+        if self.objective.metric not in self.metric_names:
+            known = ", ".join(self.metric_names) or "none"
+            why = f"no trial has logged {self.objective.label!r}, the sweep's objective; available: {known}"
+        raise ResultsError(why)
 
     def judged_by(self, metric: str | None = None, direction: str | None = None) -> Self:
         """Return the same trials judged by another objective.

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from results.builder import SweepBuilder
 from waiting import PATIENCE
 
 from hyperherd import Trials, load
@@ -144,3 +145,21 @@ def test_what_ours_logged_comes_first(job: Path) -> None:
     (job / "metrics.jsonl").write_text('{"step": 1, "acc": 0.5}\n')
     assert set(load(job)[0].metrics) == {"acc"}
     assert json.loads(to_json(load(job)))["trials"][0]["metrics"]["acc"]["last"] == 0.5
+
+
+def test_what_main_returned_does_not_hide_a_trainers_files(sweep: SweepBuilder) -> None:
+    sweep.trial(final={"return_value": 0.5})
+    (sweep.dir / "0" / "metrics.csv").write_text("step,val/acc\n0,0.25\n1,0.5\n")
+    (trial,) = load(sweep.dir)
+    assert (trial.value("return_value"), trial.value("val/acc"), trial["val/acc"], trial.step) == (
+        0.5,
+        0.5,
+        [0.25, 0.5],
+        1,
+    )
+
+
+def test_an_empty_folder_of_ours_hides_nothing(job: Path) -> None:
+    (job / ".hyperherd" / "metrics").mkdir(parents=True)
+    (job / "metrics.csv").write_text("step,val/acc\n0,0.25\n")
+    assert load(job)[0].value("val/acc") == 0.25

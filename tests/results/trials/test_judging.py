@@ -93,6 +93,8 @@ def test_a_sweep_whose_objective_nobody_logged_says_so_and_has_no_say(tmp_path: 
     told = "no trial has logged val/acc, the sweep's objective"
     assert f"not ranked: {told}; logged: val/loss (-m METRIC to choose)" in closing(alone, Screen())
     assert not alone.ranked
+    with pytest.raises(ResultsError, match="no trial has logged 'val/acc', the sweep's objective; available: val/loss"):
+        alone.best()
     assert both.objective == Objective("val/loss", MINIMIZE, source="guessed")
     assert len(both.ranked) == 3
     assert f"note: sweep b: {told}" in repr(both)
