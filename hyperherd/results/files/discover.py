@@ -208,6 +208,11 @@ def is_trial_dir(folder: Path) -> bool:
     return _is_trial(str(folder)) or is_hydra_folder(str(hydra_folder(folder)))
 
 
+def is_sweep_dir(folder: Path) -> bool:
+    """Return whether a folder is that of a sweep."""
+    return _has_any(str(folder), _SWEEP_MARKS)
+
+
 def trial_above(path: Path) -> Path | None:
     """Return the trial in whose directory a file or folder lies, by its name or where its links lead; None if in none.
 
