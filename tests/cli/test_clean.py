@@ -116,9 +116,7 @@ def test_what_is_kept_is_said(swept: SweepBuilder, clean: Clean, nobody: int) ->
 def test_what_a_checkpoint_is(sweep: SweepBuilder, clean: Clean, tmp_path: Path) -> None:
     """The names of Lightning, transformers and torch, and what the trial's record names; never what is read."""
     sweep.trial({"val/acc": 0.9})
-    sweep.trial(
-        {"val/acc": 0.1}, {"best_model_path": "out/net.bin", "config_path": "out/net.json", "ckpt": "/etc/passwd"}
-    )
+    sweep.trial({"val/acc": 0.1}, {"best_model_path": "out/net.bin", "path": "out/net.json", "ckpt": "/etc/passwd"})
     trial = sweep.dir / "1"
     gone = ["lightning_logs/version_0/checkpoints/epoch=1-step=9.ckpt", "deep.ckpt/rank0/w.bin", "model.pt", "a/b.pth"]
     gone += ["checkpoint-9/model.safetensors", "checkpoint-9/optimizer.pt", "checkpoint-9/vocab.json", "out/net.bin"]
