@@ -115,8 +115,12 @@ def test_what_is_kept_is_said(swept: SweepBuilder, clean: Clean, nobody: int) ->
 
 def test_what_a_checkpoint_is(sweep: SweepBuilder, clean: Clean, tmp_path: Path) -> None:
     """The names of Lightning, transformers and torch, and what the trial's record names; never what is read."""
-    sweep.trial({"val/acc": 0.9})
-    sweep.trial({"val/acc": 0.1}, {"best_model_path": "out/net.bin", "path": "out/net.json", "ckpt": "/etc/passwd"})
+    sweep.trial({"val/acc": 0.9}, params={"lr": 0})
+    sweep.trial(
+        {"val/acc": 0.1},
+        {"best_model_path": "out/net.bin", "path": "out/net.json", "ckpt": "/etc/passwd"},
+        params={"lr": 1},
+    )
     trial = sweep.dir / "1"
     gone = ["lightning_logs/version_0/checkpoints/epoch=1-step=9.ckpt", "deep.ckpt/rank0/w.bin", "model.pt", "a/b.pth"]
     gone += ["checkpoint-9/model.safetensors", "checkpoint-9/optimizer.pt", "checkpoint-9/vocab.json", "out/net.bin"]
@@ -145,8 +149,8 @@ def test_what_a_checkpoint_is(sweep: SweepBuilder, clean: Clean, tmp_path: Path)
 
 
 def test_hard_links_are_counted_once(sweep: SweepBuilder, clean: Clean) -> None:
-    sweep.trial({"val/acc": 0.9})
-    sweep.trial({"val/acc": 0.1})
+    sweep.trial({"val/acc": 0.9}, params={"lr": 0})
+    sweep.trial({"val/acc": 0.1}, params={"lr": 1})
     first, second = sweep.dir / "0", sweep.dir / "1"
     for name in ("a.ckpt", "b.ckpt"):
         with open(second / name, "wb") as stream:
@@ -213,7 +217,7 @@ def test_what_cannot_be_asked(
 
 def test_orphans_go_to_the_trash_and_out_of_it(app: App, clean: Clean) -> None:
     sweep = app.sweep("lr=1,2,3")
-    app.sweep("lr=1")
+    app.sweep("lr=choice(1)")
     assert [trial.orphan for trial in sweep.planned] == [False, True, True]
     put(sweep.dir / "1", "last.ckpt")
     told = clean(sweep.dir, "--trials", "orphaned")
