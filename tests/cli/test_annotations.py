@@ -39,10 +39,11 @@ def test_tags_are_a_column_and_a_filter(swept: Path, capsys: pytest.CaptureFixtu
     for words in (["0", "to check"], ["0", "baseline"], ["2", "baseline"]):
         assert main(["tag", ".", *words]) == 0
     header, *rows = shown(capsys, ".")
-    assert [row[header.index("tag")] for row in rows] == ["baseline, to check", "", "baseline"]
-    assert [row[0] for row in shown(capsys, ".", "tag=baseline")[1:]] == ["0", "2"]
+    tags = {row[0]: row[header.index("tag")] for row in rows}
+    assert tags == {"0": "baseline, to check", "1": "", "2": "baseline"}
+    assert [row[0] for row in shown(capsys, ".", "tag=baseline")[1:]] == ["2", "0"]
     assert [row[0] for row in shown(capsys, ".", "tag=to check,nothing")[1:]] == ["0"]
-    assert [row[0] for row in shown(capsys, ".", "tag!=to check")[1:]] == ["1", "2"]
+    assert [row[0] for row in shown(capsys, ".", "tag!=to check")[1:]] == ["2", "1"]
     assert [row[0] for row in shown(capsys, ".", "tag~^to")[1:]] == ["0"]
     assert [trial.number for trial in load(swept).filter(tag=["baseline"], lr=2)] == [2]
     assert main([".", "-f", "json"]) == 0
