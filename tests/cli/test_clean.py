@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,9 @@ from hyperherd import load
 from hyperherd.cli.main import main
 from hyperherd.records.lock import SweepLock
 from hyperherd.records.states import TrialState
-from hyperherd.records.sweep import read_planned
+from hyperherd.records.sweep import read_planned, write_planned
+from hyperherd.sweep.tidying.checkpoints import checkpoint_files
+from hyperherd.sweep.tidying.removal import remove_file
 from hyperherd.trial.checkpoint import newest_checkpoint
 
 Clean = Callable[..., str]
@@ -183,11 +187,44 @@ def test_every_seed_of_the_best_keeps_its_own(sweep: SweepBuilder, clean: Clean)
 
 
 @pytest.mark.parametrize("arguments", [["losers"], ["all-but-best", "--yes"]])
-def test_nothing_goes_by_a_guess(plain: Path, clean: Clean, arguments: list[str]) -> None:
-    told = clean(plain / "multirun", "--checkpoints-of", *arguments, code=2)
+def test_nothing_goes_by_a_guess(plain: Path, tmp_path: Path, clean: Clean, arguments: list[str]) -> None:
+    multirun = Path(shutil.copytree(plain / "multirun", tmp_path / "multirun"))
+    told = clean(multirun, "--checkpoints-of", *arguments, code=2)
     assert "nothing is deleted by a guess" in told
     assert "pass -m val/acc if that decides" in told
-    clean(plain / "multirun", "--checkpoints-of", *arguments, "-m", "val/acc")
+    put(multirun / "s/0", "last.ckpt")
+    told = clean(multirun, "--checkpoints-of", *arguments, "-m", "val/acc", "--direction", "min")
+    assert "kept, written to within the last hour, so they may still run: trial 0\n" in told
+    for path in (multirun / "s/0").rglob("*"):
+        os.utime(path, (0, 0))
+    told = clean(multirun, "--checkpoints-of", *arguments, "-m", "val/acc", "--direction", "min")
+    assert "last.ckpt" in told
+    assert (multirun / "s/0/last.ckpt").exists() == ("--yes" not in arguments)
+
+
+def test_one_trial_of_a_sweep_that_runs_is_kept(swept: SweepBuilder, clean: Clean) -> None:
+    lock = SweepLock(swept.dir)
+    lock.take()
+    told = clean(swept.dir / "3", "--checkpoints-of", "failed", "--yes")
+    assert "kept, of a sweep that is running: trial 3\n" in told
+    lock.release()
+    clean(swept.dir / "3", "--checkpoints-of", "failed", "--yes")
+    assert not (swept.dir / "3/last.ckpt").exists()
+
+
+def test_what_was_replaced_meanwhile_stays(swept: SweepBuilder, tmp_path: Path) -> None:
+    """The file must be the one that was found, on a way without links."""
+    put(swept.dir / "0", "a/b.ckpt")
+    (file,) = (file for file in checkpoint_files(swept.dir / "0", {}) if file.name == "a/b.ckpt")
+    (swept.dir / "0/a").rename(tmp_path / "moved")
+    (swept.dir / "0/a").symlink_to(tmp_path / "moved")
+    with pytest.raises(NotADirectoryError):
+        remove_file(swept.dir / "0", file)
+    (swept.dir / "0/a").unlink()
+    put(swept.dir / "0", "a/b.ckpt")
+    with pytest.raises(OSError, match="has been replaced since it was found"):
+        remove_file(swept.dir / "0", file)
+    assert (tmp_path / "moved/b.ckpt").exists()
 
 
 def test_records_that_everybody_can_write_do_not_decide(swept: SweepBuilder, clean: Clean) -> None:
@@ -250,10 +287,6 @@ def _planned(sweep_dir: Path) -> list[_Planned]:
 
 
 def test_orphans_that_stay(sweep: SweepBuilder, clean: Clean, tmp_path: Path, nobody: int) -> None:
-    from dataclasses import replace
-
-    from hyperherd.records.sweep import write_planned
-
     for number in range(4):
         sweep.trial({"val/acc": 0.5}, params={"lr": number})
     sweep.running(params={"lr": 4})

@@ -31,7 +31,7 @@ def run(argv: Sequence[str]) -> int:
         say(f"error: {error}")
         return FAILED
     write(_page(done, verb, is_done=arguments.yes))
-    return 0
+    return FAILED if done.failed else 0
 
 
 def _clean(arguments: argparse.Namespace) -> tuple[Cleaning, str]:

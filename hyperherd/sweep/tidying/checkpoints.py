@@ -36,6 +36,7 @@ class StoredFile:
     size: int
     inode: tuple[int, int]
     links: int
+    modified: float
 
 
 def checkpoint_files(trial_dir: Path, final: Mapping[str, Any]) -> list[StoredFile]:
@@ -100,4 +101,5 @@ def _files(folder: Path, roots: Iterable[str]) -> Iterator[StoredFile]:
                 status = entry.stat(follow_symlinks=False)
                 if stat.S_ISREG(status.st_mode):
                     inode = (status.st_dev, status.st_ino)
-                    yield StoredFile(os.path.relpath(entry.path, folder), status.st_size, inode, status.st_nlink)
+                    name = os.path.relpath(entry.path, folder)
+                    yield StoredFile(name, status.st_size, inode, status.st_nlink, status.st_mtime)

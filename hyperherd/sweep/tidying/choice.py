@@ -5,8 +5,10 @@ Invariant: where there is any doubt the trial keeps its checkpoints, and the rea
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.disk.ownership import is_own
@@ -16,9 +18,11 @@ from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import needed
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.sweep.tidying.checkpoints import stored_files
 
 LOSERS, FAILED, ALL_BUT_BEST = "losers", "failed", "all-but-best"
 CHOICES = (LOSERS, FAILED, ALL_BUT_BEST)
+_FRESH = 3600.0
 _ENDED = {TrialState.FAILED: "failed", TrialState.PRUNED: "pruned"}
 
 
@@ -65,11 +69,19 @@ def _verdict(trial: Trial, wanted: str, ranking: Mapping[int, str | None]) -> st
         return None
     if wanted == FAILED:
         return "" if trial.state is TrialState.FAILED else None
+    if trial.state is TrialState.UNKNOWN and _is_fresh(trial.dir):
+        return "written to within the last hour, so they may still run"
     if trial.state.finished:
         return ranking.get(id(trial), "unranked")
     if trial.state in _ENDED:
         return "" if wanted == ALL_BUT_BEST else None
     return f"{trial.state}, and may go on from them"
+
+
+def _is_fresh(trial_dir: Path) -> bool:
+    """Return whether anything in a directory has changed lately: whether a job of Hydra alone runs, nothing says."""
+    newest = max((file.modified for file in stored_files(trial_dir)), default=0.0)
+    return time.time() - newest < _FRESH
 
 
 def _ranking(trials: TrialCollection, keep: int) -> dict[int, str | None]:

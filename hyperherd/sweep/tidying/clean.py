@@ -13,7 +13,6 @@ from hyperherd.records.disk.ownership import check_trusted, sweep_files, trial_f
 from hyperherd.records.lock import SweepLock, is_held
 from hyperherd.records.places import stays_in
 from hyperherd.results.api import Trials, load
-from hyperherd.results.files.discover import discover
 from hyperherd.results.trials.trial import Trial
 from hyperherd.sweep.tidying.checkpoints import StoredFile, checkpoint_files, freed_bytes
 from hyperherd.sweep.tidying.choice import choose
@@ -38,6 +37,8 @@ class Cleaning:
     items: list[Item] = field(default_factory=list)
     kept: dict[str, list[str]] = field(default_factory=dict)
     """Reason -> what was asked about and stays."""
+    failed: bool = False
+    """Whether something was to be deleted, and could not be."""
 
     @property
     def bytes(self) -> int:
@@ -75,7 +76,9 @@ def clean_checkpoints(
         ResultsError: the trials cannot be ranked.
         NotTrusted: somebody else could have written what decides.
     """
-    with locked(discover([path]).sweeps, act=act) as running:
+    # Read once to know which sweeps there are, and again when none of them can change any more.
+    sweep_dirs = dict.fromkeys(trial.sweep.dir for trial in load(path))
+    with locked(sweep_dirs, act=act) as running:
         trials = load(path).judged_by(metric, direction)
         reasons = {sweep: RUNNING for sweep in trials.sweeps if sweep.dir in running}
         choice = choose(trials, wanted, keep, reasons)
@@ -103,6 +106,7 @@ def _clean_trial(trial: Trial, trials: Trials, done: Cleaning, *, act: bool) -> 
                 remove_file(trial.dir, file)
             gone.append(file)
         except OSError as error:
+            done.failed = True
             done.keep(f"not deleted: {error.strerror or error}", str(trial.dir / file.name))
     if gone:
         done.items.append(Item(trial.dir, tuple(gone)))
