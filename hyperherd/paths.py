@@ -56,6 +56,11 @@ class SweepPaths:
         return self.records / "requests"
 
     @property
+    def trash(self) -> Path:
+        """The folder of trials that were moved out of the way."""
+        return self.records / "trash"
+
+    @property
     def index(self) -> Path:
         """What reading the trials again would find."""
         return self.records / "index.json"

@@ -16,6 +16,7 @@ COMMANDS = {
     "tag": "give a trial a tag, which is a column and a filter",
     "cancel": "cancel running and waiting trials",
     "compact": "put the metrics of a finished sweep into one file",
+    "clean": "delete checkpoints that are not needed any more, and move orphaned trials away",
     "curves": "plot a metric over steps or time, in the terminal or as png, pdf or svg",
     "report": "write everything into one HTML file that works offline",
     "help": "the help of a command, or the list of commands",

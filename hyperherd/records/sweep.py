@@ -28,6 +28,7 @@ class PlannedTrial:
     dir: str | None = None
     orphan: bool = False
     resources: dict[str, Any] = field(default_factory=dict)
+    trashed: bool = False
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> PlannedTrial:
@@ -48,6 +49,7 @@ _PLANNED_KINDS: dict[str, kinds.Kind] = {
     "dir": kinds.optional(kinds.path),
     "orphan": kinds.flag,
     "resources": kinds.mapping,
+    "trashed": kinds.flag,
 }
 _SWEEP_KINDS: dict[str, kinds.Kind] = {
     "name": kinds.text,
@@ -115,8 +117,12 @@ class SweepRecord:
 def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
     """Replace the `trials.jsonl` of `sweep_dir`."""
     # What the command line had that is not UTF-8 is in overrides as lone surrogates.
-    text = "".join(dumps(asdict(trial)) + "\n" for trial in trials)
+    text = "".join(dumps(_line(trial)) + "\n" for trial in trials)
     replace_bytes(SweepPaths(sweep_dir).trials, text.encode("utf-8", "surrogatepass"))
+
+
+def _line(trial: PlannedTrial) -> dict[str, Any]:
+    return {key: value for key, value in asdict(trial).items() if key != "trashed" or value}
 
 
 def read_planned(sweep_dir: Path, problems: list[str] | None = None) -> list[PlannedTrial]:

@@ -9,7 +9,7 @@ from hyperherd.errors import ResultsError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.ownership import is_own, share_folders
 from hyperherd.records.places import in_place
-from hyperherd.results.lookup import lookup_trials
+from hyperherd.results.lookup import lookup_trials, lookup_under
 from hyperherd.results.trials.trial import Trial
 
 
@@ -25,9 +25,9 @@ def annotated_trial(words: Sequence[str], *, shared: bool) -> tuple[Trial, Path]
         ResultsError: there is no path among `words`, the trial has no directory, or it is another user's.
         Outside: a link leads out of the sweep.
     """
-    if not any(Path(word).exists() for word in words):
-        raise ResultsError(f"no path is given before the trial: {' '.join(words)!r} does not exist; give PATH TRIAL")
-    (trial,) = lookup_trials(words)
+    if not Path(words[0]).exists():
+        raise ResultsError(f"no path is given before the trial: {words[0]!r} does not exist; give PATH TRIAL")
+    trial = lookup_under(*words) if len(words) == 2 else lookup_trials(words)[0]
     if trial.dir is None or not trial.dir.is_dir():
         raise ResultsError(f"trial {trial.label} has no directory yet, so nothing can be noted there")
     if not is_own(trial.dir) and not shared:

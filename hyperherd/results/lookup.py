@@ -47,6 +47,16 @@ def is_path(word: str) -> bool:
     return Path(word).exists() or (LATEST in Path(word).parts and resolved(word).exists())
 
 
+def lookup_under(path: str, label: str) -> Trial:
+    """Return the trial with this number, name or job id under a path, whatever else is called like it.
+
+    Raises:
+        NothingFound: the path or the trial does not exist.
+        ResultsError: several are called so.
+    """
+    return _labelled(load(path), label, [path])
+
+
 def lookup_newest(words: Sequence[str]) -> tuple[Trial, list[Trial]]:
     """Return the trial that `words` mean, and others they could mean: of several sweeps the newest one's counts.
 

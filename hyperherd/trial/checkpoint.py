@@ -19,6 +19,7 @@ PATTERNS = ("*.ckpt", "checkpoint-*")
 
 log = logging.getLogger("hyperherd")
 
+_STATE = "trainer_state.json"
 _STEP = re.compile(r"(?:step=|checkpoint-|step[_-])(\d+)")
 
 
@@ -96,7 +97,9 @@ def _is_complete(path: Path) -> bool:
         if path.is_dir():
             # The Trainer writes its state last. Of other folders nothing is known but that they hold something.
             is_trainers = re.fullmatch(r"checkpoint-\d+", path.name) is not None
-            return (path / "trainer_state.json").exists() if is_trainers else any(path.iterdir())
+            # `herd-results clean` leaves nothing but the state, which metrics are read from.
+            others = any(item.name != _STATE for item in path.iterdir())
+            return others and (not is_trainers or (path / _STATE).exists())
         with open(path, "rb") as stream:
             start = stream.read(2)
         return bool(start) and (start != b"PK" or zipfile.is_zipfile(path))

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from results.conftest import plain
+from results.conftest import plain, sweep
 
-__all__ = ["plain"]
+__all__ = ["plain", "sweep"]

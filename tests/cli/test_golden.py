@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -63,3 +64,17 @@ def test_in_a_pipe(sweep: Path, name: str, arguments: list[str]) -> None:
     done = pipe(*arguments, sweep, NO_COLOR="1")
     assert (done.returncode, done.stderr) == (0, "")
     same(name, done.stdout, sweep)
+
+
+@pytest.mark.parametrize("command", ["", "show", "cancel", "clean", "note", "tag", "help", "completion"])
+def test_help(sweep: Path, command: str) -> None:
+    page = pipe("help", *command.split(), COLUMNS="100").stdout
+    path = GOLDEN / f"help-{command or 'all'}.txt"
+    if os.environ.get("GOLDEN") == "write":
+        path.write_text(page)
+    assert words_of(page) == words_of(path.read_text())
+
+
+def words_of(page: str) -> list[str]:
+    """Return the words of a help page; from Python 3.13 on a value is named once for all spellings of an option."""
+    return re.sub(r"(-\w) (\S+), (--[\w-]+) \2", r"\1, \3 \2", page).split()

@@ -74,6 +74,8 @@ def test_what_was_cut_off_is_passed_over(trial: Path) -> None:
 
 def test_a_trainers_folder_counts_when_its_state_is_there(trial: Path) -> None:
     put(trial / "checkpoint-5/trainer_state.json")
+    assert checkpoint() is None, "all that `herd-results clean` leaves of it"
+    put(trial / "checkpoint-5/model.safetensors")
     put(trial / "checkpoint-10/model.safetensors")
     (trial / "checkpoint-20").mkdir()
     assert checkpoint() == trial / "checkpoint-5"

@@ -12,7 +12,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.masking import masked_dict, masked_words
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import RECORDS, TrialPaths
 from hyperherd.records.annotations import read_note, read_tags
 from hyperherd.records.config import KeptConfig
 from hyperherd.records.disk.files import new_file, read_json
@@ -132,6 +132,8 @@ def _fresh(target: Path) -> Iterator[None]:
 
 def tags(trial_dir: Path) -> tuple[str, ...]:
     """Return the tags that a trial was given; none if a link leads elsewhere, or they may not be read."""
+    if not os.path.isdir(f"{trial_dir}/{RECORDS}/tags"):  # noqa: PTH112 - for each trial of thousands
+        return ()
     try:
         in_place(TrialPaths(trial_dir).tags, trial_dir)
         return read_tags(trial_dir)

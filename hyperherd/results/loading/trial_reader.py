@@ -44,7 +44,7 @@ class TrialReader:
         self._observer = replace(observer, is_held=files.may_start)
         self._by_key = {trial.key: trial for trial in files.planned}
         self._by_dir = {os.path.normpath(trial.dir): trial for trial in files.planned if trial.dir}
-        self._seen: set[int] = set()
+        self._seen = {trial.number for trial in files.planned if trial.trashed}
         self._count = 0
         self._kept: dict[str, KeptSettings] = {}
         self._results = first_results(files.sweep.dir)
