@@ -189,8 +189,8 @@ class ClusterJob:
 
     def _preempted_too_often(self) -> JobReturn:
         reason = (
-            f"the job went back into the queue more than {self._max_num_preempted} times "
-            "(hydra.launcher.max_num_preempted), those for its time limit not counted"
+            f"the job went back into the queue more often than hydra.launcher.max_num_preempted="
+            f"{self._max_num_preempted} allows, not counting its time limit"
         )
         return failed(self._job.overrides, PreemptedTooOften(reason))
 
