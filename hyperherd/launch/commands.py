@@ -164,7 +164,7 @@ def _run(command: Sequence[str], environment: Mapping[str, str], seconds: float,
 
 
 def _output(process: subprocess.Popen[bytes], seconds: float) -> CommandResult:
-    began, patience = time.monotonic(), seconds
+    began, patience, why = time.monotonic(), seconds, f"no answer in {seconds:g} s"
     while True:
         try:
             stdout, stderr = process.communicate(timeout=min(_LOOK, max(patience, 0.0)))
@@ -172,11 +172,11 @@ def _output(process: subprocess.Popen[bytes], seconds: float) -> CommandResult:
         except subprocess.TimeoutExpired as late:
             waited = time.monotonic() - began
             if signal.sigpending() & _INTERRUPTS:  # put off by whoever must not be disturbed, but not for minutes
-                seconds = min(seconds, waited + _GRACE)
+                seconds, why = min(seconds, waited + _GRACE), "no answer, and interrupted"
             patience = seconds - waited
             if patience <= 0:
                 _kill(process)
-                return CommandResult(_decode(late.stdout), f"{_decode(late.stderr)}\nno answer in {waited:.0f} s", None)
+                return CommandResult(_decode(late.stdout), f"{_decode(late.stderr)}\n{why}", None)
         except BaseException:  # Ctrl-C: the command does not get it, because it is in a session of its own
             _kill(process)
             raise

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from hydra.core.utils import JobReturn, JobStatus
 
-from hyperherd.launch.base import JobEnd, JobHandle, TrialJob
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob
 from hyperherd.launch.cluster.base import Cluster, JobState, Submission
 from hyperherd.launch.cluster.watch import FORGOTTEN, Watch
 from hyperherd.records.states import FailureCause
@@ -117,6 +117,20 @@ def test_a_death_is_believed_when_it_is_told_twice(job: Watched) -> None:
     assert end is not None
     assert end.verdict == "exit"
     assert end.reason == f"exit code 3; see {job.folder}/7_0_0_log.err"
+
+
+def test_a_requeue_is_told_once(job: Watched) -> None:
+    waits = JobState("pending", reason="PENDING", restarts=1)
+    assert job.told(JobState("pending", restarts=0), 20) is None
+    assert job.watch.take_requeued() == []
+    assert job.told(RUNNING, 20) is None
+    assert job.told(waits, 40) is None
+    assert job.watch.take_requeued() == [JobRequeued(job.handle, "PENDING")]
+    assert job.told(JobState("running", restarts=1), 20) is None
+    assert job.told(waits, 20) is None
+    assert job.watch.take_requeued() == []
+    assert job.told(JobState("pending", restarts=2), 20) is None
+    assert len(job.watch.take_requeued()) == 1
 
 
 def test_a_result_that_comes_late_counts(job: Watched) -> None:

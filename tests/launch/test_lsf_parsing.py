@@ -12,6 +12,7 @@ from hyperherd.launch.lsf.ids import from_lsf, to_lsf
 from hyperherd.launch.lsf.parsing import (
     FIELDS,
     JobRow,
+    asks_for_requeue,
     read_history,
     read_named,
     read_not_found,
@@ -208,6 +209,20 @@ def test_an_exit_that_only_history_shows(events: str, row: JobRow, word: str) ->
 
 def test_a_job_that_history_shows_as_running_has_not_ended() -> None:
     assert read_history(STARTED) == read_history(SUBMITTED) == {"12": None}
+
+
+REQUEUE = "Mon Aug  4 12:28:00: Signal <REQUEUE_PEND> requested by user or administr\n                     ator <u>;\n"
+AGAIN = "Mon Aug  4 12:28:30: [1] started on 1 Hosts/Processors <hostA>;\nMon Aug  4 12:28:30: Started 1 Task(s);\n"
+KILL = "Mon Aug  4 12:28:40: Signal <TERM> requested by user or administrator <u>;\n"
+
+
+@pytest.mark.parametrize(
+    ("events", "is_requeued"),
+    [("", False), (REQUEUE, True), (KILL, False), (REQUEUE + AGAIN, False), (REQUEUE + AGAIN + KILL, False)],
+)
+def test_whether_a_job_is_asked_to_end_to_run_again(events: str, is_requeued: bool) -> None:
+    first = "Job <12>, User <u>, Status <RUN>\nMon Aug  4 12:27:51: Started 1 Task(s) on Host(s) <hostA>;\n"
+    assert asks_for_requeue(first + events) is is_requeued
 
 
 def test_no_history_is_none() -> None:

@@ -100,6 +100,26 @@ def test_a_requeued_job_waits(word: str) -> None:
     assert state.phase == "pending"
 
 
+def test_a_state_that_a_later_slurm_has_added_is_not_an_end() -> None:
+    assert job_state("EXPEDITING", 0, 0).phase == "running"
+    assert read_squeue("1|EXPEDITING|0|n1|0|\n")["1"].phase == "running"
+    assert read_sacct("1|EXPEDITING|0:0|n1\n") == {}
+
+
+def test_restarts_show_that_a_job_is_back() -> None:
+    states = read_squeue("1|PENDING|0||1|\n2|RUNNING|0|n1|1|\n3|COMPLETING|0|n1|0|\n")
+    assert {job: state.restarts for job, state in states.items()} == {"1": 1, "2": 1, "3": 0}
+    assert [state.is_back(0) for state in states.values()] == [True, True, False]
+    assert [state.is_back(None) for state in states.values()] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("code", "cause"), [(137, "signal"), (192, "signal"), (193, "exit"), (255, "exit"), (3, "exit")]
+)
+def test_an_exit_code_that_stands_for_a_signal(code: int, cause: str) -> None:
+    assert job_state("FAILED", code, 0).verdict == cause
+
+
 def test_ids() -> None:
     assert list(expand("12_[1-3,7%2]")) == ["12_1", "12_2", "12_3", "12_7"]
     assert list(expand("12_[4]")) == ["12_4"]

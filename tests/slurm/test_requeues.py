@@ -152,4 +152,4 @@ def test_requeues_are_bounded(app: App, slurm: Slurm) -> None:
     assert ran(app) == ["1 0", "1 1"]
     (trial,) = hyperherd.load(sweep.dir)
     assert (str(trial.state), str(trial.cause)) == ("failed", "preempted")
-    assert "more than 1 times (hydra.launcher.max_num_preempted)" in trial.reason
+    assert "more often than hydra.launcher.max_num_preempted=1 allows" in trial.reason

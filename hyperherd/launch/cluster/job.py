@@ -178,26 +178,35 @@ class ClusterJob:
             # Of an earlier run of a requeued job: the sweep would take them for the end of this one.
             stale.unlink(missing_ok=True)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # submitit ignores it
-        warning = _Warning(environment, may_be_preempted=self._preemptions_left > 0)
+        warning = _Warning(environment, self._note_timeout, may_be_preempted=self._preemptions_left > 0)
         returned = self._run(work, environment) if self._preemptions_left >= 0 else self._preempted_too_often()
-        self._timeouts += warning.is_of_timeout  # in the pickle that submitit writes when it requeues the job
         warning.answer()
         # Before submitit writes its result, for which the sweep waits: that file must find this one complete.
         replace_bytes(returned_file, pickled(returned), durable=False, private=True)
         if reason := raised(returned):
             raise TrialFailed(reason)
 
+    def _comes_back(self) -> bool:
+        """Return whether this job, which was asked to end, is going to run again; the trial records it."""
+        return bool(self._is_requeued and self._is_requeued()) or self._may_return_from_preemption()
+
+    def _may_return_from_preemption(self) -> bool:
+        return self._preemptions_left > 0 and self._is_preempting()
+
+    def _note_timeout(self) -> None:
+        self._timeouts += 1  # in the pickle that submitit writes when it requeues the job
+
     def _preempted_too_often(self) -> JobReturn:
         reason = (
-            f"the job went back into the queue more than {self._max_num_preempted} times "
-            "(hydra.launcher.max_num_preempted), those for its time limit not counted"
+            f"the job went back into the queue more often than hydra.launcher.max_num_preempted="
+            f"{self._max_num_preempted} allows, not counting its time limit"
         )
         return failed(self._job.overrides, PreemptedTooOften(reason))
 
     def _run(self, work: JobPayload, environment: submitit.JobEnvironment) -> JobReturn:
         task = work.task_function
         if isinstance(task, TrialTask):
-            task = task.for_attempt(self._job.attempt, self._is_requeued)
+            task = task.for_attempt(self._job.attempt, self._comes_back)
         try:
             with noted_signals():
                 return run_job(
@@ -208,7 +217,7 @@ class ClusterJob:
                     job_subdir_key="hydra.sweep.subdir",
                 )
         except (Terminated, KeyboardInterrupt):  # the scheduler knows why, and may requeue the job
-            if self._preemptions_left > 0 and self._is_preempting():
+            if self._may_return_from_preemption():
                 requeue(environment)
             raise
         except BaseException as error:  # noqa: BLE001 - the boundary of a job: no caller above can handle it
@@ -250,8 +259,11 @@ class _Warning:
     waited for.
     """
 
-    def __init__(self, environment: submitit.JobEnvironment, *, may_be_preempted: bool) -> None:
+    def __init__(
+        self, environment: submitit.JobEnvironment, note_timeout: Callable[[], None], *, may_be_preempted: bool
+    ) -> None:
         self._pid = os.getpid()
+        self._note_timeout = note_timeout
         self._may_be_preempted = may_be_preempted
         self._evicted: Evicted | None = None
         self._signal = warning_signal(environment)
@@ -272,19 +284,20 @@ class _Warning:
                 self._answer(self._signal, None)
 
     @property
-    def is_of_timeout(self) -> bool:
-        """Whether the job was warned of its time limit."""
+    def _is_of_timeout(self) -> bool:
         return self._evicted is not None and self._evicted.cause is FailureCause.TIMEOUT
 
     @property
     def _comes_back(self) -> bool:
-        return self.is_of_timeout or self._may_be_preempted
+        return self._is_of_timeout or self._may_be_preempted
 
     def _end_trial(self, _: int, __: FrameType | None) -> None:
         if os.getpid() != self._pid:  # a forked child: LSF signals every process of a job
             return
         signal.signal(self._signal, signal.SIG_IGN)
         self._evicted = _eviction(self._answer, may_be_preempted=self._may_be_preempted)
+        if self._is_of_timeout:
+            self._note_timeout()
         self._impatience = threading.Timer(PATIENCE, self._lose_patience)
         # Or the interpreter would wait for it at its end.
         self._impatience.daemon = True

@@ -170,7 +170,8 @@ class LsfCluster(Cluster):
     def is_requeued() -> bool:
         """Return whether brequeue ends the job that this process runs in."""
         job = job_id(os.environ)
-        return bool(job) and asks_for_requeue(run(["bjobs", "-l", to_lsf(str(job))], Patience()).stdout)
+        # The trial waits for it to record its end, and is killed soon.
+        return bool(job) and asks_for_requeue(run(["bjobs", "-l", to_lsf(str(job))], Patience(5.0, 1)).stdout)
 
     def _job_state(self, job_id: str, seen: Seen) -> JobState:
         state = _job_state(seen)

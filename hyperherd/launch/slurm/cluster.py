@@ -35,6 +35,7 @@ _COMMANDS = ("sbatch", "squeue", "scancel", "scontrol", "srun")
 _SQUEUE = ["squeue", "--noheader", "--array", "--states=all"]
 # MaxArraySize where it is not configured: indices 0 to 1000.
 _DEFAULT_ARRAY_SIZE = 1001
+_SECONDS_OF_A_JOB = 5.0
 _AT_ONCE = 200
 """How many ids one command gets."""
 
@@ -153,7 +154,8 @@ class SlurmCluster(Cluster):
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
         shown = _own_job()
         # Of a job that was preempted before and runs again the time is that of then.
-        return _moment(shown, "PreemptTime") > _moment(shown, "StartTime")
+        preempted = _moment(shown, "PreemptTime")
+        return preempted != "" and preempted >= _moment(shown, "StartTime")
 
     @staticmethod
     def is_requeued() -> bool:
@@ -225,7 +227,8 @@ def _printed(command: str, result: CommandResult) -> str:
 def _own_job() -> str:
     """Return what Slurm knows of the job that this process runs in."""
     job = os.environ.get("SLURM_JOB_ID")
-    return run(["scontrol", "--oneliner", "show", "job", job]).stdout if job else ""
+    # The trial waits for it to record its end, and is killed soon.
+    return run(["scontrol", "--oneliner", "show", "job", job], _SECONDS_OF_A_JOB).stdout if job else ""
 
 
 def _moment(shown: str, name: str) -> str:
