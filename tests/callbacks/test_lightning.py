@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from waiting import PATIENCE
 
-from hyperherd import load
+from hyperherd import load, start_trial
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.notes import noted
@@ -315,13 +315,13 @@ def test_a_resumed_training_goes_on_after_its_checkpoint(tmp_path: Path, kept: C
     assert steps(kept()["batch"]) == list(range(1, 13))
 
 
-def test_other_loggers_beside_it_double_nothing(tmp_path: Path, trial_dir: Path) -> None:
-    others = [CSVLogger(trial_dir), CSVLogger(trial_dir, "another")]
-    trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), logger=others, log_every_n_steps=1)
-    trainer.fit(Module(), batches())
-    assert len(list(trial_dir.rglob("metrics.csv"))) == 2
-    trial_log.leave()
-    [trial] = load(trial_dir)
+def test_other_loggers_beside_it_double_nothing(tmp_path: Path) -> None:
+    with start_trial(tmp_path / "trial") as started:
+        others = [CSVLogger(started.dir), CSVLogger(started.dir, "another")]
+        trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), logger=others, log_every_n_steps=1)
+        trainer.fit(Module(), batches())
+    assert len(list(started.dir.rglob("metrics.csv"))) == 2
+    [trial] = load(started.dir)
     assert trial["batch"] == [0.0, 1.0, 2.0, 3.0, 4.0, 5.0]
     assert trial.history("loss_epoch").num_rows == 1
 
