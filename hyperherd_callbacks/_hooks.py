@@ -19,7 +19,8 @@ class Hooks:
     """The mix-in under every callback: where its metrics go, and whether it has warned.
 
     Args:
-        every_n_steps: keep training values each time this many optimizer steps have passed.
+        every_n_steps: keep training values each time this many steps have passed.
+        prefix: names the phases of the trainer where a trial has several (``fold0/``); without it they are numbered.
         include: patterns of the metrics to keep, as in a shell (``val/*``); None for all.
         exclude: patterns of metrics to leave out, also of those that `include` names.
         arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
@@ -36,6 +37,7 @@ class Hooks:
     def __init__(
         self,
         every_n_steps: int = 1,
+        prefix: str = "",
         *,
         include: str | Iterable[str] | None = None,
         exclude: str | Iterable[str] = (),
@@ -47,6 +49,7 @@ class Hooks:
             raise ValueError(f"every_n_steps must be at least 1, not {every_n_steps}")
         super().__init__()
         self.every_n_steps = every_n_steps
+        self.prefix = prefix
         self._stream = Stream(include=include, exclude=exclude, arrays=arrays, objective=objective, direction=direction)
         self._outside = Outside()
 

@@ -7,22 +7,26 @@ is imported before `HyperHerdStreamCallback` is first named.
 
 from __future__ import annotations
 
-import math
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
-from hyperherd.trial.log import current_trial, resumed, total_steps
+from hyperherd.trial.log import begin_phase, current_trial, end_phase, resumed, total_steps
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 from hyperherd_callbacks._lightning_facts import check_savers, note_best, note_training
+from hyperherd_callbacks._lightning_logger import LoggerCore
+from hyperherd_callbacks._lightning_steps import StepCounter, expected_steps_of, logged_on_step
 
 if TYPE_CHECKING:
     import torch
     from pytorch_lightning import Callback, LightningModule, Trainer
+    from pytorch_lightning.loggers import Logger
 
-__all__ = ["HyperHerdStreamCallback"]
+    from hyperherd.trial.phases import RunningPhase
+
+__all__ = ["HyperHerdLogger", "HyperHerdStreamCallback"]
 
 _DEVICE_SECONDS = 2.0
 """How long values on a device wait to be fetched together."""
@@ -33,15 +37,22 @@ _MEMORY_SECONDS = 0.1
 class _LightningHooks(Hooks):
     """Streams into the trial what the module logs with `self.log`, in training, validation and test.
 
-    Rows carry the trainer's `global_step`. Values in main memory are written together each 0.1 s, or each step if that
-    takes longer; values on a device wait there for 2 s, so that one transfer fetches many. All are also written at the
-    end of every test and training, however it ends; only a SIGKILL can lose what waits. Outside of a trial and a Hydra
-    job, and under `fast_dev_run`, it does nothing. What goes to a logger past the trainer (`self.logger.log_metrics`,
-    LearningRateMonitor) is not seen.
+    A row's step is the number of batches so far that were not accumulated into a later one, from 1: the step of
+    Lightning's loggers and 1, and `trainer.global_step` wherever each of these batches makes one optimizer step. What
+    validation and test log with `on_step=True` counts its own batches. `epoch` is in every row. Each `fit`, `validate`
+    and `test` of a trainer is a phase of the trial (docs/results.md).
+
+    Values in main memory are written together each 0.1 s, or each step if that takes longer; values on a device wait
+    there for 2 s, so that one transfer fetches many. All are also written at the end of every test and training,
+    however it ends; only a SIGKILL can lose what waits. Values are those of this process
+    (rank 0): they are of all ranks only if `self.log` was told `sync_dist=True`. Outside of a trial and a Hydra job,
+    and under `fast_dev_run`, it does nothing. What goes to a logger past the trainer (`self.logger.log_metrics`,
+    LearningRateMonitor) is seen by `HyperHerdLogger`, which may run beside it.
 
     Args:
-        every_n_steps: write training values each time this many optimizer steps have passed, and before each
-            validation and at the end of each epoch.
+        every_n_steps: write training values each time this many steps have passed, and before each validation and at
+            the end of each epoch; `log_every_n_steps` of the trainer, which is for its loggers, changes nothing here.
+        prefix: names the phases of this trainer where a trial has several (`fold0/`); without it they are numbered.
         include: patterns of the metrics to keep, as in a shell (``val/*``); all, unless given.
         exclude: patterns of metrics to leave out, also of those that `include` names.
         arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
@@ -52,12 +63,16 @@ class _LightningHooks(Hooks):
         ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
     """
 
-    def __init__(self, every_n_steps: int = 1, **options: Any) -> None:
-        super().__init__(every_n_steps, **options)
+    def __init__(self, every_n_steps: int = 1, prefix: str = "", **options: Any) -> None:
+        super().__init__(every_n_steps, prefix, **options)
         self._active = False
+        self._phase: RunningPhase | None = None
+        self._steps = StepCounter()
+        self._epoch = 0
         self._step = 0
+        self._epoch_told: tuple[int, int] | None = None
         self._seen: dict[str, torch.Tensor] = {}
-        self._waiting: list[tuple[Mapping[str, torch.Tensor], int, float]] = []
+        self._waiting: list[tuple[Mapping[str, torch.Tensor | float], int, float]] = []
         self._flushed = 0.0
         self._on_device = False
 
@@ -66,14 +81,28 @@ class _LightningHooks(Hooks):
         # No file is made here: the Tuner calls this hook and then none.
         self._active = trainer.is_global_zero and not trainer.fast_dev_run and current_trial() is not None
         self._seen = {}
+        for logger in trainer.loggers:
+            if isinstance(logger, LoggerCore):
+                logger.leave_to(self._has_written if self._active else None)
+
+    def _begin(self, trainer: Trainer) -> None:
+        """Begin the phase of what the trainer runs."""
+        self._end()
+        self._phase = begin_phase(str(trainer.state.fn.value), self.prefix) if self._active else None
+        self._epoch, self._epoch_told = trainer.current_epoch, None
+
+    def _end(self) -> None:
+        self._flush()  # What waits belongs to the phase that ends.
+        phase, self._phase = self._phase, None
+        end_phase(phase)
 
     @harmless
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._steps = StepCounter.of(trainer)
         self._look(trainer, keep=False)  # What a LearningRateFinder left behind is none of this run.
-        if self._active and trainer.global_step:  # From a checkpoint: what an older attempt did after it is done again.
-            resumed(trainer.global_step + 1)
-        if self._active and trainer.estimated_stepping_batches < math.inf:
-            total_steps(int(trainer.estimated_stepping_batches))
+        self._begin(trainer)
+        if self._active and (steps := expected_steps_of(trainer)):
+            total_steps(steps)
         if self._active:
             self._stream.begin()
             check_savers(trainer, self._outside)
@@ -82,20 +111,53 @@ class _LightningHooks(Hooks):
     @harmless
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)  # The last epoch's means, and what the module logged in its on_train_epoch_end.
+        self._epoch = trainer.current_epoch
         self._flush_what_is_due()
         self._note_best(trainer)
 
     @harmless
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        if self._steps.start(trainer) and self._active:  # From a checkpoint: what an older attempt did is done again.
+            resumed(self._steps.count + 1)
         # The batch before this one, now that Lightning is done with it. While gradients accumulate the step stands
         # still and the batch is passed over, as it is for loggers.
-        if self._active and (step := trainer.global_step) // self.every_n_steps != self._step // self.every_n_steps:
-            self._look(trainer, step)
+        if self._active and self._steps.count // self.every_n_steps != self._step // self.every_n_steps:
+            self._look(trainer)
+
+    @harmless
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        is_first = self._steps.add(trainer)
+        if is_first and self._active and (steps := self._steps.expected(trainer)):
+            total_steps(steps)
 
     @harmless
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.sanity_checking:
-            self._look(trainer, keep=trainer.global_step != self._step)
+        if trainer.state.fn == "validate":
+            self._begin(trainer)
+        elif not trainer.sanity_checking:
+            self._look(trainer, keep=self._steps.count != self._step)
+
+    @harmless
+    def on_test_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begin(trainer)
+
+    @harmless
+    def on_validation_batch_start(
+        self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int, dataloader_idx: int = 0
+    ) -> None:
+        self._look_at_batch(trainer)
+        self._steps.evaluate(dataloader_idx)
+
+    on_test_batch_start = on_validation_batch_start
+
+    @harmless
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._look_at_batch(trainer)
+        self._steps.evaluated()
+
+    on_test_epoch_end = on_validation_epoch_end
 
     @harmless
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -103,15 +165,12 @@ class _LightningHooks(Hooks):
             self._look(trainer)
             self._flush_what_is_due()
 
-    @harmless
-    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._look(trainer)
-        self._flush()
+    on_test_end = on_validation_end
 
     @harmless
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if _gathered(trainer) is not None:
-            self._look(trainer, keep=trainer.global_step != self._step)
+            self._look(trainer, keep=self._steps.count != self._step)
         self._step = -1  # What comes now is the epoch's, and new.
         self._flush_what_is_due()
 
@@ -124,35 +183,58 @@ class _LightningHooks(Hooks):
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         # Also Ctrl-C, SIGTERM and sys.exit; no other hook follows.
         if _gathered(trainer) is not None and not trainer.sanity_checking:
-            self._look(trainer, keep=trainer.global_step != self._step)
+            self._look(trainer, keep=self._steps.count != self._step)
         self._flush()
         self._note_best(trainer)
+        self._end()
 
     @harmless
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._flush()
         self._seen = {}
         self._note_best(trainer)
+        self._end()
 
     def _note_best(self, trainer: Trainer) -> None:
         """Record the best checkpoint; those who save come after us in every hook, so this is where they have."""
         if self._active:
             note_best(trainer, self._stream.objective["metric"] if self._stream.objective else None)
 
-    def _look(self, trainer: Trainer, step: int | None = None, *, keep: bool = True) -> None:
+    def _look(self, trainer: Trainer, *, keep: bool = True) -> None:
         """See what has been logged since the last check, and keep it as values of the current step."""
         if not self._active:
             return
-        self._step = trainer.global_step if step is None else step
+        self._step = self._steps.count
         gathered = _gathered(trainer)
-        logged = trainer.logged_metrics if gathered is None else gathered
+        fresh = self._fresh(trainer.logged_metrics if gathered is None else gathered)
+        if keep and fresh:
+            self._keep(self._step, fresh)
+
+    def _look_at_batch(self, trainer: Trainer) -> None:
+        """Keep what the last batch of an evaluation logged with `on_step=True`, on the running step of its loader."""
+        gathered, step = _gathered(trainer), self._steps.evaluation
+        if not self._active or gathered is None or trainer.sanity_checking or step is None:
+            return
+        names = logged_on_step(trainer)
+        fresh = self._fresh({name: value for name, value in gathered.items() if name in names}) if names else {}
+        if fresh:
+            self._keep(step, fresh, with_epoch=False)
+
+    def _fresh(self, logged: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         fresh = {name: value for name, value in logged.items() if not _same(value, self._seen.get(name))}
         self._seen.update(fresh)
-        if keep and fresh:
-            self._waiting.append((fresh, self._step, time.time()))
-            self._on_device = not all(value.is_cpu for value in fresh.values())
-            if self._is_due(_DEVICE_SECONDS if self._on_device else _MEMORY_SECONDS):
-                self._flush()
+        return fresh
+
+    def _keep(self, step: int, fresh: Mapping[str, torch.Tensor], *, with_epoch: bool = True) -> None:
+        """Have values written with their epoch, soon."""
+        row: dict[str, torch.Tensor | float] = dict(fresh)
+        if with_epoch and self._epoch_told != (step, self._epoch):
+            self._epoch_told = (step, self._epoch)
+            row.setdefault("epoch", self._epoch)
+        self._waiting.append((row, step, time.time()))
+        self._on_device = not all(value.is_cpu for value in fresh.values())
+        if self._is_due(_DEVICE_SECONDS if self._on_device else _MEMORY_SECONDS):
+            self._flush()
 
     def _is_due(self, seconds: float) -> bool:
         """Return whether what waits has done so for as long; a clock that was set back ends the wait, too."""
@@ -171,6 +253,11 @@ class _LightningHooks(Hooks):
         # Of each row as many numbers as it has names.
         rows = [(dict(zip(metrics, numbers, strict=False)), step, at) for metrics, step, at in waiting]
         self._stream.write_rows(rows)
+
+    def _has_written(self, trainer: Trainer, names: Collection[str]) -> bool:
+        """Return whether these are what a module logged with `self.log`, which reaches the trial through this."""
+        gathered = _gathered(trainer)
+        return gathered is not None and all(name in gathered or name == "epoch" for name in names)
 
 
 def _gathered(trainer: Trainer) -> Mapping[str, torch.Tensor] | None:
@@ -192,15 +279,21 @@ def _same(value: torch.Tensor, seen: torch.Tensor | None) -> bool:
     return value is seen or (seen is not None and value.data_ptr() == seen.data_ptr())
 
 
-def _numbers(values: Sequence[torch.Tensor]) -> list[float]:
-    """Return the numbers in one-element tensors, with one transfer for each device and type."""
-    numbers = [value.item() if value.is_cpu else 0.0 for value in values]
+def _numbers(values: Sequence[torch.Tensor | float]) -> list[float]:
+    """Return numbers, those in one-element tensors with one transfer for each device and type."""
+    numbers = [0.0] * len(values)
     groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
     for index, value in enumerate(values):
-        if not value.is_cpu:
+        if isinstance(value, int | float):
+            numbers[index] = value
+        elif value.is_cpu:
+            numbers[index] = value.item()
+        else:
             groups.setdefault((value.device, value.dtype), []).append(index)
     for indices in groups.values():
-        for index, number in zip(indices, _fetch([values[index] for index in indices]), strict=True):
+        for index, number in zip(
+            indices, _fetch([cast("torch.Tensor", values[index]) for index in indices]), strict=True
+        ):
             numbers[index] = number
     return numbers
 
@@ -213,16 +306,20 @@ def _fetch(values: list[torch.Tensor]) -> list[float]:
     return numbers
 
 
-def _base() -> type[Any]:
-    """Return `Callback` of the Lightning that is in use: `lightning` and `pytorch_lightning` each have their own."""
+def _lightning() -> Any:
+    """Return the Lightning that is in use: `lightning` and `pytorch_lightning` each have classes of their own."""
     packages = ("lightning.pytorch", "pytorch_lightning")
     for package in sorted(packages, key=lambda name: name not in sys.modules):
         try:
-            base: type[Any] = import_module(package).Callback
+            return import_module(package)
         except ModuleNotFoundError:
             continue
-        return base
     raise ImportError("this callback needs Lightning: pip install 'hydra-hyperherd[lightning]'")
+
+
+def _base() -> type[Any]:
+    base: type[Any] = _lightning().Callback
+    return base
 
 
 if TYPE_CHECKING:
@@ -230,9 +327,15 @@ if TYPE_CHECKING:
     class HyperHerdStreamCallback(_LightningHooks, Callback):  # type: ignore[misc]
         """See :class:`_LightningHooks`."""
 
+    class HyperHerdLogger(LoggerCore, Logger):  # type: ignore[misc]
+        """See :class:`LoggerCore`."""
+
 
 def __getattr__(name: str) -> Any:
-    if name != "HyperHerdStreamCallback":
+    if name == "HyperHerdStreamCallback":
+        globals()[name] = build(name, __name__, _LightningHooks, _base())
+    elif name == "HyperHerdLogger":
+        globals()[name] = build(name, __name__, LoggerCore, import_module(f"{_lightning().__name__}.loggers").Logger)
+    else:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = build(name, __name__, _LightningHooks, _base())
     return globals()[name]

@@ -10,13 +10,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.trial.log import current_trial, resumed, total_steps
+from hyperherd.trial.log import begin_phase, continue_phase, current_trial, end_phase, resumed, total_steps
 from hyperherd.trial.notes import TRAINING, note
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 from hyperherd_callbacks._training import facts, model_facts, note_checkpoint
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
+
+    from hyperherd.trial.phases import RunningPhase
 
 __all__ = ["HyperHerdStreamCallback"]
 
@@ -29,12 +31,14 @@ _REMEDY = (
 class _TransformersHooks(Hooks):
     """Streams into the trial what the Trainer logs, with its `global_step`.
 
-    How often the Trainer logs is set there (`logging_steps`, 500 unless set). Outside of a trial and a Hydra job it
-    does nothing. A value that JSON cannot hold (an array, an object) is left out alone, and named once in a warning.
+    How often the Trainer logs is set there (`logging_steps`, 500 unless set). Each `train`, and each `evaluate` and
+    `predict` outside of it, is a phase of the trial (docs/results.md). Outside of a trial and a Hydra job it does
+    nothing. A value that JSON cannot hold (an array, an object) is left out alone, and named once in a warning.
 
     Args:
         every_n_steps: of the losses that the Trainer logs while it trains, keep one each time this many steps have
             passed, and that of the last step; evaluations are always kept.
+        prefix: names the phases of this trainer where a trial has several (`fold0/`); without it they are numbered.
         include: patterns of the metrics to keep, as in a shell (``eval_*``); all, unless given.
         exclude: patterns of metrics to leave out, also of those that `include` names.
         arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
@@ -45,13 +49,22 @@ class _TransformersHooks(Hooks):
         ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
     """
 
-    _last_kept = 0
+    def __init__(self, every_n_steps: int = 1, prefix: str = "", **options: Any) -> None:
+        super().__init__(every_n_steps, prefix, **options)
+        self._last_kept = 0
+        self._training: RunningPhase | None = None
+        self._is_evaluating = False
+        self._evaluation: RunningPhase | None = None
+        self._evaluated: set[str] = set()
 
     @harmless
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
         self._last_kept = state.global_step
+        end_phase(self._training)  # Of a training that raised: no hook tells of that.
+        self._evaluation = None
+        self._training = begin_phase("train", self.prefix) if state.is_world_process_zero else None
         if not state.is_world_process_zero or current_trial() is None:
             return
         # From a checkpoint: what an older attempt did after it is done again.
@@ -65,6 +78,20 @@ class _TransformersHooks(Hooks):
             self._outside.check("the Trainer (output_dir)", args.output_dir, _REMEDY)
 
     @harmless
+    def on_train_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        training, self._training = self._training, None
+        end_phase(training)
+        self._is_evaluating = False
+
+    @harmless
+    def on_prediction_step(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        self._is_evaluating = True
+
+    @harmless
     def on_log(
         self,
         args: TrainingArguments,
@@ -74,8 +101,11 @@ class _TransformersHooks(Hooks):
         **kwargs: Any,
     ) -> None:
         # Evaluation arrives here too; on_evaluate would only repeat it.
-        if logs and not ("loss" in logs and self._is_between(state)):
+        if self._training is None and self._is_evaluating:
+            self._stream_evaluation(logs or {}, state)
+        elif logs and not ("loss" in logs and self._is_between(state)):
             self._write(logs, state)
+        self._is_evaluating = False
 
     @harmless
     def on_predict(
@@ -86,7 +116,10 @@ class _TransformersHooks(Hooks):
         metrics: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        self._is_evaluating = False
+        predicting = begin_phase("predict", self.prefix) if state.is_world_process_zero else None
         self._write(metrics, state)
+        end_phase(predicting)
 
     @harmless
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
@@ -103,6 +136,19 @@ class _TransformersHooks(Hooks):
             return True
         self._last_kept = step
         return False
+
+    def _stream_evaluation(self, logs: Mapping[str, Any], state: TrainerState) -> None:
+        """Log what an evaluation outside of a training logs; several sets of one evaluation arrive one by one."""
+        if not state.is_world_process_zero:
+            return
+        names = logs.keys() - {"epoch"}
+        if self._evaluation is None or names & self._evaluated:
+            self._evaluation, self._evaluated = begin_phase("evaluate", self.prefix), set()
+        else:
+            continue_phase(self._evaluation)
+        self._evaluated |= names
+        self._write(logs, state)
+        end_phase(self._evaluation)
 
     def _write(self, metrics: Mapping[str, Any] | None, state: TrainerState) -> None:
         """Log `metrics` at the current step, from one process of all."""

@@ -131,6 +131,12 @@ def begin_phase(kind: str, prefix: str = "") -> RunningPhase | None:
     return trial.phases.begin(kind, prefix) if trial is not None else None
 
 
+def continue_phase(running: RunningPhase) -> None:
+    """Go on with what :func:`begin_phase` returned, after it ended."""
+    if (trial := current_trial()) is not None:
+        trial.phases.go_on(running)
+
+
 def end_phase(running: RunningPhase | None) -> None:
     """End what :func:`begin_phase` returned."""
     trial = current_trial() if running is not None else None

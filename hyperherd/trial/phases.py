@@ -73,6 +73,10 @@ class Phases:
         """Begin a phase that a block of the program names."""
         return self._push(RunningPhase("", "", as_phase(name)))
 
+    def go_on(self, phase: RunningPhase) -> None:
+        """Go on with a phase that has ended."""
+        self._push(phase)
+
     def end(self, phase: RunningPhase) -> None:
         """End a phase; what is logged from now on belongs to the one around it."""
         with self._naming:

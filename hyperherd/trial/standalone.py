@@ -1,7 +1,7 @@
 """A trial that no sweep of ours runs: a single run, a job of another sweeper, a loop in a plain script.
 
-It leaves the files that a trial of a sweep leaves. Invariant: the record of an attempt that has begun says how it ended,
-unless the process was killed.
+It leaves the files that a trial of a sweep leaves. Invariant: the record of an attempt that has begun says how it
+ended, unless the process was killed.
 """
 
 from __future__ import annotations

@@ -169,7 +169,7 @@ def test_a_file_of_another_program_with_phases(tmp_path: Path) -> None:
     assert told(tmp_path) == {"m": [1.0], "m:fold1": [2.0]}
 
 
-@pytest.mark.parametrize("values, is_said", [([1.0, 2.0], True), ([1.0, 1.0], False), ([float("nan"), 1.0], True)])
+@pytest.mark.parametrize(("values", "is_said"), [([1.0, 2.0], True), ([1.0, 1.0], False), ([float("nan"), 1.0], True)])
 def test_a_step_with_another_value_is_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, values: list[float], is_said: bool
 ) -> None:
@@ -185,7 +185,7 @@ def test_a_step_with_another_value_is_said_once(
 
 
 @pytest.mark.parametrize(
-    "phase, evaluates, root",
+    ("phase", "evaluates", "root"),
     [("", False, ""), ("fit-2", False, ""), ("test", True, ""), ("fold0", False, "fold0"), ("a/b/test-3", True, "a/b")],
 )
 def test_what_the_name_of_a_phase_says(phase: str, evaluates: bool, root: str) -> None:

@@ -22,6 +22,7 @@ from hyperherd.metrics.store.default_view import LoggedAgain, beginnings, defaul
 from hyperherd.metrics.store.merge_streams import merged
 from hyperherd.metrics.store.parquet import BATCH, Footer, MetricsFile
 from hyperherd.metrics.store.sweep_file import TrialOfSweep
+from hyperherd.metrics.store.tables import SCHEMA, chosen
 from hyperherd.records.disk.guarded import open_regular
 
 RUN = 1 << 19
@@ -134,12 +135,11 @@ class SortedRows:
     def table(self, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
         """Return all rows, or those of some metrics and since some microsecond, sorted."""
         tables = [
-            run.rows(metrics, since) if isinstance(run, File) else parquet.chosen(run, metrics, since)
-            for run in self._runs
+            run.rows(metrics, since) if isinstance(run, File) else chosen(run, metrics, since) for run in self._runs
         ]
         some = [table for table in tables if table.num_rows]
         if not some:
-            return parquet.SCHEMA.empty_table()
+            return SCHEMA.empty_table()
         return unified(some[0]) if len(some) == 1 else ordered(pa.concat_tables(some))
 
 
@@ -147,7 +147,7 @@ def _pieces(run: File | pa.Table, metrics: Sequence[str] | None) -> Iterator[pa.
     if isinstance(run, File):
         yield from run.batches(metrics)
         return
-    table = parquet.chosen(run, metrics)
+    table = chosen(run, metrics)
     for start in range(0, len(table), BATCH):
         yield table.slice(start, BATCH)
 

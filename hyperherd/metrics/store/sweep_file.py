@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.store import parquet
-from hyperherd.metrics.store.parquet import SCHEMA, Footer, chosen, conformed
+from hyperherd.metrics.store.parquet import Footer
+from hyperherd.metrics.store.tables import SCHEMA, chosen, conformed
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.disk import kinds
 from hyperherd.records.disk.files import check_format

@@ -119,10 +119,10 @@ def direction_of(name: str) -> str | None:
     return MAXIMIZE if better == MINIMIZE else MINIMIZE
 
 
-def interest(name: str) -> tuple[bool, int, str]:
+def interest(name: str) -> tuple[bool, bool, int, str]:
     """Return a sort key that puts metrics worth seeing first: those that judge, on validation data before others."""
     direction = direction_of(name)
-    return direction is None, preference(name, direction or MINIMIZE)[0], name
+    return is_statistic(name), direction is None, preference(name, direction or MINIMIZE)[0], name
 
 
 def is_statistic(name: str) -> bool:
