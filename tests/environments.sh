@@ -12,7 +12,7 @@ trap 'rm -rf "$work"' EXIT
 # What needs no trainer, about two minutes of it on two quiet cores.
 library=(tests/space tests/test_overrides.py tests/records tests/metrics tests/results tests/plugins
     tests/trial/test_log.py tests/launch/test_local.py tests/launch/test_local_parts.py
-    tests/sweep/test_sweep.py tests/sweep/test_values.py tests/cli/test_main.py tests/cli/test_golden.py)
+    tests/sweep/test_sweep.py tests/sweep/test_values.py tests/cli/test_main.py tests/cli/test_golden.py tests/cli/test_completion.py)
 # What stands on Hydra's inside: discovery, composing, sweeping, every launcher.
 hydra=(tests/plugins tests/test_overrides.py tests/sweep/test_sweep.py tests/sweep/test_hydra_suites.py
     tests/sweep/test_shortcut.py tests/sweep/test_effective_config.py tests/launch/test_local.py tests/launch/test_local_compose.py
@@ -55,8 +55,8 @@ other_python() {
 oldest() {
     local python
     python=$(interpreter 3.10)
-    python3 tests/bounds.py oldest plot sql pandas > "$work/oldest.txt"
-    create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas]" --group test
+    python3 tests/bounds.py oldest plot sql pandas completion > "$work/oldest.txt"
+    create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas,completion]" --group test
     check oldest "${library[@]}"
 }
 

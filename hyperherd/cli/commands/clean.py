@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from hyperherd.sweep.tidying.clean import Cleaning
 
 _LISTED = 5
+_GIB = 2**30
 _WANTED = ("losers", "failed", "all-but-best")
 
 
@@ -53,9 +54,9 @@ def _page(done: Cleaning, verb: str, *, is_done: bool) -> str:
     for item in done.items:
         names = [file.name for file in item.files[:_LISTED]]
         more = f", {len(item.files) - _LISTED} more" if len(item.files) > _LISTED else ""
-        lines.append(f"  {item.folder}: {', '.join(names) or 'nothing'}{more}")
+        lines.append(f"  {item.folder}: {item.bytes / _GIB:.2f} GiB, {', '.join(names) or 'no file'}{more}")
     files = sum(len(item.files) for item in done.items)
-    what = f"{counted(files, 'file')} in {counted(len(done.items), 'folder')}, {done.bytes / 2**30:.2f} GiB"
+    what = f"{counted(files, 'file')} in {counted(len(done.items), 'folder')}, {done.bytes / _GIB:.2f} GiB"
     head = f"{what}, {'was' if is_done else 'would be'} {verb}" + (":" if lines else "")
     kept = [f"kept, {reason}: {_some(names)}" for reason, names in done.kept.items()]
     hint = ["nothing was changed; --yes does it"] if lines and not is_done else []

@@ -29,6 +29,11 @@ class Item:
     folder: Path
     files: tuple[StoredFile, ...]
 
+    @property
+    def bytes(self) -> int:
+        """How much room that frees by itself."""
+        return freed_bytes(self.files)
+
 
 @dataclass
 class Cleaning:
