@@ -41,7 +41,8 @@ def _with_cautions(trials: Sequence[Trial]) -> list[Trial]:
 
 
 def _is_early(trial: Trial, usual: float) -> bool:
-    is_unknown = trial.state is TrialState.UNKNOWN and not trial.reason
+    # A job without a number was started alone, and has no siblings.
+    is_unknown = trial.state is TrialState.UNKNOWN and not trial.reason and trial.number is not None
     return is_unknown and not trial.hint and (trial.step is None or trial.step < _EARLY * usual)
 
 

@@ -35,7 +35,7 @@ __all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "rende
 
 C = TypeVar("C", bound=TrialCollection)
 _AXES = 8
-"""Parameters that are named as what varies."""
+"""Parameters that are named as what varies; as many metrics, trials and solutions are named elsewhere."""
 _ERRORS = {
     "std": "mean ± std (n−1)",
     "sem": "mean ± standard error",
@@ -221,16 +221,17 @@ def _best(trials: TrialCollection, screen: Screen) -> Iterator[str]:
 
 def _found_by_optimizer(sweep: Sweep, trials: TrialCollection, screen: Screen) -> Iterator[str]:
     """Yield what an optimizer found best where no ranking shows it: of several objectives, or of a lost trial."""
-    if sweep.optimizer is None:
-        return
-    for solution in sweep.optimizer.solutions:
+    name, solutions = (sweep.optimizer.name, sweep.optimizer.solutions) if sweep.optimizer else ("", ())
+    for solution in solutions[:_AXES]:
         found = [trial for trial in trials if trial.sweep is sweep and is_of(solution, trial.params)]
         if len(found) == 1 and len(sweep.objectives) == 1 and solution.values:
             continue  # that trial has the value
         values = f" → {', '.join(map(measure, solution.values))}" if solution.values else ""
         named = f", trial {escaped(found[0].label)}" if len(found) == 1 else ""
-        told = f"{sweep.optimizer.name} found best{named}: {' '.join(assignments(solution.params))}{values}"
+        told = f"{name} found best{named}: {' '.join(assignments(solution.params))}{values}"
         yield from wrapped(told, screen)
+    if len(solutions) > _AXES:
+        yield f"... {len(solutions) - _AXES} more in optimization_results.yaml"
 
 
 def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:

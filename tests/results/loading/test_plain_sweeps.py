@@ -180,3 +180,13 @@ def test_jobs_that_came_equally_far_carry_none(tmp_path: Path) -> None:
     assert not any(trial.reason for trial in load(root))
     assert not any(trial.reason for trial in load(root / "0"))
     assert json.loads(json.dumps([trial.reason for trial in load(root)])) == ["", "", ""]
+
+
+def test_jobs_that_were_started_alone_are_not_siblings(tmp_path: Path) -> None:
+    root = jobs(tmp_path / "2026-01-01", {}, {"x": 1}, {"x": 2}, {"x": 3}, mode="RUN")
+    for number, count in enumerate((100, 100, 3)):
+        log_csv(root, number, **{"val/acc": [0.1] * count})
+        config = root / str(number) / ".hydra" / "hydra.yaml"
+        config.write_text(config.read_text().replace(f"num: {number}", "num: null"))
+        (root / str(number)).rename(root / f"10-00-0{number}")
+    assert not any(trial.reason for trial in load(root))
