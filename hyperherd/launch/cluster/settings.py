@@ -33,7 +33,7 @@ class ClusterSettings:
     wait: bool
     poll_s: float
     max_array_size: int | None
-    max_num_preempted: int
+    max_num_preempted: int = 100
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")

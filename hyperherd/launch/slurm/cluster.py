@@ -194,8 +194,8 @@ def _report_defaults(names: tuple[str, ...]) -> None:
 
 def _with_time_to_end(options: dict[str, Any]) -> dict[str, Any]:
     """Return `options` with a warning that comes after the job's start: it would end each trial at once."""
-    limit, delay = 60 * options["timeout_min"], options["signal_delay_s"]
-    if delay < limit:
+    limit, delay = 60 * options["timeout_min"], options.get("signal_delay_s")
+    if delay is None or delay < limit:
         return options
     _report_shortened(limit, delay)
     return {**options, "signal_delay_s": int(limit / 2)}
