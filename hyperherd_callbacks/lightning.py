@@ -30,7 +30,7 @@ __all__ = ["HyperHerdLogger", "HyperHerdStreamCallback"]
 
 _DEVICE_SECONDS = 2.0
 """How long values on a device wait to be fetched together."""
-_MEMORY_SECONDS = 0.1
+_MEMORY_SECONDS = 0.25
 """How long values in main memory wait: where steps take milliseconds, a write for each is what streaming costs."""
 
 
@@ -42,7 +42,7 @@ class _LightningHooks(Hooks):
     validation and test log with `on_step=True` counts its own batches. `epoch` is in every row. Each `fit`, `validate`
     and `test` of a trainer is a phase of the trial (docs/results.md).
 
-    Values in main memory are written together each 0.1 s, or each step if that takes longer; values on a device wait
+    Values in main memory are written together each 0.25 s, or each step if that takes longer; values on a device wait
     there for 2 s, so that one transfer fetches many. All are also written at the end of every test and training,
     however it ends; only a SIGKILL can lose what waits. Values are those of this process
     (rank 0): they are of all ranks only if `self.log` was told `sync_dist=True`. Outside of a trial and a Hydra job,
@@ -215,40 +215,46 @@ class _LightningHooks(Hooks):
         gathered, step = _gathered(trainer), self._steps.evaluation
         if not self._active or gathered is None or trainer.sanity_checking or step is None:
             return
+        seen = self._seen
+        if all(value is seen.get(name) for name, value in gathered.items()):  # as in most evaluations, at each batch
+            return
         names = logged_on_step(trainer)
         fresh = self._fresh({name: value for name, value in gathered.items() if name in names}) if names else {}
         if fresh:
             self._keep(step, fresh, with_epoch=False)
 
     def _fresh(self, logged: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        fresh = {name: value for name, value in logged.items() if not _same(value, self._seen.get(name))}
-        self._seen.update(fresh)
+        """Return what has been logged since the last check; this and what follows it is what a step costs."""
+        seen, fresh = self._seen, {}
+        for name, value in logged.items():
+            if value is not (old := seen.get(name)) and not _same(value, old):
+                seen[name] = fresh[name] = value
         return fresh
 
     def _keep(self, step: int, fresh: Mapping[str, torch.Tensor], *, with_epoch: bool = True) -> None:
         """Have values written with their epoch, soon."""
-        row: dict[str, torch.Tensor | float] = dict(fresh)
+        self._on_device = not all(value.is_cpu for value in fresh.values())
+        row: dict[str, torch.Tensor | float] = {**fresh}
         if with_epoch and self._epoch_told != (step, self._epoch):
             self._epoch_told = (step, self._epoch)
             row.setdefault("epoch", self._epoch)
-        self._waiting.append((row, step, time.time()))
-        self._on_device = not all(value.is_cpu for value in fresh.values())
-        if self._is_due(_DEVICE_SECONDS if self._on_device else _MEMORY_SECONDS):
+        now = time.time()
+        self._waiting.append((row, step, now))
+        # A clock that was set back ends the wait, too.
+        if not 0 <= now - self._flushed <= (_DEVICE_SECONDS if self._on_device else _MEMORY_SECONDS):
             self._flush()
-
-    def _is_due(self, seconds: float) -> bool:
-        """Return whether what waits has done so for as long; a clock that was set back ends the wait, too."""
-        return not 0 <= time.time() - self._flushed <= seconds
 
     def _flush_what_is_due(self) -> None:
         """Write what waits, at the end of an epoch or a validation: they may follow each other in milliseconds."""
-        if self._on_device or self._is_due(_MEMORY_SECONDS):
+        if self._on_device or not 0 <= time.time() - self._flushed <= _MEMORY_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
         """Write what waits, fetched from the device in as few transfers as there are devices and types."""
         waiting, self._waiting = self._waiting, []
         self._flushed = time.time()
+        if not waiting:
+            return
         numbers = iter(_numbers([value for metrics, _, _ in waiting for value in metrics.values()]))
         # Of each row as many numbers as it has names.
         rows = [(dict(zip(metrics, numbers, strict=False)), step, at) for metrics, step, at in waiting]
