@@ -59,7 +59,7 @@ class StepCounter:
         done = trainer.global_step - self._first[1]
         if steps is None or done < 2 or trainer.max_steps < 1:
             return steps
-        return min(steps, self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done))
+        return min(steps, int(self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done)))
 
     def evaluate(self, loader: int) -> None:
         """Count a batch of an evaluation."""
@@ -91,7 +91,7 @@ def _by_epoch(trainer: Trainer, scheduler: Any) -> int | None:
     if epochs is None or epochs < 1 or not math.isfinite(batches):
         return None
     steps = sum(math.ceil(batches / scheduler.get_accumulate_grad_batches(epoch)) for epoch in range(epochs))
-    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+    return min(steps, int(trainer.max_steps)) if trainer.max_steps > 0 else steps
 
 
 class OnStepNames:

@@ -175,6 +175,7 @@ class TrialReader:
             key=record.key,
             script=self._files.sweep.script,
             metrics=told.metrics,
+            phases={name: decode_numbers(some) for name, some in record.phases.items()},
             final=decode_final(record.final) if found.is_odd else record.final,
             objective=told.objective,
             error=record.error if spoke else None,
@@ -215,6 +216,7 @@ class TrialReader:
             script=self._files.sweep.script,
             attempt=status.attempt,
             metrics=logged.metrics,
+            phases=logged.phases,
             final=logged.final,
         )
 
@@ -236,6 +238,7 @@ class TrialReader:
             overrides=job.overrides,
             script=origin.script,
             metrics=logged.metrics,
+            phases=logged.phases,
             final={**outcome.final, **logged.final},
             error=error,
             started=_began(trial_dir),
@@ -276,6 +279,7 @@ class LoggedMetrics:
     final: dict[str, Any] = field(default_factory=dict)
     error: str = ""
     hint: str = ""
+    phases: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
 def read_logged(trial_dir: Path) -> LoggedMetrics:
@@ -286,10 +290,11 @@ def read_logged(trial_dir: Path) -> LoggedMetrics:
     final: dict[str, Any] = {}
     try:
         if has_metrics(trial_dir):
-            metrics = decode_numbers(read_summary(trial_dir)["metrics"])
-            final = decode_final(read_final(trial_dir))
+            summary = read_summary(trial_dir)
+            metrics, final = decode_numbers(summary["metrics"]), decode_final(read_final(trial_dir))
             if metrics:
-                return LoggedMetrics(metrics, final)
+                phases = {name: decode_numbers(some) for name, some in summary.get("phases", {}).items()}
+                return LoggedMetrics(metrics, final, phases=phases)
         return LoggedMetrics(summaries(read_series(trial_dir)), final)
     except NoReader as error:
         return LoggedMetrics(final=final, hint=str(error))
