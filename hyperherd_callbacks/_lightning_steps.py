@@ -91,7 +91,7 @@ def _by_epoch(trainer: Trainer, scheduler: Any) -> int | None:
     if epochs is None or epochs < 1 or not math.isfinite(batches):
         return None
     steps = sum(math.ceil(batches / scheduler.get_accumulate_grad_batches(epoch)) for epoch in range(epochs))
-    return min(steps, int(trainer.max_steps)) if trainer.max_steps > 0 else steps
+    return min(int(steps), int(trainer.max_steps)) if trainer.max_steps > 0 else int(steps)
 
 
 class OnStepNames:
