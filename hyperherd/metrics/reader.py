@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.journal import Final, latest
-from hyperherd.metrics.rows.phases import is_phased
+from hyperherd.metrics.rows.phases import PhaseOrder, is_phased
 from hyperherd.metrics.rows.values import unwrap
 from hyperherd.metrics.store.find import FoundFiles, add_parts, find, is_vanished, open_base
 from hyperherd.metrics.store.foreign import list_foreign, read_foreign
@@ -34,7 +34,12 @@ T = TypeVar("T")
 
 
 def read_metrics(
-    trial_dir: Path, metrics: Sequence[str] | None = None, *, raw: bool = False, since: float | None = None
+    trial_dir: Path,
+    metrics: Sequence[str] | None = None,
+    *,
+    raw: bool = False,
+    since: float | None = None,
+    shown: bool = False,
 ) -> pa.Table:
     """Return a trial's metric rows, sorted by metric, phase, step, attempt and time.
 
@@ -45,12 +50,13 @@ def read_metrics(
         metrics: names of the metrics wanted, of all phases; all if None.
         raw: every row that was logged, instead of those that stand: not what a newer attempt did again, and the last
             of several of one metric, phase and step in one attempt.
+        shown: of each metric only the phase that counts for it (docs/format.md, Phases).
         since: seconds since 1970; only rows of that time and later, for which no more than the new ones are read.
 
     Raises:
         FormatError: `metrics.parquet` is broken, or of a newer format than ours.
     """
-    return again(lambda: _read_metrics(TrialPaths(trial_dir), metrics, raw, since))
+    return again(lambda: _read_metrics(TrialPaths(trial_dir), metrics, raw, since, shown))
 
 
 def skipped(table: pa.Table) -> int:
@@ -128,16 +134,21 @@ def _found(paths: TrialPaths, since: float | None = None) -> Iterator[tuple[Foun
         yield found, stored
 
 
-def _read_metrics(paths: TrialPaths, metrics: Sequence[str] | None, raw: bool, since: float | None) -> pa.Table:
+def _read_metrics(
+    paths: TrialPaths, metrics: Sequence[str] | None, raw: bool, since: float | None, shown: bool
+) -> pa.Table:
     from hyperherd.metrics.rows.cuts import Cuts
     from hyperherd.metrics.store.default_view import default_view, whole
-    from hyperherd.metrics.store.tables import SCHEMA, split_phases
+    from hyperherd.metrics.store.tables import SCHEMA, of_series, split_phases
 
     with _found(paths, since) as (_, stored):
         table = stored.table(metrics, None if since is None else round(since * 1e6))
     if not raw:
         table = whole(default_view([table], Cuts(stored.attempts)), SCHEMA)
-    if table.num_rows and is_phased(table["metric"].combine_chunks().dictionary.to_pylist()):
+    names = table["metric"].combine_chunks().dictionary.to_pylist() if table.num_rows else []
+    if is_phased(names):
+        if shown:
+            table = of_series(table, PhaseOrder(stored.attempts).shown(names).values())
         table = split_phases(table)
     return table.replace_schema_metadata({SKIPPED: str(stored.skipped)})
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -269,8 +268,8 @@ def test_a_retry_that_skips_the_pretraining_leaves_it_whole(
 ) -> None:
     trainer(tmp_path, HyperHerdStreamCallback()).fit(Named("pre"), data(), data())
     checkpoint = ModelCheckpoint(tmp_path / "ft")
+    cut = trainer(tmp_path, HyperHerdStreamCallback(), checkpoint, max_epochs=3, enable_checkpointing=True)
     with pytest.raises(RuntimeError, match="diverged"):
-        cut = trainer(tmp_path, HyperHerdStreamCallback(), checkpoint, max_epochs=3, enable_checkpointing=True)
         cut.fit(Named("ft", 8), data(), data())
     trial_log.leave()
     trial_log.enter(trial_dir, 1)

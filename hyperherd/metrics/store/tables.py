@@ -5,7 +5,7 @@ Invariant: a table in memory has one column for what identifies a series (`rows.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -66,6 +66,11 @@ def _recoded(indices: pa.Array, names: Sequence[str | None]) -> pa.DictionaryArr
     return pa.DictionaryArray.from_arrays(codes.take(indices), texts(list(places)))
 
 
+def of_series(table: pa.Table, series: Iterable[str]) -> pa.Table:
+    """Return the rows of some series."""
+    return table.filter(pc.is_in(table["metric"], value_set=texts(list(series))))
+
+
 def chosen(table: pa.Table, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:
     """Return the rows of some metrics, of all phases, and since some microsecond; one without a time is none of these.
 
@@ -74,8 +79,7 @@ def chosen(table: pa.Table, metrics: Sequence[str] | None = None, since: int | N
     if metrics is not None:
         wanted = frozenset(metrics)
         names = {name for chunk in table["metric"].chunks for name in chunk.dictionary.to_pylist()}
-        series = [name for name in names if name in wanted or metric_of(name) in wanted]
-        table = table.filter(pc.is_in(table["metric"], value_set=texts(series)))
+        table = of_series(table, [name for name in names if name in wanted or metric_of(name) in wanted])
     if since is not None:
         times = table["time"].cast(pa.timestamp("us")).cast(pa.int64())
         table = table.filter(pc.greater_equal(times, scalar(pa.int64(), since)))

@@ -15,10 +15,12 @@ from typing import Any
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.plural import counted
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
+from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.text.format import exact, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, direction_of
+from hyperherd.results.trials.phases import others_of
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 
@@ -145,13 +147,16 @@ def read_curves(
     """Return the curve of each trial and metric that has one, and a note for each trial that cannot be read."""
     curves: dict[tuple[Trial, str], MetricCurve] = {}
     notes = []
+    phased: set[str] = set()
     for trial in trials:
         if trial.dir is None or not any(name in trial.metrics for name in names):
             continue
         try:
             curves.update({(trial, name): curve for name, curve in _read(trial, names, x).items()})
+            phased.update(name for name in names if others_of(name, trial.phases))
         except (OSError, FormatError) as error:
             notes.append(f"trial {trial.label}: curves left out: {error}")
+    notes += [f"{name}: the last phase that trained with it is shown; a trial has others" for name in sorted(phased)]
     return curves, notes
 
 
@@ -159,7 +164,7 @@ def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    table = trial.history(*names)
+    table = read_rows(trial.dir, names, shown=True)
     table = table.filter(pc.is_valid(table["value"]))
     found = {}
     for name in names:

@@ -13,8 +13,13 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
-def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
+def read_rows(trial_dir: Path | None, names: Sequence[str] = (), *, shown: bool = False) -> pa.Table:
     """Return the rows of a trial that stand, of some metrics or of all; none without a directory.
+
+    Args:
+        trial_dir: the trial's directory.
+        names: the metrics; none stands for all.
+        shown: of each metric only the phase that counts, instead of all phases.
 
     Raises:
         FormatError: its `metrics.parquet` is broken, or of a newer format than ours.
@@ -29,11 +34,29 @@ def read_rows(trial_dir: Path | None, names: Sequence[str] = ()) -> pa.Table:
     # What a trainer logged to its own files as well would count twice: ours stand where there are any.
     if not has_metrics(trial_dir) and (others := read_series(trial_dir)):
         return table(others, list(names) or None)
-    return read_metrics(trial_dir, list(names) or None)
+    return read_metrics(trial_dir, list(names) or None, shown=shown)
 
 
-def read_values(trial_dir: Path | None, name: str) -> tuple[list[int], list[float]]:
-    """Return the steps and values of one metric, in the order of steps; a value that is not a number is NaN."""
-    rows = read_rows(trial_dir, [name])
+def rows_of_phase(rows: pa.Table, phase: str) -> pa.Table:
+    """Return the rows of one phase; `phase` is empty for the one without a name."""
+    import pyarrow.compute as pc
+
+    if "phase" not in rows.column_names:
+        return rows if not phase else rows.slice(0, 0)
+    own = rows["phase"]
+    return rows.filter(pc.equal(own.cast("string"), phase) if phase else pc.is_null(own))
+
+
+def read_values(trial_dir: Path | None, name: str, phase: str | None = None) -> tuple[list[int], list[float]]:
+    """Return the steps and values of one metric, in the order of steps; a value that is not a number is NaN.
+
+    Args:
+        trial_dir: the trial's directory.
+        name: the metric.
+        phase: which phase, empty for the one without a name; None: the one that counts.
+    """
+    rows = read_rows(trial_dir, [name], shown=phase is None)
+    if phase is not None:
+        rows = rows_of_phase(rows, phase)
     # Arrow has no NaN where a value was logged that is not a number: it is null there, and its JSON is beside it.
     return rows["step"].to_pylist(), [math.nan if value is None else value for value in rows["value"].to_pylist()]

@@ -55,6 +55,12 @@ class IndexedTrial(Trial):
         """Metric -> count, last, min, max, their steps and nan."""
         return {name: self.summary(name) for name in self.metric_names}
 
+    @cached_property
+    def phases(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """Phase -> metric -> count, last, min, max, their steps and nan there."""
+        found = self._record.phases if self._record else {}
+        return {name: decode_numbers(some) for name, some in found.items()}
+
     @property
     def metric_names(self) -> tuple[str, ...]:
         """The metrics it has logged."""
@@ -75,7 +81,7 @@ class IndexedTrial(Trial):
         entry: IndexEntry = self.__dict__["_entry"]
         start = _starts(entry.shape[2]).get(name)
         if start is None:
-            return {}
+            return self._summary_of_phase(name) if ":" in name else {}
         summary = dict(zip(STATISTICS, entry.statistics[start : start + _WIDTH], strict=True))
         return decode_numbers({name: summary})[name] if entry.is_odd else summary
 

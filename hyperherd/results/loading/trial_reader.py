@@ -153,6 +153,7 @@ class TrialReader:
             key=record.key,
             script=self._files.sweep.script,
             metrics=others or (decode_numbers(record.metrics) if found.is_odd else record.metrics),
+            phases={name: decode_numbers(some) for name, some in record.phases.items()},
             final=decode_final(record.final) if found.is_odd else record.final,
             objective=record.objective if isinstance(record.objective, dict) else None,
             error=record.error if spoke else None,
@@ -190,6 +191,7 @@ class TrialReader:
             script=self._files.sweep.script,
             attempt=status.attempt,
             metrics=logged.metrics,
+            phases=logged.phases,
             final=logged.final,
         )
 
@@ -211,6 +213,7 @@ class TrialReader:
             overrides=job.overrides,
             script=origin.script,
             metrics=logged.metrics,
+            phases=logged.phases,
             final={**outcome.final, **logged.final},
             error=error,
             started=_began(trial_dir),
@@ -249,6 +252,7 @@ class LoggedMetrics:
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     final: dict[str, Any] = field(default_factory=dict)
     error: str = ""
+    phases: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
 
 def read_logged(trial_dir: Path) -> LoggedMetrics:
@@ -259,7 +263,9 @@ def read_logged(trial_dir: Path) -> LoggedMetrics:
     try:
         if not has_metrics(trial_dir):
             return LoggedMetrics(summaries(read_series(trial_dir)))
-        return LoggedMetrics(decode_numbers(read_summary(trial_dir)["metrics"]), decode_final(read_final(trial_dir)))
+        summary = read_summary(trial_dir)
+        phases = {name: decode_numbers(some) for name, some in summary.get("phases", {}).items()}
+        return LoggedMetrics(decode_numbers(summary["metrics"]), decode_final(read_final(trial_dir)), phases=phases)
     except (OSError, FormatError) as error:
         return LoggedMetrics(error=_why(error))
 

@@ -13,11 +13,13 @@ from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import duration, escaped, exact, measure, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
 from hyperherd.results.trials.commands import run_again
+from hyperherd.results.trials.phases import name_of
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import flat
 
 _SHOWN_FILES = 20
 _LONGEST_VALUE = 200
+_STATISTICS = ("", "last", "at step", "min", "at step", "max", "at step", "NaN")
 
 
 def show_page(trial: Trial, screen: Screen, *, lines: int = 20) -> str:
@@ -100,8 +102,15 @@ def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
     if trial.metrics:
         yield from heading("metrics", screen)
         rows = [(escaped(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
-        header = ("", "last", "at step", "min", "at step", "max", "at step", "NaN")
-        yield from table(header, rows, screen, right=range(1, 8))
+        yield from table(_STATISTICS, rows, screen, right=range(1, 8))
+    if trial.phases:
+        yield from heading("metrics by phase", screen)
+        rows = [
+            (escaped(f"{name}:{name_of(phase)}"), *_summary(summary))
+            for phase, metrics in trial.phases.items()
+            for name, summary in sorted(metrics.items())
+        ]
+        yield from table(_STATISTICS, rows, screen, right=range(1, 8))
     if trial.final:
         yield from heading("final values", screen)
         yield from pairs(((escaped(name), _value(value)) for name, value in sorted(trial.final.items())), screen)

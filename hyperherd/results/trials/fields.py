@@ -16,6 +16,7 @@ from hyperherd.results.trials.aggregates import split_metric
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import ask_objective, at_best
 from hyperherd.results.trials.objective import Objective
+from hyperherd.results.trials.phases import split_phase
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
 
@@ -76,14 +77,15 @@ def find_field(trials: TrialCollection, text: str) -> Field:
     Args:
         trials: where the name is looked for.
         text: a name of a parameter, metric, config group, fact, key of the config or of the provenance, in this order;
-            ``param.NAME``, ``metric.NAME`` or ``config.NAME`` to be plain, ``METRIC:AGG``, or
-            ``METRIC@OBJECTIVE``: its value at that one's best step.
+            ``param.NAME``, ``metric.NAME`` or ``config.NAME`` to be plain, ``METRIC:AGG``,
+            ``METRIC:PHASE``, ``METRIC:evaluate``, or ``METRIC@OBJECTIVE``: its value at that one's best step.
 
     Raises:
         ResultsError: nothing has that name, or two things have it.
     """
-    found = _ours(text) or _param_or_metric(trials, text) or _explicit(trials, text) or _at_best(trials, text)
-    found = found or _choice(trials, text) or _fact(text) or _config(trials, text, text) or _provenance(trials, text)
+    found = _ours(text) or _of_phase(trials, text) or _param_or_metric(trials, text) or _explicit(trials, text)
+    found = found or _at_best(trials, text) or _choice(trials, text) or _fact(text)
+    found = found or _config(trials, text, text) or _provenance(trials, text)
     if found is None:
         known = dict.fromkeys((*trials.params, *trials.metric_names, *_FACTS, *_config_keys(trials)))
         listed = ", ".join((*trials.params, *trials.metric_names)) or "none"
@@ -128,6 +130,20 @@ def _param_or_metric(trials: TrialCollection, text: str) -> Field | None:
             raise ResultsError(f"{text!r} is both a parameter and a metric; use param.{text} or metric.{text}")
         return param_field(trials, text)
     return metric_field(trials, *metric) if metric else None
+
+
+def _of_phase(trials: TrialCollection, text: str) -> Field | None:
+    """Return ``METRIC:PHASE``, perhaps with an aggregate behind: trials that have phases are read for it."""
+    named = text.removeprefix("metric.") if text.startswith("metric.") else text
+    if not any(named.startswith(f"{name}:") for name in trials.metric_names):
+        return None
+    known = {named[:place] for place, char in enumerate(f"{named}:") if char == ":"}
+    known = {name for name in known if any(split_phase(name, trial.phases) for trial in trials)}
+    try:
+        found = split_metric(named, known)
+    except ResultsError:  # what is behind the colon is neither
+        return None
+    return metric_field(trials, *found) if found else None
 
 
 def _choice(trials: TrialCollection, text: str) -> Field | None:

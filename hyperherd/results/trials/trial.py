@@ -17,11 +17,12 @@ from hyperherd.records.disk.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir
-from hyperherd.results.files.metric_rows import read_rows, read_values
+from hyperherd.results.files.metric_rows import read_rows, read_values, rows_of_phase
 from hyperherd.results.files.references import followed
 from hyperherd.results.text.progress import steps_left
 from hyperherd.results.trials.aggregates import aggregated
 from hyperherd.results.trials.objective import Objective
+from hyperherd.results.trials.phases import split_phase
 from hyperherd.results.values import flat
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ class Trial:
     script: str = ""
     metrics: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Metric -> count, last, min, max, their steps and nan, as in `trial.json`."""
+    phases: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
+    """Phase -> metric -> the same there, in their order; empty if there is only the phase without a name (`""`)."""
     final: dict[str, Any] = field(default_factory=dict)
     """Name -> value logged without a step."""
     objective: dict[str, Any] | None = None
@@ -150,7 +153,8 @@ class Trial:
         """Return the value of metric `name`.
 
         Args:
-            name: the metric.
+            name: the metric, of the last phase that trained with it; ``METRIC:PHASE`` for another phase, and
+                ``METRIC:evaluate`` for its last evaluation.
             aggregate: ``last``, ``max`` or ``min`` over the steps, ``mean:K`` over the last K of them (``mean``: all),
                 or ``@STEP``; without it, the value logged without a step if there is one, else the last.
 
@@ -175,12 +179,27 @@ class Trial:
         return tuple(self.metrics)
 
     def summary(self, name: str) -> dict[str, Any]:
-        """Return count, last, min, max, their steps and nan of a metric; empty if it has not logged it."""
-        return self.metrics.get(name, {})
+        """Return count, last, min, max, their steps and nan of a metric; empty if it has not logged it.
+
+        Args:
+            name: the metric, or ``METRIC:PHASE``.
+        """
+        return self.metrics.get(name) or self._summary_of_phase(name)
+
+    def _summary_of_phase(self, name: str) -> dict[str, Any]:
+        found = split_phase(name, self.phases)
+        return {} if found is None else self.phases[found[1]][found[0]]
 
     def history(self, *names: str) -> pa.Table:
-        """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory."""
-        return read_rows(self.dir, names)
+        """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory.
+
+        Rows of several phases are all there, told apart by the column `phase`, which is there if the trial has more
+        than the phase without a name; ``METRIC:PHASE``, given alone, is one of them.
+        """
+        found = split_phase(names[0], self.phases) if len(names) == 1 and names[0] not in self.metrics else None
+        if found is None:
+            return read_rows(self.dir, names)
+        return rows_of_phase(read_rows(self.dir, [found[0]]), found[1])
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the values of a metric in the order of their steps; a value that is not a number is NaN.
@@ -188,7 +207,7 @@ class Trial:
         Raises:
             KeyError: it has logged no such metric.
         """
-        if name not in self.metrics:
+        if not self.summary(name):
             raise KeyError(f"trial {self.label} has no metric {name!r}{nearest(name, self.metrics)}")
         return self._values(name)[1]
 
@@ -196,7 +215,8 @@ class Trial:
         """Return the steps and values of a metric, read once however many columns are made of it."""
         kept: dict[str, tuple[list[int], list[float]]] = self.__dict__.setdefault("_read", {})
         if name not in kept:
-            kept[name] = read_values(self.dir, name)
+            found = split_phase(name, self.phases) if name not in self.metrics else None
+            kept[name] = read_values(self.dir, *(found or (name,)))
         return kept[name]
 
     def readable_values(self, name: str) -> tuple[list[int], list[float]] | None:

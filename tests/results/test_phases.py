@@ -1,0 +1,83 @@
+"""Trials that trained or evaluated several times: what is shown of a metric, and how another phase is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import hyperherd
+from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.summary.running import RunningSummary
+from hyperherd.metrics.writer import MetricWriter
+from hyperherd.records.states import TrialState
+from hyperherd.records.trial import TrialRecord
+from hyperherd.results.curves.curves import read_curves
+from hyperherd.results.pages.show import show_page
+from hyperherd.results.text.layout import Screen
+from hyperherd.results.trials.fields import find_field
+
+FOLDS = {"fold0": [0.1, 0.9], "fold1": [0.2, 0.3], "fold1/test": [0.8]}
+
+
+@pytest.fixture(params=["recorded", "plain"])
+def trials(request: pytest.FixtureRequest, tmp_path: Path) -> hyperherd.Trials:
+    """One trial of two folds and a test, with a `trial.json` or without."""
+    folder = tmp_path / "sweep" / "0"
+    writer = MetricWriter(folder, 0)
+    for writer.phase, values in FOLDS.items():
+        for step, value in enumerate(values):
+            writer.log({"acc": value}, step)
+    writer.close()
+    merge(folder)
+    if request.param == "recorded":
+        running = RunningSummary(folder, None)
+        running.refresh()
+        record = TrialRecord(0, "k", "n", (), {}, 0, TrialState.COMPLETED, started=1.0, ended=2.0)
+        record.with_(metrics=running.metrics, phases=running.phases).write(folder)
+    return hyperherd.load(tmp_path / "sweep")
+
+
+def test_the_last_phase_that_trained_is_shown(trials: hyperherd.Trials) -> None:
+    [trial] = trials
+    assert (trial.value("acc"), trial.value("acc", "max"), trial["acc"]) == (0.3, 0.3, [0.2, 0.3])
+    assert trials.table()["acc"].to_pylist() == [0.3]
+    curves, notes = read_curves(trials, ["acc"])
+    assert curves[trial, "acc"].ys == [0.2, 0.3]
+    assert any("phase" in note for note in notes)
+
+
+@pytest.mark.parametrize(
+    ("asked", "value"),
+    [
+        ("acc", 0.3),
+        ("acc:max", 0.3),
+        ("acc:fold0", 0.9),
+        ("acc:fold0:min", 0.1),
+        ("acc:fold0:mean", 0.5),
+        ("acc:evaluate", 0.8),
+        ("acc:fold1/test", 0.8),
+        ("metric.acc:fold0", 0.9),
+    ],
+)
+def test_another_phase_is_asked_for_by_its_name(trials: hyperherd.Trials, asked: str, value: float) -> None:
+    assert find_field(trials, asked).value(trials[0]) == value
+
+
+def test_a_phase_that_nobody_has_is_refused(trials: hyperherd.Trials) -> None:
+    with pytest.raises(hyperherd.HyperherdError, match="fold7"):
+        find_field(trials, "acc:fold7")
+
+
+def test_the_history_has_every_phase(trials: hyperherd.Trials) -> None:
+    [trial] = trials
+    rows = [(row["phase"], row["value"]) for row in trial.history("acc").to_pylist()]
+    assert rows == [(phase, value) for phase, values in FOLDS.items() for value in values]
+    assert trial.history("acc:fold0")["value"].to_pylist() == FOLDS["fold0"]
+    assert trials.metrics()["phase"].to_pylist() == [phase for phase, _ in rows]
+
+
+def test_the_page_of_a_trial_lists_them(trials: hyperherd.Trials) -> None:
+    page = show_page(trials[0], Screen())
+    assert all(f"acc:{phase}" in page for phase in FOLDS)
+    assert "metrics by phase" in page
