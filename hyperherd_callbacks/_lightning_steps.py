@@ -46,8 +46,9 @@ class StepCounter:
 
     def add(self, trainer: Trainer) -> bool:
         """Count the batch that has ended; return whether it was the first that stepped."""
-        accumulates = getattr(trainer.fit_loop, "_should_accumulate", None)
-        if accumulates is None:
+        if trainer.accumulate_grad_batches == 1:  # As nearly always; to ask Lightning takes longer than all the rest.
+            self.count += 1
+        elif (accumulates := getattr(trainer.fit_loop, "_should_accumulate", None)) is None:
             self.count = trainer.global_step
         elif not accumulates():
             self.count += 1

@@ -212,11 +212,12 @@ class _LightningHooks(Hooks):
 
     def _look_at_batch(self, trainer: Trainer) -> None:
         """Keep what the last batch of an evaluation logged with `on_step=True`, on the running step of its loader."""
-        gathered, step = _gathered(trainer), self._steps.evaluation
-        if not self._active or gathered is None or trainer.sanity_checking or step is None:
+        step, seen = self._steps.evaluation, self._seen
+        if not self._active or step is None or (gathered := _gathered(trainer)) is None:
             return
-        seen = self._seen
         if all(value is seen.get(name) for name, value in gathered.items()):  # as in most evaluations, at each batch
+            return
+        if trainer.sanity_checking:
             return
         names = logged_on_step(trainer)
         fresh = self._fresh({name: value for name, value in gathered.items() if name in names}) if names else {}

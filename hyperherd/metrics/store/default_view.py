@@ -117,7 +117,7 @@ class LoggedAgain:
     def note(self, table: pa.Table, is_last: pa.Array) -> None:
         """Take in sorted rows, and which of them, but for the last one, the next one does not replace."""
         values = table["value"].combine_chunks()
-        is_other = pc.fill_null(pc.not_equal(values[:-1], values[1:]), False)
+        is_other = pc.not_equal(values[:-1], values[1:])  # Null where a value is; then `filter` drops the row.
         is_recent = pc.greater_equal(table["attempt"].combine_chunks()[:-1], scalar(pa.int16(), self.attempt))
         replaced = pc.and_(pc.and_not(is_other, is_last), is_recent)
         self.series.update(pc.unique(table["metric"][:-1].filter(replaced)).to_pylist())
