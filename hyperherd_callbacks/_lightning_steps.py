@@ -47,11 +47,9 @@ class StepCounter:
     def add(self, trainer: Trainer) -> bool:
         """Count the batch that has ended; return whether it was the first that stepped."""
         accumulates = getattr(trainer.fit_loop, "_should_accumulate", None)
-        if accumulates is None:
-            self.count = trainer.global_step
-        elif not accumulates():
-            self.count += 1
-        return self.count == self._first[0] + 1
+        before = self.count
+        self.count = trainer.global_step if accumulates is None else before + (not accumulates())
+        return before == self._first[0] != self.count
 
     def expected(self, trainer: Trainer) -> int | None:
         """Return how many steps there will be, once it is known how many optimizer steps one of them makes."""
@@ -59,7 +57,7 @@ class StepCounter:
         done = trainer.global_step - self._first[1]
         if steps is None or done < 2 or trainer.max_steps < 1:
             return steps
-        return min(steps, self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done))
+        return int(min(steps, self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done)))
 
     def evaluate(self, loader: int) -> None:
         """Count a batch of an evaluation."""
@@ -91,7 +89,7 @@ def _by_epoch(trainer: Trainer, scheduler: Any) -> int | None:
     if epochs is None or epochs < 1 or not math.isfinite(batches):
         return None
     steps = sum(math.ceil(batches / scheduler.get_accumulate_grad_batches(epoch)) for epoch in range(epochs))
-    return min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps
+    return int(min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps)
 
 
 class OnStepNames:
