@@ -46,13 +46,14 @@ class StepCounter:
 
     def add(self, trainer: Trainer) -> bool:
         """Count the batch that has ended; return whether it was the first that stepped."""
+        before = self.count
         if trainer.accumulate_grad_batches == 1:  # As nearly always; to ask Lightning takes longer than all the rest.
             self.count += 1
         elif (accumulates := getattr(trainer.fit_loop, "_should_accumulate", None)) is None:
             self.count = trainer.global_step
         elif not accumulates():
             self.count += 1
-        return self.count == self._first[0] + 1
+        return before == self._first[0] != self.count
 
     def expected(self, trainer: Trainer) -> int | None:
         """Return how many steps there will be, once it is known how many optimizer steps one of them makes."""
@@ -60,7 +61,7 @@ class StepCounter:
         done = trainer.global_step - self._first[1]
         if steps is None or done < 2 or trainer.max_steps < 1:
             return steps
-        return min(steps, int(self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done)))
+        return int(min(steps, self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done)))
 
     def evaluate(self, loader: int) -> None:
         """Count a batch of an evaluation."""
@@ -92,7 +93,7 @@ def _by_epoch(trainer: Trainer, scheduler: Any) -> int | None:
     if epochs is None or epochs < 1 or not math.isfinite(batches):
         return None
     steps = sum(math.ceil(batches / scheduler.get_accumulate_grad_batches(epoch)) for epoch in range(epochs))
-    return min(int(steps), int(trainer.max_steps)) if trainer.max_steps > 0 else int(steps)
+    return int(min(steps, trainer.max_steps) if trainer.max_steps > 0 else steps)
 
 
 class OnStepNames:

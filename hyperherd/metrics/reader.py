@@ -150,6 +150,8 @@ def _read_metrics(
         table = whole(default_view([table], Cuts(stored.attempts)), SCHEMA)
     names = table["metric"].combine_chunks().dictionary.to_pylist() if table.num_rows else []
     if is_phased(names):
+        names = table["metric"].unique().to_pylist()  # What was filtered out is in the dictionary still.
+    if is_phased(names):
         if shown:
             table = of_series(table, PhaseOrder(stored.attempts).shown(names).values())
         table = split_phases(table)

@@ -20,6 +20,12 @@ from hyperherd.results.trials.fields import find_field
 FOLDS = {"fold0": [0.1, 0.9], "fold1": [0.2, 0.3], "fold1/test": [0.8]}
 
 
+def be_a_hydra_job(folder: Path) -> None:
+    (folder / ".hydra").mkdir(parents=True)
+    for name, text in (("overrides", "[]"), ("config", "{}"), ("hydra", "{}")):
+        (folder / ".hydra" / f"{name}.yaml").write_text(text)
+
+
 @pytest.fixture(params=["recorded", "plain"])
 def trials(request: pytest.FixtureRequest, tmp_path: Path) -> hyperherd.Trials:
     """One trial of two folds and a test, with a `trial.json` or without."""
@@ -30,6 +36,7 @@ def trials(request: pytest.FixtureRequest, tmp_path: Path) -> hyperherd.Trials:
             writer.log({"acc": value}, step)
     writer.close()
     merge(folder)
+    be_a_hydra_job(folder)
     if request.param == "recorded":
         running = RunningSummary(folder, None)
         running.refresh()
@@ -77,7 +84,29 @@ def test_the_history_has_every_phase(trials: hyperherd.Trials) -> None:
     assert trials.metrics()["phase"].to_pylist() == [phase for phase, _ in rows]
 
 
+@pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])
+def test_an_export_has_every_phase(trials: hyperherd.Trials, tmp_path: Path, form: str) -> None:
+    files = {path.name: path for path in trials.export(tmp_path / "out", form)}
+    assert b"fold1/test" in files[f"metrics.{form}"].read_bytes()
+
+
 def test_the_page_of_a_trial_lists_them(trials: hyperherd.Trials) -> None:
     page = show_page(trials[0], Screen())
     assert all(f"acc:{phase}" in page for phase in FOLDS)
     assert "metrics by phase" in page
+
+
+def test_curves_over_epochs_align_trials_of_other_batch_sizes(tmp_path: Path) -> None:
+    for number, batches in enumerate((2, 4)):
+        be_a_hydra_job(tmp_path / str(number))
+        writer = MetricWriter(tmp_path / str(number), 0)
+        for writer.phase in ("", "fit-2"):
+            for step in range(1, 2 * batches + 1):
+                writer.log({"loss": float(step), "epoch": (step - 1) // batches}, step)
+            writer.log({"acc": 0.5}, batches)
+            writer.log({"acc": 0.7}, 2 * batches)
+        writer.close()
+    trials = hyperherd.load(tmp_path)
+    curves, _ = read_curves(trials, ["acc", "loss"], "epoch")
+    assert [curves[trial, "acc"].xs for trial in trials] == [[0, 1], [0, 1]]
+    assert curves[trials[1], "loss"].xs == [0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 1.75]

@@ -95,7 +95,7 @@ def make_parser() -> argparse.ArgumentParser:
     smoothing = parser.add_mutually_exclusive_group()
     smoothing.add_argument("--smooth", type=float, metavar="WEIGHT", help="exponential moving average, 0 to below 1")
     smoothing.add_argument("--window", type=int, metavar="N", help="moving average over N logged steps")
-    add("--x", choices=("step", "time"), default="step", help="horizontal axis (default: step)")
+    add("--x", choices=("step", "time", "epoch"), default="step", help="horizontal axis (default: step)")
     add("--log-x", action="store_true", help="logarithmic horizontal axis")
     add("--log-y", action="store_true", help="logarithmic vertical axis")
     add("--range", nargs=2, type=float, metavar=("LOW", "HIGH"), help="limits of the vertical axis")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -25,7 +26,7 @@ from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 
 BANDS = ("std", "sem", "range", "none")
-AXES = ("step", "time")
+AXES = ("step", "time", "epoch")
 MOST_LINES = 10
 _FINEST = 1000
 """Points of a mean at most; a single trial's curve keeps all of its own."""
@@ -47,7 +48,7 @@ class PlotOptions:
     window: int | None = None
     """Steps of a sliding mean; the band of a single trial is then the std within the window."""
     x: str = "step"
-    """``step``, or ``time`` in seconds since the trial's first value."""
+    """``step``, ``time`` in seconds since the trial's first value, or ``epoch``, as the callbacks log it."""
     y_range: tuple[float, float] | None = None
     """The ends of the axis of the metric; None: those of the lines."""
     log_x: bool = False
@@ -64,7 +65,7 @@ class PlotOptions:
         if self.band not in BANDS:
             raise ResultsError(f"{self.band!r} is not a band; use {', '.join(BANDS)}")
         if self.x not in AXES:
-            raise ResultsError(f"x is {self.x!r}; use {' or '.join(AXES)}")
+            raise ResultsError(f"x is {self.x!r}; use {', '.join(AXES[:-1])} or {AXES[-1]}")
         if self.smooth is not None and self.window is not None:
             raise ResultsError("smooth and window cannot be combined; give one of them")
         if self.smooth is not None and not 0 <= self.smooth < 1:
@@ -132,7 +133,8 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
     groups = _groups(trials, options)
     lines = _lines(groups, curves, options.metric, options, trials)
     if not lines:
-        raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without steps")
+        without = "epochs" if options.x == "epoch" else "steps"
+        raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without {without}")
     if options.most is not None and len(lines) > options.most:
         notes.append(f"{counted(len(lines) - options.most, 'more line')} not shown; the lines shown are the best")
         lines = lines[: options.most]
@@ -167,6 +169,7 @@ def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
     table = read_rows(trial.dir, names, shown=True)
     table = table.filter(pc.is_valid(table["value"]))
     found = {}
+    epochs = _epochs(trial) if x == "epoch" else {}
     for name in names:
         rows = table.filter(pc.equal(table["metric"], name)) if len(names) > 1 else table
         if x == "time":
@@ -175,9 +178,32 @@ def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
             xs = [(moment - micros[0]) / 1e6 for moment in micros]
         else:
             xs = rows["step"].to_pylist()
-        if xs:
-            found[name] = MetricCurve(xs, rows["value"].to_pylist())
+        curve = MetricCurve(xs, rows["value"].to_pylist())
+        if x == "epoch":
+            curve = _by_epoch(curve, epochs, rows["phase"][0].as_py() if "phase" in rows.column_names and xs else None)
+        if curve.xs:
+            found[name] = curve
     return found
+
+
+def _epochs(trial: Trial) -> dict[tuple[str | None, int], float]:
+    """Return the epoch of each phase and step of a trial that has logged it."""
+    rows = read_rows(trial.dir, ["epoch"])
+    phases = rows["phase"].to_pylist() if "phase" in rows.column_names else [None] * len(rows)
+    return dict(zip(zip(phases, rows["step"].to_pylist(), strict=True), rows["value"].to_pylist(), strict=True))
+
+
+def _by_epoch(curve: MetricCurve, epochs: Mapping[tuple[str | None, int], float], phase: str | None) -> MetricCurve:
+    """Return a curve over epochs: several values of one epoch lie evenly in it; those without an epoch are left out."""
+    pairs = zip(curve.xs, curve.ys, strict=True)
+    points = [(epochs[phase, int(x)], y) for x, y in pairs if (phase, int(x)) in epochs]
+    counts = Counter(epoch for epoch, _ in points)
+    seen: Counter[float] = Counter()
+    xs = []
+    for epoch, _ in points:
+        xs.append(epoch + seen[epoch] / counts[epoch])
+        seen[epoch] += 1
+    return MetricCurve(xs, [y for _, y in points])
 
 
 def mean_curve(curves: Sequence[MetricCurve], band: str) -> tuple[list[float], list[float], list[float], list[float]]:

@@ -50,7 +50,7 @@ def figure(drawing: Drawing) -> Figure:
     colours = {line.label: _COLOURS[place % len(_COLOURS)] for place, line in enumerate(drawing.lines)}
     for place, line in enumerate(drawing.lines):
         _add(axes, line, colours[line.label], _DASHES[place // len(_COLOURS) % len(_DASHES)])
-    _label(axes, options.metric, "time (s)" if options.x == "time" else "step")
+    _label(axes, options.metric, "time (s)" if options.x == "time" else options.x)
     axes.set_xscale("log" if options.log_x else "linear")
     axes.set_yscale("log" if options.log_y else "linear")
     if options.y_range is not None:

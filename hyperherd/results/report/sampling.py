@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from hyperherd.errors import FormatError
 from hyperherd.records.disk.files import number
 from hyperherd.results.curves.smoothing import thin
+from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import interest
 from hyperherd.results.trials.trial import Trial
@@ -60,7 +61,7 @@ def _read(trial: Trial, metrics: Sequence[str], most: int) -> dict[str, Sampled]
     names = [name for name in metrics if name in trial.metrics]
     if not names:
         return {}
-    table = trial.history(*names)
+    table = read_rows(trial.dir, names, shown=True)
     table = table.filter(pc.is_valid(table["value"]))
     found = {name: table.filter(pc.equal(table["metric"], name)) for name in names}
     return {name: _sampled(rows, most) for name, rows in found.items() if rows.num_rows}

@@ -33,6 +33,7 @@ _METRIC_COLUMNS = {
     "time": "when it was logged, UTC",
     "attempt": "the number of the attempt that logged it, from 0",
     "json": "the exact JSON of a value that a float cannot hold",
+    "phase": "the phase of the trial that it was logged in; null for the one without a name",
 }
 _ROLES = {
     Role.IDENTITY: "the trial's identity and state",
@@ -81,7 +82,7 @@ def export(
             else:
                 write(path, table.schema, [table])
         with new_file(paths[1]) as path:
-            write(path, metric_schema(), _gathered(metric_batches(trials)))
+            write(path, metric_schema(trials), _gathered(metric_batches(trials)))
         description = dumps(_description(trials, table.schema, form), indent=1) + "\n"
         create_bytes(paths[2], description.encode())
     except FileExistsError as error:  # Someone was faster.
@@ -152,6 +153,6 @@ def _description(trials: TrialCollection, schema: pa.Schema, form: str) -> dict[
         ],
         f"metrics.{form}": [
             {"name": field.name, "type": str(field.type), "meaning": _METRIC_COLUMNS[field.name]}
-            for field in metric_schema()
+            for field in metric_schema(trials)
         ],
     }

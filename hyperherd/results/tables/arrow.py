@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.escape import one_line
-from hyperherd.metrics.store.parquet import SCHEMA
+from hyperherd.metrics.store.tables import PHASE, SCHEMA
 from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.columns import Column, View, exact_columns, spread_columns, sweep_labels
@@ -61,7 +61,7 @@ def metric_table(trials: TrialCollection, names: list[str] | None = None) -> pa.
     """
     tables = list(metric_batches(trials, names))
     if not tables:
-        return metric_schema().empty_table()
+        return metric_schema(trials).empty_table()
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries()
 
 
@@ -70,18 +70,21 @@ def write_parquet(columns: Sequence[Column], stream: BinaryIO) -> None:
     pq.write_table(columns_table(columns), stream)
 
 
-def metric_schema() -> pa.Schema:
-    """Return the columns of :func:`metric_table`."""
-    return pa.schema([*_LEAD, *SCHEMA])
+def metric_schema(trials: Iterable[Trial] = ()) -> pa.Schema:
+    """Return the columns of :func:`metric_table`: with that of the phases if one of these trials has several."""
+    return pa.schema([*_LEAD, *SCHEMA, *([PHASE] if any(trial.phases for trial in trials) else [])])
 
 
 def metric_batches(trials: TrialCollection, names: list[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the rows of :func:`metric_table` trial by trial."""
+    """Yield the rows of :func:`metric_table` trial by trial, all with the columns of :func:`metric_schema`."""
     labels = sweep_labels(trials.sweeps)
+    columns = metric_schema(trials).names
     for trial in trials:
         rows = _rows(trial, names)
         if rows is not None:
-            yield _led(rows, _whole_text(labels[trial.sweep]), trial.number)
+            if PHASE.name in columns and PHASE.name not in rows.column_names:
+                rows = rows.append_column(PHASE, pa.nulls(len(rows), PHASE.type))
+            yield _led(rows, _whole_text(labels[trial.sweep]), trial.number).select(columns)
 
 
 def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:

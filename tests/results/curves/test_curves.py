@@ -147,7 +147,7 @@ def test_a_second_metric_and_the_best_lines_only(sweep: SweepBuilder) -> None:
         ({"window": 3, "smooth": 0.5}, "cannot be combined"),
         ({"band": "ci95"}, "'ci95' is not a band"),
         ({"y_range": (1.0, 0.0)}, "low value first"),
-        ({"x": "epoch"}, "x is"),
+        ({"x": "hour"}, "x is"),
         ({"metric": "final"}, "no trial has a curve of 'final'"),
     ],
 )
