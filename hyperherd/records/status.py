@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from hyperherd.records.events import SUBMITTED, SUBMITTING, Event
+from hyperherd.records.events import PENDING, POSTPONED, SUBMITTED, SUBMITTING, Event
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialRecord
 
@@ -46,7 +46,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
 
     Args:
         record: its `trial.json`, or None if no attempt has written one.
-        events: all events about it, in the order of their time.
+        events: all events about it, in their order.
         observer: who asks, when, and on which host.
     """
     history, earlier = list(events), None
@@ -67,14 +67,29 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
     for event in reversed(own):
         if event.event == SUBMITTING:  # anew: earlier verdicts are about a job that never started
             break
-        # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
-        if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
+        if event.event == POSTPONED and record is None:
+            return TrialStatus(TrialState.WAITING, attempt, reason=event.message or "")
+        if event.verdict is not None and (record is None or not _refutes(record, event)):
             state, cause = event.verdict
             return TrialStatus(state, attempt, cause, event.message or "")
     if record is not None:
         return _alive(record, observer)
     submitted = any(event.event in (SUBMITTING, SUBMITTED) for event in own)
-    return TrialStatus(TrialState.SUBMITTED if submitted else TrialState.WAITING, attempt)
+    if not submitted:
+        return TrialStatus(TrialState.WAITING, attempt)
+    last = [event for event in own if event.event in (SUBMITTING, PENDING)][-1:]
+    return TrialStatus(TrialState.SUBMITTED, attempt, reason="".join(map(_queue_reason, last)))
+
+
+def _refutes(record: TrialRecord, verdict: Event) -> bool:
+    """Return whether an attempt gave a sign of life after it was judged: the job was thought lost, or not cancelled."""
+    if verdict.beats is not None:
+        return record.beats > verdict.beats
+    return verdict.time < (record.heartbeat or 0.0)  # an event of an earlier version
+
+
+def _queue_reason(event: Event) -> str:
+    return f"job {event.job_id} waits: {event.message}" if event.event == PENDING else ""
 
 
 def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:

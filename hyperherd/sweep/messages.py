@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import ResultsError
+from hyperherd.escape import one_line
 from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import load
@@ -107,6 +108,16 @@ def report_detached(sweep_dir: Path, launcher: str) -> None:
         where,
         where,
     )
+
+
+def report_left(left: int, why: str) -> None:
+    """Report how many trials the scheduler did not take, if any."""
+    if left:
+        log.warning(
+            "%s not submitted yet: %s; run the same command again when some have ended, and it goes on with them",
+            counted(left, "trial"),
+            one_line(why),
+        )
 
 
 def counts(states: Mapping[TrialState, int] | Counter[TrialState]) -> str:

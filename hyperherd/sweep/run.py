@@ -30,10 +30,11 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.directory import claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
-from hyperherd.sweep.messages import report_detached, report_end, report_preview, report_start
+from hyperherd.sweep.messages import report_detached, report_end, report_left, report_preview, report_start
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.resuming.drift import check_code, check_drift
+from hyperherd.sweep.resuming.pulse import Pulse
 from hyperherd.sweep.resuming.reconcile import RunPlan, check_base, reconcile
 from hyperherd.sweep.resuming.recover import recover
 from hyperherd.sweep.resuming.resume import check_folder, find_plan
@@ -134,6 +135,7 @@ class SweepRun:
             check_code(self._app, self._before, run_plan, self._dir, refuse=self._settings.on_code_change == "refuse")
         check_resources(run_plan.to_run, self._launcher)
         check_policy(self._settings.policy, self._launcher)
+        self._launcher.listen(Pulse(self._dir, run_plan.trials).sign)
         # Before the selection: jobs in a queue are awaited whether `only` means them or not.
         run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
         run_plan = select(run_plan, self._settings.only, self._dir)
@@ -177,14 +179,16 @@ class SweepRun:
         trials = [trial for trial in self._run_plan.trials if trial.number in awaited]
         collector = Collector(self._dir, trials, self._launcher.name if self._launcher.has_queue else None)
         collector.awaiting(self._adopted)
+        self._launcher.listen(Pulse(self._dir, trials).sign)
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
             with watched(self._launcher, self._dir, trials, metric) as refresh:
                 loop = RunLoop(self._launcher, collector, judge, self._app.job_label, refresh)
                 if not self._launcher.waits:
-                    loop.submit(numbers)
+                    left, why = loop.submit(numbers)
                     report_detached(self._dir, self._launcher.name)
+                    report_left(left, why)
                     return []
                 returned = loop.run(numbers) if trials else {}
         except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +28,12 @@ if TYPE_CHECKING:
 _COMMANDS = ("bsub", "bjobs", "bkill")
 _DEFAULT_ARRAY_SIZE = 1000
 _NEVER_SPLIT = 1_000_000
+_NEVER = re.compile(
+    r"condition invalid|never (?:be )?satisfied|suspended by|resource requirements not satisfied|inactivated"
+    r"|no candidate hosts|closed by LSF admin",
+    re.IGNORECASE,
+)
+"""Reasons of waiting jobs that hold until somebody changes something."""
 _AT_ONCE = 100
 """How many ids bkill gets."""
 
@@ -96,11 +101,14 @@ class LsfCluster(Cluster):
         """The options that each job may have of its own, with what the config gives all."""
         return {key: self._options.get(key) for key in RESOURCES}
 
-    @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: MAX_JOB_ARRAY_SIZE, 1000 where LSF does not report it."""
-        found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", run(["bparams", "-a"], self._tracker.patience).stdout)
-        return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
+        if self._largest is None:
+            shown = run(["bparams", "-a"], self._tracker.patience)
+            found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", shown.stdout)
+            default = None if shown.outcome is Outcome.LATER else _DEFAULT_ARRAY_SIZE
+            self._largest = max(1, int(found[1])) if found else default
+        return self._largest or _DEFAULT_ARRAY_SIZE
 
     def executor(self, submission: Submission) -> submitit.Executor:
         """Return our executor for LSF."""
@@ -141,6 +149,13 @@ class LsfCluster(Cluster):
             if outcome is Outcome.REFUSED:
                 raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {message}")
 
+    def limit_array(self, array_id: str, width: int) -> bool:
+        """Change the limit of an array."""
+        result = run(["bmod", "-J", f"%{width}", array_id], self._tracker.patience)
+        if result.outcome is Outcome.LATER:
+            raise SchedulerUnavailable(f"LSF does not answer: {result.message}")
+        return result.outcome is Outcome.DONE
+
     def _parameters(self, submission: Submission) -> dict[str, Any]:
         """Return the parameters of our executor for a batch.
 
@@ -162,16 +177,19 @@ class LsfCluster(Cluster):
         return given
 
 
-def _both(dependency: str | None, after: str | None) -> str | None:
-    ended = f"ended({after})" if after else None
-    return f"({dependency}) && {ended}" if dependency and ended else dependency or ended
+def _both(dependency: str | None, after: Sequence[str]) -> str | None:
+    ended = " && ".join(f"ended({array_id})" for array_id in after)
+    return f"({dependency}) && {ended}" if dependency and ended else dependency or ended or None
 
 
 def _job_state(seen: Seen) -> JobState:
     assert seen.row is not None
     reason = f"LSF: {seen.words}"
     if seen.state in ("PENDING", "REQUEUED"):
-        return JobState("pending", reason=reason)
+        held = "held (PSUSP)" if seen.row.stat == "PSUSP" else ""
+        waits_for = ", ".join(filter(None, (held, seen.row.pending)))
+        is_stuck = bool(held) or _NEVER.search(waits_for) is not None
+        return JobState("pending", reason=reason, waits_for=waits_for, is_stuck=is_stuck)
     if seen.state in ("RUNNING", "UNKNOWN", "COMPLETING"):
         return JobState("running", reason=reason)
     if not has_exited(seen.row):

@@ -6,7 +6,6 @@ sacct is asked only for the ends of jobs that squeue has forgotten: about runnin
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import shutil
@@ -74,11 +73,12 @@ class SlurmCluster(Cluster):
         """The options that each job may have of its own, with what the config gives all."""
         return {key: self._options.get(key) for key in RESOURCES}
 
-    @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
-        found = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]).stdout, re.M)
-        return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
+        if self._largest is None:
+            found = re.search(r"^MaxArraySize\s*=\s*(\d+)", run(["scontrol", "show", "config"]).stdout, re.M)
+            self._largest = max(1, int(found[1])) if found else None  # while it does not answer it is asked again
+        return self._largest or _DEFAULT_ARRAY_SIZE
 
     def executor(self, submission: Submission) -> submitit.Executor:
         """Return submitit's executor for Slurm."""
@@ -140,6 +140,13 @@ class SlurmCluster(Cluster):
             if result.outcome is Outcome.REFUSED and not TABLE.unknown.search(result.text):
                 raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {result.message}")
 
+    def limit_array(self, array_id: str, width: int) -> bool:
+        """Change the throttle of an array."""
+        result = run(["scontrol", "update", f"JobId={array_id}", f"ArrayTaskThrottle={width}"])
+        if result.outcome is Outcome.LATER:
+            raise SchedulerUnavailable(f"Slurm does not answer: {result.message}")
+        return result.outcome is Outcome.DONE
+
     @staticmethod
     def is_preempting() -> bool:
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
@@ -153,7 +160,7 @@ class SlurmCluster(Cluster):
         return FailureCause.OOM if ran_out_of_memory(log) else None
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
-        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|"
+        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|,Reason:|"
         result = run([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields])
         if result.code and not is_trouble(result) and "Invalid job id" in result.stderr:
             return {}  # squeue fails so when it has forgotten all that it was asked for

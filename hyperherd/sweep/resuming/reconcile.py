@@ -106,7 +106,7 @@ def _run_plan(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
 
 
 def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
-    """Return the events about each trial, by number, in the order of their time."""
+    """Return the events about each trial, by number, in their order."""
     events = defaultdict(list)
     for event in read_events(sweep_dir):
         events[event.number].append(event)
@@ -115,12 +115,12 @@ def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
 
 def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | None:
     """Return the last job of `trial` that was put in a queue; what it was called comes before what its id is."""
-    intents = [event for event in events if event.event == SUBMITTING]
-    if not intents or intents[-1].launcher is None:
+    last = max((place for place, event in enumerate(events) if event.event == SUBMITTING), default=None)
+    if last is None or events[last].launcher is None:
         return None
-    intent = intents[-1]
+    intent = events[last]
     # An id noted before the last intent is that of an earlier attempt's job.
-    ids = [event.job_id for event in events if event.event == SUBMITTED and event.time >= intent.time]
+    ids = [event.job_id for event in events[last:] if event.event == SUBMITTED]
     return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", ids[-1] if ids else None)
 
 
