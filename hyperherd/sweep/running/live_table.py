@@ -10,15 +10,15 @@ import logging
 import shutil
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from hyperherd.errors import FormatError
 from hyperherd.escape import one_line
-from hyperherd.launch.base import ROUTINE, TrialLauncher
+from hyperherd.launch.base import ROUTINE, TrialLauncher, WaitingJob
 from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
@@ -42,6 +42,8 @@ class Progress:
 
     def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None) -> None:
         self.trials = trials
+        self.waiting: Mapping[int, WaitingJob] = {}
+        """Why jobs in a queue do not run yet."""
         self.began = time.time()
         self._metric = metric
         self._paths = {
@@ -126,7 +128,7 @@ def watched(
         yield lambda: None
     elif is_terminal(sys.stdout):
         # What fails in this machine's own processes is reported by their launcher, with its traceback.
-        with _painted(progress, sys.stdout, tells_failures=launcher.has_queue) as paint:
+        with _painted(progress, sys.stdout, lambda: launcher.waiting, tells_failures=launcher.has_queue) as paint:
             yield _paced(paint)
     elif launcher.has_queue:
         yield _paced(lambda: _report(progress.read()))
@@ -159,7 +161,9 @@ def _report(changed: Sequence[TrialRecord]) -> None:
 
 
 @contextmanager
-def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> Iterator[Callable[[], None]]:
+def _painted(
+    progress: Progress, terminal: TextIO, waiting: Callable[[], Mapping[int, WaitingJob]], *, tells_failures: bool
+) -> Iterator[Callable[[], None]]:
     """Keep a table at the bottom of the terminal while the block runs; what is logged goes above it."""
     table = _Table(terminal)
     handlers = [
@@ -173,6 +177,7 @@ def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> I
 
     def paint() -> None:
         changed = progress.read()
+        progress.waiting = waiting()
         if tells_failures:
             _report([record for record in changed if record.standing is TrialState.FAILED])
         size = shutil.get_terminal_size()
@@ -246,6 +251,18 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)
     if len(running) > rows and height > 2:
         yield _cut(f"        {len(running) - rows} more running", width)
+    elif progress.waiting and height > len(running[:rows]) + 2:
+        yield _cut(f"  in the queue: {reasons(progress.waiting)}", width)
+
+
+def reasons(waiting: Mapping[int, WaitingJob]) -> str:
+    """Return why jobs wait in one line, the most frequent reason first, each with the id of a job."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for job in waiting.values():
+        by_reason[job.reason].append(job.job_id)
+    ordered = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    shown = [(len(ids), one_line(reason), ids[0] if len(ids) == 1 else f"{ids[0]}, ...") for reason, ids in ordered]
+    return "; ".join(f"{count} {reason} (job {job_ids})" for count, reason, job_ids in shown)
 
 
 def _steps(record: TrialRecord) -> str:
