@@ -181,7 +181,7 @@ def test_a_retry_starts_as_soon_as_the_cap_allows(app: App, faults: Faults) -> N
 
 
 def test_a_trial_that_gives_signs_of_life_is_alive(app: App, faults: Faults) -> None:
-    """The queue lists nothing, accounting is denied, and the clock of the trial's host is two minutes ahead."""
+    """The queue lists nothing, and accounting is denied."""
     app.write(LEDGER + "while not os.path.exists('go'): time.sleep(0.1)\nnote('end')")
     sweep = app.start(*QUICK, "width=range(2)", "hydra.sweeper.retry=2")
     until(lambda: len(entries(app.folder)) == 2, sweep)

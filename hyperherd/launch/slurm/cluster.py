@@ -156,7 +156,8 @@ class SlurmCluster(Cluster):
         result = run(["scontrol", "update", f"JobId={array_id}", f"ArrayTaskThrottle={width}"])
         if result.outcome is Outcome.LATER:
             raise SchedulerUnavailable(f"Slurm does not answer: {result.message}")
-        return result.outcome is Outcome.DONE
+        # It fails for those jobs of the array that have ended, and has changed the array nevertheless.
+        return result.outcome is Outcome.DONE or TABLE.unknown.search(result.text) is not None
 
     @staticmethod
     def is_preempting() -> bool:

@@ -42,8 +42,8 @@ class Progress:
 
     def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None) -> None:
         self.trials = trials
-        self.waiting: Mapping[int, WaitingJob] = {}
-        """Why jobs in a queue do not run yet."""
+        self.waiting: Callable[[], Mapping[int, WaitingJob]] = dict
+        """Returns why jobs in a queue do not run yet."""
         self.began = time.time()
         self._metric = metric
         self._paths = {
@@ -128,7 +128,8 @@ def watched(
         yield lambda: None
     elif is_terminal(sys.stdout):
         # What fails in this machine's own processes is reported by their launcher, with its traceback.
-        with _painted(progress, sys.stdout, lambda: launcher.waiting, tells_failures=launcher.has_queue) as paint:
+        progress.waiting = lambda: launcher.waiting
+        with _painted(progress, sys.stdout, tells_failures=launcher.has_queue) as paint:
             yield _paced(paint)
     elif launcher.has_queue:
         yield _paced(lambda: _report(progress.read()))
@@ -161,9 +162,7 @@ def _report(changed: Sequence[TrialRecord]) -> None:
 
 
 @contextmanager
-def _painted(
-    progress: Progress, terminal: TextIO, waiting: Callable[[], Mapping[int, WaitingJob]], *, tells_failures: bool
-) -> Iterator[Callable[[], None]]:
+def _painted(progress: Progress, terminal: TextIO, *, tells_failures: bool) -> Iterator[Callable[[], None]]:
     """Keep a table at the bottom of the terminal while the block runs; what is logged goes above it."""
     table = _Table(terminal)
     handlers = [
@@ -177,7 +176,6 @@ def _painted(
 
     def paint() -> None:
         changed = progress.read()
-        progress.waiting = waiting()
         if tells_failures:
             _report([record for record in changed if record.standing is TrialState.FAILED])
         size = shutil.get_terminal_size()
@@ -251,8 +249,8 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)
     if len(running) > rows and height > 2:
         yield _cut(f"        {len(running) - rows} more running", width)
-    elif progress.waiting and height > len(running[:rows]) + 2:
-        yield _cut(f"  in the queue: {reasons(progress.waiting)}", width)
+    elif height > len(running[:rows]) + 2 and (waiting := progress.waiting()):
+        yield _cut(f"  in the queue: {reasons(waiting)}", width)
 
 
 def reasons(waiting: Mapping[int, WaitingJob]) -> str:
