@@ -9,7 +9,7 @@ them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +21,39 @@ if TYPE_CHECKING:
 
 ROUTINE = {"is_routine": True}
 """`extra` of a log record that repeats what the live table of trials shows."""
+
+
+SignOfLife = Callable[[int], object | None]
+"""Returns what a trial's last sign of life was, given its number: anything that differs when there is a new one, or
+None if it gives none (it has not begun, it has ended, or its process is known to be gone)."""
+
+
+class NotNow(Exception):
+    """A batch cannot be submitted at the moment, and no job of it was; the same one may be later.
+
+    Args:
+        reason: for people.
+        is_full: whether the scheduler takes no more jobs until some have ended; fewer may fit.
+    """
+
+    def __init__(self, reason: str, *, is_full: bool = False) -> None:
+        super().__init__(reason)
+        self.is_full = is_full
+
+
+@dataclass(frozen=True)
+class WaitingJob:
+    """Why a job in a queue does not run yet.
+
+    Attributes:
+        job_id: the scheduler's.
+        reason: in the scheduler's words.
+        is_stuck: whether that never changes unless somebody acts.
+    """
+
+    job_id: str
+    reason: str
+    is_stuck: bool = False
 
 
 @dataclass(frozen=True)
@@ -138,6 +171,7 @@ class TrialLauncher(ABC):
             name: of the batch, unique; a scheduler finds the jobs by it.
 
         Raises:
+            NotNow: they cannot be submitted at the moment; the same batch may be submitted later, under the same name.
             SweepError: they cannot be submitted; none of them runs.
         """
 
@@ -153,6 +187,19 @@ class TrialLauncher(ABC):
     @abstractmethod
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """Stop these jobs, running or not; those that have ended are passed over. Their ends come as events."""
+
+    def room(self, wanted: int) -> int:
+        """Return how many more jobs may be submitted now, without more of them running at once than configured."""
+        return wanted
+
+    @property
+    def waiting(self) -> Mapping[int, WaitingJob]:
+        """Why jobs do not run yet, by the numbers of their trials, as far as it is known."""
+        return {}
+
+    def listen(self, sign_of_life: SignOfLife) -> bool:
+        """Hold no trial for dead that gives signs of life; return False if this launcher cannot be wrong about that."""
+        return False
 
     def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Return handles for those of a batch that the scheduler has, after a sweep was killed while submitting it.

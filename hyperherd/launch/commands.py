@@ -232,6 +232,10 @@ class Outage:
             self._is_reported = True
             log.warning("%s; %s", reason, self._consequence)
 
+    def hurry(self) -> None:
+        """Let the command be run now, and soon again: something has changed. What was reported stays so."""
+        self._pause, self._next = 0.0, self._clock()
+
     def over(self, what: str = "") -> None:
         """Note a success.
 

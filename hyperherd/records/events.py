@@ -7,7 +7,7 @@ import os
 import socket
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 
 from hyperherd.paths import SweepPaths
@@ -24,6 +24,10 @@ SUBMITTED = "submitted"
 RETRIED = "retried"
 ENDED = "ended"
 REQUEUED = "requeued"
+POSTPONED = "postponed"
+"""What was to be submitted was not, and is to be later."""
+PENDING = "pending"
+"""A job waits in a queue; the message is the scheduler's reason."""
 VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
 
 
@@ -42,6 +46,10 @@ class Event:
     cluster: str | None = None
     """The name of the cluster that has the job; None if it is not known."""
     message: str | None = None
+    beats: int | None = None
+    """Of a verdict: how many signs of life the attempt had given when it was judged, if it had begun."""
+    seq: int = 0
+    """Place among the events of all writers: greater than that of any event its writer had read."""
 
     @property
     def verdict(self) -> tuple[TrialState, FailureCause | None] | None:
@@ -64,6 +72,8 @@ class EventLog:
         host = socket.gethostname().split(".")[0]
         self._path = SweepPaths(sweep_dir).events / f"{host}-{os.getpid()}-{os.urandom(3).hex()}.jsonl"
         self._kept = b""
+        # Not the time: the hosts that a sweep is resumed from have clocks that differ.
+        self._seq = max((event.seq for event in _events(self._path.parent)), default=0)
 
     def write(self, events: Iterable[Event], *, first: bool = False, durable: bool = True) -> None:
         """Append events, durably: they are on the disk when this returns, or are kept and the user has been warned.
@@ -76,9 +86,7 @@ class EventLog:
         Raises:
             OSError: `first`, and they are not; they are not kept then.
         """
-        lines = "".join(
-            dumps({key: value for key, value in asdict(event).items() if value is not None}) + "\n" for event in events
-        ).encode("utf-8", "surrogatepass")
+        lines = "".join(self._line(event) for event in events).encode("utf-8", "surrogatepass")
         if not lines:
             return
         try:
@@ -92,6 +100,11 @@ class EventLog:
         else:
             self._kept = b""
 
+    def _line(self, event: Event) -> str:
+        self._seq += 1
+        values = {key: value for key, value in asdict(replace(event, seq=self._seq)).items() if value is not None}
+        return dumps(values) + "\n"
+
     def _append(self, lines: bytes, *, durable: bool) -> None:
         make_folder(self._path.parent)
         descriptor = os.open(self._path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_NOFOLLOW, file_mode())
@@ -103,9 +116,12 @@ class EventLog:
 
 
 def read_events(sweep_dir: Path) -> list[Event]:
-    """Return the events of all writers in the order of their time; lines that are not events are skipped."""
+    """Return the events of all writers in their order; lines that are not events are skipped.
+
+    Writers count on from what they read. The time orders what earlier versions wrote, and what two wrote at once.
+    """
     # Of events at the same time, those of one writer keep their order.
-    return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: event.time)
+    return sorted(_events(SweepPaths(sweep_dir).events), key=lambda event: (event.seq, event.time))
 
 
 def submitted_by_others(sweep_dir: Path) -> set[tuple[int, str | None]]:
@@ -143,6 +159,8 @@ _KINDS: dict[str, kinds.Kind] = {
     "number": kinds.whole,
     "attempt": kinds.count,
     "time": kinds.moment,
+    "beats": kinds.optional(kinds.count),
+    "seq": kinds.count,
     **dict.fromkeys(("job_id", "job_name", "launcher", "cluster", "message"), kinds.optional(kinds.text)),
 }
 

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hyperherd.records.events import ENDED, REQUEUED, SUBMITTED, SUBMITTING, Event
+from hyperherd.records.events import ENDED, PENDING, POSTPONED, REQUEUED, SUBMITTED, SUBMITTING, Event
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialRecord
 
@@ -49,7 +49,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
 
     Args:
         record: its `trial.json`, or None if no attempt has written one.
-        events: all events about it, in the order of their time.
+        events: all events about it, in their order.
         observer: who asks, when, and on which host.
     """
     history, earlier = _since_the_directory(list(events)), None
@@ -70,12 +70,15 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
     for event in reversed(own):
         if event.event == SUBMITTING:  # anew: earlier verdicts are about a job that never started
             break
+        if event.event == POSTPONED and record is None:
+            if earlier is not None and not observer.is_held:
+                return _last_word(earlier, history)  # nobody runs it again: the error stands
+            return TrialStatus(TrialState.WAITING, attempt, reason=event.message or "")
         if event.event == ENDED and record is None:
             return TrialStatus(TrialState.MISSING, attempt, None, f"its end is recorded ({event.message}), {_GONE}")
-        if event.event == REQUEUED and (record is None or event.time >= (record.heartbeat or 0.0)):
+        if event.event == REQUEUED and (record is None or not _refutes(record, event)):
             return TrialStatus(TrialState.REQUEUED, attempt, reason=event.message or "")
-        # A sign of life after a verdict refutes it: a queue that was thought lost, or a job nobody could cancel.
-        if event.verdict is not None and (record is None or event.time >= (record.heartbeat or 0.0)):
+        if event.verdict is not None and (record is None or not _refutes(record, event)):
             state, cause = event.verdict
             return TrialStatus(state, attempt, cause, event.message or "")
     if record is not None:
@@ -104,12 +107,12 @@ def _since_the_directory(history: list[Event]) -> list[Event]:
 
 def _not_begun(own: Sequence[Event], attempt: int, observer: Observer) -> TrialStatus:
     """Return where a trial stands that has left no word: with a queue, with a sweep that runs, or with nobody."""
-    last = next((event for event in reversed(own) if event.event in (SUBMITTING, SUBMITTED)), None)
+    last = next((event for event in reversed(own) if event.event in (SUBMITTING, SUBMITTED, PENDING)), None)
     if last is None:
         return TrialStatus(TrialState.WAITING, attempt)
     # What was only meant to be submitted is in the hands of the sweep: with its death nobody starts it.
-    if last.event == SUBMITTED or observer.is_held:
-        return TrialStatus(TrialState.SUBMITTED, attempt)
+    if last.event != SUBMITTING or observer.is_held:
+        return TrialStatus(TrialState.SUBMITTED, attempt, reason=_queue_reason(last))
     return TrialStatus(TrialState.WAITING, attempt, None, "its sweep ended before it started")
 
 
@@ -124,6 +127,17 @@ def _requeued(record: TrialRecord, history: Iterable[Event]) -> TrialStatus | No
         return None
     reason = (said[-1].message if said else "") or _reason(record)
     return TrialStatus(TrialState.REQUEUED, record.attempt, reason=reason)
+
+
+def _refutes(record: TrialRecord, verdict: Event) -> bool:
+    """Return whether an attempt gave a sign of life after it was judged: the job was thought lost, or not cancelled."""
+    if verdict.beats is not None:
+        return record.beats > verdict.beats
+    return verdict.time < (record.heartbeat or 0.0)  # an event of an earlier version
+
+
+def _queue_reason(event: Event) -> str:
+    return f"job {event.job_id} waits: {event.message}" if event.event == PENDING else ""
 
 
 def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:

@@ -37,6 +37,8 @@ PENDING = "pending"
 _MESSAGE = "cancelled by herd-results cancel"
 _PATIENCE = 60.0
 """Seconds until whoever was asked must have reacted."""
+_ASKED_AGAIN = 10.0
+"""Seconds after which a job that still runs is cancelled again."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +46,14 @@ class Cancelled:
     """What came of it.
 
     Attributes:
-        numbers: of the trials that were cancelled.
+        numbers: of the trials that were cancelled, and do not run any more.
         passed_over: of those that were meant and have ended already, or never started.
+        asked: of those whose end was asked for, and that still run as far as is known.
     """
 
     numbers: tuple[int, ...]
     passed_over: tuple[int, ...]
+    asked: tuple[int, ...] = ()
 
 
 def cancel(sweep_dir: Path, only: str | Set[int | str] | None = None) -> Cancelled:
@@ -83,12 +87,14 @@ def cancel(sweep_dir: Path, only: str | Set[int | str] | None = None) -> Cancell
     ended = [trial for trial in meant if trial not in alive]
     again = set() if holder is not None else _run_again(sweep_dir, ended, statuses, events)
     alive = [trial for trial in meant if trial not in ended or trial.number in again]
+    asked: Collection[int] = ()
     if alive and holder is not None:
-        _ask_the_sweep(sweep_dir, alive, holder)
+        asked = _ask_the_sweep(sweep_dir, alive, holder)
     elif alive:
-        _ask_the_schedulers(sweep_dir, alive, [jobs[trial.number] for trial in alive], statuses)
-    numbers = tuple(trial.number for trial in alive)
-    return Cancelled(numbers, tuple(trial.number for trial in meant if trial.number not in numbers))
+        asked = _ask_the_schedulers(sweep_dir, alive, [jobs[trial.number] for trial in alive], statuses)
+    numbers = [trial.number for trial in alive]
+    passed_over = tuple(trial.number for trial in meant if trial.number not in numbers)
+    return Cancelled(tuple(number for number in numbers if number not in asked), passed_over, tuple(sorted(asked)))
 
 
 def _numbers(sweep_dir: Path, only: Set[int | str], events: Mapping[int, Sequence[Event]]) -> set[int]:
@@ -148,7 +154,8 @@ def _run_again(
     return numbers
 
 
-def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial], holder: LockHolder) -> None:
+def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial], holder: LockHolder) -> set[int]:
+    """Ask the sweep that runs, and return the trials that have not ended in a minute."""
     if holder.is_silent:  # it would not answer
         raise SweepError(f"nothing was cancelled in {sweep_dir}: {holder}, and cancel again")
     request = ask_to_cancel(sweep_dir, [trial.number for trial in trials])
@@ -159,6 +166,13 @@ def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial], holder: Lock
             f"the sweep in {sweep_dir} is running but cannot react until its current trials finish ({holder}). "
             f"To stop it now, press Ctrl-C where it runs"
         )
+    _comes_true(lambda: not _alive_of(sweep_dir, trials))
+    return _alive_of(sweep_dir, trials)
+
+
+def _alive_of(sweep_dir: Path, trials: Sequence[PlannedTrial]) -> set[int]:
+    events = events_by_trial(sweep_dir)
+    return {trial.number for trial in trials if status_of(sweep_dir, trial, events[trial.number]).state in IN_QUEUE}
 
 
 def _ask_the_schedulers(
@@ -166,8 +180,8 @@ def _ask_the_schedulers(
     trials: Sequence[PlannedTrial],
     queued: Sequence[QueuedTrial | None],
     statuses: dict[int, TrialStatus],
-) -> None:
-    """Cancel jobs of a sweep that nobody waits for, and note their ends when the scheduler reports them."""
+) -> set[int]:
+    """Cancel jobs of a sweep that nobody waits for, note the ends that are confirmed, and return the other trials."""
     orphans = [trial.number for trial, job in zip(trials, queued, strict=True) if job is None]
     if orphans:
         raise SweepError(
@@ -179,29 +193,50 @@ def _ask_the_schedulers(
         if job is not None:
             by_launcher[job.launcher].append(job)
     log = EventLog(sweep_dir)
+    asked: set[int] = set()
     for launcher, jobs in by_launcher.items():
         cluster = _cluster(launcher)
         check_cluster(jobs, cluster.cluster_name())
         ids = {job.trial.number: job.job_id or _find(job, cluster, sweep_dir) for job in jobs}
         strange = _strangers(cluster, [replace(job, job_id=ids[job.trial.number]) for job in jobs])
         submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]
-        if submitted:
-            with _answering(cluster):
-                cluster.cancel(submitted)
-            # Its answer does not matter: a scheduler that takes longer still ends them.
-            _comes_true(lambda cluster=cluster, ids=submitted: not _living(cluster, ids))  # type: ignore[misc]
+        living = _end(cluster, submitted)
         # Before the error about other jobs: these are cancelled.
         log.write(
             Event("cancelled", number, statuses[number].attempt, job_id=job_id, message=_MESSAGE)
             for number, job_id in ids.items()
-            if job_id not in strange
+            if job_id not in strange and job_id not in living
         )
+        asked |= {number for number, job_id in ids.items() if job_id in living}
         if strange:
             raise SweepError(
                 f"not cancelled: {cluster.name} lists job {', '.join(strange)}, but not as yours under the name "
                 f"recorded in "
                 f"{sweep_dir}. If it belongs to this sweep, cancel it as the user who submitted it"
             )
+    return asked
+
+
+def _end(cluster: Cluster, job_ids: Sequence[str]) -> set[str]:
+    """Cancel jobs, again until they are gone, for a minute; return those that are not gone then.
+
+    Raises:
+        SweepError: the scheduler did not take the request.
+    """
+    deadline, living, failure = time.monotonic() + _PATIENCE, set(job_ids), ""
+    while living and time.monotonic() < deadline:
+        try:
+            cluster.cancel(sorted(living))
+            failure = ""
+        except (SchedulerUnavailable, SweepError) as error:
+            failure = str(error)
+        again = min(time.monotonic() + _ASKED_AGAIN, deadline)
+        while living and time.monotonic() < again:
+            time.sleep(0.5)
+            living = _living(cluster, living)
+    if living and failure:
+        raise SweepError(f"not cancelled: {cluster.name}: {failure}. The jobs may still run; try again later")
+    return living
 
 
 def _strangers(cluster: Cluster, jobs: Sequence[QueuedTrial]) -> list[str]:
@@ -243,12 +278,14 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
     return next((job_id for job_id in ids if place_in_array(job_id, cluster.first_index) == place), None)
 
 
-def _living(cluster: Cluster, job_ids: Collection[str]) -> bool:
+def _living(cluster: Cluster, job_ids: Collection[str]) -> set[str]:
+    """Return those of these jobs that have not ended; all of them if the scheduler does not answer."""
     try:
-        return any(state.phase != "ended" for state in cluster.query(list(job_ids)).values())
+        states = cluster.query(list(job_ids))
     except SchedulerUnavailable:
         # Silence does not prove that they are gone.
-        return True
+        return set(job_ids)
+    return {job_id for job_id in job_ids if job_id in states and states[job_id].phase != "ended"}
 
 
 def _cluster(launcher: str) -> Cluster:

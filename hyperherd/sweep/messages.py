@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import ResultsError
+from hyperherd.escape import one_line
 from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import load
@@ -131,6 +132,16 @@ def report_nothing_to_submit(sweep_dir: Path, queued: int) -> None:
     """Report that a sweep that does not wait has nothing to submit, and why."""
     why = f"{counted(queued, 'trial')} already submitted" if queued else "no trial is left to run"
     log.info("nothing to submit: %s; status: herd-results %s", why, shlex.quote(from_here(str(sweep_dir))))
+
+
+def report_left(left: int, why: str) -> None:
+    """Report how many trials the scheduler did not take, if any."""
+    if left:
+        log.warning(
+            "%s not submitted yet: %s; run the same command again when some have ended, and it goes on with them",
+            counted(left, "trial"),
+            one_line(why),
+        )
 
 
 def counts(states: Mapping[TrialState, int] | Counter[TrialState]) -> str:

@@ -31,10 +31,18 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.directory import SweepDirectory, claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
-from hyperherd.sweep.messages import report_detached, report_end, report_nothing_to_submit, report_preview, report_start
+from hyperherd.sweep.messages import (
+    report_detached,
+    report_end,
+    report_left,
+    report_nothing_to_submit,
+    report_preview,
+    report_start,
+)
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.resuming.drift import check_code, check_drift
+from hyperherd.sweep.resuming.pulse import Pulse
 from hyperherd.sweep.resuming.reconcile import RunPlan, check_base, reconcile
 from hyperherd.sweep.resuming.recover import recover
 from hyperherd.sweep.resuming.resume import check_folder, find_plan
@@ -138,6 +146,7 @@ class SweepRun:
             check_code(self._app, self._before, run_plan, self._dir, refuse=self._settings.on_code_change == "refuse")
         check_resources(run_plan.to_run, self._launcher)
         check_policy(self._settings.policy, self._launcher)
+        self._launcher.listen(Pulse(self._dir, run_plan.trials).sign)
         # Before the selection: jobs in a queue are awaited whether `only` means them or not.
         run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
         run_plan = select(run_plan, self._settings.only, self._dir)
@@ -182,6 +191,7 @@ class SweepRun:
         queue = self._launcher.name if self._launcher.has_queue else None
         collector = Collector(self._dir, trials, queue, self._launcher.cluster)
         collector.awaiting(self._adopted)
+        self._launcher.listen(Pulse(self._dir, trials).sign)
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
@@ -189,8 +199,9 @@ class SweepRun:
                 loop = RunLoop(self._launcher, collector, judge, self._app.job_label, (self._lock.beat, refresh))
                 if not self._launcher.waits:
                     if numbers:
-                        loop.submit(numbers)
+                        left, why = loop.submit(numbers)
                         report_detached(self._dir, self._launcher.name)
+                        report_left(left, why)
                     else:
                         report_nothing_to_submit(self._dir, len(self._adopted))
                     return []

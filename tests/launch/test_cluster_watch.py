@@ -14,7 +14,7 @@ from hydra.core.utils import JobReturn, JobStatus
 
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob
 from hyperherd.launch.cluster.base import Cluster, JobState, Submission
-from hyperherd.launch.cluster.watch import FORGOTTEN, Watch
+from hyperherd.launch.cluster.watch import BEAT, FORGOTTEN, QUIET, Watch
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
 
@@ -29,6 +29,11 @@ class Scheduler(Cluster):
     name = "herd_test"
     answer: dict[str, JobState] | None = None
     asked = 0
+    refuses = False
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.cancelled: list[str] = []
 
     def query(self, job_ids: Collection[str]) -> dict[str, JobState]:
         self.asked += 1
@@ -52,7 +57,10 @@ class Scheduler(Cluster):
     def find(self, name: str) -> list[str]:
         return []
 
-    def cancel(self, job_ids: Collection[str]) -> None: ...
+    def cancel(self, job_ids: Collection[str]) -> None:
+        if self.answer is None or self.refuses:
+            raise SchedulerUnavailable("nobody is there")
+        self.cancelled += job_ids
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -69,7 +77,7 @@ class Watched:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.now = 0.0
-        self.scheduler = Scheduler({})
+        self.scheduler = Scheduler()
         self.watch = Watch(self.scheduler, 10.0, lambda: self.now)
         self.handle = JobHandle(TrialJob(3, 0, ("x=1",)), "7_0")
         self.watch.add(self.handle, folder)
@@ -169,7 +177,7 @@ def test_silence_is_no_verdict(job: Watched, caplog: pytest.LogCaptureFixture) -
     assert [record.getMessage() for record in caplog.records] == [
         "nobody is there; the jobs keep running, and the scheduler is polled again later"
     ]
-    assert job.told(FAILED, 30) is not None
+    assert job.told(FAILED, 150) is not None
 
 
 @pytest.mark.parametrize(("started", "verdict"), [(True, "lost"), (False, "cancelled")])
@@ -223,3 +231,48 @@ def test_a_folder_that_cannot_be_listed_ends_no_sweep(tmp_path: Path) -> None:
     end = watched.told(FAILED, 30)
     assert end is not None
     assert end.verdict is FailureCause.EXIT
+
+
+def test_a_trial_that_speaks_is_alive_whatever_the_scheduler_says(job: Watched) -> None:
+    job.write("7_0_0_log.out")
+    job.watch.sign_of_life = lambda number: (0, job.now // 30)  # a heartbeat every 30 s
+    assert job.told(None, 10 * QUIET) is None
+    assert job.told(NODE_FAIL, 10 * BEAT) is None
+    assert job.scheduler.cancelled == []
+    last = job.now // 30
+    job.watch.sign_of_life = lambda number: (0, last)
+    assert job.told(None, QUIET - 31) is None
+    end = job.told(None, 60)
+    assert end is not None
+    assert end.verdict == "lost"
+
+
+def test_a_lost_job_is_cancelled_and_that_is_confirmed(job: Watched) -> None:
+    job.write("7_0_0_log.out")
+    job.scheduler.refuses = True
+    assert job.told(None, 100) is None
+    assert job.told(RUNNING, 20) is None
+    job.scheduler.refuses = False
+    end = job.told(None, 40)
+    assert end is not None
+    assert end.verdict == "lost"
+    assert job.scheduler.cancelled == ["7_0"]
+
+
+def test_a_trial_whose_process_is_known_to_be_gone_is_not_waited_for(job: Watched) -> None:
+    job.watch.sign_of_life = lambda number: None
+    end = job.told(NODE_FAIL, 20)
+    assert end is not None
+    assert end.verdict == "node_failure"
+
+
+def test_a_job_that_the_scheduler_does_not_confirm_is_watched_by_its_signs_of_life_alone(tmp_path: Path) -> None:
+    watched = Watched(tmp_path)
+    watched.watch.close(watched.handle)
+    watched.watch.add(watched.handle, tmp_path, is_known=False)
+    watched.watch.sign_of_life = lambda number: watched.now // 30
+    assert watched.told(RUNNING, 300) is None  # of somebody else's job of this id
+    assert not watched.watch.knows("7_0")
+    watched.watch.sign_of_life = lambda number: None
+    assert watched.told(RUNNING, 40) is not None
+    assert watched.scheduler.cancelled == []

@@ -124,7 +124,7 @@ def test_bjobs_amid_noise() -> None:
         "457^0^EXIT^^hostA^\n"
         "458^0^NEWSTATE^-^-^-\n"
     )
-    rows = read_rows(text, FIELDS[0])
+    rows = read_rows(text, FIELDS[1])
     assert rows == {
         "123_1": JobRow("123_1", "RUN", host="hostA"),
         "123_2": JobRow(
@@ -136,6 +136,13 @@ def test_bjobs_amid_noise() -> None:
     assert rows["123_2"].words == (
         "EXIT, exit code 140, TERM_RUNLIMIT: job killed after reaching LSF run time limit, on 2*hostA:hostB"
     )
+
+
+def test_why_a_job_waits_is_read_where_lsf_tells_it() -> None:
+    text = "7^1^PEND^-^-^Not enough job slots;^-\n7^2^EXIT^3^hostA^-^TERM_OWNER: job killed by owner\n"
+    rows = read_rows(text, FIELDS[0])
+    assert rows["7_1"] == JobRow("7_1", "PEND", host="", pending="Not enough job slots")
+    assert rows["7_2"] == JobRow("7_2", "EXIT", 3, "TERM_OWNER: job killed by owner", "hostA")
 
 
 def test_an_old_lsf_tells_less() -> None:

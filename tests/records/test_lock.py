@@ -165,14 +165,17 @@ def test_nothing_waits_for_a_dead_sweep_elsewhere_and_all_say_what_to_do(app: Ap
 def test_a_sweep_elsewhere_that_lives_is_waited_for_and_asked(tmp_path: Path, kind: str) -> None:
     sweep = SweepBuilder(tmp_path / "s")
     sweep.plan(lr=3)
+    sweep.plan(lr=4)
     sweep.event(0, "submitting")
+    sweep.event(1, "submitting")
     lock = put_lock(sweep.dir, kind)
     watch = command("watch", sweep.dir, "--every", "0.1")
     assert watch.stdout is not None
     assert json.loads(watch.stdout.readline())["state"] == "submitted"
-    cancel = command("cancel", sweep.dir)
+    cancel = command("cancel", sweep.dir, "--only", "0")
     requests = SweepPaths(sweep.dir).requests
     until(lambda: list(requests.glob("cancel-*.json")), cancel)
+    sweep.event(0, "cancelled")  # as the sweep does
     for request in requests.glob("cancel-*.json"):
         request.unlink()
     assert cancel.communicate(timeout=PATIENCE)[0] == "cancelled 1 trial: 0\n"

@@ -26,6 +26,23 @@ def event(name: str, attempt: int = 0, time: float = NOW) -> Event:
     return Event(name, 0, attempt, time)
 
 
+def test_signs_of_life_are_counted_not_timed() -> None:
+    """The host of a trial, and the one that judged it, have clocks that differ."""
+    judged = Event("lost", 0, 0, time=NOW + 500, beats=3)
+    assert derive_status(record(beats=3, heartbeat=NOW + 900), [judged], HERE).state is TrialState.LOST
+    assert derive_status(record(beats=4, heartbeat=NOW - 100), [judged], HERE).state is TrialState.RUNNING
+
+
+def test_why_a_trial_waits_is_known() -> None:
+    intent, pending = event("submitting"), Event("pending", 0, 0, job_id="7_1", message="JobHeldAdmin")
+    status = derive_status(None, [intent, event("submitted"), pending], HERE)
+    assert (status.state, status.reason) == (TrialState.SUBMITTED, "job 7_1 waits: JobHeldAdmin")
+    assert derive_status(None, [intent, pending, intent], HERE).reason == ""
+    postponed = Event("postponed", 0, 0, message="QOSMaxSubmitJobPerUserLimit")
+    status = derive_status(None, [intent, postponed], HERE)
+    assert (status.state, status.reason) == (TrialState.WAITING, "QOSMaxSubmitJobPerUserLimit")
+
+
 @pytest.mark.parametrize(
     ("written", "events", "expected"),
     [

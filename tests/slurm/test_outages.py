@@ -51,7 +51,7 @@ def test_the_controller_is_down_as_the_sweep_submits(app: App, own: Slurm) -> No
     own.kill_controller()
     sweep = app.start(*QUICK, "width=range(3)")
     try:
-        wait_for(sweep, "retrying in 5 s")
+        wait_for(sweep, "trials are submitted when it answers")
         own.up()
         told, _ = sweep.communicate(timeout=PATIENCE)
     finally:
@@ -77,7 +77,7 @@ def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone
     own.kill_controller()
     never = app.start("-m", "hydra/sweeper=herd", *arguments, "hydra.sweep.dir=multirun/t")
     try:
-        wait_for(never, "retrying in 5 s")
+        wait_for(never, "trials are submitted when it answers")
         never.send_signal(signal.SIGINT)
         assert never.wait(timeout=PATIENCE) == 130
     finally:

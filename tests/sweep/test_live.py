@@ -11,6 +11,7 @@ import pytest
 from conftest import App
 from terminal import left, on_a_terminal
 
+from hyperherd.launch.base import WaitingJob
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
@@ -67,6 +68,18 @@ def test_failures_in_a_queue_come_above_the_table(tmp_path: Path, caplog: pytest
         paint()
     assert [record.message for record in caplog.records] == ["trial 0 (lr-0) failed: E: m"]
     assert left(terminal.getvalue()) == ""
+
+
+def test_why_jobs_wait_is_a_line_of_the_table(tmp_path: Path) -> None:
+    progress = _progress(tmp_path, _trial(0), trials=4)
+    progress.waiting = lambda: {
+        1: WaitingJob("7_1", "Priority"),
+        2: WaitingJob("7_2", "Priority"),
+        3: WaitingJob("8", "JobHeldAdmin", is_stuck=True),
+    }
+    last = list(lines(progress, 100))[-1]
+    assert last == "  in the queue: 2 Priority (job 7_1, ...); 1 JobHeldAdmin (job 8)"
+    assert len(list(lines(progress, 100, 4))) <= 3
 
 
 def _trial(number: int, **changes: object) -> TrialRecord:

@@ -21,8 +21,14 @@ def run(argv: Sequence[str]) -> int:
     done = cancel(resolved(arguments.path).absolute(), arguments.only)
     print(f"cancelled {counted(len(done.numbers), 'trial')}{_list(done.numbers)}")
     if arguments.only is not None and done.passed_over:
-        say(f"not running: trial{'s' * (len(done.passed_over) != 1)} {_numbers(done.passed_over)}")
-    return 0
+        say(f"not running: {_trials(done.passed_over)}")
+    if done.asked:
+        say(f"asked to end, but not seen to end within a minute: {_trials(done.asked)}; run the same command again")
+    return 1 if done.asked else 0
+
+
+def _trials(numbers: Sequence[int]) -> str:
+    return f"trial{'s' * (len(numbers) != 1)} {_numbers(numbers)}"
 
 
 def _list(numbers: Sequence[int]) -> str:

@@ -30,6 +30,8 @@ class JobState:
         reason: in the scheduler's words, for people: its state, exit code, node.
         succeeded: whether it ended with exit code 0.
         restarts: how often it has been put back into the queue after it had begun; None if that is not known.
+        waits_for: why a waiting job does not start, in the scheduler's words; empty if it does not report that.
+        is_stuck: whether that never changes unless somebody acts.
     """
 
     phase: Literal["pending", "running", "ended"]
@@ -37,6 +39,8 @@ class JobState:
     reason: str = ""
     succeeded: bool = False
     restarts: int | None = None
+    waits_for: str = ""
+    is_stuck: bool = False
 
     def is_back(self, before: int | None) -> bool:
         """Return whether a job of which a run has ended is to run again, or does.
@@ -59,14 +63,14 @@ class Submission:
         name: of the jobs, unchanged, so that :meth:`Cluster.find` finds them.
         resources: some of :attr:`Cluster.resources`, with other values.
         parallelism: how many jobs of the batch may run at once.
-        after: the id of an array or job (``123``) that must have ended, in any way, before one of them starts.
+        after: ids of arrays or jobs (``123``) that must have ended, in any way, before one of them starts.
     """
 
     folder: Path
     name: str
     resources: Mapping[str, Any]
     parallelism: int
-    after: str | None = None
+    after: tuple[str, ...] = ()
 
 
 class Cluster(ABC):
@@ -91,6 +95,8 @@ class Cluster(ABC):
     def __init__(self, options: Mapping[str, Any], folder: Path | None = None) -> None:
         self._options = options
         self._folder = folder
+        self._largest: int | None = None
+        self._cluster_name = ""
 
     @property
     @abstractmethod
@@ -146,6 +152,14 @@ class Cluster(ABC):
             SchedulerUnavailable: it cannot be asked at the moment.
             SweepError: one of them is not the id of a job, or the scheduler refuses.
         """
+
+    def limit_array(self, array_id: str, width: int) -> bool:
+        """Change how many jobs of an array may run at once; return whether the scheduler has done so.
+
+        Raises:
+            SchedulerUnavailable: it cannot be asked at the moment.
+        """
+        return False
 
     def confirmed(self, job_ids: Collection[str], name: str) -> set[str]:
         """Return those of these jobs that are this user's and called `name`, as the scheduler reports them.

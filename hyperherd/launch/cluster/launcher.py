@@ -16,14 +16,23 @@ from hydra.errors import CompactHydraException
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob, TrialLauncher
+from hyperherd.launch.base import (
+    JobEnd,
+    JobHandle,
+    JobRequeued,
+    NotNow,
+    SignOfLife,
+    TrialJob,
+    TrialLauncher,
+    WaitingJob,
+)
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
 from hyperherd.launch.cluster.base import Cluster, JobState, Submission, place_in_array
 from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_environment, without_secrets
 from hyperherd.launch.cluster.job import ClusterJob, JobPayload
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
-from hyperherd.launch.commands import Outcome
+from hyperherd.launch.commands import Outage, Outcome
 from hyperherd.launch.pickles import keep_private, make_private
 from hyperherd.launch.returned import failed
 from hyperherd.launch.submission import NotSubmitted
@@ -36,8 +45,8 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
 
-_OUTAGE_WAITS = (5, 15, 30)
-"""Seconds between tries to submit to a scheduler that does not answer: a restart of it must not end the sweep."""
+_ASKED_AGAIN = 60.0
+"""Seconds after which a job that was cancelled and still runs is cancelled again."""
 
 log = logging.getLogger("hyperherd")
 
@@ -67,6 +76,12 @@ class ClusterLauncher(TrialLauncher):
         self._watch = Watch(cluster, settings.poll_s)
         self._cap = ConcurrencyCap(settings.parallelism)
         self._past_ends: list[JobEnd] = []
+        self._gives_way = False
+        self._limits: dict[str, int] = {}
+        self._uncertain: set[str] = set()
+        self._to_end: set[str] = set()
+        self._ending = Outage("jobs are not cancelled yet; that is repeated until they are gone")
+        self._ask_again = 0.0
 
     @property
     def name(self) -> str:
@@ -119,6 +134,7 @@ class ClusterLauncher(TrialLauncher):
             asks = self._cluster.is_preempting, self._cluster.is_requeued
             runs = [ClusterJob(work, job, *asks, often) for job in jobs]
             ids = self._submitted(submission, runs)
+        self._gives_way = False
         self._cap.submitted(jobs, ids[0].partition("_")[0])
         handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
@@ -129,25 +145,84 @@ class ClusterLauncher(TrialLauncher):
         log.info("%s: submitted %s", self.name, _span(ids))
         return handles
 
+    def room(self, wanted: int) -> int:
+        """Return `wanted` if more jobs may run now, else 0; an array that has many jobs then makes room for some."""
+        if not self.waits or self._cap.is_idle or self._cap.free >= 1:
+            return wanted
+        # Else they would wait for the end of the whole array.
+        if not self._gives_way and (change := self._cap.narrower(wanted)):
+            self._limit(*change)
+        self._gives_way = True
+        return 0
+
+    @property
+    def waiting(self) -> Mapping[int, WaitingJob]:
+        """Why jobs in the queue do not run yet, as the scheduler last reported it."""
+        return {
+            handle.job.number: WaitingJob(str(handle.job_id), state.waits_for, state.is_stuck)
+            for handle, state in self._watch.states
+            if state.phase == "pending" and state.waits_for
+        }
+
+    def listen(self, sign_of_life: SignOfLife) -> bool:
+        """Hold no trial for dead that gives signs of life, whatever the scheduler reports."""
+        self._watch.sign_of_life = sign_of_life
+        return True
+
     def events(self) -> Iterator[JobEnd | JobRequeued | None]:
         """Yield each job when it has ended or is requeued, until none is left, and None between two polls."""
         while not self._watch.is_over:
             for end in self._watch.poll():
                 self._watch.close(end.handle)
+                self._to_end.discard(str(end.handle.job_id))
                 self._cap.ended(end.handle.job)
                 yield end
             yield from self._watch.take_requeued()
+            if self._watch.has_polled:
+                self._balance()
+            self._end_jobs()
             yield None
             if not self._watch.is_over:
                 time.sleep(self._watch.pause)
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
-        """Cancel these jobs; when they have ended, :meth:`events` yields their ends."""
-        ids = [handle.job_id for handle in handles if handle.job_id is not None]
-        if ids:
-            self._cluster.cancel(ids)
+        """Cancel these jobs, again until they are gone; when they have ended, :meth:`events` yields their ends."""
+        self._to_end |= {handle.job_id for handle in handles if handle.job_id and self._watch.knows(handle.job_id)}
+        self._ask_again = 0.0
+        self._end_jobs()
         for handle in handles:
             self._watch.cancelled(handle)
+
+    def _end_jobs(self) -> None:
+        """Ask for the end of the jobs that are to end, if it is time to."""
+        self._to_end = {job_id for job_id in self._to_end if self._watch.knows(job_id)}
+        if not self._to_end or not self._ending.is_due or time.monotonic() < self._ask_again:
+            return
+        try:
+            self._cluster.cancel(sorted(self._to_end))
+        except (SchedulerUnavailable, SweepError) as failure:
+            self._ending.failed(f"{self.name}: {failure}")
+        else:
+            self._ending.over()
+            self._ask_again = time.monotonic() + _ASKED_AGAIN
+
+    def _balance(self) -> None:
+        """Let arrays run more of their jobs if the cap has room for them that nobody else waits for."""
+        self._cap.seen({handle.job.number for handle, state in self._watch.states if state.phase == "running"})
+        if not self._gives_way and (change := self._cap.wider()):
+            self._limits.update([change])
+        for array_id, width in [*self._limits.items()]:
+            self._limit(array_id, width)
+
+    def _limit(self, array_id: str, width: int) -> None:
+        self._limits[array_id] = width
+        with suppress(SchedulerUnavailable):  # the next poll is followed by the next try
+            if self._cluster.limit_array(array_id, width):
+                self._cap.limited(array_id, width)
+                self._watch.poll_soon()
+            else:  # it has ended, or its limit cannot be changed here
+                self._cap.not_limited(array_id)
+            del self._limits[array_id]
 
     def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Return those of a batch's jobs that the scheduler has and that can run.
@@ -174,6 +249,8 @@ class ClusterLauncher(TrialLauncher):
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
         """Watch those of an earlier sweep's jobs that are still queued or running, and return them.
 
+        A trial that gives signs of life is watched although the scheduler does not know its job.
+
         Raises:
             SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
@@ -182,17 +259,22 @@ class ClusterLauncher(TrialLauncher):
             return []
         with _needed(self._cluster):
             # Ids are reused (LSF after 999999, Slurm after MaxJobId): a job of another sweep could be adopted.
-            by_id = self._confirmed(by_id)
-            states = self._cluster.query(list(by_id))
-        adopted = [handle for job_id, handle in by_id.items() if job_id in states and states[job_id].phase != "ended"]
-        self._note_past_ends(by_id, states)
+            known = self._confirmed(by_id)
+            states = self._cluster.query(list(known))
+        adopted = [handle for job_id, handle in known.items() if job_id in states and states[job_id].phase != "ended"]
+        self._note_past_ends(known, states)
         arrays: dict[str, list[TrialJob]] = defaultdict(list)
         for handle in adopted:
             self._watch.add(handle, self._settings.folder)
             arrays[str(handle.job_id).partition("_")[0]].append(handle.job)
         for array_id, jobs in arrays.items():
-            self._cap.adopted(jobs, array_id)
-        return adopted
+            if width := self._cap.adopted(jobs, array_id):
+                self._limit(array_id, width)
+        speaking = self._watch.speaking([handle for job_id, handle in by_id.items() if job_id not in states])
+        for handle in speaking:
+            self._watch.add(handle, self._settings.folder, is_known=False)
+            self._cap.adopted([handle.job], str(handle.job_id))
+        return adopted + speaking
 
     @property
     def past_ends(self) -> Sequence[JobEnd]:
@@ -229,46 +311,75 @@ class ClusterLauncher(TrialLauncher):
         returned: dict[int, JobReturn] = {}
         try:
             for batch in self.batches(jobs):
-                handles += self.submit(batch, f"{batch_label(self._settings.name)}-{secrets.token_hex(3)}")
+                handles += self._patiently(batch, f"{batch_label(self._settings.name)}-{secrets.token_hex(3)}")
             for end in self.events():
                 if isinstance(end, JobEnd):
                     returned[end.handle.job.number] = end.returned or _made_up(end)
         except BaseException:  # Ctrl-C, SIGTERM: no job may keep running after the user ended the sweep
             self.cancel(handles)
+            if not self._ending.is_due:
+                log.warning("jobs may still run, because they could not be cancelled: %s", " ".join(self._to_end))
             raise
         return [returned[job.number] for job in jobs]
 
-    def _submitted(self, submission: Submission, runs: Sequence[ClusterJob]) -> list[str]:
-        """Submit `runs`, again after a while if the scheduler does not answer, and return the jobs' ids."""
-        for wait in (*_OUTAGE_WAITS, None):
-            executor, is_submitted = self._cluster.executor(submission), False
+    def _patiently(self, batch: Sequence[TrialJob], name: str) -> list[JobHandle]:
+        """Submit a batch, again until the scheduler takes it."""
+        outage = Outage("the jobs are submitted later")
+        while True:
             try:
-                # A Ctrl-C between the scheduler's answer and its note would leave jobs that no record names.
-                with undisturbed():
-                    with executor.batch():
-                        submitted = [executor.submit(run) for run in runs]
-                    is_submitted = True
-                return [job.job_id for job in submitted]
-            except (KeyboardInterrupt, Terminated):  # it was put off until now
-                if not is_submitted:  # the command hung, and was stopped: the scheduler may have heard it
+                return self.submit(batch, name)
+            except NotNow as delay:
+                outage.failed(str(delay))
+                time.sleep(outage.seconds_left)
+
+    def _submitted(self, submission: Submission, runs: Sequence[ClusterJob]) -> list[str]:
+        """Submit `runs` and return the jobs' ids.
+
+        Raises:
+            NotNow: it can be tried again later, under the same name.
+            SweepError: the scheduler refuses them.
+        """
+        # sbatch may have reported a timeout for jobs that the controller has queued: they would run twice.
+        self._cancel_half_submitted(submission.name)
+        executor, is_submitted = self._cluster.executor(submission), False
+        try:
+            # A Ctrl-C between the scheduler's answer and its note would leave jobs that no record names.
+            with undisturbed():
+                with executor.batch():
+                    submitted = [executor.submit(run) for run in runs]
+                is_submitted = True
+            return [job.job_id for job in submitted]
+        except (KeyboardInterrupt, Terminated):  # it was put off until now
+            if not is_submitted:  # the command hung, and was stopped: the scheduler may have heard it
+                self._uncertain.add(submission.name)
+                with suppress(NotNow, SweepError):
                     self._cancel_half_submitted(submission.name)
-                raise
-            except (RuntimeError, OSError) as error:  # submitit's errors are RuntimeErrors
-                if wait is None or not (isinstance(error, NotSubmitted) and error.outcome is Outcome.LATER):
-                    raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}") from None
-                log.warning("%s: %s; retrying in %d s", self.name, error, wait)
-            time.sleep(wait)
-            # sbatch may report a timeout for jobs that the controller has queued: a second try would run them twice.
-            self._cancel_half_submitted(submission.name)
-        raise AssertionError("the last try returns or raises")
+            raise
+        except NotSubmitted as failure:
+            if failure.outcome is Outcome.LATER:
+                self._uncertain.add(submission.name)
+                raise NotNow(f"{self.name}: {failure.message}") from None
+            if failure.outcome is Outcome.FULL:
+                raise NotNow(f"{self.name}: {failure.message}", is_full=True) from None
+            error: Exception = failure
+        except (RuntimeError, OSError) as other:  # submitit's errors are RuntimeErrors
+            error = other
+        raise SweepError(f"{self.name}: {_jobs(len(runs))} cannot be submitted: {error}")
 
     def _cancel_half_submitted(self, job_name: str) -> None:
-        """Cancel jobs that the scheduler accepted without reporting it; they have no pickles and could never run."""
-        if not is_batch_name(job_name):  # `a,b` would select jobs called `a`
+        """Cancel jobs that the scheduler accepted without reporting it; they have no pickles and could never run.
+
+        Raises:
+            NotNow: it does not answer, so that there may be such jobs.
+        """
+        if job_name not in self._uncertain or not is_batch_name(job_name):  # `a,b` would select jobs called `a`
             return
-        with suppress(SchedulerUnavailable, SweepError):
+        try:
             if ids := self._cluster.find(job_name):
                 self._cluster.cancel(ids)
+        except SchedulerUnavailable as silence:
+            raise NotNow(f"{self.name}: {silence}") from None
+        self._uncertain.discard(job_name)
 
     def _confirmed(self, by_id: Mapping[str, JobHandle]) -> dict[str, JobHandle]:
         """Return the handles whose jobs the scheduler knows as this user's, under the name of their batch."""

@@ -1,8 +1,9 @@
 """Which jobs have ended: a success by the file it leaves, seen at once; the rest by polling the scheduler, rarely.
 
 A job counts as dead when the scheduler has reported it twice, some seconds apart, without a result meanwhile: network
-file systems show files late, and a job whose node died may be requeued. An unavailable scheduler is not a verdict, and
-a job that it does not know is lost only after a while.
+file systems show files late, and a job whose node died may be requeued. An unavailable scheduler is not a verdict. A
+job that it does not know is lost only after a while, when its trial gives no sign of life and the scheduler, asked to
+cancel it, has no such job. Signs of life are timed by this process' own clock: the clocks of two hosts differ.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pickle
 import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,9 +24,11 @@ from hydra.core.utils import JobReturn
 from submitit.core.utils import JobPaths
 
 from hyperherd.compat.hydra import result_of
-from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued
+from hyperherd.errors import SweepError
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, SignOfLife
 from hyperherd.launch.cluster.base import Cluster, JobState
 from hyperherd.launch.cluster.job import PreemptedTooOften, returned_path
+from hyperherd.launch.commands import Outage
 from hyperherd.launch.pickles import load_pickle
 from hyperherd.launch.returned import raised
 from hyperherd.records.disk.ownership import NotTrusted
@@ -41,8 +44,12 @@ SETTLED = 2.0
 """Seconds between the two polls that must both report that a job has ended."""
 SETTLED_SLOWLY = 10.0
 """The same where more is likely to follow: the result of a success, or a requeue after a lost node."""
-FORGOTTEN = 30.0
-"""Seconds after which a job that the scheduler does not know is given up."""
+FORGOTTEN = 12.0
+"""Seconds after which a job that the scheduler does not know is given up; accounting is some seconds late."""
+BEAT = 45.0
+"""Seconds in which a running trial gives a sign of life: one heartbeat (30 s), and what a network file system adds."""
+QUIET = 100.0
+"""Seconds without a sign of life after which a trial that nobody else knows anything of is taken for dead."""
 _TAIL = 20_000
 _NO_PYTHON = re.compile(
     r"(?:line \d+: |execve\(\): )(\S*\bpython[\d.]*): (?:No such file|command not found|Permission denied|not found)"
@@ -56,10 +63,17 @@ log = logging.getLogger("hyperherd")
 class _Watched:
     handle: JobHandle
     paths: JobPaths
+    is_known: bool = True
+    """Whether its id is that of our job; if not, the scheduler is neither asked about it nor told to cancel it."""
     cancelled: bool = False
     absent_since: float | None = None
     ended_since: float | None = None
     restarts: int = 0
+    ruled_out: bool = False
+    """Whether the scheduler has answered, asked to cancel it, since it was absent."""
+    sign: object | None = None
+    signed_at: float = 0.0
+    state: JobState | None = None
 
 
 class Watch:
@@ -77,7 +91,10 @@ class Watch:
         self._clock = clock
         self._open: dict[str, _Watched] = {}
         self._requeued: list[JobRequeued] = []
-        self._is_silent = False
+        self.sign_of_life: SignOfLife = lambda number: None
+        self.has_polled = False
+        """Whether the last :meth:`poll` got an answer of the scheduler."""
+        self._outage = Outage("the jobs keep running, and the scheduler is polled again later", clock)
         self._last_duration = 0.0
         self.poll_soon()
 
@@ -91,11 +108,47 @@ class Watch:
         """Whether no job is left."""
         return not self._open
 
-    def add(self, handle: JobHandle, folder: Path) -> None:
-        """Watch a job whose files go into submitit's `folder`."""
+    @property
+    def states(self) -> Iterator[tuple[JobHandle, JobState]]:
+        """The jobs that have not ended, as the scheduler last reported them."""
+        return ((one.handle, one.state) for one in self._open.values() if one.state is not None)
+
+    def add(self, handle: JobHandle, folder: Path, *, is_known: bool = True) -> None:
+        """Watch a job.
+
+        Args:
+            handle: of it.
+            folder: submitit's, where its files go.
+            is_known: whether the scheduler has confirmed that it is ours; if not, its signs of life alone are watched.
+        """
         assert handle.job_id is not None
-        self._open[handle.job_id] = _Watched(handle, JobPaths(folder, handle.job_id, 0))
+        self._open[handle.job_id] = _Watched(handle, JobPaths(folder, handle.job_id, 0), is_known)
         self.poll_soon()
+
+    def knows(self, job_id: str) -> bool:
+        """Whether a job is watched, and is ours beyond doubt."""
+        return job_id in self._open and self._open[job_id].is_known
+
+    def speaking(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
+        """Return those of these jobs, which are not watched, whose trials give a new sign of life; waits for one.
+
+        It takes as long as a heartbeat, and no time if none of them seems to run.
+        """
+        number_of = {handle.job.number: handle for handle in handles}
+        first = {number: sign for number in number_of if (sign := self.sign_of_life(number)) is not None}
+        silent, deadline = set(first), self._clock() + QUIET
+        if silent:
+            log.warning(
+                "trials %s may still run although %s does not know their jobs; waiting up to %d s for a sign of life",
+                ", ".join(map(str, sorted(silent))),
+                self._cluster.name,
+                QUIET,
+            )
+        while silent and self._clock() < deadline:
+            time.sleep(RESULTS_POLL)
+            silent = {number for number in silent if self.sign_of_life(number) == first[number]}
+        ended = {number for number in first if self.sign_of_life(number) is None}
+        return [handle for number, handle in number_of.items() if number in first.keys() - silent - ended]
 
     def cancelled(self, handle: JobHandle) -> None:
         """Note that a job was cancelled, so that its disappearance is not taken for a loss."""
@@ -119,7 +172,7 @@ class Watch:
 
     def poll(self) -> Iterator[JobEnd]:
         """Yield the jobs that have ended by now; each comes again until it is closed."""
-        began = self._clock()
+        began, self.has_polled = self._clock(), False
         successes = list(self._with_results(self._open.values()))
         self._last_duration = self._clock() - began
         for watched in successes:
@@ -139,19 +192,20 @@ class Watch:
                 yield from (watched for watched in group if watched.paths.result_pickle.name in names)
 
     def _poll_scheduler(self) -> Iterator[JobEnd]:
+        known = [job_id for job_id, watched in self._open.items() if watched.is_known]
         try:
-            states = self._cluster.query(list(self._open))
+            states = self._cluster.query(known) if known else {}
         except SchedulerUnavailable as silence:
-            if not self._is_silent:
-                log.warning("%s; the jobs keep running, and the scheduler is polled again later", silence)
-            # Warned once per outage, not once per poll: a controller's restart takes minutes.
-            self._is_silent = True
-            self._back_off()
+            self._outage.failed(str(silence))
+            self._next = self._clock() + self._outage.seconds_left
             return
-        self._is_silent = False
+        self._outage.over(self._cluster.name)
+        self.has_polled = True
         self._back_off()
         self._note_requeued(states)
-        dead = [(watched, self._death(watched, states.get(job_id))) for job_id, watched in self._open.items()]
+        for job_id, watched in self._open.items():
+            watched.state = states.get(job_id) if watched.is_known else None
+        dead = [(watched, self._death(watched)) for watched in self._open.values()]
         gone = [watched for watched, end in dead if end is not None]
         # NFS clients cache a listing for up to 60 s (acdirmax): a result may exist and not be in it yet.
         _refresh({watched.paths.folder for watched in gone})
@@ -174,31 +228,62 @@ class Watch:
             soonest = min(soonest, self._clock() + SETTLED)
         self._next = soonest
 
-    def _death(self, watched: _Watched, state: JobState | None) -> JobEnd | None:
+    def _death(self, watched: _Watched) -> JobEnd | None:
         """Return the end of a job if it has ended beyond doubt, given its state as reported now."""
-        now = self._clock()
+        now, state = self._clock(), watched.state
         if state is None:
             watched.ended_since = None
-            if watched.absent_since is None:
-                watched.absent_since = now
-                self._next = min(self._next, now + SETTLED)
-                return None
-            # A cancelled job may be forgotten at once (MinJobAge); else the controller may be restarting.
-            patience = SETTLED if watched.cancelled else FORGOTTEN
-            return _vanished(watched) if now - watched.absent_since >= patience else None
-        watched.absent_since = None
+            return self._absent(watched, now)
+        watched.absent_since, watched.ruled_out = None, False
         if state.phase != "ended":
             watched.ended_since = None
             return None
         if watched.ended_since is None:
             watched.ended_since = now
+            self._silence(watched, now)
             self._next = min(self._next, now + SETTLED)
             return None
         # COMPLETED without a result: the file may be late. NODE_FAIL, PREEMPTED: the job may be requeued under its id.
         slow = state.succeeded or state.verdict in (FailureCause.NODE_FAILURE, FailureCause.PREEMPTED)
         if now - watched.ended_since < (SETTLED_SLOWLY if slow and not watched.cancelled else SETTLED):
             return None
+        # A node that its scheduler lost may be one that only the network lost: the trial on it runs on.
+        is_lost_node = state.verdict is FailureCause.NODE_FAILURE and not watched.cancelled
+        if self._silence(watched, now) < (BEAT if is_lost_node else 0.0):
+            return None
+        if watched.signed_at > watched.ended_since:
+            watched.ended_since = None
+            return None
         return self._killed(watched, state)
+
+    def _absent(self, watched: _Watched, now: float) -> JobEnd | None:
+        """Return the end of a job that the scheduler does not know, if it is lost."""
+        silence = self._silence(watched, now)
+        if watched.absent_since is None:
+            watched.absent_since = now
+            self._next = min(self._next, now + SETTLED)
+            return None
+        # A cancelled job may be forgotten at once (MinJobAge); else the controller may be restarting.
+        patience, quiet = (SETTLED, BEAT) if watched.cancelled else (FORGOTTEN, QUIET)
+        if now - watched.absent_since < patience or silence < quiet:
+            return None
+        if watched.is_known and not (watched.cancelled or watched.ruled_out):
+            # Its trial may be run again now: a job that was only not listed must not run as well.
+            with suppress(SchedulerUnavailable):
+                with suppress(SweepError):  # the id is another user's by now
+                    self._cluster.cancel([str(watched.handle.job_id)])
+                watched.ruled_out = True
+            return None
+        return _vanished(watched)
+
+    def _silence(self, watched: _Watched, now: float) -> float:
+        """Return the seconds since the trial's last sign of life was seen; infinity if it does not give any."""
+        sign = self.sign_of_life(watched.handle.job.number)
+        if sign is None:
+            return float("inf")
+        if sign != watched.sign:
+            watched.sign, watched.signed_at = sign, now
+        return now - watched.signed_at
 
     def _killed(self, watched: _Watched, state: JobState) -> JobEnd:
         verdict, reason = state.verdict, state.reason

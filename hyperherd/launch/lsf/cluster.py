@@ -7,7 +7,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -38,6 +38,12 @@ log = logging.getLogger("hyperherd")
 _COMMANDS = ("bsub", "bjobs", "bkill")
 _DEFAULT_ARRAY_SIZE = 1000
 _NEVER_SPLIT = 1_000_000
+_NEVER = re.compile(
+    r"condition invalid|never (?:be )?satisfied|suspended by|resource requirements not satisfied|inactivated"
+    r"|no candidate hosts|closed by LSF admin",
+    re.IGNORECASE,
+)
+"""Reasons of waiting jobs that hold until somebody changes something."""
 _AT_ONCE = 100
 """How many ids bkill gets."""
 
@@ -107,17 +113,21 @@ class LsfCluster(Cluster):
         """The options that each job may have of its own, with what the config gives all."""
         return {key: self._options.get(key) for key in RESOURCES}
 
-    @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: MAX_JOB_ARRAY_SIZE, 1000 where LSF does not report it."""
-        found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", run(["bparams", "-a"], self._tracker.patience).stdout)
-        return max(1, int(found[1])) if found else _DEFAULT_ARRAY_SIZE
+        if self._largest is None:
+            shown = run(["bparams", "-a"], self._tracker.patience)
+            found = re.search(r"MAX_JOB_ARRAY_SIZE\s*=\s*(\d+)", shown.stdout)
+            default = None if shown.outcome is Outcome.LATER else _DEFAULT_ARRAY_SIZE
+            self._largest = max(1, int(found[1])) if found else default
+        return self._largest or _DEFAULT_ARRAY_SIZE
 
-    @functools.cache  # noqa: B019 - as above
     def cluster_name(self) -> str:
         """Return the name that lsid shows."""
-        found = re.search(r"^My cluster name is (\S+)", run(["lsid"], self._tracker.patience).stdout, re.M)
-        return found[1] if found else ""
+        if not self._cluster_name:
+            found = re.search(r"^My cluster name is (\S+)", run(["lsid"], self._tracker.patience).stdout, re.M)
+            self._cluster_name = found[1] if found else ""
+        return self._cluster_name
 
     def executor(self, submission: Submission) -> submitit.Executor:
         """Return our executor for LSF."""
@@ -165,6 +175,13 @@ class LsfCluster(Cluster):
                 raise SchedulerUnavailable(f"LSF does not answer: {message}")
             if outcome is Outcome.REFUSED:
                 raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {message}")
+
+    def limit_array(self, array_id: str, width: int) -> bool:
+        """Change the limit of an array."""
+        result = run(["bmod", "-J", f"%{width}", array_id], self._tracker.patience)
+        if result.outcome is Outcome.LATER:
+            raise SchedulerUnavailable(f"LSF does not answer: {result.message}")
+        return result.outcome is Outcome.DONE
 
     @staticmethod
     def is_requeued() -> bool:
@@ -226,16 +243,19 @@ def _report_shortened(limit: int, delay: int) -> None:
     )
 
 
-def _both(dependency: str | None, after: str | None) -> str | None:
-    ended = f"ended({after})" if after else None
-    return f"({dependency}) && {ended}" if dependency and ended else dependency or ended
+def _both(dependency: str | None, after: Sequence[str]) -> str | None:
+    ended = " && ".join(f"ended({array_id})" for array_id in after)
+    return f"({dependency}) && {ended}" if dependency and ended else dependency or ended or None
 
 
 def _job_state(seen: Seen) -> JobState:
     assert seen.row is not None
     reason = f"LSF: {seen.words}"
     if seen.state in ("PENDING", "REQUEUED"):
-        return JobState("pending", reason=reason)
+        held = "held (PSUSP)" if seen.row.stat == "PSUSP" else ""
+        waits_for = ", ".join(filter(None, (held, seen.row.pending)))
+        is_stuck = bool(held) or _NEVER.search(waits_for) is not None
+        return JobState("pending", reason=reason, waits_for=waits_for, is_stuck=is_stuck)
     if seen.state in ("RUNNING", "UNKNOWN", "COMPLETING"):
         return JobState("running", reason=reason)
     if not has_exited(seen.row):

@@ -10,6 +10,7 @@ from hyperherd.launch.lsf.ids import from_lsf
 
 DELIMITER = "^"
 FIELDS = (
+    ("jobid", "jobindex", "stat", "exit_code", "exec_host", "pend_reason", "exit_reason"),
     ("jobid", "jobindex", "stat", "exit_code", "exec_host", "exit_reason"),
     ("jobid", "jobindex", "stat", "exit_code", "exec_host"),
     ("jobid", "jobindex", "stat"),
@@ -43,6 +44,7 @@ class JobRow:
         exit_code: None where LSF shows none, which it does for many that have exited.
         reason: why LSF ended it, ``TERM_OWNER: job killed by owner``; or nothing.
         host: where it runs or ran; empty if it has not started, None if LSF was not asked.
+        pending: why it waits; or nothing.
     """
 
     job_id: str
@@ -50,6 +52,7 @@ class JobRow:
     exit_code: int | None = None
     reason: str = ""
     host: str | None = None
+    pending: str = ""
 
     @property
     def words(self) -> str:
@@ -80,6 +83,7 @@ def read_rows(text: str, fields: tuple[str, ...]) -> dict[str, JobRow]:
                 int(code) if code.isdigit() else None,
                 _shown(record.get("exit_reason")),
                 _shown(record["exec_host"]) if "exec_host" in record else None,
+                _shown(record.get("pend_reason")).strip("; "),
             )
     return rows
 

@@ -74,16 +74,18 @@ class SlurmCluster(Cluster):
         """The options that each job may have of its own, with what the config gives all."""
         return {key: self._options.get(key) for key in RESOURCES}
 
-    @functools.cache  # noqa: B019 - lives as long as the sweep
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
-        found = self._configured("MaxArraySize")
-        return max(1, int(found)) if found.isdigit() else _DEFAULT_ARRAY_SIZE
+        if self._largest is None:
+            found = self._configured("MaxArraySize")
+            # While it does not answer it is asked again.
+            self._largest = max(1, int(found)) if found.isdigit() else None
+        return self._largest or _DEFAULT_ARRAY_SIZE
 
-    @functools.cache  # noqa: B019 - as above
     def cluster_name(self) -> str:
         """Return ClusterName."""
-        return self._configured("ClusterName")
+        self._cluster_name = self._cluster_name or self._configured("ClusterName")
+        return self._cluster_name
 
     def _configured(self, name: str) -> str:
         found = re.search(rf"^{name}\s*=\s*(\S+)", run(["scontrol", "show", "config"]).stdout, re.M)
@@ -149,6 +151,14 @@ class SlurmCluster(Cluster):
             if result.outcome is Outcome.REFUSED and not TABLE.unknown.search(result.text):
                 raise SweepError(f"these jobs cannot be cancelled: {' '.join(some)}: {result.message}")
 
+    def limit_array(self, array_id: str, width: int) -> bool:
+        """Change the throttle of an array."""
+        result = run(["scontrol", "update", f"JobId={array_id}", f"ArrayTaskThrottle={width}"])
+        if result.outcome is Outcome.LATER:
+            raise SchedulerUnavailable(f"Slurm does not answer: {result.message}")
+        # It fails for those jobs of the array that have ended, and has changed the array nevertheless.
+        return result.outcome is Outcome.DONE or TABLE.unknown.search(result.text) is not None
+
     @staticmethod
     def is_preempting() -> bool:
         """Return whether Slurm ends the job that this process runs in to make place for another one's."""
@@ -168,7 +178,7 @@ class SlurmCluster(Cluster):
         return FailureCause.OOM if ran_out_of_memory(log) else None
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
-        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|,RestartCnt:|"
+        fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|,RestartCnt:|,Reason:|"
         result = run([*_SQUEUE, f"--jobs={','.join(arrays(job_ids))}", fields])
         if result.code and not is_trouble(result) and "Invalid job id" in result.stderr:
             return {}  # squeue fails so when it has forgotten all that it was asked for

@@ -35,7 +35,7 @@ TABLE = CommandTable(
         r"(?:Max|Grp)Submit\w*Limit|\A(?!.*error: (?:Assoc|QOS|Part)\w+).*violates accounting/QOS policy",
         re.IGNORECASE | re.DOTALL,
     ),
-    unknown=re.compile(r"Invalid job id|already completed|Job/step already completing", re.IGNORECASE),
+    unknown=re.compile(r"Invalid job id|already (?:completed|completing|finished)", re.IGNORECASE),
     waits=re.compile(r"^.*(?:sleeping (?:and|&) retrying|still trying).*$", re.IGNORECASE | re.MULTILINE),
     trusts_code=True,
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from hyperherd.errors import SweepError
@@ -38,7 +38,7 @@ _SHARED = {"timeout_min", "mem_gb", "nodes", "cpus_per_task", "gpus_per_node", "
 
 
 def executor_parameters(
-    options: Mapping[str, Any], *, name: str, parallelism: int, after: str | None
+    options: Mapping[str, Any], *, name: str, parallelism: int, after: Sequence[str] = ()
 ) -> dict[str, Any]:
     """Return the parameters of submitit's executor for Slurm.
 
@@ -46,7 +46,7 @@ def executor_parameters(
         options: those of `hydra.launcher` that are set, with a batch's resources in place of what all get.
         name: of the jobs.
         parallelism: how many of an array may run at once.
-        after: the id of the job that has to have ended before.
+        after: the ids of the jobs that have to have ended before.
     """
     chosen = {key: value for key, value in options.items() if value is not None}
     chosen["timeout_min"] = math.ceil(chosen["timeout_min"])  # 1.5 times as much may be half a minute more
@@ -71,12 +71,12 @@ def executor_parameters(
     }
 
 
-def _dependency(wanted: str | None, after: str | None) -> str | None:
-    if after is None:
+def _dependency(wanted: str | None, after: Sequence[str]) -> str | None:
+    if not after:
         return wanted
     if wanted and "?" in wanted:
         raise SweepError(
             f"hydra.launcher.dependency: {wanted!r} has alternatives (?), which cannot be combined with "
             "array_parallelism below the number of arrays, where one array waits for another; raise array_parallelism"
         )
-    return ",".join(filter(None, (wanted, f"afterany:{after}")))
+    return ",".join(filter(None, (wanted, f"afterany:{':'.join(after)}")))

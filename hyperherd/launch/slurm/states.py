@@ -24,12 +24,19 @@ _VERDICTS: dict[str, FailureCause | Literal["cancelled"]] = {
     "LAUNCH_FAILED": FailureCause.NODE_FAILURE,
     "PREEMPTED": FailureCause.PREEMPTED,
 }
+_LEAST = 4
 _NOWHERE = "None assigned"
 _NO_LOG = 53
 """The signal that Slurm makes up for a job whose log it could not open."""
 _OUT_OF_MEMORY = re.compile(
     r"^(?:slurmstepd|srun)\S*: error: .*(?:oom[_ -]?kill|exceeded .*memory limit|out of memory)", re.I | re.M
 )
+_NEVER = re.compile(
+    r"JobHeld\w*|DependencyNeverSatisfied|PartitionConfig|PartitionNodeLimit|PartitionTimeLimit|BadConstraints"
+    r"|\w*PerJob(?:Limit)?|\w*MaxWall\w*|\w*Minutes?\w*Limit|(?:Account|QOS|Partition)NotAllowed|InvalidAccount"
+    r"|InvalidQOS|PartitionInactive|PartitionDown|launch_failed_requeued_held"
+)
+"""Reasons of waiting jobs that hold until the user or an administrator changes something."""
 _ARRAY = re.compile(r"(\d+)_\[([\d,-]+)(?:%\d+)?\]")
 
 
@@ -64,14 +71,16 @@ def job_state(word: str, code: int, signal: int, where: str = "") -> JobState:
 
 
 def read_squeue(text: str) -> dict[str, JobState]:
-    """Return the jobs in the lines ``id|state|status|nodes|restarts`` of ``squeue -r -O``.
+    """Return the jobs in the lines ``id|state|status|nodes|restarts|reason`` of ``squeue -r -O``.
 
     The status is that of ``wait``.
     """
     states = {}
-    for job_id, word, status, nodes, restarts in _fields(text, 5):
+    for job_id, word, status, nodes, restarts, reason in _fields(text, 6):
         number = int(status) if status.isdigit() else 0
         state = job_state(word, number >> 8, number & 127, nodes)
+        if state.phase == "pending" and reason not in ("", "None"):
+            state = replace(state, waits_for=reason, is_stuck=_NEVER.match(reason) is not None)
         states[job_id] = replace(state, restarts=int(restarts) if restarts.isdigit() else None)
     return states
 
@@ -133,5 +142,5 @@ def _exit(code: int, signal: int) -> str:
 def _fields(text: str, count: int) -> Iterator[list[str]]:
     for line in text.splitlines():
         parts = [part.strip() for part in line.split("|")]
-        if len(parts) >= count and parts[0]:
-            yield parts[:count]
+        if len(parts) >= _LEAST and parts[0]:
+            yield [*parts, *[""] * count][:count]

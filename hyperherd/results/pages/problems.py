@@ -18,6 +18,7 @@ from hyperherd.space.values import equal
 _LONGEST_REASON = 300
 _MOST = 10
 """Problems that are shown where not everything is asked for."""
+_NOT_BEGUN = (TrialState.WAITING, TrialState.SUBMITTED)
 
 
 def problems(trials: TrialCollection, screen: Screen) -> Iterator[str]:
@@ -32,6 +33,7 @@ def problems(trials: TrialCollection, screen: Screen) -> Iterator[str]:
         if (trial.unread or id(trial) not in ranked or trial.state is TrialState.UNKNOWN)
         and (why := reason(trial, trials.objective))
     ]
+    told.sort(key=lambda one: one[0].state in _NOT_BEGUN)  # a thousand jobs that wait must not hide what failed
     most = len(told) if screen.rows is None or len(told) <= _MOST + 2 else _MOST
     for trial, why in told[:most]:
         where = f"{escaped(labels[trial.sweep])} {escaped(trial.label)}" if labels else escaped(trial.label)

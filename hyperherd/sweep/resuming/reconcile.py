@@ -14,7 +14,7 @@ from hyperherd.errors import FormatError, SweepError
 from hyperherd.escape import one_line
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.disk.files import read_json
-from hyperherd.records.events import SUBMITTED, SUBMITTING, Event, read_events
+from hyperherd.records.events import POSTPONED, SUBMITTED, SUBMITTING, Event, read_events
 from hyperherd.records.places import trial_dir_of
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus, derive_status
@@ -144,7 +144,7 @@ def last_restart(sweep_dir: Path, trial: PlannedTrial, attempt: int) -> int | No
 
 
 def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
-    """Return the events about each trial, by number, in the order of their time."""
+    """Return the events about each trial, by number, in their order."""
     events = defaultdict(list)
     for event in read_events(sweep_dir):
         events[event.number].append(event)
@@ -153,12 +153,14 @@ def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
 
 def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | None:
     """Return the last job of `trial` that was put in a queue; what it was called comes before what its id is."""
-    intents = [event for event in events if event.event == SUBMITTING]
-    if not intents or intents[-1].launcher is None:
+    last = max((place for place, event in enumerate(events) if event.event == SUBMITTING), default=None)
+    if last is None or events[last].launcher is None:
         return None
-    intent = intents[-1]
+    if any(event.event == POSTPONED for event in events[last:]):  # the queue did not take it
+        return None
+    intent = events[last]
     # An id noted before the last intent is that of an earlier attempt's job.
-    ids = [event.job_id for event in events if event.event == SUBMITTED and event.time >= intent.time]
+    ids = [event.job_id for event in events[last:] if event.event == SUBMITTED]
     found = ids[-1] if ids else None
     return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", found, intent.cluster)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +13,19 @@ from hydra.core.utils import JobReturn, JobStatus
 from hyperherd.compat.hydra import result_of
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.escape import one_line
-from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob, WaitingJob
 from hyperherd.overrides import place_overrides
-from hyperherd.records.events import ENDED, REQUEUED, RETRIED, SUBMITTED, SUBMITTING, Event, EventLog
+from hyperherd.records.events import (
+    ENDED,
+    PENDING,
+    POSTPONED,
+    REQUEUED,
+    RETRIED,
+    SUBMITTED,
+    SUBMITTING,
+    Event,
+    EventLog,
+)
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
@@ -92,6 +103,25 @@ class Collector:
     def refused(self, jobs: Sequence[TrialJob], reason: str) -> None:
         """Note that these trials could not be handed over after all."""
         self._note("cancelled", [self._open.pop(job.number) for job in jobs], message=reason)
+        for job in jobs:
+            self.statuses[job.number] = TrialStatus(TrialState.CANCELLED, job.attempt, reason=reason)
+
+    def postponed(self, jobs: Sequence[TrialJob], reason: str) -> None:
+        """Note that these trials were not handed over, and wait."""
+        self._note(POSTPONED, [self._open.pop(job.number) for job in jobs], message=reason)
+
+    def retry_refused(self, job: TrialJob, reason: str) -> None:
+        """Note that a failed trial cannot be run again: it has failed of what it failed of before."""
+        self._open.pop(job.number, None)
+        status = self.statuses[job.number]
+        reason = f"{status.reason}; retry refused: {reason}" if status.reason else f"retry refused: {reason}"
+        self.statuses[job.number] = replace(status, attempt=job.attempt, reason=reason)
+        self._events.write([Event(str(status.cause or status.state), job.number, job.attempt, message=reason)])
+
+    def waits(self, number: int, job: WaitingJob) -> None:
+        """Note why the job of a trial waits in its queue."""
+        if handle := self._open.get(number):
+            self._note(PENDING, [handle], message=job.reason)
 
     def drop(self, numbers: Collection[int], reason: str) -> list[int]:
         """Note that those of these trials that were not handed over yet never will be, and return them."""
@@ -122,7 +152,10 @@ class Collector:
         if not status.state.ended or (status.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
             reason = self._reason(end) or status.reason or _NO_END
             attempt = max(status.attempt, job.attempt)  # a scheduler that requeued the job made more of them
-            event = replace(_event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason)
+            beats = self._beats(job.number, attempt)
+            event = replace(
+                _event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason, beats=beats
+            )
             self._events.write([event])
             state, cause = event.verdict or (TrialState.LOST, None)
             status = TrialStatus(state, event.attempt, cause, reason)
@@ -144,7 +177,8 @@ class Collector:
             return
         if status.state is not TrialState.REQUEUED:
             log.info("trial %d requeued: %s", number, one_line(back.reason))
-        event = replace(_event(REQUEUED, back.handle), attempt=status.attempt, message=back.reason)
+        beats = self._beats(number, status.attempt)
+        event = replace(_event(REQUEUED, back.handle), attempt=status.attempt, message=back.reason, beats=beats)
         self._events.write([event])
 
     def retried(self, number: int) -> None:
@@ -174,6 +208,14 @@ class Collector:
         if end.verdict == "cancelled" and self.stopping:
             return self.stopping
         return end.reason or _raised(end.returned)
+
+    def _beats(self, number: int, attempt: int) -> int | None:
+        """Return how many signs of life an attempt has given."""
+        directory = self._trials[number].dir
+        with suppress(OSError, FormatError):
+            record = None if directory is None else TrialRecord.read(self.sweep_dir / directory)
+            return record.beats if record is not None and record.attempt == attempt else None
+        return None
 
     def _learn_directory(self, number: int, returned: JobReturn | None) -> None:
         trial = self._trials[number]

@@ -10,15 +10,15 @@ import logging
 import shutil
 import sys
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 
 from hyperherd.errors import FormatError
 from hyperherd.escape import one_line
-from hyperherd.launch.base import ROUTINE, TrialLauncher
+from hyperherd.launch.base import ROUTINE, TrialLauncher, WaitingJob
 from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
@@ -42,6 +42,8 @@ class Progress:
 
     def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None) -> None:
         self.trials = trials
+        self.waiting: Callable[[], Mapping[int, WaitingJob]] = dict
+        """Returns why jobs in a queue do not run yet."""
         self.began = time.time()
         self._metric = metric
         self._paths = {
@@ -126,6 +128,7 @@ def watched(
         yield lambda: None
     elif is_terminal(sys.stdout):
         # What fails in this machine's own processes is reported by their launcher, with its traceback.
+        progress.waiting = lambda: launcher.waiting
         with _painted(progress, sys.stdout, tells_failures=launcher.has_queue) as paint:
             yield _paced(paint)
     elif launcher.has_queue:
@@ -246,6 +249,18 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)
     if len(running) > rows and height > 2:
         yield _cut(f"        {len(running) - rows} more running", width)
+    elif height > len(running[:rows]) + 2 and (waiting := progress.waiting()):
+        yield _cut(f"  in the queue: {reasons(waiting)}", width)
+
+
+def reasons(waiting: Mapping[int, WaitingJob]) -> str:
+    """Return why jobs wait in one line, the most frequent reason first, each with the id of a job."""
+    by_reason: dict[str, list[str]] = defaultdict(list)
+    for job in waiting.values():
+        by_reason[job.reason].append(job.job_id)
+    ordered = sorted(by_reason.items(), key=lambda item: -len(item[1]))
+    shown = [(len(ids), one_line(reason), ids[0] if len(ids) == 1 else f"{ids[0]}, ...") for reason, ids in ordered]
+    return "; ".join(f"{count} {reason} (job {job_ids})" for count, reason, job_ids in shown)
 
 
 def _steps(record: TrialRecord) -> str:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
-import secrets
+import time
 from collections.abc import Callable, Iterator, Sequence, Set
 
 from hydra.core.utils import JobReturn
 
-from hyperherd.errors import HyperherdError, SweepError
+from hyperherd.errors import HyperherdError
 from hyperherd.escape import one_line
-from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialJob, TrialLauncher
+from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.requests import take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.failure_policy import FailureTracker
+from hyperherd.sweep.running.backlog import Backlog
 from hyperherd.sweep.running.collect import Collector
+from hyperherd.sweep.running.queue_reasons import QueueReasons
 from hyperherd.trial.ending import in_words
 from hyperherd.trial.signals import Terminated
 
@@ -44,7 +46,8 @@ class RunLoop:
         self._launcher = launcher
         self._collector = collector
         self._judge = judge
-        self._label = label
+        self._backlog = Backlog(launcher, collector, label)
+        self._reasons = QueueReasons(collector)
         self._refreshes = refreshes
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
@@ -57,9 +60,9 @@ class RunLoop:
         """
         try:
             for part in self._parts(numbers):
-                self.submit(part)
+                self._add(part)
                 self._take_ends(of=set(part) if len(part) < len(numbers) else None)
-            if self._collector.open:
+            if self._collector.open or self._backlog.numbers:
                 self._take_ends()  # of those in a queue that a canary did not wait for
         except BaseException as error:  # Ctrl-C, SIGTERM, a refusal: trials are asked to stop, and their ends collected
             if isinstance(error, Exception) and not self._collector.stopping:
@@ -67,6 +70,7 @@ class RunLoop:
                 self._collector.stopping = f"{self._launcher.name} could not continue: {message}"
             # Jobs in a queue outlive the sweep on purpose; its next invocation awaits them.
             if not self._launcher.has_queue:
+                self._backlog.drop(self._backlog.numbers)
                 self._hear_out()
             raise
         return self._returned
@@ -82,21 +86,32 @@ class RunLoop:
                 continue
             return
 
-    def submit(self, numbers: Sequence[int]) -> None:
-        """Hand these trials over, batch by batch, each noted before and after."""
-        self._submit([self._collector.job(number) for number in numbers])
+    def submit(self, numbers: Sequence[int]) -> tuple[int, str]:
+        """Hand these trials over and do not wait for them; returns how many the scheduler does not take now, and why.
 
-    def _submit(self, jobs: Sequence[TrialJob]) -> None:
-        for batch in self._launcher.batches(jobs):
-            # Unlike that of any other batch: a later sweep finds these jobs in the queue by it.
-            name = f"{self._label}-{secrets.token_hex(3)}"
-            self._collector.handing_over(batch, name)
-            try:
-                handles = self._launcher.submit(batch, name)
-            except SweepError as error:
-                self._collector.refused(batch, str(error))
-                raise
-            self._collector.handed_over(handles)
+        Raises:
+            SweepError: the launcher refuses all of them.
+        """
+        self._add(numbers)
+        while self._backlog.numbers and not self._backlog.is_full:
+            time.sleep(min(self._backlog.seconds_left, 1.0))  # the scheduler does not answer
+            self._hand_over()
+        return len(self._backlog.numbers), self._backlog.is_full
+
+    def _add(self, numbers: Sequence[int]) -> None:
+        self._backlog.add([self._collector.job(number) for number in numbers])
+        self._hand_over()
+
+    def _hand_over(self) -> None:
+        """Hand over what can be; a trial whose retry is refused has failed for good."""
+        for refusal in self._backlog.hand_over():
+            number, reason = refusal.job.number, one_line(refusal.reason)
+            if not refusal.is_retry:
+                log.error("trial %d cannot be submitted: %s", number, reason)
+                continue
+            log.error("trial %d cannot be run again: %s", number, reason)
+            self._collector.retry_refused(refusal.job, refusal.reason)
+            self._failed_for_good(number)
 
     def _parts(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         """Yield what is run together: the canary, and then the others unless it failed."""
@@ -115,6 +130,7 @@ class RunLoop:
         """Take ends until none is left, or from a queue none of these trials: others there may take days."""
         for end in self._ends():
             number = end.handle.job.number
+            self._backlog.room_came()
             self._returned[number] = self._collector.ended(end)
             status = self._collector.statuses[number]
             if not status.state.done and status.state is not TrialState.CANCELLED:
@@ -123,17 +139,22 @@ class RunLoop:
             if (
                 of is not None
                 and self._launcher.has_queue
-                and not of & {one.job.number for one in self._collector.open}
+                and not of & (self._backlog.numbers | {one.job.number for one in self._collector.open})
             ):
                 return
 
     def _ends(self) -> Iterator[JobEnd]:
-        for end in self._launcher.events():
-            if isinstance(end, JobRequeued):
-                self._collector.requeued(end)
-            elif end is not None:
-                yield end
-                continue
+        while True:
+            for end in self._launcher.events():
+                if isinstance(end, JobRequeued):
+                    self._collector.requeued(end)
+                elif end is not None:
+                    yield end
+                    continue
+                self._attend()
+            if not self._backlog.numbers:
+                return
+            time.sleep(min(self._backlog.seconds_left, 1.0))  # nothing runs, and the scheduler takes nothing
             self._attend()
 
     def _failed(self, handle: JobHandle) -> None:
@@ -147,19 +168,26 @@ class RunLoop:
             why = f"{status.cause or status.state}: {one_line(status.reason)}"
             log.warning("retrying trial %d after %s", number, why)
             self._collector.retried(number)
-            self._submit([again])
+            self._backlog.retry(again)
+            self._hand_over()
             return
+        self._failed_for_good(number)
+
+    def _failed_for_good(self, number: int) -> None:
         self._judge.failed(number, self._collector.error_of(number))
         if self._judge.verdict and not self._collector.stopping:
             self._stop(self._judge.verdict)
 
     def _attend(self) -> None:
-        """Refresh what others see, and carry out requests to cancel that have arrived since."""
+        """Hand over what can be, refresh what others see, and carry out requests to cancel that have arrived since."""
+        self._hand_over()
+        self._reasons.note(self._launcher.waiting)
         for refresh in self._refreshes:
             refresh()
         if numbers := set(take_requests(self._collector.sweep_dir)):
             # First, so that none of them is retried when its end comes.
             self._dropped |= numbers
+            self._backlog.drop(numbers)
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
@@ -167,7 +195,10 @@ class RunLoop:
 
     def _stop(self, verdict: str) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
+        waiting = self._backlog.numbers
+        self._backlog.drop(waiting)
         unstarted = self._collector.unstarted
-        also = f"; cancelled {counted(len(unstarted), 'trial')} that had not started" if unstarted else ""
+        dropped = len(unstarted) + len(self._collector.drop(waiting, self._collector.stopping))
+        also = f"; cancelled {counted(dropped, 'trial')} that had not started" if dropped else ""
         log.error("%s%s", verdict, also)
         self._launcher.cancel(unstarted)

@@ -1,0 +1,61 @@
+"""Signs of life of trials, read from their records: without the clock of any host but the file server's."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+from hyperherd.errors import FormatError
+from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.states import TrialState
+from hyperherd.records.status import SILENCE, same_process
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.trial import TrialRecord
+
+
+class Pulse:
+    """Reads the signs of life of a sweep's trials.
+
+    Args:
+        sweep_dir: absolute.
+        trials: which.
+    """
+
+    def __init__(self, sweep_dir: Path, trials: Iterable[PlannedTrial]) -> None:
+        self._dirs = {trial.number: sweep_dir / trial.dir for trial in trials if trial.dir is not None}
+        self._offset = _server_time(SweepPaths(sweep_dir).records) - time.time()
+        self._host = socket.gethostname()
+
+    def sign(self, number: int) -> object | None:
+        """Return the last sign of life of a trial: it differs when there is a new one; None if the trial gives none."""
+        directory = self._dirs.get(number)
+        if directory is None:
+            return None
+        try:
+            written = TrialPaths(directory).trial.stat().st_mtime
+            if time.time() + self._offset - written > SILENCE:  # both are the file server's time
+                return None
+            record = TrialRecord.read(directory)
+        except (OSError, FormatError):
+            return None
+        if record.state is not TrialState.RUNNING:
+            return None
+        is_here = record.host == self._host and record.pid is not None
+        if is_here and not same_process(record.pid or 0, record.pid_started):
+            return None
+        return record.attempt, record.beats
+
+
+def _server_time(folder: Path) -> float:
+    """Return the time of the file system of `folder`; our own where nothing can be written there."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as probe:
+            probe.write(b"1")
+            probe.flush()
+            return os.fstat(probe.fileno()).st_mtime
+    except OSError:
+        return time.time()
