@@ -1,7 +1,8 @@
-"""CPython, seen in 3.10 to 3.13: ending a forked process as an interpreter ends, and starting one like this one."""
+"""CPython, seen in 3.10 to 3.13: forked processes that end as an interpreter does, and what argparse holds."""
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import subprocess
 import sys
@@ -29,3 +30,8 @@ def forget_exit_functions() -> None:
     if util := sys.modules.get("multiprocessing.util"):
         util._finalizer_registry.clear()
         atexit.register(util._exit_function)
+
+
+def arguments_of(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    """Return the arguments of a parser, in their order."""
+    return list(parser._actions)

@@ -9,6 +9,7 @@ from importlib import import_module
 from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.options import command_parser
 from hyperherd.cli.terminal import PROGRAM, write
+from hyperherd.compat.cpython import arguments_of
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.statistics.spread import KINDS
@@ -70,7 +71,7 @@ def _all_commands(file: object, folder: object) -> argparse.ArgumentParser:
 
 
 def _mark_values(parser: argparse.ArgumentParser, command: str, file: object, folder: object) -> None:
-    for action in parser._actions:
+    for action in arguments_of(parser):
         if choices := _choices(action.dest):
             action.choices = choices
         elif action.dest == "output" or (not action.option_strings and action.dest not in _NOT_FILES):
