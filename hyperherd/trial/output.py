@@ -6,6 +6,7 @@ interpreter's lock would wait forever on a full pipe that only the thread can em
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import subprocess
@@ -72,11 +73,40 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
     os.dup2(copier.stdin.fileno(), descriptor)
     copier.stdin.close()
     try:
-        yield
+        with _of_a_pipe("stdout" if descriptor == 1 else "stderr"):
+            yield
+            _flush()
     finally:
         _flush()
         os.dup2(shown, descriptor)
         os.close(shown)
+
+
+@contextmanager
+def _of_a_pipe(name: str) -> Iterator[None]:
+    """Put a stream in the place of one that was opened on a file, where a pipe is behind it now.
+
+    A stream asks once whether it can seek. One that believes so raises when its encoding is changed.
+    """
+    opened = getattr(sys, name)
+    if opened is not getattr(sys, f"__{name}__") or not isinstance(opened, io.TextIOWrapper) or not opened.seekable():
+        yield
+        return
+    raw = io.FileIO(opened.fileno(), "w", closefd=False)
+    raw.name = opened.name
+    stream = io.TextIOWrapper(
+        io.BufferedWriter(raw),
+        encoding=opened.encoding,
+        errors=opened.errors,
+        line_buffering=opened.line_buffering,
+        write_through=opened.write_through,
+    )
+    setattr(sys, name, stream)
+    try:
+        yield
+    finally:
+        if getattr(sys, name) is stream:
+            setattr(sys, name, opened)
 
 
 def _flush() -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import misbehaving
 import pytest
 from conftest import App, Sweep
+from waiting import PATIENCE
 
 BODY = """
     import misbehaving, signal, stat
@@ -127,3 +129,18 @@ def test_a_full_process_table_costs_the_log_alone(app: App, tmp_path: Path) -> N
     app.script.write_text(f"import os\nos.environ['PATH'] = {os.fspath(folder)!r}\n" + script)
     sweep = app.sweep("lr=1,2")
     assert sweep.states == {0: "completed", 1: "completed"}
+
+
+def test_the_encoding_is_changed_where_output_goes_to_a_file(app: App) -> None:
+    app.write("""
+        sys.stdout.reconfigure(encoding="utf-16-le")
+        sys.stderr.reconfigure(encoding="utf-8", errors="replace")
+        print("ä", cfg.lr)
+    """)
+    path = app.folder / "printed"
+    with path.open("wb") as file:
+        command = app.command("-m", "lr=1,2", "hydra/sweeper=herd", "hydra.sweep.dir=m")
+        subprocess.run(command, cwd=app.folder, stdout=file, stderr=file, timeout=PATIENCE, check=True)
+    printed = path.read_bytes()
+    assert all(f"ä {number}".encode("utf-16-le") in printed for number in (1, 2))
+    assert b"2 completed" in printed
