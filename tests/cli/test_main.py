@@ -114,6 +114,11 @@ def test_colour_is_chosen_for_every_command(states: Path, words: list[str]) -> N
     assert ESCAPE not in pipe(*words, states, FORCE_COLOR="1", NO_COLOR="1").stdout
 
 
+def test_what_is_listed_may_be_given_one_by_one(states: Path) -> None:
+    assert pipe("-c", "lr", "-c", "state,number", states).stdout == pipe("-c", "lr,state,number", states).stdout
+    assert pipe("--fail-on", "failed", "--fail-on", "pruned", states).returncode == 4
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_takes_colour(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):

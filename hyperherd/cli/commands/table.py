@@ -86,7 +86,14 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
         help="spread over seeds; std divides by n-1, ci is 95%% by Student's t",
     )
     add("--seed-key", metavar="NAME,...", help="parameters that are seeds (default: the sweep's, else seed,*.seed)")
-    add("-c", "--cols", metavar="NAME,...", help="show these columns; also config values, METRIC:AGG, METRIC@OBJECTIVE")
+    add(
+        "-c",
+        "--cols",
+        metavar="NAME,...",
+        action="append",
+        default=[],
+        help="show these columns; also config values, METRIC:AGG, METRIC@OBJECTIVE",
+    )
     add("-x", "--hide", metavar="REGEX", default="", help="hide columns whose name matches")
     add(
         "-a", "--all-params", action="store_true", help="show constant parameters too, and all columns even if too wide"
@@ -112,7 +119,8 @@ def _add_output(group: argparse._ArgumentGroup) -> None:
         "--fail-on",
         metavar="STATE,...",
         type=words,
-        default=(),
+        action="extend",
+        default=[],
         help="exit 4 if any trial has one of these states; missing: has not run",
     )
     add("--version", action="version", version=f"{PROGRAM} {__version__}")
@@ -134,7 +142,7 @@ def _view(arguments: argparse.Namespace) -> View:
     from hyperherd.results.tables.columns import View
 
     return View(
-        columns=words(arguments.cols or ""),
+        columns=words(",".join(arguments.cols)),
         hidden=arguments.hide,
         everything=arguments.all_params,
         sort=arguments.sort,
