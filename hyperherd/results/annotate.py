@@ -9,7 +9,7 @@ from hyperherd.errors import ResultsError
 from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.ownership import is_own, share_folders
 from hyperherd.records.places import in_place
-from hyperherd.results.lookup import lookup_trials, lookup_under
+from hyperherd.results.lookup import is_path, lookup_trials, lookup_under
 from hyperherd.results.trials.trial import Trial
 
 
@@ -25,7 +25,7 @@ def annotated_trial(words: Sequence[str], *, shared: bool) -> tuple[Trial, Path]
         ResultsError: there is no path among `words`, the trial has no directory, or it is another user's.
         Outside: a link leads out of the sweep.
     """
-    if not Path(words[0]).exists():
+    if not is_path(words[0]):
         raise ResultsError(f"no path is given before the trial: {words[0]!r} does not exist; give PATH TRIAL")
     trial = lookup_under(*words) if len(words) == 2 else lookup_trials(words)[0]
     if trial.dir is None or not trial.dir.is_dir():

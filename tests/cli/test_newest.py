@@ -113,6 +113,9 @@ def test_latest_is_a_path_everywhere(several: Path, capsys: pytest.CaptureFixtur
     assert '"lr": 2' in out("show", "latest", "2", "-f", "json") == out("show", "latest/2", "-f", "json")
     assert out("compact", "latest").startswith("wrote 0 rows of 3 trials")
     assert out("cancel", "multirun/latest") == "cancelled 0 trials\n"
+    assert out("tag", "latest", "2", "good") == out("note", "latest/2", "the last") == ""
+    assert out("latest", "tag=good").splitlines()[1].startswith("2\t")
+    assert out("clean", "latest", "--checkpoints-of", "losers", "-m", "val/acc").startswith("0 files in 0 folders")
 
 
 def test_what_is_called_latest_is_meant_first(several: Path) -> None:

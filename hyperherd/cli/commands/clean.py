@@ -36,17 +36,19 @@ def run(argv: Sequence[str]) -> int:
 
 
 def _clean(arguments: argparse.Namespace) -> tuple[Cleaning, str]:
+    from hyperherd.results.files.newest import resolved
     from hyperherd.sweep.tidying.clean import clean_checkpoints
     from hyperherd.sweep.tidying.trash import empty_trash, trash_orphans
 
+    path = resolved(arguments.path)
     how = {"act": arguments.yes, "shared": arguments.shared}
     if arguments.trash:
-        return empty_trash(arguments.path, **how), "deleted"
+        return empty_trash(path, **how), "deleted"
     if arguments.trials:
-        return trash_orphans(arguments.path, **how), "moved to .hyperherd/trash"
+        return trash_orphans(path, **how), "moved to .hyperherd/trash"
     wanted, keep = arguments.checkpoints_of, arguments.keep
     judged = {"metric": arguments.metric, "direction": arguments.direction}
-    return clean_checkpoints(arguments.path, wanted, keep, **judged, **how), "deleted"
+    return clean_checkpoints(path, wanted, keep, **judged, **how), "deleted"
 
 
 def _page(done: Cleaning, verb: str, *, is_done: bool) -> str:
