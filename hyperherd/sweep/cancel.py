@@ -25,6 +25,7 @@ from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
 from hyperherd.sweep.resuming.reconcile import (
     IN_QUEUE,
     QueuedTrial,
+    beats_of,
     check_cluster,
     events_by_trial,
     last_restart,
@@ -203,9 +204,9 @@ def _ask_the_schedulers(
         living = _end(cluster, submitted)
         # Before the error about other jobs: these are cancelled.
         log.write(
-            Event("cancelled", number, statuses[number].attempt, job_id=job_id, message=_MESSAGE)
-            for number, job_id in ids.items()
-            if job_id not in strange and job_id not in living
+            _cancelled(sweep_dir, job.trial, statuses[job.trial.number].attempt, ids[job.trial.number])
+            for job in jobs
+            if ids[job.trial.number] not in strange and ids[job.trial.number] not in living
         )
         asked |= {number for number, job_id in ids.items() if job_id in living}
         if strange:
@@ -215,6 +216,11 @@ def _ask_the_schedulers(
                 f"{sweep_dir}. If it belongs to this sweep, cancel it as the user who submitted it"
             )
     return asked
+
+
+def _cancelled(sweep_dir: Path, trial: PlannedTrial, attempt: int, job_id: str | None) -> Event:
+    beats = beats_of(sweep_dir, trial, attempt)
+    return Event("cancelled", trial.number, attempt, job_id=job_id, message=_MESSAGE, beats=beats)
 
 
 def _end(cluster: Cluster, job_ids: Sequence[str]) -> set[str]:

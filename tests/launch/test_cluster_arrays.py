@@ -143,6 +143,22 @@ def test_never_more_jobs_run_than_the_cap_however_many_are_run_again(data: st.Da
     assert set(tried.values()) == {2}
 
 
+def test_an_end_that_is_seen_late_makes_no_room() -> None:
+    """When two jobs end together, others have taken the places of both before the limit of their array is lowered."""
+    allotment = ConcurrencyCap(2)
+    (first,) = allotment.plan(jobs(*range(7)), 100)
+    allotment.submitted(first, "10")
+    allotment.ended(first[0])
+    assert allotment.narrower(1) == ("10", 1)
+    allotment.limited("10", 1)
+    allotment.ended(first[1])
+    assert allotment.free < 1
+    allotment.seen({2, 3})
+    assert allotment.free < 1
+    allotment.ended(first[2])
+    assert allotment.free == 1
+
+
 def test_a_retry_need_not_wait_for_the_end_of_the_array() -> None:
     allotment = ConcurrencyCap(3)
     (first,) = allotment.plan(jobs(*range(100)), 100)

@@ -277,7 +277,14 @@ def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None
     other = lsf.submit(WAITS, "-J", "other")
     sweep = app.sweep("width=range(2)", to="s")
     (sweep.dir / "1" / ".hyperherd" / "trial.json").unlink()
-    event = {"number": 1, "attempt": 0, "time": time.time(), "launcher": "herd_lsf", "job_name": "app-0a1b2c"}
+    event = {
+        "number": 1,
+        "attempt": 0,
+        "time": time.time(),
+        "seq": 99,
+        "launcher": "herd_lsf",
+        "job_name": "app-0a1b2c",
+    }
     lines = [{**event, "event": "submitting"}, {**event, "event": "submitted", "job_id": other}]
     (sweep.dir / ".hyperherd/events/a-1-00.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     done = lsf.run(sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir))
@@ -295,7 +302,14 @@ def test_what_another_user_submitted_is_not_submitted_again(app: App, lsf: Site,
     app.write("if cfg.width == 2: raise ValueError('boom')")
     sweep = app.sweep("width=range(3)", "hydra.sweeper.shared=true", to="s", code=1)
     (sweep.dir / "1" / ".hyperherd" / "trial.json").unlink()
-    event = {"number": 1, "attempt": 0, "time": time.time(), "launcher": "herd_lsf", "job_name": "app-0a1b2c"}
+    event = {
+        "number": 1,
+        "attempt": 0,
+        "time": time.time(),
+        "seq": 99,
+        "launcher": "herd_lsf",
+        "job_name": "app-0a1b2c",
+    }
     lines = [{**event, "event": "submitting"}, {**event, "event": "submitted", "job_id": "4711"}]
     events = sweep.dir / ".hyperherd/events/a-1-00.jsonl"
     events.write_text("".join(json.dumps(line) + "\n" for line in lines))

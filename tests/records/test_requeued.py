@@ -58,6 +58,16 @@ def test_its_end_in_the_queue_counts() -> None:
     assert cancelled.state is TrialState.CANCELLED
 
 
+def test_signs_of_life_refute_it_whatever_the_clocks_show() -> None:
+    requeued = Event("requeued", 0, 1, time=500.0, beats=3)
+    assert derive_status(record(TrialState.RUNNING, heartbeat=900.0, beats=3), [requeued], HERE).state is (
+        TrialState.REQUEUED
+    )
+    assert derive_status(record(TrialState.RUNNING, heartbeat=90.0, beats=4), [requeued], HERE).state is (
+        TrialState.RUNNING
+    )
+
+
 def test_one_that_waits_and_has_never_begun_is_requeued_too() -> None:
     status = derive_status(None, [event("submitting", 5.0, attempt=0), event("requeued", 6.0, attempt=0)], HERE)
     assert status.state is TrialState.REQUEUED

@@ -179,3 +179,13 @@ def test_an_error_stands_where_nobody_starts_the_attempt_after_it() -> None:
     # A queue may have it, whoever died before that could be noted.
     queued = [_event("submitting", 1, 2.0, launcher="herd_slurm")]
     assert derive_status(failed, queued, NOBODY).state is TrialState.WAITING
+    # Unless it is known that it did not take it.
+    postponed = [*queued, _event("postponed", 1, 3.0, launcher="herd_slurm", message="QOSMaxSubmitJobPerUserLimit")]
+    assert derive_status(failed, postponed, HERE).state is TrialState.WAITING
+    assert derive_status(failed, postponed, NOBODY).reason == "ValueError: boom"
+
+
+def test_a_job_that_waits_in_its_queue_is_there_although_its_submission_was_not_noted() -> None:
+    events = [_event("submitting", 0, 1.0, launcher="herd_slurm"), _event("pending", 0, 2.0, job_id="7", message="why")]
+    status = derive_status(None, events, NOBODY)
+    assert (status.state, status.reason) == (TrialState.SUBMITTED, "job 7 waits: why")

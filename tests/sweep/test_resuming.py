@@ -142,8 +142,10 @@ def test_trials_left_in_the_queue_of_another_launcher_are_left_alone(app: App) -
     """What the books say of a detached sweep is enough for that; nobody is asked."""
     app.write("raise ValueError")
     sweep = app.sweep("lr=1,2", code=1)
-    event = {"event": "submitting", "number": 1, "attempt": 1, "launcher": "herd_slurm", "job_name": "app-1"}
-    lines = [{**event, "time": time.time()}, {**event, "event": "submitted", "job_id": "7_1", "time": time.time()}]
+    event: dict[str, object] = {"event": "submitting", "number": 1, "attempt": 1, "launcher": "herd_slurm"}
+    event["job_name"] = "app-1"
+    event |= {"time": time.time(), "seq": 99}
+    lines = [event, {**event, "event": "submitted", "job_id": "7_1"}]
     path = SweepPaths(sweep.dir).events / "host-1-abc.jsonl"
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     app.write("pass")

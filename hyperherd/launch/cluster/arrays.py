@@ -74,6 +74,7 @@ class _Array:
         after: the arrays of earlier rounds that have to.
         open: its jobs that have not ended.
         running: how many of them run, as the scheduler last reported; it may be more than `width` for a while.
+        is_settling: whether jobs may run that started before its limit was lowered, and were not seen yet.
     """
 
     width: int
@@ -84,13 +85,14 @@ class _Array:
     open: set[int] = field(default_factory=set)
     running: int = 0
     is_fixed: bool = False
+    is_settling: bool = False
 
     @property
     def used(self) -> int:
         """How many of the sweep's jobs at once it may come to."""
         if self.before is not None and self.before.open:
             return 0  # the array before it in its lane uses the lane's share
-        return max(min(max(self.width, self.limit), len(self.open)), self.running)
+        return min(max(self.width, self.limit, self.running), len(self.open))
 
 
 class ConcurrencyCap:
@@ -151,12 +153,13 @@ class ConcurrencyCap:
         array = self._array_of.get(job.number)
         if array is not None and job.number in array.open:
             array.open.discard(job.number)
-            array.running = max(array.running - 1, 0)
+            if not array.is_settling:  # else another job may have taken its place before the limit was lowered
+                array.running = max(array.running - 1, 0)
 
     def seen(self, running: Collection[int]) -> None:
         """Note which jobs run, as the scheduler reports it now."""
         for array in self._arrays():
-            array.running = len(array.open.intersection(running))
+            array.running, array.is_settling = len(array.open.intersection(running)), False
 
     def narrower(self, wanted: int) -> tuple[str, int] | None:
         """Let an array leave room for `wanted` other jobs; returns its id and new width, or None if none can.
@@ -191,6 +194,7 @@ class ConcurrencyCap:
         for array in self._arrays():
             if array.id == array_id:
                 array.running = max(array.running, min(array.limit, len(array.open)))
+                array.is_settling |= width < array.limit
                 array.limit = width
 
     def not_limited(self, array_id: str) -> None:

@@ -220,6 +220,17 @@ def status_of(
     return derive_status(record, events, observer or Observer())
 
 
+def beats_of(sweep_dir: Path, trial: PlannedTrial, attempt: int) -> int | None:
+    """Return how many signs of life an attempt has given; None if it has not begun, or its record cannot be read."""
+    if trial.dir is None:
+        return None
+    try:
+        record = TrialRecord.read(trial_dir_of(sweep_dir, trial.dir, trial.number))
+    except (FormatError, OSError):
+        return None
+    return record.beats if record.attempt == attempt else None
+
+
 def check_base(sweep_dir: Path, base: dict[str, Any], *, allow_drift: bool = False) -> SweepRecord | None:
     """Return the record of the sweep that `sweep_dir` holds, or None if it holds none.
 

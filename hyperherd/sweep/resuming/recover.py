@@ -11,7 +11,7 @@ from pathlib import Path
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events, submitted_by_others
-from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, check_cluster, last_restart, status_of
+from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, beats_of, check_cluster, last_restart, status_of
 
 log = logging.getLogger("hyperherd")
 
@@ -40,12 +40,14 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
 def _note_ends(ends: Sequence[JobEnd], run_plan: RunPlan, sweep_dir: Path) -> None:
     """Note how trials ended that could not record it, while no sweep watched: they run again, and the cause is kept."""
     verdicts = []
+    trials = {trial.number: trial for trial in run_plan.trials}
     for end in ends:
         number = end.handle.job.number
         status = run_plan.statuses[number]
         if not status.state.ended:
             attempt = max(status.attempt, end.handle.job.attempt)
-            verdicts.append(Event(str(end.verdict), number, attempt, job_id=end.handle.job_id, message=end.reason))
+            verdict = Event(str(end.verdict), number, attempt, job_id=end.handle.job_id, message=end.reason)
+            verdicts.append(replace(verdict, beats=beats_of(sweep_dir, trials[number], attempt)))
     EventLog(sweep_dir).write(verdicts)
 
 

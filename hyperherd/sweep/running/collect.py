@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -30,7 +29,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
-from hyperherd.sweep.resuming.reconcile import status_of
+from hyperherd.sweep.resuming.reconcile import beats_of, status_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
 
@@ -210,12 +209,7 @@ class Collector:
         return end.reason or _raised(end.returned)
 
     def _beats(self, number: int, attempt: int) -> int | None:
-        """Return how many signs of life an attempt has given."""
-        directory = self._trials[number].dir
-        with suppress(OSError, FormatError):
-            record = None if directory is None else TrialRecord.read(self.sweep_dir / directory)
-            return record.beats if record is not None and record.attempt == attempt else None
-        return None
+        return beats_of(self.sweep_dir, self._trials[number], attempt)
 
     def _learn_directory(self, number: int, returned: JobReturn | None) -> None:
         trial = self._trials[number]
