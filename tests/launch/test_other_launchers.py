@@ -66,7 +66,7 @@ def test_an_object_beside_the_function_is_not_pickled_twice() -> None:
         return 3
 
     main = sys.modules["__main__"]
-    made = TrialTask(task, Path("s"))
+    made = TrialTask(task, Path("s"), "")
     for other in (cloudpickle.loads(cloudpickle.dumps(made)), copy.copy(made)):
         assert isinstance(other._task_function, PortableFunction)
         assert other._task_function(None) == 3
