@@ -43,11 +43,12 @@ class _LightningHooks(Hooks):
     and `test` of a trainer is a phase of the trial (docs/results.md).
 
     Values in main memory are written together each 0.25 s, or each step if that takes longer; values on a device wait
-    there for 2 s, so that one transfer fetches many. All are also written at the end of every test and training,
-    however it ends; only a SIGKILL can lose what waits. Values are those of this process
-    (rank 0): they are of all ranks only if `self.log` was told `sync_dist=True`. Outside of a trial and a Hydra job,
-    and under `fast_dev_run`, it does nothing. What goes to a logger past the trainer (`self.logger.log_metrics`,
-    LearningRateMonitor) is seen by `HyperHerdLogger`, which may run beside it.
+    there for 2 s, so that one transfer fetches many. All are also written before each checkpoint (in the middle of an
+    epoch all but those of its own step) and at the end of every test and training, however it ends; only a SIGKILL can
+    lose what waits. Values are those of this process (rank 0): they are of all ranks only if `self.log` was told
+    `sync_dist=True`. Outside of a trial and a Hydra job, and under `fast_dev_run`, it does nothing. What goes to a
+    logger past the trainer (`self.logger.log_metrics`, LearningRateMonitor) is seen by `HyperHerdLogger`, which may run
+    beside it.
 
     Args:
         every_n_steps: write training values each time this many steps have passed, and before each validation and at
@@ -173,6 +174,10 @@ class _LightningHooks(Hooks):
             self._look(trainer, keep=self._steps.count != self._step)
         self._step = -1  # What comes now is the epoch's, and new.
         self._flush_what_is_due()
+
+    @harmless
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        self._flush()  # Whoever goes on from this checkpoint logs nothing of what came before it.
 
     @harmless
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:

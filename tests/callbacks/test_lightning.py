@@ -194,6 +194,20 @@ def test_values_in_memory_are_on_disk_before_the_next_step_if_steps_are_slow(
     assert steps(kept()["batch"]) == [1, 2, 3, 4, 5, 6]
 
 
+def test_a_checkpoint_comes_after_its_rows(tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else a trial that is killed right after it, and goes on from it, never has them."""
+    monkeypatch.setattr(lightning, "_MEMORY_SECONDS", 60.0)
+    seen: list[list[int]] = []
+
+    class Saved(Module):
+        def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+            seen.append(read_metrics(trial_dir, ["batch"])["step"].to_pylist())
+
+    saving = ModelCheckpoint(tmp_path / "trial" / "checkpoints")
+    make_trainer(tmp_path, HyperHerdStreamCallback(), saving, enable_checkpointing=True).fit(Saved(), batches())
+    assert seen == [[1, 2, 3, 4, 5, 6]]
+
+
 def test_rows_that_waited_have_the_times_of_their_steps(
     tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

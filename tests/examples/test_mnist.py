@@ -49,7 +49,7 @@ def run(folder: Path, script: str, *overrides: str) -> str:
 
 
 def steps(trial_dir: Path, metric: str) -> list[int]:
-    return read_metrics(trial_dir, [metric])["step"].to_pylist()
+    return read_metrics(trial_dir, [metric], shown=True)["step"].to_pylist()
 
 
 def test_train(tmp_path: Path) -> None:
