@@ -6,6 +6,7 @@ interpreter's lock would wait forever on a full pipe that only the thread can em
 
 from __future__ import annotations
 
+import errno
 import io
 import logging
 import os
@@ -15,6 +16,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from hyperherd.records.disk.ownership import file_mode, make_folder
 
@@ -75,7 +77,6 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
     try:
         with _of_a_pipe("stdout" if descriptor == 1 else "stderr"):
             yield
-            _flush()
     finally:
         _flush()
         os.dup2(shown, descriptor)
@@ -84,29 +85,40 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
 
 @contextmanager
 def _of_a_pipe(name: str) -> Iterator[None]:
-    """Put a stream in the place of one that was opened on a file, where a pipe is behind it now.
+    """Let the encoding of a stream be changed that was opened on a file, where a pipe is behind it now.
 
-    A stream asks once whether it can seek. One that believes so raises when its encoding is changed.
+    A stream asks once whether it can seek. One that believes so asks for its position after the change, and raises.
     """
-    opened = getattr(sys, name)
-    if opened is not getattr(sys, f"__{name}__") or not isinstance(opened, io.TextIOWrapper) or not opened.seekable():
+    stream = getattr(sys, name)
+    if not isinstance(stream, io.TextIOWrapper):
         yield
         return
-    raw = io.FileIO(opened.fileno(), "w", closefd=False)
-    raw.name = opened.name
-    stream = io.TextIOWrapper(
-        io.BufferedWriter(raw),
-        encoding=opened.encoding,
-        errors=opened.errors,
-        line_buffering=opened.line_buffering,
-        write_through=opened.write_through,
-    )
-    setattr(sys, name, stream)
+
+    def reconfigure(**options: Any) -> None:
+        try:
+            type(stream).reconfigure(stream, **options)
+        except OSError as error:
+            if error.errno != errno.ESPIPE:
+                raise
+            # The encoding is changed by now; these two follow it.
+            rest = {key: options[key] for key in ("line_buffering", "write_through") if key in options}
+            type(stream).reconfigure(stream, **rest)
+
+    before = _settings(stream)
+    stream.reconfigure = reconfigure  # type: ignore[method-assign]
     try:
         yield
     finally:
-        if getattr(sys, name) is stream:
-            setattr(sys, name, opened)
+        # The stream is that of later trials, and of the sweep; it may be closed or detached by now.
+        with suppress(ValueError, OSError):
+            if _settings(stream) != before:
+                reconfigure(**before)
+        with suppress(AttributeError):
+            del stream.reconfigure
+
+
+def _settings(stream: io.TextIOWrapper) -> dict[str, Any]:
+    return {key: getattr(stream, key) for key in ("encoding", "errors", "line_buffering", "write_through")}
 
 
 def _flush() -> None:
