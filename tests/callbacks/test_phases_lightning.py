@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import inspect
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,10 @@ pytestmark = [
 ]
 
 BATCHES = 6
+WHOLE: dict[str, Any] = (
+    {"weights_only": False} if "weights_only" in inspect.signature(pl.Trainer.fit).parameters else {}
+)
+"""Has a checkpoint read with all that is in it; older versions of Lightning always do."""
 Told = dict[str, list[tuple[int, float]]]
 
 
@@ -225,7 +230,7 @@ def test_the_evaluation_of_the_best_checkpoint_stands_beside_the_last_epoch(tmp_
     module = Module()
     one.fit(module, data(), data())
     module.start = -7.0
-    one.validate(module, data(), ckpt_path="best", verbose=False, weights_only=False)
+    one.validate(module, data(), ckpt_path="best", verbose=False, **WHOLE)
     assert best.best_model_path
     found = told(trial_dir)
     assert values(found["val/acc"]) == [0.0, 1.0]
@@ -275,7 +280,7 @@ def test_a_retry_that_skips_the_pretraining_leaves_it_whole(
     trial_log.enter(trial_dir, 1)
     path = checkpoint.best_model_path if has_checkpoint else None
     again = trainer(tmp_path, HyperHerdStreamCallback(), max_epochs=3)
-    again.fit(Named("ft"), data(), data(), ckpt_path=path, weights_only=False)
+    again.fit(Named("ft"), data(), data(), ckpt_path=path, **WHOLE)
     found = told(trial_dir)
     assert [len(found[name]) for name in ("pre/loss", "pre/val", "loss")] == [12, 2, 12]
     assert [len(found[f"{name}:fit-2"]) for name in ("ft/loss", "ft/val", "loss")] == [18, 3, 18]
