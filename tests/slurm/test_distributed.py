@@ -55,7 +55,8 @@ COMES_BACK = """
     first = int(done.read_text()) if done.exists() else 0
     for step in range(first, 100):
         log_result("step", step, step=step)
-        done.write_text(str(step + 1))
+        done.with_name("next").write_text(str(step + 1))
+        done.with_name("next").replace(done)  # a signal may come at any moment
         if step == 20: Path(f"ready-{cfg.width}").touch()
         if step < 40: time.sleep(0.05)
         elif os.environ["HYPERHERD_ATTEMPT"] == "0": time.sleep(600)
