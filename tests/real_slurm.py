@@ -34,8 +34,9 @@ class Slurm:
         return {} if self.folder is None else {"SLURM_CONF": f"{self.folder}/etc/slurm.conf"}
 
     def ask(self, *command: str) -> str:
-        """Return what a command of Slurm prints."""
-        done = subprocess.run(command, env={**os.environ, **self.environment}, capture_output=True, text=True)
+        """Return what a command of Slurm prints; jobs of `sbatch` write their output beside the cluster's files."""
+        environment = {**os.environ, **self.environment}
+        done = subprocess.run(command, env=environment, cwd=self.folder, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 
