@@ -16,7 +16,7 @@ fi
 echo "== 1 of 2: everything that the tests need; 2 GB, the first time about 4 minutes"
 bash "$root/tests/install.sh" "$venv" -c "$root/tests/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
 
-echo "== 2 of 2: the tests; about 6 minutes on two quiet cores"
+echo "== 2 of 2: the tests; 10 to 20 minutes on two cores"
 cd "$root"
 # Two at once: most tests wait for processes. A file's tests stay together, so that they share a cluster or a browser.
 OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile --durations=10 "${which[@]}" "$@"

@@ -110,7 +110,7 @@ def _not_begun(own: Sequence[Event], attempt: int, observer: Observer) -> TrialS
     last = next((event for event in reversed(own) if event.event in (SUBMITTING, SUBMITTED, PENDING)), None)
     if last is None:
         return TrialStatus(TrialState.WAITING, attempt)
-    # What was only meant to be submitted is in the hands of the sweep: with its death nobody starts it.
+    # Only the sweep can start what was meant to be submitted; after its death nobody does.
     if last.event != SUBMITTING or observer.is_held:
         return TrialStatus(TrialState.SUBMITTED, attempt, reason=_queue_reason(last))
     return TrialStatus(TrialState.WAITING, attempt, None, "its sweep ended before it started")

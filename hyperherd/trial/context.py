@@ -127,7 +127,7 @@ def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list
 
 
 def _with_cause(ending: Ending, kills_before: int | None) -> Ending:
-    """Return how the attempt ended: an error after the kernel killed processes of its job is for want of memory.
+    """Return how the attempt ended: memory ran out if the kernel killed processes of its job before the error.
 
     Outside of a scheduler's job the cgroup is not the trial's alone.
     """
