@@ -40,17 +40,13 @@ def checkpoint(patterns: Sequence[str] = PATTERNS) -> Path | None:
         an absolute path; None outside of a trial too, so that the same script runs alone.
     """
     trial = current_trial()
-    if trial is None:
-        return None
-    found = newest_checkpoint(trial.trial_dir, patterns)
-    if found is None:
-        warn_of_a_new_start(trial.trial_dir, trial.attempt, patterns)
-    return found
+    return None if trial is None else checkpoint_for(trial.trial_dir, trial.attempt, patterns)
 
 
-def warn_of_a_new_start(trial_dir: Path, attempt: int, patterns: Sequence[str]) -> None:
-    """Warn that an attempt after the first one finds nothing to go on from, although it was asked where to."""
-    if attempt:
+def checkpoint_for(trial_dir: Path, attempt: int, patterns: Sequence[str]) -> Path | None:
+    """Return the newest complete checkpoint in a trial's directory; warn if an attempt after the first finds none."""
+    found = newest_checkpoint(trial_dir, patterns)
+    if found is None and attempt:
         log.warning(
             "attempt %d of this trial starts from nothing: there is no complete %s in %s. If earlier attempts saved "
             "checkpoints, they did so elsewhere: let the trainer save below ${hydra:runtime.output_dir}",
@@ -58,6 +54,7 @@ def warn_of_a_new_start(trial_dir: Path, attempt: int, patterns: Sequence[str]) 
             " or ".join(patterns),
             trial_dir,
         )
+    return found
 
 
 def newest_checkpoint(trial_dir: Path, patterns: Sequence[str] = PATTERNS) -> Path | None:

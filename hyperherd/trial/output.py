@@ -104,21 +104,12 @@ def _of_a_pipe(name: str) -> Iterator[None]:
             rest = {key: options[key] for key in ("line_buffering", "write_through") if key in options}
             type(stream).reconfigure(stream, **rest)
 
-    before = _settings(stream)
     stream.reconfigure = reconfigure  # type: ignore[method-assign]
     try:
         yield
     finally:
-        # The stream is that of later trials, and of the sweep; it may be closed or detached by now.
-        with suppress(ValueError, OSError):
-            if _settings(stream) != before:
-                reconfigure(**before)
         with suppress(AttributeError):
             del stream.reconfigure
-
-
-def _settings(stream: io.TextIOWrapper) -> dict[str, Any]:
-    return {key: getattr(stream, key) for key in ("encoding", "errors", "line_buffering", "write_through")}
 
 
 def _flush() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import builtins
 import gc
+import io
 import locale
 import logging
 import os
@@ -193,6 +194,7 @@ _DESCRIPTORS = {"stdin": 0, "stdout": 1, "stderr": 2}
 def _streams() -> Restore:
     before: dict[str, Any] = {name: getattr(sys, name, None) for name in _DESCRIPTORS}
     usable = {name for name, stream in before.items() if stream is not None and not _is_closed(stream)}
+    settings = {name: _settings(stream) for name, stream in before.items()}
 
     def restore() -> None:
         for name, stream in before.items():
@@ -201,9 +203,18 @@ def _streams() -> Restore:
                 _let_go(left, stream)
             if name in usable and _is_closed(stream):
                 stream = before[name] = _reopened(name, stream)
+            elif settings[name] != _settings(stream):
+                stream.reconfigure(**settings[name])
             setattr(sys, name, stream)
 
     return restore
+
+
+def _settings(stream: Any) -> dict[str, Any]:
+    """Return what `reconfigure` of a text stream of Python's may have changed; nothing of other streams."""
+    if not isinstance(stream, io.TextIOWrapper) or _is_closed(stream):
+        return {}
+    return {name: getattr(stream, name) for name in ("encoding", "errors", "line_buffering", "write_through")}
 
 
 def _is_closed(stream: Any) -> bool:

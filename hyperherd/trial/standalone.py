@@ -30,7 +30,7 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialError
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import claim_attempt
-from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint, warn_of_a_new_start
+from hyperherd.trial.checkpoint import PATTERNS, checkpoint_for
 from hyperherd.trial.context import TrialPlace, hash_of, variables
 from hyperherd.trial.ending import Ending, ending_of
 from hyperherd.trial.kept_config import chosen_groups, keep_config
@@ -170,10 +170,7 @@ class StartedTrial:
 
     def checkpoint(self, *patterns: str) -> Path | None:
         """Return where to go on (:func:`hyperherd.checkpoint`), or None."""
-        found = newest_checkpoint(self.dir, patterns or PATTERNS)
-        if found is None:
-            warn_of_a_new_start(self.dir, self.attempt, patterns or PATTERNS)
-        return found
+        return checkpoint_for(self.dir, self.attempt, patterns or PATTERNS)
 
 
 @contextmanager
