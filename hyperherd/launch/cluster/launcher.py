@@ -254,15 +254,8 @@ class ClusterLauncher(TrialLauncher):
         Raises:
             SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
-        by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
-        if not by_id:
-            return []
-        with _needed(self._cluster):
-            # Ids are reused (LSF after 999999, Slurm after MaxJobId): a job of another sweep could be adopted.
-            known = self._confirmed(by_id)
-            states = self._cluster.query(list(known))
-        adopted = [handle for job_id, handle in known.items() if job_id in states and states[job_id].phase != "ended"]
-        self._note_past_ends(known, states)
+        known = self._known(handles)
+        adopted = [handle for handle, state in known if state.phase != "ended"]
         arrays: dict[str, list[TrialJob]] = defaultdict(list)
         for handle in adopted:
             self._watch.add(handle, self._settings.folder)
@@ -270,7 +263,9 @@ class ClusterLauncher(TrialLauncher):
         for array_id, jobs in arrays.items():
             if width := self._cap.adopted(jobs, array_id):
                 self._limit(array_id, width)
-        speaking = self._watch.speaking([handle for job_id, handle in by_id.items() if job_id not in states])
+        named = {handle.job_id: handle for handle in handles if handle.job_id is not None}
+        found = {handle.job_id for handle, _ in known}
+        speaking = self._watch.speaking([handle for job_id, handle in named.items() if job_id not in found])
         for handle in speaking:
             self._watch.add(handle, self._settings.folder, is_known=False)
             self._cap.adopted([handle.job], str(handle.job_id))
@@ -287,15 +282,7 @@ class ClusterLauncher(TrialLauncher):
         Raises:
             SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
-        by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
-        if not by_id:
-            return []
-        with _needed(self._cluster):
-            by_id = self._confirmed(by_id)
-            states = self._cluster.query(list(by_id))
-        self._note_past_ends(by_id, states)
-        known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
-        return [handle for handle, state in known if state.is_back(restarts.get(handle.job.number))]
+        return [handle for handle, state in self._known(handles) if state.is_back(restarts.get(handle.job.number))]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run jobs as any Hydra launcher does, for sweepers of others; see `hydra.plugins.launcher`."""
@@ -381,6 +368,25 @@ class ClusterLauncher(TrialLauncher):
             raise NotNow(f"{self.name}: {silence}") from None
         self._uncertain.discard(job_name)
 
+    def _known(self, handles: Sequence[JobHandle]) -> list[tuple[JobHandle, JobState]]:
+        """Return those of an earlier sweep's jobs that the scheduler knows, with their states; the ends are noted.
+
+        Raises:
+            SweepError: the scheduler does not answer.
+        """
+        by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
+        if not by_id:
+            return []
+        with _needed(self._cluster):
+            # Ids are reused (LSF after 999999, Slurm after MaxJobId): a job of another sweep could be adopted.
+            by_id = self._confirmed(by_id)
+            states = self._cluster.query(list(by_id))
+        known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
+        self._past_ends += [
+            JobEnd(handle, None, state.reason, state.verdict) for handle, state in known if state.verdict
+        ]
+        return known
+
     def _confirmed(self, by_id: Mapping[str, JobHandle]) -> dict[str, JobHandle]:
         """Return the handles whose jobs the scheduler knows as this user's, under the name of their batch."""
         batches: dict[str, list[str]] = defaultdict(list)
@@ -390,12 +396,6 @@ class ClusterLauncher(TrialLauncher):
         for name, job_ids in batches.items():
             known |= self._cluster.confirmed(job_ids, name)
         return {job_id: handle for job_id, handle in by_id.items() if job_id in known}
-
-    def _note_past_ends(self, by_id: Mapping[str, JobHandle], states: Mapping[str, JobState]) -> None:
-        known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
-        self._past_ends += [
-            JobEnd(handle, None, state.reason, state.verdict) for handle, state in known if state.verdict
-        ]
 
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)

@@ -79,8 +79,7 @@ class Backlog:
         if self._unsure and numbers & {job.number for job in self._unsure[1]}:
             self._collector.postponed(self._unsure[1], "the scheduler did not answer")
             self._unsure = None
-        self._first = [job for job in self._first if job.number not in numbers]
-        self._again = [job for job in self._again if job.number not in numbers]
+        self._forget(numbers)
 
     def room_came(self) -> None:
         """Note that a job has ended, so that more may fit."""
@@ -129,7 +128,7 @@ class Backlog:
         self._unsure, self.is_full = None, ""
         self._most *= 2  # 0 is no limit
         self._outage.over(self._launcher.name)
-        self._forget(batch)
+        self._forget({job.number for job in batch})
         self._collector.handed_over(handles)
         return True
 
@@ -149,7 +148,7 @@ class Backlog:
     def _refuse(self, batch: Sequence[TrialJob], reason: str, refused: list[Refusal]) -> None:
         is_retry = batch[0] in self._again
         self._unsure = None
-        self._forget(batch)
+        self._forget({job.number for job in batch})
         if is_retry:
             refused += [Refusal(job, reason, is_retry=True) for job in batch]
             return
@@ -158,7 +157,6 @@ class Backlog:
             raise SweepError(reason)
         refused += [Refusal(job, reason, is_retry=False) for job in batch]
 
-    def _forget(self, batch: Sequence[TrialJob]) -> None:
-        numbers = {job.number for job in batch}
+    def _forget(self, numbers: Set[int]) -> None:
         self._first = [job for job in self._first if job.number not in numbers]
         self._again = [job for job in self._again if job.number not in numbers]
