@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import App, Sweep
+from waiting import PATIENCE
 
 _SCRIPT = """#!/bin/bash
 # Runs $FAULT if there is one, as part of this script; what that does not end goes on to the real command.
@@ -100,3 +103,18 @@ def most_at_once(folder: Path) -> int:
         running += change
         most = max(most, running)
     return most
+
+
+def ended(app: App) -> Sweep:
+    """Return the sweep that an app has run in its folder ``s``."""
+    return Sweep(None, app.folder / "s")  # type: ignore[arg-type]
+
+
+def finish(sweep: subprocess.Popen[str], code: int = 0) -> str:
+    """Wait for the end of a sweep, which must have this exit code, and return what it printed."""
+    try:
+        told, _ = sweep.communicate(timeout=PATIENCE)
+    finally:
+        sweep.kill()
+    assert sweep.returncode == code, told
+    return told

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 from conftest import App, Sweep
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
+from requeued import cancelled, ran, states
 from waiting import PATIENCE, until
 
-import hyperherd
 from hyperherd.records.events import read_events
 
 HERD = ["hydra/launcher=herd_lsf", "hydra.launcher.poll_s=1"]
@@ -24,23 +21,6 @@ RUNS = """
 """
 
 pytestmark = pytest.mark.slow
-
-
-def ran(app: App) -> list[str]:
-    """Return ``width attempt`` of every start."""
-    path = app.folder / "ran"
-    return sorted(path.read_text().splitlines()) if path.exists() else []
-
-
-def states(sweep: Sweep) -> dict[int | None, str]:
-    return {trial.number: str(trial.state) for trial in hyperherd.load(sweep.dir)}
-
-
-def cancelled(sweep: Sweep, *arguments: str) -> str:
-    command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 def test_a_job_that_is_requeued_and_held_is_awaited_and_is_never_shown_as_ended(

@@ -7,10 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import App, Sweep, wait_for
-from faulty import LEDGER, Faults, entries, most_at_once
+from conftest import App, wait_for
+from faulty import LEDGER, Faults, ended, entries, finish, most_at_once
 from lsf.emulator.cluster import Cluster
-from waiting import PATIENCE, until
+from waiting import until
 
 import hyperherd
 from hyperherd.records.events import read_events
@@ -26,19 +26,6 @@ QUICK = [
 @pytest.fixture
 def faults(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faults:
     return Faults(tmp_path / "faults", ("bsub", "bjobs", "bkill", "bmod"), monkeypatch)
-
-
-def ended(app: App) -> Sweep:
-    return Sweep(None, app.folder / "s")  # type: ignore[arg-type]
-
-
-def finish(sweep: subprocess.Popen[str], code: int = 0) -> str:
-    try:
-        told, _ = sweep.communicate(timeout=PATIENCE)
-    finally:
-        sweep.kill()
-    assert sweep.returncode == code, told
-    return told
 
 
 def test_lsf_is_down_at_a_poll_and_a_retry(app: App, cluster: Cluster, faults: Faults) -> None:

@@ -9,8 +9,8 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from conftest import App, Sweep, wait_for
-from faulty import LEDGER, Faults, entries, most_at_once
+from conftest import App, wait_for
+from faulty import LEDGER, Faults, ended, entries, finish, most_at_once
 from real_slurm import Slurm
 from waiting import PATIENCE, until
 
@@ -27,19 +27,6 @@ OUTAGE = "slurm error: Unable to contact slurm controller (connect failure)"
 @pytest.fixture
 def faults(slurm: Slurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Faults:
     return Faults(tmp_path / "faults", ("sbatch", "squeue", "sacct", "scancel", "scontrol"), monkeypatch)
-
-
-def ended(app: App) -> Sweep:
-    return Sweep(None, app.folder / "s")  # type: ignore[arg-type]
-
-
-def finish(sweep: subprocess.Popen[str], code: int = 0) -> str:
-    try:
-        told, _ = sweep.communicate(timeout=PATIENCE)
-    finally:
-        sweep.kill()
-    assert sweep.returncode == code, told
-    return told
 
 
 def check_once_per_attempt(app: App) -> None:

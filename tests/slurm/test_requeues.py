@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
 from conftest import App, Sweep
 from real_slurm import Slurm
+from requeued import cancelled, ran, states
 from waiting import PATIENCE, until
 
 import hyperherd
@@ -27,25 +27,8 @@ RUNS = """
 pytestmark = pytest.mark.slow
 
 
-def ran(app: App) -> list[str]:
-    """Return ``width attempt`` of every start."""
-    path = app.folder / "ran"
-    return sorted(path.read_text().splitlines()) if path.exists() else []
-
-
-def states(sweep: Sweep) -> dict[int | None, str]:
-    return {trial.number: str(trial.state) for trial in hyperherd.load(sweep.dir)}
-
-
 def job_of(sweep: Sweep, number: int) -> str:
     return next(str(event.job_id) for event in read_events(sweep.dir) if event.job_id and event.number == number)
-
-
-def cancelled(sweep: Sweep, *arguments: str) -> str:
-    command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @contextmanager
