@@ -65,10 +65,6 @@ class Slurm:
         file.write_text(text.replace(before, after))
         self.ask("scontrol", "reconfigure")
 
-    def start_now(self, job_id: str) -> None:
-        """Let a job that Slurm has put back into the queue begin; it would keep it there for two minutes."""
-        self.ask("scontrol", "update", f"jobid={job_id}", "StartTime=now")
-
     def kill_node(self, name: str) -> None:
         self._script("killnode.sh", name)
 

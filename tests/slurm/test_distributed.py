@@ -86,8 +86,6 @@ def test_a_job_that_is_warned_comes_back_in_the_same_directory(app: App, slurm: 
             slurm.ask("scancel", "--signal=USR2", job)
         until(lambda: all(slurm.state(job) == "PENDING" for job in jobs), process)
         first = [json.loads((app.folder / f"s/{number}/.hyperherd/trial.json").read_text()) for number in (0, 1)]
-        for job in jobs:
-            slurm.start_now(job)
         told, _ = process.communicate(timeout=PATIENCE)
     finally:
         process.kill()

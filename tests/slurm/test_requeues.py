@@ -1,4 +1,7 @@
-"""Jobs that Slurm puts back into its queue belong to their sweep; each start of a trial is on a ledger."""
+"""Jobs that Slurm puts back into its queue belong to their sweep; each start of a trial is on a ledger.
+
+Nothing hurries Slurm: a job that starts while its last run is being cleaned up fails in Slurm itself.
+"""
 
 from __future__ import annotations
 
@@ -55,7 +58,6 @@ def test_a_job_that_is_requeued_and_held_is_awaited_and_is_never_shown_as_ended(
 
         until(waits, process)
         slurm.ask("scontrol", "release", job)
-        slurm.start_now(job)
         until(lambda: len(ran(app)) == 3, process)
         (app.folder / "go").touch()
         told, _ = process.communicate(timeout=PATIENCE)
@@ -86,7 +88,6 @@ def test_a_sweep_that_goes_on_awaits_requeued_jobs_and_cancel_finds_them(app: Ap
     until(lambda: slurm.state(jobs[1]) != "PENDING")
     assert states(left)[1] == "cancelled"
     slurm.ask("scontrol", "release", jobs[0])
-    slurm.start_now(jobs[0])
     until(lambda: len(ran(app)) == 3)
     (app.folder / "go").touch()
     ended = app.sweep(*HERD, "width=1,2")
@@ -104,7 +105,6 @@ def test_a_job_that_was_preempted_once_can_be_cancelled(app: App, slurm: Slurm) 
         other = slurm.ask("sbatch", "--parsable", "--partition=main", "--nodelist=n1", "--exclusive", "--wrap=sleep 2")
         until(lambda: slurm.state(other.strip()) in ("RUNNING", "COMPLETED"), process)
         until(lambda: slurm.state(job) == "PENDING", process)
-        slurm.start_now(job)
         until(lambda: ran(app) == ["1 0", "1 1"], process)
         slurm.ask("scancel", job)
         told, _ = process.communicate(timeout=PATIENCE)
@@ -119,7 +119,6 @@ def test_requeues_are_bounded(app: App, slurm: Slurm) -> None:
     with running(app, "width=1", "hydra.launcher.max_num_preempted=1") as (process, sweep):
         until(lambda: ran(app) == ["1 0"], process)
         job = job_of(sweep, 0)
-        # Not hurried as elsewhere: a job that starts while its last run is being cleaned up fails in Slurm itself.
         slurm.ask("scontrol", "requeue", job)
         until(lambda: len(ran(app)) == 2, process)
         # A job that is requeued within a moment of its start fails in Slurm itself.
