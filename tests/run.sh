@@ -18,5 +18,6 @@ bash "$root/tests/install.sh" "$venv" -c "$root/tests/constraints.txt" "torch>=2
 
 echo "== 2 of 2: the tests; 10 to 20 minutes on two cores"
 cd "$root"
-# Two at once: most tests wait for processes. A file's tests stay together, so that they share a cluster or a browser.
-OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-2}" --dist loadfile --durations=10 "${which[@]}" "$@"
+# More at once than two cores: most of what takes long waits for a scheduler. A file's tests stay together, so that they share
+# a cluster or a browser; the files keep the order of tests/conftest.py.
+OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} "$venv/bin/python" -m pytest -n "${WORKERS:-4}" --dist loadfile --no-loadscope-reorder --durations=10 "${which[@]}" "$@"

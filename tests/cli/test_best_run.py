@@ -34,6 +34,7 @@ def answered(folder: Path, answer: str, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_user(app: App, sweep_dir: Path, nobody: int) -> None:
     os.chown(sweep_dir, nobody, -1)
     code, told = answered(app.folder, "y\n", *RUN)
@@ -50,6 +51,7 @@ def test_a_folder_of_another_user(app: App, sweep_dir: Path, nobody: int) -> Non
     assert len(load(sweep_dir)) == 3
 
 
+@pytest.mark.slow
 def test_a_trial_that_everybody_can_write(app: App, sweep_dir: Path) -> None:
     book = sweep_dir / "1/.hyperherd/trial.json"
     book.chmod(0o666)

@@ -50,6 +50,7 @@ def test_curves_to_a_file(sweep: Path, tmp_path: Path) -> None:
     assert "must end in .png" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_report_of_some_trials(sweep: Path, tmp_path: Path) -> None:
     done = pipe("report", sweep, "lr=0.01", "-m", "train/loss:min", cwd=tmp_path)
     assert (done.returncode, done.stdout) == (0, "report.html\n"), done.stderr

@@ -52,6 +52,7 @@ def steps(trial_dir: Path, metric: str) -> list[int]:
     return read_metrics(trial_dir, [metric], shown=True)["step"].to_pylist()
 
 
+@pytest.mark.slow
 def test_train(tmp_path: Path) -> None:
     told = run(tmp_path, "train.py", "epochs=2")
     assert "data: digits, 1197 training images of 8x8" in told

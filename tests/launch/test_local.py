@@ -122,6 +122,7 @@ def test_no_more_trials_at_once_than_asked(app: App) -> None:
     assert (app.folder / "full").exists()
 
 
+@pytest.mark.slow
 def test_many_trials(app: App) -> None:
     app.write("assert HydraConfig.get().job.num == int(os.environ['HYPERHERD_TRIAL_ID']) == cfg.width")
     sweep = app.sweep(LOCAL, "width=range(64)", "hydra.sweeper.max_batch_size=10")

@@ -94,6 +94,7 @@ def forked(composer: Composer) -> Composer:
     return twin
 
 
+@pytest.mark.slow
 def test_a_trial_gets_what_hydra_composes(app: HydraApp, folder: Path) -> None:
     composer, failed = Composer(app.loader, app.config), 0
     jobs = [

@@ -44,6 +44,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["joblib", "submitit_local"])
 def test_tracebacks_sources_and_warnings_name_the_script(app: App, launcher: str) -> None:
     app.script.write_text(SCRIPT)

@@ -11,7 +11,6 @@ TWO_TASKS = ("hydra.launcher.tasks_per_node=2",)
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "arguments"),
     [

@@ -118,6 +118,7 @@ def test_cancel_a_running_job(make: MakeExecutor, lsf: Site, cpus: int) -> None:
     assert "TERM_OWNER" in error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("requeue", ["exit_code", "brequeue"])
 @pytest.mark.needs("bsub -Q", "bsub -wa -wt", "brequeue")
 def test_after_its_run_limit_an_array_resumes(make: MakeExecutor, lsf: Site, requeue: str) -> None:
@@ -135,6 +136,7 @@ def test_time_out_without_a_warning(make: MakeExecutor, lsf: Site) -> None:
     assert job.result()[1] == 2
 
 
+@pytest.mark.slow
 def test_timed_out_too_often(make: MakeExecutor, lsf: Site) -> None:
     job = make(max_num_timeout=1, time=4, signal_delay_min=2).submit(Resumable(lsf.folder, runs=9))
     with pytest.raises(utils.FailedJobError, match="timed-out too many times"):
@@ -234,6 +236,7 @@ def test_a_host_without_lsf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 # Faults, which only the emulator has on demand.
 
 
+@pytest.mark.slow
 def test_noise_of_a_site(make: MakeExecutor, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     cluster.set(
         bsub_before=["Memory reservation is (MB): 1024", "", "Job is submitted to <proj> project."],
@@ -252,6 +255,7 @@ def test_noise_of_a_site(make: MakeExecutor, cluster: Cluster, monkeypatch: pyte
     assert all("state: FAILED" in str(job.exception()) for job in dead)
 
 
+@pytest.mark.slow
 def test_an_old_lsf(make: MakeExecutor, cluster: Cluster) -> None:
     cluster.set(unknown_fields=["exit_reason"])
     job = make().submit(leave, 3)
@@ -276,6 +280,7 @@ def test_a_requeue_that_shows_as_exit(make: MakeExecutor, cluster: Cluster, lsf:
     assert job.result() == "slept"
 
 
+@pytest.mark.slow
 def test_a_requeue_that_never_comes(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:
     """Something took -Q away: the job ends with 99, and that is that."""
     job = make(time=4, signal_delay_min=2, additional_parameters={"Q": False}).submit(Resumable(lsf.folder))

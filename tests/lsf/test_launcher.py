@@ -80,6 +80,7 @@ def test_a_changed_config_is_refused_and_changed_code_is_named(app: App, lsf: Si
     go_on_with_changes(app, *LSF)
 
 
+@pytest.mark.slow
 def test_out_of_memory(app: App, cluster: Cluster) -> None:
     app.write("""
         memory = []
@@ -129,6 +130,7 @@ def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, cluster: Cl
     assert "no: the time limit was reached; the job is requeued\n" in log  # what it says after the signal is kept too
 
 
+@pytest.mark.slow
 def test_time_is_up_for_good(app: App, cluster: Cluster) -> None:
     app.write("time.sleep(300 * cfg.width)")
     sweep = app.sweep(*LSF, "hydra.launcher.timeout_min=4", "hydra.launcher.signal_delay_min=2", "width=0,1", code=1)
@@ -142,6 +144,7 @@ CLUSTER_EVENTS = """
 """
 
 
+@pytest.mark.slow
 @pytest.mark.needs("brequeue", "bstop and bresume")
 def test_what_others_do_to_jobs(app: App, lsf: Site) -> None:
     """Width 0 is killed as it runs, 3 as it waits; 1 is suspended for a while, and 2 requeued by hand."""
@@ -164,6 +167,7 @@ def test_what_others_do_to_jobs(app: App, lsf: Site) -> None:
     assert "2 completed, 2 cancelled" in told
 
 
+@pytest.mark.slow
 def test_sizes_of_their_own(app: App, lsf: Site) -> None:
     app.write("print('slots', os.environ['LSB_DJOB_NUMPROC'])")
     conditions = "[{when: {width: 3}, resources: {cpus_per_task: 2, timeout_min: 30}}]"
@@ -174,6 +178,7 @@ def test_sizes_of_their_own(app: App, lsf: Site) -> None:
     assert ids[0][0] == ids[1][0] != ids[2][0]
 
 
+@pytest.mark.slow
 def test_several_arrays_keep_to_the_cap(app: App, lsf: Site) -> None:
     app.write("""
         from pathlib import Path
@@ -201,6 +206,7 @@ def test_an_interrupt_leaves_the_jobs_to_lsf(app: App, lsf: Site) -> None:
     assert {row["stat"] for row in lsf.wait(base)} == {"DONE"}
 
 
+@pytest.mark.slow
 def test_without_waiting_and_then_with(app: App, lsf: Site) -> None:
     app.write(CLUSTER_EVENTS)
     first = app.run(*HERD, "width=range(2)", "hydra.launcher.wait=false")
@@ -229,6 +235,7 @@ def test_what_is_left_on_a_terminal_without_waiting(app: App, lsf: Site) -> None
     lsf.wait(base)
 
 
+@pytest.mark.slow
 def test_cancel_what_nobody_waits_for(app: App, lsf: Site) -> None:
     app.write(CLUSTER_EVENTS)
     app.run(*HERD, "width=range(3)", "hydra.launcher.wait=false", "hydra.launcher.array_parallelism=2")
@@ -259,6 +266,7 @@ def test_what_is_written_for_jobs_is_private(app: App, lsf: Site) -> None:
     assert TrialPaths(sweep.dir / "1").log(0, "out").read_text().startswith("umask 2\n")
 
 
+@pytest.mark.slow
 def test_a_secret_reaches_the_job_and_not_its_script(app: App, lsf: Site) -> None:
     app.write("print(os.environ['HF_TOKEN'] == 'hf_' + '5' * 9, os.environ['PLAIN'])")
     given = ("+hydra.launcher.env.HF_TOKEN=hf_555555555", "+hydra.launcher.env.PLAIN=here")
@@ -272,6 +280,7 @@ def test_a_secret_reaches_the_job_and_not_its_script(app: App, lsf: Site) -> Non
     assert all("PLAIN" in text and "hf_555555555" not in text for text in scripts)
 
 
+@pytest.mark.slow
 def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None:
     """Whatever a file says: only jobs that LSF knows under the recorded name are cancelled, or awaited."""
     other = lsf.submit(WAITS, "-J", "other")
@@ -297,6 +306,7 @@ def test_a_record_that_names_a_job_of_another_sweep(app: App, lsf: Site) -> None
     (lsf.folder / "go").touch()
 
 
+@pytest.mark.slow
 def test_what_another_user_submitted_is_not_submitted_again(app: App, lsf: Site, nobody: int) -> None:
     """LSF lets nobody await the jobs of others, which is no sign that they are gone."""
     app.write("if cfg.width == 2: raise ValueError('boom')")
@@ -324,6 +334,7 @@ def test_what_another_user_submitted_is_not_submitted_again(app: App, lsf: Site,
     assert mine.states[1] == "completed"
 
 
+@pytest.mark.slow
 def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None:
     """Jobs that wait are found by name, each at its place in the array."""
     app.write(CLUSTER_EVENTS)
@@ -347,6 +358,7 @@ def test_a_sweep_that_was_killed_while_it_submitted(app: App, lsf: Site) -> None
     assert len({base for base, _, _ in ids}) == 1
 
 
+@pytest.mark.slow
 def test_mbatchd_goes_and_comes_back(app: App, cluster: Cluster) -> None:
     app.write(CLUSTER_EVENTS)
     sweep = app.start(*HERD, "width=range(2)", "hydra.launcher.query_retries=1")

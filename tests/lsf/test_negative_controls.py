@@ -159,6 +159,7 @@ def test_a_shell_that_ends_before_its_python(ours: Make, naive: Make, lsf: Site)
     assert runs(naive, "b") == 1
 
 
+@pytest.mark.slow
 def test_output_of_a_run_that_is_requeued(ours: Make, naive: Make, lsf: Site) -> None:
     def has_first_run(make: Make, name: str) -> bool:
         job = make().submit(touch_and_sleep, lsf.folder / name, 1)
@@ -213,6 +214,7 @@ def test_the_words_of_bsub(cluster: Cluster, lsf: Site) -> None:
     assert first_bracket(text) == "proj"
 
 
+@pytest.mark.slow
 def test_forgotten_is_not_completed(ours: Make, cluster: Cluster, lsf: Site) -> None:
     job = ours().submit(leave, 3)
     lsf.wait(job.job_id)
@@ -222,6 +224,7 @@ def test_forgotten_is_not_completed(ours: Make, cluster: Cluster, lsf: Site) -> 
     assert "exit code 3" in str(job.exception())
 
 
+@pytest.mark.slow
 def test_an_exit_without_a_code(ours: Make, cluster: Cluster, lsf: Site) -> None:
     cluster.set(blank_exit_codes=True)
     jobs = ours().map_array(leave, [3, 4, 5])
@@ -231,6 +234,7 @@ def test_an_exit_without_a_code(ours: Make, cluster: Cluster, lsf: Site) -> None
     assert all("state: FAILED" in str(job.exception()) for job in jobs)
 
 
+@pytest.mark.slow
 def test_the_naive_way_works_where_nothing_is_asked_of_it(naive: Make, lsf: Site) -> None:
     """Or the controls would prove nothing."""
     assert [job.result() for job in naive().map_array(add, [1, 2], [3, 4])] == [4, 6]

@@ -6,6 +6,8 @@ import sys
 import time
 from collections import Counter
 
+import pytest
+
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.summary.running import RunningSummary
@@ -57,6 +59,7 @@ def kill_after_some_rows(writer: subprocess.Popen, generator: random.Random) -> 
     return last_step(told)
 
 
+@pytest.mark.slow
 def test_kill_at_random_instants_loses_nothing_acknowledged(tmp_path):
     generator = random.Random(0)
     for kill in range(24):

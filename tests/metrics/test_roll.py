@@ -169,6 +169,7 @@ def test_many_files_are_merged_in_turns(tmp_path, monkeypatch):
     assert read_summary(tmp_path)["objective"]["at_best"] == {"n": 1.0}
 
 
+@pytest.mark.slow
 def test_forks_during_rolls(tmp_path):
     code = "import warnings; warnings.simplefilter('ignore')\n" + FORK
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, timeout=PATIENCE)

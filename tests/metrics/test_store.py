@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -333,6 +334,7 @@ def training(draw) -> list[tuple]:
     return operations
 
 
+@pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(training())
 def test_the_running_summary_says_what_the_rows_say(operations):

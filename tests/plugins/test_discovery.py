@@ -10,6 +10,7 @@ import zipfile
 from importlib.metadata import entry_points
 from pathlib import Path
 
+import pytest
 from conftest import App
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -56,6 +57,7 @@ def test_every_plugin_has_its_entry_point() -> None:
     assert all(isinstance(point.load(), type) for point in found)
 
 
+@pytest.mark.slow
 def test_an_app_that_does_not_use_us_sees_nothing_of_us(app: App) -> None:
     assert "herd" not in app.run("--help").stdout
     assert "herd" in app.run("--hydra-help").stdout

@@ -68,6 +68,7 @@ def test_the_event_log_at_every_operation(tmp_path: Path, kind: str) -> None:
     assert check_events(tmp_path / kind, kind) >= 3 * EVENTS
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["kill", "full"])
 def test_the_last_state_of_a_trial(tmp_path: Path, kind: str) -> None:
     """Some operations of its end; tests/chaos/killed_writers.py takes them all."""

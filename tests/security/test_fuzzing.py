@@ -74,6 +74,7 @@ def test_every_command_is_fuzzed(tmp_path: Path) -> None:
     assert set(COMMANDS) - called == set()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.filterwarnings(r"ignore:trial \S+ metrics left out")
 @pytest.mark.usefixtures("bounded")

@@ -31,6 +31,7 @@ def until_running(sweep: subprocess.Popen[str], sweep_dir: Path, number: int) ->
     until((sweep_dir / str(number) / ".hyperherd" / "trial.json").exists, sweep)
 
 
+@pytest.mark.slow
 def test_trials_that_run_and_wait_are_cancelled_one_by_one(app: App) -> None:
     app.write("""
         go = os.path.join(HydraConfig.get().runtime.cwd, "go")
@@ -74,6 +75,7 @@ def plant_what_is_no_request(folder: Path) -> None:
             file.truncate(3 << 30)
 
 
+@pytest.mark.slow
 def test_a_sweep_that_runs_passes_over_what_is_no_request(app: App) -> None:
     app.write("""
         go = os.path.join(HydraConfig.get().runtime.cwd, "go")
@@ -95,6 +97,7 @@ def test_a_sweep_that_runs_passes_over_what_is_no_request(app: App) -> None:
     assert len(list(requests.glob("*/kept"))) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("only", "states"),
     [

@@ -73,6 +73,7 @@ def test_drift_that_is_allowed_is_said_and_shown(begun: App) -> None:
     assert mixtures(trials) == ["the config of sweep s was changed between its trials: weight_decay"]
 
 
+@pytest.mark.slow
 def test_what_is_searched_and_trials_from_before_are_no_drift(begun: App) -> None:
     _edit(begun.folder / "conf" / "config.yaml", "lr: 0.1", "lr: 0.7")
     assert len(begun.sweep("lr=1,2", "model=small,large", "hydra.sweeper.only='2'").states) == 3

@@ -222,6 +222,7 @@ def plan(app: HydraApp, *sweep: str, **options: Any) -> Plan:
     return make_plan(app, sweep, SweepSettings(**options))
 
 
+@pytest.mark.slow
 @COMPOSING
 @given(st.data())
 def test_each_condition_decides_as_on_the_config_that_the_trial_composes(app: HydraApp, data: st.DataObject) -> None:

@@ -28,6 +28,7 @@ def in_python(app: App, body: str) -> Any:
     return json.loads(line.removeprefix("TOLD"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "herd_local"])
 def test_it_runs_what_the_command_runs(app: App, launcher: str) -> None:
     app.write(

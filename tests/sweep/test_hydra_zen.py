@@ -67,6 +67,7 @@ def seen(app: App, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_an_app_with_a_store(app: App, seen: Path, tmp_path: Path) -> None:
     app.script.write_text(SCRIPT + MAIN)
     condition = "{when: {model.width: {gt: 20}, optimizer.momentum: 0.9, lr: 2}, exclude: true}"

@@ -26,6 +26,7 @@ LIVE = [
 ]
 
 
+@pytest.mark.slow
 def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) -> None:
     app.write("""
         from hyperherd import log_result

@@ -25,6 +25,7 @@ def states(app: App) -> list[str]:
     return [str(trial.state) for trial in load(app.folder / "multirun/s")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "herd_local"])
 def test_a_deleted_directory_is_missing_and_is_made_again(app: App, launcher: str) -> None:
     app.write("if cfg.lr == 3: raise ValueError('boom')")
@@ -45,6 +46,7 @@ def test_a_deleted_directory_is_missing_and_is_made_again(app: App, launcher: st
     assert app.sweep("lr=1,2,3", use, code=1).states == {0: "completed", 1: "completed", 2: "failed"}
 
 
+@pytest.mark.slow
 def test_trials_of_a_pool_that_was_killed_wait(app: App) -> None:
     app.write("print('STARTED', flush=True); time.sleep(600)")
     local = ("hydra/launcher=herd_local", "hydra.launcher.max_parallel=1")
@@ -101,6 +103,7 @@ def test_a_trial_that_deletes_its_own_directory_costs_itself_alone(app: App) -> 
     assert states(app) == ["completed", "completed"]
 
 
+@pytest.mark.slow
 def test_records_of_a_sweep_that_lack_something_are_named(app: App) -> None:
     """A line of the plan that is broken costs that trial its number; a sweep without its base is not guessed at."""
     app.write("pass")

@@ -52,6 +52,7 @@ def test_only_the_causes_that_are_named_are_retried(app: App) -> None:
     assert _events(sweep, "signal") == [0, 0]
 
 
+@pytest.mark.slow
 def test_a_trial_that_runs_out_of_time_gets_more(app: App) -> None:
     app.write("time.sleep(0 if cfg.lr == 2 else 3.5)")
     retry = "hydra.sweeper.retry={timeout:{times:1,time_factor:100}}"
@@ -60,6 +61,7 @@ def test_a_trial_that_runs_out_of_time_gets_more(app: App) -> None:
     assert sweep.records[0].attempt == 1
 
 
+@pytest.mark.slow
 def test_a_trial_may_ask_for_more_time_than_the_others(app: App) -> None:
     app.write("time.sleep(600 if cfg.lr == 1 else 1.5)")
     conditions = "hydra.sweeper.conditions=[{when:{lr:2},resources:{timeout_min:5}}]"
@@ -68,6 +70,7 @@ def test_a_trial_may_ask_for_more_time_than_the_others(app: App) -> None:
     assert sweep.states[1] == "completed"
 
 
+@pytest.mark.slow
 def test_the_canary_runs_alone_and_keeps_the_others_from_a_bug(app: App) -> None:
     app.write("raise ValueError('boom')")
     sweep = app.sweep("lr=1,2,3,4", LOCAL, "hydra.sweeper.canary=1", code=1)

@@ -162,6 +162,7 @@ def test_a_lock_left_by_a_killed_sweep_of_this_host_is_taken_over(app: App) -> N
     assert app.sweep("lr=1").states == {0: "completed"}
 
 
+@pytest.mark.slow
 def test_the_same_command_runs_only_what_is_not_done(app: App) -> None:
     app.write("""
         marker = os.path.join(HydraConfig.get().runtime.cwd, "fixed")

@@ -147,6 +147,7 @@ def test_an_interrupted_sweep_closes_its_books(app: App, number: signal.Signals,
     assert "2 completed" in again.stdout, again.stdout + again.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
 def test_through_any_launcher_number_directory_and_environment_agree(app: App, launcher: str) -> None:
     app.write("""

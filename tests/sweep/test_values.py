@@ -57,6 +57,14 @@ AWKWARD: list[Any] = [
     *[[], [1, 2.5, "a,b", None, [True]], {}, {"a": 1, "b-c": [1, {"d": "e,f"}]}],
 ]
 
+SHARES = {
+    "basic": slice(0, None, 4),
+    "herd_local": slice(1, None, 2),
+    "joblib": slice(2, None, 8),
+    "submitit_local": slice(6, None, 8),
+}
+"""Which of the values each launcher gets; together they are all."""
+
 BODY = """
     from hyperherd import log_result
     log_result("received", OmegaConf.to_container(cfg)["value"])
@@ -85,9 +93,13 @@ def as_json(value: Any) -> Any:
     return value
 
 
-@pytest.mark.parametrize("launcher", ["basic", "joblib", "submitit_local"])
+@pytest.mark.slow
+@pytest.mark.parametrize("launcher", SHARES)
+@pytest.mark.slow
 def test_awkward_values_arrive_as_they_are(app: App, launcher: str) -> None:
-    first, every = {"basic": (0, 2), "joblib": (1, 4), "submitit_local": (3, 4)}[launcher]  # Together they are all.
+    first, every = {"basic": (0, 4), "herd_local": (1, 2), "joblib": (2, 8), "submitit_local": (6, 8)}[
+        launcher
+    ]  # Together they are all.
     swept = AWKWARD[first::every]
     got = received(app, swept, f"hydra/launcher={launcher}")
     for sent, arrived in zip(swept, got, strict=True):

@@ -8,8 +8,14 @@ from ranks import LIGHTNING, TORCHRUN, assert_ranks_started_once
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("launcher", ["basic", "herd_local"])
-@pytest.mark.parametrize("body", [pytest.param(LIGHTNING, id="Lightning"), pytest.param(TORCHRUN, id="torchrun")])
+@pytest.mark.parametrize(
+    ("body", "launcher"),
+    [
+        pytest.param(LIGHTNING, "basic", id="Lightning, one process for all trials"),
+        pytest.param(LIGHTNING, "herd_local", id="Lightning, a process for each trial"),
+        pytest.param(TORCHRUN, "herd_local", id="torchrun"),
+    ],
+)
 def test_two_trials_of_two_ranks(app: App, body: str, launcher: str) -> None:
     pytest.importorskip("pytorch_lightning")
     app.write(body)

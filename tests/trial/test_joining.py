@@ -23,6 +23,7 @@ class LaterContext(HydraContext):
     execution_whitelist: tuple[str, ...] = ()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:Future Hydra versions will no longer change working directory")
 def test_a_rank_runs_with_all_of_hydras_context(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "config.yaml").write_text("lr: 0.1\n")

@@ -31,6 +31,7 @@ def odd_app(app: App) -> App:
     return app
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "launcher",
     [

@@ -163,6 +163,7 @@ def test_curves_are_thinned(tmp_path: Path) -> None:
     assert (steps[0], steps[-1], max(values)) == (0, 4999, 9.0)
 
 
+@pytest.mark.slow
 def test_no_metric_file_of_a_large_sweep_is_opened(tmp_path: Path) -> None:
     root = showcase(tmp_path / "s", 2001, parquet=False)
     for number in range(2001):
@@ -236,6 +237,7 @@ def test_two_sweeps_in_one_report(tmp_path: Path) -> None:
     assert sorted(document["trials"]["sweep"]) == [0, 1]
 
 
+@pytest.mark.slow
 def test_a_multirun_of_hydra_alone(silent: Path) -> None:
     document, _ = gather(hyperherd.load(silent / "multirun" / "deep"), "")
     assert document["objective"] is None

@@ -55,6 +55,7 @@ def test_what_differs_between_two_sweeps(compared: Diff) -> None:
     assert metrics == {"loss": (pytest.approx(-0.4), "b"), "val/acc": (pytest.approx(0.4), "b")}
 
 
+@pytest.mark.slow
 def test_for_people_and_for_programs(compared: Diff) -> None:
     page = diff_page(compared, Screen(width=100))
     assert "opt.momentum" in page

@@ -47,6 +47,7 @@ def test_real_output_is_as_it_says(tmp_path: Path, make: Any) -> None:
         check(json.loads(line), "group")
 
 
+@pytest.mark.slow
 def test_of_hydra_alone(plain: Path, silent: Path) -> None:
     for folder in (plain / "multirun", silent / "multirun", silent / "outputs"):
         check(json.loads(to_text(load(folder), "json", groups=load(folder).seeds())))

@@ -58,6 +58,7 @@ def _lines(trials: Trials) -> list[str]:
     return [command.shell(), command_of(best), end[end.index(next(line for line in end if "best" in line)) + 1].strip()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "config"),
     [
@@ -81,6 +82,7 @@ def test_a_script(project: App, tmp_path: Path, arguments: list[str], config: st
         assert swept[0]["text"] == ODD
 
 
+@pytest.mark.slow
 def test_a_script_that_takes_arguments_of_its_own(project: App, tmp_path: Path) -> None:
     text = project.script.read_text()
     own = "    del sys.argv[1:4]\n"
@@ -109,6 +111,7 @@ def test_a_module(project: App, tmp_path: Path) -> None:
         assert _typed(line, project, f"again{number}", tmp_path) == swept[:1]
 
 
+@pytest.mark.slow
 def test_exactly_the_seeds_that_are_asked_for(project: App, tmp_path: Path) -> None:
     project.write(BODY, CONFIG + MULTIRUN)
     _run(
