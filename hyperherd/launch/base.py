@@ -153,6 +153,10 @@ class TrialLauncher(ABC):
         """The name of the cluster whose queue it is: on another one the same ids are other jobs. Empty if unknown."""
         return ""
 
+    def awaited_cluster(self) -> str:
+        """Return :attr:`cluster`, and wait for the scheduler's answer if it is not known for that reason."""
+        return self.cluster
+
     @property
     def shows_output(self) -> bool:
         """Whether the output of trials may appear in the output of the sweep."""

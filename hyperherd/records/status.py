@@ -44,13 +44,17 @@ class TrialStatus:
     """Seconds since a stalled trial last gave a sign of life."""
 
 
-def derive_status(record: TrialRecord | None, events: Iterable[Event], observer: Observer) -> TrialStatus:
+def derive_status(
+    record: TrialRecord | None, events: Iterable[Event], observer: Observer, silent: float | None = None
+) -> TrialStatus:
     """Return where a trial stands.
 
     Args:
         record: its `trial.json`, or None if no attempt has written one.
         events: all events about it, in their order.
         observer: who asks, when, and on which host.
+        silent: seconds since its `trial.json` was written, by the clock of the file system (`FilesClock`); without
+            that the clock of the trial's host is compared with the observer's.
     """
     history, earlier = _since_the_directory(list(events)), None
     attempt = max((event.attempt for event in history), default=0)
@@ -82,7 +86,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
             state, cause = event.verdict
             return TrialStatus(state, attempt, cause, event.message or "")
     if record is not None:
-        return _alive(record, observer)
+        return _alive(record, observer, silent)
     status = _not_begun(own, attempt, observer)
     if status.state is TrialState.WAITING and earlier is not None and not any(event.launcher for event in own):
         return _last_word(earlier, history)  # as above; a queue may have it, whoever died before that was noted
@@ -166,11 +170,11 @@ def _interrupted(record: TrialRecord) -> str:
     return _reason(record) or "it was interrupted (Ctrl-C, or SIGTERM) while it ran"
 
 
-def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
+def _alive(record: TrialRecord, observer: Observer, silent: float | None) -> TrialStatus:
     if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
         return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} no longer runs")
-    # Of other hosts only the heartbeat counts; their clocks may differ from ours by less than SILENCE.
-    silent = observer.now - (record.heartbeat or record.started or observer.now)
+    if silent is None:  # who only looks at results: clocks may then differ by less than SILENCE
+        silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:
         return TrialStatus(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)
     return TrialStatus(TrialState.RUNNING, record.attempt)

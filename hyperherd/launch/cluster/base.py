@@ -118,7 +118,11 @@ class Cluster(ABC):
 
     @abstractmethod
     def cluster_name(self) -> str:
-        """Return the name of the cluster whose commands are here; empty if it cannot be asked."""
+        """Return the name of the cluster whose commands are here; empty if it has none.
+
+        Raises:
+            SchedulerUnavailable: it cannot be asked at the moment.
+        """
 
     @abstractmethod
     def max_array_size(self) -> int:
@@ -145,8 +149,12 @@ class Cluster(ABC):
         """
 
     @abstractmethod
-    def cancel(self, job_ids: Collection[str]) -> None:
+    def cancel(self, job_ids: Collection[str], name: str | None = None) -> None:
         """Ask for the end of these jobs; those that have ended are passed over. A query shows whether they have.
+
+        Args:
+            job_ids: of the jobs.
+            name: which they must have, or the job is left alone: an id may be another job's by now. None for any.
 
         Raises:
             SchedulerUnavailable: it cannot be asked at the moment.

@@ -27,6 +27,7 @@ from hyperherd.compat.hydra import result_of
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, SignOfLife
 from hyperherd.launch.cluster.base import Cluster, JobState
+from hyperherd.launch.cluster.ending import cancel
 from hyperherd.launch.cluster.job import PreemptedTooOften, returned_path
 from hyperherd.launch.commands import Outage
 from hyperherd.launch.pickles import load_pickle
@@ -270,8 +271,8 @@ class Watch:
         if watched.is_known and not (watched.cancelled or watched.ruled_out):
             # Its trial may be run again now: a job that was only not listed must not run as well.
             with suppress(SchedulerUnavailable):
-                with suppress(SweepError):  # the id is another user's by now
-                    self._cluster.cancel([str(watched.handle.job_id)])
+                with suppress(SweepError):  # the scheduler refuses: it does not have this job of ours
+                    cancel(self._cluster, [watched.handle])
                 watched.ruled_out = True
             return None
         return _vanished(watched)
