@@ -59,7 +59,7 @@ def test_a_trial_of_another_host_is_run_again_when_it_is_silent_by_the_clock_of_
 ) -> None:
     write_planned(tmp_path, [TRIAL])
     RUNNING.with_(heartbeat=time.time() + clock).write(tmp_path / "3")
-    drafts = [UnnumberedTrial("k", "n", (), {})]
+    drafts = [UnnumberedTrial("k", "n", (), {}, {})]
     assert reconcile(tmp_path, drafts).to_run == ()
     before = time.time() - GIVEN_UP - 10
     os.utime(TrialPaths(tmp_path / "3").trial, (before, before))
