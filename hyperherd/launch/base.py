@@ -99,12 +99,15 @@ class JobEnd:
         reason: why it has none, or what the verdict is based on.
         verdict: how an attempt ended that could not record that itself, or could not know why it was stopped; None if
             the launcher does not know either.
+        rank: the rank whose failure that was, if it is not the one that keeps the trial's record: to that one, which is
+            asked to end then, it looks as if somebody had cancelled the trial.
     """
 
     handle: JobHandle
     returned: JobReturn | None = None
     reason: str = ""
     verdict: FailureCause | Literal["lost", "cancelled"] | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)

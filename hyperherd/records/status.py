@@ -148,7 +148,7 @@ def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
     """Return what an ended attempt recorded; why it was asked to stop it cannot know, a verdict may."""
     if record.state is TrialState.CANCELLED:
         for event in history:
-            if event.attempt == record.attempt and event.event in _REASONS_TO_END_IT:
+            if event.attempt == record.attempt and _explains(event, record):
                 return TrialStatus(TrialState.FAILED, record.attempt, FailureCause(event.event), event.message or "")
         messages = [
             event.message for event in history if event.attempt == record.attempt and event.event == "cancelled"
@@ -157,6 +157,12 @@ def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
             record.state, record.attempt, record.cause, next(filter(None, messages), _interrupted(record))
         )
     return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
+
+
+def _explains(event: Event, record: TrialRecord) -> bool:
+    """Return whether an event is why an attempt was asked to stop, rather than what was concluded before its record."""
+    is_cause = event.event in {cause.value for cause in FailureCause}
+    return event.event in _REASONS_TO_END_IT or (is_cause and event.beats is not None and not _refutes(record, event))
 
 
 def _reason(record: TrialRecord) -> str:

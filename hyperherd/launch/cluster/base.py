@@ -55,6 +55,21 @@ class JobState:
 
 
 @dataclass(frozen=True)
+class RankFailure:
+    """How a process of a job ended that has several.
+
+    Attributes:
+        rank: which.
+        cause: of it.
+        reason: for people.
+    """
+
+    rank: int
+    cause: FailureCause
+    reason: str
+
+
+@dataclass(frozen=True)
 class Submission:
     """How one batch of jobs is submitted.
 
@@ -196,6 +211,10 @@ class Cluster(ABC):
 
     def cause_in(self, log: str) -> FailureCause | None:
         """Return the cause of death that the scheduler wrote to the end of a job's log."""
+        return None
+
+    def failed_rank(self, log: str) -> RankFailure | None:
+        """Return the process of a job that failed first, as the scheduler wrote it to the end of the job's log."""
         return None
 
 

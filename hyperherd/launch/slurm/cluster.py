@@ -17,12 +17,20 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.compat.submitit import own_parameters
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, RankFailure, Submission
 from hyperherd.launch.commands import CommandResult, Outcome
 from hyperherd.launch.slurm.commands import TABLE, is_trouble, run
 from hyperherd.launch.slurm.executor import QuietSlurmExecutor
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
-from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
+from hyperherd.launch.slurm.states import (
+    arrays,
+    expand,
+    failed_rank,
+    in_order,
+    ran_out_of_memory,
+    read_sacct,
+    read_squeue,
+)
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
@@ -188,6 +196,10 @@ class SlurmCluster(Cluster):
     def cause_in(self, log: str) -> FailureCause | None:
         """Return `oom` if Slurm's lines in the log show it: its state of such a job is often just FAILED."""
         return FailureCause.OOM if ran_out_of_memory(log) else None
+
+    def failed_rank(self, log: str) -> RankFailure | None:
+        """Return the task that failed first, by srun's lines."""
+        return failed_rank(log)
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
         fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|,RestartCnt:|,Reason:|"
