@@ -99,12 +99,15 @@ class JobEnd:
         reason: why it has none, or what the verdict is based on.
         verdict: how an attempt ended that could not record that itself, or could not know why it was stopped; None if
             the launcher does not know either.
+        rank: the rank whose failure that was, if it is not the one that keeps the trial's record: to that one, which is
+            asked to end then, it looks as if somebody had cancelled the trial.
     """
 
     handle: JobHandle
     returned: JobReturn | None = None
     reason: str = ""
     verdict: FailureCause | Literal["lost", "cancelled"] | None = None
+    rank: int | None = None
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,10 @@ class TrialLauncher(ABC):
     def cluster(self) -> str:
         """The name of the cluster whose queue it is: on another one the same ids are other jobs. Empty if unknown."""
         return ""
+
+    def awaited_cluster(self) -> str:
+        """Return :attr:`cluster`, and wait for the scheduler's answer if it is not known for that reason."""
+        return self.cluster
 
     @property
     def shows_output(self) -> bool:

@@ -20,6 +20,11 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import TypeVar
+
+from hyperherd.schedulers import SchedulerUnavailable
+
+Answer = TypeVar("Answer")
 
 FIRST_PAUSE = 2.0
 """Seconds until a command that failed for a reason that passes is run again; each further pause is longer."""
@@ -231,6 +236,23 @@ class Outage:
         if not self._is_reported and now + self._pause - self._since >= self._short:
             self._is_reported = True
             log.warning("%s; %s", reason, self._consequence)
+
+    def wait_for(self, ask: Callable[[], Answer], scheduler: str) -> Answer:
+        """Return what `ask` returns, called again with ever longer pauses until the scheduler answers.
+
+        Args:
+            ask: raises SchedulerUnavailable if it does not.
+            scheduler: whose answer it is, for people.
+        """
+        while True:
+            try:
+                answer = ask()
+            except SchedulerUnavailable as silence:
+                self.failed(f"{scheduler}: {silence}")
+                time.sleep(self.seconds_left)
+            else:
+                self.over(scheduler)
+                return answer
 
     def hurry(self) -> None:
         """Let the command be run now, and soon again: something has changed. What was reported stays so."""

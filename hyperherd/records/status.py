@@ -44,13 +44,17 @@ class TrialStatus:
     """Seconds since a stalled trial last gave a sign of life."""
 
 
-def derive_status(record: TrialRecord | None, events: Iterable[Event], observer: Observer) -> TrialStatus:
+def derive_status(
+    record: TrialRecord | None, events: Iterable[Event], observer: Observer, silent: float | None = None
+) -> TrialStatus:
     """Return where a trial stands.
 
     Args:
         record: its `trial.json`, or None if no attempt has written one.
         events: all events about it, in their order.
         observer: who asks, when, and on which host.
+        silent: seconds since its `trial.json` was written, by the clock of the file system (`FilesClock`); without
+            that the clock of the trial's host is compared with the observer's.
     """
     history, earlier = _since_the_directory(list(events)), None
     attempt = max((event.attempt for event in history), default=0)
@@ -82,7 +86,7 @@ def derive_status(record: TrialRecord | None, events: Iterable[Event], observer:
             state, cause = event.verdict
             return TrialStatus(state, attempt, cause, event.message or "")
     if record is not None:
-        return _alive(record, observer)
+        return _alive(record, observer, silent)
     status = _not_begun(own, attempt, observer)
     if status.state is TrialState.WAITING and earlier is not None and not any(event.launcher for event in own):
         return _last_word(earlier, history)  # as above; a queue may have it, whoever died before that was noted
@@ -144,7 +148,7 @@ def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
     """Return what an ended attempt recorded; why it was asked to stop it cannot know, a verdict may."""
     if record.state is TrialState.CANCELLED:
         for event in history:
-            if event.attempt == record.attempt and event.event in _REASONS_TO_END_IT:
+            if event.attempt == record.attempt and _explains(event, record):
                 return TrialStatus(TrialState.FAILED, record.attempt, FailureCause(event.event), event.message or "")
         messages = [
             event.message for event in history if event.attempt == record.attempt and event.event == "cancelled"
@@ -153,6 +157,12 @@ def _last_word(record: TrialRecord, history: Iterable[Event]) -> TrialStatus:
             record.state, record.attempt, record.cause, next(filter(None, messages), _interrupted(record))
         )
     return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
+
+
+def _explains(event: Event, record: TrialRecord) -> bool:
+    """Return whether an event is why an attempt was asked to stop, rather than what was concluded before its record."""
+    is_cause = event.event in {cause.value for cause in FailureCause}
+    return event.event in _REASONS_TO_END_IT or (is_cause and event.beats is not None and not _refutes(record, event))
 
 
 def _reason(record: TrialRecord) -> str:
@@ -166,11 +176,11 @@ def _interrupted(record: TrialRecord) -> str:
     return _reason(record) or "it was interrupted (Ctrl-C, or SIGTERM) while it ran"
 
 
-def _alive(record: TrialRecord, observer: Observer) -> TrialStatus:
+def _alive(record: TrialRecord, observer: Observer, silent: float | None) -> TrialStatus:
     if record.host == observer.host and record.pid is not None and not same_process(record.pid, record.pid_started):
         return TrialStatus(TrialState.LOST, record.attempt, None, f"process {record.pid} no longer runs")
-    # Of other hosts only the heartbeat counts; their clocks may differ from ours by less than SILENCE.
-    silent = observer.now - (record.heartbeat or record.started or observer.now)
+    if silent is None:  # who only looks at results: clocks may then differ by less than SILENCE
+        silent = observer.now - (record.heartbeat or record.started or observer.now)
     if silent > SILENCE:
         return TrialStatus(TrialState.STALLED, record.attempt, None, f"silent for {silent:.0f} s", silent)
     return TrialStatus(TrialState.RUNNING, record.attempt)

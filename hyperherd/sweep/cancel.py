@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Collection, Mapping, Sequence, Set
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, SweepError
 from hyperherd.launch.cluster.base import Cluster, place_in_array
+from hyperherd.launch.commands import Outage
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.job_ids import is_batch_name, same_job
@@ -21,7 +23,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.results.api import load
-from hyperherd.schedulers import SchedulerUnavailable, find_scheduler
+from hyperherd.schedulers import find_scheduler
 from hyperherd.sweep.resuming.reconcile import (
     IN_QUEUE,
     QueuedTrial,
@@ -36,6 +38,7 @@ from hyperherd.sweep.resuming.reconcile import (
 
 PENDING = "pending"
 _MESSAGE = "cancelled by herd-results cancel"
+_NOT_YET = "nothing more is cancelled until it answers"
 _PATIENCE = 60.0
 """Seconds until whoever was asked must have reacted."""
 _ASKED_AGAIN = 10.0
@@ -144,15 +147,21 @@ def _run_again(
     known = [(job, status) for job, status in jobs if job and may_be_requeued(job, status, events[job.trial.number])]
     numbers = set()
     for launcher in {job.launcher for job, _ in known}:
-        with suppress(SweepError, SchedulerUnavailable):  # where it cannot be asked, what the records show stands
-            cluster = _cluster(launcher)
+        with suppress(SweepError):  # its commands are not here: what the records show stands
+            cluster, outage = _cluster(launcher), Outage(_NOT_YET)
+            here = outage.wait_for(cluster.cluster_name, cluster.name)
             for job, status in known:
-                is_here = job.launcher == launcher and job.cluster in (None, cluster.cluster_name())
-                if is_here and cluster.confirmed([str(job.job_id)], job.batch):
-                    state = cluster.query([str(job.job_id)]).get(str(job.job_id))
-                    if state and state.is_back(last_restart(sweep_dir, job.trial, status.attempt)):
+                if job.launcher == launcher and job.cluster in (None, here):
+                    restart = last_restart(sweep_dir, job.trial, status.attempt)
+                    if outage.wait_for(partial(_is_back, cluster, job, restart), cluster.name):
                         numbers.add(job.trial.number)
     return numbers
+
+
+def _is_back(cluster: Cluster, job: QueuedTrial, restart: int | None) -> bool:
+    """Return whether a scheduler runs a job again; `restart` counts how often it had done so when its run began."""
+    known = cluster.confirmed([str(job.job_id)], job.batch)
+    return any(state.is_back(restart) for state in cluster.query(known).values())
 
 
 def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial], holder: LockHolder) -> set[int]:
@@ -196,12 +205,13 @@ def _ask_the_schedulers(
     log = EventLog(sweep_dir)
     asked: set[int] = set()
     for launcher, jobs in by_launcher.items():
-        cluster = _cluster(launcher)
-        check_cluster(jobs, cluster.cluster_name())
-        ids = {job.trial.number: job.job_id or _find(job, cluster, sweep_dir) for job in jobs}
-        strange = _strangers(cluster, [replace(job, job_id=ids[job.trial.number]) for job in jobs])
+        cluster, outage = _cluster(launcher), Outage(_NOT_YET)
+        check_cluster(jobs, outage.wait_for(cluster.cluster_name, cluster.name))
+        ids = {job.trial.number: job.job_id or _find(job, cluster, outage, sweep_dir) for job in jobs}
+        known = [replace(job, job_id=ids[job.trial.number]) for job in jobs]
+        strange = outage.wait_for(partial(_strangers, cluster, known), cluster.name)
         submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]
-        living = _end(cluster, submitted)
+        living = _end(cluster, outage, submitted)
         # Before the error about other jobs: these are cancelled.
         log.write(
             _cancelled(sweep_dir, job.trial, statuses[job.trial.number].attempt, ids[job.trial.number])
@@ -223,23 +233,26 @@ def _cancelled(sweep_dir: Path, trial: PlannedTrial, attempt: int, job_id: str |
     return Event("cancelled", trial.number, attempt, job_id=job_id, message=_MESSAGE, beats=beats)
 
 
-def _end(cluster: Cluster, job_ids: Sequence[str]) -> set[str]:
+def _end(cluster: Cluster, outage: Outage, job_ids: Sequence[str]) -> set[str]:
     """Cancel jobs, again until they are gone, for a minute; return those that are not gone then.
 
+    A scheduler that does not answer is waited for; the minute begins when it has taken the request.
+
     Raises:
-        SweepError: the scheduler did not take the request.
+        SweepError: it refuses.
     """
-    deadline, living, failure = time.monotonic() + _PATIENCE, set(job_ids), ""
+    deadline, living, failure = float("inf"), set(job_ids), ""
     while living and time.monotonic() < deadline:
         try:
-            cluster.cancel(sorted(living))
+            outage.wait_for(partial(cluster.cancel, sorted(living)), cluster.name)
             failure = ""
-        except (SchedulerUnavailable, SweepError) as error:
+        except SweepError as error:
             failure = str(error)
+        deadline = min(deadline, time.monotonic() + _PATIENCE)
         again = min(time.monotonic() + _ASKED_AGAIN, deadline)
         while living and time.monotonic() < again:
             time.sleep(0.5)
-            living = _living(cluster, living)
+            living = outage.wait_for(partial(_living, cluster, living), cluster.name)
     if living and failure:
         raise SweepError(f"not cancelled: {cluster.name}: {failure}. The jobs may still run; try again later")
     return living
@@ -251,33 +264,23 @@ def _strangers(cluster: Cluster, jobs: Sequence[QueuedTrial]) -> list[str]:
     for job in jobs:
         if job.job_id is not None:
             batches[job.batch].append(job.job_id)
-    with _answering(cluster):
-        unknown = [
-            job_id
-            for batch, job_ids in batches.items()
-            for known in [cluster.confirmed(job_ids, batch)]
-            for job_id in job_ids
-            if job_id not in known
-        ]
-        # A job that has ended needs no cancelling, whoever it belongs to.
-        states = cluster.query(unknown) if unknown else {}
+    unknown = [
+        job_id
+        for batch, job_ids in batches.items()
+        for known in [cluster.confirmed(job_ids, batch)]
+        for job_id in job_ids
+        if job_id not in known
+    ]
+    # A job that has ended needs no cancelling, whoever it belongs to.
+    states = cluster.query(unknown) if unknown else {}
     return [job_id for job_id in unknown if job_id in states and states[job_id].phase != "ended"]
 
 
-@contextmanager
-def _answering(cluster: Cluster) -> Iterator[None]:
-    try:
-        yield
-    except SchedulerUnavailable as silence:
-        raise SweepError(f"{cluster.name}: {silence}; try again when the scheduler responds") from None
-
-
-def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
+def _find(job: QueuedTrial, cluster: Cluster, outage: Outage, sweep_dir: Path) -> str | None:
     """Return the id of a job whose submission was not noted, or None if the scheduler never got it."""
     if not is_batch_name(job.batch):
         return None
-    with _answering(cluster):
-        ids = cluster.find(job.batch)
+    ids = outage.wait_for(partial(cluster.find, job.batch), cluster.name)
     # A batch is submitted in the order of its intents, so a trial's place among these is its place in the array.
     intents = [event for event in read_events(sweep_dir) if event.event == SUBMITTING]
     place = [event.number for event in intents if event.job_name == job.batch].index(job.trial.number)
@@ -285,12 +288,8 @@ def _find(job: QueuedTrial, cluster: Cluster, sweep_dir: Path) -> str | None:
 
 
 def _living(cluster: Cluster, job_ids: Collection[str]) -> set[str]:
-    """Return those of these jobs that have not ended; all of them if the scheduler does not answer."""
-    try:
-        states = cluster.query(list(job_ids))
-    except SchedulerUnavailable:
-        # Silence does not prove that they are gone.
-        return set(job_ids)
+    """Return those of these jobs that have not ended."""
+    states = cluster.query(list(job_ids))
     return {job_id for job_id in job_ids if job_id in states and states[job_id].phase != "ended"}
 
 

@@ -148,7 +148,8 @@ class SweepRun:
         check_policy(self._settings.policy, self._launcher)
         self._launcher.listen(Pulse(self._dir, run_plan.trials).sign)
         # Before the selection: jobs in a queue are awaited whether `only` means them or not.
-        run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
+        with self._beating():  # an outage of the scheduler is waited for
+            run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
         run_plan = select(run_plan, self._settings.only, self._dir)
         self._run_plan = _placed(
             run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
@@ -189,7 +190,7 @@ class SweepRun:
         awaited = {handle.job.number for handle in self._adopted}.union(numbers)
         trials = [trial for trial in self._run_plan.trials if trial.number in awaited]
         queue = self._launcher.name if self._launcher.has_queue else None
-        collector = Collector(self._dir, trials, queue, self._launcher.cluster)
+        collector = Collector(self._dir, trials, queue, lambda: self._launcher.cluster)
         collector.awaiting(self._adopted)
         self._launcher.listen(Pulse(self._dir, trials).sign)
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))

@@ -11,6 +11,7 @@ from pathlib import Path
 from hyperherd import schedulers
 from hyperherd.errors import AttemptTaken, FormatError
 from hyperherd.paths import TrialPaths
+from hyperherd.records.clocks import FilesClock
 from hyperherd.records.disk.files import create, read_json
 from hyperherd.records.places import in_place
 from hyperherd.records.states import TrialState
@@ -50,7 +51,8 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again:
     following = next_attempt(trial_dir)
     status = None
     if following and TrialPaths(trial_dir).trial.exists():
-        status = derive_status(TrialRecord.read(trial_dir), (), Observer())
+        record, written = TrialRecord.read(trial_dir), TrialPaths(trial_dir).trial.stat().st_mtime
+        status = derive_status(record, (), Observer(), FilesClock(TrialPaths(trial_dir).attempts).since(written))
     is_requeued = _is_requeued(trial_dir, following - 1, status)
     if meant is not None and meant < following and not is_requeued:
         raise AttemptTaken(f"attempt {meant} of the trial in {trial_dir} was already run by another job")

@@ -146,6 +146,14 @@ def test_an_interrupt_cancels_all_and_hears_them_out(app: App, number: signal.Si
     }
 
 
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_a_warning_of_a_scheduler_to_a_whole_job_leaves_the_last_record_of_its_trials(app: App, method: str) -> None:
+    app.write("import signal; os.kill(os.getpid(), signal.SIGUSR1); time.sleep(600)")
+    sweep = app.sweep(LOCAL, "width=1", f"hydra.launcher.start_method={method}", code=1)
+    assert sweep.states == {0: "cancelled"}
+    assert "1 cancelled" in sweep.done.stdout
+
+
 def test_a_second_interrupt_waits_for_nobody(app: App) -> None:
     process, pids = start_sleeping(app, "flag=true", "hydra.launcher.grace_s=100")
     process.send_signal(signal.SIGINT)

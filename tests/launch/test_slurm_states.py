@@ -8,6 +8,7 @@ from hyperherd.launch.cluster.base import JobState
 from hyperherd.launch.slurm.states import (
     arrays,
     expand,
+    failed_rank,
     in_order,
     job_state,
     ran_out_of_memory,
@@ -147,3 +148,37 @@ def test_memory_in_the_log(line: str) -> None:
 )
 def test_no_memory_in_the_log(line: str) -> None:
     assert not ran_out_of_memory(f"{line}\n")
+
+
+ABORT = (
+    "srun: launch/slurm: _step_signal: Terminating StepId=18.0\n"
+    "slurmstepd-n1: error: *** STEP 18.0 ON n1 CANCELLED AT 2026-11-28T04:33:22 ***\n"
+    "srun: error: n1: task 0: Exited with exit code 143\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("log", "rank", "cause"),
+    [
+        (f"epoch 1\nsrun: error: n1: task 1: Killed\n{ABORT}", 1, "signal"),
+        (f"srun: error: n[1-2]: tasks 2-3: Exited with exit code 3\n{ABORT}", 2, "exit"),
+        (f"srun: error: n2: tasks 4,6: Out Of Memory\n{ABORT}", 4, "oom"),
+        (f"srun: error: n2: task 5: Exited with exit code 137\n{ABORT}", 5, "signal"),
+        (ABORT, 0, "signal"),
+        (
+            "srun: error: n1: task 3: Terminated\n"
+            "slurmstepd-n1: error: *** JOB 8 ON n1 CANCELLED AT 2026-11-28T04:33:22 DUE TO JOB REQUEUE ***\n"
+            f"srun: error: n1: task 1: Exited with exit code 1\n{ABORT}",
+            1,
+            "exit",
+        ),
+    ],
+)
+def test_the_task_that_failed_first(log: str, rank: int, cause: str) -> None:
+    found = failed_rank(log)
+    assert found is not None
+    assert (found.rank, found.cause) == (rank, cause)
+
+
+def test_no_task_failed_by_itself() -> None:
+    assert failed_rank("epoch 1\nprint: srun: error: n1: task 1: Killed\n") is None

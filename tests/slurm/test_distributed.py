@@ -10,6 +10,7 @@ from ranks import LIGHTNING, TORCH, TORCHRUN, assert_ranks_started_once
 from real_slurm import Slurm
 from waiting import PATIENCE, until
 
+import hyperherd
 from hyperherd.metrics.reader import read_metrics
 from hyperherd.records.sweep import read_planned
 
@@ -46,6 +47,30 @@ def test_two_trials_of_two_ranks(app: App, slurm: Slurm, body: str, arguments: l
     app.write(body)
     sweep = app.sweep(*ARGUMENTS, MEMORY, *arguments, "lr=0.1,0.2", MASTER_ADDR="127.0.0.1")
     assert_ranks_started_once(app, sweep)
+
+
+def test_a_rank_that_fails_is_the_cause_of_its_trials_end(app: App, slurm: Slurm) -> None:
+    """Rank 0 is told to end then, which looks to it as if somebody had cancelled the trial."""
+    app.write("""
+        if os.environ["SLURM_PROCID"] == "0": time.sleep(600)
+        while not os.path.exists(os.path.join(os.environ["HYPERHERD_TRIAL_DIR"], ".hyperherd", "trial.json")):
+            time.sleep(0.1)
+        if cfg.width == 0: raise ValueError("boom of a rank")
+        if cfg.width == 1: os._exit(3)
+        os.kill(os.getpid(), 9)
+    """)
+    kill = 'hydra.launcher.srun_args=["--kill-on-bad-exit=1"]'
+    sweep = app.sweep(*ARGUMENTS, *TWO_TASKS, kill, "width=range(3)", code=1)
+    ended = {trial.number: (str(trial.state), str(trial.cause), trial.reason) for trial in hyperherd.load(sweep.dir)}
+    assert {number: end[:2] for number, end in ended.items()} == {
+        0: ("failed", "exception"),
+        1: ("failed", "exit"),
+        2: ("failed", "signal"),
+    }
+    assert ended[0][2].startswith("rank 1: ValueError: boom of a rank; Slurm: FAILED")
+    assert ended[1][2].startswith("Slurm: task 1: Exited with exit code 3; Slurm: FAILED")
+    assert ended[2][2].startswith("Slurm: task 1: Killed; Slurm: FAILED")
+    assert "3 failed" in sweep.done.stdout
 
 
 COMES_BACK = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import time
@@ -16,6 +17,7 @@ from waiting import PATIENCE, until
 
 import hyperherd
 from hyperherd.launch.cluster.watch import FORGOTTEN
+from hyperherd.launch.slurm.cluster import SlurmCluster
 from hyperherd.records.events import read_events
 
 pytestmark = pytest.mark.slow
@@ -139,7 +141,7 @@ def test_what_is_not_seen_to_end_is_not_called_cancelled(app: App, faults: Fault
         faults.before("scancel", "exit 0")  # it says nothing, and does nothing
         done = cancel.cancel(left.dir)
         assert (done.numbers, done.asked) == ((), (0, 1))
-        faults.fail("scancel", OUTAGE)
+        faults.fail("scancel", "scancel: error: Kill job error: Access/permission denied")
         with pytest.raises(SweepError, match=r"not cancelled: herd_slurm: .*The jobs may still run"):
             cancel.cancel(left.dir)
         assert {str(trial.state) for trial in hyperherd.load(left.dir)} == {"running"}
@@ -194,6 +196,56 @@ def test_a_job_that_was_only_forgotten_is_cancelled_before_its_trial_is_lost(app
     until(lambda: faults.count("scancel") > 0, sweep)
     finish(sweep, 1)
     assert entries(app.folder) == []
+
+
+def test_an_outage_at_a_resume_is_waited_for_and_ctrl_c_works_meanwhile(app: App, faults: Faults) -> None:
+    app.write(LEDGER + "while not os.path.exists('go'): time.sleep(0.1)\nnote('end')")
+    app.sweep("hydra/launcher=herd_slurm", "width=range(2)", "hydra.launcher.wait=false", to="s")
+    until(lambda: len(entries(app.folder)) == 2)
+    faults.down(OUTAGE)
+    asked = faults.count("scontrol")
+    resumed = app.start(*QUICK, "width=range(3)")
+    until(lambda: faults.count("scontrol") >= asked + 2, resumed)
+    resumed.send_signal(signal.SIGINT)
+    finish(resumed, 130)
+    resumed = app.start(*QUICK, "width=range(3)")
+    wait_for(
+        resumed, f"{OUTAGE.partition(': ')[2]}; jobs that were submitted earlier may be queued or running, so noth"
+    )
+    assert faults.count("sbatch") == 1
+    faults.heal()
+    (app.folder / "go").touch()
+    assert "Unable to contact" not in finish(resumed)  # it was said once
+    check_once_per_attempt(app)
+    assert sorted(entries(app.folder)) == [0, 1, 2]
+
+
+def test_a_waiting_job_that_the_queue_does_not_list_at_a_resume_does_not_run_beside_its_trial(
+    app: App, faults: Faults, slurm: Slurm
+) -> None:
+    app.write(LEDGER + "note('end')")
+    app.sweep(
+        *QUICK[2:4], "width=0", "hydra.launcher.wait=false", "+hydra.launcher.additional_parameters.hold=true", to="s"
+    )
+    (job,) = {str(event.job_id) for event in read_events(app.folder / "s") if event.job_id}
+    faults.fail("sacct", "sacct: error: Access/permission denied")
+    faults.before("squeue", f'case "$*" in *--name=*|*--jobs={job}*) exit 0;; esac')
+    resumed = app.start(*QUICK, "width=0")
+    until(lambda: len(entries(app.folder, "end")) == 1, resumed)
+    faults.heal()
+    finish(resumed)
+    assert "JobState=CANCELLED" in slurm.ask("scontrol", "show", "job", job)
+    assert entries(app.folder) == [0]
+
+
+def test_a_job_is_cancelled_by_its_name_and_alone(slurm: Slurm) -> None:
+    job = slurm.ask("sbatch", "--parsable", "--hold", "--array=0-3", "--job-name=of-a-batch", "--wrap=true").strip()
+    cluster = SlurmCluster({})
+    cluster.cancel([f"{job}_1"], "of-another-batch")
+    assert len(cluster.query([f"{job}_{index}" for index in range(4)])) == 4
+    cluster.cancel([f"{job}_1", "999999"], "of-a-batch")
+    assert slurm.ask("squeue", "-hr", "-j", job, "-o", "%i").split() == [f"{job}_{index}" for index in (0, 2, 3)]
+    cluster.cancel([f"{job}_0", f"{job}_2", f"{job}_3"])
 
 
 def test_what_does_not_fit_is_submitted_as_room_comes(app: App, faults: Faults) -> None:

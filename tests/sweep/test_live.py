@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import time
 from pathlib import Path
@@ -86,6 +87,7 @@ def test_why_jobs_wait_is_a_line_of_the_table(tmp_path: Path) -> None:
 def _trial(number: int, **changes: object) -> TrialRecord:
     now = time.time()
     base = TrialRecord(number, "k", f"lr-{number}", (), {"lr": number}, 0, TrialState.RUNNING, started=now - 10)
+    base = base.with_(heartbeat=now)
     return base.with_(**changes)
 
 
@@ -97,6 +99,19 @@ def _progress(folder: Path, *records: TrialRecord, trials: int, metric: str | No
         record.write(folder / str(record.number))
     progress.read()
     return progress
+
+
+def test_a_record_of_before_the_launch_is_not_shown_and_a_clock_that_is_behind_hides_none(tmp_path: Path) -> None:
+    behind = time.time() - 3600
+    for number in (0, 1):
+        (tmp_path / str(number)).mkdir()
+        _trial(number, state=TrialState.FAILED).write(tmp_path / str(number))
+        os.utime(tmp_path / str(number) / ".hyperherd" / "trial.json", (behind, behind))
+    progress = _progress(tmp_path, trials=2)
+    assert progress.records == {}
+    _trial(1, attempt=1).write(tmp_path / "1")
+    os.utime(tmp_path / "1" / ".hyperherd" / "trial.json", (behind + 1, behind + 1))
+    assert [(record.number, record.attempt) for record in progress.read()] == [(1, 1)]
 
 
 def test_what_is_left_follows_from_what_has_ended(tmp_path: Path) -> None:
@@ -120,19 +135,20 @@ def test_a_trial_that_says_how_far_it_is_says_how_long_it_takes(tmp_path: Path) 
 
 def test_the_time_left_is_known_from_the_first_running_trial_on_and_counts_down(tmp_path: Path) -> None:
     now = time.time()
-    record = _trial(0, step=30, max_step=90, step_seconds=2.0, started=now - 60, heartbeat=now - 20)
-    assert seconds_left(record, now) == pytest.approx(100)
-    assert seconds_left(record, now + 5) == pytest.approx(95)
-    assert seconds_left(record, now + 500) == 0
+    # The clock of its host is two minutes ahead.
+    record = _trial(0, step=30, max_step=90, step_seconds=2.0, started=now + 60, heartbeat=now + 120)
+    assert seconds_left(record, 20) == pytest.approx(100)
+    assert seconds_left(record, 25) == pytest.approx(95)
+    assert seconds_left(record, 500) == 0
     pace = _progress(tmp_path, record, trials=3).pace
-    assert pace.seconds_left == pytest.approx(100 + 2 * 160, abs=2)
+    assert pace.seconds_left == pytest.approx(120 + 2 * 180, abs=2)
     assert pace.line(unicode=True).startswith("[██░")
 
 
 @pytest.mark.parametrize("max_step", [-1, 0, None])
 def test_an_unknown_number_of_steps_is_no_time_left(tmp_path: Path, max_step: int | None) -> None:
     record = _trial(0, step=30, max_step=max_step, step_seconds=2.0)
-    assert seconds_left(record, time.time()) is None
+    assert seconds_left(record, 0) is None
     (head, line) = lines(_progress(tmp_path, record, trials=1), 80)
     assert "left" not in head + line
     assert line.endswith("step 30")

@@ -11,9 +11,11 @@ import pytest
 from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import SILENCE
-from hyperherd.records.sweep import PlannedTrial
+from hyperherd.records.sweep import PlannedTrial, write_planned
 from hyperherd.records.trial import TrialRecord
+from hyperherd.sweep.planning.plan import UnnumberedTrial
 from hyperherd.sweep.resuming.pulse import Pulse
+from hyperherd.sweep.resuming.reconcile import GIVEN_UP, reconcile
 
 RUNNING = TrialRecord(3, "k", "n", (), {}, 0, TrialState.RUNNING, host="elsewhere", pid=1, beats=1)
 TRIAL = PlannedTrial(3, "k", "n", (), {}, dir="3")
@@ -49,3 +51,25 @@ def test_who_cannot_give_signs_gives_none(pulse: Pulse, tmp_path: Path) -> None:
     os.utime(TrialPaths(tmp_path / "3").trial, (before, before))
     assert pulse.sign(3) is None
     assert pulse.sign(4) is None
+
+
+@pytest.mark.parametrize("clock", [-3600.0, 0.0, 120.0, 3600.0])
+def test_a_trial_of_another_host_is_run_again_when_it_is_silent_by_the_clock_of_the_files(
+    tmp_path: Path, clock: float
+) -> None:
+    write_planned(tmp_path, [TRIAL])
+    RUNNING.with_(heartbeat=time.time() + clock).write(tmp_path / "3")
+    drafts = [UnnumberedTrial("k", "n", (), {}, {})]
+    assert reconcile(tmp_path, drafts).to_run == ()
+    before = time.time() - GIVEN_UP - 10
+    os.utime(TrialPaths(tmp_path / "3").trial, (before, before))
+    assert [trial.number for trial in reconcile(tmp_path, drafts).to_run] == [3]
+
+
+def test_a_clock_that_is_set_while_the_sweep_runs_changes_nothing(
+    pulse: Pulse, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    RUNNING.write(tmp_path / "3")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 7200)
+    assert pulse.sign(3) is not None

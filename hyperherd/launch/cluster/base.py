@@ -55,6 +55,21 @@ class JobState:
 
 
 @dataclass(frozen=True)
+class RankFailure:
+    """How a process of a job ended that has several.
+
+    Attributes:
+        rank: which.
+        cause: of it.
+        reason: for people.
+    """
+
+    rank: int
+    cause: FailureCause
+    reason: str
+
+
+@dataclass(frozen=True)
 class Submission:
     """How one batch of jobs is submitted.
 
@@ -118,7 +133,11 @@ class Cluster(ABC):
 
     @abstractmethod
     def cluster_name(self) -> str:
-        """Return the name of the cluster whose commands are here; empty if it cannot be asked."""
+        """Return the name of the cluster whose commands are here; empty if it has none.
+
+        Raises:
+            SchedulerUnavailable: it cannot be asked at the moment.
+        """
 
     @abstractmethod
     def max_array_size(self) -> int:
@@ -145,8 +164,12 @@ class Cluster(ABC):
         """
 
     @abstractmethod
-    def cancel(self, job_ids: Collection[str]) -> None:
+    def cancel(self, job_ids: Collection[str], name: str | None = None) -> None:
         """Ask for the end of these jobs; those that have ended are passed over. A query shows whether they have.
+
+        Args:
+            job_ids: of the jobs.
+            name: which they must have, or the job is left alone: an id may be another job's by now. None for any.
 
         Raises:
             SchedulerUnavailable: it cannot be asked at the moment.
@@ -188,6 +211,10 @@ class Cluster(ABC):
 
     def cause_in(self, log: str) -> FailureCause | None:
         """Return the cause of death that the scheduler wrote to the end of a job's log."""
+        return None
+
+    def failed_rank(self, log: str) -> RankFailure | None:
+        """Return the process of a job that failed first, as the scheduler wrote it to the end of the job's log."""
         return None
 
 

@@ -225,6 +225,7 @@ class ClusterJob:
 
     def _join(self, work: JobPayload, environment: submitit.JobEnvironment) -> None:
         """Run the task function in a further process of the job: nothing is written, the callbacks stay with rank 0."""
+        environment.paths.result_pickle.unlink(missing_ok=True)  # of an earlier run of a requeued job
         for number in (signal.SIGTERM, signal.SIGCONT):
             signal.signal(number, signal.SIG_DFL)
         # The scheduler warns every process of the job: each rank would requeue it, so only rank 0 answers.

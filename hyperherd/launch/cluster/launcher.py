@@ -7,7 +7,7 @@ import secrets
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,9 +27,12 @@ from hyperherd.launch.base import (
     WaitingJob,
 )
 from hyperherd.launch.cluster.arrays import ConcurrencyCap
-from hyperherd.launch.cluster.base import Cluster, JobState, Submission, place_in_array
+from hyperherd.launch.cluster.base import Cluster, Submission
+from hyperherd.launch.cluster.earlier import EarlierJobs
+from hyperherd.launch.cluster.ending import JobEnder
 from hyperherd.launch.cluster.environment import check_handed_on, scrubbed_environment, without_secrets
 from hyperherd.launch.cluster.job import ClusterJob, JobPayload
+from hyperherd.launch.cluster.limits import ArrayLimits
 from hyperherd.launch.cluster.settings import ClusterSettings, check_texts, read_cluster_settings
 from hyperherd.launch.cluster.watch import Watch
 from hyperherd.launch.commands import Outage, Outcome
@@ -44,9 +47,6 @@ from hyperherd.trial.signals import Terminated, undisturbed
 if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
-
-_ASKED_AGAIN = 60.0
-"""Seconds after which a job that was cancelled and still runs is cancelled again."""
 
 log = logging.getLogger("hyperherd")
 
@@ -75,13 +75,10 @@ class ClusterLauncher(TrialLauncher):
         self._settings = settings
         self._watch = Watch(cluster, settings.poll_s)
         self._cap = ConcurrencyCap(settings.parallelism)
-        self._past_ends: list[JobEnd] = []
-        self._gives_way = False
-        self._limits: dict[str, int] = {}
+        self._limits = ArrayLimits(cluster, self._cap, self._watch)
+        self._ender = JobEnder(cluster)
+        self._earlier = EarlierJobs(cluster)
         self._uncertain: set[str] = set()
-        self._to_end: set[str] = set()
-        self._ending = Outage("jobs are not cancelled yet; that is repeated until they are gone")
-        self._ask_again = 0.0
 
     @property
     def name(self) -> str:
@@ -91,7 +88,13 @@ class ClusterLauncher(TrialLauncher):
     @property
     def cluster(self) -> str:
         """The name of the cluster whose queue it is."""
-        return self._cluster.cluster_name()
+        with suppress(SchedulerUnavailable):
+            return self._cluster.cluster_name()
+        return ""
+
+    def awaited_cluster(self) -> str:
+        """Return the name of the cluster, when it answers."""
+        return self._earlier.cluster_name()
 
     @property
     def resources(self) -> Mapping[str, Any]:
@@ -134,9 +137,9 @@ class ClusterLauncher(TrialLauncher):
             asks = self._cluster.is_preempting, self._cluster.is_requeued
             runs = [ClusterJob(work, job, *asks, often) for job in jobs]
             ids = self._submitted(submission, runs)
-        self._gives_way = False
+        self._limits.room_is_used()
         self._cap.submitted(jobs, ids[0].partition("_")[0])
-        handles = [JobHandle(job, job_id) for job, job_id in zip(jobs, ids, strict=True)]
+        handles = [JobHandle(job, job_id, name) for job, job_id in zip(jobs, ids, strict=True)]
         for handle in handles:
             self._watch.add(handle, folder)
         paths = [self._paths(handle) for handle in handles]
@@ -149,10 +152,7 @@ class ClusterLauncher(TrialLauncher):
         """Return `wanted` if more jobs may run now, else 0; an array that has many jobs then makes room for some."""
         if not self.waits or self._cap.is_idle or self._cap.free >= 1:
             return wanted
-        # Else they would wait for the end of the whole array.
-        if not self._gives_way and (change := self._cap.narrower(wanted)):
-            self._limit(*change)
-        self._gives_way = True
+        self._limits.make_room(wanted)
         return 0
 
     @property
@@ -174,87 +174,42 @@ class ClusterLauncher(TrialLauncher):
         while not self._watch.is_over:
             for end in self._watch.poll():
                 self._watch.close(end.handle)
-                self._to_end.discard(str(end.handle.job_id))
+                self._ender.ended(end.handle)
                 self._cap.ended(end.handle.job)
                 yield end
             yield from self._watch.take_requeued()
             if self._watch.has_polled:
-                self._balance()
-            self._end_jobs()
+                self._limits.balance()
+            self._ender.ask()
             yield None
             if not self._watch.is_over:
                 time.sleep(self._watch.pause)
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """Cancel these jobs, again until they are gone; when they have ended, :meth:`events` yields their ends."""
-        self._to_end |= {handle.job_id for handle in handles if handle.job_id and self._watch.knows(handle.job_id)}
-        self._ask_again = 0.0
-        self._end_jobs()
+        self._ender.add(handle for handle in handles if handle.job_id and self._watch.knows(handle.job_id))
         for handle in handles:
             self._watch.cancelled(handle)
 
-    def _end_jobs(self) -> None:
-        """Ask for the end of the jobs that are to end, if it is time to."""
-        self._to_end = {job_id for job_id in self._to_end if self._watch.knows(job_id)}
-        if not self._to_end or not self._ending.is_due or time.monotonic() < self._ask_again:
-            return
-        try:
-            self._cluster.cancel(sorted(self._to_end))
-        except (SchedulerUnavailable, SweepError) as failure:
-            self._ending.failed(f"{self.name}: {failure}")
-        else:
-            self._ending.over()
-            self._ask_again = time.monotonic() + _ASKED_AGAIN
-
-    def _balance(self) -> None:
-        """Let arrays run more of their jobs if the cap has room for them that nobody else waits for."""
-        self._cap.seen({handle.job.number for handle, state in self._watch.states if state.phase == "running"})
-        if not self._gives_way and (change := self._cap.wider()):
-            self._limits.update([change])
-        for array_id, width in [*self._limits.items()]:
-            self._limit(array_id, width)
-
-    def _limit(self, array_id: str, width: int) -> None:
-        self._limits[array_id] = width
-        with suppress(SchedulerUnavailable):  # the next poll is followed by the next try
-            if self._cluster.limit_array(array_id, width):
-                self._cap.limited(array_id, width)
-                self._watch.poll_soon()
-            else:  # it has ended, or its limit cannot be changed here
-                self._cap.not_limited(array_id)
-            del self._limits[array_id]
-
     def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
-        """Return those of a batch's jobs that the scheduler has and that can run.
+        """Return those of a batch's jobs that the scheduler has and that can run; waits for its answer.
 
         A job whose submission was interrupted before it got its pickle cannot: it would wait for that for a minute and
         fail. It is cancelled, so that the trial can be submitted again.
-
-        Raises:
-            SweepError: the scheduler does not answer; without its answer a trial could run twice.
         """
-        if not is_batch_name(name):
-            return []
-        with _needed(self._cluster):
-            ids = self._cluster.find(name)
-        places = [(place_in_array(job_id, self._cluster.first_index), job_id) for job_id in ids]
-        handles = [JobHandle(jobs[place], job_id, name) for place, job_id in places if place < len(jobs)]
+        handles = self._earlier.found(jobs, name)
         # submitit renames the pickle to the job's id after sbatch has returned; without it the job cannot run.
         able = [handle for handle in handles if self._paths(handle).submitted_pickle.exists()]
-        if unable := [handle.job_id for handle in handles if handle not in able and handle.job_id is not None]:
-            with _needed(self._cluster):
-                self._cluster.cancel(unable)
+        self._earlier.cancel([handle for handle in handles if handle not in able])
         return able
 
     def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
         """Watch those of an earlier sweep's jobs that are still queued or running, and return them.
 
-        A trial that gives signs of life is watched although the scheduler does not know its job.
-
-        Raises:
-            SweepError: the scheduler does not answer; without its answer a trial could run twice.
+        It waits for the scheduler's answer. A trial that gives signs of life is watched although the scheduler does not
+        know its job; any other such job is cancelled, because one that was only not listed must not run as well.
         """
-        known = self._known(handles)
+        known = self._earlier.known(handles)
         adopted = [handle for handle, state in known if state.phase != "ended"]
         arrays: dict[str, list[TrialJob]] = defaultdict(list)
         for handle in adopted:
@@ -262,27 +217,25 @@ class ClusterLauncher(TrialLauncher):
             arrays[str(handle.job_id).partition("_")[0]].append(handle.job)
         for array_id, jobs in arrays.items():
             if width := self._cap.adopted(jobs, array_id):
-                self._limit(array_id, width)
-        named = {handle.job_id: handle for handle in handles if handle.job_id is not None}
+                self._limits.change(array_id, width)
         found = {handle.job_id for handle, _ in known}
-        speaking = self._watch.speaking([handle for job_id, handle in named.items() if job_id not in found])
+        unknown = [handle for handle in handles if handle.job_id is not None and handle.job_id not in found]
+        speaking = self._watch.speaking(unknown)
         for handle in speaking:
             self._watch.add(handle, self._settings.folder, is_known=False)
             self._cap.adopted([handle.job], str(handle.job_id))
+        self._earlier.cancel([handle for handle in unknown if handle not in speaking])
         return adopted + speaking
 
     @property
     def past_ends(self) -> Sequence[JobEnd]:
         """The ends of jobs given to :meth:`adopt` and :meth:`requeued` that ended while no sweep watched them."""
-        return self._past_ends
+        return self._earlier.past_ends
 
     def requeued(self, handles: Sequence[JobHandle], restarts: Mapping[int, int]) -> list[JobHandle]:
-        """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended.
-
-        Raises:
-            SweepError: the scheduler does not answer; without its answer a trial could run twice.
-        """
-        return [handle for handle, state in self._known(handles) if state.is_back(restarts.get(handle.job.number))]
+        """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended."""
+        known = self._earlier.known(handles)
+        return [handle for handle, state in known if state.is_back(restarts.get(handle.job.number))]
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> list[JobReturn]:
         """Run jobs as any Hydra launcher does, for sweepers of others; see `hydra.plugins.launcher`."""
@@ -304,8 +257,10 @@ class ClusterLauncher(TrialLauncher):
                     returned[end.handle.job.number] = end.returned or _made_up(end)
         except BaseException:  # Ctrl-C, SIGTERM: no job may keep running after the user ended the sweep
             self.cancel(handles)
-            if not self._ending.is_due:
-                log.warning("jobs may still run, because they could not be cancelled: %s", " ".join(self._to_end))
+            if self._ender.unasked:
+                log.warning(
+                    "jobs may still run, because they could not be cancelled: %s", " ".join(self._ender.unasked)
+                )
             raise
         return [returned[job.number] for job in jobs]
 
@@ -368,35 +323,6 @@ class ClusterLauncher(TrialLauncher):
             raise NotNow(f"{self.name}: {silence}") from None
         self._uncertain.discard(job_name)
 
-    def _known(self, handles: Sequence[JobHandle]) -> list[tuple[JobHandle, JobState]]:
-        """Return those of an earlier sweep's jobs that the scheduler knows, with their states; the ends are noted.
-
-        Raises:
-            SweepError: the scheduler does not answer.
-        """
-        by_id = {handle.job_id: handle for handle in handles if handle.job_id is not None}
-        if not by_id:
-            return []
-        with _needed(self._cluster):
-            # Ids are reused (LSF after 999999, Slurm after MaxJobId): a job of another sweep could be adopted.
-            by_id = self._confirmed(by_id)
-            states = self._cluster.query(list(by_id))
-        known = [(handle, states[job_id]) for job_id, handle in by_id.items() if job_id in states]
-        self._past_ends += [
-            JobEnd(handle, None, state.reason, state.verdict) for handle, state in known if state.verdict
-        ]
-        return known
-
-    def _confirmed(self, by_id: Mapping[str, JobHandle]) -> dict[str, JobHandle]:
-        """Return the handles whose jobs the scheduler knows as this user's, under the name of their batch."""
-        batches: dict[str, list[str]] = defaultdict(list)
-        for job_id, handle in by_id.items():
-            batches[handle.batch].append(job_id)
-        known: set[str] = set()
-        for name, job_ids in batches.items():
-            known |= self._cluster.confirmed(job_ids, name)
-        return {job_id: handle for job_id, handle in by_id.items() if job_id in known}
-
     def _paths(self, handle: JobHandle) -> JobPaths:
         return JobPaths(self._settings.folder, handle.job_id, 0)
 
@@ -428,15 +354,3 @@ def _jobs(count: int) -> str:
 def _made_up(end: JobEnd) -> JobReturn:
     job = end.handle.job
     return failed(filter_overrides(job.overrides), TrialFailed(f"job {job.number} ({end.handle.job_id}): {end.reason}"))
-
-
-@contextmanager
-def _needed(cluster: Cluster) -> Iterator[None]:
-    """Turn an unavailable scheduler into an error for the user."""
-    try:
-        yield
-    except SchedulerUnavailable as silence:
-        raise SweepError(
-            f"{cluster.name}: {silence}. Jobs that were submitted earlier may be queued or running, so nothing is "
-            "started; try again when the scheduler answers"
-        ) from None

@@ -26,7 +26,8 @@ from submitit.core.utils import JobPaths
 from hyperherd.compat.hydra import result_of
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, SignOfLife
-from hyperherd.launch.cluster.base import Cluster, JobState
+from hyperherd.launch.cluster.base import Cluster, JobState, RankFailure
+from hyperherd.launch.cluster.ending import cancel
 from hyperherd.launch.cluster.job import PreemptedTooOften, returned_path
 from hyperherd.launch.commands import Outage
 from hyperherd.launch.pickles import load_pickle
@@ -270,8 +271,8 @@ class Watch:
         if watched.is_known and not (watched.cancelled or watched.ruled_out):
             # Its trial may be run again now: a job that was only not listed must not run as well.
             with suppress(SchedulerUnavailable):
-                with suppress(SweepError):  # the id is another user's by now
-                    self._cluster.cancel([str(watched.handle.job_id)])
+                with suppress(SweepError):  # the scheduler refuses: it does not have this job of ours
+                    cancel(self._cluster, [watched.handle])
                 watched.ruled_out = True
             return None
         return _vanished(watched)
@@ -286,9 +287,15 @@ class Watch:
         return now - watched.signed_at
 
     def _killed(self, watched: _Watched, state: JobState) -> JobEnd:
-        verdict, reason = state.verdict, state.reason
+        verdict, reason, rank = state.verdict, state.reason, None
         if verdict in (None, FailureCause.SIGNAL, FailureCause.EXIT):
             tail = _tail(watched.paths)
+            failure = self._cluster.failed_rank(tail)
+            # Without the scheduler's word an exit code is that of the first that failed: 1 if it raised an exception.
+            if failure or verdict is FailureCause.EXIT:
+                failure = _raised_in_rank(watched.paths, failure)
+            if failure and failure.rank:
+                verdict, reason, rank = failure.cause, f"{failure.reason}; {reason}", failure.rank
             # Slurm's state of a job that ran out of memory is often FAILED; only its log names the cause.
             verdict = self._cluster.cause_in(tail) or verdict or FailureCause.EXIT
             if python := _NO_PYTHON.search(tail):
@@ -298,7 +305,21 @@ class Watch:
                 reason += "the sweep on a file system that the nodes share, or see hydra.launcher.python and setup"
         if state.succeeded:
             reason = f"{reason}, but the trial had not ended"
-        return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict)
+        return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict, rank)
+
+
+def _raised_in_rank(paths: JobPaths, failure: RankFailure | None) -> RankFailure | None:
+    """Return the exception that the failed rank of a job has left; any but rank 0 if it is not known which one failed.
+
+    Rank 0 records its own.
+    """
+    pattern = re.compile(rf"{re.escape(paths.job_id)}_([1-9]\d*)_result\.pkl")
+    with suppress(OSError):
+        found = [(int(match[1]), file) for file in paths.folder.iterdir() if (match := pattern.fullmatch(file.name))]
+        for rank, file in sorted(found, key=lambda one: one[1].stat().st_mtime):
+            if (failure is None or failure.rank == rank) and (error := _error_in(file)):
+                return RankFailure(rank, FailureCause.EXCEPTION, f"rank {rank}: {error}")
+    return failure
 
 
 def _end_with_result(watched: _Watched) -> JobEnd:
@@ -320,10 +341,16 @@ def _end_with_result(watched: _Watched) -> JobEnd:
 
 def _error(paths: JobPaths) -> str:
     """Return the last line of the error that a job had before the trial started."""
+    error = _error_in(paths.result_pickle)
+    return f"the job failed before the trial: {error}" if error else "the job failed before the trial"
+
+
+def _error_in(result: Path) -> str:
+    """Return the last line of the error in submitit's result of a process; empty if it has none, or cannot be read."""
     with suppress(OSError, EOFError, pickle.UnpicklingError, NotTrusted, TypeError, ValueError):
-        _, trace = load_pickle(paths.result_pickle, tuple)
-        return f"the job failed before the trial: {str(trace).strip().splitlines()[-1]}"
-    return "the job failed before the trial"
+        outcome, trace = load_pickle(result, tuple)
+        return str(trace).strip().splitlines()[-1] if outcome == "error" else ""
+    return ""
 
 
 def _vanished(watched: _Watched) -> JobEnd:

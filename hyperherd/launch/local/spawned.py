@@ -7,6 +7,7 @@ import pickle
 import sys
 
 from hyperherd.errors import SweepError
+from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.compose import Composer
 from hyperherd.launch.local.cpu import VARIABLES, ThreadLimit
 from hyperherd.launch.local.messages import Returned, append
@@ -14,6 +15,7 @@ from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_t
 from hyperherd.launch.payload import Payload
 from hyperherd.launch.returned import failed, pickled
 from hyperherd.trial.ending import in_words
+from hyperherd.trial.signals import noted_signals
 
 
 def pack(work: PoolPayload, reason: str) -> bytes:
@@ -39,7 +41,13 @@ def main() -> None:
     work_file, report_file = map(int, sys.argv[1:3])
     shows_output, payload = pickle.loads(_content(work_file))
     job, server = pickle.loads(_content(report_file))
-    setup_trial_process(HELD, server, shows_output=shows_output)
+    with noted_signals(of_schedulers=True):  # a forked trial has the sweep's handlers
+        setup_trial_process(HELD, server, shows_output=shows_output)
+        _run(payload, job, report_file)
+    finish()
+
+
+def _run(payload: Payload, job: TrialJob, report_file: int) -> None:
     with os.fdopen(report_file, "r+b") as report:
         report.truncate(0)
         report.seek(0)
@@ -50,7 +58,6 @@ def main() -> None:
         else:
             ThreadLimit(int(os.environ[VARIABLES[0]])).apply()
             run_trial(work, Composer(work.context.config_loader, work.config), job, report)
-    finish()
 
 
 def _content(descriptor: int) -> bytes:

@@ -124,8 +124,11 @@ class LsfCluster(Cluster):
 
     def cluster_name(self) -> str:
         """Return the name that lsid shows."""
-        if not self._cluster_name:
-            found = re.search(r"^My cluster name is (\S+)", run(["lsid"], self._tracker.patience).stdout, re.M)
+        if not self._cluster_name and shutil.which("lsid"):
+            shown = run(["lsid"], self._tracker.patience)
+            found = re.search(r"^My cluster name is (\S+)", shown.stdout, re.M)
+            if not found and shown.outcome is Outcome.LATER:
+                raise SchedulerUnavailable(f"LSF does not answer: {shown.message}")
             self._cluster_name = found[1] if found else ""
         return self._cluster_name
 
@@ -163,11 +166,14 @@ class LsfCluster(Cluster):
         missing = {job_id for job_id in job_ids if is_job_id(job_id)} - known
         if not missing or not is_batch_name(name):
             return known
-        return known | self._tracker.remembered(missing, LsfParameters(job_name=name).safe_name)
+        try:
+            return known | self._tracker.remembered(missing, LsfParameters(job_name=name).safe_name)
+        except SchedulerUnavailable as silence:
+            raise SchedulerUnavailable(f"LSF does not answer: {_last_line(str(silence))}") from None
 
-    def cancel(self, job_ids: Collection[str]) -> None:
-        """Cancel these jobs, some hundred with each command."""
-        remaining = checked_job_ids(job_ids)
+    def cancel(self, job_ids: Collection[str], name: str | None = None) -> None:
+        """Cancel these jobs, some hundred with each command; bkill does not compare a name, so that is asked for."""
+        remaining = checked_job_ids(job_ids if name is None else self.confirmed(job_ids, name))
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             outcome, message = asked_to_end(some, self._tracker)

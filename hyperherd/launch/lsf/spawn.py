@@ -67,7 +67,11 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
     failed: int | None = None
     deadline = float("inf")
     while any(process.poll() is None for process in processes):
-        if failed is None and (failed := next((p.returncode for p in processes if p.poll()), None)) is not None:
+        first = next((rank for rank, process in enumerate(processes) if process.poll()), None)
+        if failed is None and first is not None:
+            failed = processes[first].returncode
+            how = f"exited with code {failed}" if failed > 0 else f"was killed by signal {-failed}"
+            print(f"rank {first} of the job {how}; the others get a while to end", file=sys.stderr, flush=True)
             deadline = time.monotonic() + (0.0 if Path(os.environ[MARKER]).exists() else _grace())
         if time.monotonic() >= deadline:
             kill(descendants(os.getpid()))

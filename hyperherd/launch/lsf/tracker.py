@@ -7,6 +7,7 @@ poll without an answer changes nothing.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
@@ -121,11 +122,17 @@ class Tracker:
         """Return those of these jobs that LSF's history has under this name; their states are known from then on.
 
         bjobs forgets a job after CLEAN_PERIOD, and may lose sight of one that runs.
+
+        Raises:
+            SchedulerUnavailable: LSF does not answer.
         """
         found = set()
         for base in {base_of(job_id) for job_id in job_ids}:
-            text = run(["bhist", "-l", "-n", "0", base], self.patience).stdout
-            named = {job_id for job_id, known in read_past_names(text).items() if known == name}
+            history = run(["bhist", "-l", "-n", "0", base], self.patience)
+            past = read_past_names(history.stdout)
+            if not past and is_trouble(history) and shutil.which("bhist"):
+                raise SchedulerUnavailable(history.text)
+            named = {job_id for job_id, known in past.items() if known == name}
             rows = self._history(base) or {} if named.intersection(job_ids) else {}
             for job_id in named.intersection(job_ids):
                 row = rows.get(job_id) or JobRow(job_id, "RUN")

@@ -12,16 +12,25 @@ import os
 import re
 import shutil
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.compat.submitit import own_parameters
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import Cluster, JobState, Submission
+from hyperherd.launch.cluster.base import Cluster, JobState, RankFailure, Submission
 from hyperherd.launch.commands import CommandResult, Outcome
 from hyperherd.launch.slurm.commands import TABLE, is_trouble, run
 from hyperherd.launch.slurm.executor import QuietSlurmExecutor
 from hyperherd.launch.slurm.options import RESOURCES, executor_parameters
-from hyperherd.launch.slurm.states import arrays, expand, in_order, ran_out_of_memory, read_sacct, read_squeue
+from hyperherd.launch.slurm.states import (
+    arrays,
+    expand,
+    failed_rank,
+    in_order,
+    ran_out_of_memory,
+    read_sacct,
+    read_squeue,
+)
 from hyperherd.records.job_ids import checked_job_ids, is_job_id
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import SchedulerUnavailable
@@ -77,9 +86,9 @@ class SlurmCluster(Cluster):
     def max_array_size(self) -> int:
         """Return how many jobs an array may hold: its indices are less than MaxArraySize."""
         if self._largest is None:
-            found = self._configured("MaxArraySize")
-            # While it does not answer it is asked again.
-            self._largest = max(1, int(found)) if found.isdigit() else None
+            with suppress(SchedulerUnavailable):  # it is asked again
+                found = self._configured("MaxArraySize")
+                self._largest = max(1, int(found)) if found.isdigit() else None
         return self._largest or _DEFAULT_ARRAY_SIZE
 
     def cluster_name(self) -> str:
@@ -88,7 +97,15 @@ class SlurmCluster(Cluster):
         return self._cluster_name
 
     def _configured(self, name: str) -> str:
-        found = re.search(rf"^{name}\s*=\s*(\S+)", run(["scontrol", "show", "config"]).stdout, re.M)
+        """Return a value of the configuration in force; empty if there is none.
+
+        Raises:
+            SchedulerUnavailable: the controller does not answer.
+        """
+        result = run(["scontrol", "show", "config"])
+        if is_trouble(result):
+            raise SchedulerUnavailable(f"Slurm does not answer: {result.message}")
+        found = re.search(rf"^{name}\s*=\s*(\S+)", result.stdout, re.M)
         return found[1] if found else ""
 
     def executor(self, submission: Submission) -> submitit.Executor:
@@ -140,9 +157,12 @@ class SlurmCluster(Cluster):
         known = [*found, *(job_id for line in accounted for job_id in expand(line.strip()))]
         return in_order(job_id for job_id in known if is_job_id(job_id))  # a site may print a banner
 
-    def cancel(self, job_ids: Collection[str]) -> None:
+    def cancel(self, job_ids: Collection[str], name: str | None = None) -> None:
         """Cancel these jobs, some hundred with each command."""
         remaining = checked_job_ids(job_ids)
+        if name is not None:
+            ours = {array_id for array_id in arrays(remaining) if _is_called(array_id, name)}
+            remaining = [job_id for job_id in remaining if job_id.partition("_")[0] in ours]
         while remaining:
             some, remaining = remaining[:_AT_ONCE], remaining[_AT_ONCE:]
             result = run(["scancel", *some])
@@ -176,6 +196,10 @@ class SlurmCluster(Cluster):
     def cause_in(self, log: str) -> FailureCause | None:
         """Return `oom` if Slurm's lines in the log show it: its state of such a job is often just FAILED."""
         return FailureCause.OOM if ran_out_of_memory(log) else None
+
+    def failed_rank(self, log: str) -> RankFailure | None:
+        """Return the task that failed first, by srun's lines."""
+        return failed_rank(log)
 
     def _in_queue(self, job_ids: Collection[str]) -> dict[str, JobState]:
         fields = "--Format=JobArrayID:|,State:|,exit_code:|,NodeList:|,RestartCnt:|,Reason:|"
@@ -232,6 +256,21 @@ def _printed(command: str, result: CommandResult) -> str:
         return result.stdout
     what = "Slurm does not answer" if is_trouble(result) else f"{command} failed"
     raise SchedulerUnavailable(f"{what}: {result.message}")
+
+
+def _is_called(array_id: str, name: str) -> bool:
+    """Return whether Slurm has a job or an array of this id that is this user's and has this name.
+
+    scancel cannot compare it: given `--name` and a waiting task of an array it cancels all that wait (seen in 22.05).
+
+    Raises:
+        SchedulerUnavailable: Slurm does not answer.
+    """
+    result = run(["scontrol", "--oneliner", "show", "job", array_id])
+    if is_trouble(result):
+        raise SchedulerUnavailable(f"Slurm does not answer: {result.message}")
+    named = rf"\bJobName={re.escape(name)} UserId=[^ (]*\({os.geteuid()}\) "
+    return re.search(named, result.stdout) is not None
 
 
 def _own_job() -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal
 
-from hyperherd.launch.cluster.base import JobState
+from hyperherd.launch.cluster.base import JobState, RankFailure
 from hyperherd.launch.commands import is_signal
 from hyperherd.records.states import FailureCause
 
@@ -31,6 +31,11 @@ _NO_LOG = 53
 _OUT_OF_MEMORY = re.compile(
     r"^(?:slurmstepd|srun)\S*: error: .*(?:oom[_ -]?kill|exceeded .*memory limit|out of memory)", re.I | re.M
 )
+_TASK = re.compile(r"^srun: error: [^:\n]+: tasks? (\d+)[\d,-]*: (.+)$", re.M)
+"""srun's line about tasks that have failed; the first is of those whose failure ends the others."""
+_WHOLE_JOB = re.compile(r"^slurmstepd\S*: error: \*\*\* JOB .*$", re.M)
+_CODE = re.compile(r"exit code (\d+)")
+_MEMORY = re.compile(r"out of memory", re.I)
 _NEVER = re.compile(
     r"JobHeld\w*|DependencyNeverSatisfied|PartitionConfig|PartitionNodeLimit|PartitionTimeLimit|BadConstraints"
     r"|\w*PerJob(?:Limit)?|\w*MaxWall\w*|\w*Minutes?\w*Limit|(?:Account|QOS|Partition)NotAllowed|InvalidAccount"
@@ -121,6 +126,18 @@ def expand(job_id: str) -> Iterator[str]:
 def ran_out_of_memory(log: str) -> bool:
     """Return whether Slurm's own lines in a job's log show that it was killed because it ran out of memory."""
     return _OUT_OF_MEMORY.search(log) is not None
+
+
+def failed_rank(log: str) -> RankFailure | None:
+    """Return the task of a job that failed first, by srun's lines in the job's log; Slurm ends the others then."""
+    log = log[max((found.end() for found in _WHOLE_JOB.finditer(log)), default=0) :]  # after an earlier run's end
+    found = _TASK.search(log)
+    if found is None:
+        return None
+    code = _CODE.search(found[2])
+    killed = code is None or is_signal(int(code[1]))
+    cause = FailureCause.OOM if _MEMORY.search(found[2]) else FailureCause.SIGNAL if killed else FailureCause.EXIT
+    return RankFailure(int(found[1]), cause, f"Slurm: task {found[1]}: {found[2]}")
 
 
 def arrays(job_ids: Iterable[str]) -> list[str]:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import tempfile
-import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.clocks import FilesClock
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import SILENCE, same_process
 from hyperherd.records.sweep import PlannedTrial
@@ -27,7 +25,7 @@ class Pulse:
 
     def __init__(self, sweep_dir: Path, trials: Iterable[PlannedTrial]) -> None:
         self._dirs = {trial.number: sweep_dir / trial.dir for trial in trials if trial.dir is not None}
-        self._offset = _server_time(SweepPaths(sweep_dir).records) - time.time()
+        self._clock = FilesClock(SweepPaths(sweep_dir).records)
         self._host = socket.gethostname()
 
     def sign(self, number: int) -> object | None:
@@ -36,8 +34,7 @@ class Pulse:
         if directory is None:
             return None
         try:
-            written = TrialPaths(directory).trial.stat().st_mtime
-            if time.time() + self._offset - written > SILENCE:  # both are the file server's time
+            if self._clock.since(TrialPaths(directory).trial.stat().st_mtime) > SILENCE:
                 return None
             record = TrialRecord.read(directory)
         except (OSError, FormatError):
@@ -48,14 +45,3 @@ class Pulse:
         if is_here and not same_process(record.pid or 0, record.pid_started):
             return None
         return record.attempt, record.beats
-
-
-def _server_time(folder: Path) -> float:
-    """Return the time of the file system of `folder`; our own where nothing can be written there."""
-    try:
-        with tempfile.TemporaryFile(dir=folder) as probe:
-            probe.write(b"1")
-            probe.flush()
-            return os.fstat(probe.fileno()).st_mtime
-    except OSError:
-        return time.time()

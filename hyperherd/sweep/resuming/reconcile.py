@@ -13,6 +13,7 @@ from typing import Any
 from hyperherd.errors import FormatError, SweepError
 from hyperherd.escape import one_line
 from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.records.clocks import FilesClock
 from hyperherd.records.disk.files import read_json
 from hyperherd.records.events import POSTPONED, SUBMITTED, SUBMITTING, Event, read_events
 from hyperherd.records.places import trial_dir_of
@@ -109,7 +110,8 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
 def _run_plan(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
     events = events_by_trial(sweep_dir)
     observer = Observer(is_held=False)  # this sweep holds it, and no earlier one
-    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer) for trial in trials}
+    clock = FilesClock(SweepPaths(sweep_dir).records)
+    statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer, clock) for trial in trials}
     to_run, queued, ended = [], [], []
     for trial in trials:
         status, job = statuses[trial.number], queued_job(trial, events[trial.number])
@@ -160,9 +162,11 @@ def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | No
         return None
     intent = events[last]
     # An id noted before the last intent is that of an earlier attempt's job.
-    ids = [event.job_id for event in events[last:] if event.event == SUBMITTED]
-    found = ids[-1] if ids else None
-    return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", found, intent.cluster)
+    submitted = [event for event in events[last:] if event.event == SUBMITTED]
+    found = submitted[-1].job_id if submitted else None
+    # While a scheduler does not answer the name of its cluster is not known; it is when it has taken the job.
+    cluster = intent.cluster or (submitted[-1].cluster if submitted else None)
+    return QueuedTrial(trial, intent.attempt, str(intent.launcher), intent.job_name or "", found, cluster)
 
 
 def check_cluster(queued: Sequence[QueuedTrial], here: str) -> None:
@@ -205,19 +209,33 @@ def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[Plann
 
 
 def status_of(
-    sweep_dir: Path, trial: PlannedTrial, events: Sequence[Event], observer: Observer | None = None
+    sweep_dir: Path,
+    trial: PlannedTrial,
+    events: Sequence[Event],
+    observer: Observer | None = None,
+    clock: FilesClock | None = None,
 ) -> TrialStatus:
-    """Return where `trial` stands, from its directory and its events; without an observer its sweep runs."""
-    record = None
+    """Return where `trial` stands, from its directory and its events.
+
+    Args:
+        sweep_dir: absolute.
+        trial: which.
+        events: all about it, in their order.
+        observer: who asks; without one its sweep runs.
+        clock: by which it is judged whether it is silent; without one, by the clock of its host.
+    """
+    record, silent = None, None
     if trial.dir is not None:
         try:
-            record = TrialRecord.read(trial_dir_of(sweep_dir, trial.dir, trial.number))
+            directory = trial_dir_of(sweep_dir, trial.dir, trial.number)
+            record = TrialRecord.read(directory)
+            silent = clock.since(TrialPaths(directory).trial.stat().st_mtime) if clock else None
         except FileNotFoundError:
             # It never started, or its directory is gone: the events decide.
             pass
         except (FormatError, OSError) as error:
             return TrialStatus(TrialState.UNREADABLE, reason=str(error))
-    return derive_status(record, events, observer or Observer())
+    return derive_status(record, events, observer or Observer(), silent)
 
 
 def beats_of(sweep_dir: Path, trial: PlannedTrial, attempt: int) -> int | None:

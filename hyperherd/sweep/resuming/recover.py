@@ -24,8 +24,10 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
         those that it still has, whose ends will come as its events.
     """
     ours = [queued for queued in run_plan.queued if queued.launcher == launcher.name]
-    check_cluster(ours, launcher.cluster if ours else "")
-    again = _requeued(run_plan, launcher, sweep_dir)
+    ended = [one for one in run_plan.ended if one.launcher == launcher.name]
+    here = launcher.awaited_cluster() if ours or ended else ""
+    check_cluster(ours, here)
+    again = _requeued([one for one in ended if one.cluster in (None, here)], run_plan, launcher, sweep_dir)
     _report_left_alone([queued for queued in run_plan.queued if queued.launcher != launcher.name])
     adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir), *again]) if ours or again else []
     _note_ends(launcher.past_ends, run_plan, sweep_dir)
@@ -51,10 +53,10 @@ def _note_ends(ends: Sequence[JobEnd], run_plan: RunPlan, sweep_dir: Path) -> No
     EventLog(sweep_dir).write(verdicts)
 
 
-def _requeued(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> list[JobHandle]:
+def _requeued(
+    ended: Sequence[QueuedTrial], run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path
+) -> list[JobHandle]:
     """Return handles of trials that would run again, and that their scheduler runs again by itself."""
-    ended = [one for one in run_plan.ended if one.launcher == launcher.name]
-    ended = [one for one in ended if one.cluster in (None, launcher.cluster)]
     attempts = {one.trial.number: run_plan.statuses[one.trial.number].attempt for one in ended}
     restarts = {one.trial.number: last_restart(sweep_dir, one.trial, attempts[one.trial.number]) for one in ended}
     known = {number: restart for number, restart in restarts.items() if restart is not None}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -51,16 +51,20 @@ class Collector:
         sweep_dir: absolute.
         trials: those that may be launched, or were launched by an earlier sweep and are awaited.
         queue: the launcher, if its jobs outlive the sweep.
-        cluster: the name of the cluster whose queue it is, if it is known.
+        cluster: returns the name of the cluster whose queue it is; empty as long as it is not known.
     """
 
     def __init__(
-        self, sweep_dir: Path, trials: Sequence[PlannedTrial], queue: str | None = None, cluster: str = ""
+        self,
+        sweep_dir: Path,
+        trials: Sequence[PlannedTrial],
+        queue: str | None = None,
+        cluster: Callable[[], str] = str,
     ) -> None:
         self.sweep_dir = sweep_dir
         self._trials = {trial.number: trial for trial in trials}
         self._queue = queue
-        self._cluster = cluster or None
+        self._cluster = cluster
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
         self.statuses: dict[int, TrialStatus] = {}
@@ -148,7 +152,8 @@ class Collector:
         self._learn_directory(job.number, end.returned)
         status = self._status(end.handle)
         # A trial that was asked to stop records that it was cancelled; its launcher may know why.
-        if not status.state.ended or (status.state is TrialState.CANCELLED and end.verdict in _REASONS_TO_END_IT):
+        knows_why = end.verdict in _REASONS_TO_END_IT or end.rank is not None
+        if not status.state.ended or (status.state is TrialState.CANCELLED and knows_why):
             reason = self._reason(end) or status.reason or _NO_END
             attempt = max(status.attempt, job.attempt)  # a scheduler that requeued the job made more of them
             beats = self._beats(job.number, attempt)
@@ -229,8 +234,9 @@ class Collector:
         message: str | None = None,
         first: bool = False,
     ) -> None:
+        cluster = (self._cluster() or None) if event in (SUBMITTING, SUBMITTED) else None
         noted = (
-            replace(_event(event, handle), launcher=self._queue, cluster=self._cluster, job_name=name, message=message)
+            replace(_event(event, handle), launcher=self._queue, cluster=cluster, job_name=name, message=message)
             for handle in handles
         )
         self._events.write(noted, first=first)

@@ -12,7 +12,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TextIO
 
@@ -50,7 +50,9 @@ class Progress:
             trial.number: TrialPaths(sweep_dir / trial.dir).trial for trial in trials if trial.dir is not None
         }
         self._results = first_results(sweep_dir)
-        self._seen: dict[int, int] = {}
+        # Those from before the launch belong to earlier attempts. The clock of the host that wrote them does not tell.
+        self._seen = {number: written for number, path in self._paths.items() if (written := _written(path))}
+        self._seen_at: dict[int, float] = {}
         self.records: dict[int, TrialRecord] = {}
         """The records of the trials that have begun, by number; only those written since the launch began."""
 
@@ -61,8 +63,7 @@ class Progress:
             before = self.records.get(number)
             try:
                 modified = path.stat().st_mtime_ns
-                # One from before the launch belongs to an earlier attempt.
-                if modified == self._seen.get(number) or modified < self.began * 1e9:
+                if modified == self._seen.get(number):
                     continue
                 record = TrialRecord.read(path.parent.parent)
             except (OSError, FormatError):  # not there yet
@@ -70,6 +71,7 @@ class Progress:
             told = recorded_metrics(record, str(path.parent.parent), self._results)
             record = record.with_(metrics=told.metrics, step=told.step)
             self._seen[number], self.records[number] = modified, record
+            self._seen_at[number] = time.monotonic()
             if before is None or (before.standing, before.attempt) != (record.standing, record.attempt):
                 changed.append(record)
         return changed
@@ -96,23 +98,47 @@ class Progress:
     @property
     def pace(self) -> Pace:
         """How far the launch has come, and how long the rest takes."""
-        now, running = time.time(), self.running
+        running = self.running
         done = [record for record in self.records.values() if record.state.done and record.ended and record.started]
         return Pace(
             [max((record.ended or 0.0) - (record.started or 0.0), 0.0) for record in done],
-            [Underway(max(now - (record.started or now), 0.0), seconds_left(record, now)) for record in running],
+            [Underway(self._seconds(record), self.seconds_left(record)) for record in running],
             len(self.trials) - len(self.records),
             len(self.records) - len(running),
         )
 
+    def seconds_left(self, record: TrialRecord) -> float | None:
+        """Return how long a running trial will take; see the function of this name."""
+        return seconds_left(record, self._since(record))
+
+    def _seconds(self, record: TrialRecord) -> float:
+        """Return for how long a trial has run: until its last heartbeat by its own clock, from there on by ours."""
+        heartbeat = record.heartbeat or record.started or 0.0
+        return max(heartbeat - (record.started or heartbeat), 0.0) + self._since(record)
+
+    def _since(self, record: TrialRecord) -> float:
+        """Return the seconds since a record was seen to change."""
+        return time.monotonic() - self._seen_at[record.number]
+
+
+def seconds_left(record: TrialRecord, since: float) -> float | None:
+    """Return how long a running trial will take by its steps, or None if it has not logged how many there are.
+
+    Args:
+        record: of the trial.
+        since: seconds since it was seen to change.
+    """
+    return steps_left(record.step, record.max_step, record.step_seconds, since)
+
+
+def _written(path: Path) -> int | None:
+    with suppress(OSError):  # not there yet
+        return path.stat().st_mtime_ns
+    return None
+
 
 def _validation_first(name: str) -> tuple[bool, str]:
     return "val" not in name, name
-
-
-def seconds_left(record: TrialRecord, now: float) -> float | None:
-    """Return how long a running trial will take by its steps, or None if it has not logged how many there are."""
-    return steps_left(record.step, record.max_step, record.step_seconds, now - (record.heartbeat or now))
 
 
 @contextmanager
@@ -239,7 +265,7 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
     yield _cut(f"{bar}; {counted} of {len(progress.trials)}; {duration(now - progress.began)}", width)
     running = progress.running
     for record in running[:rows]:
-        left = seconds_left(record, now)
+        left = progress.seconds_left(record)
         parts = (
             one_line(" ".join(f"{name}={setting(value)}" for name, value in record.params.items())),
             _steps(record),
