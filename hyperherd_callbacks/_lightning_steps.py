@@ -63,6 +63,11 @@ class StepCounter:
             return steps
         return int(min(steps, self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done)))
 
+    def expected_by_epochs(self, trainer: Trainer) -> int | None:
+        """Return how many steps there will be if all epochs are as long as those so far, for data without a length."""
+        done, epochs = trainer.current_epoch, trainer.max_epochs
+        return self.count * epochs // done if done > 0 and epochs is not None and epochs > 0 else None
+
     def evaluate(self, loader: int) -> None:
         """Count a batch of an evaluation."""
         self._batches[loader] += 1

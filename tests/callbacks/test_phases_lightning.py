@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import hyperherd
 from hyperherd.metrics.reader import read_metrics, read_summary
 from hyperherd.trial import log as trial_log
+from hyperherd.trial.notes import noted
 
 pl = pytest.importorskip("pytorch_lightning")
 import torch  # noqa: E402
@@ -21,7 +23,7 @@ from pytorch_lightning.callbacks import (  # noqa: E402
     ModelCheckpoint,
 )
 from pytorch_lightning.loggers import CSVLogger  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
+from torch.utils.data import DataLoader, IterableDataset  # noqa: E402
 
 from hyperherd_callbacks.lightning import HyperHerdLogger, HyperHerdStreamCallback  # noqa: E402
 
@@ -330,32 +332,33 @@ def test_the_logger_keeps_what_loggers_are_given_once(tmp_path: Path, trial_dir:
         assert found[name] == expected[name]
 
 
-def expected_steps(folder: Path, module: Module, *callbacks: Any, **options: Any) -> tuple[int | None, int]:
-    """Return how many steps were announced, and the last one that a training logged."""
-    trainer(folder, HyperHerdStreamCallback(), *callbacks, **options).fit(module, data())
-    rows = told(trial_log.current_trial().trial_dir)["loss"]
-    return trial_log.expected_steps(), max(step for step, _ in rows)
+class Endless(IterableDataset[torch.Tensor]):
+    """Has no length."""
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(torch.linspace(-1, 1, 4 * BATCHES).reshape(-1, 2))
 
 
-@pytest.mark.usefixtures("trial_dir")
 @pytest.mark.parametrize(
-    ("module", "options"),
+    ("module", "options", "last"),
     [
-        (Module(), {}),
-        (Module(), {"accumulate_grad_batches": 4}),
-        (Manual(count=2), {}),
-        (Manual(count=2), {"max_steps": 10, "max_epochs": -1}),
-        (Manual(raw=True), {}),
+        (Module(), {}, 12),
+        (Module(), {"accumulate_grad_batches": 4}, 4),
+        (Module(), {"callbacks": [GradientAccumulationScheduler({0: 1, 1: 3})]}, BATCHES + BATCHES // 3),
+        (Module(), {"val_check_interval": "00:00:00:01", "check_val_every_n_epoch": None}, 12),
+        (Module(), {"limit_train_batches": 0.5}, 6),
+        (Module(), {"loader": DataLoader(Endless(), batch_size=2), "max_steps": 9, "max_epochs": -1}, 9),
+        (Module(), {"loader": DataLoader(Endless(), batch_size=2)}, 12),  # once an epoch is over
+        (Manual(count=2), {}, 12),
+        (Manual(count=2), {"max_steps": 10, "max_epochs": -1}, 5),
+        (Manual(raw=True), {}, 12),
     ],
 )
 def test_the_steps_that_are_announced_are_those_of_the_rows(
-    tmp_path: Path, module: Module, options: dict[str, Any]
+    tmp_path: Path, trial_dir: Path, module: Module, options: dict[str, Any], last: int
 ) -> None:
-    announced, last = expected_steps(tmp_path, module, **options)
-    assert announced == last
-
-
-@pytest.mark.usefixtures("trial_dir")
-def test_epochs_that_accumulate_differently_are_added_up(tmp_path: Path) -> None:
-    announced, last = expected_steps(tmp_path, Module(), GradientAccumulationScheduler({0: 1, 1: 3}))
-    assert announced == last == BATCHES + BATCHES // 3
+    options = dict(options)
+    loader, callbacks = options.pop("loader", data()), options.pop("callbacks", [])
+    trainer(tmp_path, HyperHerdStreamCallback(), *callbacks, **options).fit(module, loader, data())
+    rows = told(trial_dir)["loss"]
+    assert noted()["max_step"] == max(step for step, _ in rows) == last
