@@ -18,12 +18,19 @@ from hyperherd.trial.notes import noted
 pl = pytest.importorskip("pytorch_lightning")
 import torch  # noqa: E402
 from pytorch_lightning.callbacks import (  # noqa: E402
+    EarlyStopping,
     GradientAccumulationScheduler,
     LearningRateMonitor,
     ModelCheckpoint,
 )
+from pytorch_lightning.demos.boring_classes import (  # noqa: E402
+    BoringDataModule,
+    BoringModel,
+    ManualOptimBoringModel,
+)
+from pytorch_lightning.demos.lstm import LightningLSTM  # noqa: E402
 from pytorch_lightning.loggers import CSVLogger  # noqa: E402
-from torch.utils.data import DataLoader, IterableDataset  # noqa: E402
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset  # noqa: E402
 
 from hyperherd_callbacks.lightning import HyperHerdLogger, HyperHerdStreamCallback  # noqa: E402
 
@@ -188,6 +195,39 @@ def test_the_rows_of_a_fit_are_those_of_the_csv_logger(
         for name in ("part0", "part1"):  # as above
             assert set(found.pop(name)) <= set(expected.pop(name))
     assert found == expected
+
+
+def lstm(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the demo that logs, on a text of our own in place of one that it downloads."""
+    patch.setattr(LightningLSTM, "prepare_data", lambda self: None)
+    text = torch.arange(24) % 7
+    pairs = TensorDataset(text.reshape(6, 4), text.roll(-1).reshape(6, 4))
+    return {"model": LightningLSTM(vocab_size=7), "train_dataloaders": DataLoader(pairs, batch_size=1)}
+
+
+@pytest.mark.parametrize(
+    ("demo", "options"),
+    [
+        (lstm, {"limit_train_batches": 3}),
+        (lstm, {"limit_train_batches": 4, "accumulate_grad_batches": 2}),
+        (lambda patch: {"model": BoringModel(), "datamodule": BoringDataModule()}, {"limit_train_batches": 3}),
+        (lambda patch: {"model": ManualOptimBoringModel(), "datamodule": BoringDataModule()}, {"max_steps": 5}),
+    ],
+)
+def test_the_rows_of_code_that_nobody_here_wrote_are_those_of_the_csv_logger(
+    tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch, demo: Any, options: dict[str, Any]
+) -> None:
+    loggers = [CSVLogger(tmp_path / "csv"), HyperHerdLogger()]
+    callbacks = [HyperHerdStreamCallback(), LearningRateMonitor("step"), EarlyStopping("none", strict=False)]
+    fit = trainer(tmp_path, *callbacks, logger=loggers, log_every_n_steps=1, **options)
+    fit.fit(**demo(monkeypatch))
+    found = told(trial_dir)
+    # The monitor logs once for each batch, accumulated or not.
+    assert found == {name: sorted(set(rows)) for name, rows in rows_of(tmp_path / "csv").items()}
+    once = [(row["metric"], row["step"]) for row in read_metrics(trial_dir, raw=True).to_pylist()]
+    once = [row for row in once if not row[0].startswith("lr-")]
+    assert len(once) == len(set(once))
+    assert noted()["max_step"] == max(step for rows in found.values() for step, _ in rows)
 
 
 def test_folds_are_phases_and_the_last_one_counts(tmp_path: Path, trial_dir: Path) -> None:

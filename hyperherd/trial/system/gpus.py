@@ -6,7 +6,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hyperherd.trial.system.nvidia_smi import MASK, ask, is_named, masked, number
+from hyperherd import schedulers
+from hyperherd.trial.system.nvidia_smi import ask, is_named, masked, number
 
 GIVEN = "HYPERHERD_GPUS"
 """Set by our local launcher: how many GPUs a trial has, a share of one included; empty if it gave it none."""
@@ -20,13 +21,7 @@ def given_gpus(environment: Mapping[str, str]) -> float | None:
     """
     if (given := environment.get(GIVEN)) is not None:
         return number(given)
-    if "SLURM_JOB_ID" in environment:
-        here = number(environment.get("SLURM_GPUS_ON_NODE", ""))
-        nodes = number(environment.get("SLURM_JOB_NUM_NODES", "1"))
-        return None if here is None or nodes is None else here * nodes
-    if "LSB_JOBID" in environment and MASK in environment:
-        return float(len(masked(environment[MASK])))
-    return None
+    return schedulers.gpus(environment)
 
 
 @dataclass(frozen=True)
