@@ -26,7 +26,8 @@ class StepCounter:
         """Steps so far."""
         self.evaluation: int | None = None
         """The running step of the batch that an evaluation is at; None outside of one."""
-        self._started = False
+        self.has_started = False
+        """Whether the first batch has been seen."""
         self._first: tuple[int, int] = (0, 0)
         self._batches: dict[int, int] = defaultdict(int)
 
@@ -36,10 +37,8 @@ class StepCounter:
         return cls(max(_stepped(trainer), trainer.global_step if not _stepped(trainer) else 0))
 
     def start(self, trainer: Trainer) -> bool:
-        """Take the first batch as the start; return whether it goes on from a checkpoint, asked at the first batch."""
-        if self._started:
-            return False
-        self._started = True
+        """Take the first batch as the start; return whether it goes on from a checkpoint."""
+        self.has_started = True
         self.count = _stepped(trainer)  # Before the first batch Lightning has not brought it up to date yet.
         self._first = (self.count, trainer.global_step)
         return self.count > 0

@@ -95,7 +95,10 @@ class Stream:
 
     def write_rows(self, rows: Iterable[tuple[Mapping[str, Any], int, float]]) -> None:
         """Log several rows: metrics, their step, and when they were measured, in seconds since 1970."""
-        chosen = [(kept, step, at) for metrics, step, at in rows if (kept := self._chosen(metrics, step))]
+        if self._takes_all and not self._keeps_arrays:  # as nearly always
+            chosen = [row for row in rows if row[0]]
+        else:
+            chosen = [(kept, step, at) for metrics, step, at in rows if (kept := self._chosen(metrics, step))]
         if not chosen:
             return
         try:

@@ -25,10 +25,11 @@ from hyperherd_callbacks._lightning_facts import (
 from hyperherd_callbacks._lightning_logger import LoggerCore
 from hyperherd_callbacks._lightning_steps import StepCounter, expected_steps_of, logged_on_step
 from hyperherd_callbacks._lightning_values import (
+    WaitingRow,
+    fetched_rows,
     gathered_metrics,
     hidden_metrics,
     is_same,
-    numbers_of,
     step_metrics,
 )
 from hyperherd_callbacks._training import note_stop, settle_stops
@@ -91,9 +92,9 @@ class _LightningHooks(CallbackHooks):
         self._is_announced = False
         self._epoch = 0
         self._step = 0
-        self._epoch_told: tuple[int, int] | None = None
+        self._told_step = self._told_epoch = -1  # the last row that had its epoch
         self._seen: dict[str, torch.Tensor] = {}
-        self._waiting: list[tuple[Mapping[str, torch.Tensor | float], int, float]] = []
+        self._waiting: list[WaitingRow] = []
         self._flushed = 0.0
         self._on_device = False
 
@@ -110,7 +111,7 @@ class _LightningHooks(CallbackHooks):
         """Begin the phase of what the trainer runs."""
         self._end()
         self._phase = begin_phase(str(trainer.state.fn.value), self.prefix) if self._active else None
-        self._epoch, self._epoch_told = trainer.current_epoch, None
+        self._epoch, self._told_step = trainer.current_epoch, -1
 
     def _end(self) -> None:
         self._flush()  # What waits belongs to the phase that ends.
@@ -140,8 +141,8 @@ class _LightningHooks(CallbackHooks):
 
     @harmless
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._steps.start(trainer) and self._active:  # From a checkpoint: what an older attempt did is done again.
-            resumed(self._steps.count + 1)
+        if not self._steps.has_started and self._steps.start(trainer) and self._active:
+            resumed(self._steps.count + 1)  # From a checkpoint: what an older attempt did is done again.
         # The batch before this one, now that Lightning is done with it. While gradients accumulate the step stands
         # still and the batch is passed over, as it is for loggers.
         if self._active and self._is_due():
@@ -285,11 +286,15 @@ class _LightningHooks(CallbackHooks):
         return fresh
 
     def _keep(self, step: int, fresh: Mapping[str, torch.Tensor], *, with_epoch: bool = True) -> None:
-        """Have values written with their epoch, soon."""
-        self._on_device = not all(value.is_cpu for value in fresh.values())
-        row: dict[str, torch.Tensor | float] = {**fresh}
-        if with_epoch and self._epoch_told != (step, self._epoch):
-            self._epoch_told = (step, self._epoch)
+        """Have values written with their epoch, soon; what is in main memory becomes a number at once."""
+        row: dict[str, torch.Tensor | float] = {}
+        for name, value in fresh.items():
+            if value.is_cpu:
+                row[name] = value.item()
+            else:
+                row[name], self._on_device = value, True
+        if with_epoch and (step != self._told_step or self._epoch != self._told_epoch):
+            self._told_step, self._told_epoch = step, self._epoch
             row.setdefault("epoch", self._epoch)
         now = time.time()
         self._waiting.append((row, step, now))
@@ -305,13 +310,10 @@ class _LightningHooks(CallbackHooks):
     def _flush(self) -> None:
         """Write what waits, fetched from the device in as few transfers as there are devices and types."""
         waiting, self._waiting = self._waiting, []
+        on_device, self._on_device = self._on_device, False
         self._flushed = time.time()
-        if not waiting:
-            return
-        numbers = iter(numbers_of([value for metrics, _, _ in waiting for value in metrics.values()]))
-        # Of each row as many numbers as it has names.
-        rows = [(dict(zip(metrics, numbers, strict=False)), step, at) for metrics, step, at in waiting]
-        self._stream.write_rows(rows)
+        if waiting:
+            self._stream.write_rows(fetched_rows(waiting) if on_device else waiting)
 
     def _has_written(self, trainer: Trainer, names: Collection[str]) -> bool:
         """Return whether these are what a module logged with `self.log`, which reaches the trial through this."""
