@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
 import subprocess
 import sys
@@ -19,6 +18,8 @@ from waiting import PATIENCE
 
 from hyperherd import load, start_trial
 from hyperherd.metrics.reader import read_metrics
+from hyperherd.records.states import TrialState
+from hyperherd.records.trial import TrialRecord
 from hyperherd_callbacks import _lightning_values, _stream, lightning
 
 pl = pytest.importorskip("pytorch_lightning")
@@ -257,6 +258,7 @@ def test_importing_the_modules_imports_no_framework() -> None:
 DDP = """
     import sys, torch, pytorch_lightning as pl
     from torch.utils.data import DataLoader
+    from hyperherd import start_trial
     from hyperherd_callbacks.lightning import HyperHerdStreamCallback
 
     class Module(pl.LightningModule):
@@ -273,25 +275,29 @@ DDP = """
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=0.1)
 
-    trainer = pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=sys.argv[1],
-        callbacks=[HyperHerdStreamCallback()],
-    )
-    trainer.fit(Module(), DataLoader(torch.randn(16, 2), batch_size=2))
+    if __name__ == "__main__":
+        with start_trial(sys.argv[2]):
+            trainer = pl.Trainer(
+                accelerator="cpu", devices=2, strategy=sys.argv[1], max_epochs=2, logger=False,
+                enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+                default_root_dir=sys.argv[2], callbacks=[HyperHerdStreamCallback()],
+            )
+            trainer.fit(Module(), DataLoader(torch.randn(16, 2), batch_size=2))
 """
 
 
 @pytest.mark.slow
-def test_of_two_processes_one_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_of_two_processes_one_writes(tmp_path: Path, strategy: str) -> None:
     script, trial_dir = tmp_path / "train.py", tmp_path / "trial"
     script.write_text(textwrap.dedent(DDP))
-    environment = {**os.environ, "HYPERHERD_TRIAL_DIR": str(trial_dir), "HYPERHERD_ATTEMPT": "0"}
-    subprocess.run(
-        [sys.executable, script, tmp_path], env=environment, check=True, capture_output=True, timeout=PATIENCE
-    )
+    subprocess.run([sys.executable, script, strategy, trial_dir], check=True, capture_output=True, timeout=PATIENCE)
     rows = read_metrics(trial_dir, raw=True).to_pylist()
-    assert len(list((trial_dir / ".hyperherd" / "metrics").iterdir())) == 1
+    assert not list((trial_dir / ".hyperherd").glob("ranks/*/*"))
     assert [row["step"] for row in rows if row["metric"] == "loss"] == list(range(1, 9))
     assert [row["value"] for row in rows if row["metric"] == "rank"] == [0.5, 0.5]
     assert [row["value"] for row in rows if row["metric"] == "ranks"] == [2.0, 2.0]
+    record = TrialRecord.read(trial_dir)
+    assert (record.state, record.step, record.max_step) == (TrialState.COMPLETED, 8, 8)
+    [trial] = load(trial_dir)
+    assert trial.provenance["training"]["trainer"] == "lightning"
