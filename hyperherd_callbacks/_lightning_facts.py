@@ -88,7 +88,8 @@ def stop_reason(trainer: Trainer) -> str | None:
     for callback in cast("list[Any]", trainer.callbacks):
         name = type(callback).__name__
         if getattr(callback, "stopped_epoch", 0) or getattr(callback, "stopping_reason_message", None):
-            message = getattr(callback, "stopping_reason_message", None)  # Lightning 2.6
+            message = getattr(callback, "stopping_reason_message", None) or ""  # Lightning 2.6
+            message = message.removesuffix(" Signaling Trainer to stop.")
             return f"{name}: {message or 'the training does not improve'}"
         remaining = getattr(callback, "time_remaining", None)
         if callable(remaining) and (left := remaining()) is not None and left <= 0:

@@ -7,6 +7,7 @@ like secrets are masked.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -106,7 +107,8 @@ def note_checkpoint(path: str | Path, score: float | None, metric: str | None, d
 
 def _written(path: str | Path, trial_dir: Path) -> str:
     """Return a path as records have it: below the trial's directory relative to that."""
-    place, home = Path(path).absolute().resolve(), trial_dir.absolute().resolve()
+    # Unlike `Path.resolve` it never raises, on a link that leads to itself.
+    place, home = (Path(os.path.realpath(item)) for item in (path, trial_dir))
     return str(place.relative_to(home)) if home in place.parents else str(place)
 
 

@@ -148,7 +148,7 @@ def test_of_several_processes_the_main_one_logs(trial_dir: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("trial_dir")
-@pytest.mark.parametrize("every_s", [0, 0.5, -1, float("nan"), "30"])
+@pytest.mark.parametrize("every_s", [0, 0.5, -1, float("nan"), float("inf"), "30"])
 def test_seconds_are_checked(every_s: Any) -> None:
     with pytest.raises(ValueError, match="at least 1 second"):
         hyperherd.log_system(every_s)
@@ -172,7 +172,7 @@ def test_a_process_counts_with_its_children() -> None:
 
 
 def test_energy_is_the_mean_power_times_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([0.0, 1800.0, 3600.0])
+    times = iter([1000.0, 2800.0, 4600.0])
     monkeypatch.setattr("hyperherd.trial.system.gpus.time.monotonic", lambda: next(times))
     energy = Energy()
     assert energy.add([100.0, None]) == [0.0, None]

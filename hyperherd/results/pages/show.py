@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.results.files.logs import read_lines, shown
 from hyperherd.results.pages.parts import block, command_record, heading, no_command, pairs, shell_line, table
 from hyperherd.results.tables.records import SCHEMA, trial_record
@@ -121,11 +122,12 @@ def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
         yield from heading("metrics", screen)
         rows = [(escaped(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
         yield from table(_STATISTICS, rows, screen, right=range(1, 8))
-    if trial.phases:
+    if trial.phases.keys() - {"", SYSTEM}:
         yield from heading("metrics by phase", screen)
         rows = [
             (escaped(f"{name}:{name_of(phase)}"), *_summary(summary))
             for phase, metrics in trial.phases.items()
+            if phase != SYSTEM  # whose metrics have no other
             for name, summary in sorted(metrics.items())
         ]
         yield from table(_STATISTICS, rows, screen, right=range(1, 8))

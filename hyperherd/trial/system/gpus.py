@@ -62,7 +62,7 @@ class Energy:
         """
         now = time.monotonic()
         if len(power) != len(self._hours):
-            self._hours, self._last = [0.0] * len(power), power
+            self._hours, self._last, self._at = [0.0] * len(power), power, now
         for place, (before, after) in enumerate(zip(self._last, power, strict=True)):
             if before is not None and after is not None:
                 self._hours[place] += (before + after) / 2 * (now - self._at) / 3600

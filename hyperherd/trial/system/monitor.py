@@ -20,12 +20,13 @@ from hyperherd.records.places import in_place
 from hyperherd.trial.log import CurrentTrial, found_trial
 from hyperherd.trial.notes import GPUS, note
 from hyperherd.trial.ranks import current_rank
-from hyperherd.trial.system.gpus import Energy, read_gpus
+from hyperherd.trial.system.gpus import GIVEN, Energy, read_gpus
 from hyperherd.trial.system.nvidia_smi import MASK
 from hyperherd.trial.system.processes import TreeUse, tree_use
 
 _FIRST = 2.0
 """Seconds until the first reading; a short trial has one as well."""
+_LONGEST = 86400.0
 _LAST_SECONDS = 1.0
 """How long the end of a trial waits for a row that is being written."""
 
@@ -41,11 +42,11 @@ def log_system(every_s: float = 30.0) -> None:
     trial began. Of several processes of a trial the first one logs; a further call in a trial changes nothing.
 
     Args:
-        every_s: seconds between two readings, at least 1.
+        every_s: seconds between two readings, at least 1 and at most a day.
 
     Raises:
         NoTrialError: there is neither a trial nor a Hydra job.
-        ValueError: `every_s` is less than 1, or not a number.
+        ValueError: `every_s` is none of these.
     """
     every_s = checked_seconds(every_s)
     trial = found_trial()
@@ -59,10 +60,10 @@ def checked_seconds(every_s: float) -> float:
     """Return the time between two readings.
 
     Raises:
-        ValueError: it is less than 1, or not a number.
+        ValueError: it is less than 1, more than a day, or not a number.
     """
-    if isinstance(every_s, bool) or not isinstance(every_s, int | float) or not every_s >= 1:
-        raise ValueError(f"log_system needs at least 1 second between two readings, not {every_s!r}")
+    if isinstance(every_s, bool) or not isinstance(every_s, int | float) or not 1 <= every_s <= _LONGEST:
+        raise ValueError(f"log_system needs at least 1 second, and at most a day, between readings, not {every_s!r}")
     return float(every_s)
 
 
@@ -117,7 +118,7 @@ class SystemMonitor(threading.Thread):
 
     def _of_gpus(self) -> dict[str, float | None]:
         gpus = read_gpus(os.environ.get(MASK))
-        if gpus:
+        if gpus and os.environ.get(GIVEN) != "":  # else trials of one launcher see the same ones
             note(GPUS, len(gpus))
         energy = self._energy.add([gpu.power_w for gpu in gpus])
         found: dict[str, float | None] = {}
