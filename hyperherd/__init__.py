@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from hyperherd.trial.log import resumed as resumed
     from hyperherd.trial.log import total_steps as total_steps
     from hyperherd.trial.standalone import start_trial as start_trial
+    from hyperherd.trial.system.monitor import log_system as log_system
 
 __version__ = "0.1.0"
 
@@ -44,6 +45,7 @@ _HOMES = {
     "log_array": "hyperherd.trial.log",
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",
+    "log_system": "hyperherd.trial.system.monitor",
     "resumed": "hyperherd.trial.log",
     "start_trial": "hyperherd.trial.standalone",
     "total_steps": "hyperherd.trial.log",
@@ -59,6 +61,7 @@ __all__ = [
     "log_array",
     "log_metrics",
     "log_result",
+    "log_system",
     "phase",
     "plan",
     "resumed",

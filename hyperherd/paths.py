@@ -108,6 +108,11 @@ class TrialPaths:
         return self.records / "provenance.json"
 
     @property
+    def noted(self) -> Path:
+        """What a process that the trial started has noted about the training that it does."""
+        return self.records / "noted.json"
+
+    @property
     def summary(self) -> Path:
         """Final values."""
         return self.records / "summary.json"

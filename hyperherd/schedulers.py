@@ -31,6 +31,7 @@ class Scheduler:
         cluster: where its :class:`~hyperherd.launch.cluster.base.Cluster` is, as ``module:class``.
         job_id: returns the id of the job whose environment this is (``123_4`` for an array's task), or None.
         restarts: returns how often it has started that job again, or None if it is not known.
+        gpus: returns how many GPUs it has given to that job, or None if it is not known.
         unmanaged: variables which, where they are set, are to have these values, so that Lightning starts a trial's
             further processes itself: where a job is one task it would otherwise wait for tasks that are never started.
     """
@@ -39,6 +40,7 @@ class Scheduler:
     cluster: str
     job_id: Callable[[Environment], str | None]
     restarts: Callable[[Environment], int | None]
+    gpus: Callable[[Environment], float | None] = lambda environment: None
     unmanaged: Mapping[str, str] = field(default_factory=dict)
 
     def cluster_class(self) -> type[Cluster]:
@@ -58,6 +60,11 @@ def _slurm_restarts(environment: Environment) -> int | None:
     return int(environment.get("SLURM_RESTART_COUNT", "0")) if "SLURM_JOB_ID" in environment else None
 
 
+def _slurm_gpus(environment: Environment) -> float | None:
+    here, nodes = environment.get("SLURM_GPUS_ON_NODE", ""), environment.get("SLURM_JOB_NUM_NODES", "1")
+    return float(int(here) * int(nodes)) if here.isdecimal() and nodes.isdecimal() else None
+
+
 def _lsf_job(environment: Environment) -> str | None:
     job = environment.get("LSB_JOBID")
     index = environment.get("LSB_JOBINDEX", "0")
@@ -69,12 +76,20 @@ def _lsf_restarts(environment: Environment) -> int | None:
     return None if count is None else int(count)
 
 
+def _lsf_gpus(environment: Environment) -> float | None:
+    # LSF counts nowhere: it sets what the job may see.
+    if not environment.get("LSB_JOBID") or (seen := environment.get("CUDA_VISIBLE_DEVICES")) is None:
+        return None
+    return float(len([gpu for gpu in seen.split(",") if gpu.strip()]))
+
+
 SCHEDULERS = (
     Scheduler(
         launcher="herd_slurm",
         cluster="hyperherd.launch.slurm.cluster:SlurmCluster",
         job_id=_slurm_job,
         restarts=_slurm_restarts,
+        gpus=_slurm_gpus,
         # The name by which Lightning (2.2 on) knows an interactive job.
         unmanaged={"SLURM_JOB_NAME": "interactive"},
     ),
@@ -83,6 +98,7 @@ SCHEDULERS = (
         cluster="hyperherd.launch.lsf.cluster:LsfCluster",
         job_id=_lsf_job,
         restarts=_lsf_restarts,
+        gpus=_lsf_gpus,
     ),
 )
 """The first that matches counts, where a job of one scheduler runs inside a job of the other."""
@@ -101,6 +117,12 @@ def job_id(environment: Environment) -> str | None:
 def restarts(environment: Environment) -> int | None:
     """Return how often its scheduler has started the job with this environment again, or None if it is not known."""
     counts = (scheduler.restarts(environment) for scheduler in SCHEDULERS)
+    return next((count for count in counts if count is not None), None)
+
+
+def gpus(environment: Environment) -> float | None:
+    """Return how many GPUs its scheduler has given to the job with this environment, or None if it is not known."""
+    counts = (scheduler.gpus(environment) for scheduler in SCHEDULERS if scheduler.job_id(environment))
     return next((count for count in counts if count is not None), None)
 
 

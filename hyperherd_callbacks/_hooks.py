@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 from hyperherd_callbacks._stream import Stream
@@ -16,42 +16,41 @@ log = logging.getLogger("hyperherd")
 
 
 class Hooks:
-    """The mix-in under every callback: where its metrics go, and whether it has warned.
+    """The mix-in under every callback, logger and tracker: where its metrics go, and whether it has warned.
 
     Args:
-        every_n_steps: keep training values each time this many steps have passed.
         prefix: names the phases of the trainer where a trial has several (``fold0/``); without it they are numbered.
-        include: patterns of the metrics to keep, as in a shell (``val/*``); None for all.
-        exclude: patterns of metrics to leave out, also of those that `include` names.
-        arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
-        objective: the metric by which the trial is judged, unless its sweep says.
-        direction: ``minimize`` or ``maximize``; an objective needs one.
+        options: those of :class:`hyperherd_callbacks._stream.Stream`.
 
     Raises:
-        ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
-        TypeError: a pattern is not text.
+        ValueError, TypeError: an option is not one, or is wrong.
     """
 
     _warned = False
 
-    def __init__(
-        self,
-        every_n_steps: int = 1,
-        prefix: str = "",
-        *,
-        include: str | Iterable[str] | None = None,
-        exclude: str | Iterable[str] = (),
-        arrays: bool = False,
-        objective: str | None = None,
-        direction: str | None = None,
-    ) -> None:
+    def __init__(self, prefix: str = "", **options: Any) -> None:
+        super().__init__()
+        self.prefix = prefix
+        self._stream = Stream(**options)
+        self._outside = Outside()
+
+
+class CallbackHooks(Hooks):
+    """The mix-in under a trainer's callback, which may pass steps over.
+
+    Args:
+        every_n_steps: keep training values each time this many steps have passed.
+        prefix, options: as :class:`Hooks`.
+
+    Raises:
+        ValueError: `every_n_steps` is less than 1; and as :class:`Hooks`.
+    """
+
+    def __init__(self, every_n_steps: int = 1, prefix: str = "", **options: Any) -> None:
         if every_n_steps < 1:
             raise ValueError(f"every_n_steps must be at least 1, not {every_n_steps}")
-        super().__init__()
+        super().__init__(prefix, **options)
         self.every_n_steps = every_n_steps
-        self.prefix = prefix
-        self._stream = Stream(include=include, exclude=exclude, arrays=arrays, objective=objective, direction=direction)
-        self._outside = Outside()
 
 
 def harmless(hook: Hook) -> Hook:

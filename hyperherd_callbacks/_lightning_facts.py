@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from hyperherd.trial.notes import TRAINING, note
 from hyperherd_callbacks._training import Outside, facts, model_facts, note_checkpoint
@@ -77,6 +79,44 @@ def note_best(trainer: Trainer, metric: str | None) -> None:
             direction = "maximize" if getattr(saver, "mode", "min") == "max" else "minimize"
             note_checkpoint(path, float(score), _monitored(saver), direction)
             return
+
+
+def stop_reason(trainer: Trainer) -> str | None:
+    """Return why a training was told to stop before it was done; None if it was not."""
+    if not trainer.should_stop:
+        return None
+    for callback in cast("list[Any]", trainer.callbacks):
+        name = type(callback).__name__
+        if getattr(callback, "stopped_epoch", 0) or getattr(callback, "stopping_reason_message", None):
+            message = getattr(callback, "stopping_reason_message", None) or ""  # Lightning 2.6
+            message = message.removesuffix(" Signaling Trainer to stop.")
+            return f"{name}: {message or 'the training does not improve'}"
+        remaining = getattr(callback, "time_remaining", None)
+        if callable(remaining) and (left := remaining()) is not None and left <= 0:
+            return f"{name}: the time for training is over"
+    return "trainer.should_stop was set"
+
+
+def saves_on_exception(trainer: Trainer) -> Callable[[], str | None] | None:
+    """Return what finds the checkpoint that is saved because of an exception; None if no callback saves one.
+
+    Those who save come after us, and nothing is called after them.
+    """
+    savers: list[Any] = [
+        saver
+        for saver in trainer.checkpoint_callbacks
+        if getattr(saver, "save_on_exception", False) or hasattr(saver, "ckpt_path")
+    ]
+    before = [getattr(saver, "_last_checkpoint_saved", "") for saver in savers]
+
+    def saved() -> str | None:
+        for saver, known in zip(savers, before, strict=True):
+            path = getattr(saver, "_last_checkpoint_saved", "") or getattr(saver, "ckpt_path", "")
+            if path != known and os.path.exists(path):  # noqa: PTH110 - it raises nothing, whatever the path is
+                return str(path)
+        return None
+
+    return saved if savers else None
 
 
 def _monitored(saver: Any) -> str:

@@ -32,11 +32,11 @@ class LoggerCore(Hooks):
 
     Args:
         prefix: names the phases of this trainer where a trial has several, as the callback's does.
-        options: `include`, `exclude`, `arrays`, `objective` and `direction`, as the callback has them.
+        options: `include`, `exclude`, `arrays`, `objective`, `direction` and `log_system`, as the callback has them.
     """
 
     def __init__(self, prefix: str = "", **options: Any) -> None:
-        super().__init__(prefix=prefix, **options)
+        super().__init__(prefix, **options)
         self._trainer: Trainer | None = None
         self._phase: RunningPhase | None = None
         self._written: IsWritten | None = None

@@ -26,7 +26,8 @@ class StepCounter:
         """Steps so far."""
         self.evaluation: int | None = None
         """The running step of the batch that an evaluation is at; None outside of one."""
-        self._started = False
+        self.has_started = False
+        """Whether the first batch has been seen."""
         self._first: tuple[int, int] = (0, 0)
         self._batches: dict[int, int] = defaultdict(int)
 
@@ -36,10 +37,8 @@ class StepCounter:
         return cls(max(_stepped(trainer), trainer.global_step if not _stepped(trainer) else 0))
 
     def start(self, trainer: Trainer) -> bool:
-        """Take the first batch as the start; return whether it goes on from a checkpoint, asked at the first batch."""
-        if self._started:
-            return False
-        self._started = True
+        """Take the first batch as the start; return whether it goes on from a checkpoint."""
+        self.has_started = True
         self.count = _stepped(trainer)  # Before the first batch Lightning has not brought it up to date yet.
         self._first = (self.count, trainer.global_step)
         return self.count > 0
@@ -62,6 +61,11 @@ class StepCounter:
         if steps is None or done < 2 or trainer.max_steps < 1:
             return steps
         return int(min(steps, self._first[0] + math.ceil((trainer.max_steps - self._first[1]) / done)))
+
+    def expected_by_epochs(self, trainer: Trainer) -> int | None:
+        """Return how many steps there will be if all epochs are as long as those so far, for data without a length."""
+        done, epochs = trainer.current_epoch, trainer.max_epochs
+        return self.count * epochs // done if done > 0 and epochs is not None and epochs > 0 else None
 
     def evaluate(self, loader: int) -> None:
         """Count a batch of an evaluation."""

@@ -16,6 +16,7 @@ from typing import Any
 from hyperherd.metrics.rows.values import NotLogged
 from hyperherd.trial.log import log_array, log_rows
 from hyperherd.trial.notes import OBJECTIVE, note, objective_of
+from hyperherd.trial.system.monitor import checked_seconds, log_system
 
 log = logging.getLogger("hyperherd")
 
@@ -51,14 +52,16 @@ class Stream:
     """Writes the rows of a trainer into the trial.
 
     Args:
-        include: patterns of the metrics to keep, as in a shell; None for all.
-        exclude: patterns of metrics to leave out.
+        include: patterns of the metrics to keep, as in a shell (``val/*``); None for all.
+        exclude: patterns of metrics to leave out, also of those that `include` names.
         arrays: whether arrays and tensors of several elements are kept, by :func:`hyperherd.log_array`.
         objective: the metric by which the trial is judged, unless its sweep says.
         direction: ``minimize`` or ``maximize``; an objective needs one.
+        log_system: whether :func:`hyperherd.log_system` logs what the trial takes of its machine, too, or each how many
+            seconds.
 
     Raises:
-        ValueError: the direction is missing, or another word.
+        ValueError: the direction is missing, or another word; `log_system` is less than 1 second.
         TypeError: a pattern is not text.
     """
 
@@ -70,17 +73,21 @@ class Stream:
         arrays: bool = False,
         objective: str | None = None,
         direction: str | None = None,
+        log_system: bool | float = False,
     ) -> None:
         self._choice = Choice.of(include, exclude)
         self._takes_all = include is None and not self._choice.exclude
         self._keeps_arrays = arrays
+        self._every_s = checked_seconds(30 if log_system is True else log_system) if log_system is not False else None
         self.objective = objective_of(objective, direction)
         self._named: set[str] = set()
 
     def begin(self) -> None:
-        """Note the objective, if there is one, now that there is a trial."""
+        """Note the objective, and begin to watch the machine, if that is wanted, now that there is a trial."""
         if self.objective:
             note(OBJECTIVE, self.objective)
+        if self._every_s is not None:
+            log_system(self._every_s)
 
     def write(self, metrics: Mapping[str, Any], step: int) -> None:
         """Log values at a step; one that cannot be kept is named in a warning, once per name."""
@@ -88,7 +95,10 @@ class Stream:
 
     def write_rows(self, rows: Iterable[tuple[Mapping[str, Any], int, float]]) -> None:
         """Log several rows: metrics, their step, and when they were measured, in seconds since 1970."""
-        chosen = [(kept, step, at) for metrics, step, at in rows if (kept := self._chosen(metrics, step))]
+        if self._takes_all and not self._keeps_arrays:  # as nearly always
+            chosen = [row for row in rows if row[0]]
+        else:
+            chosen = [(kept, step, at) for metrics, step, at in rows if (kept := self._chosen(metrics, step))]
         if not chosen:
             return
         try:

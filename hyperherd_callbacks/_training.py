@@ -7,18 +7,23 @@ like secrets are masked.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperherd.masking import masked_dict
 from hyperherd.metrics.rows.values import plain
 from hyperherd.trial.log import current_trial
-from hyperherd.trial.notes import CHECKPOINT, note
+from hyperherd.trial.notes import CHECKPOINT, STOPPED, note, noted
+
+if TYPE_CHECKING:
+    from hyperherd.trial.phases import RunningPhase
 
 _LONGEST_TEXT = 500
 _MOST_FACTS = 300
+_MOST_STOPS = 99
 
 log = logging.getLogger("hyperherd")
 
@@ -95,8 +100,44 @@ def note_checkpoint(path: str | Path, score: float | None, metric: str | None, d
         direction: ``minimize`` or ``maximize``.
     """
     trial = current_trial()
+    if trial is not None:
+        written = _written(path, trial.trial_dir)
+        note(CHECKPOINT, {"path": written, "score": score, "metric": metric, "direction": direction})
+
+
+def _written(path: str | Path, trial_dir: Path) -> str:
+    """Return a path as records have it: below the trial's directory relative to that."""
+    # Unlike `Path.resolve` it never raises, on a link that leads to itself.
+    place, home = (Path(os.path.realpath(item)) for item in (path, trial_dir))
+    return str(place.relative_to(home)) if home in place.parents else str(place)
+
+
+def note_stop(
+    step: int, phase: RunningPhase | None, reason: str, saved: Callable[[], str | None] = lambda: None
+) -> None:
+    """Record that a training ended before it was done.
+
+    Args:
+        step: the last one.
+        phase: of the training.
+        reason: why, in words.
+        saved: returns the checkpoint that was saved because of it, once it has been; it never raises.
+    """
+    trial = current_trial()
     if trial is None:
         return
-    place, home = Path(path).absolute().resolve(), trial.trial_dir.absolute().resolve()
-    written = str(place.relative_to(home)) if home in place.parents else str(place)
-    note(CHECKPOINT, {"path": written, "score": score, "metric": metric, "direction": direction})
+    before = noted().get(STOPPED, [])[-_MOST_STOPS:]
+    stop = {"step": step, "phase": (phase.name if phase is not None else None) or "", "reason": reason[:_LONGEST_TEXT]}
+    home = trial.trial_dir
+
+    def told() -> list[dict[str, Any]]:
+        path = saved()
+        return [*before, {**stop, "checkpoint": None if path is None else _written(path, home)}]
+
+    note(STOPPED, told)
+
+
+def settle_stops() -> None:
+    """Take what was noted about stops as it is now: another training begins, and saves checkpoints of its own."""
+    if stops := noted().get(STOPPED):
+        note(STOPPED, stops)

@@ -7,7 +7,7 @@ Neither accelerate nor torch is imported before `HyperHerdTracker` is first name
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.trial.log import CurrentTrial, begin_phase, current_trial, end_phase
@@ -31,13 +31,9 @@ class _AccelerateHooks(Hooks):
     does nothing.
 
     Args:
-        include: patterns of the metrics to keep, as in a shell (``val_*``); all, unless given.
-        exclude: patterns of metrics to leave out, also of those that `include` names.
-        arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
-        objective: the metric by which the trial is judged, unless its sweep says.
-        direction: ``minimize`` or ``maximize``; an objective needs one.
         prefix: names the phase of what is logged, such as ``fold0/``; phases without one are numbered. It ends with
             ``accelerator.end_training()``.
+        options: `include`, `exclude`, `arrays`, `objective`, `direction` and `log_system`, as the callbacks have them.
 
     Raises:
         ValueError: `direction` is missing or another word.
@@ -47,18 +43,8 @@ class _AccelerateHooks(Hooks):
     requires_logging_directory = False
     main_process_only = True
 
-    def __init__(
-        self,
-        *,
-        include: str | Iterable[str] | None = None,
-        exclude: str | Iterable[str] = (),
-        arrays: bool = False,
-        objective: str | None = None,
-        direction: str | None = None,
-        prefix: str = "",
-    ) -> None:
-        super().__init__(include=include, exclude=exclude, arrays=arrays, objective=objective, direction=direction)
-        self._prefix = prefix
+    def __init__(self, *, prefix: str = "", **options: Any) -> None:
+        super().__init__(prefix, **options)
         self._phase: RunningPhase | None = None
         self._step = 0
 
@@ -91,7 +77,7 @@ class _AccelerateHooks(Hooks):
             self._stream.write(values, self._step)
 
     def _begin_phase(self) -> None:
-        self._phase = self._phase or begin_phase("train", self._prefix)
+        self._phase = self._phase or begin_phase("train", self.prefix)
 
     def _writes(self) -> bool:
         return current_trial() is not None and current_rank() == 0

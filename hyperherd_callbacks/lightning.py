@@ -9,15 +9,30 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from hyperherd.trial.log import begin_phase, current_trial, end_phase, resumed, total_steps
-from hyperherd_callbacks._hooks import Hooks, build, harmless
-from hyperherd_callbacks._lightning_facts import check_savers, note_best, note_training
+from hyperherd_callbacks._hooks import CallbackHooks, build, harmless
+from hyperherd_callbacks._lightning_facts import (
+    check_savers,
+    note_best,
+    note_training,
+    saves_on_exception,
+    stop_reason,
+)
 from hyperherd_callbacks._lightning_logger import LoggerCore
 from hyperherd_callbacks._lightning_steps import StepCounter, expected_steps_of, logged_on_step
+from hyperherd_callbacks._lightning_values import (
+    WaitingRow,
+    fetched_rows,
+    gathered_metrics,
+    hidden_metrics,
+    is_same,
+    step_metrics,
+)
+from hyperherd_callbacks._training import note_stop, settle_stops
 
 if TYPE_CHECKING:
     import torch
@@ -34,7 +49,7 @@ _MEMORY_SECONDS = 0.25
 """How long values in main memory wait: where steps take milliseconds, a write for each is what streaming costs."""
 
 
-class _LightningHooks(Hooks):
+class _LightningHooks(CallbackHooks):
     """Streams into the trial what the module logs with `self.log`, in training, validation and test.
 
     A row's step is the number of batches so far that were not accumulated into a later one, from 1: the step of
@@ -43,12 +58,11 @@ class _LightningHooks(Hooks):
     and `test` of a trainer is a phase of the trial (docs/results.md).
 
     Values in main memory are written together each 0.25 s, or each step if that takes longer; values on a device wait
-    there for 2 s, so that one transfer fetches many. All are also written before each checkpoint (in the middle of an
-    epoch all but those of its own step) and at the end of every test and training, however it ends; only a SIGKILL can
-    lose what waits. Values are those of this process (rank 0): they are of all ranks only if `self.log` was told
-    `sync_dist=True`. Outside of a trial and a Hydra job, and under `fast_dev_run`, it does nothing. What goes to a
-    logger past the trainer (`self.logger.log_metrics`, LearningRateMonitor) is seen by `HyperHerdLogger`, which may run
-    beside it.
+    there for 2 s, so that one transfer fetches many. All are also written before each checkpoint and at the end of
+    every test and training, however it ends; only a SIGKILL can lose what waits. Values are those of this process
+    (rank 0): they are of all ranks only if `self.log` was told `sync_dist=True`. Outside of a trial and a Hydra job,
+    and under `fast_dev_run`, it does nothing. What goes to a logger past the trainer (`self.logger.log_metrics`,
+    LearningRateMonitor) is seen by `HyperHerdLogger`, which may run beside it.
 
     Args:
         every_n_steps: write training values each time this many steps have passed, and before each validation and at
@@ -59,21 +73,28 @@ class _LightningHooks(Hooks):
         arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
         objective: the metric by which the trial is judged, unless its sweep says.
         direction: ``minimize`` or ``maximize``; an objective needs one.
+        log_system: whether what the trial takes of its machine is logged, too, or each how many seconds
+            (:func:`hyperherd.log_system`).
+        callback_metrics: whether what the module logs with ``logger=False`` is kept as well.
 
     Raises:
         ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
     """
 
-    def __init__(self, every_n_steps: int = 1, prefix: str = "", **options: Any) -> None:
+    def __init__(
+        self, every_n_steps: int = 1, prefix: str = "", *, callback_metrics: bool = False, **options: Any
+    ) -> None:
         super().__init__(every_n_steps, prefix, **options)
+        self._keeps_hidden = callback_metrics
         self._active = False
         self._phase: RunningPhase | None = None
         self._steps = StepCounter()
+        self._is_announced = False
         self._epoch = 0
         self._step = 0
-        self._epoch_told: tuple[int, int] | None = None
+        self._told_step = self._told_epoch = -1  # the last row that had its epoch
         self._seen: dict[str, torch.Tensor] = {}
-        self._waiting: list[tuple[Mapping[str, torch.Tensor | float], int, float]] = []
+        self._waiting: list[WaitingRow] = []
         self._flushed = 0.0
         self._on_device = False
 
@@ -90,7 +111,7 @@ class _LightningHooks(Hooks):
         """Begin the phase of what the trainer runs."""
         self._end()
         self._phase = begin_phase(str(trainer.state.fn.value), self.prefix) if self._active else None
-        self._epoch, self._epoch_told = trainer.current_epoch, None
+        self._epoch, self._told_step = trainer.current_epoch, -1
 
     def _end(self) -> None:
         self._flush()  # What waits belongs to the phase that ends.
@@ -102,10 +123,10 @@ class _LightningHooks(Hooks):
         self._steps = StepCounter.of(trainer)
         self._look(trainer, keep=False)  # What a LearningRateFinder left behind is none of this run.
         self._begin(trainer)
-        if self._active and (steps := expected_steps_of(trainer)):
-            total_steps(steps)
         if self._active:
+            self._announce(expected_steps_of(trainer))
             self._stream.begin()
+            settle_stops()
             check_savers(trainer, self._outside)
             note_training(trainer, pl_module)
 
@@ -113,16 +134,18 @@ class _LightningHooks(Hooks):
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)  # The last epoch's means, and what the module logged in its on_train_epoch_end.
         self._epoch = trainer.current_epoch
+        if self._active and not self._is_announced:
+            self._announce(self._steps.expected_by_epochs(trainer))
         self._flush_what_is_due()
         self._note_best(trainer)
 
     @harmless
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
-        if self._steps.start(trainer) and self._active:  # From a checkpoint: what an older attempt did is done again.
-            resumed(self._steps.count + 1)
+        if not self._steps.has_started and self._steps.start(trainer) and self._active:
+            resumed(self._steps.count + 1)  # From a checkpoint: what an older attempt did is done again.
         # The batch before this one, now that Lightning is done with it. While gradients accumulate the step stands
         # still and the batch is passed over, as it is for loggers.
-        if self._active and self._steps.count // self.every_n_steps != self._step // self.every_n_steps:
+        if self._active and self._is_due():
             self._look(trainer)
 
     @harmless
@@ -130,8 +153,8 @@ class _LightningHooks(Hooks):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         is_first = self._steps.add(trainer)
-        if is_first and self._active and (steps := self._steps.expected(trainer)):
-            total_steps(steps)
+        if is_first and self._active:
+            self._announce(self._steps.expected(trainer))
 
     @harmless
     def on_validation_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -170,27 +193,35 @@ class _LightningHooks(Hooks):
 
     @harmless
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if _gathered(trainer) is not None:
+        if gathered_metrics(trainer) is not None:
             self._look(trainer, keep=self._steps.count != self._step)
         self._step = -1  # What comes now is the epoch's, and new.
         self._flush_what_is_due()
 
     @harmless
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
-        self._flush()  # Whoever goes on from this checkpoint logs nothing of what came before it.
+        # Whoever goes on from this checkpoint logs nothing of what came before it. In the middle of an epoch Lightning
+        # saves before it gathers what the batch has logged.
+        if self._active and trainer.training and self._step >= 0 and self._is_due():
+            self._see(self._steps.count, step_metrics(trainer, hidden=self._keeps_hidden))
+        self._flush()
 
     @harmless
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)
         self._flush()
+        if self._active and (reason := stop_reason(trainer)):
+            note_stop(self._steps.count, self._phase, reason)
 
     @harmless
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         # Also Ctrl-C, SIGTERM and sys.exit; no other hook follows.
-        if _gathered(trainer) is not None and not trainer.sanity_checking:
+        if gathered_metrics(trainer) is not None and not trainer.sanity_checking:
             self._look(trainer, keep=self._steps.count != self._step)
         self._flush()
         self._note_best(trainer)
+        if self._active and (saved := saves_on_exception(trainer)):
+            note_stop(self._steps.count, self._phase, type(exception).__name__, saved)
         self._end()
 
     @harmless
@@ -199,6 +230,12 @@ class _LightningHooks(Hooks):
         self._seen = {}
         self._note_best(trainer)
         self._end()
+
+    def _announce(self, steps: int | None) -> None:
+        """Say how many steps there will be, if that is known."""
+        self._is_announced = steps is not None
+        if steps is not None:
+            total_steps(steps)
 
     def _note_best(self, trainer: Trainer) -> None:
         """Record the best checkpoint; those who save come after us in every hook, so this is where they have."""
@@ -210,15 +247,26 @@ class _LightningHooks(Hooks):
         if not self._active:
             return
         self._step = self._steps.count
-        gathered = _gathered(trainer)
-        fresh = self._fresh(trainer.logged_metrics if gathered is None else gathered)
+        gathered = gathered_metrics(trainer)
+        logged = trainer.logged_metrics if gathered is None else gathered
+        if self._keeps_hidden:
+            logged = {**hidden_metrics(trainer), **logged}
+        self._see(self._step, logged, keep=keep)
+
+    def _is_due(self) -> bool:
+        """Return whether the step that was taken last is one to keep, and has not been looked at yet."""
+        return self._steps.count // self.every_n_steps != self._step // self.every_n_steps
+
+    def _see(self, step: int, logged: Mapping[str, torch.Tensor], *, keep: bool = True) -> None:
+        """Keep what of some metrics is new as values of a step."""
+        fresh = self._fresh(logged)
         if keep and fresh:
-            self._keep(self._step, fresh)
+            self._keep(step, fresh)
 
     def _look_at_batch(self, trainer: Trainer) -> None:
         """Keep what the last batch of an evaluation logged with `on_step=True`, on the running step of its loader."""
         step, seen = self._steps.evaluation, self._seen
-        if not self._active or step is None or (gathered := _gathered(trainer)) is None:
+        if not self._active or step is None or (gathered := gathered_metrics(trainer)) is None:
             return
         if all(value is seen.get(name) for name, value in gathered.items()):  # as in most evaluations, at each batch
             return
@@ -233,16 +281,20 @@ class _LightningHooks(Hooks):
         """Return what has been logged since the last check; this and what follows it is what a step costs."""
         seen, fresh = self._seen, {}
         for name, value in logged.items():
-            if value is not (old := seen.get(name)) and not _same(value, old):
+            if value is not (old := seen.get(name)) and not is_same(value, old):
                 seen[name] = fresh[name] = value
         return fresh
 
     def _keep(self, step: int, fresh: Mapping[str, torch.Tensor], *, with_epoch: bool = True) -> None:
-        """Have values written with their epoch, soon."""
-        self._on_device = not all(value.is_cpu for value in fresh.values())
-        row: dict[str, torch.Tensor | float] = {**fresh}
-        if with_epoch and self._epoch_told != (step, self._epoch):
-            self._epoch_told = (step, self._epoch)
+        """Have values written with their epoch, soon; what is in main memory becomes a number at once."""
+        row: dict[str, torch.Tensor | float] = {}
+        for name, value in fresh.items():
+            if value.is_cpu:
+                row[name] = value.item()
+            else:
+                row[name], self._on_device = value, True
+        if with_epoch and (step != self._told_step or self._epoch != self._told_epoch):
+            self._told_step, self._told_epoch = step, self._epoch
             row.setdefault("epoch", self._epoch)
         now = time.time()
         self._waiting.append((row, step, now))
@@ -258,64 +310,15 @@ class _LightningHooks(Hooks):
     def _flush(self) -> None:
         """Write what waits, fetched from the device in as few transfers as there are devices and types."""
         waiting, self._waiting = self._waiting, []
+        on_device, self._on_device = self._on_device, False
         self._flushed = time.time()
-        if not waiting:
-            return
-        numbers = iter(_numbers([value for metrics, _, _ in waiting for value in metrics.values()]))
-        # Of each row as many numbers as it has names.
-        rows = [(dict(zip(metrics, numbers, strict=False)), step, at) for metrics, step, at in waiting]
-        self._stream.write_rows(rows)
+        if waiting:
+            self._stream.write_rows(fetched_rows(waiting) if on_device else waiting)
 
     def _has_written(self, trainer: Trainer, names: Collection[str]) -> bool:
         """Return whether these are what a module logged with `self.log`, which reaches the trial through this."""
-        gathered = _gathered(trainer)
+        gathered = gathered_metrics(trainer)
         return gathered is not None and all(name in gathered or name == "epoch" for name in names)
-
-
-def _gathered(trainer: Trainer) -> Mapping[str, torch.Tensor] | None:
-    """Return what Lightning has gathered for its loggers so far, or None where it no longer keeps it there.
-
-    The public `trainer.logged_metrics` returns the same, but first computes what has been logged since: it waits for
-    the device once per progress bar metric, and at the end of an epoch it enters the collectives of `sync_dist=True`,
-    where one rank alone would hang. In its absence we read the public one, except where that could happen.
-    """
-    gathered: Mapping[str, torch.Tensor] | None = getattr(trainer._logger_connector, "_logged_metrics", None)
-    return gathered
-
-
-def _same(value: torch.Tensor, seen: torch.Tensor | None) -> bool:
-    """Return whether `value` is what was `seen` before: Lightning hands out old values until there is a new one.
-
-    The old tensor is still referenced, so its memory cannot have been given to a new value.
-    """
-    return value is seen or (seen is not None and value.data_ptr() == seen.data_ptr())
-
-
-def _numbers(values: Sequence[torch.Tensor | float]) -> list[float]:
-    """Return numbers, those in one-element tensors with one transfer for each device and type."""
-    numbers = [0.0] * len(values)
-    groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
-    for index, value in enumerate(values):
-        if isinstance(value, int | float):
-            numbers[index] = value
-        elif value.is_cpu:
-            numbers[index] = value.item()
-        else:
-            groups.setdefault((value.device, value.dtype), []).append(index)
-    for indices in groups.values():
-        for index, number in zip(
-            indices, _fetch([cast("torch.Tensor", values[index]) for index in indices]), strict=True
-        ):
-            numbers[index] = number
-    return numbers
-
-
-def _fetch(values: list[torch.Tensor]) -> list[float]:
-    """Return the numbers in one-element tensors of one device and type, waiting for the device once."""
-    from torch import stack
-
-    numbers: list[float] = stack([value.reshape(()) for value in values]).tolist()
-    return numbers
 
 
 def _lightning() -> Any:

@@ -10,10 +10,11 @@ import dataclasses
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hyperherd.plural import counted
 from hyperherd.trial.log import begin_phase, continue_phase, current_trial, end_phase, resumed, total_steps
 from hyperherd.trial.notes import TRAINING, note
-from hyperherd_callbacks._hooks import Hooks, build, harmless
-from hyperherd_callbacks._training import facts, model_facts, note_checkpoint
+from hyperherd_callbacks._hooks import CallbackHooks, build, harmless
+from hyperherd_callbacks._training import facts, model_facts, note_checkpoint, note_stop
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -28,7 +29,7 @@ _REMEDY = (
 )
 
 
-class _TransformersHooks(Hooks):
+class _TransformersHooks(CallbackHooks):
     """Streams into the trial what the Trainer logs, with its `global_step`.
 
     How often the Trainer logs is set there (`logging_steps`, 500 unless set). Each `train`, and each `evaluate` and
@@ -44,6 +45,8 @@ class _TransformersHooks(Hooks):
         arrays: whether arrays and tensors of several elements are kept, as by :func:`hyperherd.log_array`.
         objective: the metric by which the trial is judged, unless its sweep says.
         direction: ``minimize`` or ``maximize``; an objective needs one.
+        log_system: whether what the trial takes of its machine is logged, too, or each how many seconds
+            (:func:`hyperherd.log_system`).
 
     Raises:
         ValueError: `every_n_steps` is less than 1, or `direction` is missing or another word.
@@ -82,6 +85,8 @@ class _TransformersHooks(Hooks):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         training, self._training = self._training, None
+        if training is not None and control.should_training_stop and state.global_step < state.max_steps:
+            note_stop(state.global_step, training, _stop_reason(args, state))
         end_phase(training)
         self._is_evaluating = False
 
@@ -124,10 +129,8 @@ class _TransformersHooks(Hooks):
     @harmless
     def on_save(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
         if state.is_world_process_zero and state.best_model_checkpoint:
-            metric = str(args.metric_for_best_model or "loss")
-            metric = metric if metric.startswith("eval_") else f"eval_{metric}"
             direction = "maximize" if args.greater_is_better else "minimize"
-            note_checkpoint(state.best_model_checkpoint, state.best_metric, metric, direction)
+            note_checkpoint(state.best_model_checkpoint, state.best_metric, _judging(args), direction)
 
     def _is_between(self, state: TrainerState) -> bool:
         """Return whether a loss lies between two that are kept."""
@@ -154,6 +157,26 @@ class _TransformersHooks(Hooks):
         """Log `metrics` at the current step, from one process of all."""
         if metrics and state.is_world_process_zero and current_trial() is not None:
             self._stream.write(metrics, state.global_step)
+
+
+def _stop_reason(args: TrainingArguments, state: TrainerState) -> str:
+    """Return why a training was told to stop before it was done; what is known of others is as of the last save."""
+    told: Any = (state.stateful_callbacks or {}).get("EarlyStoppingCallback")
+    if isinstance(told, dict):
+        patience = told.get("args", {}).get("early_stopping_patience")
+        count = told.get("attributes", {}).get("early_stopping_patience_counter")
+        if patience is not None and count is not None and count >= patience:
+            evaluations = counted(count, "evaluation")
+            return (
+                f"EarlyStoppingCallback: {_judging(args)} has not improved for {evaluations}; best {state.best_metric}"
+            )
+    return "control.should_training_stop was set"
+
+
+def _judging(args: TrainingArguments) -> str:
+    """Return the metric that decides which checkpoint is best, as it is logged."""
+    metric = str(args.metric_for_best_model or "loss")
+    return metric if metric.startswith("eval_") else f"eval_{metric}"
 
 
 def _facts(args: TrainingArguments, model: Any) -> dict[str, Any]:

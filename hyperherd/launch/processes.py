@@ -33,24 +33,6 @@ def adopt_orphans() -> None:
         _prctl(_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def children(pid: int) -> list[int]:
-    """Return the children of a process; empty if it is gone, or there is no ``/proc``."""
-    found: list[int] = []
-    # Per thread: the kernel lists a child under the thread that forked it.
-    for tasks in Path(f"/proc/{pid}/task").glob("*/children"):
-        with suppress(OSError):
-            found += map(int, tasks.read_text().split())
-    return found
-
-
-def descendants(pid: int) -> list[int]:
-    """Return the children of a process, theirs, and so on."""
-    found = children(pid)
-    for child in list(found):
-        found += descendants(child)
-    return found
-
-
 def kill(pids: list[int]) -> None:
     """End processes at once; those that are gone already are passed over."""
     for pid in pids:

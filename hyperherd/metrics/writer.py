@@ -95,11 +95,12 @@ class MetricWriter:
         else:
             self._append(line)
 
-    def log_rows(self, rows: Iterable[tuple[Mapping[str, Any], int, float]]) -> None:
+    def log_rows(self, rows: Iterable[tuple[Mapping[str, Any], int, float]], phase: str | None = None) -> None:
         """Append several records with one ``write``, which costs little more than for one.
 
         Args:
             rows: metrics, their step, and when they were measured, in seconds since 1970.
+            phase: of all of them; None: the one that runs.
 
         Raises:
             NotLogged: JSON cannot hold some of the values; all others have been written then.
@@ -107,9 +108,10 @@ class MetricWriter:
         """
         lines: list[bytes] = []
         refused: dict[str, str] = {}
+        phase = self.phase if phase is None else phase
         for metrics, step, at in rows:
-            line = _encode(metrics, step, at, self.phase)
-            lines.append(_encode_any(metrics, step, at, self.phase, refused) if line is None else line)
+            line = _encode(metrics, step, at, phase)
+            lines.append(_encode_any(metrics, step, at, phase, refused) if line is None else line)
         self._append_lines(lines)
         if refused:
             raise values.NotLogged(refused)

@@ -48,6 +48,8 @@ class TrialRecord:
     error: TrialError | None = None
     requeued: bool = False
     """Whether the attempt ended because its scheduler runs the job again."""
+    gpus: float | None = None
+    """How many GPUs it was given, or sees; None if that is not known."""
     step: int | None = None
     max_step: int | None = None
     step_seconds: float | None = None
@@ -160,6 +162,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "job_id": kinds.optional(kinds.text),
     "exit_code": kinds.optional(kinds.whole),
     "requeued": kinds.flag,
+    "gpus": kinds.optional(kinds.amount),
     "step": kinds.optional(kinds.whole),
     "max_step": kinds.optional(kinds.whole),
     "step_seconds": kinds.optional(kinds.seconds),

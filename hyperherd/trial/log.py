@@ -12,10 +12,10 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
@@ -38,6 +38,13 @@ RETURN_VALUE = "return_value"
 log = logging.getLogger("hyperherd")
 
 
+class Beside(Protocol):
+    """What runs beside a trial."""
+
+    def close(self) -> None:
+        """End it; nothing is logged when this returns."""
+
+
 @dataclass(frozen=True)
 class CurrentTrial:
     """The trial this process logs to."""
@@ -46,13 +53,18 @@ class CurrentTrial:
     attempt: int
     writer: MetricWriter
     phases: Phases
+    beside: list[Beside] = field(default_factory=list)
+    """What ends with it."""
+
+    def close(self) -> None:
+        """End what runs beside it, and close the writer."""
+        for item in self.beside:
+            item.close()
+        self.writer.close()
 
 
 _current: CurrentTrial | None = None
 """Set by the trial context, or found on the first log call; of the process and its forked children."""
-
-_total_steps: int | None = None
-"""How many steps the current trial is going to take, if :func:`total_steps` was called."""
 
 _hydra_job: tuple[object, CurrentTrial] | None = None
 """The Hydra config in force when a job outside of any sweep first logged, and where it logs."""
@@ -188,13 +200,7 @@ def total_steps(steps: int) -> None:
     Args:
         steps: in the count that the trial logs with; below 1, or infinite, it is not known.
     """
-    global _total_steps
-    _total_steps = int(steps) if 0 < steps < 2**63 else None
-
-
-def expected_steps() -> int | None:
-    """Return the argument of the last call of :func:`total_steps` in the current trial."""
-    return _total_steps
+    notes.note(notes.MAX_STEP, int(steps) if 0 < steps < 2**63 else None)
 
 
 def log_returned(value: Any) -> None:
@@ -218,16 +224,30 @@ def current_trial() -> CurrentTrial | None:
         return None
 
 
+def found_trial() -> CurrentTrial:
+    """Return the trial this process logs to.
+
+    Raises:
+        NoTrialError: there is neither a trial nor a Hydra job.
+    """
+    return _current or _find()
+
+
 def entered_trial() -> CurrentTrial | None:
     """Return the trial that this process has entered or inherited; None in a Hydra job that is not a trial of ours."""
     return _current or (_find() if os.environ.get(TRIAL_DIR) else None)
 
 
-def enter(trial_dir: Path, attempt: int) -> CurrentTrial:
-    """Make `trial_dir` the trial this process logs to, until :func:`leave`."""
-    global _current, _total_steps
-    _total_steps = None
-    notes.forget()
+def enter(trial_dir: Path, attempt: int, *, keeps_state: bool = True) -> CurrentTrial:
+    """Make `trial_dir` the trial this process logs to, until :func:`leave`.
+
+    Args:
+        trial_dir: its directory.
+        attempt: which attempt this is.
+        keeps_state: whether this process keeps the trial's state; else another one does, which started it.
+    """
+    global _current
+    notes.begin(trial_dir.absolute(), attempt, keeps_state=keeps_state)
     _current = _trial(trial_dir, attempt)
     return _current
 
@@ -243,15 +263,16 @@ def leave() -> None:
     """Close the writer of the current trial; later log calls search for a trial again."""
     global _current
     if _current is not None:
-        _current.writer.close()
+        _current.close()
         _current = None
+        notes.hand_on()
 
 
 def _find() -> CurrentTrial:
     """Return the trial named by the environment, else the Hydra job we are in."""
     if trial_dir := os.environ.get(TRIAL_DIR):
         # A process that the trial started: it has no trial context that would close its journal.
-        trial = enter(Path(trial_dir), int(os.environ.get(ATTEMPT) or 0))
+        trial = enter(Path(trial_dir), int(os.environ.get(ATTEMPT) or 0), keeps_state=False)
         atexit.register(leave)
         return trial
     job = _find_hydra_job()
@@ -295,7 +316,7 @@ def _end_hydra_job() -> None:
     from hyperherd.metrics.consolidate.merge import merge
 
     (_, job), _hydra_job = _hydra_job, None
-    job.writer.close()
+    job.close()
     try:
         merge(job.trial_dir)
     except (OSError, ImportError, FormatError) as error:

@@ -22,8 +22,8 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial.attempts import next_attempt, scheduler_job
 from hyperherd.trial.ending import Ending
-from hyperherd.trial.log import expected_steps
-from hyperherd.trial.notes import CHECKPOINT, OBJECTIVE, TRAINING, noted
+from hyperherd.trial.notes import CHECKPOINT, GPUS, MAX_STEP, OBJECTIVE, STOPPED, TRAINING, handed_on, noted
+from hyperherd.trial.system.gpus import given_gpus
 
 HEARTBEAT_SECONDS = 30.0
 LAST_WORD_SECONDS = 30.0
@@ -51,6 +51,7 @@ class Logbook:
         self._failing = False
         self._found: dict[str, Any] = {"code": {}}
         self._objective = sweep.objective
+        self._max_step: int | None = None
         self.record = TrialRecord(
             number=trial.number,
             key=trial.key,
@@ -64,6 +65,7 @@ class Logbook:
             pid=os.getpid(),
             pid_started=process_started(os.getpid()),
             job_id=scheduler_job(),
+            gpus=given_gpus(os.environ),
             sweep=None if sweep_dir is None else str(sweep_dir),
         )
 
@@ -94,13 +96,15 @@ class Logbook:
 
     def _take_notes(self) -> None:
         """Take in what callbacks have said since: the objective, and what belongs into the provenance."""
-        said = noted()
+        said = {**handed_on(self._trial_dir, self.record.attempt), **noted()}
+        self._max_step = said.get(MAX_STEP)
         objective = self._sweep.objective or said.get(OBJECTIVE)
         if objective != self._objective:
             self._objective, self._summary = objective, RunningSummary(self._trial_dir, objective)
-        news = {
-            name: said[name] for name in (TRAINING, CHECKPOINT) if name in said and said[name] != self._found.get(name)
-        }
+        if self.record.gpus is None and GPUS in said:
+            self.record = self.record.with_(gpus=said[GPUS])
+        facts = {name: said[name] for name in (TRAINING, CHECKPOINT, STOPPED) if name in said}
+        news = {name: value for name, value in facts.items() if value != self._found.get(name)}
         if news:
             self._keep_provenance({**self._found, **news})
 
@@ -159,7 +163,8 @@ class Logbook:
             self._summary.refresh()
         except Exception as error:  # noqa: BLE001 - Arrow has errors of many kinds; whatever they are, the state is told
             self._set_aside(error)
-        self.record = self.record.with_(heartbeat=time.time(), beats=self.record.beats + 1, **_fields(self._summary))
+        told = _fields(self._summary, self._max_step)
+        self.record = self.record.with_(heartbeat=time.time(), beats=self.record.beats + 1, **told)
         try:
             self.record.write(self._trial_dir, durable=durable)
         except OSError as error:
@@ -195,13 +200,13 @@ class Logbook:
             log.warning("the state of trial %d cannot be saved: %s", self.record.number, error)
 
 
-def _fields(summary: RunningSummary) -> dict[str, Any]:
+def _fields(summary: RunningSummary, max_step: int | None) -> dict[str, Any]:
     return {
         "metrics": summary.metrics,
         "phases": summary.phases,
         "final": summary.final,
         "objective": summary.objective,
         "step": summary.step,
-        "max_step": expected_steps(),
+        "max_step": max_step,
         "step_seconds": summary.step_seconds,
     }

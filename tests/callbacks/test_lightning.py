@@ -3,80 +3,35 @@
 from __future__ import annotations
 
 import logging
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
+from callbacks.lightning_runs import BATCHES, QUIET, Kept, Module, batches, fit, make_trainer, steps
 from waiting import PATIENCE
 
 from hyperherd import load, start_trial
 from hyperherd.metrics.reader import read_metrics
-from hyperherd.trial import log as trial_log
-from hyperherd.trial.notes import noted
-from hyperherd_callbacks import _stream, lightning
+from hyperherd.records.states import TrialState
+from hyperherd.records.trial import TrialRecord
+from hyperherd_callbacks import _lightning_values, _stream, lightning
 
 pl = pytest.importorskip("pytorch_lightning")
 import torch  # noqa: E402
-from pytorch_lightning.callbacks import LearningRateFinder, ModelCheckpoint  # noqa: E402
+from pytorch_lightning.callbacks import LearningRateFinder  # noqa: E402
 from pytorch_lightning.loggers import CSVLogger  # noqa: E402
 from pytorch_lightning.loggers.logger import DummyLogger  # noqa: E402
 from pytorch_lightning.tuner import Tuner  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
 
 from hyperherd_callbacks.lightning import HyperHerdStreamCallback  # noqa: E402
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
-    pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`"),
-]
-
-Kept = dict[str, list[tuple[int, float]]]
-BATCHES = 6
-
-
-class Module(pl.LightningModule):
-    """Logs one value of each kind; `at(batch)` runs in every training step, batches counted over all epochs."""
-
-    def __init__(self, at: Callable[[int], object] = lambda batch: None) -> None:
-        super().__init__()
-        self.layer = torch.nn.Linear(2, 1)
-        self.at = at
-        self.batches = 0
-        self.lr = 0.1
-
-    def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
-        loss = self.layer(batch).square().mean()
-        self.log("loss", loss, on_step=True, on_epoch=True)
-        self.log("batch", float(self.batches), prog_bar=True)
-        self.at(self.batches)
-        self.batches += 1
-        return loss
-
-    def on_train_epoch_end(self) -> None:
-        self.log("train/own", float(self.current_epoch))
-
-    def validation_step(self, batch: torch.Tensor, batch_idx: int, dataloader_idx: int = 0) -> None:
-        self.log("val/loss", self.layer(batch).square().mean())
-
-    def on_validation_epoch_end(self) -> None:
-        self.log("val/own", 7.0)
-
-    def test_step(self, batch: torch.Tensor, batch_idx: int) -> None:
-        self.log("test/loss", self.layer(batch).square().mean())
-
-    def configure_optimizers(self) -> torch.optim.Optimizer:
-        return torch.optim.SGD(self.parameters(), lr=self.lr)
+pytestmark = QUIET
 
 
 class Spy(DummyLogger):
@@ -93,47 +48,11 @@ class Spy(DummyLogger):
                 rows.append((step + 1, value))
 
 
-def batches() -> DataLoader[torch.Tensor]:
-    return DataLoader(torch.linspace(-1, 1, 4 * BATCHES).reshape(-1, 2), batch_size=2)
-
-
-def make_trainer(folder: Path, *callbacks: pl.Callback, epochs: int = 1, **options: Any) -> pl.Trainer:
-    settings = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "accelerator": "cpu",
-        "default_root_dir": folder,
-        "max_epochs": epochs,
-    }
-    return pl.Trainer(callbacks=list(callbacks), **{**settings, **options})
-
-
-def fit(folder: Path, module: Module | None = None, every: int = 1, **options: Any) -> pl.Trainer:
-    """Train on six batches an epoch, without validation."""
-    trainer = make_trainer(folder, HyperHerdStreamCallback(every), **options)
-    trainer.fit(module or Module(), batches())
-    return trainer
-
-
-def steps(rows: list[tuple[int, float]]) -> list[int]:
-    return [step for step, _ in rows]
-
-
 @pytest.fixture(params=["private", "public"])
 def source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read Lightning's gathered metrics, or do without that private attribute."""
     if request.param == "public":
-        monkeypatch.setattr(lightning, "_gathered", lambda trainer: None)
-
-
-@pytest.fixture
-def interrupts() -> Iterator[None]:
-    """Put back the handler of Ctrl-C, which Lightning turns off for good at the first one."""
-    handler = signal.getsignal(signal.SIGINT)
-    yield
-    signal.signal(signal.SIGINT, handler)
+        monkeypatch.setattr(lightning, "gathered_metrics", lambda trainer: None)
 
 
 @pytest.mark.usefixtures("source")
@@ -194,20 +113,6 @@ def test_values_in_memory_are_on_disk_before_the_next_step_if_steps_are_slow(
     assert steps(kept()["batch"]) == [1, 2, 3, 4, 5, 6]
 
 
-def test_a_checkpoint_comes_after_its_rows(tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Else a trial that is killed right after it, and goes on from it, never has them."""
-    monkeypatch.setattr(lightning, "_MEMORY_SECONDS", 60.0)
-    seen: list[list[int]] = []
-
-    class Saved(Module):
-        def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-            seen.append(read_metrics(trial_dir, ["batch"])["step"].to_pylist())
-
-    saving = ModelCheckpoint(tmp_path / "trial" / "checkpoints")
-    make_trainer(tmp_path, HyperHerdStreamCallback(), saving, enable_checkpointing=True).fit(Saved(), batches())
-    assert seen == [[1, 2, 3, 4, 5, 6]]
-
-
 def test_rows_that_waited_have_the_times_of_their_steps(
     tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -224,60 +129,13 @@ def test_values_on_a_device_are_fetched_together(
     tmp_path: Path, kept: Callable[[], Kept], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fetched = []
-    fetch = lightning._fetch
+    fetch = _lightning_values._fetch
     monkeypatch.setattr(torch.Tensor, "is_cpu", False, raising=False)
-    monkeypatch.setattr(lightning, "_fetch", lambda values: fetched.append(len(values)) or fetch(values))
+    monkeypatch.setattr(_lightning_values, "_fetch", lambda values: fetched.append(len(values)) or fetch(values))
     monkeypatch.setattr(lightning, "_DEVICE_SECONDS", float("inf"))
     fit(tmp_path, epochs=2)
     assert fetched == [2 * BATCHES, 2, 2 * BATCHES, 2]  # Two values a step; at the end of an epoch two more.
     assert len(kept()["batch"]) == 2 * BATCHES
-
-
-def end_by_error(batch: int) -> None:
-    raise RuntimeError("diverged")
-
-
-def end_by_exit(batch: int) -> None:
-    sys.exit(5)
-
-
-def end_by_interrupt(batch: int) -> None:
-    os.kill(os.getpid(), signal.SIGINT)
-
-
-def end_by_sigterm(batch: int) -> None:
-    os.kill(os.getpid(), signal.SIGTERM)
-
-
-@pytest.mark.usefixtures("interrupts")
-@pytest.mark.parametrize("on_device", [False, True])
-@pytest.mark.parametrize("end", [end_by_error, end_by_exit, end_by_interrupt, end_by_sigterm])
-def test_a_violent_end_loses_nothing(
-    tmp_path: Path,
-    kept: Callable[[], Kept],
-    monkeypatch: pytest.MonkeyPatch,
-    end: Callable[[int], None],
-    on_device: bool,
-) -> None:
-    if on_device:
-        monkeypatch.setattr(torch.Tensor, "is_cpu", False, raising=False)
-    with pytest.raises((RuntimeError, SystemExit)):
-        fit(tmp_path, Module(at=lambda batch: batch == 3 and end(batch)))
-    # SIGTERM waits until the batch is done.
-    assert steps(kept()["batch"]) == ([1, 2, 3, 4] if end is end_by_sigterm else [1, 2, 3])
-
-
-def test_sigterm_at_the_end_of_an_epoch_keeps_its_means(tmp_path: Path, kept: Callable[[], Kept]) -> None:
-    with pytest.raises(SystemExit):
-        fit(tmp_path, Module(at=lambda batch: batch == BATCHES - 1 and end_by_sigterm(batch)), epochs=2)
-    assert steps(kept()["loss_epoch"]) == steps(kept()["train/own"]) == [6]
-
-
-def test_early_stopping_loses_nothing(tmp_path: Path, kept: Callable[[], Kept]) -> None:
-    module = Module(at=lambda batch: setattr(module.trainer, "should_stop", True))
-    fit(tmp_path, module, epochs=2)
-    assert kept()["batch"] == [(1, 0.0)]
-    assert steps(kept()["loss_epoch"]) == [1]
 
 
 def test_a_failure_of_ours_is_said_once_and_training_goes_on(
@@ -322,14 +180,6 @@ def test_what_a_learning_rate_finder_logged_is_not_kept(tmp_path: Path, kept: Ca
     assert steps(kept()["loss_epoch"]) == [6]
 
 
-def test_a_resumed_training_goes_on_after_its_checkpoint(tmp_path: Path, kept: Callable[[], Kept]) -> None:
-    fit(tmp_path).save_checkpoint(tmp_path / "last.ckpt")
-    trial_log.enter(tmp_path / "trial", 1)
-    trainer = make_trainer(tmp_path, HyperHerdStreamCallback(), epochs=2)
-    trainer.fit(Module(), batches(), ckpt_path=tmp_path / "last.ckpt")
-    assert steps(kept()["batch"]) == list(range(1, 13))
-
-
 def test_other_loggers_beside_it_double_nothing(tmp_path: Path) -> None:
     with start_trial(tmp_path / "trial") as started:
         others = [CSVLogger(started.dir), CSVLogger(started.dir, "another")]
@@ -341,45 +191,33 @@ def test_other_loggers_beside_it_double_nothing(tmp_path: Path) -> None:
     assert trial.history("loss_epoch").num_rows == 1
 
 
+@pytest.mark.parametrize("wanted", [True, False])
+def test_what_loggers_do_not_see_is_kept_if_that_is_asked_for(
+    tmp_path: Path, kept: Callable[[], Kept], wanted: bool
+) -> None:
+    class Hiding(Module):
+        def training_step(self, batch: torch.Tensor, batch_idx: int) -> torch.Tensor:
+            self.log("hidden", float(self.batches), logger=False)
+            self.log("both", float(self.batches), logger=False, on_step=True, on_epoch=True)
+            return super().training_step(batch, batch_idx)
+
+        def on_validation_epoch_end(self) -> None:
+            self.log("val/hidden", 7.0, logger=False)
+
+    callback = HyperHerdStreamCallback(callback_metrics=wanted)
+    make_trainer(tmp_path, callback).fit(Hiding(), batches(), batches())
+    found = kept()
+    every = [(step + 1, float(step)) for step in range(BATCHES)]
+    hidden = {"hidden": every, "both_step": every, "both_epoch": [(6, 2.5)], "val/hidden": [(6, 7.0)]}
+    assert {name: rows for name, rows in found.items() if name in hidden} == (hidden if wanted else {})
+    assert set(found) - set(hidden) == {"batch", "loss_step", "loss_epoch", "train/own", "val/loss", "epoch"}
+    assert found["batch"] == every
+
+
 def test_metrics_are_chosen_by_patterns(tmp_path: Path, kept: Callable[[], Kept]) -> None:
     callback = HyperHerdStreamCallback(include=["val/*", "batch"], exclude="*/own")
     make_trainer(tmp_path, callback).fit(Module(), batches(), batches())
     assert set(kept()) == {"batch", "val/loss"}
-
-
-def test_the_best_checkpoint_and_the_training_are_noted(
-    tmp_path: Path, trial_dir: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    others = ModelCheckpoint(trial_dir / "others", monitor="loss_epoch", mode="max")
-    saver = ModelCheckpoint(trial_dir / "checkpoints", monitor="val/loss", save_top_k=1)
-    ours = HyperHerdStreamCallback(objective="val/loss", direction="min")
-    trainer = make_trainer(tmp_path, ours, others, saver, epochs=3, enable_checkpointing=True)
-    trainer.fit(Module(), batches(), batches())
-    facts = noted()
-    assert facts["checkpoint"] == {
-        "path": f"checkpoints/{Path(saver.best_model_path).name}",
-        "score": pytest.approx(float(saver.best_model_score)),
-        "metric": "val/loss",
-        "direction": "minimize",
-    }
-    assert facts["objective"] == {"metric": "val/loss", "direction": "minimize"}
-    assert facts["training"]["arguments"]["max_epochs"] == 3
-    assert facts["training"]["model"]["parameters"] == 3
-    assert facts["training"]["optimizers"][0]["class"] == "SGD"
-    assert not [record for record in caplog.records if "outside" in record.getMessage()]
-
-
-@pytest.mark.parametrize("is_default", [True, False])
-def test_checkpoints_outside_of_the_trial_are_named(
-    tmp_path: Path, trial_dir: Path, caplog: pytest.LogCaptureFixture, is_default: bool
-) -> None:
-    saver = ModelCheckpoint(None if is_default else tmp_path.parent / "elsewhere")
-    with caplog.at_level(logging.WARNING, "hyperherd"):
-        trainer = make_trainer(tmp_path / "root", HyperHerdStreamCallback(), saver, enable_checkpointing=True)
-        trainer.fit(Module(), batches())
-    [text] = [record.getMessage() for record in caplog.records if "outside" in record.getMessage()]
-    assert text.startswith(f"ModelCheckpoint saves to {saver.dirpath}")
-    assert ("default_root_dir: ${hydra:runtime.output_dir}" if is_default else "dirpath: ${hydra:") in text
 
 
 def test_it_is_pickled_by_name() -> None:
@@ -420,6 +258,7 @@ def test_importing_the_modules_imports_no_framework() -> None:
 DDP = """
     import sys, torch, pytorch_lightning as pl
     from torch.utils.data import DataLoader
+    from hyperherd import start_trial
     from hyperherd_callbacks.lightning import HyperHerdStreamCallback
 
     class Module(pl.LightningModule):
@@ -436,25 +275,29 @@ DDP = """
         def configure_optimizers(self):
             return torch.optim.SGD(self.parameters(), lr=0.1)
 
-    trainer = pl.Trainer(
-        accelerator="cpu", devices=2, strategy="ddp", max_epochs=2, logger=False, enable_checkpointing=False,
-        enable_progress_bar=False, enable_model_summary=False, default_root_dir=sys.argv[1],
-        callbacks=[HyperHerdStreamCallback()],
-    )
-    trainer.fit(Module(), DataLoader(torch.randn(16, 2), batch_size=2))
+    if __name__ == "__main__":
+        with start_trial(sys.argv[2]):
+            trainer = pl.Trainer(
+                accelerator="cpu", devices=2, strategy=sys.argv[1], max_epochs=2, logger=False,
+                enable_checkpointing=False, enable_progress_bar=False, enable_model_summary=False,
+                default_root_dir=sys.argv[2], callbacks=[HyperHerdStreamCallback()],
+            )
+            trainer.fit(Module(), DataLoader(torch.randn(16, 2), batch_size=2))
 """
 
 
 @pytest.mark.slow
-def test_of_two_processes_one_writes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("strategy", ["ddp", "ddp_spawn"])
+def test_of_two_processes_one_writes(tmp_path: Path, strategy: str) -> None:
     script, trial_dir = tmp_path / "train.py", tmp_path / "trial"
     script.write_text(textwrap.dedent(DDP))
-    environment = {**os.environ, "HYPERHERD_TRIAL_DIR": str(trial_dir), "HYPERHERD_ATTEMPT": "0"}
-    subprocess.run(
-        [sys.executable, script, tmp_path], env=environment, check=True, capture_output=True, timeout=PATIENCE
-    )
+    subprocess.run([sys.executable, script, strategy, trial_dir], check=True, capture_output=True, timeout=PATIENCE)
     rows = read_metrics(trial_dir, raw=True).to_pylist()
-    assert len(list((trial_dir / ".hyperherd" / "metrics").iterdir())) == 1
+    assert not list((trial_dir / ".hyperherd").glob("ranks/*/*"))
     assert [row["step"] for row in rows if row["metric"] == "loss"] == list(range(1, 9))
     assert [row["value"] for row in rows if row["metric"] == "rank"] == [0.5, 0.5]
     assert [row["value"] for row in rows if row["metric"] == "ranks"] == [2.0, 2.0]
+    record = TrialRecord.read(trial_dir)
+    assert (record.state, record.step, record.max_step) == (TrialState.COMPLETED, 8, 8)
+    [trial] = load(trial_dir)
+    assert trial.provenance["training"]["trainer"] == "lightning"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import inspect
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +13,24 @@ import pytest
 import hyperherd
 from hyperherd.metrics.reader import read_metrics, read_summary
 from hyperherd.trial import log as trial_log
+from hyperherd.trial.notes import noted
 
 pl = pytest.importorskip("pytorch_lightning")
 import torch  # noqa: E402
 from pytorch_lightning.callbacks import (  # noqa: E402
+    EarlyStopping,
     GradientAccumulationScheduler,
     LearningRateMonitor,
     ModelCheckpoint,
 )
+from pytorch_lightning.demos.boring_classes import (  # noqa: E402
+    BoringDataModule,
+    BoringModel,
+    ManualOptimBoringModel,
+)
+from pytorch_lightning.demos.lstm import LightningLSTM  # noqa: E402
 from pytorch_lightning.loggers import CSVLogger  # noqa: E402
-from torch.utils.data import DataLoader  # noqa: E402
+from torch.utils.data import DataLoader, IterableDataset, TensorDataset  # noqa: E402
 
 from hyperherd_callbacks.lightning import HyperHerdLogger, HyperHerdStreamCallback  # noqa: E402
 
@@ -188,6 +197,39 @@ def test_the_rows_of_a_fit_are_those_of_the_csv_logger(
     assert found == expected
 
 
+def lstm(patch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Return the demo that logs, on a text of our own in place of one that it downloads."""
+    patch.setattr(LightningLSTM, "prepare_data", lambda self: None)
+    text = torch.arange(24) % 7
+    pairs = TensorDataset(text.reshape(6, 4), text.roll(-1).reshape(6, 4))
+    return {"model": LightningLSTM(vocab_size=7), "train_dataloaders": DataLoader(pairs, batch_size=1)}
+
+
+@pytest.mark.parametrize(
+    ("demo", "options"),
+    [
+        (lstm, {"limit_train_batches": 3}),
+        (lstm, {"limit_train_batches": 4, "accumulate_grad_batches": 2}),
+        (lambda patch: {"model": BoringModel(), "datamodule": BoringDataModule()}, {"limit_train_batches": 3}),
+        (lambda patch: {"model": ManualOptimBoringModel(), "datamodule": BoringDataModule()}, {"max_steps": 5}),
+    ],
+)
+def test_the_rows_of_code_that_nobody_here_wrote_are_those_of_the_csv_logger(
+    tmp_path: Path, trial_dir: Path, monkeypatch: pytest.MonkeyPatch, demo: Any, options: dict[str, Any]
+) -> None:
+    loggers = [CSVLogger(tmp_path / "csv"), HyperHerdLogger()]
+    callbacks = [HyperHerdStreamCallback(), LearningRateMonitor("step"), EarlyStopping("none", strict=False)]
+    fit = trainer(tmp_path, *callbacks, logger=loggers, log_every_n_steps=1, **options)
+    fit.fit(**demo(monkeypatch))
+    found = told(trial_dir)
+    # The monitor logs once for each batch, accumulated or not.
+    assert found == {name: sorted(set(rows)) for name, rows in rows_of(tmp_path / "csv").items()}
+    once = [(row["metric"], row["step"]) for row in read_metrics(trial_dir, raw=True).to_pylist()]
+    once = [row for row in once if not row[0].startswith("lr-")]
+    assert len(once) == len(set(once))
+    assert noted()["max_step"] == max(step for rows in found.values() for step, _ in rows)
+
+
 def test_folds_are_phases_and_the_last_one_counts(tmp_path: Path, trial_dir: Path) -> None:
     for fold in range(3):
         trainer(tmp_path, HyperHerdStreamCallback()).fit(Module(100.0 * fold), data(), data())
@@ -330,32 +372,33 @@ def test_the_logger_keeps_what_loggers_are_given_once(tmp_path: Path, trial_dir:
         assert found[name] == expected[name]
 
 
-def expected_steps(folder: Path, module: Module, *callbacks: Any, **options: Any) -> tuple[int | None, int]:
-    """Return how many steps were announced, and the last one that a training logged."""
-    trainer(folder, HyperHerdStreamCallback(), *callbacks, **options).fit(module, data())
-    rows = told(trial_log.current_trial().trial_dir)["loss"]
-    return trial_log.expected_steps(), max(step for step, _ in rows)
+class Endless(IterableDataset[torch.Tensor]):
+    """Has no length."""
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(torch.linspace(-1, 1, 4 * BATCHES).reshape(-1, 2))
 
 
-@pytest.mark.usefixtures("trial_dir")
 @pytest.mark.parametrize(
-    ("module", "options"),
+    ("module", "options", "last"),
     [
-        (Module(), {}),
-        (Module(), {"accumulate_grad_batches": 4}),
-        (Manual(count=2), {}),
-        (Manual(count=2), {"max_steps": 10, "max_epochs": -1}),
-        (Manual(raw=True), {}),
+        (Module(), {}, 12),
+        (Module(), {"accumulate_grad_batches": 4}, 4),
+        (Module(), {"callbacks": [GradientAccumulationScheduler({0: 1, 1: 3})]}, BATCHES + BATCHES // 3),
+        (Module(), {"val_check_interval": "00:00:00:01", "check_val_every_n_epoch": None}, 12),
+        (Module(), {"limit_train_batches": 0.5}, 6),
+        (Module(), {"loader": DataLoader(Endless(), batch_size=2), "max_steps": 9, "max_epochs": -1}, 9),
+        (Module(), {"loader": DataLoader(Endless(), batch_size=2)}, 12),  # once an epoch is over
+        (Manual(count=2), {}, 12),
+        (Manual(count=2), {"max_steps": 10, "max_epochs": -1}, 5),
+        (Manual(raw=True), {}, 12),
     ],
 )
 def test_the_steps_that_are_announced_are_those_of_the_rows(
-    tmp_path: Path, module: Module, options: dict[str, Any]
+    tmp_path: Path, trial_dir: Path, module: Module, options: dict[str, Any], last: int
 ) -> None:
-    announced, last = expected_steps(tmp_path, module, **options)
-    assert announced == last
-
-
-@pytest.mark.usefixtures("trial_dir")
-def test_epochs_that_accumulate_differently_are_added_up(tmp_path: Path) -> None:
-    announced, last = expected_steps(tmp_path, Module(), GradientAccumulationScheduler({0: 1, 1: 3}))
-    assert announced == last == BATCHES + BATCHES // 3
+    options = dict(options)
+    loader, callbacks = options.pop("loader", data()), options.pop("callbacks", [])
+    trainer(tmp_path, HyperHerdStreamCallback(), *callbacks, **options).fit(module, loader, data())
+    rows = told(trial_dir)["loss"]
+    assert noted()["max_step"] == max(step for step, _ in rows) == last

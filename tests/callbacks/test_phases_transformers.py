@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,9 @@ from hyperherd.trial import log as trial_log
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 from transformers import Trainer, TrainingArguments  # noqa: E402
+from transformers.hyperparameter_search import ALL_HYPERPARAMETER_SEARCH_BACKENDS, WandbBackend  # noqa: E402
+from transformers.integrations import integration_utils  # noqa: E402
+from transformers.trainer_utils import BestRun, HPSearchBackend  # noqa: E402
 
 from hyperherd_callbacks.transformers import HyperHerdStreamCallback  # noqa: E402
 
@@ -34,7 +39,7 @@ class Model(torch.nn.Module):
 
 def make_trainer(folder: Path, prefix: str = "", **options: Any) -> Trainer:
     """Return a trainer of four steps in two epochs."""
-    sets = options.pop("sets", EXAMPLES)
+    sets, model_init = options.pop("sets", EXAMPLES), options.pop("model_init", None)
     settings = {
         "per_device_train_batch_size": 4,
         "num_train_epochs": 2,
@@ -47,7 +52,14 @@ def make_trainer(folder: Path, prefix: str = "", **options: Any) -> Trainer:
     }
     arguments = TrainingArguments(output_dir=str(folder / "out"), **{**settings, **options})
     callbacks = [HyperHerdStreamCallback(prefix=prefix)]
-    return Trainer(model=Model(), args=arguments, train_dataset=EXAMPLES, eval_dataset=sets, callbacks=callbacks)
+    return Trainer(
+        model=None if model_init else Model(),
+        args=arguments,
+        train_dataset=EXAMPLES,
+        eval_dataset=sets,
+        callbacks=callbacks,
+        model_init=model_init,
+    )
 
 
 def told(trial: Path, phase: str = "") -> Told:
@@ -73,11 +85,52 @@ def history(trainer: Trainer, since: int = 0) -> Told:
     return {name: sorted(values.items()) for name, values in rows.items()}
 
 
-def test_each_train_is_a_phase_with_the_trainers_log(tmp_path: Path, trial_dir: Path) -> None:
-    one = make_trainer(tmp_path)
-    for phase in ("", "train-2"):
+def train_twice(folder: Path) -> Iterator[Trainer]:
+    one = make_trainer(folder)
+    for _ in range(2):
         one.train()
-        assert told(trial_dir, phase) == history(one)
+        yield one
+
+
+def two_trainers(folder: Path) -> Iterator[Trainer]:
+    one, other = make_trainer(folder), make_trainer(folder, gradient_accumulation_steps=2)
+    for trainer in (one, other, one):
+        trainer.train()
+        yield trainer
+
+
+def search(folder: Path) -> Iterator[Trainer]:
+    """Search as `hyperparameter_search` does: one trainer, which makes a model and takes other arguments each time."""
+    found: list[Trainer] = []
+
+    class Scripted(WandbBackend):
+        def ensure_available(self) -> None:
+            """It is ours."""
+
+        def run(self, trainer: Trainer, n_trials: int, direction: str, **kwargs: Any) -> BestRun:
+            for number in range(n_trials):
+                trainer.train(trial={"learning_rate": 0.1 / (number + 1), "num_train_epochs": number + 1})
+                found.append(copy.copy(trainer))
+                found[-1].state = copy.deepcopy(trainer.state)
+            return BestRun("0", trainer.objective, {})
+
+    one = make_trainer(folder, model_init=Model)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(integration_utils, "is_wandb_available", lambda: True)
+        patch.setattr(Trainer, "_get_output_dir", lambda self, trial: self.args.output_dir)
+        patch.setitem(ALL_HYPERPARAMETER_SEARCH_BACKENDS, HPSearchBackend.WANDB, Scripted)
+        one.hyperparameter_search(n_trials=3, backend="wandb", hp_space=dict)
+    yield from found
+
+
+@pytest.mark.parametrize("script", [train_twice, two_trainers, search])
+def test_each_train_is_a_phase_with_the_trainers_log(
+    tmp_path: Path, trial_dir: Path, script: Callable[[Path], Iterator[Trainer]]
+) -> None:
+    names = ["", "train-2", "train-3"]
+    trained = {name: history(trainer) for name, trainer in zip(names, script(tmp_path), strict=False)}
+    assert len(trained) > 1
+    assert {name: told(trial_dir, name) for name in phases(trial_dir)} == trained
 
 
 def test_an_evaluation_after_the_training_is_one_of_its_own(tmp_path: Path, trial_dir: Path) -> None:

@@ -18,7 +18,14 @@ from hyperherd_callbacks import _stream, transformers
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
-from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments  # noqa: E402
+from transformers import (  # noqa: E402
+    EarlyStoppingCallback,
+    Trainer,
+    TrainerCallback,
+    TrainerControl,
+    TrainerState,
+    TrainingArguments,
+)
 
 from hyperherd_callbacks.transformers import HyperHerdStreamCallback  # noqa: E402
 
@@ -219,6 +226,34 @@ def test_checkpoints_outside_of_the_trial_are_named(
     [record] = [record.getMessage() for record in caplog.records if "outside" in record.getMessage()]
     assert str(tmp_path / "out") in record
     assert "output_dir: ${hydra:runtime.output_dir}" in record
+
+
+class Stopping(TrainerCallback):
+    """Ends the training by the flag."""
+
+    def on_step_end(self, args: object, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        control.should_training_stop = True
+
+
+@pytest.mark.parametrize(
+    ("callback", "stops"),
+    [
+        (lambda: EarlyStoppingCallback(2, 1e9), [(3, "EarlyStoppingCallback: eval_a_loss has not improved for 2")]),
+        (Stopping, [(1, "control.should_training_stop was set")]),
+        (TrainerCallback, []),
+    ],
+)
+def test_why_a_training_stopped_is_noted(
+    tmp_path: Path, trial_dir: Path, callback: Callable[[], TrainerCallback], stops: list[tuple[int, str]]
+) -> None:
+    saved = {"save_strategy": "steps", "save_steps": 1, "load_best_model_at_end": True}
+    evaluated = {"eval_strategy": "steps", "eval_steps": 1, "metric_for_best_model": "a_loss"}
+    trainer = make_trainer(trial_dir, num_train_epochs=3, **evaluated, **saved)
+    trainer.add_callback(callback())
+    trainer.train()
+    found = noted().get("stopped", [])
+    assert [stop["step"] for stop in found] == [step for step, _ in stops]
+    assert all(stop["reason"].startswith(reason) for stop, (_, reason) in zip(found, stops, strict=True))
 
 
 def test_it_is_pickled_by_name() -> None:

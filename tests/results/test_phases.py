@@ -12,10 +12,16 @@ from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.curves.curves import read_curves
+from hyperherd.results.curves.curves import PlotOptions, draw
+from hyperherd.results.curves.reading import read_curves
+from hyperherd.results.pages.best import best_page
+from hyperherd.results.pages.overview import notes, render
 from hyperherd.results.pages.show import show_page
+from hyperherd.results.report.sampling import sample_curves
+from hyperherd.results.statistics.best import winners
 from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.fields import find_field
+from hyperherd.results.trials.metric_names import phase_notes
 
 FOLDS = {"fold0": [0.1, 0.9], "fold1": [0.2, 0.3], "fold1/test": [0.8]}
 
@@ -33,7 +39,7 @@ def trials(request: pytest.FixtureRequest, tmp_path: Path) -> hyperherd.Trials:
     writer = MetricWriter(folder, 0)
     for writer.phase, values in FOLDS.items():
         for step, value in enumerate(values):
-            writer.log({"acc": value}, step)
+            writer.log({"acc": value, "loss": 1.0 - value}, step)
     writer.close()
     merge(folder)
     be_a_hydra_job(folder)
@@ -71,8 +77,43 @@ def test_another_phase_is_asked_for_by_its_name(trials: hyperherd.Trials, asked:
     assert find_field(trials, asked).value(trials[0]) == value
 
 
+@pytest.mark.parametrize(("asked", "value"), [("acc:fold0", 0.9), ("acc:fold0:min", 0.1), ("acc:evaluate", 0.8)])
+def test_trials_are_judged_by_another_phase(trials: hyperherd.Trials, asked: str, value: float) -> None:
+    judged = trials.judged_by(asked)
+    assert judged.objective is not None
+    assert (judged.objective.label, judged.objective.direction) == (asked, "maximize")
+    assert judged.objective.value(judged[0]) == value
+    assert find_field(trials, f"loss@{asked}").value(trials[0]) == 1.0 - value
+    page = render(judged, Screen())
+    assert asked in page
+    assert f"ranked by {asked}" in page
+
+
+def test_a_table_says_that_a_metric_has_more_phases_than_the_one_shown(trials: hyperherd.Trials) -> None:
+    assert all(phase in render(trials, Screen(width=200)) for phase in ("METRIC:PHASE", *FOLDS))
+    assert any("fold1/test" in note for note in notes(trials))
+    winner = winners(trials.judged_by("acc:min"))
+    assert "fold1/test" in best_page(trials.judged_by("acc:min"), winner, Screen(width=200))
+    assert phase_notes(trials, ["lr"]) == []
+
+
+@pytest.mark.parametrize(("asked", "values"), [("acc:fold0", [0.1, 0.9]), ("acc:evaluate", [0.8]), ("acc", [0.2, 0.3])])
+def test_a_curve_of_another_phase(trials: hyperherd.Trials, asked: str, values: list[float]) -> None:
+    drawing = draw(trials, PlotOptions(asked, right="acc:fold1"))
+    assert [line.ys for line in drawing.lines] == [values]
+    assert [line.ys for line in drawing.right] == [[0.2, 0.3]]
+    assert drawing.lines[0].best is not None
+    assert asked in sample_curves(trials.judged_by(asked))[0] or len(values) == 1
+
+
+@pytest.mark.parametrize("asked", ["acc:fold0:max", "acc:max"])
+def test_a_curve_has_no_aggregate(trials: hyperherd.Trials, asked: str) -> None:
+    with pytest.raises(hyperherd.HyperherdError, match="max"):
+        draw(trials, PlotOptions(asked))
+
+
 def test_a_phase_that_nobody_has_is_refused(trials: hyperherd.Trials) -> None:
-    with pytest.raises(hyperherd.HyperherdError, match="fold7"):
+    with pytest.raises(hyperherd.HyperherdError, match=r"fold7.*fold0"):
         find_field(trials, "acc:fold7")
 
 
@@ -81,7 +122,7 @@ def test_the_history_has_every_phase(trials: hyperherd.Trials) -> None:
     rows = [(row["phase"], row["value"]) for row in trial.history("acc").to_pylist()]
     assert rows == [(phase, value) for phase, values in FOLDS.items() for value in values]
     assert trial.history("acc:fold0")["value"].to_pylist() == FOLDS["fold0"]
-    assert trials.metrics()["phase"].to_pylist() == [phase for phase, _ in rows]
+    assert trials.metrics(["acc"])["phase"].to_pylist() == [phase for phase, _ in rows]
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])

@@ -1,14 +1,14 @@
-"""The use of this machine's GPUs, from nvidia-smi: a process that has initialised CUDA itself cannot be forked."""
+"""The use of this machine's GPUs, which decides who may get them."""
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hyperherd.errors import SweepError
+from hyperherd.trial.system.nvidia_smi import ask, is_named
+from hyperherd.trial.system.nvidia_smi import number as _number
 
-_SECONDS = 10.0
 _FIELDS = ("index", "uuid", "utilization.gpu", "memory.used", "memory.total")
 
 
@@ -22,35 +22,17 @@ class GpuUse:
 
 def installed() -> list[str]:
     """Return the numbers of all GPUs."""
-    return [cells[0] for cells in _ask("index") if cells[0].isdigit()]
+    return [cells[0] for cells in ask("index") if cells[0].isdigit()]
 
 
 def gpu_use() -> dict[str, GpuUse]:
     """Return how much each GPU is used, by its number and by its UUID; nothing if the driver's tool does not answer."""
     use = {}
-    for cells in _ask(*_FIELDS):
-        if len(cells) == len(_FIELDS):
-            number, uuid, load, used, total = cells
-            memory = None if not _number(total) or _number(used) is None else float(used) / float(total)
-            percent = _number(load)
-            use[number] = use[uuid] = GpuUse(None if percent is None else percent / 100, memory)
+    for number, uuid, load, used, total in ask(*_FIELDS):
+        memory = None if not _number(total) or _number(used) is None else float(used) / float(total)
+        percent = _number(load)
+        use[number] = use[uuid] = GpuUse(None if percent is None else percent / 100, memory)
     return use
-
-
-def _number(text: str) -> float | None:
-    try:
-        return float(text)
-    except ValueError:  # [N/A], [Not Supported]
-        return None
-
-
-def _ask(*query: str) -> list[list[str]]:
-    command = ["nvidia-smi", f"--query-gpu={','.join(query)}", "--format=csv,noheader,nounits"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return []
-    return [[cell.strip() for cell in line.split(",")] for line in done.stdout.splitlines() if line.strip()]
 
 
 @dataclass(frozen=True)
@@ -123,4 +105,4 @@ def find_use(gpu: str, use: Mapping[str, GpuUse]) -> GpuUse | None:
     """Return the use of a GPU as CUDA_VISIBLE_DEVICES names it: its number, its UUID or the beginning of that."""
     if gpu in use:
         return use[gpu]
-    return next((found for name, found in use.items() if gpu.startswith("GPU-") and name.startswith(gpu)), None)
+    return next((found for name, found in use.items() if is_named(gpu, "", name)), None)

@@ -24,9 +24,10 @@ from hyperherd.launch.base import TrialJob
 from hyperherd.launch.local.gpus import GpuThresholds, gpu_use
 from hyperherd.launch.local.messages import Cancel, Ended, Kill, Start, Started, StopReason, Waiting
 from hyperherd.launch.local.slots import Slot, Slots
-from hyperherd.launch.processes import adopt_orphans, children, descendants, die_with_parent, kill, kill_group
+from hyperherd.launch.processes import adopt_orphans, die_with_parent, kill, kill_group
 from hyperherd.launch.processes import memory_kills as count_memory_kills
 from hyperherd.trial.signals import OF_SCHEDULERS
+from hyperherd.trial.system.processes import children, descendants
 
 GPU_POLL = 2.0
 """Seconds between two queries of GPUs that others use."""

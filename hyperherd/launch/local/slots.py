@@ -9,8 +9,8 @@ from typing import Any
 from hyperherd.errors import SweepError
 from hyperherd.launch.local.cpu import threads_asked
 from hyperherd.launch.local.gpus import GpuThresholds, installed
-
-MASK = "CUDA_VISIBLE_DEVICES"
+from hyperherd.trial.system.gpus import GIVEN
+from hyperherd.trial.system.nvidia_smi import MASK, masked
 
 
 @dataclass(frozen=True)
@@ -48,15 +48,19 @@ class Slot:
     Attributes:
         number: from 0.
         gpus: as CUDA_VISIBLE_DEVICES names them; empty if the trial is given none, and sees what everyone sees.
+        sharers: how many trials may have them at once.
     """
 
     number: int
     gpus: tuple[str, ...] = ()
+    sharers: int = 1
 
     @property
     def environment(self) -> dict[str, str]:
         """What a trial in this slot gets into its environment."""
-        return {MASK: ",".join(self.gpus)} if self.gpus else {}
+        if not self.gpus:
+            return {GIVEN: ""}  # it is not known which it uses; those of a job around the sweep are not its own
+        return {MASK: ",".join(self.gpus), GIVEN: f"{len(self.gpus) / self.sharers:g}"}
 
 
 @dataclass(frozen=True)
@@ -91,9 +95,8 @@ def plan_capacity(limits: Limits, gpus: Sequence[str], cores: int, environment: 
     threads = limits.threads or threads_asked(environment)
     parallel = limits.max_parallel or (len(places) if places else max(1, cores // (threads or 1)))
     slots = places[:parallel] if places else [()] * parallel
-    return Capacity(
-        tuple(Slot(number, place) for number, place in enumerate(slots)), threads or max(1, cores // len(slots))
-    )
+    given = tuple(Slot(number, place, limits.trials_per_gpu) for number, place in enumerate(slots))
+    return Capacity(given, threads or max(1, cores // len(slots)))
 
 
 def _places(gpus: Sequence[str], per_trial: int, trials_per_gpu: int) -> list[tuple[str, ...]]:
@@ -110,17 +113,7 @@ def usable_gpus(limits: Limits, environment: Mapping[str, str]) -> list[str]:
     if not isinstance(limits.gpus, str):
         return [str(gpu) for gpu in limits.gpus]
     mask = environment.get(MASK)
-    return installed() if mask is None else _masked(mask)
-
-
-def _masked(mask: str) -> list[str]:
-    """Return what CUDA makes of a mask: entries up to the first that is not a device."""
-    gpus: list[str] = []
-    for entry in (part.strip() for part in mask.split(",")):
-        if not (entry.isdigit() or entry.startswith(("GPU-", "MIG-"))):
-            break
-        gpus.append(entry)
-    return gpus
+    return installed() if mask is None else masked(mask)
 
 
 class Slots:

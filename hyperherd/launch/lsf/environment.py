@@ -12,7 +12,8 @@ from typing import Any, ClassVar
 
 from submitit.core import job_environment, logger, utils
 
-from hyperherd.launch.processes import descendants, kill
+from hyperherd.launch.processes import kill
+from hyperherd.trial.system.processes import descendants
 
 MARKER = "SUBMITIT_LSF_REQUEUE_MARKER"
 """Names the file whose existence makes the job's script exit with the code that has LSF requeue it."""

@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from hyperherd.launch.lsf.environment import MARKER, LsfJobEnvironment
-from hyperherd.launch.processes import descendants, kill
+from hyperherd.launch.processes import kill
+from hyperherd.trial.system.processes import descendants
 
 GRACE = "HYPERHERD_LSF_GRACE_S"
 """Seconds the other processes get when one has failed, 30 if it is not set."""

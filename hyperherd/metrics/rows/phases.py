@@ -18,8 +18,10 @@ NUL = "\0"
 EVALUATIONS = ("validate", "test", "predict", "evaluate")
 """The last part of the name of a phase that evaluates, a number behind it aside; all other phases train."""
 TRAININGS = ("fit", "train")
+SYSTEM = "system"
+"""The phase of what a trial takes of its machine, which is an evaluation as well: it moves no step of a training."""
 _COUNTED = re.compile(rf"(?:(.*)/)?(?:{'|'.join(EVALUATIONS + TRAININGS)})(?:-\d+)?", re.DOTALL)
-_EVALUATION = re.compile(rf"(?:.*/)?(?:{'|'.join(EVALUATIONS)})(?:-\d+)?", re.DOTALL)
+_EVALUATION = re.compile(rf"(?:.*/)?(?:{'|'.join(EVALUATIONS)})(?:-\d+)?|{SYSTEM}", re.DOTALL)
 
 
 def as_phase(name: Any) -> str:

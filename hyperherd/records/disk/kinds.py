@@ -66,6 +66,11 @@ def seconds(value: Any) -> bool:
     return type(value) in (int, float) and math.isfinite(value) and abs(value) < _LONGEST
 
 
+def amount(value: Any) -> bool:
+    """Return whether `value` is a number from 0 on, of a size that makes sense to count."""
+    return type(value) in (int, float) and 0 <= value < 2**31
+
+
 def moment(value: Any) -> bool:
     """Return whether `value` is a time of day in seconds since 1970."""
     return type(value) in (int, float) and 0 <= value < _END_OF_TIME

@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hyperherd.errors import FormatError, ResultsError, nearest
+from hyperherd.errors import ResultsError, nearest
 from hyperherd.plural import counted
+from hyperherd.results.curves.reading import MetricCurve, read_curves
 from hyperherd.results.curves.smoothing import Moments, ema, sliding
-from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.text.format import exact, setting
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.metric_names import find_metric, plain_metric
 from hyperherd.results.trials.objective import MAXIMIZE, direction_of
-from hyperherd.results.trials.phases import others_of
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 
@@ -37,6 +36,7 @@ class PlotOptions:
     """What is asked of a drawing."""
 
     metric: str
+    """``METRIC``, or ``METRIC:PHASE``."""
     right: str | None = None
     """Another metric, on an axis of its own."""
     hue: str | None = None
@@ -81,14 +81,6 @@ class PlotOptions:
             )
         right = None if self.right is None else _known_metric(self.right, trials)
         return replace(self, metric=_known_metric(self.metric, trials), right=right)
-
-
-@dataclass(frozen=True)
-class MetricCurve:
-    """The values of one metric of one trial, x ascending."""
-
-    xs: Sequence[float]
-    ys: Sequence[float]
 
 
 @dataclass(frozen=True)
@@ -141,69 +133,6 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
     shown = {line.label for line in lines}
     right = [] if options.right is None else _lines(groups, curves, options.right, options, trials)
     return Drawing(options, lines, [line for line in right if line.label in shown], notes)
-
-
-def read_curves(
-    trials: Iterable[Trial], names: Sequence[str], x: str = "step"
-) -> tuple[dict[tuple[Trial, str], MetricCurve], list[str]]:
-    """Return the curve of each trial and metric that has one, and a note for each trial that cannot be read."""
-    curves: dict[tuple[Trial, str], MetricCurve] = {}
-    notes = []
-    phased: set[str] = set()
-    for trial in trials:
-        if trial.dir is None or not any(name in trial.metrics for name in names):
-            continue
-        try:
-            curves.update({(trial, name): curve for name, curve in _read(trial, names, x).items()})
-            phased.update(name for name in names if others_of(name, trial.phases))
-        except (OSError, FormatError) as error:
-            notes.append(f"trial {trial.label}: curves left out: {error}")
-    notes += [f"{name}: the last phase that trained with it is shown; a trial has others" for name in sorted(phased)]
-    return curves, notes
-
-
-def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    table = read_rows(trial.dir, names, shown=True)
-    table = table.filter(pc.is_valid(table["value"]))
-    found = {}
-    epochs = _epochs(trial) if x == "epoch" else {}
-    for name in names:
-        rows = table.filter(pc.equal(table["metric"], name)) if len(names) > 1 else table
-        if x == "time":
-            rows = rows.filter(pc.is_valid(rows["time"])).sort_by("time")
-            micros = pc.cast(rows["time"], pa.int64()).to_pylist()
-            xs = [(moment - micros[0]) / 1e6 for moment in micros]
-        else:
-            xs = rows["step"].to_pylist()
-        curve = MetricCurve(xs, rows["value"].to_pylist())
-        if x == "epoch":
-            curve = _by_epoch(curve, epochs, rows["phase"][0].as_py() if "phase" in rows.column_names and xs else None)
-        if curve.xs:
-            found[name] = curve
-    return found
-
-
-def _epochs(trial: Trial) -> dict[tuple[str | None, int], float]:
-    """Return the epoch of each phase and step of a trial that has logged it."""
-    rows = read_rows(trial.dir, ["epoch"])
-    phases = rows["phase"].to_pylist() if "phase" in rows.column_names else [None] * len(rows)
-    return dict(zip(zip(phases, rows["step"].to_pylist(), strict=True), rows["value"].to_pylist(), strict=True))
-
-
-def _by_epoch(curve: MetricCurve, epochs: Mapping[tuple[str | None, int], float], phase: str | None) -> MetricCurve:
-    """Return a curve over epochs: several values of one epoch lie evenly in it; those without an epoch are left out."""
-    pairs = zip(curve.xs, curve.ys, strict=True)
-    points = [(epochs[phase, int(x)], y) for x, y in pairs if (phase, int(x)) in epochs]
-    counts = Counter(epoch for epoch, _ in points)
-    seen: Counter[float] = Counter()
-    xs = []
-    for epoch, _ in points:
-        xs.append(epoch + seen[epoch] / counts[epoch])
-        seen[epoch] += 1
-    return MetricCurve(xs, [y for _, y in points])
 
 
 def mean_curve(curves: Sequence[MetricCurve], band: str) -> tuple[list[float], list[float], list[float], list[float]]:
@@ -348,13 +277,16 @@ def _direction(metric: str, trials: TrialCollection) -> str | None:
     objective = trials.objective
     if objective is not None and objective.metric == metric:
         return objective.direction
-    return direction_of(metric)
+    return direction_of(plain_metric(metric, trials))
 
 
 def _known_metric(name: str, trials: TrialCollection) -> str:
     known = trials.metric_names
-    bare = name if name in known else name.removeprefix("metric.")
-    if bare not in known:
+    found = find_metric(name, trials, known) or find_metric(name.removeprefix("metric."), trials, known)
+    if found is None:
         told = ", ".join(map(exact, known)) or "none"
         raise ResultsError(f"no trial has a metric {name!r}{nearest(name, known)}; available: {told}")
-    return bare
+    metric, aggregate = found
+    if aggregate is not None:
+        raise ResultsError(f"a curve has all values of {metric!r}, and takes no aggregate such as {aggregate!r}")
+    return metric

@@ -35,11 +35,11 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.files.recorded_metrics import RecordedMetrics
 from hyperherd.results.files.trial_json import Signature, TrialFile
 
-FORMAT = 3
+FORMAT = 4
 SMALLEST = 100
 """Sweeps of fewer trials are read as fast without."""
 STATISTICS = ("count", "last", "last_step", "min", "min_step", "max", "max_step", "nan")
-FACTS = ("number", "state", "key", "started", "ended", "seconds", "attempt", "step", "max_step")
+FACTS = ("number", "state", "key", "started", "ended", "seconds", "attempt", "step", "max_step", "gpus")
 _DONE = frozenset(state.value for state in TrialState if state.done)
 _TRIAL = f"{RECORDS}/trial.json"
 _TICK = 2_000_000_000
@@ -53,7 +53,32 @@ _PLAIN_NUMBERS = frozenset({int, float, type(None)})
 _FLAT = frozenset({int, float, bool, str, type(None)})
 _TIME: frozenset[type] = frozenset({int, float, type(None)})
 _STEP: frozenset[type] = frozenset({int, type(None)})
-_FACT_TYPES: tuple[Collection[type], ...] = ({int}, {str}, {str}, _TIME, _TIME, _TIME, {int}, _STEP, _STEP)
+_FACT_TYPES: tuple[Collection[type], ...] = ({int}, {str}, {str}, _TIME, _TIME, _TIME, {int}, _STEP, _STEP, _TIME)
+
+
+class Shape(NamedTuple):
+    """The names that many trials have in common."""
+
+    params: tuple[str, ...]
+    final: tuple[str, ...]
+    metrics: tuple[str, ...]
+    phases: tuple[tuple[str, tuple[str, ...]], ...]
+    """Of each phase its name and its metrics; empty if there is only the phase without a name."""
+
+    @classmethod
+    def read(cls, raw: Any) -> Shape:
+        """Return a shape as the index has it.
+
+        Raises:
+            TypeError, ValueError: it is not that.
+        """
+        params, final, metrics, phases = raw
+        named = tuple((phase, tuple(names)) for phase, names in phases)
+        shape = cls(tuple(params), tuple(final), tuple(metrics), named)
+        every = [*shape[:3], *([phase, *names] for phase, names in named)]
+        if not all(isinstance(name, str) for names in every for name in names):
+            raise TypeError("not the names of a trial")
+        return shape
 
 
 class IndexEntry(NamedTuple):
@@ -62,8 +87,7 @@ class IndexEntry(NamedTuple):
     signature: Signature
     is_odd: bool
     """Whether it has numbers that JSON cannot express (NaN, infinities)."""
-    shape: tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]
-    """The names of its parameters, final values and metrics."""
+    shape: Shape
     facts: list[Any]
     """The values of `FACTS`."""
     params: list[Any]
@@ -87,8 +111,9 @@ class IndexEntry(NamedTuple):
         last = record.heartbeat if record.ended is None else record.ended
         seconds = None if last is None or record.started is None else max(last - record.started, 0.0)
         facts = [record.number, record.state.value, record.key, record.started, record.ended, seconds]
-        facts += [record.attempt, told.step, record.max_step]
-        shape = (tuple(record.params), tuple(record.final), tuple(told.metrics))
+        facts += [record.attempt, told.step, record.max_step, record.gpus]
+        phases = tuple((phase, tuple(metrics)) for phase, metrics in record.phases.items())
+        shape = Shape(tuple(record.params), tuple(record.final), tuple(told.metrics), phases)
         # Values are kept by position: a summary with another key, or another order, cannot be.
         usual = all(tuple(summary) == STATISTICS for summary in told.metrics.values())
         times = (found.signature[0], *told.signature[::3])
@@ -106,7 +131,7 @@ class IndexEntry(NamedTuple):
 class Index:
     """The entries of one sweep by the trials' directories, relative to the sweep's."""
 
-    shapes: list[tuple[Any, Any, Any]] = field(default_factory=list)
+    shapes: list[Shape] = field(default_factory=list)
     rows: dict[str, list[Any]] = field(default_factory=dict)
     """Directory -> an entry with the places of its shape and of what it kept, as it was read; few are looked at."""
     planned: list[int] | None = None
@@ -127,9 +152,7 @@ class Index:
             raw = orjson.loads(read_regular(path, _MOST_BYTES))
             if raw["hyperherd"] != hyperherd.__version__ or raw["format"] != FORMAT:
                 return cls()
-            shapes = [(tuple(params), tuple(final), tuple(metrics)) for params, final, metrics in raw["shapes"]]
-            if not all(isinstance(name, str) for shape in shapes for names in shape for name in names):
-                return cls()
+            shapes = [Shape.read(item) for item in raw["shapes"]]
             rows = {name: row for name, row in raw["trials"].items() if isinstance(row, list)}
             kept = [_kept(item) for item in raw["kept"]]
             return cls(shapes, rows, raw["planned"], kept, first_results(sweep_dir))
@@ -186,7 +209,12 @@ class Index:
             name: [*entry.signature, entry.is_odd, shapes[entry.shape], *entry[3:-1], places[texts[id(entry.kept)]]]
             for name, entry in fresh.items()
         }
-        record = {"format": FORMAT, "hyperherd": hyperherd.__version__, "planned": told, "shapes": list(shapes)}
+        record = {
+            "format": FORMAT,
+            "hyperherd": hyperherd.__version__,
+            "planned": told,
+            "shapes": list(map(list, shapes)),
+        }
         record["kept"] = [
             None if item is None else [item.choices, item.config_hash, item.versions] for item in kept.values()
         ]
@@ -202,8 +230,9 @@ def _is_sound(facts: list[Any], values: list[Any], statistics: list[Any], *, is_
     """Return whether values are of the kinds that a `trial.json` may have: the file may be anybody's."""
     if not _has_types(tuple(map(type, facts))):
         return False
-    number_, _, _, started, ended, seconds, attempt, step, max_step = facts
+    number_, _, _, started, ended, seconds, attempt, step, max_step, gpus = facts
     times = kinds.moment(started or 0) and kinds.moment(ended or 0) and kinds.seconds(seconds or 0)
+    times = times and kinds.amount(gpus or 0)
     if not (times and kinds.count(attempt) and all(map(kinds.whole, (number_, step or 0, max_step or 0)))):
         return False
     if not _FLAT.issuperset(map(type, values)) and is_deep(values):

@@ -60,8 +60,14 @@ class IndexedTrial(Trial):
     @cached_property
     def phases(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Phase -> metric -> count, last, min, max, their steps and nan there."""
-        found = self._record.phases if self._record else {}
+        found = self._record.phases if self._record and self.phase_names else {}
         return {name: decode_numbers(some) for name, some in found.items()}
+
+    @cached_property
+    def phase_names(self) -> dict[str, tuple[str, ...]]:
+        """Phase -> its metrics, in the order of the phases."""
+        entry: IndexEntry = self.__dict__["_entry"]
+        return dict(entry.shape[3])
 
     @property
     def metric_names(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.masking import masked_name, masked_params, masked_words
+from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.config import KeptSettings
@@ -189,6 +190,7 @@ class TrialReader:
             step_seconds=record.step_seconds,
             host=record.host,
             job_id=record.job_id,
+            gpus=record.gpus,
             kept=self._kept_by(record),
             hint=told.hint,
         )
@@ -242,7 +244,7 @@ class TrialReader:
             final={**outcome.final, **logged.final},
             error=error,
             started=_began(trial_dir),
-            step=max((item["last_step"] for item in logged.metrics.values()), default=None),
+            step=_last_step(logged),
             hint=logged.hint,
         )
 
@@ -306,6 +308,12 @@ def _why(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}"
     return str(error)
+
+
+def _last_step(logged: LoggedMetrics) -> int | None:
+    """Return the greatest step of what was logged; what a trial takes of its machine counts seconds instead."""
+    others = (item for name, item in logged.metrics.items() if name not in logged.phases.get(SYSTEM, ()))
+    return max((item["last_step"] for item in others), default=None)
 
 
 def _number_of(trial_dir: Path) -> int | None:

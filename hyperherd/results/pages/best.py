@@ -16,6 +16,7 @@ from hyperherd.results.text.format import escaped, measure
 from hyperherd.results.text.layout import BOLD, Screen, page, paint, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command
+from hyperherd.results.trials.metric_names import phase_notes
 from hyperherd.results.trials.objective import Objective
 
 _SHOWN_SEEDS = 20
@@ -43,6 +44,9 @@ def seeds_record(commands: Sequence[Command]) -> dict[str, Any]:
 
 def _lines(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> Iterator[str]:
     yield from wrapped(ranking(trials), screen)
+    shown = {trials.objective.metric} if trials.objective else set()
+    for note in phase_notes(trials, shown):
+        yield from wrapped(f"note: {escaped(note)}", screen)
     for winner in found:
         yield ""
         yield from _winner_lines(winner, trials.objective, screen)

@@ -21,6 +21,7 @@ from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
+from hyperherd.results.statistics.gpu_hours import gpu_hours
 from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.tables.columns import View, sweep_labels
 from hyperherd.results.tables.people import with_error
@@ -29,6 +30,7 @@ from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, p
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
 from hyperherd.results.trials.judging import different_objectives, unlogged_objectives
+from hyperherd.results.trials.metric_names import has_metric, phase_notes
 from hyperherd.results.trials.trial import Sweep, Trial
 
 __all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "render_groups", "render_pivot"]
@@ -108,7 +110,12 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     groups = GroupCollection.by_configuration(trials)
     best = _best_group(groups, screen) if groups.repeats else _best(trials, screen)
     unjudged = wrapped(ranking(trials), screen) if unlogged_objectives(trials) else ()
-    return page([*unhappy(trials, screen, most), *unjudged, *best], screen)
+    return page([*unhappy(trials, screen, most), *unjudged, *best, *_gpu_hours(trials, screen)], screen)
+
+
+def _gpu_hours(trials: TrialCollection, screen: Screen) -> list[str]:
+    found = gpu_hours(trials)
+    return [] if found is None else wrapped(str(found), screen)
 
 
 def ranking(trials: TrialCollection) -> str:
@@ -121,7 +128,7 @@ def ranking(trials: TrialCollection) -> str:
         if not trials.metric_names:
             return "not ranked: no metric was logged"
         return f"not ranked: {why}; choose one with -m METRIC --direction max|min; available: {_available(trials)}"
-    if objective.metric not in trials.metric_names:
+    if not has_metric(objective.metric, trials):
         text = f"not ranked: no trial has logged {escaped(objective.label)}, the sweep's objective"
         return text + (f"; logged: {_available(trials)} (-m METRIC to choose)" if trials.metric_names else "")
     text = f"ranked by {escaped(objective.verdict)}"
@@ -150,6 +157,10 @@ def _unlogged(trials: TrialCollection) -> list[str]:
     ]
 
 
+def _phases(trials: TrialCollection) -> list[str]:
+    return [escaped(note) for note in phase_notes(trials)]
+
+
 def _hints(trials: TrialCollection) -> list[str]:
     """Return what it takes to read the metrics that were not, with how many trials have such."""
     found = Counter(trial.hint for trial in trials if trial.hint)
@@ -168,7 +179,8 @@ def notes(trials: TrialCollection) -> list[str]:
     early = [trial.label for trial in trials if trial.state is TrialState.UNKNOWN and trial.reason]
     if early:
         told.append(f"{counted(len(early), 'trial')} may not have finished: {escaped(', '.join(early[:_AXES]))}")
-    return [*told, *_unlogged(trials), *_hints(trials), *mixtures(trials), *broken_sweeps(trials), *unread]
+    beside = [*_unlogged(trials), *_phases(trials), *_hints(trials), *mixtures(trials)]
+    return [*told, *beside, *broken_sweeps(trials), *unread]
 
 
 def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
@@ -180,6 +192,7 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
         shown = "  ".join(assignments(trials.constant))
         yield from wrapped(f"same in all: {shown}", screen)
     yield from wrapped(ranking(trials), screen)
+    yield from _gpu_hours(trials, screen)
     yield from _mixed(trials, screen)
     if TrialState.UNKNOWN in trials.counts:
         yield from wrapped(
@@ -188,7 +201,7 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
 
 
 def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
-    for text in (*_unlogged(trials), *_hints(trials), *mixtures(trials)):
+    for text in (*_unlogged(trials), *_phases(trials), *_hints(trials), *mixtures(trials)):
         yield from wrapped(f"note: {text}", screen)
 
 

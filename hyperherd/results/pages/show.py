@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.results.files.logs import read_lines, shown
 from hyperherd.results.pages.parts import block, command_record, heading, no_command, pairs, shell_line, table
 from hyperherd.results.tables.records import SCHEMA, trial_record
@@ -36,6 +37,8 @@ def show_record(trial: Trial, *, lines: int = 20) -> dict[str, Any]:
         "sweep_dir": str(trial.sweep.dir),
         "script": trial.script or None,
         **trial_record(trial, trial.sweep.objective),
+        **({"phases": trial.phases} if trial.phases else {}),
+        **({"gpus": trial.gpus} if trial.gpus is not None else {}),
         "note": trial.note or None,
         "again": command_record(command) if command else None,
         "config": trial.config,
@@ -82,10 +85,25 @@ def _facts(trial: Trial, screen: Screen) -> Iterator[tuple[str, str]]:
     if trial.step is not None:
         yield "step", f"{trial.step} of {trial.max_step}" if trial.max_step is not None else str(trial.step)
     yield "host", escaped(trial.host + (f", job {trial.job_id}" if trial.job_id else ""))
+    yield "GPUs", f"{trial.gpus:g}" if trial.gpus else ""
+    yield from _training(trial.provenance)
     attempts = trial.attempts
     if len(attempts) > 1:
         claims = (f"{attempt.number} {_claimed(attempt.claim)}".rstrip() for attempt in attempts)
         yield "attempts", escaped(", ".join(claims))
+
+
+def _training(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield what callbacks have noted: the best checkpoint, and why trainings ended early."""
+    best = provenance.get("checkpoint")
+    if isinstance(best, dict) and isinstance(best.get("path"), str):
+        yield "best checkpoint", escaped(f"{best['path']} ({best.get('metric')}: {best.get('score')})")
+    stops = provenance.get("stopped")
+    for stop in stops if isinstance(stops, list) else ():
+        if isinstance(stop, dict):
+            phase = f" of {stop['phase']}" if stop.get("phase") else ""
+            saved = f"; saved {stop['checkpoint']}" if stop.get("checkpoint") else ""
+            yield "stopped", one_line(f"step {stop.get('step')}{phase}: {stop.get('reason')}{saved}")
 
 
 def _claimed(claim: Mapping[str, Any]) -> str:
@@ -104,11 +122,12 @@ def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
         yield from heading("metrics", screen)
         rows = [(escaped(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
         yield from table(_STATISTICS, rows, screen, right=range(1, 8))
-    if trial.phases:
+    if trial.phases.keys() - {"", SYSTEM}:
         yield from heading("metrics by phase", screen)
         rows = [
             (escaped(f"{name}:{name_of(phase)}"), *_summary(summary))
             for phase, metrics in trial.phases.items()
+            if phase != SYSTEM  # whose metrics have no other
             for name, summary in sorted(metrics.items())
         ]
         yield from table(_STATISTICS, rows, screen, right=range(1, 8))

@@ -19,9 +19,11 @@ from hyperherd.results.pages.overview import ranking
 from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
 from hyperherd.results.report.sections import SECTIONS
+from hyperherd.results.statistics.gpu_hours import gpu_hours
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number, setting
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.metric_names import has_metric, phase_notes
 from hyperherd.results.trials.objective import direction_of, interest
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
@@ -35,6 +37,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
     """Return the report's data, and what is missing in it."""
     ordered = trials.sorted()
     curves, notes = sample_curves(ordered)
+    notes += phase_notes(ordered)
     metrics, left_out = _metrics(ordered)
     if left_out:
         notes.append(f"{counted(len(left_out), 'metric')} left out of the report: {', '.join(left_out[:5])} ...")
@@ -47,6 +50,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         "made_by": {"version": __version__, "python": platform.python_version(), "command": command},
         "objective": _objective(ordered),
         "ranking": ranking(ordered),
+        "gpu_hours": str(hours) if (hours := gpu_hours(ordered)) else None,
         "left": max((trial.eta for trial in ordered if trial.eta is not None), default=None),
         "counts": {state.value: count for state, count in ordered.counts.items()},
         "sweeps": [_sweep(sweep, label) for sweep, label in labels.items()],
@@ -109,7 +113,8 @@ def _token(value: Any) -> str:
 
 def _metrics(trials: TrialCollection) -> tuple[list[dict[str, Any]], list[str]]:
     first = trials.objective.metric if trials.objective else None
-    names = sorted(trials.metric_names, key=lambda name: (name != first, interest(name)))
+    known = {*trials.metric_names, *([first] if first and has_metric(first, trials) else ())}
+    names = sorted(known, key=lambda name: (name != first, interest(name)))
     columns = [
         {"name": name, "values": [_cell(trial.value(name)) for trial in trials]} for name in names[:_MOST_METRICS]
     ]

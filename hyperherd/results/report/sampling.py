@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import FormatError
 from hyperherd.records.disk.files import number
+from hyperherd.results.curves.reading import numeric_rows
 from hyperherd.results.curves.smoothing import thin
-from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import interest
 from hyperherd.results.trials.trial import Trial
@@ -49,22 +49,16 @@ def sample_curves(trials: TrialCollection) -> tuple[dict[str, list[Sampled | Non
 
 
 def _metrics(trials: TrialCollection) -> list[str]:
-    known = ((name, number(summary.get("count"))) for trial in trials for name, summary in trial.metrics.items())
-    stepped = {name for name, values in known if values and values > 1}
+    known = [(name, number(summary.get("count"))) for trial in trials for name, summary in trial.metrics.items()]
     first = trials.objective.metric if trials.objective else None
+    if first is not None:  # perhaps of a phase that is named
+        known += [(first, number(trial.summary(first).get("count"))) for trial in trials]
+    stepped = {name for name, values in known if values and values > 1}
     return sorted(stepped, key=lambda name: (name != first, interest(name)))[:_MOST_METRICS]
 
 
 def _read(trial: Trial, metrics: Sequence[str], most: int) -> dict[str, Sampled]:
-    import pyarrow.compute as pc
-
-    names = [name for name in metrics if name in trial.metrics]
-    if not names:
-        return {}
-    table = read_rows(trial.dir, names, shown=True)
-    table = table.filter(pc.is_valid(table["value"]))
-    found = {name: table.filter(pc.equal(table["metric"], name)) for name in names}
-    return {name: _sampled(rows, most) for name, rows in found.items() if rows.num_rows}
+    return {name: _sampled(rows, most) for name, rows in numeric_rows(trial, metrics).items() if rows.num_rows}
 
 
 def _sampled(rows: pa.Table, most: int) -> Sampled:

@@ -16,10 +16,10 @@ from hyperherd.results.trials.judging import (
     choose_objective,
     different_objectives,
     members_by_sweep,
-    metric_names,
     own_objective,
     turned,
 )
+from hyperherd.results.trials.metric_names import has_metric, metric_names
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap, lookup
@@ -249,7 +249,7 @@ class TrialCollection(Sequence[Trial]):
                 + "; choose one with .judged_by('metric', 'max'), or 'min'"
             )
         why = f"no finished trial has a finite value of {self.objective.label!r}"
-        if self.objective.metric not in self.metric_names:
+        if not has_metric(self.objective.metric, self._trials):
             known = ", ".join(self.metric_names) or "none"
             why = f"no trial has logged {self.objective.label!r}, the sweep's objective; available: {known}"
         raise ResultsError(why)
@@ -258,7 +258,8 @@ class TrialCollection(Sequence[Trial]):
         """Return the same trials judged by another objective.
 
         Args:
-            metric: ``METRIC`` or ``METRIC:AGG`` (``last``, ``max``, ``mean:5``, ...); None keeps the metric.
+            metric: ``METRIC`` or ``METRIC:AGG`` (``last``, ``max``, ``mean:5``, ...), of another phase
+                ``METRIC:PHASE`` or ``METRIC:PHASE:AGG``; None keeps the metric.
             direction: ``max`` or ``min``; None takes it from the sweep, the metric's name or the aggregate.
 
         Raises:

@@ -12,11 +12,10 @@ from pathlib import PurePath
 from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
-from hyperherd.results.trials.aggregates import split_metric
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import ask_objective, at_best
+from hyperherd.results.trials.metric_names import find_metric
 from hyperherd.results.trials.objective import Objective
-from hyperherd.results.trials.phases import split_phase
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
 
@@ -87,7 +86,7 @@ def find_field(trials: TrialCollection, text: str) -> Field:
     Raises:
         ResultsError: nothing has that name, or two things have it.
     """
-    found = _ours(text) or _of_phase(trials, text) or _param_or_metric(trials, text) or _explicit(trials, text)
+    found = _ours(text) or _param_or_metric(trials, text) or _explicit(trials, text)
     found = found or _at_best(trials, text) or _choice(trials, text) or _fact(text)
     found = found or _config(trials, text, text) or _provenance(trials, text)
     if found is None:
@@ -135,26 +134,12 @@ def _fact(text: str) -> Field | None:
 
 
 def _param_or_metric(trials: TrialCollection, text: str) -> Field | None:
-    metric = split_metric(text, trials.metric_names)
+    metric = find_metric(text, trials, trials.metric_names)
     if text in trials.params:
         if metric is not None and metric[0] == text:
             raise ResultsError(f"{text!r} is both a parameter and a metric; use param.{text} or metric.{text}")
         return param_field(trials, text)
     return metric_field(trials, *metric) if metric else None
-
-
-def _of_phase(trials: TrialCollection, text: str) -> Field | None:
-    """Return ``METRIC:PHASE``, perhaps with an aggregate behind: trials that have phases are read for it."""
-    named = text.removeprefix("metric.") if text.startswith("metric.") else text
-    if not any(named.startswith(f"{name}:") for name in trials.metric_names):
-        return None
-    known = {named[:place] for place, char in enumerate(f"{named}:") if char == ":"}
-    known = {name for name in known if any(split_phase(name, trial.phases) for trial in trials)}
-    try:
-        found = split_metric(named, known)
-    except ResultsError:  # what is behind the colon is neither
-        return None
-    return metric_field(trials, *found) if found else None
 
 
 def _choice(trials: TrialCollection, text: str) -> Field | None:
@@ -177,7 +162,7 @@ def _explicit(trials: TrialCollection, text: str) -> Field | None:
     kind, _, name = text.partition(".")
     if kind == "param" and name in trials.params:
         return param_field(trials, name)
-    if kind == "metric" and (metric := split_metric(name, trials.metric_names)):
+    if kind == "metric" and (metric := find_metric(name, trials, trials.metric_names)):
         return metric_field(trials, *metric)
     return _config(trials, name, text) if kind == "config" else None
 

@@ -11,7 +11,8 @@ from typing import Any
 from hyperherd.errors import ResultsError
 from hyperherd.records.disk.files import number
 from hyperherd.results.files.trainer_files import RETURN_VALUE
-from hyperherd.results.trials.aggregates import split_metric, unknown_metric
+from hyperherd.results.trials.aggregates import unknown_metric
+from hyperherd.results.trials.metric_names import find_metric, has_metric, metric_names, plain_metric
 from hyperherd.results.trials.objective import (
     DIRECTIONS,
     MINIMIZE,
@@ -20,6 +21,7 @@ from hyperherd.results.trials.objective import (
     preference,
     saved_objective,
 )
+from hyperherd.results.trials.phases import name_of
 from hyperherd.results.trials.trial import Sweep, Trial
 
 
@@ -96,7 +98,7 @@ def members_by_sweep(trials: Iterable[Trial]) -> dict[Sweep, list[Trial]]:
 
 
 def _has_logged(trials: Iterable[Trial], objective: Objective) -> bool:
-    return any(objective.metric in trial.metric_names or objective.metric in trial.final for trial in trials)
+    return has_metric(objective.metric, trials)
 
 
 @dataclass(frozen=True)
@@ -191,19 +193,21 @@ def ask_objective(trials: Sequence[Trial], asked: str, direction: str | None = N
 
     Args:
         trials: what is to be judged.
-        asked: ``METRIC`` or ``METRIC:AGG`` (see :mod:`hyperherd.results.trials.aggregates`).
+        asked: ``METRIC`` or ``METRIC:AGG`` (see :mod:`hyperherd.results.trials.aggregates`), of another phase
+            ``METRIC:PHASE`` or ``METRIC:PHASE:AGG``.
         direction: ``max`` or ``min``; without it that of the sweep, else by the metric's name, else the aggregate.
 
     Raises:
         ResultsError: no trial has the metric, or its direction is unknown.
     """
     known = metric_names(trials)
-    found = split_metric(asked, known) or split_metric(asked.removeprefix("metric."), known)
+    found = find_metric(asked, trials, known) or find_metric(asked.removeprefix("metric."), trials, known)
     if found is None:
         raise unknown_metric(asked, known)
     metric, aggregate = found
     saved = {objective.metric: objective.direction for objective in saved_objectives(trials)}
-    better = _asked_direction(direction) if direction else saved.get(metric) or direction_of(metric)
+    better = _asked_direction(direction) if direction else saved.get(metric)
+    better = better or direction_of(plain_metric(metric, trials))  # The name of a phase tells nothing.
     better = better or DIRECTIONS.get(aggregate or "")
     if better is None:
         raise ResultsError(f"the direction of {metric!r} is not known; add --direction max or --direction min")
@@ -215,12 +219,6 @@ def turned(objective: Objective, direction: str) -> Objective:
     return replace(objective, direction=_asked_direction(direction), source="asked")
 
 
-def metric_names(trials: Iterable[Trial]) -> list[str]:
-    """Return the names of all metrics and final values of `trials`, sorted."""
-    kinds = dict.fromkeys((trial.metric_names, tuple(trial.final)) for trial in trials)
-    return sorted({name for metrics, final in kinds for name in (*metrics, *final)})
-
-
 def _asked_direction(text: str) -> str:
     if text not in (*DIRECTIONS, *DIRECTIONS.values()):
         raise ResultsError(f"{text!r} is not a direction; use max or min")
@@ -230,13 +228,15 @@ def _asked_direction(text: str) -> str:
 def at_best(trial: Trial, name: str, objective: Objective) -> Any:
     """Return the value of a metric at the step at which a trial was best; its last one before where it has none there.
 
-    Best is where the objective was, unless its aggregate names a step. A value logged without a step is of
-    no step, and stands for itself.
+    Best is where the objective was, unless its aggregate names a step. Where the objective is of a phase that is named,
+    the value is of that phase. A value logged without a step is of no step, and stands for itself.
     """
     if name in trial.final and name not in trial.metric_names:
         return trial.final[name]
     step = _step_of(trial.summary(objective.metric), objective)
-    if step is None or name not in trial.metric_names:
+    if (phased := trial.asked_phase(objective.metric)) is not None:
+        name = f"{name}:{name_of(phased[1])}"
+    if step is None or not trial.summary(name):
         return None
     known = trial.objective or {}
     if known.get("metric") == objective.metric and known.get("best_step") == step and name in known.get("at_best", {}):

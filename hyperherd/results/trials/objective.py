@@ -32,8 +32,8 @@ _MORE_IS_BETTER = re.compile(
 )
 _OF_ANOTHER = re.compile("std|stdev|stddev|sd|sem|stderr|var|variance|iqr|ci|spread|gap|diff|difference|delta")
 """Words for how far values lie apart: that of an accuracy is not an accuracy."""
-_STATISTICS = re.compile(r"(?:.*/)?(?:.*_per_second|.*_runtime|total_flos)|system/.*")
-"""What trainers log about the machine, not about the model."""
+_STATISTICS = re.compile(r"(?:.*/)?(?:.*_per_second|.*_runtime|total_flos)|system/.*|epoch")
+"""What trainers log about the machine and the clock of a training, not about the model."""
 
 
 class Judged(Protocol):
@@ -126,7 +126,7 @@ def interest(name: str) -> tuple[bool, bool, int, str]:
 
 
 def is_statistic(name: str) -> bool:
-    """Return whether a metric is about the machine (``eval_runtime``): tables show it to people who ask for it."""
+    """Return whether a metric is about the run (``eval_runtime``, ``epoch``), which tables show if asked to."""
     return _STATISTICS.fullmatch(name) is not None
 
 

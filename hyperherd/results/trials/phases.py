@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Collection, Mapping
 
 from hyperherd.metrics.rows.phases import is_evaluation
 
@@ -11,8 +10,8 @@ UNNAMED = "unnamed"
 """What the phase without a name is asked for by."""
 EVALUATE = "evaluate"
 
-Phases = Mapping[str, Mapping[str, Any]]
-"""Phase -> metric -> anything, in the order of the phases."""
+Phases = Mapping[str, Collection[str]]
+"""Phase -> its metrics, in the order of the phases."""
 
 
 def split_phase(text: str, phases: Phases) -> tuple[str, str] | None:
@@ -37,7 +36,6 @@ def name_of(phase: str) -> str:
     return phase or UNNAMED
 
 
-def others_of(metric: str, phases: Phases) -> list[str]:
-    """Return the phases that logged a metric, if there is more than one."""
-    found = [name_of(phase) for phase, metrics in phases.items() if metric in metrics]
-    return found if len(found) > 1 else []
+def phases_of(metric: str, phases: Phases) -> list[str]:
+    """Return what the phases that logged a metric are called."""
+    return [name_of(phase) for phase, metrics in phases.items() if metric in metrics]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -107,6 +107,8 @@ class Trial:
     """The usual time between two logged steps."""
     host: str = ""
     job_id: str | None = None
+    gpus: float | None = None
+    """How many GPUs it was given, or saw; None if that is not known."""
     kept: KeptSettings | None = None
     """What its record says of its config; None if that is not in its record."""
 
@@ -186,6 +188,11 @@ class Trial:
         """The metrics it has logged with steps."""
         return tuple(self.metrics)
 
+    @property
+    def phase_names(self) -> Mapping[str, Collection[str]]:
+        """Phase -> its metrics, in the order of the phases; empty if there is only the phase without a name."""
+        return self.phases
+
     def summary(self, name: str) -> dict[str, Any]:
         """Return count, last, min, max, their steps and nan of a metric; empty if it has not logged it.
 
@@ -195,8 +202,12 @@ class Trial:
         return self.metrics.get(name) or self._summary_of_phase(name)
 
     def _summary_of_phase(self, name: str) -> dict[str, Any]:
-        found = split_phase(name, self.phases)
+        found = self.asked_phase(name)
         return {} if found is None else self.phases[found[1]][found[0]]
+
+    def asked_phase(self, name: str) -> tuple[str, str] | None:
+        """Return the metric and the phase in ``METRIC:PHASE``; None for another name, a metric's included."""
+        return None if name in self.metric_names else split_phase(name, self.phase_names)
 
     def history(self, *names: str) -> pa.Table:
         """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory.
@@ -204,7 +215,7 @@ class Trial:
         Rows of several phases are all there, told apart by the column `phase`, which is there if the trial has more
         than the phase without a name; ``METRIC:PHASE``, given alone, is one of them.
         """
-        found = split_phase(names[0], self.phases) if len(names) == 1 and names[0] not in self.metrics else None
+        found = self.asked_phase(names[0]) if len(names) == 1 else None
         if found is None:
             return read_rows(self.dir, names)
         return rows_of_phase(read_rows(self.dir, [found[0]]), found[1])
@@ -223,8 +234,7 @@ class Trial:
         """Return the steps and values of a metric, read once however many columns are made of it."""
         kept: dict[str, tuple[list[int], list[float]]] = self.__dict__.setdefault("_read", {})
         if name not in kept:
-            found = split_phase(name, self.phases) if name not in self.metrics else None
-            kept[name] = read_values(self.dir, *(found or (name,)))
+            kept[name] = read_values(self.dir, *(self.asked_phase(name) or (name,)))
         return kept[name]
 
     def readable_values(self, name: str) -> tuple[list[int], list[float]] | None:

@@ -46,11 +46,20 @@ def many(sweep: SweepBuilder) -> SweepBuilder:
         odd = {"pruned": number == 7}
         final = {"test/acc": math.nan if number == 3 else 0.5, "note": "é"} if number % 2 else {}
         state = TrialState.PRUNED if odd["pruned"] else TrialState.COMPLETED
-        sweep.trial(metrics, final, params=params, objective=objective, state=state, step=2, job_id=f"7_{number}")
+        phases = {"phases": {"": {"lr": stats(1.0)}, "test": {"lr": stats(number / 7)}}} if number % 2 else {}
+        told = {"params": params, "objective": objective, "step": 2, "job_id": f"7_{number}"}
+        sweep.trial(metrics, final, state=state, **told, **phases)
     settle(sweep)
     load(sweep.dir)
     assert SweepPaths(sweep.dir).index.is_file()
     return sweep
+
+
+def test_it_knows_phases(many: SweepBuilder) -> None:
+    one, other = load(many.dir)[7], load(many.dir)[8]
+    assert type(one) is IndexedTrial
+    assert (one.phase_names, other.phase_names) == ({"": ("lr",), "test": ("lr",)}, {})
+    assert (one.value("lr:test"), one.value("lr"), other.value("lr:test")) == (1.0, 1.0, None)
 
 
 def test_it_tells_what_the_files_tell(many: SweepBuilder) -> None:
@@ -196,7 +205,7 @@ def tampered(index: Path, place: int, value: Any) -> None:
         lambda index: tampered(index, 5, []),
         lambda index: tampered(index, 5, None),
         lambda index: tampered(index, 8, [1]),
-        lambda index: tampered(index, 5, [0, "no state", "k", 1, 1, 1, 0, 1, 1]),
+        lambda index: tampered(index, 5, [0, "no state", "k", 1, 1, 1, 0, 1, 1, 1]),
     ],
 )
 def test_a_broken_index_is_none(many: SweepBuilder, spoil: Callable[[Path], object]) -> None:

@@ -148,8 +148,8 @@ def test_metrics_nobody_logged(tmp_path: Path) -> None:
 
 def test_whole_floats_are_shown_as_whole(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s")
-    sweep.trial({"epoch": 10.0, "mixed": 1.0}, params={"depth": 1.0, "n": 2})
-    sweep.trial({"epoch": 5.0, "mixed": 1.5}, params={"depth": 2.0, "n": 3})
+    sweep.trial({"epochs": 10.0, "mixed": 1.0}, params={"depth": 1.0, "n": 2})
+    sweep.trial({"epochs": 5.0, "mixed": 1.5}, params={"depth": 2.0, "n": 3})
     rows = [line.split() for line in show(sweep.dir) if line.startswith("✓ ")]
     assert [row[2:-1] for row in rows] == [["1.0", "2", "–", "10", "1.0"], ["2.0", "3", "–", "5", "1.5"]]
 

@@ -57,7 +57,8 @@ function effort() {
   const starts = data.trials.started.filter(isFinite_);
   const told = starts.length ? `first started ${date(starts.reduce((low, value) => Math.min(low, value)))}` : '';
   return card('total time of all trials', el('div', { class: 'big' }, duration(total)),
-    el('p', { class: 'muted' }, `${duration(total / times.length)} per trial`), el('p', { class: 'muted' }, told));
+    el('p', { class: 'muted' }, `${duration(total / times.length)} per trial`), el('p', { class: 'muted' }, told),
+    data.gpu_hours ? el('p', { class: 'muted' }, data.gpu_hours) : null);
 }
 
 function reproduce() {

@@ -1,0 +1,104 @@
+"""The curves of single trials, as their rows have them: of the phase that counts, or of one that is named."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from hyperherd.errors import FormatError
+from hyperherd.results.files.metric_rows import read_rows, rows_of_phase
+from hyperherd.results.trials.metric_names import phase_notes
+from hyperherd.results.trials.trial import Trial
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class MetricCurve:
+    """The values of one metric of one trial, x ascending."""
+
+    xs: Sequence[float]
+    ys: Sequence[float]
+
+
+def read_curves(
+    trials: Iterable[Trial], names: Sequence[str], x: str = "step"
+) -> tuple[dict[tuple[Trial, str], MetricCurve], list[str]]:
+    """Return the curve of each trial and metric that has one, and a note for each trial that cannot be read."""
+    curves: dict[tuple[Trial, str], MetricCurve] = {}
+    notes = []
+    read = []
+    for trial in trials:
+        if trial.dir is None or not any(trial.summary(name) for name in names):
+            continue
+        try:
+            curves.update({(trial, name): curve for name, curve in _read(trial, names, x).items()})
+            read.append(trial)
+        except (OSError, FormatError) as error:
+            notes.append(f"trial {trial.label}: curves left out: {error}")
+    return curves, notes + phase_notes(read, names)
+
+
+def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    found = {}
+    epochs = _epochs(trial) if x == "epoch" else {}
+    for name, rows in numeric_rows(trial, names).items():
+        if x == "time":
+            rows = rows.filter(pc.is_valid(rows["time"])).sort_by("time")
+            micros = pc.cast(rows["time"], pa.int64()).to_pylist()
+            xs = [(moment - micros[0]) / 1e6 for moment in micros]
+        else:
+            xs = rows["step"].to_pylist()
+        curve = MetricCurve(xs, rows["value"].to_pylist())
+        if x == "epoch":
+            curve = _by_epoch(curve, epochs, rows["phase"][0].as_py() if "phase" in rows.column_names and xs else None)
+        if curve.xs:
+            found[name] = curve
+    return found
+
+
+def _epochs(trial: Trial) -> dict[tuple[str | None, int], float]:
+    """Return the epoch of each phase and step of a trial that has logged it."""
+    rows = read_rows(trial.dir, ["epoch"])
+    phases = rows["phase"].to_pylist() if "phase" in rows.column_names else [None] * len(rows)
+    return dict(zip(zip(phases, rows["step"].to_pylist(), strict=True), rows["value"].to_pylist(), strict=True))
+
+
+def _by_epoch(curve: MetricCurve, epochs: Mapping[tuple[str | None, int], float], phase: str | None) -> MetricCurve:
+    """Return a curve over epochs: several values of one epoch lie evenly in it; those without an epoch are left out."""
+    pairs = zip(curve.xs, curve.ys, strict=True)
+    points = [(epochs[phase, int(x)], y) for x, y in pairs if (phase, int(x)) in epochs]
+    counts = Counter(epoch for epoch, _ in points)
+    seen: Counter[float] = Counter()
+    xs = []
+    for epoch, _ in points:
+        xs.append(epoch + seen[epoch] / counts[epoch])
+        seen[epoch] += 1
+    return MetricCurve(xs, [y for _, y in points])
+
+
+def numeric_rows(trial: Trial, names: Sequence[str]) -> dict[str, pa.Table]:
+    """Return the rows of some metrics that are numbers; of metrics that a trial has not logged there are none.
+
+    Args:
+        trial: what is read.
+        names: each a ``METRIC``, of which the phase that counts is read, or a ``METRIC:PHASE``.
+    """
+    import pyarrow.compute as pc
+
+    plain = [name for name in names if name in trial.metric_names]
+    phased = {name: trial.asked_phase(name) for name in names if name not in plain}
+    found: dict[str, pa.Table] = {}
+    if plain:
+        table = read_rows(trial.dir, plain, shown=True)
+        found = {name: table.filter(pc.equal(table["metric"], name)) if len(plain) > 1 else table for name in plain}
+    for name, asked in phased.items():
+        if asked is not None:
+            found[name] = rows_of_phase(read_rows(trial.dir, [asked[0]]), asked[1])
+    return {name: rows.filter(pc.is_valid(rows["value"])) for name, rows in found.items()}
