@@ -136,7 +136,9 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
         without = "epochs" if options.x == "epoch" else "steps"
         raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without {without}")
     if options.most is not None and len(lines) > options.most:
-        notes.append(f"{counted(len(lines) - options.most, 'more line')} not shown; the lines shown are the best")
+        notes.append(
+            f"{counted(len(lines) - options.most, 'more line')} not shown; the lines shown are the best{_by_guess(options, trials)}"
+        )
         lines = lines[: options.most]
     shown = {line.label for line in lines}
     right = [] if options.right is None else _lines(groups, curves, options.right, options, trials)
@@ -349,6 +351,13 @@ def _direction(metric: str, trials: TrialCollection) -> str | None:
     if objective is not None and objective.metric == metric:
         return objective.direction
     return direction_of(metric)
+
+
+def _by_guess(options: PlotOptions, trials: TrialCollection) -> str:
+    objective = trials.objective
+    known = objective is not None and objective.metric == options.metric and objective.source != "guessed"
+    direction = None if known else direction_of(options.metric)
+    return f" ({'higher' if direction == MAXIMIZE else 'lower'} is better, guessed from its name)" if direction else ""
 
 
 def _known_metric(name: str, trials: TrialCollection) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from hyperherd.records.disk.files import strict
@@ -57,10 +57,16 @@ def to_text(
     if groups is not None:
         rows = groups_sorted_by(groups, view)[:limit]
         best = 0 if rows and not view.sort and groups.ranked else None
-        return FOR_PEOPLE[form](people_columns(groups, rows, view), view, groups.err, best)
+        return FOR_PEOPLE[form](_marked(people_columns(groups, rows, view), groups), view, groups.err, best)
     chosen = sorted_by(trials, view)[:limit]
     best = 0 if chosen and not view.sort and trials.ranked else None
     return FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
+
+
+def _marked(columns: list[Column], groups: AnyGroups) -> list[Column]:
+    """Return the columns with the word for a rank by a guess, because no sentence stands above such a table."""
+    guessed = groups.objective is not None and groups.objective.source == "guessed"
+    return [replace(one, name="rank (guessed)") if guessed and one.name == "rank" else one for one in columns]
 
 
 def pivot_text(groups: AnyGroups, form: str, view: View) -> str:
