@@ -78,7 +78,7 @@ class Trials(TrialCollection):
 
         Args:
             err: ``std`` (of the sample, n-1), ``sem``, ``ci`` (95 %, Student's t) or ``range``.
-            keys: the parameters that are seeds, ``*`` allowed; without any, those of the sweep, else ``seed, *.seed``.
+            keys: the parameters that are seeds, ``*`` allowed; without any, those of the sweep, else by name.
 
         Raises:
             ResultsError: `err` is none of these.

@@ -85,7 +85,11 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
         metavar="std|sem|ci|range",
         help="spread over seeds; std divides by n-1, ci is 95%% by Student's t",
     )
-    add("--seed-key", metavar="NAME,...", help="parameters that are seeds (default: the sweep's, else seed,*.seed)")
+    add(
+        "--seed-key",
+        metavar="NAME,...",
+        help="parameters that are seeds (default: the sweep's, else those called seed or random_state)",
+    )
     add(
         "-c",
         "--cols",
@@ -158,20 +162,22 @@ def _show(trials: Trials, arguments: argparse.Namespace) -> None:
     if form == "table":
         _emit(_page(trials, arguments, view), arguments)
         return
-    data = _data(trials, arguments, form, view)
+    groups = _groups(trials, arguments, by_default=FORMS[form].is_for_people)
+    data = _data(trials, groups, arguments, form, view)
     from hyperherd.results.pages.overview import notes
 
-    for note in notes(trials):
+    for note in notes(trials, groups):
         say(note)
     _emit(data, arguments)
 
 
-def _data(trials: Trials, arguments: argparse.Namespace, form: str, view: View) -> str | bytes:
+def _data(
+    trials: Trials, groups: AnyGroups | None, arguments: argparse.Namespace, form: str, view: View
+) -> str | bytes:
     """Return what is written in a format other than the table for people."""
     from hyperherd.results.tables.records import pivot_text, to_text
 
     limit = arguments.rows or None
-    groups = _groups(trials, arguments, by_default=FORMS[form].is_for_people)
     if form == "parquet":
         return _parquet(trials, groups, view, arguments)
     if arguments.pivot and groups is not None and form not in ("json", "jsonl"):

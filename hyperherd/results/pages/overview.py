@@ -22,13 +22,14 @@ from hyperherd.results.pages.problems import assignments, broken_sweeps, problem
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.mixtures import mixtures
+from hyperherd.results.statistics.seeds import seed_notes
 from hyperherd.results.tables.columns import View, sweep_labels
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.text.format import escaped, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
-from hyperherd.results.trials.judging import different_objectives, unlogged_objectives
+from hyperherd.results.trials.judging import different_objectives, undecided, unlogged_objectives
 from hyperherd.results.trials.trial import Sweep, Trial
 
 __all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "render_groups", "render_pivot"]
@@ -75,7 +76,7 @@ def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -
     trials = groups.trials
     told = f"{_ERRORS[groups.err]}, finished trials only" if trials.objective else ""
     lines = [
-        *_head(trials, screen, view),
+        *_head(trials, screen, view, groups),
         "",
         *group_grid(groups, screen, view),
         *(wrapped(told, screen) if told else []),
@@ -107,8 +108,9 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     """
     groups = GroupCollection.by_configuration(trials)
     best = _best_group(groups, screen) if groups.repeats else _best(trials, screen)
-    unjudged = wrapped(ranking(trials), screen) if unlogged_objectives(trials) else ()
-    return page([*unhappy(trials, screen, most), *unjudged, *best], screen)
+    unsure = unlogged_objectives(trials) or _is_unsure(trials)
+    judged = wrapped(ranking(trials), screen) if unsure else ()
+    return page([*unhappy(trials, screen, most), *judged, *best], screen)
 
 
 def ranking(trials: TrialCollection) -> str:
@@ -118,6 +120,8 @@ def ranking(trials: TrialCollection) -> str:
         why = "no metric's name shows whether higher or lower is better"
         if several := different_objectives(trials):
             why = f"these trials have different objectives ({escaped('; '.join(several))})"
+        elif tied := undecided(trials):
+            return f"not ranked: {escaped(tied)}"
         if not trials.metric_names:
             return "not ranked: no metric was logged"
         return f"not ranked: {why}; choose one with -m METRIC --direction max|min; available: {_available(trials)}"
@@ -131,6 +135,11 @@ def ranking(trials: TrialCollection) -> str:
     if objective.source == "saved":
         text += " (the sweep's objective)"
     return text
+
+
+def _is_unsure(trials: TrialCollection) -> bool:
+    """Whether what the trials are judged by is a guess, or several metrics are equally likely to be it."""
+    return trials.objective.source == "guessed" if trials.objective else bool(undecided(trials))
 
 
 def _available(trials: TrialCollection) -> str:
@@ -156,22 +165,33 @@ def _hints(trials: TrialCollection) -> list[str]:
     return [f"metrics of {counted(count, 'trial')} are not read: {escaped(hint)}" for hint, count in found.items()]
 
 
-def notes(trials: TrialCollection) -> list[str]:
+def notes(trials: TrialCollection, groups: AnyGroups | None = None) -> list[str]:
     """Return what someone must know who sees only the data: that the order rests on a guess, and what is broken.
 
     What could not be read for the data is known once they have been made.
+
+    Args:
+        trials: those in the data.
+        groups: the same as configurations, if these are in the data.
     """
-    guessed = trials.objective is not None and trials.objective.source == "guessed"
     unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
     apart = trials.objective is None and len(trials.by_objective()) > 1
-    told = [ranking(trials)] if guessed or apart else []
+    told = [ranking(trials)] if _is_unsure(trials) or apart else []
     early = [trial.label for trial in trials if trial.state is TrialState.UNKNOWN and trial.reason]
     if early:
         told.append(f"{counted(len(early), 'trial')} may not have finished: {escaped(', '.join(early[:_AXES]))}")
-    return [*told, *_unlogged(trials), *_hints(trials), *mixtures(trials), *broken_sweeps(trials), *unread]
+    return [
+        *told,
+        *_unlogged(trials),
+        *_hints(trials),
+        *mixtures(trials),
+        *seed_notes(trials, groups),
+        *broken_sweeps(trials),
+        *unread,
+    ]
 
 
-def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
+def _head(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups | None = None) -> Iterator[str]:
     title = f"{_title(trials)} · {len(trials)} trial{'s' * (len(trials) != 1)} "
     yield from flowing(title, [(f"{GLYPHS[s]} {n} {s}", state_colour(s)) for s, n in trials.counts.items()], screen)
     if axes := _axes(trials):
@@ -180,15 +200,15 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
         shown = "  ".join(assignments(trials.constant))
         yield from wrapped(f"same in all: {shown}", screen)
     yield from wrapped(ranking(trials), screen)
-    yield from _mixed(trials, screen)
+    yield from _mixed(trials, screen, groups)
     if TrialState.UNKNOWN in trials.counts:
         yield from wrapped(
             "unknown: Hydra ran these without HyperHerd and does not record whether they finished", screen
         )
 
 
-def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
-    for text in (*_unlogged(trials), *_hints(trials), *mixtures(trials)):
+def _mixed(trials: TrialCollection, screen: Screen, groups: AnyGroups | None) -> Iterator[str]:
+    for text in (*_unlogged(trials), *_hints(trials), *mixtures(trials), *seed_notes(trials, groups)):
         yield from wrapped(f"note: {text}", screen)
 
 
