@@ -44,7 +44,10 @@ commands (herd-results COMMAND --help):
 
 def run(argv: Sequence[str]) -> int:
     """Show the table that `argv` asks for; return the exit code."""
-    arguments = make_parser().parse_intermixed_args(argv)
+    parser = make_parser()
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.rest and not arguments.pivot:
+        parser.error("--rest needs --pivot ROW COL, of whose cells it says what they are")
     gc.disable()  # One table, and this process ends: looking for garbage among many trials costs more than it frees.
     refuse_existing(arguments.output, force=arguments.force)
     trials = chosen(arguments)
@@ -79,6 +82,11 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
     add("--seeds", action="store_true", default=None, help="a row per configuration (default if any seed repeats one)")
     add("--trials", action="store_false", dest="seeds", help="a row per trial (default in a pipe)")
     add("--pivot", nargs=2, metavar=("ROW", "COL"), help="show the objective by two parameters")
+    add(
+        "--rest",
+        choices=("all", "best"),
+        help="of --pivot: a cell is the mean of all its trials, or the best configuration among them (default: all)",
+    )
     add(
         "--err",
         default="std",
@@ -198,7 +206,7 @@ def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) 
         from hyperherd.results.tables.pivot import pivot_groups
 
         row, column = arguments.pivot
-        return pivot_groups(trials, row, column, arguments.err)
+        return pivot_groups(trials, row, column, arguments.err, arguments.rest or "all")
     if arguments.seeds is False or (arguments.seeds is None and not by_default):
         return None
     groups = trials.seeds(arguments.err, keys=words(arguments.seed_key or ""))

@@ -136,9 +136,8 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
         without = "epochs" if options.x == "epoch" else "steps"
         raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without {without}")
     if options.most is not None and len(lines) > options.most:
-        notes.append(
-            f"{counted(len(lines) - options.most, 'more line')} not shown; the lines shown are the best{_by_guess(options, trials)}"
-        )
+        left_out = counted(len(lines) - options.most, "more line")
+        notes.append(f"{left_out} not shown; the lines shown are the best{_by_guess(options, trials)}")
         lines = lines[: options.most]
     shown = {line.label for line in lines}
     right = [] if options.right is None else _lines(groups, curves, options.right, options, trials)

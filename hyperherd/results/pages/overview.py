@@ -17,6 +17,7 @@ from hyperherd.results.files.optimizers import is_of
 from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
+from hyperherd.results.pages.marginal import is_pooled, spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
@@ -37,12 +38,6 @@ __all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "rende
 C = TypeVar("C", bound=TrialCollection)
 _AXES = 8
 """Parameters that are named as what varies; as many metrics, trials and solutions are named elsewhere."""
-_ERRORS = {
-    "std": "mean ± std (n−1)",
-    "sem": "mean ± standard error",
-    "ci": "mean ± 95 % confidence (t)",
-    "range": "mean and range",
-}
 
 
 def in_parts(trials: C, screen: Screen, render_one: Callable[[C], str]) -> str:
@@ -74,7 +69,7 @@ def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -
     """Return the table of configurations as text that ends in a newline."""
     view = view or View()
     trials = groups.trials
-    told = f"{_ERRORS[groups.err]}, finished trials only" if trials.objective else ""
+    told = spread_line(groups) if trials.objective else ""
     lines = [
         *_head(trials, screen, view, groups),
         "",
@@ -92,7 +87,7 @@ def render_pivot(groups: AnyGroups, screen: Screen, view: View) -> str:
         *_head(groups.trials, screen, view),
         "",
         *pivot_grid(groups, screen, view),
-        *wrapped(f"{_ERRORS[groups.err]}, finished trials only; (2/3) = 2 of 3 trials counted", screen),
+        *wrapped(f"{spread_line(groups, what='cell')}; (2/3) = 2 of 3 trials counted", screen),
         *section(list(problems(groups.trials, screen))),
     ]
     return page(lines, screen)
@@ -186,6 +181,7 @@ def notes(trials: TrialCollection, groups: AnyGroups | None = None) -> list[str]
         *_hints(trials),
         *mixtures(trials),
         *seed_notes(trials, groups),
+        *([spread_line(groups, what="cell")] if groups is not None and is_pooled(groups) else []),
         *broken_sweeps(trials),
         *unread,
     ]

@@ -1,4 +1,4 @@
-"""What someone must know of the seeds who looks at configurations: what may be one, too, and where they change nothing."""
+"""What must be known of seeds beside configurations: what may be one, too, and where they change nothing."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from hyperherd.records.disk.files import strict
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.marginal import pooled_over
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import (
     Column,
@@ -109,6 +110,7 @@ def to_json(
     if groups is None:
         return _document(head, {"trials": trial_records(trials, sorted_by(trials, view)[:limit])})
     head["seed_keys"] = list(groups.keys)
+    head["pooled_over"] = list(pooled_over(groups))
     # The limit counts what is asked for, and a group is worth nothing without its trials.
     rows = group_records(groups, groups_sorted_by(groups, view)[:limit])
     return _document(head, {"groups": rows, "trials": trial_records(trials, list(trials.sorted()))})

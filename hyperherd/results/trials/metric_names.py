@@ -1,7 +1,7 @@
 """What a metric's name shows: which way is better, and whether a choice may rest on it.
 
-A wrong direction ranks the worst first, and no direction only asks for one. So a name counts only where all of its words
-are understood to point one way: a word for a spread, a count, a scale, a runtime or a bound leaves it in doubt.
+A wrong direction ranks the worst first, and no direction only asks for one. So a name counts only where all of its
+words point one way: a word for a spread, a count, a scale, a runtime or a bound leaves it in doubt.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ def preference(name: str) -> tuple[int, bool]:
 
 
 def alternatives(names: Iterable[str]) -> list[str]:
-    """Return one name of each different metric among `names`: ``acc``, not ``acc_best``; the whole loss, not its parts."""
+    """Return one name of each different metric among `names`: ``acc``, not ``acc_best``; the loss, not its parts."""
     by_stem: dict[str, list[str]] = {}
     for name in names:
         by_stem.setdefault(_stem(name), []).append(name)

@@ -19,7 +19,7 @@ def is_seed(name: str) -> bool:
 
 
 def may_be_seed(name: str) -> bool:
-    """Return whether a parameter may repeat a configuration, or be a setting like others: ``fold``, ``rng``, ``repeat``."""
+    """Return whether a parameter may repeat a configuration, or be a setting: ``fold``, ``rng``, ``repeat``."""
     words = _words(name)
     return is_seed(name) or (not _LIKELY.isdisjoint(words[-1:]) and _COUNTS.isdisjoint(words))
 
