@@ -22,8 +22,10 @@ from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.statistics.diff import Diff, diff
 from hyperherd.results.statistics.effects import Effects, effects
 from hyperherd.results.statistics.failures import Failures, failures
+from hyperherd.results.statistics.marginal import best_configurations, check_rest
 from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.collection import TrialCollection, only
+from hyperherd.results.trials.fields import param_field
 from hyperherd.results.trials.filters import select
 from hyperherd.results.trials.trial import Trial
 
@@ -78,16 +80,30 @@ class Trials(TrialCollection):
 
         Args:
             err: ``std`` (of the sample, n-1), ``sem``, ``ci`` (95 %, Student's t) or ``range``.
-            keys: the parameters that are seeds, ``*`` allowed; without any, those of the sweep, else ``seed, *.seed``.
+            keys: the parameters that are seeds, ``*`` allowed; without any, those of the sweep, else by name.
 
         Raises:
             ResultsError: `err` is none of these.
         """
         return Groups.by_configuration(self, err, keys)
 
-    def group(self, *names: str, err: str = "std") -> Groups:
-        """Return the trials by the values of some names (parameters, config values, ``state``, ...)."""
-        return Groups.by_names(self, names, err)
+    def group(self, *names: str, err: str = "std", rest: str = "all") -> Groups:
+        """Return the trials by the values of some names (parameters, config values, ``state``, ...).
+
+        Args:
+            names: what defines a group.
+            err: ``std``, ``sem``, ``ci`` or ``range``, over all that differs within a group.
+            rest: ``all``: a group is all of its trials; ``best``: the best configuration among them, with its seeds.
+
+        Raises:
+            ResultsError: `err` or `rest` is none of these, or a name is unknown.
+        """
+        groups = Groups.by_names(self, names, err)
+        if check_rest(rest) == "all":
+            return groups
+        best, keys = best_configurations(self, names, err)
+        others = [name for name in self.varying if name not in {*names, *keys}]
+        return Groups(self, best, [*groups.fields, *(param_field(self, name) for name in others)], keys, err)
 
     def effects(self, metric: str | None = None, direction: str | None = None) -> Effects:
         """Return the effects of parameters on a metric; see :mod:`hyperherd.results.statistics.effects`."""

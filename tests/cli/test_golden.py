@@ -55,6 +55,8 @@ def test_in_ascii(sweep: Path) -> None:
         ("seeds.md", ["-f", "md", "--err", "ci"]),
         ("seeds.tex", ["-f", "latex", "--err", "sem", "--precision", "3"]),
         ("pivot.txt", ["-f", "table", "--pivot", "lr", "model"]),
+        ("pivot-pooled.txt", ["-f", "table", "--pivot", "lr", "seed", "--err", "ci"]),
+        ("pivot-best.txt", ["-f", "table", "--pivot", "lr", "epochs", "--rest", "best", "--err", "ci"]),
         ("pivot.csv", ["-f", "csv", "--pivot", "model", "lr", "-m", "train/loss:min"]),
         ("columns.tsv", ["-c", "number,lr,train/loss@val/acc:max,state", "-s", "lr:desc", "-n", "5"]),
         ("filtered.txt", ["-f", "table", "lr=0.1", "model=mlp", "seed!=1"]),

@@ -44,7 +44,10 @@ commands (herd-results COMMAND --help):
 
 def run(argv: Sequence[str]) -> int:
     """Show the table that `argv` asks for; return the exit code."""
-    arguments = make_parser().parse_intermixed_args(argv)
+    parser = make_parser()
+    arguments = parser.parse_intermixed_args(argv)
+    if arguments.rest and not arguments.pivot:
+        parser.error("--rest needs --pivot ROW COL, of whose cells it says what they are")
     gc.disable()  # One table, and this process ends: looking for garbage among many trials costs more than it frees.
     refuse_existing(arguments.output, force=arguments.force)
     trials = chosen(arguments)
@@ -80,12 +83,21 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
     add("--trials", action="store_false", dest="seeds", help="a row per trial (default in a pipe)")
     add("--pivot", nargs=2, metavar=("ROW", "COL"), help="show the objective by two parameters")
     add(
+        "--rest",
+        choices=("all", "best"),
+        help="of --pivot: a cell is the mean of all its trials, or the best configuration among them (default: all)",
+    )
+    add(
         "--err",
         default="std",
         metavar="std|sem|ci|range",
         help="spread over seeds; std divides by n-1, ci is 95%% by Student's t",
     )
-    add("--seed-key", metavar="NAME,...", help="parameters that are seeds (default: the sweep's, else seed,*.seed)")
+    add(
+        "--seed-key",
+        metavar="NAME,...",
+        help="parameters that are seeds (default: the sweep's, else those called seed or random_state)",
+    )
     add(
         "-c",
         "--cols",
@@ -158,20 +170,22 @@ def _show(trials: Trials, arguments: argparse.Namespace) -> None:
     if form == "table":
         _emit(_page(trials, arguments, view), arguments)
         return
-    data = _data(trials, arguments, form, view)
+    groups = _groups(trials, arguments, by_default=FORMS[form].is_for_people)
+    data = _data(trials, groups, arguments, form, view)
     from hyperherd.results.pages.overview import notes
 
-    for note in notes(trials):
+    for note in notes(trials, groups):
         say(note)
     _emit(data, arguments)
 
 
-def _data(trials: Trials, arguments: argparse.Namespace, form: str, view: View) -> str | bytes:
+def _data(
+    trials: Trials, groups: AnyGroups | None, arguments: argparse.Namespace, form: str, view: View
+) -> str | bytes:
     """Return what is written in a format other than the table for people."""
     from hyperherd.results.tables.records import pivot_text, to_text
 
     limit = arguments.rows or None
-    groups = _groups(trials, arguments, by_default=FORMS[form].is_for_people)
     if form == "parquet":
         return _parquet(trials, groups, view, arguments)
     if arguments.pivot and groups is not None and form not in ("json", "jsonl"):
@@ -192,7 +206,7 @@ def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) 
         from hyperherd.results.tables.pivot import pivot_groups
 
         row, column = arguments.pivot
-        return pivot_groups(trials, row, column, arguments.err)
+        return pivot_groups(trials, row, column, arguments.err, arguments.rest or "all")
     if arguments.seeds is False or (arguments.seeds is None and not by_default):
         return None
     groups = trials.seeds(arguments.err, keys=words(arguments.seed_key or ""))

@@ -19,8 +19,9 @@ from hyperherd.results.curves.smoothing import Moments, ema, sliding
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.text.format import exact, setting
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.directions import direction_of
 from hyperherd.results.trials.metric_names import find_metric, plain_metric
-from hyperherd.results.trials.objective import MAXIMIZE, direction_of
+from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 
@@ -128,7 +129,8 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
         without = "epochs" if options.x == "epoch" else "steps"
         raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without {without}")
     if options.most is not None and len(lines) > options.most:
-        notes.append(f"{counted(len(lines) - options.most, 'more line')} not shown; the lines shown are the best")
+        left_out = counted(len(lines) - options.most, "more line")
+        notes.append(f"{left_out} not shown; the lines shown are the best{_by_guess(options, trials)}")
         lines = lines[: options.most]
     shown = {line.label for line in lines}
     right = [] if options.right is None else _lines(groups, curves, options.right, options, trials)
@@ -278,6 +280,13 @@ def _direction(metric: str, trials: TrialCollection) -> str | None:
     if objective is not None and objective.metric == metric:
         return objective.direction
     return direction_of(plain_metric(metric, trials))
+
+
+def _by_guess(options: PlotOptions, trials: TrialCollection) -> str:
+    objective = trials.objective
+    known = objective is not None and objective.metric == options.metric and objective.source != "guessed"
+    direction = None if known else direction_of(options.metric)
+    return f" ({'higher' if direction == MAXIMIZE else 'lower'} is better, guessed from its name)" if direction else ""
 
 
 def _known_metric(name: str, trials: TrialCollection) -> str:

@@ -17,19 +17,21 @@ from hyperherd.results.files.optimizers import is_of
 from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
+from hyperherd.results.pages.marginal import is_pooled, spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.gpu_hours import gpu_hours
 from hyperherd.results.statistics.mixtures import mixtures
+from hyperherd.results.statistics.seeds import seed_notes
 from hyperherd.results.tables.columns import View, sweep_labels
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.text.format import escaped, measure
 from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
-from hyperherd.results.trials.judging import different_objectives, unlogged_objectives
+from hyperherd.results.trials.judging import different_objectives, undecided, unlogged_objectives
 from hyperherd.results.trials.metric_names import has_metric, phase_notes
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -38,12 +40,6 @@ __all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "rende
 C = TypeVar("C", bound=TrialCollection)
 _AXES = 8
 """Parameters that are named as what varies; as many metrics, trials and solutions are named elsewhere."""
-_ERRORS = {
-    "std": "mean ± std (n−1)",
-    "sem": "mean ± standard error",
-    "ci": "mean ± 95 % confidence (t)",
-    "range": "mean and range",
-}
 
 
 def in_parts(trials: C, screen: Screen, render_one: Callable[[C], str]) -> str:
@@ -75,9 +71,9 @@ def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -
     """Return the table of configurations as text that ends in a newline."""
     view = view or View()
     trials = groups.trials
-    told = f"{_ERRORS[groups.err]}, finished trials only" if trials.objective else ""
+    told = spread_line(groups) if trials.objective else ""
     lines = [
-        *_head(trials, screen, view),
+        *_head(trials, screen, view, groups),
         "",
         *group_grid(groups, screen, view),
         *(wrapped(told, screen) if told else []),
@@ -93,7 +89,7 @@ def render_pivot(groups: AnyGroups, screen: Screen, view: View) -> str:
         *_head(groups.trials, screen, view),
         "",
         *pivot_grid(groups, screen, view),
-        *wrapped(f"{_ERRORS[groups.err]}, finished trials only; (2/3) = 2 of 3 trials counted", screen),
+        *wrapped(f"{spread_line(groups, what='cell')}; (2/3) = 2 of 3 trials counted", screen),
         *section(list(problems(groups.trials, screen))),
     ]
     return page(lines, screen)
@@ -109,8 +105,9 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     """
     groups = GroupCollection.by_configuration(trials)
     best = _best_group(groups, screen) if groups.repeats else _best(trials, screen)
-    unjudged = wrapped(ranking(trials), screen) if unlogged_objectives(trials) else ()
-    return page([*unhappy(trials, screen, most), *unjudged, *best, *_gpu_hours(trials, screen)], screen)
+    unsure = unlogged_objectives(trials) or _is_unsure(trials)
+    judged = wrapped(ranking(trials), screen) if unsure else ()
+    return page([*unhappy(trials, screen, most), *judged, *best, *_gpu_hours(trials, screen)], screen)
 
 
 def _gpu_hours(trials: TrialCollection, screen: Screen) -> list[str]:
@@ -125,6 +122,8 @@ def ranking(trials: TrialCollection) -> str:
         why = "no metric's name shows whether higher or lower is better"
         if several := different_objectives(trials):
             why = f"these trials have different objectives ({escaped('; '.join(several))})"
+        elif tied := undecided(trials):
+            return f"not ranked: {escaped(tied)}"
         if not trials.metric_names:
             return "not ranked: no metric was logged"
         return f"not ranked: {why}; choose one with -m METRIC --direction max|min; available: {_available(trials)}"
@@ -138,6 +137,11 @@ def ranking(trials: TrialCollection) -> str:
     if objective.source == "saved":
         text += " (the sweep's objective)"
     return text
+
+
+def _is_unsure(trials: TrialCollection) -> bool:
+    """Whether what the trials are judged by is a guess, or several metrics are equally likely to be it."""
+    return trials.objective.source == "guessed" if trials.objective else bool(undecided(trials))
 
 
 def _available(trials: TrialCollection) -> str:
@@ -167,23 +171,35 @@ def _hints(trials: TrialCollection) -> list[str]:
     return [f"metrics of {counted(count, 'trial')} are not read: {escaped(hint)}" for hint, count in found.items()]
 
 
-def notes(trials: TrialCollection) -> list[str]:
+def notes(trials: TrialCollection, groups: AnyGroups | None = None) -> list[str]:
     """Return what someone must know who sees only the data: that the order rests on a guess, and what is broken.
 
     What could not be read for the data is known once they have been made.
+
+    Args:
+        trials: those in the data.
+        groups: the same as configurations, if these are in the data.
     """
-    guessed = trials.objective is not None and trials.objective.source == "guessed"
     unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
     apart = trials.objective is None and len(trials.by_objective()) > 1
-    told = [ranking(trials)] if guessed or apart else []
+    told = [ranking(trials)] if _is_unsure(trials) or apart else []
     early = [trial.label for trial in trials if trial.state is TrialState.UNKNOWN and trial.reason]
     if early:
         told.append(f"{counted(len(early), 'trial')} may not have finished: {escaped(', '.join(early[:_AXES]))}")
-    beside = [*_unlogged(trials), *_phases(trials), *_hints(trials), *mixtures(trials)]
-    return [*told, *beside, *broken_sweeps(trials), *unread]
+    return [
+        *told,
+        *_unlogged(trials),
+        *_phases(trials),
+        *_hints(trials),
+        *mixtures(trials),
+        *seed_notes(trials, groups),
+        *([spread_line(groups, what="cell")] if groups is not None and is_pooled(groups) else []),
+        *broken_sweeps(trials),
+        *unread,
+    ]
 
 
-def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
+def _head(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups | None = None) -> Iterator[str]:
     title = f"{_title(trials)} · {len(trials)} trial{'s' * (len(trials) != 1)} "
     yield from flowing(title, [(f"{GLYPHS[s]} {n} {s}", state_colour(s)) for s, n in trials.counts.items()], screen)
     if axes := _axes(trials):
@@ -193,15 +209,16 @@ def _head(trials: TrialCollection, screen: Screen, view: View) -> Iterator[str]:
         yield from wrapped(f"same in all: {shown}", screen)
     yield from wrapped(ranking(trials), screen)
     yield from _gpu_hours(trials, screen)
-    yield from _mixed(trials, screen)
+    yield from _mixed(trials, screen, groups)
     if TrialState.UNKNOWN in trials.counts:
         yield from wrapped(
             "unknown: Hydra ran these without HyperHerd and does not record whether they finished", screen
         )
 
 
-def _mixed(trials: TrialCollection, screen: Screen) -> Iterator[str]:
-    for text in (*_unlogged(trials), *_phases(trials), *_hints(trials), *mixtures(trials)):
+def _mixed(trials: TrialCollection, screen: Screen, groups: AnyGroups | None) -> Iterator[str]:
+    beside = (*_unlogged(trials), *_phases(trials), *_hints(trials), *mixtures(trials), *seed_notes(trials, groups))
+    for text in beside:
         yield from wrapped(f"note: {text}", screen)
 
 

@@ -23,8 +23,8 @@ from hyperherd.results.statistics.gpu_hours import gpu_hours
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number, setting
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.directions import direction_of, interest
 from hyperherd.results.trials.metric_names import has_metric, phase_notes
-from hyperherd.results.trials.objective import direction_of, interest
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
 

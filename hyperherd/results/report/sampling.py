@@ -14,7 +14,7 @@ from hyperherd.records.disk.files import number
 from hyperherd.results.curves.reading import numeric_rows
 from hyperherd.results.curves.smoothing import thin
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.objective import interest
+from hyperherd.results.trials.directions import interest
 from hyperherd.results.trials.trial import Trial
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.fields import Field, fact_field, find_field, param_field
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
+from hyperherd.results.trials.seed_names import is_seed
 from hyperherd.results.trials.settings import SCRIPT
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
@@ -31,8 +32,6 @@ C = TypeVar("C", bound=TrialCollection, covariant=True)
 """The collection that the groups are of. The two constructors below take one, which is as safe as in ``__init__``: mypy
 refuses it in a class method anyway."""
 K = TypeVar("K", bound=TrialCollection)
-USUAL_KEYS = ("seed", "*.seed")
-"""The parameters that are seeds by default."""
 _PLAIN = frozenset({int, float, str, bool, type(None)})
 _COMPLETE, _INCOMPLETE, _WITHOUT_VALUE = range(3)
 
@@ -195,15 +194,17 @@ AnyGroups: TypeAlias = "GroupCollection[TrialCollection]"
 
 
 def seed_keys(trials: TrialCollection, asked: Sequence[str] = ()) -> tuple[str, ...]:
-    """Return the parameters of `trials` that are seeds: those asked for, else the sweeps' own, else the usual ones.
+    """Return the parameters of `trials` that are seeds: those asked for, else the sweeps' own, else by name.
 
     Raises:
         ResultsError: no parameter matches what was asked for.
     """
     names = dict.fromkeys((*trials.params, *trials.beyond.config))
     said = {trial.sweep.seed_key for trial in trials if trial.sweep.seed_key in names}
-    patterns = asked or tuple(said) or USUAL_KEYS
+    patterns = asked or tuple(said)
     found = tuple(name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns))
+    if not patterns:
+        found = tuple(filter(is_seed, names))
     if asked and not found:
         known = ", ".join(names) or "none"
         raise ResultsError(f"no parameter is called {' or '.join(asked)}; available: {known}")

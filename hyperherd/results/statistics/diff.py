@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperherd.results.text.format import is_number
-from hyperherd.results.trials.objective import MAXIMIZE, direction_of
+from hyperherd.results.trials.directions import direction_of
+from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, flat, lookup
 from hyperherd.space.values import equal

@@ -13,6 +13,7 @@ from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.text.format import duration, is_number
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.directions import interest, is_statistic
 from hyperherd.results.trials.fields import (
     Field,
     Role,
@@ -22,7 +23,7 @@ from hyperherd.results.trials.fields import (
     param_field,
     tag_fields,
 )
-from hyperherd.results.trials.objective import Objective, interest, is_statistic
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
+from hyperherd.results.statistics.marginal import best_configurations, check_rest
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column
 from hyperherd.results.text.format import is_number, setting
@@ -14,8 +15,15 @@ from hyperherd.results.trials.fields import Role
 from hyperherd.results.values import Gap
 
 
-def pivot_groups(trials: TrialCollection, row: str, column: str, err: str) -> AnyGroups:
+def pivot_groups(trials: TrialCollection, row: str, column: str, err: str, rest: str = "all") -> AnyGroups:
     """Return the trials by the two names.
+
+    Args:
+        trials: those to show.
+        row: the name whose values are the rows.
+        column: the name whose values are the columns.
+        err: the measure of spread.
+        rest: ``all``: a cell is all of its trials; ``best``: the best configuration among them.
 
     Raises:
         ResultsError: there is no objective, or the names are the same or unknown.
@@ -24,7 +32,11 @@ def pivot_groups(trials: TrialCollection, row: str, column: str, err: str) -> An
         raise ResultsError("a pivot needs an objective; choose one with -m METRIC")
     if row == column:
         raise ResultsError(f"a pivot needs two different names, not {row!r} twice")
-    return GroupCollection.by_names(trials, (row, column), err)
+    groups: AnyGroups = GroupCollection.by_names(trials, (row, column), err)
+    if check_rest(rest) == "all":
+        return groups
+    best, keys = best_configurations(trials, (row, column), err)
+    return GroupCollection(trials, best, groups.fields, keys, err)
 
 
 def pivot_columns(groups: AnyGroups, *, exact: bool) -> list[Column]:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from hyperherd.records.disk.files import strict
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.marginal import pooled_over
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import (
     Column,
@@ -57,10 +58,16 @@ def to_text(
     if groups is not None:
         rows = groups_sorted_by(groups, view)[:limit]
         best = 0 if rows and not view.sort and groups.ranked else None
-        return FOR_PEOPLE[form](people_columns(groups, rows, view), view, groups.err, best)
+        return FOR_PEOPLE[form](_marked(people_columns(groups, rows, view), groups), view, groups.err, best)
     chosen = sorted_by(trials, view)[:limit]
     best = 0 if chosen and not view.sort and trials.ranked else None
     return FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
+
+
+def _marked(columns: list[Column], groups: AnyGroups) -> list[Column]:
+    """Return the columns with the word for a rank by a guess, because no sentence stands above such a table."""
+    guessed = groups.objective is not None and groups.objective.source == "guessed"
+    return [replace(one, name="rank (guessed)") if guessed and one.name == "rank" else one for one in columns]
 
 
 def pivot_text(groups: AnyGroups, form: str, view: View) -> str:
@@ -103,6 +110,7 @@ def to_json(
     if groups is None:
         return _document(head, {"trials": trial_records(trials, sorted_by(trials, view)[:limit])})
     head["seed_keys"] = list(groups.keys)
+    head["pooled_over"] = list(pooled_over(groups))
     # The limit counts what is asked for, and a group is worth nothing without its trials.
     rows = group_records(groups, groups_sorted_by(groups, view)[:limit])
     return _document(head, {"groups": rows, "trials": trial_records(trials, list(trials.sorted()))})

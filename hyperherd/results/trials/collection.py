@@ -17,6 +17,7 @@ from hyperherd.results.trials.judging import (
     different_objectives,
     members_by_sweep,
     own_objective,
+    tied_objectives,
     turned,
 )
 from hyperherd.results.trials.metric_names import has_metric, metric_names
@@ -244,10 +245,10 @@ class TrialCollection(Sequence[Trial]):
             return self.ranked[0]
         if self.objective is None:
             several = "; ".join(different_objectives(self._trials))
-            raise ResultsError(
-                (f"these trials have different objectives ({several})" if several else "these trials have no objective")
-                + "; choose one with .judged_by('metric', 'max'), or 'min'"
-            )
+            why = f"these trials have different objectives ({several})" if several else "these trials have no objective"
+            if tied := tied_objectives(self._trials):
+                why += f" ({', '.join(one.metric for one in tied)} are equally likely)"
+            raise ResultsError(f"{why}; choose one with .judged_by('metric', 'max'), or 'min'")
         why = f"no finished trial has a finite value of {self.objective.label!r}"
         if not has_metric(self.objective.metric, self._trials):
             known = ", ".join(self.metric_names) or "none"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -12,17 +13,15 @@ from hyperherd.errors import ResultsError
 from hyperherd.records.disk.files import number
 from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.trials.aggregates import unknown_metric
+from hyperherd.results.trials.directions import MINIMIZE, alternatives, direction_of, preference
 from hyperherd.results.trials.metric_names import find_metric, has_metric, metric_names, plain_metric
-from hyperherd.results.trials.objective import (
-    DIRECTIONS,
-    MINIMIZE,
-    Objective,
-    direction_of,
-    preference,
-    saved_objective,
-)
+from hyperherd.results.trials.objective import DIRECTIONS, Objective, saved_objective
 from hyperherd.results.trials.phases import name_of
 from hyperherd.results.trials.trial import Sweep, Trial
+
+_USUAL = 0.95
+"""The part of the trials that has a metric of the objective's kind, as a rule: one that fewer have is a last resort."""
+_MOST_NAMED = 8
 
 
 def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
@@ -39,6 +38,8 @@ def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
                 f"these trials have different objectives ({'; '.join(several)}); give one sweep, or choose with "
                 f"-m METRIC --direction max|min; available: {known}"
             )
+        if why := undecided(trials):
+            raise ResultsError(f"these trials have no objective: {why}")
         raise ResultsError(
             f"these trials have no objective; choose a metric and a direction with -m METRIC --direction max|min; "
             f"available: {known}"
@@ -108,26 +109,55 @@ class _Candidate:
     direction: str
     count: int
     """How many trials have a number of it."""
+    most: int
+    """How many trials have a number of any metric."""
+
+    @property
+    def is_usual(self) -> bool:
+        """Whether next to none of the trials would drop out of a ranking by it."""
+        return self.count >= _USUAL * self.most
 
 
 def _guess(sweeps: Iterable[Sequence[Trial]]) -> Objective | None:
-    """Return the objective that the metrics' names suggest: one that all of the sweeps have which have any."""
+    """Return the objective that the metrics' names suggest; None if none stands out."""
+    likely = _likely(sweeps)
+    return likely[0] if len(likely) == 1 else None
+
+
+def _likely(sweeps: Iterable[Sequence[Trial]]) -> list[Objective]:
+    """Return the metrics that a guess may fall on, more than one where nothing decides between them.
+
+    It is one that all of the sweeps have which have any. How many trials have it comes before what its name promises.
+    """
     found = [candidates for some in sweeps if (candidates := _candidates(some))]
     if not found:
-        return None
+        return []
     common = {
-        name: _Candidate(first.direction, sum(one[name].count for one in found))
+        name: _Candidate(first.direction, sum(one[name].count for one in found), sum(one[name].most for one in found))
         for name, first in found[0].items()
         if all(name in one and one[name].direction == first.direction for one in found)
     }
-    if not common:
-        return None
-    metric = min(common, key=lambda name: _preferred(name, common[name]))
-    return Objective(metric, common[metric].direction, source="guessed")
+    ranks = {name: (not candidate.is_usual, *preference(name)) for name, candidate in common.items()}
+    first = [name for name, rank in ranks.items() if rank == min(ranks.values())]
+    return [Objective(name, common[name].direction, source="guessed") for name in alternatives(first)]
 
 
-def _preferred(name: str, candidate: _Candidate) -> tuple[Any, ...]:
-    return (*preference(name, candidate.direction), -candidate.count, len(name), name)
+def tied_objectives(trials: Sequence[Trial]) -> list[Objective]:
+    """Return the metrics that are equally likely to be what trials without any objective are to be judged by."""
+    if different_objectives(trials):
+        return []
+    likely = _likely(members_by_sweep(trials).values())
+    return likely if len(likely) > 1 else []
+
+
+def undecided(trials: Sequence[Trial]) -> str:
+    """Return which metrics are equally likely, and what to type to choose; empty if there are no such."""
+    tied = tied_objectives(trials)
+    if not tied:
+        return ""
+    options = [f"-m {shlex.quote(one.metric)}" for one in tied[:_MOST_NAMED]]
+    more = f" (and {len(tied) - _MOST_NAMED} more)" if len(tied) > _MOST_NAMED else ""
+    return f"{len(tied)} metrics are equally likely to be the objective; choose one: {', '.join(options)}{more}"
 
 
 def _candidates(trials: Sequence[Trial]) -> dict[str, _Candidate]:
@@ -141,7 +171,7 @@ def _candidates(trials: Sequence[Trial]) -> dict[str, _Candidate]:
         most += bool(names)
     usual = [name for name, count in held.items() if 2 * count >= most]
     known = {name: direction_of(name) if name != RETURN_VALUE else _returned_direction(finished) for name in usual}
-    return {name: _Candidate(better, held[name]) for name, better in known.items() if better}
+    return {name: _Candidate(better, held[name], most) for name, better in known.items() if better}
 
 
 def _returned_direction(trials: Sequence[Trial]) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.trials.aggregates import SPELLINGS, split_metric
-from hyperherd.results.trials.objective import is_statistic
+from hyperherd.results.trials.directions import is_statistic
 from hyperherd.results.trials.phases import phases_of
 from hyperherd.results.trials.trial import Trial
 

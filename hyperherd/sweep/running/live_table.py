@@ -27,7 +27,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.recorded_metrics import recorded_metrics
 from hyperherd.results.text.format import display_width, duration, measure, setting
 from hyperherd.results.text.progress import Pace, Underway, steps_left
-from hyperherd.results.trials.objective import direction_of
+from hyperherd.results.trials.directions import direction_of
 from hyperherd.sweep.streams import is_terminal, is_unicode
 
 log = logging.getLogger("hyperherd")

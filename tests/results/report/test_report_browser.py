@@ -86,6 +86,22 @@ def scrolled(page: Any) -> None:
         page.wait_for_timeout(50)
 
 
+@pytest.mark.parametrize("objective", [None, ("val/loss", "minimize")])
+def test_a_guess_is_said_on_the_first_screen(browser: Any, tmp_path: Path, objective: tuple[str, str] | None) -> None:
+    sweep = SweepBuilder(tmp_path / "s", objective)
+    for place in range(4):
+        sweep.trial({"val/loss": place / 4}, params={"lr": place // 2, "seed": place % 2})
+    report = Opened(browser, hyperherd.load(sweep.dir).report(tmp_path / "report.html"))
+    told = report.page.locator("#top .guess")
+    assert told.count() == (objective is None)
+    assert ("rank (guessed)" in report.page.locator("#trials thead").inner_text()) == (objective is None)
+    if objective is None:
+        assert told.inner_text() == "ranked by val/loss, lower is better (guessed from its name; -m METRIC to change)"
+        box = told.bounding_box()
+        assert box["y"] + box["height"] < 900
+    report.page.close()
+
+
 def test_every_section_is_there_and_drawn(opened: Opened) -> None:
     page = opened.page
     scrolled(page)

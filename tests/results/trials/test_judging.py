@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,8 @@ from results.builder import SweepBuilder
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.results.pages.overview import Screen, closing, notes
-from hyperherd.results.tables.records import to_json
+from hyperherd.results.statistics.best import winners
+from hyperherd.results.tables.records import to_json, to_text
 from hyperherd.results.trials.objective import MAXIMIZE, MINIMIZE, Objective
 
 NO_OWN = None
@@ -74,6 +76,49 @@ def test_what_main_returned_comes_before_training(
     for value in returned:
         sweep.trial(metrics, {"return_value": value})
     assert load(sweep.dir).objective == Objective(*chosen, source="guessed")
+
+
+@pytest.mark.parametrize(
+    ("logged", "chosen"),
+    [
+        ({"val/acc": 20, "val/loss": 20}, ("val/acc", MAXIMIZE)),
+        ({"val/acc": 19, "val/loss": 20}, ("val/acc", MAXIMIZE)),
+        ({"val/acc": 12, "val/loss": 20}, ("val/loss", MINIMIZE)),
+        ({"val/acc": 12, "train/loss": 20}, ("train/loss", MINIMIZE)),
+        ({"val/acc": 12}, ("val/acc", MAXIMIZE)),
+    ],
+)
+def test_how_many_trials_have_it_comes_before_what_a_name_promises(
+    tmp_path: Path, logged: dict[str, int], chosen: tuple[str, str]
+) -> None:
+    rows = [{name: 0.5 for name, count in logged.items() if place < count} for place in range(20)]
+    assert guessed(tmp_path / "s", *rows) == Objective(*chosen, source="guessed")
+
+
+def test_what_is_equally_likely_ranks_nothing_and_is_named_with_what_to_type(tmp_path: Path) -> None:
+    logged = {"val/f1 macro": 0.5, "val/acc": 0.4, "val/acc_best": 0.9, "val/loss": 2.0}
+    trials = load(sweep_of(tmp_path / "s", NO_OWN, logged, logged).dir)
+    told = "2 metrics are equally likely to be the objective; choose one: -m val/acc, -m 'val/f1 macro'"
+    assert trials.objective is None
+    assert f"not ranked: {told}" in repr(trials)
+    assert f"not ranked: {told}" in closing(trials, Screen())
+    assert notes(trials) == [f"not ranked: {told}"]
+    with pytest.raises(ResultsError, match=re.escape(told)):
+        winners(trials)
+    with pytest.raises(ResultsError, match=r"\(val/acc, val/f1 macro are equally likely\); choose one with .judged_by"):
+        trials.best()
+    assert trials.judged_by("val/f1 macro").best().number == 0
+
+
+def test_an_end_that_rests_on_a_guess_says_so(tmp_path: Path) -> None:
+    trials = load(sweep_of(tmp_path / "s", NO_OWN, {"val/loss": 0.5}, {"val/loss": 0.6}).dir)
+    first, best, *_ = closing(trials, Screen()).splitlines()
+    assert first == "ranked by val/loss, lower is better (guessed from its name; -m METRIC to change)"
+    assert best.startswith("best: trial 0")
+    seeds = SweepBuilder(tmp_path / "seeds", NO_OWN)
+    for seed in range(2):
+        seeds.trial({"val/loss": 0.5}, params={"lr": 1, "seed": seed})
+    assert "| rank (guessed) |" in to_text(load(seeds.dir), "md", groups=load(seeds.dir).seeds())
 
 
 def test_a_returned_metric_has_that_metrics_direction(tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
-from hyperherd.results.trials.objective import MAXIMIZE, MINIMIZE, Objective, direction_of
+from hyperherd.results.trials.directions import direction_of
+from hyperherd.results.trials.objective import MAXIMIZE, MINIMIZE, Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 
 SWEEP = Sweep("s", Path("/s"))

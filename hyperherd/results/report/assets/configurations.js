@@ -9,7 +9,7 @@ function showConfigurations() {
   if (!data.configurations?.length || !data.objective || data.configurations.every((item) => item.planned < 2)) return;
   const body = el('div');
   fill('configurations', 'Configurations',
-    `${data.objective.label}: mean ± std over finished seeds; line: 95 % confidence interval (t); dots: single seeds`, body);
+    `${data.objective.label}${isGuessed() ? ' (a guessed objective)' : ''}: mean ± std over finished seeds; line: 95 % confidence interval (t); dots: single seeds`, body);
   const draw = () => drawConfigurations(body);
   selection.listeners.push(draw);
   draw();

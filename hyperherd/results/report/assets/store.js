@@ -26,6 +26,7 @@ const trialName = (trial) => data.sweeps.length > 1
 const paramOf = (param, trial) => param.values[param.codes[trial]];
 const paramText = (param, trial) => paramOf(param, trial)?.text ?? '·';
 const isRanked = (trial) => Boolean(data.objective) && trial < data.objective.ranked;
+const isGuessed = () => data.objective?.source === 'guessed';
 const isFinished = (trial) => ['completed', 'unknown'].includes(data.trials.state[trial]);
 const isProblem = (trial) => ['failed', 'stalled', 'lost', 'missing', 'unreadable'].includes(data.trials.state[trial]);
 const trialSettings = (trial, params = data.params) => params

@@ -9,9 +9,15 @@ function showSummary() {
     el('div', { class: 'title' }, el('h1', {}, data.title), el('p', { class: 'muted' }, told.filter(Boolean).join(' · '))),
     stateBar(),
     stateChips(),
+    ...guess(),
     el('div', { class: 'cards' }, bestConfiguration(), bestTrial(), effort(), reproduce()),
     ...sameInAll(),
   );
+}
+
+/** Return a line above the cards where what is best rests on a guess. */
+function guess() {
+  return isGuessed() ? [el('p', { class: 'muted guess' }, data.ranking)] : [];
 }
 
 function stateBar() {

@@ -6,7 +6,7 @@ const tableView = { sort: 'rank', down: false, page: 0, open: new Set(), order: 
 function tableColumns() {
   const { trials } = data;
   return [
-    { key: 'rank', head: 'rank', right: true, value: (trial) => trial, text: rankText, exact: (trial) => (isRanked(trial) ? String(trial + 1) : '') },
+    { key: 'rank', head: isGuessed() ? 'rank (guessed)' : 'rank', right: true, value: (trial) => trial, text: rankText, exact: (trial) => (isRanked(trial) ? String(trial + 1) : '') },
     { key: 'trial', head: 'trial', value: (trial) => (isNaN(trials.label[trial]) ? trials.label[trial] : Number(trials.label[trial])), cell: trialCell },
     ...(data.sweeps.length > 1 ? [{ key: 'sweep', head: 'sweep', value: (trial) => data.sweeps[trials.sweep[trial]].name }] : []),
     { key: 'state', head: 'state', value: (trial) => trials.state[trial], cell: (trial) => stateLabel(trials.state[trial]) },
