@@ -14,6 +14,8 @@ from hyperherd.records.disk.files import number
 from hyperherd.records.states import TrialState
 from hyperherd.results.trials.directions import MAXIMIZE, MINIMIZE
 
+__all__ = ["DIRECTIONS", "MAXIMIZE", "MINIMIZE", "Judged", "Objective", "saved_objective"]
+
 DIRECTIONS = {"max": MAXIMIZE, "min": MINIMIZE}
 
 
