@@ -18,7 +18,7 @@ from drifting import go_on_with_changes
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import WAITS, Site
 from terminal import left, on_a_terminal
-from waiting import until
+from waiting import PATIENCE, until
 
 from hyperherd.paths import TrialPaths
 from hyperherd.records.events import Event, read_events
@@ -106,25 +106,32 @@ def test_after_its_run_limit_a_trial_resumes_in_its_directory(app: App, cluster:
         if step < cfg.width: time.sleep(300)
     """)
     limits = ("hydra.launcher.timeout_min=8", "hydra.launcher.signal_delay_min=4", "hydra.launcher.max_num_timeout=3")
-    sweep = app.sweep(*LSF, *limits, "width=0,1,2")
-    assert states(sweep) == {number: ("completed", None, number) for number in range(3)}
-    logs = [TrialPaths(sweep.dir / "2").log(attempt, "out").read_text() for attempt in range(3)]
-    assert [log.splitlines()[0] for log in logs] == [f"attempt {n} from {n}" for n in range(3)]
+    sweep = app.sweep(*LSF, *limits, "width=0,1")
+    assert states(sweep) == {number: ("completed", None, number) for number in range(2)}
+    logs = [TrialPaths(sweep.dir / "1").log(attempt, "out").read_text() for attempt in range(2)]
+    assert [log.splitlines()[0] for log in logs] == [f"attempt {n} from {n}" for n in range(2)]
     assert jobs(sweep.dir) == {number: str(record.job_id) for number, record in sweep.records.items()}
 
 
 @pytest.mark.slow
-def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, cluster: Cluster) -> None:
+def test_a_trial_that_will_not_end_comes_back_all_the_same(app: App, site: Site) -> None:
     app.write("""
         import subprocess
+        from hyperherd.launch.cluster import job
+        job.PATIENCE = 1.0
         if os.environ["HYPERHERD_ATTEMPT"] == "0":
             child = subprocess.Popen(["sh", "-c", "trap : USR2; sleep 300; sleep 300"])
+            open("ready", "w").close()
             while True:
                 try: child.wait()
                 except SystemExit as error: print("no:", error, flush=True)
     """)
-    limits = ("hydra.launcher.timeout_min=60", "hydra.launcher.signal_delay_min=58", "hydra.launcher.max_num_timeout=1")
-    sweep = app.sweep(*LSF, *limits, "lr=1")
+    process = app.start(*HERD, "lr=1", "hydra.launcher.max_num_timeout=1")
+    until(lambda: (app.folder / "ready").exists(), process)
+    site.run("bkill", "-s", "USR2", "1")
+    told, _ = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, told
+    sweep = Sweep(None, app.folder / "s")  # type: ignore[arg-type]
     assert states(sweep) == {0: ("completed", None, 1)}
     log = TrialPaths(sweep.dir / "0").log(0, "out").read_text()
     assert "no: the time limit was reached; the job is requeued\n" in log  # what it says after the signal is kept too

@@ -47,6 +47,20 @@ def test_lsf_is_down_at_a_poll_and_a_retry(app: App, cluster: Cluster, faults: F
     assert Counter(entries(app.folder)) == attempts == {0: 2, 1: 1, 2: 1}
 
 
+def test_an_outage_at_a_resume_is_waited_for(app: App, cluster: Cluster, faults: Faults) -> None:
+    app.write(LEDGER + "while not os.path.exists('go'): time.sleep(0.1)\nnote('end')")
+    app.sweep("hydra/launcher=herd_lsf", "width=range(2)", "hydra.launcher.wait=false", to="s")
+    until(lambda: len(entries(app.folder)) == 2)
+    cluster.set(down=True)
+    resumed = app.start(*QUICK, "width=range(3)")
+    wait_for(resumed, "; jobs that were submitted earlier may be queued or running, so nothing is started until it ans")
+    assert faults.count("bsub") == 1
+    cluster.set(down=False)
+    (app.folder / "go").touch()
+    assert "may be queued or running" not in finish(resumed)  # it was said once
+    assert sorted(entries(app.folder)) == [0, 1, 2]
+
+
 def test_a_retry_that_is_refused_ends_its_trial_alone(app: App, cluster: Cluster, faults: Faults) -> None:
     app.write(
         LEDGER + "while not os.path.exists('go'): time.sleep(0.1)\n"

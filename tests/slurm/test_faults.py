@@ -148,6 +148,8 @@ def test_what_is_not_seen_to_end_is_not_called_cancelled(app: App, faults: Fault
     finally:
         cancel._PATIENCE = before
         faults.heal()
+    for name in ("scontrol", "squeue", "scancel"):  # an outage is waited for
+        faults.fail(name, OUTAGE, times=1)
     assert cancel.cancel(left.dir).numbers == (0, 1)
 
 
