@@ -156,7 +156,7 @@ class Trials(TrialCollection):
         """Return the history of all trials, one row per metric, step and attempt (docs/format.md), with their numbers.
 
         Args:
-            names: only these metrics.
+            names: only these metrics; of ``METRIC:PHASE`` only that phase.
         """
         from hyperherd.results.tables.arrow import metric_table  # imports pyarrow
 

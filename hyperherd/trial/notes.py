@@ -43,8 +43,9 @@ def note(name: str, value: Any) -> None:
         value: any JSON value, or a function without arguments that returns one, and never raises: it is called each
             time the fact is wanted.
     """
-    _noted[name] = value
-    hand_on()
+    if name not in _noted or _noted[name] != value:  # trainers say the same again and again
+        _noted[name] = value
+        hand_on()
 
 
 def noted() -> Mapping[str, Any]:

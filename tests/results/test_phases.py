@@ -123,6 +123,10 @@ def test_the_history_has_every_phase(trials: hyperherd.Trials) -> None:
     assert rows == [(phase, value) for phase, values in FOLDS.items() for value in values]
     assert trial.history("acc:fold0")["value"].to_pylist() == FOLDS["fold0"]
     assert trials.metrics(["acc"])["phase"].to_pylist() == [phase for phase, _ in rows]
+    some = trials.metrics(["acc:fold0", "loss:evaluate"])
+    told = zip(some["metric"].to_pylist(), some["phase"].to_pylist(), some["value"].to_pylist(), strict=True)
+    assert list(told) == [("acc", "fold0", 0.1), ("acc", "fold0", 0.9), ("loss", "fold1/test", 1.0 - 0.8)]
+    assert trial.history("acc", "acc:fold0").num_rows == len(rows)
 
 
 @pytest.mark.parametrize("form", ["parquet", "csv", "jsonl"])

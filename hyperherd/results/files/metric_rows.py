@@ -57,6 +57,21 @@ def rows_of_phase(rows: pa.Table, phase: str) -> pa.Table:
     return rows.filter(pc.equal(own.cast("string"), phase) if phase else pc.is_null(own))
 
 
+def read_phases(trial_dir: Path | None, names: Sequence[str], phases: Sequence[tuple[str, str]]) -> pa.Table:
+    """Return the rows of a trial that stand, of whole metrics and of single phases of others.
+
+    Args:
+        trial_dir: the trial's directory.
+        names: the metrics of which all phases are wanted.
+        phases: a metric and a phase each.
+    """
+    import pyarrow as pa
+
+    found = [read_rows(trial_dir, names)] if names else []
+    found += [rows_of_phase(read_rows(trial_dir, [metric]), phase) for metric, phase in phases]
+    return pa.concat_tables(found, promote_options="default").unify_dictionaries()
+
+
 def read_values(trial_dir: Path | None, name: str, phase: str | None = None) -> tuple[list[int], list[float]]:
     """Return the steps and values of one metric, in the order of steps; a value that is not a number is NaN.
 

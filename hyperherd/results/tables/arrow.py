@@ -12,7 +12,6 @@ import pyarrow.parquet as pq
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.escape import one_line
 from hyperherd.metrics.store.tables import PHASE, SCHEMA
-from hyperherd.results.files.metric_rows import read_rows
 from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.columns import Column, View, exact_columns, spread_columns, sweep_labels
 from hyperherd.results.text.format import exact, is_number
@@ -72,7 +71,7 @@ def write_parquet(columns: Sequence[Column], stream: BinaryIO) -> None:
 
 def metric_schema(trials: Iterable[Trial] = ()) -> pa.Schema:
     """Return the columns of :func:`metric_table`: with that of the phases if one of these trials has several."""
-    return pa.schema([*_LEAD, *SCHEMA, *([PHASE] if any(trial.phases for trial in trials) else [])])
+    return pa.schema([*_LEAD, *SCHEMA, *([PHASE] if any(trial.phase_names for trial in trials) else [])])
 
 
 def metric_batches(trials: TrialCollection, names: list[str] | None = None) -> Iterator[pa.Table]:
@@ -91,7 +90,7 @@ def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
     if trial.dir is None or names == []:
         return None
     try:
-        return read_rows(trial.dir, names or ())
+        return trial.history(*(names or ()))
     except (OSError, FormatError) as error:
         warnings.warn(one_line(f"trial {trial.label}: metrics left out: {error}"), stacklevel=4)
         return None

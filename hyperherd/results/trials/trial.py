@@ -17,7 +17,7 @@ from hyperherd.records.disk.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir
-from hyperherd.results.files.metric_rows import read_rows, read_values, rows_of_phase
+from hyperherd.results.files.metric_rows import read_phases, read_rows, read_values
 from hyperherd.results.files.optimizers import Optimizer
 from hyperherd.results.files.references import followed
 from hyperherd.results.text.progress import steps_left
@@ -213,12 +213,13 @@ class Trial:
         """Return the metric rows that stand (docs/format.md), of all metrics or of some; empty without a directory.
 
         Rows of several phases are all there, told apart by the column `phase`, which is there if the trial has more
-        than the phase without a name; ``METRIC:PHASE``, given alone, is one of them.
+        than the phase without a name; of ``METRIC:PHASE`` there are those of that phase.
         """
-        found = self.asked_phase(names[0]) if len(names) == 1 else None
-        if found is None:
-            return read_rows(self.dir, names)
-        return rows_of_phase(read_rows(self.dir, [found[0]]), found[1])
+        asked = {name: phase for name in names if (phase := self.asked_phase(name)) is not None}
+        plain = [name for name in names if name not in asked]
+        if not asked:
+            return read_rows(self.dir, plain)
+        return read_phases(self.dir, plain, [found for found in asked.values() if found[0] not in plain])
 
     def __getitem__(self, name: str) -> list[float]:
         """Return the values of a metric in the order of their steps; a value that is not a number is NaN.
