@@ -227,7 +227,7 @@ class Trials(TrialCollection):
 
 
 class Groups(GroupCollection[Trials]):
-    """Groups of trials, best first: complete ones by their mean, then incomplete ones, then those without a value."""
+    """Groups of trials, best first, by partially pooled means; those without a value come last."""
 
     def __repr__(self) -> str:
         return render_groups(self, Screen())

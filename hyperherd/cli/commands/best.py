@@ -31,10 +31,10 @@ def run(argv: Sequence[str]) -> int:
     if arguments.run and not arguments.seeds:
         parser.error("--run needs --seeds, the seeds to add: e.g. --seeds 5..9 --run")
     from hyperherd.results.pages.best import best_page, best_record
-    from hyperherd.results.statistics.best import winners
+    from hyperherd.results.statistics.best import contenders, winners
 
     trials = chosen(arguments)
-    found = winners(trials, max(arguments.count, 1))
+    found = contenders(trials) if arguments.close else winners(trials, max(arguments.count, 1))
     if arguments.seeds:
         return _add_seeds(trials, found, arguments)
     show(arguments, found, partial(best_page, trials), partial(best_record, trials))
@@ -132,6 +132,7 @@ def make_parser() -> argparse.ArgumentParser:
         "reproduces it. Failed and unfinished trials never win.",
         epilog="examples:\n"
         "  herd-results best -k 3                 the three best configurations\n"
+        "  herd-results best --close              the best one and those that may be as good\n"
         "  herd-results best --seeds 5..9         the command that runs the best one with five more seeds\n"
         "  herd-results best --seeds 5..9 --run   the same, and runs the command",
     )
@@ -139,6 +140,9 @@ def make_parser() -> argparse.ArgumentParser:
     add_judging(parser)
     parser.add_argument(
         "-k", dest="count", type=count, default=1, metavar="K", help="number of configurations (default: 1)"
+    )
+    parser.add_argument(
+        "--close", action="store_true", help="the best one and those that cannot be distinguished from it, not K"
     )
     parser.add_argument("--seeds", metavar="5..9", help="print the command that adds these seeds, e.g. 5..9 or 1,2,5-9")
     parser.add_argument("--run", action="store_true", help="run that command and wait for it")

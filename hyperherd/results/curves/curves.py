@@ -123,8 +123,9 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
     options = options.checked(trials)
     wanted = [options.metric] if options.right is None else [options.metric, options.right]
     curves, notes = read_curves(trials, wanted, options.x)
-    groups = _groups(trials, options)
-    lines = _lines(groups, curves, options.metric, options, trials)
+    configurations = GroupCollection.by_configuration(trials)
+    groups = _groups(configurations, options)
+    lines = _lines(groups, curves, options.metric, options, configurations)
     if not lines:
         without = "epochs" if options.x == "epoch" else "steps"
         raise ResultsError(f"no trial has a curve of {options.metric!r}: it was logged without {without}")
@@ -133,7 +134,7 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
         notes.append(f"{left_out} not shown; the lines shown are the best{_by_guess(options, trials)}")
         lines = lines[: options.most]
     shown = {line.label for line in lines}
-    right = [] if options.right is None else _lines(groups, curves, options.right, options, trials)
+    right = [] if options.right is None else _lines(groups, curves, options.right, options, configurations)
     return Drawing(options, lines, [line for line in right if line.label in shown], notes)
 
 
@@ -187,10 +188,10 @@ def _at(curve: MetricCurve, grid: Sequence[float]) -> list[float]:
     return values
 
 
-def _groups(trials: TrialCollection, options: PlotOptions) -> dict[str, list[Trial]]:
+def _groups(configurations: GroupCollection[TrialCollection], options: PlotOptions) -> dict[str, list[Trial]]:
     """Return the trials of each line, by its label; of several with one seed those that do not count are left out."""
     groups: dict[str, list[Trial]] = {}
-    configurations = GroupCollection.by_configuration(trials)
+    trials = configurations.trials
     twice = {trial for group in configurations for trial in group.superseded}
     if options.hue is not None:
         for trial in trials:
@@ -218,9 +219,13 @@ def _lines(
     curves: dict[tuple[Trial, str], MetricCurve],
     metric: str,
     options: PlotOptions,
-    trials: TrialCollection,
+    configurations: GroupCollection[TrialCollection],
 ) -> list[Line]:
-    """Return the lines of `metric`, best end first if it is known what is better."""
+    """Return the lines of `metric`, best first if it is known what is better.
+
+    Configurations have their rank where that is by this metric; other lines follow in the order of their ends.
+    """
+    trials = configurations.trials
     direction = _direction(metric, trials)
     lines = []
     for label, members in groups.items():
@@ -230,7 +235,13 @@ def _lines(
     if direction is None:
         return lines
     sign = -1 if direction == MAXIMIZE else 1
-    return sorted(lines, key=lambda line: _sort_key(line, sign))
+    by_rank = options.hue is None and trials.objective is not None and trials.objective.metric == metric
+    ranks = _ranks(configurations) if by_rank else {}
+    return sorted(lines, key=lambda line: (ranks.get(line.trials[0], math.inf), *_sort_key(line, sign)))
+
+
+def _ranks(configurations: GroupCollection[TrialCollection]) -> dict[Trial, float]:
+    return {trial: rank for rank, group in enumerate(configurations.ranked) for trial in group.trials}
 
 
 def _sort_key(line: Line, sign: int) -> tuple[bool, float]:

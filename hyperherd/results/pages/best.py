@@ -9,7 +9,9 @@ from typing import Any
 
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, no_command, pairs, shell_line
-from hyperherd.results.statistics.best import Winner
+from hyperherd.results.pages.verdict import interval_text, more_seeds_command, verdict, verdict_lines
+from hyperherd.results.statistics.best import Winner, competing
+from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import escaped, measure
@@ -30,9 +32,15 @@ def best_page(trials: TrialCollection, found: Sequence[Winner], screen: Screen) 
 def best_record(trials: TrialCollection, found: Sequence[Winner]) -> dict[str, Any]:
     """Return the winners as JSON has them."""
     objective = trials.objective
+    groups = competing(trials)
+    command = more_seeds_command(groups)
     return {
         "schema": SCHEMA,
         "objective": asdict(objective) if objective else None,
+        "verdict": verdict(groups),
+        "close": list(groups.close),
+        "interval": None if groups.interval is None else list(groups.interval),
+        "more_seeds": command_record(command) if command else None,
         "winners": [_winner(winner, objective) for winner in found],
     }
 
@@ -47,12 +55,16 @@ def _lines(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> 
     shown = {trials.objective.metric} if trials.objective else set()
     for note in phase_notes(trials, shown):
         yield from wrapped(f"note: {escaped(note)}", screen)
+    groups = competing(trials)
     for winner in found:
         yield ""
-        yield from _winner_lines(winner, trials.objective, screen)
+        yield from _winner_lines(winner, groups, screen)
+        if winner.rank == 1:
+            yield from (f"  {line}" for line in verdict_lines(groups, screen))
 
 
-def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -> Iterator[str]:
+def _winner_lines(winner: Winner, groups: AnyGroups, screen: Screen) -> Iterator[str]:
+    objective = groups.objective
     label = escaped(objective.label) if objective else ""
     name, value = f"trial {escaped(winner.trial.label)}", measure(winner.value)
     title = f"{winner.rank}. {label} {value}, {name}"
@@ -65,6 +77,8 @@ def _winner_lines(winner: Winner, objective: Objective | None, screen: Screen) -
         [
             ("overrides", escaped(shlex.join(winner.overrides))),
             ("seeds", _seeds(winner)),
+            ("ranked by", "" if groups.by_mean else f"{measure(winner.score)}, its mean, partially pooled"),
+            ("interval", f"95 %: {interval}" if winner.rank == 1 and (interval := interval_text(groups)) else ""),
             ("directory", escaped(str(winner.trial.dir or ""))),
             ("config", escaped(str(winner.config or ""))),
             ("checkpoint", escaped(str(winner.checkpoint or ""))),
@@ -87,6 +101,7 @@ def _winner(winner: Winner, objective: Objective | None) -> dict[str, Any]:
     return {
         "rank": winner.rank,
         "value": winner.value,
+        "score": winner.score,
         "mean": spread.mean,
         "std": spread.std,
         "sem": spread.sem,

@@ -21,6 +21,7 @@ from hyperherd.results.pages.marginal import is_pooled, spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
+from hyperherd.results.pages.verdict import POOLED, single_lines, verdict_lines
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.gpu_hours import gpu_hours
 from hyperherd.results.statistics.mixtures import mixtures
@@ -62,7 +63,7 @@ def _render(trials: TrialCollection, screen: Screen, view: View) -> str:
         "",
         *trial_grid(trials, screen, view),
         *section(list(problems(trials, screen))),
-        *section([*_best(trials, screen), *effects_line(trials, screen)]),
+        *section([*_best(trials, screen), *single_lines(trials, screen), *effects_line(trials, screen)]),
     ]
     return page(lines, screen)
 
@@ -72,6 +73,8 @@ def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -
     view = view or View()
     trials = groups.trials
     told = spread_line(groups) if trials.objective else ""
+    if told and not groups.by_mean:
+        told += f"; {POOLED}"
     lines = [
         *_head(trials, screen, view, groups),
         "",
@@ -104,7 +107,10 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
         most: how many kinds of problems are shown.
     """
     groups = GroupCollection.by_configuration(trials)
-    best = _best_group(groups, screen) if groups.repeats else _best(trials, screen)
+    if groups.repeats:
+        best = list(_best_group(groups, screen))
+    else:
+        best = [*_best(trials, screen), *(verdict_lines(groups, screen) if groups.ranked else ())]
     unsure = unlogged_objectives(trials) or _is_unsure(trials)
     judged = wrapped(ranking(trials), screen) if unsure else ()
     return page([*unhappy(trials, screen, most), *judged, *best, *_gpu_hours(trials, screen)], screen)
@@ -275,6 +281,7 @@ def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
     told = f"best configuration: {settings}, {escaped(groups.objective.label)} {value} (n={judged.n})"
     yield paint(told, BOLD, screen)
     yield from _command(best.counted[0], without_seed(best, groups.keys), screen)
+    yield from verdict_lines(groups, screen)
     yield from _best_trial(groups.trials)
 
 

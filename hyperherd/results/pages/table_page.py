@@ -23,7 +23,7 @@ from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.fields import Role
 from hyperherd.results.values import Gap
 
-_REST = "not ranked: not every seed has a value"
+_REST = "not ranked: no seed has a value"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hyperherd.results.pages.verdict import interval_text, verdict
 from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection
 from hyperherd.results.statistics.effects import Contrast, ParameterEffect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
@@ -30,6 +31,7 @@ def configurations(trials: TrialCollection, places: Places) -> list[dict[str, An
         return []
     groups = GroupCollection.by_configuration(trials)
     ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
+    scores = {} if groups.by_mean else {id(group): one for group, one in zip(groups.ranked, groups.scores, strict=True)}
     found = []
     for group in groups:
         spread = group.judged(objective)
@@ -39,6 +41,7 @@ def configurations(trials: TrialCollection, places: Places) -> list[dict[str, An
                 "params": {name: text(value) for name, value in group.settings.items() if value != Gap.NOT_APPLICABLE},
                 "trials": [places[trial] for trial in group.trials],
                 "rank": ranks.get(id(group)),
+                "score": scores.get(id(group)),
                 "n": spread.n,
                 "planned": group.planned,
                 "mean": spread.mean,
@@ -51,6 +54,12 @@ def configurations(trials: TrialCollection, places: Places) -> list[dict[str, An
             }
         )
     return found
+
+
+def what_is_sure(trials: TrialCollection) -> dict[str, Any]:
+    """Return how sure the best configuration is, and where its mean lies."""
+    groups = GroupCollection.by_configuration(trials)
+    return {"text": verdict(groups), "interval": interval_text(groups)}
 
 
 def _flag(group: AnyGroup) -> str:

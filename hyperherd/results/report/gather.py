@@ -16,7 +16,7 @@ from typing import Any
 from hyperherd import __version__
 from hyperherd.plural import counted
 from hyperherd.results.pages.overview import ranking
-from hyperherd.results.report.findings import command_of
+from hyperherd.results.report.findings import command_of, what_is_sure
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
 from hyperherd.results.report.sections import SECTIONS
 from hyperherd.results.statistics.gpu_hours import gpu_hours
@@ -51,6 +51,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         "objective": _objective(ordered),
         "ranking": ranking(ordered),
         "gpu_hours": str(hours) if (hours := gpu_hours(ordered)) else None,
+        "sure": what_is_sure(ordered),
         "left": max((trial.eta for trial in ordered if trial.eta is not None), default=None),
         "counts": {state.value: count for state, count in ordered.counts.items()},
         "sweeps": [_sweep(sweep, label) for sweep, label in labels.items()],

@@ -37,6 +37,8 @@ class Winner:
     group: AnyGroup
     spread: Spread
     """The objective over the seeds that finished."""
+    score: float
+    """The value that ranks it: its mean, partially pooled."""
     seeds: dict[str, float | None]
     """The seed of each finished trial, as text, and its value; empty if nothing repeats the configuration.
 
@@ -63,10 +65,30 @@ def winners(trials: TrialCollection, count: int = 1) -> list[Winner]:
         ResultsError: the trials have no objective, or none can be ranked.
     """
     objective = needed(trials.objective, trials)
+    groups = competing(trials)
+    return [_winner(rank, groups, objective) for rank in range(1, min(count, len(groups.ranked)) + 1)]
+
+
+def contenders(trials: TrialCollection) -> list[Winner]:
+    """Return the best configuration and those that cannot be distinguished from it.
+
+    Raises:
+        ResultsError: as :func:`winners`.
+    """
+    objective = needed(trials.objective, trials)
+    groups = competing(trials)
+    return [_winner(rank, groups, objective) for rank in (1, *groups.close)]
+
+
+def competing(trials: TrialCollection) -> AnyGroups:
+    """Return the configurations that :func:`winners` are of.
+
+    Raises:
+        ResultsError: none can be ranked.
+    """
     groups = GroupCollection.by_configuration(trials)
     groups.best()  # raises if there is none
-    shown = groups.ranked or tuple(groups[:1])
-    return [_winner(rank, group, groups, objective) for rank, group in enumerate(shown[:count], 1)]
+    return groups
 
 
 def add_seeds(trials: TrialCollection, winner: Winner, seeds: Sequence[int], key: str = "") -> Command | None:
@@ -87,7 +109,28 @@ def add_seeds(trials: TrialCollection, winner: Winner, seeds: Sequence[int], key
     return more_seeds(winner.trial, absent, key) if absent else None
 
 
-def _winner(rank: int, group: AnyGroup, groups: AnyGroups, objective: Objective) -> Winner:
+def seeds_to_add(groups: AnyGroups) -> str:
+    """Return the seeds, as ``best --seeds`` takes them, that the best configuration and those close to it should have.
+
+    They are those that any of these has, and as many new ones as the best one has, at least two; empty where seeds
+    are not whole numbers, or several parameters are.
+    """
+    if len(groups.keys) != 1:
+        return ""
+    [key] = groups.keys
+    contending = [groups.ranked[rank - 1] for rank in (1, *groups.close)]
+    found = {seed_of(groups.trials, trial, key) for group in contending for trial in group.trials}
+    known = sorted(seed for seed in found if type(seed) is int)
+    if not known or len(known) < len(found) or known[0] < 0:
+        return ""
+    last = known[-1] + max(2, groups.judged_seeds(0))
+    if known[-1] - known[0] < len(known):
+        return f"{known[0]}..{last}"
+    return ",".join([*map(str, known), f"{known[-1] + 1}..{last}"])
+
+
+def _winner(rank: int, groups: AnyGroups, objective: Objective) -> Winner:
+    group = groups.ranked[rank - 1]
     best = min((trial for trial in group.counted if objective.ranks(trial)), key=objective.order)
     value = objective.value(best)
     assert value is not None
@@ -96,6 +139,7 @@ def _winner(rank: int, group: AnyGroup, groups: AnyGroups, objective: Objective)
         rank=rank,
         group=group,
         spread=group.judged(objective),
+        score=groups.scores[rank - 1],
         seeds={_seed(trial, groups): objective.value(trial) for trial in group.counted} if repeated else {},
         trial=best,
         value=value,

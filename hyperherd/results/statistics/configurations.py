@@ -1,7 +1,8 @@
 """Configurations: trials that differ in nothing but their seed, and their statistics.
 
-Only finished trials count, of several with one seed the newest; a configuration with a seed that has no value is never
-put before one that is complete, because what survives is not what was planned.
+Only finished trials count, of several with one seed the newest. They are ranked by partially pooled means
+(:mod:`hyperherd.results.statistics.pooling`): the fewer seeds of a configuration have a value, the less that says. A
+seed that diverged counts against its configuration, one that was lost to the machine does not count.
 """
 
 from __future__ import annotations
@@ -14,11 +15,13 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
+from hyperherd.results.statistics.endings import ended_badly
+from hyperherd.results.statistics.pooling import Pool, Sample
 from hyperherd.results.statistics.spread import Spread, check_kind, spread
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.fields import Field, fact_field, find_field, param_field
-from hyperherd.results.trials.objective import MAXIMIZE, Objective
+from hyperherd.results.trials.objective import MINIMIZE, Objective
 from hyperherd.results.trials.seed_names import is_seed
 from hyperherd.results.trials.settings import SCRIPT
 from hyperherd.results.trials.trial import Trial
@@ -33,7 +36,6 @@ C = TypeVar("C", bound=TrialCollection, covariant=True)
 refuses it in a class method anyway."""
 K = TypeVar("K", bound=TrialCollection)
 _PLAIN = frozenset({int, float, str, bool, type(None)})
-_COMPLETE, _INCOMPLETE, _WITHOUT_VALUE = range(3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -91,12 +93,21 @@ class Group(Generic[C]):
         """Return the finite values of the objective over the trials that count."""
         return spread([objective.value(trial) for trial in self.counted])
 
+    def bad_seeds(self, objective: Objective) -> int:
+        """Return how many seeds have no finite value because of what their values did."""
+        bad = sum(ended_badly(trial, objective) for trial in self.counted)
+        if not self.missing:
+            return bad
+        missing = set(map(id, self.missing))
+        pairs = zip(self.seeds, self.trials, strict=True)
+        return bad + len({seed for seed, trial in pairs if id(trial) in missing and ended_badly(trial, objective)})
+
 
 AnyGroup: TypeAlias = "Group[TrialCollection]"
 
 
 class GroupCollection(Sequence[Group[C]]):
-    """Groups of trials, best first: complete ones by their mean, then incomplete ones, then those without a value."""
+    """Groups of trials, best first, by partially pooled means; those without a value come last."""
 
     def __init__(
         self,
@@ -112,9 +123,16 @@ class GroupCollection(Sequence[Group[C]]):
         self.keys = tuple(keys)
         """The parameters that are seeds."""
         self.err = check_kind(err)
+        found = list(groups)
         objective = trials.objective
-        self._ordered = sorted(((_order(group, objective), group) for group in groups), key=lambda pair: pair[0])
-        self._groups = [group for _, group in self._ordered]
+        self._sign = -1.0 if objective and objective.direction == MINIMIZE else 1.0
+        samples = [self._sample(group, objective) if objective else None for group in found]
+        self._pool = Pool(sample for sample in samples if sample)
+        with_value = [group for group, sample in zip(found, samples, strict=True) if sample]
+        self.ranked: tuple[Group[C], ...] = tuple(with_value[place] for place in self._pool.order)
+        """The groups of which any trial that counts has a finite value, best first."""
+        without = (group for group, sample in zip(found, samples, strict=True) if not sample)
+        self._groups = [*self.ranked, *without]
 
     @classmethod
     def by_configuration(cls, trials: C, err: str = "std", keys: Sequence[str] = ()) -> Self:  # type: ignore[misc]
@@ -149,6 +167,13 @@ class GroupCollection(Sequence[Group[C]]):
         groups = [Group(settings, trials.subset(members), tuple(seeds)) for settings, members, seeds in found.values()]
         return cls(trials, groups, fields, (), err)
 
+    def _sample(self, group: AnyGroup, objective: Objective) -> Sample | None:
+        values = group.judged(objective).values
+        if not values:
+            return None
+        bad = group.bad_seeds(objective) if self.keys else 0  # without seeds it is other parameters that differ
+        return Sample(tuple(self._sign * value for value in values), bad)
+
     def __len__(self) -> int:
         return len(self._groups)
 
@@ -169,9 +194,38 @@ class GroupCollection(Sequence[Group[C]]):
         return self.trials.objective
 
     @cached_property
-    def ranked(self) -> tuple[Group[C], ...]:
-        """The groups that may be compared: complete, with a finite value of every trial that counts; best first."""
-        return tuple(group for (standing, _), group in self._ordered if standing == _COMPLETE)
+    def scores(self) -> tuple[float, ...]:
+        """The value that ranks each of :attr:`ranked`: what its mean would be over many more seeds, as expected."""
+        return tuple(self._sign * self._pool.scores[place] for place in self._pool.order)
+
+    def judged_seeds(self, place: int) -> int:
+        """Return how many seeds of one of :attr:`ranked` have a finite value."""
+        return self._pool.samples[self._pool.order[place]].n
+
+    @property
+    def by_mean(self) -> bool:
+        """Whether the order is that of the means, as it is where equally many seeds of each have a value."""
+        return self._pool.is_plain
+
+    @property
+    def knows_noise(self) -> bool:
+        """Whether any group has two values, which show how far seeds lie apart."""
+        return self._pool.freedom > 0
+
+    @cached_property
+    def close(self) -> tuple[int, ...]:
+        """The ranks of those that cannot be distinguished from the first (:meth:`.pooling.Pool.close`)."""
+        ranks = {place: rank for rank, place in enumerate(self._pool.order, 1)}
+        return tuple(sorted(ranks[place] for place in self._pool.close(self._pool.order[0]))) if self.ranked else ()
+
+    @cached_property
+    def interval(self) -> tuple[float, float] | None:
+        """Where the true mean of the first lies in 95 %, although it was chosen as the best; None if unknown."""
+        found = self._pool.interval(self._pool.order[0]) if self.ranked else None
+        if found is None:
+            return None
+        low, high = sorted(self._sign * end for end in found)
+        return low, high
 
     @property
     def repeats(self) -> bool:
@@ -179,12 +233,12 @@ class GroupCollection(Sequence[Group[C]]):
         return bool(self.keys) and any(group.planned > 1 for group in self)
 
     def best(self) -> Group[C]:
-        """Return the best complete group; if none is complete, the best incomplete one.
+        """Return the best group.
 
         Raises:
             ResultsError: there is no objective, or no finished trial has a finite value of it.
         """
-        if not self._ordered or self._ordered[0][0][0] == _WITHOUT_VALUE:
+        if not self.ranked:
             self.trials.best()  # Raises the other errors; what is left is:
             raise ResultsError("no seed's newest finished trial has a finite value")
         return self[0]
@@ -295,17 +349,6 @@ def _one_text(values: Sequence[Any]) -> str:
 
 def _text(value: Any) -> Any:
     return value.name if isinstance(value, Gap) else identity_of({"": value})
-
-
-def _order(group: AnyGroup, objective: Objective | None) -> tuple[int, float]:
-    if objective is None:
-        return _WITHOUT_VALUE, 0.0
-    judged = group.judged(objective)
-    mean = judged.mean
-    if mean is None:
-        return _WITHOUT_VALUE, 0.0
-    standing = _COMPLETE if judged.n == group.planned else _INCOMPLETE
-    return standing, -mean if objective.direction == MAXIMIZE else mean
 
 
 def _when(trial: Trial) -> float:

@@ -53,7 +53,15 @@ def people_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> l
     columns = group_columns(groups, rows, view)
     settings = [column for column in columns if column.role in (Role.PARAM, Role.IDENTITY)]
     measured = [column for column in columns if column not in settings]
-    return [*([rank] if groups.objective else []), *settings, seeds, *measured]
+    return [*([rank] if groups.objective else []), *settings, seeds, *_scores(groups, rows), *measured]
+
+
+def _scores(groups: AnyGroups, rows: Sequence[AnyGroup]) -> list[Column]:
+    """Return the values that rank the groups, unless the means that are shown do."""
+    if groups.by_mean:
+        return []
+    known = {id(group): score for group, score in zip(groups.ranked, groups.scores, strict=True)}
+    return [Column("ranked by", Role.OBJECTIVE, [known.get(id(group), Gap.MISSING) for group in rows])]
 
 
 def seed_count(group: AnyGroup, groups: AnyGroups) -> str:

@@ -163,8 +163,9 @@ def _objectives(trials: TrialCollection) -> dict[Sweep, Objective | None]:
 def group_records(groups: AnyGroups, rows: Sequence[AnyGroup]) -> Iterator[dict[str, Any]]:
     """Yield some of the groups as the JSON has them, with their places among all."""
     ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
+    scores = {id(group): score for group, score in zip(groups.ranked, groups.scores, strict=True)}
     for group in rows:
-        yield {"rank": ranks.get(id(group)), **_group(group, groups)}
+        yield {"rank": ranks.get(id(group)), "score": scores.get(id(group)), **_group(group, groups)}
 
 
 def _group(group: AnyGroup, groups: AnyGroups) -> dict[str, Any]:

@@ -96,10 +96,12 @@ def _ranking(trials: TrialCollection, keep: int) -> dict[int, str | None]:
     verdicts: dict[int, str | None] = {}
     last = ranked[keep - 1].judged(objective).mean if len(ranked) >= keep else None
     for place, group in enumerate(ranked):
-        verdict = None if place < keep else _tie(group, objective, last)
+        verdict = None if place < keep else _doubt(group, objective, last)
         verdicts.update((id(trial), verdict) for trial in group.trials)
     return verdicts
 
 
-def _tie(group: AnyGroup, objective: Objective, last: float | None) -> str:
+def _doubt(group: AnyGroup, objective: Objective, last: float | None) -> str:
+    if group.judged(objective).n < group.planned:
+        return "unranked seeds in its configuration"
     return "tied with the best" if group.judged(objective).mean == last else ""

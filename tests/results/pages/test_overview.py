@@ -215,7 +215,7 @@ def test_trials_of_hydra_alone(plain: Path, monkeypatch: pytest.MonkeyPatch) -> 
     lines = show(Path("multirun"))
     assert lines[0] == "s · train.py · 6 trials   ? 6 unknown"
     assert "unknown: Hydra ran these without HyperHerd and does not record whether they finished" in lines
-    assert lines[-2] == "  python src/train.py optim.lr=0.0001 model=cnn 'width=$\\{base\\}'"
+    assert lines[-3] == "  python src/train.py optim.lr=0.0001 model=cnn 'width=$\\{base\\}'"
 
 
 def test_no_trials() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 from pathlib import Path
 
 import pytest
@@ -12,19 +13,21 @@ from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.pages.best import best_page, best_record
-from hyperherd.results.statistics.best import winners
+from hyperherd.results.statistics.best import contenders, seeds_to_add, winners
 from hyperherd.results.text.layout import Screen
 
 
 def test_configurations_compete_by_their_mean(sweep: SweepBuilder) -> None:
-    """The luckiest single seed does not win, nor does what survived of an incomplete configuration."""
+    """The luckiest single seed does not win, nor what survived of an incomplete configuration."""
     for lr, values in {0.1: (0.99, 0.5), 0.2: (0.8, 0.9), 0.3: (0.7, 0.7)}.items():
         for seed, value in enumerate(values):
             sweep.trial({"val/acc": value}, params={"lr": lr, "seed": seed})
-    sweep.trial({"val/acc": 1.0}, params={"lr": 0.4, "seed": 0})
+    sweep.trial({"val/acc": 0.86}, params={"lr": 0.4, "seed": 0})
     sweep.failed(params={"lr": 0.4, "seed": 1})
     found = winners(load(sweep.dir), 9)
-    assert [(winner.rank, winner.group.settings["lr"]) for winner in found] == [(1, 0.2), (2, 0.1), (3, 0.3)]
+    ranked = [(1, 0.2), (2, 0.4), (3, 0.1), (4, 0.3)]
+    assert [(winner.rank, winner.group.settings["lr"]) for winner in found] == ranked
+    assert found[1].score < found[0].score < 0.85
     best = found[0]
     assert (best.seeds, best.trial.number, best.value) == ({"0": 0.8, "1": 0.9}, 3, 0.9)
     assert best.spread.mean == pytest.approx(0.85)
@@ -44,13 +47,43 @@ def test_trials_compete_without_seeds(tmp_path: Path) -> None:
     ]
 
 
-def test_incomplete_ones_win_only_if_there_is_nothing_else(sweep: SweepBuilder) -> None:
+def test_with_one_seed_each_the_values_rank(sweep: SweepBuilder) -> None:
     for lr in (0.1, 0.2):
         sweep.trial({"val/acc": lr}, params={"lr": lr, "seed": 0})
         sweep.failed(params={"lr": lr, "seed": 1})
-    (only,) = winners(load(sweep.dir), 3)
-    assert (only.value, only.group.planned, only.spread.n) == (0.2, 2, 1)
-    assert "over 1 of 2 seeds" in best_page(load(sweep.dir), [only], Screen())
+    first, second = winners(load(sweep.dir), 3)
+    assert (first.value, first.group.planned, first.spread.n, first.score) == (0.2, 2, 1, 0.2)
+    assert second.value == 0.1
+    page = best_page(load(sweep.dir), [first], Screen())
+    assert "over 1 of 2 seeds" in page
+    assert "one seed each: nothing is known of how far seeds alone lie apart" in page
+
+
+def test_what_is_close_is_said_with_the_command_that_adds_seeds(app: App) -> None:
+    app.write('from hyperherd import log_result; log_result("val/acc", cfg.lr + cfg.seed / 100)', "lr: 1\nseed: 0\n")
+    sweep = app.sweep("lr=0.1,0.11,0.9,0.91", "seed=0,1,2")
+    trials = load(sweep.dir)
+    assert trials.seeds().close == (2,)
+    [winner] = winners(trials)
+    page = best_page(trials, [winner], Screen())
+    assert "  not distinguishable from rank 2 at 95 %\n" in page
+    assert " 95 %: 0.9" in page
+    assert "corrected for the choice among 4" in page
+    assert f"herd-results best {shlex.quote(str(sweep.dir))} --close --seeds 0..5 --run" in page
+    assert page.splitlines()[-1].strip() in repr(trials.seeds())
+    assert [one.group.settings["lr"] for one in contenders(trials)] == [0.91, 0.9]
+    assert [winner.rank for winner in contenders(trials.filter("lr=0.91,0.1"))] == [1]
+    assert "distinguishable from all others at 95 %" in repr(trials.filter("lr=0.91,0.1").seeds())
+
+
+def test_seeds_to_add(sweep: SweepBuilder) -> None:
+    for seed in (7, 1337):
+        for lr in (1, 2):
+            sweep.trial({"val/acc": seed / lr}, params={"lr": lr, "seed": seed})
+    assert seeds_to_add(load(sweep.dir).seeds()) == "7,1337,1338..1339"
+    assert seeds_to_add(load(sweep.dir).seeds(keys=("seed", "lr"))) == ""
+    sweep.trial({"val/acc": 1.0}, params={"lr": 1, "seed": "a"})
+    assert seeds_to_add(load(sweep.dir).seeds()) == ""
 
 
 def test_the_checkpoint_is_what_the_trainer_took_for_the_best_one(sweep: SweepBuilder) -> None:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,8 +12,9 @@ from results.builder import SweepBuilder, every_state, sweep24
 
 from hyperherd import load
 from hyperherd.errors import ResultsError
-from hyperherd.records.states import TrialState
+from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import SweepRecord
+from hyperherd.records.trial import TrialError
 from hyperherd.results.statistics.best import winners
 from hyperherd.results.statistics.spread import Spread, spread, t_quantile
 
@@ -104,27 +106,72 @@ def test_configurations_of_a_sweep(tmp_path: Path) -> None:
     assert groups.keys == ("seed",)
     assert groups.repeats
     assert [(group.settings["lr"], group.settings["model"]) for group in groups] == [
-        *[(1e-2, "cnn"), (1e-2, "mlp"), (1e-3, "cnn"), (1e-3, "mlp"), (1e-4, "cnn"), (1e-4, "mlp")],
-        *[(1e-1, "mlp"), (1e-1, "cnn")],
+        *[(1e-2, "cnn"), (1e-2, "mlp"), (1e-3, "cnn"), (1e-1, "mlp"), (1e-3, "mlp")],
+        *[(1e-4, "cnn"), (1e-4, "mlp"), (1e-1, "cnn")],
     ]
-    assert [len(group.counted) for group in groups] == [3] * 6 + [2, 0]
+    assert [len(group.counted) for group in groups] == [3, 3, 3, 2, 3, 3, 3, 0]
     assert all(group.planned == 3 for group in groups)
     assert [str(trial.state) for trial in groups[7].missing] == ["stalled", "failed", "failed"]
-    assert len(groups.ranked) == 6
+    assert len(groups.ranked) == 7
     assert groups.best() is groups[0]
 
 
-def test_what_survives_never_outranks_what_is_complete(sweep: SweepBuilder) -> None:
-    sweep.trial({"val/acc": 0.99}, params={"lr": 1, "seed": 0})
-    sweep.failed({"val/acc": 0.1}, params={"lr": 1, "seed": 1})
-    for seed, acc in enumerate((0.5, 0.6)):
-        sweep.trial({"val/acc": acc}, params={"lr": 2, "seed": seed})
-    sweep.trial({"val/acc": 0.999}, params={"lr": 3, "seed": 0})
-    sweep.trial({"val/acc": math.nan}, params={"lr": 3, "seed": 1})
+def test_a_seed_that_diverged_is_bad_news_and_one_that_was_lost_is_not(sweep: SweepBuilder) -> None:
+    for lr in range(4):
+        for seed, acc in enumerate((0.5, 0.6)):
+            sweep.trial({"val/acc": acc + lr / 1000}, params={"lr": lr, "seed": seed})
+    ends: dict[int, dict[str, Any]] = {
+        1: {"state": TrialState.COMPLETED, "metrics": {"val/acc": math.nan}},
+        2: {"state": TrialState.FAILED, "cause": FailureCause.OOM},
+        3: {"error": TrialError("ValueError", "train/loss is nan at step 10")},
+    }
+    for lr, end in ends.items():
+        told = {"state": TrialState.FAILED, "cause": FailureCause.EXCEPTION, **end}
+        sweep.trial(told.pop("metrics", None), params={"lr": lr, "seed": 2}, **told)
     groups = load(sweep.dir).seeds()
-    assert [group.settings["lr"] for group in groups] == [2, 3, 1]
-    assert [group.settings["lr"] for group in groups.ranked] == [2]
-    assert groups.best().settings == {"lr": 2}
+    assert [group.settings["lr"] for group in groups] == [2, 0, 3, 1]
+    assert [group.bad_seeds(groups.objective) for group in groups if groups.objective] == [0, 0, 1, 1]
+    assert not groups.by_mean
+    assert "ranked by" in repr(groups)
+    assert load(sweep.dir).filter("lr=0,2").seeds().by_mean
+
+
+@pytest.mark.parametrize(
+    ("end", "bad"),
+    [
+        ({"state": TrialState.PRUNED}, True),
+        ({"error": TrialError("FloatingPointError", "")}, True),
+        ({"error": TrialError("RuntimeError", "Loss is not finite.")}, True),
+        ({"error": TrialError("ValueError", "no config for nancy")}, False),
+        ({"error": TrialError("ValueError", "loss is nan"), "cause": FailureCause.NODE_FAILURE}, False),
+        ({"cause": FailureCause.TIMEOUT}, False),
+        ({"state": TrialState.CANCELLED}, False),
+    ],
+)
+def test_what_a_bad_end_is(sweep: SweepBuilder, end: dict[str, Any], bad: bool) -> None:
+    failed = {"state": TrialState.FAILED, "cause": FailureCause.EXCEPTION}
+    sweep.trial({"val/acc": 0.5}, params={"lr": 1, "seed": 0})
+    for _ in range(2):  # twice the same seed is one
+        sweep.trial(params={"lr": 1, "seed": 1}, **{**failed, **end})
+    groups = load(sweep.dir).seeds()
+    assert groups.objective is not None
+    assert groups[0].bad_seeds(groups.objective) == bad
+
+
+def test_less_is_better_too(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s", ("loss", "minimize"))
+    for lr, losses in ((1, (0.2, 0.3)), (2, (0.9, 0.7)), (3, (0.19, 0.28))):
+        for seed, loss in enumerate(losses):
+            sweep.trial({"loss": loss}, params={"lr": lr, "seed": seed})
+    sweep.trial({"loss": math.nan}, params={"lr": 3, "seed": 2})
+    groups = load(sweep.dir).seeds()
+    assert [group.settings["lr"] for group in groups] == [1, 3, 2]
+    assert list(groups.scores) == sorted(groups.scores)
+    assert groups.close == (2,)
+    assert groups.interval is not None
+    low, high = groups.interval
+    assert low < 0.25 < high
+    assert high - 0.25 > 0.25 - low  # what was chosen as the best was lucky, if anything
 
 
 def test_of_twice_the_same_seed_the_newest_finished_one_counts(sweep: SweepBuilder) -> None:

@@ -28,7 +28,8 @@ function drawConfigurations(body) {
   const names = [...new Set(data.configurations.flatMap((item) => Object.keys(item.params)))];
   intervalPlot = chart('Mean and 95 % confidence interval of each configuration', rows.length * CONFIGURATION_ROW,
     () => intervals(rows, data.configurations));
-  const heads = ['', ...names, 'seeds', 'mean', '± std', '95 % interval'];
+  const pooled = data.configurations.some((item) => isFinite_(item.score));
+  const heads = ['', ...names, 'seeds', ...(pooled ? ['ranked by'] : []), 'mean', '± std', '95 % interval'];
   const table = el('table', { class: 'fixed' },
     el('thead', {}, el('tr', {}, heads.map((head, place) =>
       el('th', { scope: 'col', class: place === 0 || place > names.length + 1 && place < heads.length - 1 ? 'right' : '' }, head)))),
@@ -36,6 +37,7 @@ function drawConfigurations(body) {
       el('td', { class: 'right' }, item.rank ?? '–'),
       names.map((name) => el('td', { class: 'mono', title: own(item.params, name) ?? '' }, own(item.params, name) ?? '·')),
       el('td', { class: item.n < item.planned || item.flag ? 'flag num' : 'num', title: item.flag ?? '' }, `${item.n}/${item.planned}`),
+      pooled ? el('td', { class: 'right', title: 'the mean, partially pooled' }, measure(item.score)) : null,
       el('td', { class: 'right' }, measure(item.mean)),
       el('td', { class: 'right muted' }, error_(item.std)),
       place === 0 ? el('td', { class: 'plotted', rowSpan: rows.length }, intervalPlot.node) : null))));

@@ -39,11 +39,13 @@ function card(what, ...children) {
 }
 
 function bestConfiguration() {
-  const best = data.configurations?.find((item) => item.n > 1 && item.rank === 1);
-  if (!best) return null;
+  const best = data.configurations?.find((item) => item.rank === 1);
+  if (!best || data.configurations.every((item) => item.planned < 2)) return null;
   const spread = best.std === null ? null : el('small', {}, ` ± ${error_(best.std)}`);
-  return card(`best configuration, mean ${data.objective.label} of ${best.n} seeds`,
-    el('div', { class: 'big' }, measure(best.mean), spread), settings(Object.entries(best.params)));
+  return card(`best configuration, mean ${data.objective.label} of ${plural(best.n, 'seed')}`,
+    el('div', { class: 'big' }, measure(best.mean), spread), settings(Object.entries(best.params)),
+    el('p', { class: 'muted' }, data.sure.text),
+    data.sure.interval ? el('p', { class: 'muted' }, `95 % interval: ${data.sure.interval}`) : null);
 }
 
 function bestTrial() {
@@ -53,7 +55,8 @@ function bestTrial() {
   const { label, direction } = data.objective;
   return card(`best trial, ${label} (${direction === 'maximize' ? 'higher' : 'lower'} is better)`,
     el('div', { class: 'big' }, measure(data.objective.values[0]), el('small', {}, `  ${trialName(0)}`)),
-    settings(trialSettings(0)));
+    settings(trialSettings(0)),
+    data.configurations?.some((item) => item.planned > 1) ? null : el('p', { class: 'muted' }, data.sure.text));
 }
 
 function effort() {

@@ -1,0 +1,43 @@
+"""How often the best configuration is named, in draws of sweeps whose truth is known, and how often claims hold.
+
+    python benchmarks/best.py            # 1,000 draws of each kind, two minutes
+    python benchmarks/best.py 100
+
+"Named" is of draws in which the best one has a finite seed and is three standard errors of the difference above the
+next; "complete first" is the rule that puts no configuration with a seed missing before one without. "Covers" is how
+often the 95 % interval of the one that is named holds its truth, "among" how often the best one in truth is the one
+that is named or one of those that are said not to be distinguishable from it.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "results"))
+
+from best_draws import IDENTIFIABLE, OTHERS, complete_first, identifiable, others, told
+
+
+def main(count: int) -> None:
+    print(f"{count} draws of each kind, in percent\n\n{'':28}  named  complete first  covers  among")
+    for kind in IDENTIFIABLE:
+        drawn = list(identifiable(kind, count, "benchmark"))
+        found = [told(one) for one in drawn]
+        first = f"{_percent([complete_first(one) for one in drawn]):>14}"
+        print(f"{kind:28}  {_percent([one.right for one in found])}  {first}  {_claims(found)}", flush=True)
+    for kind in OTHERS:
+        found = [told(one) for one in others(kind, count, "benchmark")]
+        print(f"{kind:28}  {'':5}  {'':14}  {_claims(found)}", flush=True)
+
+
+def _claims(found: list) -> str:
+    return f" {_percent([one.covered for one in found])}  {_percent([one.among for one in found])}"
+
+
+def _percent(found: list[bool]) -> str:
+    return f"{100 * sum(found) / len(found):5.1f}"
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if len(sys.argv) > 1 else 1000)
