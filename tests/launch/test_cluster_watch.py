@@ -288,7 +288,7 @@ def test_who_speaks_at_a_resume_is_known_by_a_sign_that_changes(job: Watched, ca
     }
 
     def sign(number: int) -> object | None:
-        job.now += QUIET / 10
+        job.now += QUIET / 4
         return next(signs[number])  # type: ignore[call-overload,no-any-return]
 
     job.watch.sign_of_life = sign
