@@ -210,7 +210,7 @@ def _ask_the_schedulers(
         ids = {job.trial.number: job.job_id or _find(job, cluster, outage, sweep_dir) for job in jobs}
         known = [replace(job, job_id=ids[job.trial.number]) for job in jobs]
         strange = outage.wait_for(partial(_strangers, cluster, known), cluster.name)
-        submitted = [job_id for job_id in ids.values() if job_id is not None and job_id not in strange]
+        submitted = {job.job_id: job.batch for job in known if job.job_id is not None and job.job_id not in strange}
         living = _end(cluster, outage, submitted)
         # Before the error about other jobs: these are cancelled.
         log.write(
@@ -233,18 +233,25 @@ def _cancelled(sweep_dir: Path, trial: PlannedTrial, attempt: int, job_id: str |
     return Event("cancelled", trial.number, attempt, job_id=job_id, message=_MESSAGE, beats=beats)
 
 
-def _end(cluster: Cluster, outage: Outage, job_ids: Sequence[str]) -> set[str]:
+def _end(cluster: Cluster, outage: Outage, batches: Mapping[str, str]) -> set[str]:
     """Cancel jobs, again until they are gone, for a minute; return those that are not gone then.
 
     A scheduler that does not answer is waited for; the minute begins when it has taken the request.
 
+    Args:
+        cluster: the scheduler.
+        outage: of it.
+        batches: the names of the jobs by their ids.
+
     Raises:
         SweepError: it refuses.
     """
-    deadline, living, failure = float("inf"), set(job_ids), ""
+    deadline, living, failure = float("inf"), set(batches), ""
     while living and time.monotonic() < deadline:
         try:
-            outage.wait_for(partial(cluster.cancel, sorted(living)), cluster.name)
+            for name in {batches[job_id] for job_id in living}:
+                job_ids = sorted(job_id for job_id in living if batches[job_id] == name)
+                outage.wait_for(partial(cluster.cancel, job_ids, name), cluster.name)
             failure = ""
         except SweepError as error:
             failure = str(error)

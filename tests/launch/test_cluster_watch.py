@@ -3,6 +3,7 @@ turned by hand, and the files are real."""
 
 from __future__ import annotations
 
+import itertools
 import logging
 import pickle
 from collections.abc import Collection, Mapping
@@ -276,3 +277,21 @@ def test_a_job_that_the_scheduler_does_not_confirm_is_watched_by_its_signs_of_li
     watched.watch.sign_of_life = lambda number: None
     assert watched.told(RUNNING, 40) is not None
     assert watched.scheduler.cancelled == []
+
+
+def test_who_speaks_at_a_resume_is_known_by_a_sign_that_changes(job: Watched, caplog: pytest.LogCaptureFixture) -> None:
+    signs = {
+        1: itertools.count(),
+        2: itertools.repeat(7),
+        3: itertools.repeat(None),
+        4: iter([0, *[None] * 99]),
+    }
+
+    def sign(number: int) -> object | None:
+        job.now += QUIET / 4
+        return next(signs[number])  # type: ignore[call-overload,no-any-return]
+
+    job.watch.sign_of_life = sign
+    handles = [JobHandle(TrialJob(number, 0, ()), f"9_{number}") for number in signs]
+    assert job.watch.speaking(handles) == handles[:1]  # 2 is silent, 3 does not run, and 4 has ended meanwhile
+    assert "trials 1, 2, 4 may still run although herd_test does not know their jobs" in caplog.text
