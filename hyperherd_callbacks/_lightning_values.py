@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch
     from pytorch_lightning import Trainer
-
-WaitingRow: TypeAlias = "tuple[Mapping[str, torch.Tensor | float], int, float]"
-"""Metrics, of which some may still be on a device, their step, and when they were logged."""
 
 
 def gathered_metrics(trainer: Trainer) -> Mapping[str, torch.Tensor] | None:
@@ -55,18 +52,19 @@ def is_same(value: torch.Tensor, seen: torch.Tensor | None) -> bool:
     return value is seen or (seen is not None and value.data_ptr() == seen.data_ptr())
 
 
-def fetched_rows(rows: Sequence[WaitingRow]) -> list[WaitingRow]:
-    """Return rows of numbers, those in one-element tensors fetched with one transfer for each device and type."""
-    groups: dict[tuple[torch.device, torch.dtype], list[tuple[int, str, torch.Tensor]]] = {}
-    for place, (metrics, _, _) in enumerate(rows):
-        for name, value in metrics.items():
-            if not isinstance(value, int | float):
-                groups.setdefault((value.device, value.dtype), []).append((place, name, value))
-    found: list[dict[str, torch.Tensor | float]] = [{**metrics} for metrics, _, _ in rows]
-    for items in groups.values():
-        for (place, name, _), number in zip(items, _fetch([value for _, _, value in items]), strict=True):
-            found[place][name] = number
-    return [(metrics, step, at) for metrics, (_, step, at) in zip(found, rows, strict=True)]
+def fetched(values: Sequence[torch.Tensor]) -> list[float]:
+    """Return the numbers in one-element tensors, with one transfer for each device and type."""
+    numbers = [0.0] * len(values)
+    groups: dict[tuple[torch.device, torch.dtype], list[int]] = {}
+    for place, value in enumerate(values):
+        if value.is_cpu:
+            numbers[place] = value.item()
+        else:
+            groups.setdefault((value.device, value.dtype), []).append(place)
+    for places in groups.values():
+        for place, number in zip(places, _fetch([values[place] for place in places]), strict=True):
+            numbers[place] = number
+    return numbers
 
 
 def _fetch(values: list[torch.Tensor]) -> list[float]:

@@ -23,15 +23,9 @@ from hyperherd_callbacks._lightning_facts import (
     stop_reason,
 )
 from hyperherd_callbacks._lightning_logger import LoggerCore
+from hyperherd_callbacks._lightning_rows import Snapshots
 from hyperherd_callbacks._lightning_steps import StepCounter, expected_steps_of, logged_on_step
-from hyperherd_callbacks._lightning_values import (
-    WaitingRow,
-    fetched_rows,
-    gathered_metrics,
-    hidden_metrics,
-    is_same,
-    step_metrics,
-)
+from hyperherd_callbacks._lightning_values import gathered_metrics, hidden_metrics, step_metrics
 from hyperherd_callbacks._training import note_stop, settle_stops
 
 if TYPE_CHECKING:
@@ -92,17 +86,14 @@ class _LightningHooks(CallbackHooks):
         self._is_announced = False
         self._epoch = 0
         self._step = 0
-        self._told_step = self._told_epoch = -1  # the last row that had its epoch
-        self._seen: dict[str, torch.Tensor] = {}
-        self._waiting: list[WaitingRow] = []
+        self._snapshots = Snapshots()
         self._flushed = 0.0
-        self._on_device = False
 
     @harmless
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         # No file is made here: the Tuner calls this hook and then none.
         self._active = trainer.is_global_zero and not trainer.fast_dev_run and current_trial() is not None
-        self._seen = {}
+        self._snapshots.forget()
         for logger in trainer.loggers:
             if isinstance(logger, LoggerCore):
                 logger.leave_to(self._has_written if self._active else None)
@@ -111,7 +102,8 @@ class _LightningHooks(CallbackHooks):
         """Begin the phase of what the trainer runs."""
         self._end()
         self._phase = begin_phase(str(trainer.state.fn.value), self.prefix) if self._active else None
-        self._epoch, self._told_step = trainer.current_epoch, -1
+        self._epoch = trainer.current_epoch
+        self._snapshots.tell_epoch()
 
     def _end(self) -> None:
         self._flush()  # What waits belongs to the phase that ends.
@@ -203,7 +195,7 @@ class _LightningHooks(CallbackHooks):
         # Whoever goes on from this checkpoint logs nothing of what came before it. In the middle of an epoch Lightning
         # saves before it gathers what the batch has logged.
         if self._active and trainer.training and self._step >= 0 and self._is_due():
-            self._see(self._steps.count, step_metrics(trainer, hidden=self._keeps_hidden))
+            self._take(step_metrics(trainer, hidden=self._keeps_hidden), self._steps.count, self._epoch)
         self._flush()
 
     @harmless
@@ -227,7 +219,7 @@ class _LightningHooks(CallbackHooks):
     @harmless
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         self._flush()
-        self._seen = {}
+        self._snapshots.forget()
         self._note_best(trainer)
         self._end()
 
@@ -242,8 +234,12 @@ class _LightningHooks(CallbackHooks):
         if self._active:
             note_best(trainer, self._stream.objective["metric"] if self._stream.objective else None)
 
+    def _is_due(self) -> bool:
+        """Return whether the step that was taken last is one to keep, and has not been looked at yet."""
+        return self._steps.count // self.every_n_steps != self._step // self.every_n_steps
+
     def _look(self, trainer: Trainer, *, keep: bool = True) -> None:
-        """See what has been logged since the last check, and keep it as values of the current step."""
+        """Take what has been logged since the last check as values of the current step."""
         if not self._active:
             return
         self._step = self._steps.count
@@ -251,69 +247,39 @@ class _LightningHooks(CallbackHooks):
         logged = trainer.logged_metrics if gathered is None else gathered
         if self._keeps_hidden:
             logged = {**hidden_metrics(trainer), **logged}
-        self._see(self._step, logged, keep=keep)
-
-    def _is_due(self) -> bool:
-        """Return whether the step that was taken last is one to keep, and has not been looked at yet."""
-        return self._steps.count // self.every_n_steps != self._step // self.every_n_steps
-
-    def _see(self, step: int, logged: Mapping[str, torch.Tensor], *, keep: bool = True) -> None:
-        """Keep what of some metrics is new as values of a step."""
-        fresh = self._fresh(logged)
-        if keep and fresh:
-            self._keep(step, fresh)
+        self._take(logged, self._step, self._epoch, keep=keep)
 
     def _look_at_batch(self, trainer: Trainer) -> None:
-        """Keep what the last batch of an evaluation logged with `on_step=True`, on the running step of its loader."""
-        step, seen = self._steps.evaluation, self._seen
+        """Take what the last batch of an evaluation logged with `on_step=True`, on the running step of its loader."""
+        step, last = self._steps.evaluation, self._snapshots.last
         if not self._active or step is None or (gathered := gathered_metrics(trainer)) is None:
             return
-        if all(value is seen.get(name) for name, value in gathered.items()):  # as in most evaluations, at each batch
+        for name, value in gathered.items():
+            if value is not last.get(name):
+                break
+        else:  # as in most evaluations, at each batch
             return
-        if trainer.sanity_checking:
-            return
-        names = logged_on_step(trainer)
-        fresh = self._fresh({name: value for name, value in gathered.items() if name in names}) if names else {}
-        if fresh:
-            self._keep(step, fresh, with_epoch=False)
+        if not trainer.sanity_checking and (names := logged_on_step(trainer)):
+            self._take({name: value for name, value in gathered.items() if name in names}, step, None)
+        self._snapshots.last = {**gathered}
 
-    def _fresh(self, logged: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-        """Return what has been logged since the last check; this and what follows it is what a step costs."""
-        seen, fresh = self._seen, {}
-        for name, value in logged.items():
-            if value is not (old := seen.get(name)) and not is_same(value, old):
-                seen[name] = fresh[name] = value
-        return fresh
-
-    def _keep(self, step: int, fresh: Mapping[str, torch.Tensor], *, with_epoch: bool = True) -> None:
-        """Have values written with their epoch, soon; what is in main memory becomes a number at once."""
-        row: dict[str, torch.Tensor | float] = {}
-        for name, value in fresh.items():
-            if value.is_cpu:
-                row[name] = value.item()
-            else:
-                row[name], self._on_device = value, True
-        if with_epoch and (step != self._told_step or self._epoch != self._told_epoch):
-            self._told_step, self._told_epoch = step, self._epoch
-            row.setdefault("epoch", self._epoch)
+    def _take(self, logged: Mapping[str, torch.Tensor], step: int, epoch: int | None, *, keep: bool = True) -> None:
         now = time.time()
-        self._waiting.append((row, step, now))
+        self._snapshots.take(logged, step, epoch, now, is_kept=keep)
         # A clock that was set back ends the wait, too.
-        if not 0 <= now - self._flushed <= (_DEVICE_SECONDS if self._on_device else _MEMORY_SECONDS):
+        if not 0 <= now - self._flushed <= (_DEVICE_SECONDS if self._snapshots.on_device else _MEMORY_SECONDS):
             self._flush()
 
     def _flush_what_is_due(self) -> None:
         """Write what waits, at the end of an epoch or a validation: they may follow each other in milliseconds."""
-        if self._on_device or not 0 <= time.time() - self._flushed <= _MEMORY_SECONDS:
+        if self._snapshots.on_device or not 0 <= time.time() - self._flushed <= _MEMORY_SECONDS:
             self._flush()
 
     def _flush(self) -> None:
-        """Write what waits, fetched from the device in as few transfers as there are devices and types."""
-        waiting, self._waiting = self._waiting, []
-        on_device, self._on_device = self._on_device, False
+        """Write what waits."""
         self._flushed = time.time()
-        if waiting:
-            self._stream.write_rows(fetched_rows(waiting) if on_device else waiting)
+        if rows := self._snapshots.rows():
+            self._stream.write_rows(rows)
 
     def _has_written(self, trainer: Trainer, names: Collection[str]) -> bool:
         """Return whether these are what a module logged with `self.log`, which reaches the trial through this."""

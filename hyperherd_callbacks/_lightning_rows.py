@@ -1,0 +1,90 @@
+"""From what a Lightning trainer had gathered at each step to the rows of the trial: what of it was new, as numbers.
+
+A step costs no more than a copy of a dict. What was new at each is found out for many steps at once: right after a
+step of a training, whose data has just gone through the processor's caches, the same takes several times as long.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from hyperherd_callbacks._lightning_values import fetched, is_same
+
+if TYPE_CHECKING:
+    import torch
+
+Row: TypeAlias = tuple[dict[str, float], int, float]
+"""Metrics, their step, and when they were logged."""
+
+
+class _Snapshot(NamedTuple):
+    """What had been gathered at one moment."""
+
+    logged: Mapping[str, torch.Tensor]
+    step: int
+    epoch: int | None
+    """None if the row has none."""
+    at: float
+    is_kept: bool
+    """Whether it makes a row; else it is only known from then on."""
+
+
+class Snapshots:
+    """The snapshots that wait, and what was known before them."""
+
+    def __init__(self) -> None:
+        self.last: Mapping[str, torch.Tensor] = {}
+        """The newest."""
+        self.on_device = False
+        """Whether what waits has values on a device, as the first of it shows."""
+        self._waiting: list[_Snapshot] = []
+        self._seen: dict[str, torch.Tensor] = {}
+        self._told: tuple[int, int] | None = None
+
+    def take(
+        self, logged: Mapping[str, torch.Tensor], step: int, epoch: int | None, at: float, *, is_kept: bool = True
+    ) -> None:
+        """Take what has been gathered until now."""
+        self.last = {**logged}
+        if not self._waiting or not self._waiting[-1].logged:
+            self.on_device = not all(value.is_cpu for value in logged.values())
+        self._waiting.append(_Snapshot(self.last, step, epoch, at, is_kept))
+
+    def rows(self) -> list[Row]:
+        """Return what was new in the snapshots that wait, fetched from devices at once; none waits any more."""
+        waiting, self._waiting = self._waiting, []
+        kept: list[tuple[dict[str, torch.Tensor], _Snapshot]] = []
+        for snapshot in waiting:
+            fresh = self._fresh(snapshot.logged)
+            if fresh and snapshot.is_kept:
+                kept.append((fresh, snapshot))
+        numbers = iter(fetched([value for fresh, _ in kept for value in fresh.values()]))
+        rows: list[Row] = []
+        for fresh, item in kept:
+            row = dict(zip(fresh, numbers, strict=False))  # of all numbers as many as it has names
+            rows.append((self._with_epoch(row, item), item.step, item.at))
+        return rows
+
+    def forget(self) -> None:
+        """Begin anew: what comes is new, whatever came before."""
+        self._waiting, self._seen, self.last = [], {}, {}
+        self.tell_epoch()
+
+    def tell_epoch(self) -> None:
+        """Have the next row tell its epoch."""
+        self._told = None
+
+    def _fresh(self, logged: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        seen, fresh = self._seen, {}
+        for name, value in logged.items():
+            if value is not (old := seen.get(name)) and not is_same(value, old):
+                seen[name] = fresh[name] = value
+        return fresh
+
+    def _with_epoch(self, row: dict[str, float], snapshot: _Snapshot) -> dict[str, float]:
+        """Add the epoch, once to each step."""
+        if snapshot.epoch is not None and self._told != (snapshot.step, snapshot.epoch):
+            self._told = snapshot.step, snapshot.epoch
+            row.setdefault("epoch", snapshot.epoch)
+        return row
