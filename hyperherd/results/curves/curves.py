@@ -1,15 +1,18 @@
 """Curves of metrics over steps or time: those of single trials, and their mean with a band over seeds.
 
 At each x the mean is over the trials that have been there: values between two logged steps are interpolated, and none
-is made up before a trial's first step or after its last.
+is made up before a trial's first step or after its last. Where a trial ends before the others, the mean is of other
+trials from there on: the line is interrupted, because what would look like a jump of the metric is one of the trials.
 """
 
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from itertools import pairwise
 from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
@@ -100,6 +103,10 @@ class Line:
     high: list[float]
     best: tuple[float, float] | None
     """The best point of the line as it is drawn; None if the direction of the metric is unknown."""
+    falls: tuple[tuple[float, int], ...] = ()
+    """Where trials end before the line does: the last x with all of them, and how many go on."""
+    deaths: tuple[tuple[float, float], ...] = ()
+    """The last points of trials that did not succeed, on the line."""
 
 
 @dataclass(frozen=True)
@@ -138,8 +145,19 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
     return Drawing(options, lines, [line for line in right if line.label in shown], notes)
 
 
-def mean_curve(curves: Sequence[MetricCurve], band: str) -> tuple[list[float], list[float], list[float], list[float]]:
-    """Return x, mean, and the lower and upper edge of the band over `curves`.
+@dataclass(frozen=True)
+class MeanCurve:
+    """The mean of several curves."""
+
+    xs: list[float]
+    ys: list[float]
+    low: list[float]
+    """The lower edge of the band."""
+    high: list[float]
+
+
+def mean_curve(curves: Sequence[MetricCurve], band: str) -> MeanCurve:
+    """Return the mean of `curves`, and the band over them.
 
     The grid is all of their own steps; beyond a thousand it is that many of them.
     """
@@ -147,17 +165,15 @@ def mean_curve(curves: Sequence[MetricCurve], band: str) -> tuple[list[float], l
     if len(grid) > _FINEST:
         grid = [grid[round(place * (len(grid) - 1) / (_FINEST - 1))] for place in range(_FINEST)]
     columns = [_at(curve, grid) for curve in curves]
-    means, low, high = [], [], []
+    found = MeanCurve(grid, [], [], [])
     for values in zip(*columns, strict=True):
         known = [value for value in values if math.isfinite(value)]
-        moments = Moments()
-        for value in known:
-            moments = moments.merged(Moments.of(value))
-        edges = _edges(moments, known, band)
-        means.append(moments.mean)
-        low.append(edges[0])
-        high.append(edges[1])
-    return grid, means, low, high
+        moments = reduce(Moments.merged, map(Moments.of, known), Moments())
+        low, high = _edges(moments, known, band)
+        found.ys.append(moments.mean)
+        found.low.append(low)
+        found.high.append(high)
+    return found
 
 
 def _edges(moments: Moments, known: Sequence[float], band: str) -> tuple[float, float]:
@@ -252,14 +268,82 @@ def _sort_key(line: Line, sign: int) -> tuple[bool, float]:
 def _line(
     label: str, trials: tuple[Trial, ...], curves: list[MetricCurve], options: PlotOptions, direction: str | None
 ) -> Line:
+    falls: tuple[tuple[float, int], ...] = ()
     if len(curves) == 1:
         xs, raw = list(curves[0].xs), list(curves[0].ys)
         ys = smoothed(raw, options)
         low, high = _within(raw, options)
     else:
-        xs, raw, *edges = mean_curve(curves, options.band)
-        ys, low, high = (smoothed(part, options) for part in (raw, *edges))
-    return Line(label, trials, xs, ys, None if ys == raw else raw, low, high, _best(xs, ys, direction))
+        mean = mean_curve(curves, options.band)
+        falls = _falls(curves, mean)
+        parts = _interrupted(curves, mean, falls, options.band)
+        xs, raw = parts[0], parts[1]
+        ys, low, high = (_smoothed_parts(part, xs, falls, options) for part in parts[1:])
+    deaths = tuple(
+        point
+        for trial, curve in zip(trials, curves, strict=True)
+        if trial.state.problem and (point := _on(xs, ys, curve)) is not None
+    )
+    is_smoothed = options.smooth or options.window
+    return Line(
+        label,
+        trials,
+        xs,
+        ys,
+        raw if is_smoothed and ys != raw else None,
+        low,
+        high,
+        _best(xs, ys, direction),
+        falls,
+        deaths,
+    )
+
+
+def _end(curve: MetricCurve) -> float:
+    """Return the x of the last finite value of a curve."""
+    return next((x for x, y in zip(reversed(curve.xs), reversed(curve.ys), strict=True) if math.isfinite(y)), -math.inf)
+
+
+def _falls(curves: Sequence[MetricCurve], mean: MeanCurve) -> tuple[tuple[float, int], ...]:
+    """Return after which x fewer curves are left, and how many."""
+    # A thinned grid may have passed over an end: the last x of it that a curve reaches is meant.
+    reached = [mean.xs[bisect_right(mean.xs, _end(curve)) - 1] for curve in curves if _end(curve) >= mean.xs[0]]
+    ends = sorted(set(reached))[:-1]
+    return tuple((end, sum(other > end for other in reached)) for end in ends)
+
+
+def _interrupted(
+    curves: Sequence[MetricCurve], mean: MeanCurve, falls: Sequence[tuple[float, int]], band: str
+) -> tuple[list[float], ...]:
+    """Return x, mean and the edges of the band; where curves end there is a gap, and those left begin at the same x."""
+    ends = {x for x, _ in falls}
+    columns: tuple[list[float], ...] = ([], [], [], [])
+    for place, x in enumerate(mean.xs):
+        points = [(x, mean.ys[place], mean.low[place], mean.high[place])]
+        if x in ends:
+            left = [value for curve in curves if _end(curve) > x for value in _at(curve, [x]) if math.isfinite(value)]
+            moments = reduce(Moments.merged, map(Moments.of, left), Moments())
+            points += [(x, math.nan, math.nan, math.nan), (x, moments.mean, *_edges(moments, left, band))]
+        for point in points:
+            for column, value in zip(columns, point, strict=True):
+                column.append(value)
+    return columns
+
+
+def _smoothed_parts(
+    values: Sequence[float], xs: Sequence[float], falls: Sequence[tuple[float, int]], options: PlotOptions
+) -> list[float]:
+    """Return values smoothed from gap to gap: a mean over fewer trials does not go on from that over more."""
+    cuts = [place for place in range(1, len(xs)) if xs[place] == xs[place - 1]] if falls else []
+    bounds = [0, *cuts, len(xs)]
+    return [value for start, end in pairwise(bounds) for value in smoothed(values[start:end], options)]
+
+
+def _on(xs: Sequence[float], ys: Sequence[float], curve: MetricCurve) -> tuple[float, float] | None:
+    """Return the point of a line at which a curve ends."""
+    end = _end(curve)
+    known = [(x, y) for x, y in zip(xs, ys, strict=True) if x <= end and math.isfinite(y)]
+    return known[-1] if known else None
 
 
 def _within(values: Sequence[float], options: PlotOptions) -> tuple[list[float], list[float]]:

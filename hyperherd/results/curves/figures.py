@@ -76,13 +76,18 @@ def encoded(drawn: Figure, form: str) -> bytes:
 
 
 def _add(axes: Any, line: Line, colour: str, dash: str, *, named: bool = True) -> None:
-    count = f" (n={len(line.trials)})" if len(line.trials) > 1 else ""
+    fewer = f" to {line.falls[-1][1]}" if line.falls else ""
+    count = f" (n={len(line.trials)}{fewer})" if len(line.trials) > 1 else ""
     label = _named(line.label) + count if named else "_nolegend_"
     if line.raw is not None:
         axes.plot(line.xs, line.raw, "-", color=colour, linewidth=0.8, alpha=0.25, label="_nolegend_")
     axes.plot(line.xs, line.ys, dash, color=colour, linewidth=1.6, label=label)
     if _any_finite(line.low):
         axes.fill_between(line.xs, line.low, line.high, color=colour, alpha=0.16, linewidth=0)
+    if line.deaths:  # where trials that did not succeed end
+        axes.plot(
+            *zip(*line.deaths, strict=True), "x", color=colour, markersize=7, markeredgewidth=1.8, label="_nolegend_"
+        )
     if line.best is not None:
         axes.plot(*line.best, "*", color=colour, markersize=9, markeredgecolor="white", markeredgewidth=0.6)
 

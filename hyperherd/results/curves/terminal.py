@@ -13,6 +13,7 @@ from hyperherd.results.text.layout import BOLD, DIM, Screen, page, paint
 _DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 _COLOURS = (34, 33, 32, 31, 35, 36, 94, 93, 92, 91)
 _MARKS = "*o+x#@%&=~"
+_MOST_FALLS = 3
 _HEIGHT = 18
 _WIDTH = 80
 
@@ -119,7 +120,7 @@ def _x_axis(xs: tuple[float, float], x: str, margin: int, width: int) -> str:
 def _legend(drawing: Drawing, screen: Screen) -> Iterator[str]:
     for owner, line in enumerate(drawing.lines):
         mark = "━━" if screen.unicode else _MARKS[owner % len(_MARKS)]
-        count = f"  n={len(line.trials)}" if len(line.trials) > 1 else ""
+        count = counts_text(line, drawing.options.x)
         star = "★" if screen.unicode else "best"
         at = (
             ""
@@ -127,6 +128,14 @@ def _legend(drawing: Drawing, screen: Screen) -> Iterator[str]:
             else f"  {star} {measure(float(line.best[1]))} at {_at(line.best[0], drawing.options.x)}"
         )
         yield f"{paint(mark, _colour(owner), screen)} {escaped(line.label)}{paint(count + at, DIM, screen)}"
+
+
+def counts_text(line: Line, axis: str) -> str:
+    """Return over how many trials a line is, from where on over fewer, and how many of them did not succeed."""
+    falls = "".join(f", {count} after {_at(x, axis)}" for x, count in line.falls[:_MOST_FALLS])
+    more = ", ..." if len(line.falls) > _MOST_FALLS else ""
+    died = f"  {len(line.deaths)} died" if line.deaths else ""
+    return (f"  n={len(line.trials)}{falls}{more}" if len(line.trials) > 1 else "") + died
 
 
 def _at(x: float, axis: str) -> str:

@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.plural import counted
-from hyperherd.results.pages.effects_line import contrast_text
+from hyperherd.results.pages.effects_line import contrast_text, p_text
+from hyperherd.results.pages.failures import rates_record, split_text
 from hyperherd.results.pages.parts import heading, table
-from hyperherd.results.statistics.effects import Effects, Level, ParameterEffect
+from hyperherd.results.statistics.effects import Effects, Interaction, Level, ParameterEffect
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.text.format import escaped, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped
@@ -35,6 +36,10 @@ def effects_record(found: Effects) -> dict[str, Any]:
         "seeds": list(found.seeds),
         "noise": asdict(found.noise) if found.noise else None,
         "parameters": [_effect(effect) for effect in found.parameters],
+        "interactions": [asdict(item) for item in found.interactions],
+        "ranks": found.ranks,
+        "comparisons": found.comparisons,
+        "survivors": rates_record(found.survivors),
     }
 
 
@@ -48,36 +53,72 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
         screen,
     )
     if not found.parameters:
+        yield from _joint_lines(found, screen)
         yield "no parameter varies among these trials, so there is nothing to compare"
         return
     yield ""
     yield from table(
-        ("parameter", "η²", "unique", "chance", "best mean"),
-        [_row(effect) for effect in found.parameters],
+        ("parameter", "share", "", "best mean"),
+        [_row(effect, found.trials) for effect in found.parameters],
         screen,
-        right=(1, 2, 3),
+        right=(1,),
     )
+    yield from _joint_lines(found, screen)
     yield from _noise_lines(found, screen)
     yield from heading("matched pairs: trials that differ only in the parameter", screen)
     for effect in found.parameters:
         yield from _contrast_lines(effect, screen)
     yield ""
-    yield from wrapped(
-        "η²: share of the variance between the parameter's values; chance: the average share of a parameter without "
-        "effect; unique: the share that no other parameter explains. Where they disagree, trust the matched pairs.",
-        screen,
-        "",
+    yield from wrapped(_explained(found), screen, "")
+
+
+def _explained(found: Effects) -> str:
+    """Return what the numbers of the page are."""
+    of = "ranks (some values lie far out, or the parameters are many)" if found.ranks else "values"
+    intervals = f"; all {counted(found.comparisons, 'interval')} hold together at 95 %" if found.comparisons else ""
+    return (
+        f"share: the part of the variance of the {of} that a parameter explains beyond the others, without what chance "
+        f"explains; p: of its F test, for all {counted(len(found.parameters), 'parameter')} together (Holm){intervals}"
     )
 
 
-def _row(effect: ParameterEffect) -> tuple[str, ...]:
+def _row(effect: ParameterEffect, trials: int) -> tuple[str, ...]:
     best = effect.levels[0]
-    numbers = (effect.share, effect.unique, effect.chance)
     return (
         escaped(effect.parameter),
-        *map(_share, numbers),
+        _share(effect.share),
+        effect_verdict(effect, trials),
         f"{level_text(best)}  ({measure(best.mean)}, {counted(best.trials, 'trial')})",
     )
+
+
+def effect_verdict(effect: ParameterEffect, trials: int) -> str:
+    """Return what can be said of a parameter from this many trials."""
+    twins = " or ".join(map(escaped, effect.confounded))
+    if effect.matters:
+        return f"it or {twins} matters, {p_text(effect.p)}" if twins else f"matters, {p_text(effect.p)}"
+    if effect.p is None or not effect.telling:
+        return f"too few trials to tell ({trials})"
+    return f"not shown to matter, {p_text(effect.p)}" + (f" (confounded with {twins})" if twins else "")
+
+
+def _joint_lines(found: Effects, screen: Screen) -> Iterator[str]:
+    for text in (*map(joint_text, found.interactions), *survivor_texts(found)):
+        yield from wrapped(text, screen)
+
+
+def joint_text(item: Interaction) -> str:
+    """Return that the effect of one parameter depends on another one."""
+    one, other = map(escaped, item.parameters)
+    told = f"{_share(item.share)} of the variance, {p_text(item.p)}"
+    return f"{one} × {other}: the effect of one depends on the value of the other ({told})"
+
+
+def survivor_texts(found: Effects) -> Iterator[str]:
+    """Yield where the trials that are compared differ from those that have no value."""
+    for split in found.survivors.splits:
+        told = split_text(split, found.survivors.looked, "have no value")
+        yield f"left out more often: {told}; the effects are those of the trials that have one"
 
 
 def _share(share: float | None) -> str:
@@ -121,6 +162,10 @@ def _effect(effect: ParameterEffect) -> dict[str, Any]:
         "share": effect.share,
         "unique": effect.unique,
         "chance": effect.chance,
+        "p": effect.p,
+        "matters": effect.matters,
+        "telling": effect.telling,
+        "confounded": list(effect.confounded),
         "levels": [
             {
                 "value": None if level.value is Gap.NOT_APPLICABLE else level.value,
@@ -132,5 +177,5 @@ def _effect(effect: ParameterEffect) -> dict[str, Any]:
             for level in effect.levels
         ],
         "over": effect.over,
-        "contrasts": list(map(asdict, effect.contrasts)),
+        "contrasts": [{**asdict(contrast), "sure": contrast.sure} for contrast in effect.contrasts],
     }

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hyperherd.results.statistics.effects import Contrast, Effects, ParameterEffect, effects
+from hyperherd.results.statistics.contrasts import Contrast
+from hyperherd.results.statistics.effects import Effects, ParameterEffect, effects
 from hyperherd.results.text.format import escaped, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
 from hyperherd.results.trials.collection import TrialCollection
@@ -15,11 +16,10 @@ _FEWEST = 4
 _MOST = 2000
 """With more trials it would be what the table waits for."""
 _NAMED = 3
-_ROUNDING = 1e-12
 
 
 def effects_line(trials: TrialCollection, screen: Screen, keys: Sequence[str] = ()) -> Iterator[str]:
-    """Yield the strongest effects among the ranked trials; nothing where they are unknown or slow to compute.
+    """Yield the effects that hold a test among the ranked trials; nothing where they are unknown or slow to compute.
 
     Args:
         trials: those of the table.
@@ -34,13 +34,26 @@ def effects_line(trials: TrialCollection, screen: Screen, keys: Sequence[str] = 
 
 
 def _shares(found: Effects) -> Iterator[str]:
-    """Yield the parameters that explain more of the variance than chance would."""
-    known = [effect for effect in found.parameters if effect.share is not None and effect.chance is not None]
-    above = [effect for effect in known if (effect.share or 0.0) > (effect.chance or 0.0)]
-    if above:
-        yield ", ".join(f"{escaped(effect.parameter)} (η² {effect.share:.3f})" for effect in above[:_NAMED])
-    elif known:
-        yield "no parameter explains more of the variance than chance would"
+    """Yield the parameters that matter, or that none is shown to."""
+    sure = [effect for effect in found.parameters if effect.matters]
+    if sure:
+        more = f" and {len(sure) - _NAMED} more" if len(sure) > _NAMED else ""
+        yield f"{', '.join(map(_named, sure[:_NAMED]))}{more}"
+    elif any(effect.telling for effect in found.parameters):
+        yield "no parameter is shown to matter"
+    elif found.parameters and any(effect.p is not None for effect in found.parameters):
+        yield f"too few trials to tell what matters ({found.trials})"
+
+
+def _named(effect: ParameterEffect) -> str:
+    name = " with ".join(map(escaped, (effect.parameter, *effect.confounded)))
+    share = "" if effect.share is None else f"{effect.share:.3f} of the variance, "
+    return f"{name} ({share}{p_text(effect.p)})"
+
+
+def p_text(p: float | None) -> str:
+    """Return a probability for people."""
+    return "p unknown" if p is None else "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"
 
 
 def _pairs(found: Effects) -> Iterator[str]:
@@ -62,19 +75,20 @@ def contrast_text(effect: ParameterEffect, contrast: Contrast) -> str:
     if contrast.ties == contrast.pairs:
         return f"{name}: {value} and {against} are equal in {contrast.ties}/{contrast.pairs} pairs{over}"
     ties = f" ({contrast.ties} equal)" if contrast.ties else ""
-    sign = "+" if contrast.mean > 0 else ""
-    error = "" if contrast.sem is None else f" ± {measure(_told(contrast.sem, contrast.mean), 2)}"
-    return (
-        f"{name}: {value} better than {against} in {contrast.wins}/{contrast.pairs} pairs{over}{ties}, "
-        f"{sign}{measure(contrast.mean)}{error}"
-    )
+    ahead = f"in {contrast.wins}/{contrast.pairs} pairs{over}{ties}, {signed(contrast.mean)}"
+    if contrast.low is None or contrast.high is None:
+        return f"{name}: {value} ahead of {against} {ahead}, too few pairs to tell"
+    bounds = f"[{signed(contrast.low)}, {signed(contrast.high)}]"
+    if not contrast.sure:
+        return f"{name}: {value} and {against} cannot be told apart, {value} ahead {ahead} {bounds}"
+    return f"{name}: {value} better than {against} {ahead} {bounds}"
 
 
-def _told(sem: float, mean: float) -> float:
-    """Return an error, or nothing where it is that of rounding alone."""
-    return 0.0 if sem < _ROUNDING * abs(mean) else sem
+def signed(value: float) -> str:
+    """Return a difference for people."""
+    return f"{'+' if value > 0 else ''}{measure(value)}"
 
 
 def _noise(found: Effects) -> Iterator[str]:
     if found.parameters and found.noise is not None and found.noise.share is not None:
-        yield f"seed noise η² {found.noise.share:.3f}"
+        yield f"seed noise {found.noise.share:.3f} of the variance"

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from hyperherd.plural import counted
+from hyperherd.results.pages.effects_line import p_text
 from hyperherd.results.pages.parts import RED, block, command_record, heading, no_command, shell_line
+from hyperherd.results.statistics.failure_rates import Rates, Split
 from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.tables.records import SCHEMA
@@ -32,6 +35,7 @@ def failures_record(found: Failures) -> dict[str, Any]:
         "total": found.total,
         "failed": len(found.trials),
         "shared": _shared(found.shared),
+        "rates": rates_record(found.rates),
         "groups": [_group(group, labels) for group in found.groups],
         "again": [command_record(command) for command in found.again],
     }
@@ -46,6 +50,7 @@ def _lines(found: Failures, screen: Screen) -> Iterator[str]:
     yield f"{len(found.trials)} of {counted(found.total, 'trial')} did not succeed{others}"
     if found.shared:
         yield from wrapped(f"all of them have {shared_text(found.shared)}", screen)
+    yield from _rate_lines(found.rates, screen)
     for group in found.groups:
         yield from _group_lines(group, labels, screen)
     if found.again:
@@ -55,6 +60,28 @@ def _lines(found: Failures, screen: Screen) -> Iterator[str]:
             yield f"  ... {len(found.again) - _SHOWN_COMMANDS} more commands (-f json shows all)"
     for trial in {trial.sweep: trial for trial in found.trials}.values():
         yield from no_command(trial, screen)
+
+
+def _rate_lines(rates: Rates, screen: Screen) -> Iterator[str]:
+    for split in rates.splits:
+        yield from wrapped(split_text(split, rates.looked), screen)
+    if rates.looked and not rates.splits:
+        yield from wrapped(
+            f"no setting is shown to fail more often than others ({counted(rates.looked, 'split')} looked at)", screen
+        )
+
+
+def split_text(split: Split, looked: int, what: str = "failed") -> str:
+    """Return which settings fail more often than others; the part before the colon is a filter."""
+    return (
+        f"{escaped(split.parameter)}{split.relation}{setting(split.value)}: {split.failed} of {split.of} {what}, "
+        f"else {split.others_failed} of {split.others} ({p_text(split.p)} for all {counted(looked, 'split')})"
+    )
+
+
+def rates_record(rates: Rates) -> dict[str, Any]:
+    """Return where trials fail more often as JSON has it."""
+    return asdict(rates)
 
 
 def none_failed(found: Failures) -> str:

@@ -16,7 +16,7 @@ _MOST = 2000
 """With more trials it would be what a table of trials waits for."""
 _RANGES = 5
 _SWEEPS = 3
-POOLED = "ranked by the mean, partially pooled: drawn towards the other configurations, the more the fewer seeds it has"
+POOLED = "ranked by the mean, partially pooled: drawn towards the others, the more the fewer trials it is of"
 
 
 def verdict(groups: AnyGroups) -> str:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from hyperherd.results.pages.effects import effect_verdict, joint_text, survivor_texts
+from hyperherd.results.pages.failures import split_text
 from hyperherd.results.pages.verdict import interval_text, verdict
 from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection
-from hyperherd.results.statistics.effects import Contrast, ParameterEffect, effects
+from hyperherd.results.statistics.contrasts import Contrast
+from hyperherd.results.statistics.effects import ParameterEffect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.text.format import setting
 from hyperherd.results.trials.collection import TrialCollection
@@ -79,13 +82,17 @@ def what_matters(trials: TrialCollection) -> dict[str, Any] | None:
         "trials": found.trials,
         "left_out": found.left_out,
         "noise": None if found.noise is None else {"std": found.noise.std, "share": found.noise.share},
-        "parameters": [_effect(effect) for effect in found.parameters],
+        "parameters": [_effect(effect, found.trials) for effect in found.parameters],
+        "ranks": found.ranks,
+        "notes": [joint_text(item) for item in found.interactions] + [*survivor_texts(found)],
     }
 
 
-def _effect(effect: ParameterEffect) -> dict[str, Any]:
+def _effect(effect: ParameterEffect, trials: int) -> dict[str, Any]:
     return {
         "name": effect.parameter,
+        "verdict": effect_verdict(effect, trials),
+        "matters": effect.matters,
         "share": effect.share,
         "unique": effect.unique,
         "chance": effect.chance,
@@ -102,7 +109,9 @@ def _contrast(contrast: Contrast) -> dict[str, Any]:
         "pairs": contrast.pairs,
         "wins": contrast.wins,
         "mean": contrast.mean,
-        "sem": contrast.sem,
+        "low": contrast.low,
+        "high": contrast.high,
+        "sure": contrast.sure,
     }
 
 
@@ -116,6 +125,7 @@ def what_failed(trials: TrialCollection, places: Places) -> dict[str, Any] | Non
         "groups": [_failure(group, places) for group in found.groups[:_MOST_GROUPS]],
         "more": max(0, len(found.groups) - _MOST_GROUPS),
         "shared": _settings(found.shared.settings) if found.shared else {},
+        "rates": [split_text(split, found.rates.looked) for split in found.rates.splits],
         "again": [command.shell() for command in found.again[:_MOST_COMMANDS]],
         "more_again": max(0, len(found.again) - _MOST_COMMANDS),
     }

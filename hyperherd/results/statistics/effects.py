@@ -1,33 +1,40 @@
-"""What matters: the share of the objective's variance behind each parameter, and what one value gains over another.
+"""What matters: which parameters hold a test, the share of variance behind each, what one value gains over another.
 
 Shares alone mislead on grids, where one strong parameter makes all others look like nothing. So every parameter is also
-judged by matched pairs: trials that differ in it and in nothing else. Failed and unfinished trials are in neither.
+judged by matched pairs: trials that differ in it and in nothing else. Failed and unfinished trials are in neither, and
+it is said where those that are left out differ from those that are compared.
 """
 
 from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from itertools import combinations
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
 from hyperherd.results.statistics.configurations import seed_keys
-from hyperherd.results.statistics.variance import Factor, share_alone, shares_beyond, squares
+from hyperherd.results.statistics.contrasts import Contrast, contrasts, differences
+from hyperherd.results.statistics.design import Term, term
+from hyperherd.results.statistics.failure_rates import Rates, rates
+from hyperherd.results.statistics.failures import ended
+from hyperherd.results.statistics.significance import Verdict, verdicts
+from hyperherd.results.statistics.variance import squares
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import needed
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.results.trials.settings import settings_of, tokens_of
+from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
 
+Factor = Sequence[str | None]
+"""The level of each trial; None where the parameter does not apply."""
+
 _MOST_LEVELS = 20
-"""A numeric parameter with more values, or more than half as many as there are trials, is judged in ranges."""
+"""A numeric parameter with more values, or more than half as many as there are trials, is shown in ranges."""
 _RANGES = 5
-_MOST_PAIRED = 50
-"""A parameter with more values is not judged by pairs: each value would have next to none."""
 
 
 @dataclass(frozen=True)
@@ -43,38 +50,41 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Contrast:
-    """Two values of one parameter, compared over pairs of trials that differ in nothing else."""
-
-    value: Any
-    against: Any
-    pairs: int
-    wins: int
-    """In how many pairs `value` is better."""
-    ties: int
-    mean: float
-    """The objective with `value` minus that with `against`, on average."""
-    sem: float | None
-    """Standard error of that mean (n-1); None for a single pair."""
-
-
-@dataclass(frozen=True)
 class ParameterEffect:
     """What one parameter does to the objective."""
 
     parameter: str
     share: float | None
-    """Eta squared: the part of the variance between its values, among the trials that have it; None if undefined."""
+    """The part of the variance that it explains beyond the others, chance subtracted; None if undefined."""
     unique: float | None
-    """The part of the variance that no other parameter explains (type II sum of squares of an additive model)."""
+    """The same with chance (type II sum of squares over the total)."""
     chance: float | None
-    """The `share` that a parameter without effect and with this many values has on average."""
+    """What has been subtracted: the part that a parameter without effect explains on average."""
     levels: tuple[Level, ...]
     """The best mean first."""
     contrasts: tuple[Contrast, ...]
     """Its best value against each other one; empty if no two trials differ in this parameter alone."""
     over: str = "trials"
     """What a pair is of: ``trials``, or ``configurations`` (means over seeds) where no two trials share a seed."""
+    p: float | None = None
+    """Of its F test, for all parameters together (Holm); None if it cannot be tested."""
+    matters: bool = False
+    """Whether it holds that test at 5 %."""
+    telling: bool = False
+    """Whether there are enough trials to tell a strong effect of it from chance."""
+    confounded: tuple[str, ...] = ()
+    """The parameters that it cannot be told apart from; test and share are those of all of them."""
+
+
+@dataclass(frozen=True)
+class Interaction:
+    """Two parameters of which the effect of one depends on the value of the other."""
+
+    parameters: tuple[str, str]
+    share: float
+    """The part of the variance that it explains beyond all parameters, chance subtracted."""
+    p: float
+    """Of its F test, for all pairs of parameters that were looked at (Holm)."""
 
 
 @dataclass(frozen=True)
@@ -103,7 +113,15 @@ class Effects:
     """The parameters that repeat a configuration; they are noise, and no effects."""
     noise: SeedNoise | None
     parameters: tuple[ParameterEffect, ...]
-    """The greatest share first."""
+    """Those that matter first, of these and of the others the greatest share first."""
+    interactions: tuple[Interaction, ...] = ()
+    """The pairs that hold a test, of those with a parameter that matters; the surest first."""
+    ranks: bool = False
+    """Whether ranks are tested and shared, because some values lie far out."""
+    comparisons: int = 0
+    """How many pairs of values were compared; the intervals of all contrasts hold together."""
+    survivors: Rates = field(default_factory=lambda: Rates((), 0, 0, 0))
+    """Where trials that ended are left out more often: the effects are those of the others."""
 
 
 @dataclass(frozen=True)
@@ -128,15 +146,96 @@ def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
     names = seed_keys(trials, keys)
     points, unit = _points(trials, objective)
     varying = [name for name in _varying(points) if name not in names]
-    factors = {name: _factor(points, name) for name in varying}
-    unique = shares_beyond([point.value for point in points], factors)
+    configurations = _configurations(points, names)
+    judged = verdicts([point.value for point in points], _terms(points, varying), configurations)
+    by_name = {name: verdict for verdict in judged.verdicts for name in verdict.term.names}
     better = 1.0 if objective.direction == MAXIMIZE else -1.0
-    found = [_scaled(_effect(points, name, factors[name], unique[name], names, better), unit) for name in varying]
-    found.sort(key=lambda effect: -1.0 if effect.share is None else effect.share, reverse=True)
-    noise = _noise(points, names)
-    noise = replace(noise, std=noise.std * unit) if noise else None
-    reasons = _reasons(trials, objective, len(points))
-    return Effects(objective, len(points), len(trials) - len(points), reasons, names, noise, tuple(found))
+    found, looked = _effects(points, by_name, names, better)
+    noise = _noise(points, configurations)
+    return Effects(
+        objective,
+        len(points),
+        len(trials) - len(points),
+        _reasons(trials, objective, len(points)),
+        names,
+        replace(noise, std=noise.std * unit) if noise else None,
+        tuple(_scaled(effect, unit) for effect in sorted(found, key=_rank)),
+        tuple(
+            Interaction((one, other), joint.share, joint.p)
+            for joint in judged.joint
+            for one, other in [("+".join(joint.names[0]), "+".join(joint.names[1]))]
+        ),
+        judged.ranks,
+        looked,
+        _survivors(trials, objective, names),
+    )
+
+
+def _rank(effect: ParameterEffect) -> tuple[bool, float]:
+    return not effect.matters, 1.0 if effect.share is None else -effect.share
+
+
+def _terms(points: Sequence[_JudgedTrial], varying: Sequence[str]) -> list[Term]:
+    """Return the parameters as terms of a model, those that always change together as one."""
+    found: dict[tuple[object, ...], Term] = {}
+    for name in varying:
+        tokens = [point.tokens.get(name) for point in points]
+        known = {token: point.settings[name] for point, token in zip(points, tokens, strict=True) if token is not None}
+        made = term(name, tokens, known)
+        alike = _partition(tokens) if 2 * len(known) <= len(points) else _direction(made)
+        twin = found.get(alike)
+        found[alike] = made if twin is None else replace(twin, names=(*twin.names, name))
+    return list(found.values())
+
+
+def _partition(tokens: Factor) -> tuple[object, ...]:
+    places: dict[str | None, int] = {}
+    return tuple(places.setdefault(token, len(places)) for token in tokens)
+
+
+def _direction(made: Term) -> tuple[object, ...]:
+    """Return what two numbers share of which one is a line over the other; what has no line is like nothing else."""
+    if not made.columns:
+        return made.names
+    first = next(value for value in made.columns[0] if abs(value) > 1e-6)
+    return tuple(round(math.copysign(value, value * first), 6) + 0.0 for value in made.columns[0])
+
+
+def _effects(
+    points: Sequence[_JudgedTrial], by_name: Mapping[str, Verdict], seeds: Collection[str], better: float
+) -> tuple[list[ParameterEffect], int]:
+    """Return the effects, and how many comparisons of two values were looked at."""
+    pairs = {name: differences(points, name, seeds) for name in by_name}
+    looked = sum(len(found) for _, found in pairs.values()) // 2
+    effects = []
+    for name, verdict in by_name.items():
+        over, found = pairs[name]
+        effects.append(
+            ParameterEffect(
+                parameter=name,
+                share=verdict.share,
+                unique=verdict.unique,
+                chance=verdict.chance,
+                levels=_levels(points, name, _factor(points, name), better),
+                contrasts=contrasts(points, name, found, better, looked),
+                over=over,
+                p=verdict.p,
+                matters=verdict.matters,
+                telling=verdict.telling,
+                confounded=tuple(other for other in verdict.term.names if other != name),
+            )
+        )
+    return effects, looked
+
+
+def _survivors(trials: TrialCollection, objective: Objective, seeds: Collection[str]) -> Rates:
+    """Return where trials that ended have no value to compare."""
+    ranked = set(map(id, trials.ranked))
+
+    def died(trial: Trial) -> bool:
+        return id(trial) not in ranked
+
+    return rates(ended(trials, died, seeds), seeds)
 
 
 def _reasons(trials: TrialCollection, objective: Objective, compared: int) -> dict[str, int]:
@@ -174,10 +273,15 @@ def _scaled(effect: ParameterEffect, unit: float) -> ParameterEffect:
         effect,
         levels=tuple(replace(level, mean=level.mean * unit) for level in effect.levels),
         contrasts=tuple(
-            replace(item, mean=item.mean * unit, sem=None if item.sem is None else item.sem * unit)
+            replace(item, **{name: None if value is None else value * unit for name, value in _measured(item)})
             for item in effect.contrasts
         ),
     )
+
+
+def _measured(contrast: Contrast) -> Iterator[tuple[str, float | None]]:
+    for name in ("mean", "sem", "low", "high"):
+        yield name, getattr(contrast, name)
 
 
 def _varying(points: Sequence[_JudgedTrial]) -> list[str]:
@@ -204,32 +308,6 @@ def _ranges(tokens: Sequence[str | None], known: Mapping[str, Any]) -> Factor:
     return [None if token is None else place[token] for token in tokens]
 
 
-def _effect(
-    points: Sequence[_JudgedTrial],
-    name: str,
-    factor: Factor,
-    unique: float | None,
-    seeds: Collection[str],
-    better: float,
-) -> ParameterEffect:
-    values = [point.value for point in points]
-    having = [(value, level) for value, level in zip(values, factor, strict=True) if level is not None]
-    count = len({level for _, level in having})
-    told = 1 < count < len(having)  # a level for each trial explains everything, and so nothing
-    over, contrasts = "trials", _contrasts(points, name, (), better)
-    if not contrasts and seeds:
-        over, contrasts = "configurations", _contrasts(points, name, seeds, better)
-    return ParameterEffect(
-        parameter=name,
-        share=share_alone(*map(list, zip(*having, strict=True))) if told else None,
-        unique=unique if told or count == 1 else None,
-        chance=(count - 1) / (len(having) - 1) if told else None,
-        levels=_levels(points, name, factor, better),
-        contrasts=contrasts,
-        over=over if contrasts else "trials",
-    )
-
-
 def _levels(points: Sequence[_JudgedTrial], name: str, factor: Factor, better: float) -> tuple[Level, ...]:
     groups: dict[str | None, list[_JudgedTrial]] = defaultdict(list)
     for point, level in zip(points, factor, strict=True):
@@ -247,65 +325,20 @@ def _levels(points: Sequence[_JudgedTrial], name: str, factor: Factor, better: f
     return tuple(sorted(levels, key=lambda level: -better * level.mean))
 
 
-def _contrasts(
-    points: Sequence[_JudgedTrial], name: str, ignoring: Collection[str], better: float
-) -> tuple[Contrast, ...]:
-    """Return the best value of `name` against each other one, the nearest first."""
-    values = {point.tokens[name]: point.settings[name] for point in points if name in point.tokens}
-    if len(values) > _MOST_PAIRED:
-        return ()
-    pairs = _pairs(points, name, ignoring)
-    rivals = {token: [-better * fmean(gains) for (one, _), gains in pairs.items() if one == token] for token in values}
-    # The value that loses to the fewest others; of equal ones, the one that loses least.
-    order = sorted((token for token in values if rivals[token]), key=lambda token: _losses(rivals[token]))
-    if not order:
-        return ()
-    best, *others = order
-    found = [
-        _contrast(values[best], values[other], pairs[best, other], better) for other in others if (best, other) in pairs
-    ]
-    return tuple(sorted(found, key=lambda contrast: better * contrast.mean))
-
-
-def _losses(behind: Sequence[float]) -> tuple[int, float]:
-    return sum(item > 0 for item in behind) - sum(item < 0 for item in behind), fmean(behind)
-
-
-def _pairs(points: Sequence[_JudgedTrial], name: str, ignoring: Collection[str]) -> dict[tuple[str, str], list[float]]:
-    """Return, for each two values of `name`, by how much the first is above the second in each pair."""
-    blocks: dict[frozenset[tuple[str, str]], dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for point in points:
-        if name in point.tokens:
-            rest = frozenset(point.tokens.items() - {(key, point.tokens.get(key, "")) for key in (name, *ignoring)})
-            blocks[rest][point.tokens[name]].append(point.value)
-    pairs: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for block in blocks.values():
-        means = {token: fmean(values) for token, values in block.items()}
-        for one, other in combinations(means, 2):
-            pairs[one, other].append(means[one] - means[other])
-            pairs[other, one].append(means[other] - means[one])
-    return pairs
-
-
-def _contrast(value: Any, against: Any, gains: Sequence[float], better: float) -> Contrast:
-    count, mean = len(gains), fmean(gains)
-    sem = math.sqrt(squares(gains) / (count - 1) / count) if count > 1 else None
-    wins = sum(better * gain > 0 for gain in gains)
-    return Contrast(value, against, count, wins, sum(gain == 0 for gain in gains), mean, sem)
-
-
-def _noise(points: Sequence[_JudgedTrial], seeds: Collection[str]) -> SeedNoise | None:
-    groups = _by_configuration(points, seeds)
+def _noise(points: Sequence[_JudgedTrial], configurations: Sequence[int]) -> SeedNoise | None:
+    groups: dict[int, list[float]] = defaultdict(list)
+    for point, configuration in zip(points, configurations, strict=True):
+        groups[configuration].append(point.value)
     freedom = len(points) - len(groups)
     if not freedom:
         return None
-    within = math.fsum(map(squares, groups))
+    within = math.fsum(map(squares, groups.values()))
     total = squares([point.value for point in points])
     return SeedNoise(math.sqrt(within / freedom), freedom, within / total if total else None)
 
 
-def _by_configuration(points: Iterable[_JudgedTrial], seeds: Collection[str]) -> list[list[float]]:
-    groups: dict[frozenset[tuple[str, str]], list[float]] = defaultdict(list)
-    for point in points:
-        groups[frozenset(item for item in point.tokens.items() if item[0] not in seeds)].append(point.value)
-    return list(groups.values())
+def _configurations(points: Iterable[_JudgedTrial], seeds: Collection[str]) -> list[int]:
+    """Return for each trial the number of its configuration."""
+    places: dict[frozenset[tuple[str, str]], int] = {}
+    configurations = (frozenset(item for item in point.tokens.items() if item[0] not in seeds) for point in points)
+    return [places.setdefault(configuration, len(places)) for configuration in configurations]

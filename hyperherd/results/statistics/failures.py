@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from pathlib import PurePath
 from typing import Any
 
 from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.results.statistics.configurations import seed_keys
+from hyperherd.results.statistics.failure_rates import Ended, Rates, rates
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, resume
 from hyperherd.results.trials.settings import settings_of, tokens_of
@@ -33,6 +35,8 @@ _OPEN = frozenset(
         TrialState.CANCELLED,
     }
 )
+_NOT_THE_SETTINGS = frozenset({FailureCause.NODE_FAILURE, FailureCause.PREEMPTED})
+"""Causes that no setting has a part in: such trials are not counted where rates are compared."""
 _MOST_COMBINED = 3
 _MOST_SETTINGS = 30
 
@@ -80,6 +84,8 @@ class Failures:
     """The commands that run them again where they are."""
     open: Mapping[TrialState, int] = field(default_factory=dict)
     """How many trials are in a state that does not say how they ended, or whether they ever will."""
+    rates: Rates = field(default_factory=lambda: Rates((), 0, 0, 0))
+    """Which settings fail more often than the others."""
 
     @property
     def trials(self) -> tuple[Trial, ...]:
@@ -98,7 +104,30 @@ def failures(trials: TrialCollection) -> Failures:
     found.sort(key=lambda group: -len(group.trials))
     shared = compare.shared(list(failed_trials)) if len(found) > 1 else None
     open_ = {state: count for state, count in trials.counts.items() if state in _OPEN}
-    return Failures(len(trials), tuple(found), shared, tuple(resume(failed_trials)), open_)
+    seeds = seed_keys(trials)
+    split = rates(ended(trials, lambda trial: trial.state.problem, seeds), seeds)
+    return Failures(len(trials), tuple(found), shared, tuple(resume(failed_trials)), open_, split)
+
+
+def ended(trials: TrialCollection, failed: Callable[[Trial], bool], seeds: Collection[str]) -> list[Ended]:
+    """Return the trials that came to an end of their own, with whether they failed.
+
+    Args:
+        trials: any.
+        failed: whether one did.
+        seeds: the parameters that repeat a configuration.
+    """
+    places: dict[frozenset[tuple[str, str]], int] = {}
+    found = []
+    for trial in trials:
+        known = trial.state is not TrialState.UNREADABLE or trial.params
+        if trial.cause in _NOT_THE_SETTINGS or not known or not (trial.state.finished or trial.state.problem):
+            continue
+        settings = settings_of(trials, trial)
+        tokens = tokens_of(settings)
+        configuration = frozenset(item for item in tokens.items() if item[0] not in seeds)
+        found.append(Ended(settings, tokens, failed(trial), places.setdefault(configuration, len(places))))
+    return found
 
 
 def last_own_frame(traceback: str) -> str:

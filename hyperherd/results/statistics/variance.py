@@ -1,19 +1,25 @@
-"""Sums of squares of one-way and additive models, in plain Python: a sweep has few numbers, and NumPy starts slowly."""
+"""Least squares over terms: how much of the variance each explains beyond others, and by how much that is chance.
+
+Cross products of all columns are swept (Goodnight 1979), in plain Python: a sweep has few numbers, and NumPy starts
+slowly. What two terms share belongs to neither of them (type II sums of squares).
+"""
 
 from __future__ import annotations
 
 import math
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 
-Factor = Sequence[str | None]
-"""The level of each trial; None where the parameter does not apply, which is a level like the others in a model."""
+from hyperherd.results.statistics.design import Column, Term, dot
+from hyperherd.results.statistics.distributions import f_tail
 
-_MOST_COLUMNS = 100
-"""An additive model with more levels in all is not fitted: it would take seconds, and explain each trial by itself."""
-_DEPENDENT = 1e-9
-"""A column of which less than this part is new is a combination of those before it."""
+Matrix = list[list[float]]
+
+_DEPENDENT = 0.01
+"""A column of which less than this part is new beside the others cannot be told apart from them."""
+_LACK_OF_FIT = 0.01
+"""Below this p, configurations differ by more than the model and their seeds explain; then they are what is counted."""
 
 
 def squares(values: Sequence[float]) -> float:
@@ -24,68 +30,159 @@ def squares(values: Sequence[float]) -> float:
     return math.fsum((value - mean) ** 2 for value in values)
 
 
-def share_alone(values: Sequence[float], levels: Sequence[str]) -> float | None:
-    """Return eta squared, the sum of squares between levels over the total; None if all values are equal."""
-    total = squares(values)
-    if not total:
-        return None
-    groups = defaultdict(list)
-    for value, level in zip(values, levels, strict=True):
-        groups[level].append(value)
-    within = math.fsum(map(squares, groups.values()))
-    return max(0.0, 1.0 - within / total)
+@dataclass(frozen=True)
+class Noise:
+    """What repeated trials say about chance: the sum of squares within configurations."""
+
+    squares: float
+    freedom: int
+
+    def error(self, rest: float, freedom: int) -> tuple[float, int]:
+        """Return the variance that is chance, and its degrees of freedom.
+
+        Trials of one configuration are evidence of the seed alone. As long as configurations differ from the model by
+        no more than their seeds do, both are the same chance and are pooled; else each configuration is one piece of
+        evidence, however many seeds it has.
+
+        Args:
+            rest: the sum of squares that the model leaves.
+            freedom: its degrees of freedom.
+        """
+        between, lack = freedom - self.freedom, max(0.0, rest - self.squares)
+        if between > 0 and self.freedom > 0:
+            within = self.squares / self.freedom
+            ratio = lack / between / within if within else math.inf * lack if lack else 0.0
+            if f_tail(ratio, between, self.freedom) < _LACK_OF_FIT:
+                return lack / between, between
+        return rest / freedom, freedom
 
 
-def shares_beyond(values: Sequence[float], factors: Mapping[str, Factor]) -> dict[str, float | None]:
-    """Return for each factor the share of the variance that the additive model of all others leaves to it.
+@dataclass(frozen=True)
+class Explained:
+    """What one term explains beyond those of a model."""
 
-    These are type II sums of squares of main effects over the total one. On a complete grid they equal eta squared; on
-    one with holes a factor gets nothing for the company it was in, and factors that always change together get nothing.
-    """
-    total = squares(values) if values else 0.0
-    columns = {name: _columns(factor) for name, factor in factors.items()}
-    if not total or sum(map(len, columns.values())) > _MOST_COLUMNS:
-        return dict.fromkeys(factors)
-    whole = _unexplained(values, [column for own in columns.values() for column in own])
-    beyond: dict[str, float | None] = {}
-    for name in factors:
-        others = [column for other, own in columns.items() if other != name for column in own]
-        beyond[name] = min(1.0, max(0.0, (_unexplained(values, others) - whole) / total))
-    return beyond
+    squares: float
+    freedom: int
+    rest: float
+    """The sum of squares that is left with it in the model."""
+    left: int
+    """The degrees of freedom of `rest`."""
 
-
-def _columns(factor: Factor) -> list[list[int]]:
-    """Return the places of each level but the first: the columns of a design matrix, as lists of its ones."""
-    places: dict[str | None, list[int]] = defaultdict(list)
-    for place, level in enumerate(factor):
-        places[level].append(place)
-    return list(places.values())[1:]
+    def p(self, noise: Noise) -> float:
+        """Return the p of its F test; 1 if nothing is left to compare with."""
+        if self.left <= 0 or not self.freedom:
+            return 1.0
+        variance, freedom = noise.error(self.rest, self.left)
+        return f_tail(self.squares / self.freedom / variance if variance > 0 else math.inf, self.freedom, freedom)
 
 
-def _unexplained(values: Sequence[float], columns: Sequence[Sequence[int]]) -> float:
-    """Return the residual sum of squares of the least squares fit of a constant and `columns`.
+class Model:
+    """A linear model of values of which the total sum of squares is 1."""
 
-    The cross products, all about their means, are swept column by column (Goodnight 1979); a column that the ones
-    before it determine is passed over.
-    """
-    count, mean = len(values), fmean(values)
-    centred = [value - mean for value in values]
-    sets = [frozenset(column) for column in columns]
-    size = len(columns)
-    matrix = [[len(one & other) - len(one) * len(other) / count for other in sets] for one in sets]
-    for row, column in zip(matrix, columns, strict=True):
-        row.append(math.fsum(centred[place] for place in column))
-    residual = math.fsum(value * value for value in centred)
-    own = [matrix[index][index] for index in range(size)]
-    for pivot in range(size):
-        head = matrix[pivot][pivot]
-        if head <= _DEPENDENT * own[pivot]:
-            continue
-        line = matrix[pivot]
-        residual -= line[size] ** 2 / head
-        for row in matrix[pivot + 1 :]:
-            factor = row[pivot] / head
-            if factor:
-                for place in range(pivot, size + 1):
-                    row[place] -= factor * line[place]
-    return max(0.0, residual)
+    def __init__(
+        self, values: Column, terms: Sequence[Term], base: Iterable[Term], curved: Collection[Term], curves: bool = True
+    ) -> None:
+        """Fit `values`.
+
+        Args:
+            values: centred, of length one.
+            terms: all that may be asked about.
+            base: those whose columns are in the model.
+            curved: those of `base` whose curves are in it, too.
+            curves: whether the curves of others may be asked about.
+        """
+        self._count = len(values)
+        self._places: dict[int, tuple[list[int], list[int]]] = {}
+        chosen = {id(item) for item in base}
+        columns: list[Column] = []
+        swept: list[int] = []
+        applies: list[Column] = []
+        for item in terms:
+            is_curved = any(item is other for other in curved)
+            own = list(range(len(columns), len(columns) + len(item.columns)))
+            columns += item.columns
+            curve = list(range(len(columns), len(columns) + len(item.curve))) if curves or is_curved else []
+            columns += item.curve[: len(curve)]
+            self._places[id(item)] = own, curve
+            if id(item) in chosen:
+                swept += own + (curve if is_curved else [])
+                applies += item.applies
+        # These come last: where they follow from a parameter, the effect is that parameter's.
+        swept += range(len(columns), len(columns) + len(applies))
+        self._matrix = _cross_products([*columns, *applies, values])
+        self._swept: set[int] = set()
+        self.dependent: list[int] = []
+        """Columns that follow from others of the model."""
+        for place in swept:
+            if self._matrix[place][place] > _DEPENDENT:
+                _sweep(self._matrix, place)
+                self._swept.add(place)
+            else:
+                self.dependent.append(place)
+
+    @property
+    def rest(self) -> float:
+        """The part of the variance that it leaves."""
+        return max(0.0, self._matrix[-1][-1])
+
+    @property
+    def left(self) -> int:
+        """The degrees of freedom of that."""
+        return self._count - 1 - len(self._swept)
+
+    def of(self, item: Term, *, curve: bool = False) -> Explained:
+        """Return what a term explains beyond the others of the model, with its curve or without what it does not have.
+
+        A term of the model is taken out of it for that, another one is put into it.
+        """
+        own, bends = self._places[id(item)]
+        inside = [place for place in (*own, *bends) if place in self._swept]
+        asked = bends if inside and curve else [] if inside else [*own, *bends] if curve else own
+        outside = [place for place in asked if place not in self._swept and self._matrix[place][place] > _DEPENDENT]
+        within, _ = self._block(inside)
+        beyond, added = self._block(outside)
+        return Explained(within + beyond, len(inside) + added, max(0.0, self.rest - beyond), self.left - added)
+
+    def _block(self, places: Sequence[int]) -> tuple[float, int]:
+        """Return the sum of squares of some columns, all swept or none, and how many of them are new."""
+        last = len(self._matrix) - 1
+        small = [[self._matrix[row][column] for column in (*places, last)] for row in places]
+        small.append([row[-1] for row in small] + [0.0])
+        count = 0
+        for place in range(len(places)):
+            if small[place][place] > 1e-9:
+                _sweep(small, place)
+                count += 1
+        return max(0.0, -small[-1][-1]), count
+
+    def entangled(self) -> list[set[int]]:
+        """Return the ids of terms of which one follows from the others, a set for each column that does."""
+        owner = {place: key for key, (own, _) in self._places.items() for place in own}
+        found = []
+        for place in self.dependent:
+            if place in owner:
+                with_ = {
+                    owner[other] for other in self._swept if other in owner and abs(self._matrix[other][place]) > 0.05
+                }
+                found.append({owner[place], *with_})
+        return found
+
+
+def _cross_products(columns: Sequence[Column]) -> Matrix:
+    matrix = [[0.0] * len(columns) for _ in columns]
+    for row, one in enumerate(columns):
+        for column in range(row, len(columns)):
+            matrix[row][column] = matrix[column][row] = dot(one, columns[column])
+    return matrix
+
+
+def _sweep(matrix: Matrix, pivot: int) -> None:
+    head = matrix[pivot][pivot]
+    line = [value / head for value in matrix[pivot]]
+    for place, row in enumerate(matrix):
+        factor = row[pivot]
+        if place != pivot and factor:
+            matrix[place] = [value - factor * other for value, other in zip(row, line, strict=True)]
+            matrix[place][pivot] = -factor / head
+    line[pivot] = 1.0 / head
+    matrix[pivot] = line

@@ -63,8 +63,30 @@ def test_a_line_is_the_mean_over_seeds_with_their_sample_deviation(seeds: SweepB
 
 def test_beyond_the_end_of_a_seed_the_mean_is_of_the_others(seeds: SweepBuilder) -> None:
     line = lines(seeds)["lr=0.2"]
-    assert line.ys == pytest.approx([0.15, 0.6, 0.5])
-    assert math.isnan(line.high[2])
+    assert line.xs == [0, 1, 1, 1, 2]
+    assert line.ys == pytest.approx([0.15, 0.6, NAN, 0.9, 0.5], nan_ok=True)  # no jump: the one that goes on had 0.9
+    assert math.isnan(line.high[4])
+    assert (line.falls, line.deaths) == (((1, 1),), ())
+
+
+def test_deaths_are_marked_and_counted(sweep: SweepBuilder) -> None:
+    for seed, values in enumerate(([0.1, 0.2, 0.3, 0.4], [0.1, 0.2, 0.3], [0.1, 0.2])):
+        log(sweep, values, {"lr": 1, "seed": seed})
+        if seed:
+            record = json.loads(sweep.file(seed).read_text())
+            sweep.file(seed).write_text(json.dumps({**record, "state": "failed", "cause": "exception"}))
+    drawing = draw(hyperherd.load(sweep.dir), PlotOptions("val/acc"))
+    (line,) = drawing.lines
+    assert line.falls == ((1, 2), (2, 1))
+    assert line.deaths == ((2, pytest.approx(0.3)), (1, pytest.approx(0.2)))
+    page = render_curves(drawing, Screen(width=80))
+    assert "n=3, 2 after 1, 1 after 2  2 died" in page
+
+
+def test_smoothing_begins_anew_where_fewer_trials_go_on(seeds: SweepBuilder) -> None:
+    line = lines(seeds, smooth=0.5)["lr=0.2"]
+    assert line.ys[:2] == pytest.approx([0.15, 0.45])
+    assert line.ys[3:] == pytest.approx([0.9, 0.9 / 3 + 0.5 * 2 / 3])
 
 
 def test_of_two_trials_with_one_seed_the_newest_counts(seeds: SweepBuilder) -> None:
@@ -93,8 +115,8 @@ def test_steps_that_differ_are_interpolated_and_never_made_up(sweep: SweepBuilde
     rows = [{"ts": 1.0, "step": 1, "metrics": {"val/acc": 3.0}}, {"ts": 2.0, "step": 5, "metrics": {"val/acc": 7.0}}]
     (folder / "journal-0-elsewhere-1-aa.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     (line,) = lines(sweep).values()
-    assert line.xs == [0, 1, 2, 5]
-    assert line.ys == pytest.approx([0.0, 2.0, (2.0 + 4.0) / 2, 7.0])
+    assert line.xs == [0, 1, 2, 2, 2, 5]
+    assert line.ys == pytest.approx([0.0, 2.0, (2.0 + 4.0) / 2, NAN, 4.0, 7.0], nan_ok=True)
 
 
 def test_a_gap_stays_one_and_the_best_is_no_nan(sweep: SweepBuilder) -> None:
@@ -174,7 +196,7 @@ def test_in_braille(seeds: SweepBuilder) -> None:
     rows = text.splitlines()
     assert max(map(len, rows)) <= 60
     assert rows[0] == "val/acc"
-    assert rows[1].startswith("   0.7 ┤")
+    assert rows[1].startswith("   0.9 ┤")
     assert "━━ lr=0.1  n=2  ★ 0.7 at 2" in text
     assert "\x1b" not in text
     assert "\x1b[34m" in page(seeds, Screen(width=60, colour=True))
@@ -183,7 +205,7 @@ def test_in_braille(seeds: SweepBuilder) -> None:
 def test_in_ascii(seeds: SweepBuilder) -> None:
     text = page(seeds, Screen(width=60, unicode=False))
     assert text.isascii()
-    assert "*" in text.splitlines()[1]
+    assert "o" in text.splitlines()[1]
     assert "* lr=0.1  n=2  best 0.7 at 2" in text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 
 import pytest
@@ -25,9 +26,9 @@ def test_it_says_what_effects_says(tmp_path: Path) -> None:
     by_name = {effect.parameter: effect for effect in found.parameters}
     assert by_name["lr"].share is not None
     assert found.noise is not None
-    assert f"lr (η² {by_name['lr'].share:.3f})" in line
-    assert "model: cnn better than mlp in 9/9 pairs, +0.01500" in line
-    assert f"seed noise η² {found.noise.share:.3f}" in line
+    assert f"lr ({by_name['lr'].share:.3f} of the variance, p < 0.001)" in line
+    assert "model: cnn better than mlp in 9/9 pairs, +0.01500 [+0.01500, +0.01500]" in line
+    assert f"seed noise {found.noise.share:.3f} of the variance" in line
     assert "seed (" not in line
     for page in (render(trials, Screen()), render_groups(trials.seeds(), Screen())):
         assert page.rstrip().endswith(line)
@@ -49,13 +50,21 @@ def test_few_trials_or_equal_ones_are_told_nothing_of(tmp_path: Path) -> None:
     assert told(unjudged.dir) == ""
 
 
-def test_what_is_no_more_than_chance_is_called_so(tmp_path: Path) -> None:
+def test_few_trials_are_said_to_be_too_few(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s")
     for place, acc in enumerate((0.1, 0.9, 0.9, 0.1)):
         sweep.trial({"val/acc": acc}, params={"opt": ("sgd", "adam")[place // 2], "n": place % 2})
     line = told(sweep.dir)
-    assert line.startswith("effects: no parameter explains more of the variance than chance would")
-    assert "opt: " in line
+    assert line.startswith("effects: too few trials to tell what matters (4)")
+    assert "opt: sgd and adam cannot be told apart, sgd ahead in 1/2 pairs" in line
+
+
+def test_what_is_not_told_from_chance_is_not_named(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    draw = random.Random(0)
+    for place in range(24):
+        sweep.trial({"val/acc": draw.gauss(0.5, 0.1)}, params={"opt": ("sgd", "adam")[place // 12], "n": place % 12})
+    assert told(sweep.dir).startswith("effects: no parameter is shown to matter")
 
 
 def test_equal_values_are_called_equal(tmp_path: Path) -> None:

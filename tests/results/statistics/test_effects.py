@@ -67,18 +67,29 @@ def of(found: Effects, name: str) -> ParameterEffect:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_shares_are_those_of_scipy(seed: int) -> None:
-    stats = pytest.importorskip("scipy.stats")
-    rows = grid(seed, holes=0.2)
+def test_tests_and_shares_are_those_of_statsmodels(seed: int) -> None:
+    """On levels; a number is a line and a curve. Shares are those of the sums of squares, without chance."""
+    api = pytest.importorskip("statsmodels.formula.api")
+    anova = pytest.importorskip("statsmodels.stats.anova")
+    pd = pytest.importorskip("pandas")
+    draw = random.Random(seed)
+    rows = [({**params, "lr": f"v{params['lr']}"}, value + draw.gauss(0, 2)) for params, value in grid(seed, holes=0.3)]
+    frame = pd.DataFrame([{**params, "y": value} for params, value in rows])
+    table = anova.anova_lm(api.ols("y ~ C(lr) + C(model)", frame).fit(), typ=2)
+    total = ((frame.y - frame.y.mean()) ** 2).sum()
+    chance = table.loc["Residual", "sum_sq"] / table.loc["Residual", "df"] / total
     found = effects(trials(rows))
+    assert not found.ranks
+    first, second = sorted(table["PR(>F)"][:2])
+    ps = {first: min(1, 2 * first), second: min(1, max(2 * first, second if 2 * first <= 0.05 else 2 * second))}
     for name in ("lr", "model"):
-        groups = [
-            [value for params, value in rows if params[name] == level] for level in {params[name] for params, _ in rows}
-        ]
-        freedom = len(groups) - 1, len(rows) - len(groups)
-        ratio = stats.f_oneway(*groups).statistic
-        assert of(found, name).share == pytest.approx(ratio * freedom[0] / (ratio * freedom[0] + freedom[1]))
-        assert of(found, name).chance == pytest.approx(freedom[0] / (len(rows) - 1))
+        squares, freedom, _, p = table.loc[f"C({name})"]
+        effect = of(found, name)
+        assert effect.p == pytest.approx(ps[p])
+        assert effect.matters == (ps[p] <= 0.05)
+        assert effect.unique == pytest.approx(squares / total)
+        assert effect.chance == pytest.approx(freedom * chance)
+        assert effect.share == pytest.approx(max(0.0, squares / total - freedom * chance))
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -139,22 +150,29 @@ def test_pairs_and_noise_are_those_of_scipy(seed: int) -> None:
     assert found.noise.std == pytest.approx(math.sqrt(within / found.noise.freedom))
 
 
-def test_pairs_show_what_shares_hide() -> None:
-    """A strong parameter makes a small sure effect look like nothing (facts: fANOVA gave the model 0.007)."""
+def test_a_small_sure_effect_beside_a_strong_one_is_named() -> None:
+    """A strong parameter makes a small sure effect look like nothing by its share alone."""
     draw = random.Random(0)
     rows = [
-        ({"lr": lr, "model": model, "seed": seed}, lr * 10 + (model == "cnn") * 0.02 + draw.gauss(0, 0.002))
+        (
+            {"lr": lr, "model": model, "junk": seed % 2, "seed": seed},
+            lr * 10 + (model == "cnn") * 0.02 + draw.gauss(0, 0.002),
+        )
         for lr in (0.1, 0.2, 0.3)
         for model in ("cnn", "mlp")
-        for seed in range(3)
+        for seed in range(4)
     ]
-    model = of(effects(trials(rows)), "model")
+    found = effects(trials(rows))
+    model = of(found, "model")
     assert model.share is not None
-    assert model.chance is not None
-    assert model.share < model.chance
+    assert model.share < 0.001
+    assert model.matters
+    assert not of(found, "junk").matters
+    assert of(found, "junk").telling
     (contrast,) = model.contrasts
-    assert (contrast.value, contrast.against, contrast.wins, contrast.pairs) == ("cnn", "mlp", 9, 9)
+    assert (contrast.value, contrast.against, contrast.wins, contrast.pairs) == ("cnn", "mlp", 12, 12)
     assert contrast.mean == pytest.approx(0.02, abs=0.003)
+    assert contrast.sure
 
 
 def test_a_hole_in_the_grid_misleads_means_but_not_pairs() -> None:
@@ -166,10 +184,6 @@ def test_a_hole_in_the_grid_misleads_means_but_not_pairs() -> None:
     assert (found.trials, found.left_out) == (5, 1)
     assert model.levels[0].value == "mlp"
     assert [(item.value, item.wins, item.pairs) for item in model.contrasts] == [("cnn", 2, 2)]
-    assert model.share is not None
-    assert model.unique is not None
-    assert model.share > 0.15
-    assert model.unique < 0.001
 
 
 def test_lower_may_be_better() -> None:
@@ -190,8 +204,8 @@ def test_what_is_not_finished_or_not_finite_is_left_out() -> None:
 def test_a_value_for_each_trial_explains_nothing() -> None:
     rows = [({"name": f"n{number}", "lr": number % 2}, float(number)) for number in range(4)]
     found = effects(trials(rows))
-    assert of(found, "name").share is None
-    assert of(found, "lr").share == pytest.approx(0.2)
+    assert (of(found, "name").share, of(found, "name").p) == (None, None)
+    assert of(found, "lr").unique == pytest.approx(0.2)
 
 
 def test_many_numbers_are_judged_in_ranges() -> None:
@@ -208,23 +222,53 @@ def test_many_numbers_are_judged_in_ranges() -> None:
     assert lr.contrasts == ()
 
 
-def test_parameters_that_change_together_get_nothing_of_their_own() -> None:
-    rows = [({"lr": lr, "batch": lr * 10, "seed": seed}, lr + seed / 1e3) for lr in (1, 2) for seed in (0, 1, 2)]
+def test_parameters_that_change_together_are_named_as_confounded() -> None:
+    rows = [
+        ({"lr": lr, "batch": lr * 10, "act": act, "seed": seed}, lr + seed / 1e3)
+        for lr in (1, 2)
+        for act in ("relu", "gelu")
+        for seed in (0, 1, 2)
+    ]
     found = effects(trials(rows))
-    for name in ("lr", "batch"):
+    for name, other in (("lr", "batch"), ("batch", "lr")):
+        assert of(found, name).confounded == (other,)
+        assert of(found, name).matters
         assert of(found, name).share == pytest.approx(1, abs=1e-4)
-        assert of(found, name).unique == pytest.approx(0, abs=1e-9)
         assert of(found, name).contrasts == ()
+    assert of(found, "act").confounded == ()
+    assert not of(found, "act").matters
+
+
+def test_a_parameter_that_follows_from_two_others_is_confounded_with_them() -> None:
+    draw = random.Random(3)
+    rows = [
+        ({"a": a, "b": b, "sum": a + b, "other": other}, a + draw.gauss(0, 0.1))
+        for a in (1, 2)
+        for b in (1, 2)
+        for other in (1, 2)
+        for _ in range(3)
+    ]
+    rows = [({**params, "seed": place}, value) for place, (params, value) in enumerate(rows)]
+    found = effects(trials(rows))
+    assert set(of(found, "a").confounded) == {"b", "sum"}
+    assert of(found, "a").matters
+    assert of(found, "other").confounded == ()
 
 
 def test_a_parameter_that_some_trials_do_not_have() -> None:
-    rows = [({"opt": "sgd", "lr": lr}, lr) for lr in (1, 2)]
-    rows += [({"opt": "adam", "lr": lr, "beta": beta}, 5 + lr + beta) for lr in (1, 2) for beta in (0.1, 0.2)]
+    rows = [({"opt": "sgd", "lr": lr, "seed": seed}, lr + seed / 1e3) for lr in (1, 2) for seed in (0, 1)]
+    rows += [
+        ({"opt": "adam", "lr": lr, "beta": beta, "seed": seed}, 5 + lr + beta + seed / 1e3)
+        for lr in (1, 2)
+        for beta in (0.1, 0.2)
+        for seed in (0, 1)
+    ]
     found = effects(trials(rows))
     beta = of(found, "beta")
-    assert beta.share == pytest.approx(0.01 / 1.01)  # among the four that have it
-    assert [(level.value, level.trials) for level in beta.levels] == [(0.2, 2), (0.1, 2), (Gap.NOT_APPLICABLE, 2)]
-    assert [(item.wins, item.pairs) for item in beta.contrasts] == [(2, 2)]
+    assert beta.matters
+    assert [(level.value, level.trials) for level in beta.levels] == [(0.2, 4), (0.1, 4), (Gap.NOT_APPLICABLE, 4)]
+    assert [(item.wins, item.pairs) for item in beta.contrasts] == [(4, 4)]
+    assert of(found, "opt").matters  # and not whether there is a beta, which follows from it
     assert of(found, "opt").contrasts == ()
 
 
@@ -248,8 +292,8 @@ def test_huge_and_tiny_values(unit: float) -> None:
     rows = [({"lr": lr, "seed": seed}, (lr + seed / 10) * unit) for lr in (1, 2) for seed in (0, 1)]
     found = effects(trials(rows))
     (effect,) = found.parameters
-    assert effect.share == pytest.approx(1 / 1.01)
     assert effect.unique == pytest.approx(1 / 1.01)
+    assert effect.share == pytest.approx(1 / 1.01 - 0.005 / 1.01)  # one degree of freedom of two is chance
     assert effect.levels[0].mean == pytest.approx(2.05 * unit)
     assert effect.contrasts[0].mean == pytest.approx(unit)
     assert found.noise is not None

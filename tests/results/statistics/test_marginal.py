@@ -76,7 +76,7 @@ def test_the_best_over_the_rest(swept: Path, capsys: pytest.CaptureFixture[str])
 def test_groups_in_python(swept: Path) -> None:
     trials = load(swept)
     pooled = repr(trials.group("lr", "model"))
-    assert f"\nmean ± std (n−1) {POOLED.replace('cell', 'group')}\n" in pooled
+    assert f"\nmean ± std (n−1) {POOLED.replace('cell', 'group')}" in pooled
     best = trials.group("lr", "model", rest="best")
     assert best[0].settings == {"lr": 0.2, "model": "b", "width": 2}
     assert best.keys == ("seed",)

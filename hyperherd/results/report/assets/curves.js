@@ -90,7 +90,7 @@ function curveGroup(name, trials, curves) {
   const own = trials.map((trial) => ({ xs: curves[trial][place], ys: curves[trial][1] }));
   const group = { name, trials, ...(own.length === 1 ? alone(own[0]) : averaged(own)) };
   group.raw = group.mean;
-  for (const part of ['mean', 'low', 'high']) group[part] = curveView.smooth ? ema(group[part], curveView.smooth) : group[part];
+  for (const part of ['mean', 'low', 'high']) group[part] = curveView.smooth ? ema(group[part], curveView.smooth, group.falls?.length) : group[part];
   group.died = trials.filter((trial) => isProblem(trial)).map((trial) => [curves[trial][place].at(-1), group.mean[at(group.xs, curves[trial][place].at(-1))]]);
   return group;
 }
@@ -102,18 +102,28 @@ function at(xs, x) {
   return place < 0 ? xs.length - 1 : place;
 }
 
+/** Return the mean of curves. Where some end before the others there is a gap, and those left begin at the same x. */
 function averaged(own) {
   let xs = [...new Set(own.flatMap((curve) => curve.xs))].sort((a, b) => a - b);
   if (xs.length > FINEST) xs = Array.from({ length: FINEST }, (_, place) => xs[Math.round((place * (xs.length - 1)) / (FINEST - 1))]);
   const columns = own.map((curve) => onGrid(curve, xs));
-  const mean = []; const low = []; const high = [];
-  xs.forEach((_, place) => {
-    const values = columns.map((column) => column[place]).filter(isFinite_);
+  const ends = columns.map((column) => column.findLastIndex(isFinite_));
+  const found = { xs: [], mean: [], low: [], high: [], falls: [] };
+  const add = (x, values) => {
     const middle = values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
     const [from, to] = band(values, middle);
-    mean.push(middle); low.push(from); high.push(to);
+    found.xs.push(x); found.mean.push(middle); found.low.push(from); found.high.push(to);
+  };
+  xs.forEach((x, place) => {
+    add(x, columns.map((column) => column[place]).filter(isFinite_));
+    const left = columns.filter((_, index) => ends[index] > place);
+    if (left.length && ends.includes(place)) {
+      found.falls.push([x, left.length]);
+      add(x, []);
+      add(x, left.map((column) => column[place]).filter(isFinite_));
+    }
   });
-  return { xs, mean, low, high };
+  return found;
 }
 
 function band(values, middle) {
@@ -136,11 +146,14 @@ function onGrid({ xs, ys }, grid) {
   });
 }
 
-/** Return the exponential moving average, corrected for its start; gaps stay gaps. */
-function ema(values, weight) {
+/** Return the exponential moving average, corrected for its start; gaps stay gaps, and `anew` it begins again after one. */
+function ema(values, weight, anew) {
   let [total, share] = [0, 0];
   return values.map((value) => {
-    if (!isFinite_(value)) return null;
+    if (!isFinite_(value)) {
+      if (anew) [total, share] = [0, 0];
+      return null;
+    }
     total = weight * total + (1 - weight) * value;
     share = weight * share + (1 - weight);
     return total / share;
@@ -216,6 +229,12 @@ function curveTooltip(items) {
   return [head, ...lines_.slice(0, 12).map((item) => `${measure(item.value[1])}   ${clip(item.seriesName, 60)}`)].join('\n');
 }
 
+/** Return after which x a mean is over fewer trials. */
+function fewer({ falls }) {
+  const shown = (falls ?? []).slice(0, 3).map(([x, left]) => `, ${left} after ${curveView.x === 'time' ? duration(x) : x.toLocaleString('en')}`);
+  return `${shown.join('')}${falls?.length > 3 ? ', …' : ''}`;
+}
+
 function drawLegend(legend, groups, plot) {
   legend.replaceChildren(...groups.map((group, place) => el('button', {
     type: 'button', aria: { pressed: String(!curveView.hidden.has(group.name)) },
@@ -224,5 +243,5 @@ function drawLegend(legend, groups, plot) {
       plot.refresh();
       legend.children[place].focus(); // It has been made anew.
     } },
-  }, el('i', { style: { background: colour(place) } }), group.name || 'all trials', group.trials.length > 1 ? el('span', { class: 'muted' }, `n=${group.trials.length}`) : null)));
+  }, el('i', { style: { background: colour(place) } }), group.name || 'all trials', group.trials.length > 1 ? el('span', { class: 'muted' }, `n=${group.trials.length}${fewer(group)}`) : null)));
 }

@@ -9,7 +9,7 @@ function showEffects() {
   const grid = el('div', { class: 'grid' });
   const noise = found.noise ? ` Seed noise: ± ${error_(found.noise.std)}${found.noise.share === null ? '' : `, ${percent(found.noise.share)} of the variance`}.` : '';
   const draw = (most) => {
-    grid.replaceChildren(...found.parameters.slice(0, most).map((item) => effectPanel(item, found.noise)));
+    grid.replaceChildren(...found.parameters.slice(0, most).map((item) => effectPanel(item)));
   };
   const rest = found.parameters.length - PANELS_SHOWN;
   const more = rest > 0 ? el('div', { class: 'pager' }, el('button', { type: 'button', class: 'quiet', on: { click: ({ target }) => {
@@ -17,18 +17,16 @@ function showEffects() {
     draw(Infinity);
   } } }, `show ${plural(rest, 'more parameter')}`)) : null;
   fill('effects', 'Effects',
-    `share of the variance of ${data.objective.label} between a parameter’s values; pairs are trials that differ only in this parameter.${noise}`, grid, more);
+    `share of the variance of ${found.ranks ? 'the ranks of ' : ''}${data.objective.label} that a parameter explains beyond the others, without chance; tests and intervals hold for all together at 95 %; pairs are trials that differ only in this parameter.${noise}`,
+    ...found.notes.map((note) => el('p', { class: 'muted' }, note)), grid, more);
   draw(PANELS_SHOWN);
 }
 
 const percent = (share) => (share === null ? '–' : share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
 
-function effectPanel(item, noise) {
-  // A small share alone is not noise: beside one strong parameter every other one has a small share.
-  const isNoise = isFinite_(noise?.share) && item.share !== null && item.share <= noise.share
-    && item.contrasts.every(({ mean, sem }) => sem === null || Math.abs(mean) <= 2 * sem);
+function effectPanel(item) {
   return el('div', { class: 'panel' },
-    el('h3', {}, item.name, isNoise ? el('span', { class: 'muted', style: { 'font-weight': '400' } }, '  within seed noise') : null),
+    el('h3', {}, item.name, el('span', { class: item.matters ? 'up' : 'muted', style: { 'font-weight': '400' } }, `  ${item.verdict}`)),
     el('div', { class: 'share' },
       el('span', { class: 'track', aria: { hidden: 'true' } }, el('i', { style: { width: `${100 * Math.min(1, item.share ?? 0)}%` } })),
       el('span', { class: 'num' }, percent(item.share))),
@@ -38,13 +36,13 @@ function effectPanel(item, noise) {
     stripPlot(item));
 }
 
+const signed = (value) => `${value > 0 ? '+' : ''}${measure(value)}`;
+
 function contrastLine(contrast) {
-  const sign = contrast.mean > 0 ? '+' : '';
-  const spread = contrast.sem === null ? '' : ` ± ${error_(contrast.sem)}`;
-  const better = contrast.sem !== null && Math.abs(contrast.mean) > 2 * contrast.sem ? 'up' : '';
+  const bounds = contrast.low === null ? '  too few pairs to tell' : ` [${signed(contrast.low)}, ${signed(contrast.high)}]`;
   return el('li', {}, el('span', { class: 'mono' }, `${contrast.value} vs ${contrast.against}  `),
-    el('span', { class: `num ${better}` }, `${sign}${measure(contrast.mean)}${spread}`),
-    el('span', { class: 'muted' }, `  better in ${contrast.wins}/${contrast.pairs}`));
+    el('span', { class: `num ${contrast.sure ? 'up' : ''}` }, `${signed(contrast.mean)}${bounds}`),
+    el('span', { class: 'muted' }, `  ahead in ${contrast.wins}/${contrast.pairs}`));
 }
 
 function stripPlot(item) {

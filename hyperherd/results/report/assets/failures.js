@@ -6,6 +6,7 @@ function showFailures() {
   const shared = Object.entries(found.shared);
   fill('failures', 'Failures', `${plural(found.total, 'trial')} did not succeed`,
     shared.length ? el('div', { class: 'tools' }, 'all of them have ', settings(shared)) : null,
+    ...found.rates.map((rate) => el('div', { class: 'tools' }, rate)),
     ...found.groups.map((group, place) => failureGroup(group, place < 2)),
     found.more ? el('p', { class: 'empty' }, `and ${plural(found.more, 'more group')}`) : null,
     found.again.length ? el('div', { class: 'again' }, el('p', { class: 'muted' }, 'run them again (finished trials are kept)'), found.again.map(commandBox),

@@ -1,0 +1,338 @@
+"""Sweeps of which the truth is known, drawn at random: the suite takes a few of each, `benchmarks/` a thousand."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.results.api import Trials
+from hyperherd.results.trials.objective import Objective
+from hyperherd.results.trials.trial import Sweep, Trial
+
+SWEEP = Sweep("s", Path("/s"))
+Params = dict[str, Any]
+Design = Callable[[random.Random], list[Params]]
+Noise = Callable[[random.Random], float]
+
+
+def as_trials(rows: list[tuple[Params, float]], failed: Callable[[int], bool] = lambda place: False) -> Trials:
+    """Trials with these parameters and values, some of which failed."""
+    return Trials(
+        (
+            Trial(
+                number,
+                str(number),
+                Path(f"/s/{number}"),
+                SWEEP,
+                TrialState.FAILED if failed(number) else TrialState.COMPLETED,
+                cause=FailureCause.EXCEPTION if failed(number) else None,
+                params=params,
+                final={"y": value},
+                ended=float(number),
+            )
+            for number, (params, value) in enumerate(rows)
+        ),
+        Objective("y", "maximize"),
+    )
+
+
+def log_uniform(draw: random.Random) -> float:
+    return 10 ** draw.uniform(-5, -1)
+
+
+def random_search(count: int, params: int, *, seeds: int = 1) -> Design:
+    """Half of the numbers on a logarithmic scale, half on a linear one."""
+
+    def design(draw: random.Random) -> list[Params]:
+        points = [
+            {f"p{index}": draw.random() if index % 2 else log_uniform(draw) for index in range(params)}
+            for _ in range(count)
+        ]
+        return _repeated(points, seeds)
+
+    return design
+
+
+def mixed_search(count: int, params: int) -> Design:
+    """Choices, switches, whole numbers and numbers by turns, and a parameter that only some trials have."""
+    kinds: tuple[Callable[[random.Random], Any], ...] = (
+        lambda draw: draw.choice(("sgd", "adam", "lion")),
+        lambda draw: draw.random() < 0.5,
+        lambda draw: draw.choice((16, 32, 64, 128)),
+        log_uniform,
+    )
+
+    def design(draw: random.Random) -> list[Params]:
+        points = []
+        for _ in range(count):
+            point = {f"p{index}": kinds[index % 4](draw) for index in range(params)}
+            points.append(point | ({"beta": draw.random()} if point["p0"] == "adam" else {}))
+        return points
+
+    return design
+
+
+def grid(*sizes: int, seeds: int = 1, missing: float = 0.0, numeric: bool = False) -> Design:
+    """A grid of as many values for each parameter, with some of its trials missing."""
+
+    def design(draw: random.Random) -> list[Params]:
+        axes = [[10.0 ** (level - size) if numeric else f"v{level}" for level in range(size)] for size in sizes]
+        points = [{f"p{index}": value for index, value in enumerate(point)} for point in itertools.product(*axes)]
+        return [point for point in _repeated(points, seeds) if draw.random() >= missing]
+
+    return design
+
+
+def _repeated(points: list[Params], seeds: int) -> list[Params]:
+    if seeds == 1:
+        return points
+    return [point | {"seed": seed} for point in points for seed in range(seeds)]
+
+
+def normal(draw: random.Random) -> float:
+    return draw.gauss(0, 1)
+
+
+def heavy(draw: random.Random) -> float:
+    """Student's t of two degrees of freedom: every so often a value is far out."""
+    return draw.gauss(0, 1) / math.sqrt(draw.expovariate(1.0))
+
+
+def skewed(draw: random.Random) -> float:
+    return math.exp(1.5 * draw.gauss(0, 1))
+
+
+def rounded(draw: random.Random) -> float:
+    """An accuracy over twenty examples."""
+    return sum(draw.random() < 0.8 for _ in range(20)) / 20
+
+
+@dataclass(frozen=True)
+class Null:
+    """A kind of sweep in which nothing matters."""
+
+    name: str
+    design: Design
+    noise: Noise = normal
+
+    def draw(self, seed: int) -> Trials:
+        draw = random.Random(f"{self.name} {seed}")
+        return as_trials([(params, self.noise(draw)) for params in self.design(draw)])
+
+
+NULLS = (
+    Null("random 6x4", random_search(6, 4)),
+    Null("random 12x4", random_search(12, 4)),
+    Null("random 30x4", random_search(30, 4)),
+    Null("random 60x4", random_search(60, 4)),
+    Null("random 41x10", random_search(41, 10)),
+    Null("random 60x20", random_search(60, 20)),
+    Null("random 20x40", random_search(20, 40)),
+    Null("random 12x200", random_search(12, 200)),
+    Null("random 60x200", random_search(60, 200)),
+    Null("random 10x6, 4 seeds", random_search(10, 6, seeds=4)),
+    Null("mixed 24x8", mixed_search(24, 8)),
+    Null("mixed 60x12", mixed_search(60, 12)),
+    Null("mixed 12x100", mixed_search(12, 100)),
+    Null("grid 3x2", grid(3, 2)),
+    Null("grid 2x2x2x2", grid(2, 2, 2, 2)),
+    Null("grid 3x2x2, 3 seeds", grid(3, 2, 2, seeds=3)),
+    Null("grid 4x2, 3 seeds, numbers", grid(4, 2, seeds=3, numeric=True)),
+    Null("grid 5x4x3, numbers", grid(5, 4, 3, numeric=True)),
+    Null("grid 5x4x3, 40 % missing", grid(5, 4, 3, missing=0.4)),
+    Null("grid 3x3x2x2, 40 % missing, numbers", grid(3, 3, 2, 2, missing=0.4, numeric=True)),
+    Null("grid 2x2x2x2, 3 seeds, 20 % missing", grid(2, 2, 2, 2, seeds=3, missing=0.2)),
+    Null("random 30x4, heavy", random_search(30, 4), heavy),
+    Null("random 30x4, skewed", random_search(30, 4), skewed),
+    Null("random 30x4, rounded", random_search(30, 4), rounded),
+    Null("grid 3x2x2, 3 seeds, heavy", grid(3, 2, 2, seeds=3), heavy),
+    Null("grid 5x4x3, 40 % missing, skewed", grid(5, 4, 3, missing=0.4), skewed),
+    Null("grid 2x2x2x2, rounded", grid(2, 2, 2, 2), rounded),
+    Null("mixed 12x100, skewed", mixed_search(12, 100), skewed),
+)
+
+
+@dataclass(frozen=True)
+class Power:
+    """A sweep in which one parameter has an effect of some standard errors, and another perhaps a strong one."""
+
+    name: str
+    design: Design
+    errors: float = 5.0
+    """Of the effect in the additive model of all, or alone where that has too many columns."""
+    strong: float = 0.0
+    """The same of the last parameter."""
+    curved: bool = False
+    """Whether the effect is a hump."""
+
+    def draw(self, seed: int) -> tuple[Trials, list[list[float]]]:
+        """Return the trials, and the values that the parameters have in the model, the first being that of interest."""
+        draw = random.Random(f"{self.name} {seed}")
+        points = self.design(draw)
+        names = [name for name in points[0] if name.startswith("p")]
+        levels = {value: draw.gauss(0, 1) for point in points for value in point.values() if isinstance(value, str)}
+        columns = [[_place(point[name], levels, self.curved and name == "p0") for point in points] for name in names]
+        values = [draw.gauss(0, 1) for _ in points]
+        for name, errors in ((0, self.errors), (len(names) - 1, self.strong)):
+            length = math.sqrt(_own_squares(points, columns, names, name))
+            values = [value + errors * other / length for value, other in zip(values, columns[name], strict=True)]
+        return as_trials(list(zip(points, values, strict=True))), columns
+
+
+def _place(value: Any, levels: dict[str, float], curved: bool) -> float:
+    if isinstance(value, str):
+        return levels[value]
+    place = math.log10(value)
+    return -((place + 3) ** 2) if curved else place
+
+
+def _own_squares(points: list[Params], columns: list[list[float]], names: list[str], place: int) -> float:
+    """The sum of squares of a column that the additive model of the other parameters leaves."""
+    import numpy as np
+
+    blocks = _model(np, [[point[name] for point in points] for name in names], columns)
+    others = [block for index, block in enumerate(blocks) if index != place]
+    return _residual(np, np.array(columns[place]), others if _fits(blocks, len(points)) else [])[0]
+
+
+def _model(np: Any, settings: list[list[Any]], columns: list[list[float]]) -> list[Any]:
+    """Numbers are lines, texts levels."""
+    return [
+        np.array([[float(value == one) for one in sorted(set(values))[1:]] for value in values])
+        if isinstance(values[0], str)
+        else np.array(column)[:, None]
+        for values, column in zip(settings, columns, strict=True)
+    ]
+
+
+def _fits(blocks: list[Any], count: int) -> bool:
+    return sum(block.shape[1] for block in blocks) < count - 2
+
+
+def log_search(count: int, params: int) -> Design:
+    return lambda draw: [{f"p{index}": log_uniform(draw) for index in range(params)} for _ in range(count)]
+
+
+def two_levels(count: int, params: int) -> Design:
+    """Half of the trials have each level of each parameter, at random."""
+
+    def design(draw: random.Random) -> list[Params]:
+        columns = []
+        for _ in range(params):
+            column = ["a", "b"] * (count // 2) + ["a"] * (count % 2)
+            draw.shuffle(column)
+            columns.append(column)
+        return [
+            {f"p{index}": f"{index}{value}" for index, value in enumerate(point)}
+            for point in zip(*columns, strict=True)
+        ]
+
+    return design
+
+
+POWERS = (
+    Power("41x10 numbers", log_search(41, 10)),
+    Power("41x10 numbers beside a strong one", log_search(41, 10), strong=60),
+    Power("36x5 numbers", log_search(36, 5)),
+    Power("36x5 numbers beside a strong one", log_search(36, 5), strong=60),
+    Power("41x10 two levels", two_levels(41, 10)),
+    Power("41x10 two levels beside a strong one", two_levels(41, 10), strong=60),
+    Power("grid 5x4x3 numbers", grid(5, 4, 3, numeric=True)),
+    Power("grid 2x2, 10 seeds", grid(2, 2, seeds=10)),
+    Power("grid 5x4x3 levels", grid(5, 4, 3), errors=4.5),
+    Power("grid 5x4x3, 40 % missing", grid(5, 4, 3, missing=0.4), errors=4.5),
+    Power("12x4 numbers", log_search(12, 4), errors=4.5),
+    Power("20x10 two levels", two_levels(20, 10), errors=4.5),
+    Power("60x20 numbers", log_search(60, 20), errors=3.5),
+    Power("16x30 numbers", log_search(16, 30), errors=6),
+)
+
+
+def exact(trials: Trials, columns: list[list[float]], kind: Power, level: float = 0.05) -> bool:
+    """Whether the F test of the first parameter in the additive model of all holds at the level over their number.
+
+    Where the model has too many columns, the parameter is taken alone.
+    """
+    import numpy as np
+    from scipy import stats
+
+    names = [name for name in trials[0].params if name.startswith("p")]
+    blocks = _model(np, [[trial.params[name] for trial in trials] for name in names], columns)
+    y = np.array([trial.final["y"] for trial in trials])
+    if not _fits(blocks, len(y)):
+        blocks = blocks[:1]
+    whole = _residual(np, y, blocks)
+    rest, freedom = whole[0], len(y) - whole[1]
+    other, rank = _residual(np, y, blocks[1:])
+    between = whole[1] - rank
+    if between == 0 or freedom == 0:
+        return False
+    ratio = (other - rest) / between / (rest / freedom)
+    return bool(stats.f.sf(ratio, between, freedom) <= level / len(names))
+
+
+def _residual(np: Any, y: Any, blocks: list[Any]) -> tuple[float, int]:
+    design = np.hstack([np.ones((len(y), 1)), *blocks])
+    fitted, _, rank, _ = np.linalg.lstsq(design, y, rcond=None)
+    return float(((y - design @ fitted) ** 2).sum()), int(rank)
+
+
+@dataclass(frozen=True)
+class Shared:
+    """A sweep in which each parameter has a known share of the variance of the parameters' own effects."""
+
+    name: str
+    design: Design
+    noise: float = 0.5
+    """Standard deviation beside that of all effects."""
+
+    def draw(self, seed: int) -> tuple[Trials, dict[str, float]]:
+        """Return the trials, and the true share of each parameter among the parameters."""
+        draw = random.Random(f"{self.name} {seed}")
+        points = self.design(draw)
+        names = [name for name in points[0] if name != "seed"]
+        effects = {name: self._effect(draw, [point[name] for point in points]) for name in names}
+        squares = {name: one[1] ** 2 for name, one in effects.items()}
+        whole = math.sqrt(math.fsum(squares.values()))
+        values = [
+            math.fsum(effects[name][0](point[name]) for name in names) + draw.gauss(0, self.noise * whole)
+            for point in points
+        ]
+        trials = as_trials(list(zip(points, values, strict=True)))
+        return trials, {name: square / whole**2 for name, square in squares.items()}
+
+    @staticmethod
+    def _effect(draw: random.Random, values: list[Any]) -> tuple[Callable[[Any], float], float]:
+        """Return an effect that is a line, a hump, a saturation or levels at random, and its standard deviation."""
+        size = math.exp(draw.gauss(0, 1))
+        if isinstance(values[0], str):
+            levels = {value: draw.gauss(0, 1) for value in sorted(set(values))}
+            spread = math.sqrt(math.fsum(value**2 for value in _centred(list(levels.values()))) / len(levels))
+            return lambda value: size * levels[value] / spread, size
+        shape = draw.choice((lambda u: u, lambda u: -((2 * u - 1) ** 2), lambda u: -math.exp(-4 * u)))
+        centre = [shape((index + 0.5) / 1000) for index in range(1000)]
+        spread = math.sqrt(math.fsum(value**2 for value in _centred(centre)) / 1000)
+        log = max(values) < 0.1  # those of `log_uniform` are, those of a linear scale are not
+        return lambda value: size * shape((math.log10(value) + 5) / 4 if log else value) / spread, size
+
+
+def _centred(values: list[float]) -> list[float]:
+    mean = math.fsum(values) / len(values)
+    return [value - mean for value in values]
+
+
+SHARES = (
+    Shared("grid 4x3x2", grid(4, 3, 2)),
+    Shared("grid 5x4x3", grid(5, 4, 3)),
+    Shared("grid 5x4x3, 40 % missing", grid(5, 4, 3, missing=0.4)),
+    Shared("grid 4x3x2, 3 seeds, 40 % missing", grid(4, 3, 2, seeds=3, missing=0.4)),
+    Shared("random 50x4", random_search(50, 4)),
+    Shared("random 50x4, little noise", random_search(50, 4), 0.1),
+    Shared("random 50x4, much noise", random_search(50, 4), 2.0),
+)
