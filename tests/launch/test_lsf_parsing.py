@@ -7,6 +7,7 @@ import os
 import pytest
 
 from hyperherd.launch.commands import CommandResult
+from hyperherd.launch.lsf.cluster import LsfCluster
 from hyperherd.launch.lsf.commands import clean_environment, is_trouble
 from hyperherd.launch.lsf.ids import from_lsf, to_lsf
 from hyperherd.launch.lsf.parsing import (
@@ -314,3 +315,15 @@ def test_what_belongs_to_another_job_stays_there() -> None:
     assert clean_environment({**outer, **kept}) == kept
     assert clean_environment({"CUDA_VISIBLE_DEVICES": "0"}) == {"CUDA_VISIBLE_DEVICES": "0"}  # the user's own mask
     assert "PATH" in clean_environment(os.environ)
+
+
+def test_the_process_of_a_job_that_failed_first_in_its_last_run() -> None:
+    log = (
+        "rank 1 of the job exited with code 1; the others get a while to end\n"
+        "epoch 1\n"
+        "rank 2 of the job was killed by signal 9; the others get a while to end\n"
+    )
+    found = LsfCluster({}).failed_rank(log)
+    assert found is not None
+    assert (found.rank, found.cause, found.reason) == (2, "signal", "rank 2 was killed by signal 9")
+    assert LsfCluster({}).failed_rank("so rank 1 of the job exited with code 1; \n") is None

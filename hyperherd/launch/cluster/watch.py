@@ -291,10 +291,8 @@ class Watch:
         if verdict in (None, FailureCause.SIGNAL, FailureCause.EXIT):
             tail = _tail(watched.paths)
             failure = self._cluster.failed_rank(tail)
-            # Without the scheduler's word an exit code is that of the first that failed: 1 if it raised an exception.
-            if failure or verdict is FailureCause.EXIT:
-                failure = _raised_in_rank(watched.paths, failure)
-            if failure and failure.rank:
+            if failure and failure.rank:  # rank 0 records its own end
+                failure = _raised(failure, watched.paths)
                 verdict, reason, rank = failure.cause, f"{failure.reason}; {reason}", failure.rank
             # Slurm's state of a job that ran out of memory is often FAILED; only its log names the cause.
             verdict = self._cluster.cause_in(tail) or verdict or FailureCause.EXIT
@@ -308,18 +306,12 @@ class Watch:
         return JobEnd(watched.handle, None, _with_log(reason, watched.paths), verdict, rank)
 
 
-def _raised_in_rank(paths: JobPaths, failure: RankFailure | None) -> RankFailure | None:
-    """Return the exception that the failed rank of a job has left; any but rank 0 if it is not known which one failed.
-
-    Rank 0 records its own.
-    """
-    pattern = re.compile(rf"{re.escape(paths.job_id)}_([1-9]\d*)_result\.pkl")
-    with suppress(OSError):
-        found = [(int(match[1]), file) for file in paths.folder.iterdir() if (match := pattern.fullmatch(file.name))]
-        for rank, file in sorted(found, key=lambda one: one[1].stat().st_mtime):
-            if (failure is None or failure.rank == rank) and (error := _error_in(file)):
-                return RankFailure(rank, FailureCause.EXCEPTION, f"rank {rank}: {error}")
-    return failure
+def _raised(failure: RankFailure, paths: JobPaths) -> RankFailure:
+    """Return the failure of a rank as the exception that it raised, if it has left one."""
+    error = _error_in(paths.result_pickle.with_name(f"{paths.job_id}_{failure.rank}_result.pkl"))
+    if not error:
+        return failure
+    return RankFailure(failure.rank, FailureCause.EXCEPTION, f"rank {failure.rank}: {error}")
 
 
 def _end_with_result(watched: _Watched) -> JobEnd:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from submitit.core.utils import JobPaths
 
 from hyperherd.errors import SweepError
-from hyperherd.launch.cluster.base import QUIET, Cluster, JobState, Submission
+from hyperherd.launch.cluster.base import QUIET, Cluster, JobState, RankFailure, Submission
 from hyperherd.launch.commands import Outcome
 from hyperherd.launch.lsf.commands import Patience, lacking_options, run
 from hyperherd.launch.lsf.executor import LsfExecutor, asked_to_end
@@ -24,6 +24,7 @@ from hyperherd.launch.lsf.ids import to_lsf
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.launch.lsf.parsing import asks_for_requeue
 from hyperherd.launch.lsf.script import marker_path, starts_path
+from hyperherd.launch.lsf.spawn import failed_rank
 from hyperherd.launch.lsf.states import Verdict, has_exited, verdict
 from hyperherd.launch.lsf.tracker import Seen, Timing, Tracker
 from hyperherd.records.job_ids import checked_job_ids, is_batch_name, is_job_id
@@ -195,6 +196,14 @@ class LsfCluster(Cluster):
         job = job_id(os.environ)
         # The trial waits for it to record its end, and is killed soon.
         return bool(job) and asks_for_requeue(run(["bjobs", "-l", to_lsf(str(job))], Patience(5.0, 1)).stdout)
+
+    def failed_rank(self, log: str) -> RankFailure | None:
+        """Return the process that failed first, by the line of what starts them."""
+        found = failed_rank(log)
+        if found is None:
+            return None
+        rank, how = found
+        return RankFailure(rank, FailureCause.SIGNAL if "signal" in how else FailureCause.EXIT, f"rank {rank} {how}")
 
     def _job_state(self, job_id: str, seen: Seen) -> JobState:
         state = _job_state(seen)

@@ -6,6 +6,7 @@ LSF has no srun for this. Each process gets its rank, its log and its result; al
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -22,6 +23,7 @@ GRACE = "HYPERHERD_LSF_GRACE_S"
 """Seconds the other processes get when one has failed, 30 if it is not set."""
 
 _POLL_SECONDS = 0.1
+_FAILED = "rank {} of the job {}; the others get a while to end"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -70,15 +72,25 @@ def _wait(processes: list[subprocess.Popen[bytes]]) -> int:
     while any(process.poll() is None for process in processes):
         first = next((rank for rank, process in enumerate(processes) if process.poll()), None)
         if failed is None and first is not None:
-            failed = processes[first].returncode
-            how = f"exited with code {failed}" if failed > 0 else f"was killed by signal {-failed}"
-            print(f"rank {first} of the job {how}; the others get a while to end", file=sys.stderr, flush=True)
-            deadline = time.monotonic() + (0.0 if Path(os.environ[MARKER]).exists() else _grace())
+            failed, is_requeued = processes[first].returncode, Path(os.environ[MARKER]).exists()
+            deadline = time.monotonic() + (0.0 if is_requeued else _grace())
+            if not is_requeued:
+                print(_FAILED.format(first, _how(failed)), file=sys.stderr, flush=True)
         if time.monotonic() >= deadline:
             kill(descendants(os.getpid()))
         time.sleep(_POLL_SECONDS)
     failed = failed if failed is not None else next((p.returncode for p in processes if p.returncode), 0)
     return failed if failed >= 0 else 128 - failed
+
+
+def _how(code: int) -> str:
+    return f"exited with code {code}" if code > 0 else f"was killed by signal {-code}"
+
+
+def failed_rank(log: str) -> tuple[int, str] | None:
+    """Return the first process of a job that failed, and how, as :func:`main` wrote it to the job's log."""
+    found = re.findall(r"^rank (\d+) of the job ((?:exited with code|was killed by signal) \d+);", log, re.M)
+    return (int(found[-1][0]), str(found[-1][1])) if found else None  # the last run of a requeued job
 
 
 def _grace() -> float:
