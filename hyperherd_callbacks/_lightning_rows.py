@@ -7,7 +7,7 @@ step of a training, whose data has just gone through the processor's caches, the
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from hyperherd_callbacks._lightning_values import fetched, is_same
 
@@ -18,16 +18,8 @@ Row: TypeAlias = tuple[dict[str, float], int, float]
 """Metrics, their step, and when they were logged."""
 
 
-class _Snapshot(NamedTuple):
-    """What had been gathered at one moment."""
-
-    logged: Mapping[str, torch.Tensor]
-    step: int
-    epoch: int | None
-    """None if the row has none."""
-    at: float
-    is_kept: bool
-    """Whether it makes a row; else it is only known from then on."""
+_Snapshot: TypeAlias = "tuple[Mapping[str, torch.Tensor], int, int | None, float, bool]"
+"""What had been gathered at a moment, the step, its epoch if the row has one, the time, and whether it makes a row."""
 
 
 class Snapshots:
@@ -45,25 +37,36 @@ class Snapshots:
     def take(
         self, logged: Mapping[str, torch.Tensor], step: int, epoch: int | None, at: float, *, is_kept: bool = True
     ) -> None:
-        """Take what has been gathered until now."""
+        """Take what has been gathered until now.
+
+        Args:
+            logged: all of it.
+            step: of the row.
+            epoch: that the row tells, if no row of its step has; None: none.
+            at: the time, in seconds since 1970.
+            is_kept: whether what is new in it makes a row; else it is only known from now on.
+        """
         self.last = {**logged}
-        if not self._waiting or not self._waiting[-1].logged:
+        if not self._waiting or not self._waiting[-1][0]:
             self.on_device = not all(value.is_cpu for value in logged.values())
-        self._waiting.append(_Snapshot(self.last, step, epoch, at, is_kept))
+        self._waiting.append((self.last, step, epoch, at, is_kept))
 
     def rows(self) -> list[Row]:
         """Return what was new in the snapshots that wait, fetched from devices at once; none waits any more."""
         waiting, self._waiting = self._waiting, []
-        kept: list[tuple[dict[str, torch.Tensor], _Snapshot]] = []
-        for snapshot in waiting:
-            fresh = self._fresh(snapshot.logged)
-            if fresh and snapshot.is_kept:
-                kept.append((fresh, snapshot))
-        numbers = iter(fetched([value for fresh, _ in kept for value in fresh.values()]))
+        kept: list[tuple[dict[str, torch.Tensor], int, int | None, float]] = []
+        for logged, step, epoch, at, is_kept in waiting:
+            fresh = self._fresh(logged)
+            if fresh and is_kept:
+                kept.append((fresh, step, epoch, at))
+        numbers = iter(fetched([value for fresh, *_ in kept for value in fresh.values()]))
         rows: list[Row] = []
-        for fresh, item in kept:
+        for fresh, step, epoch, at in kept:
             row = dict(zip(fresh, numbers, strict=False))  # of all numbers as many as it has names
-            rows.append((self._with_epoch(row, item), item.step, item.at))
+            if epoch is not None and self._told != (step, epoch):
+                self._told = step, epoch
+                row.setdefault("epoch", epoch)
+            rows.append((row, step, at))
         return rows
 
     def forget(self) -> None:
@@ -81,10 +84,3 @@ class Snapshots:
             if value is not (old := seen.get(name)) and not is_same(value, old):
                 seen[name] = fresh[name] = value
         return fresh
-
-    def _with_epoch(self, row: dict[str, float], snapshot: _Snapshot) -> dict[str, float]:
-        """Add the epoch, once to each step."""
-        if snapshot.epoch is not None and self._told != (snapshot.step, snapshot.epoch):
-            self._told = snapshot.step, snapshot.epoch
-            row.setdefault("epoch", snapshot.epoch)
-        return row

@@ -28,6 +28,8 @@ class StepCounter:
         """The running step of the batch that an evaluation is at; None outside of one."""
         self.has_started = False
         """Whether the first batch has been seen."""
+        self.has_stepped = False
+        """Whether a batch of it has stepped."""
         self._first: tuple[int, int] = (0, 0)
         self._batches: dict[int, int] = defaultdict(int)
 
@@ -45,14 +47,15 @@ class StepCounter:
 
     def add(self, trainer: Trainer) -> bool:
         """Count the batch that has ended; return whether it was the first that stepped."""
-        before = self.count
-        if trainer.accumulate_grad_batches == 1:  # As nearly always; to ask Lightning takes longer than all the rest.
+        if trainer.accumulate_grad_batches == 1:
             self.count += 1
         elif (accumulates := getattr(trainer.fit_loop, "_should_accumulate", None)) is None:
             self.count = trainer.global_step
         elif not accumulates():
             self.count += 1
-        return before == self._first[0] != self.count
+        is_first = not self.has_stepped and self.count != self._first[0]
+        self.has_stepped |= is_first
+        return is_first
 
     def expected(self, trainer: Trainer) -> int | None:
         """Return how many steps there will be, once it is known how many optimizer steps one of them makes."""

@@ -140,10 +140,17 @@ class _LightningHooks(CallbackHooks):
         if self._active and self._is_due():
             self._look(trainer)
 
-    @harmless
+    # Not guarded: nothing in it can fail, and it is called as often as a training steps.
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
+        if trainer.accumulate_grad_batches == 1 and self._steps.has_stepped:
+            self._steps.count += 1
+        else:
+            self._count_batch(trainer)
+
+    @harmless
+    def _count_batch(self, trainer: Trainer) -> None:
         is_first = self._steps.add(trainer)
         if is_first and self._active:
             self._announce(self._steps.expected(trainer))
