@@ -7,6 +7,7 @@ COMMANDS = {
     "best": "the best configurations, how to reproduce them, and more seeds for them",
     "failures": "failed trials, grouped by error, with the settings they share",
     "effects": "which parameters matter, and how much",
+    "compare": "two sweeps or two settings: which is better, how certainly, and what else differs",
     "diff": "the differences between two trials",
     "logs": "the log of a trial",
     "watch": "refresh until all trials have ended",

@@ -76,6 +76,11 @@ def add_judging(parser: argparse.ArgumentParser) -> None:
         metavar="METRIC[:AGG]",
         help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last)",
     )
+    add_direction(parser)
+
+
+def add_direction(parser: argparse.ArgumentParser) -> None:
+    """Let a command take ``--direction``."""
     parser.add_argument(
         "--direction", type=_direction, choices=("max", "min"), help="max: higher is better; min: lower is better"
     )
@@ -143,6 +148,12 @@ def trial_words(words: list[str], *, take_all: bool) -> list[str]:
     from hyperherd.results.lookup import is_path
 
     return words if any(map(is_path, words)) else [*words, *_newest(take_all=take_all)]
+
+
+def filters_with_paths(words: list[str], *, take_all: bool) -> list[str]:
+    """Return paths and filters of a command line, with the path of the newest sweep where nobody named one."""
+    paths, _ = split_words(words)
+    return words if paths else [*words, *_newest(take_all=take_all)]
 
 
 def _newest(*, take_all: bool) -> list[str]:

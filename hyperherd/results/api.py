@@ -12,17 +12,20 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hyperherd.errors import ResultsError
 from hyperherd.results.curves.curves import MOST_LINES
 from hyperherd.results.curves.figures import plot
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.pages.notebook import to_html
 from hyperherd.results.pages.overview import render, render_groups
+from hyperherd.results.statistics.compare import Comparison, compare
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.statistics.diff import Diff, diff
 from hyperherd.results.statistics.effects import Effects, effects
 from hyperherd.results.statistics.failures import Failures, failures
 from hyperherd.results.statistics.marginal import best_configurations, check_rest
+from hyperherd.results.statistics.matching import two_sides
 from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.collection import TrialCollection, only
 from hyperherd.results.trials.fields import param_field
@@ -112,6 +115,38 @@ class Trials(TrialCollection):
     def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
         """Return the differences between two of them, given or named; see :mod:`hyperherd.results.statistics.diff`."""
         return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))
+
+    def compare(
+        self,
+        a: str | Trials,
+        b: str | Trials | None = None,
+        *,
+        metrics: Sequence[str] = (),
+        direction: str | None = None,
+        by: str = "",
+    ) -> Comparison:
+        """Return the difference between two sweeps or parts of them; see :mod:`hyperherd.results.statistics.compare`.
+
+        Args:
+            a: one side: a filter of these trials (``model=cnn``, several joined by `` & ``), or other trials.
+            b: the other side; None: these are compared with `a`.
+            metrics: ``METRIC`` or ``METRIC:AGG``; without any, the objective.
+            direction: ``max`` or ``min`` where a metric's name does not show it.
+            by: a setting for whose values there is a comparison each.
+
+        Raises:
+            NothingFound: a side has no finished trial.
+            ResultsError: the sides share no metric or no configuration, or cannot be told apart.
+        """
+        if isinstance(a, str) and isinstance(b, str):
+            one, other, asked = two_sides(self, a, b)
+            labels = a, b
+        elif isinstance(a, str) or isinstance(b, str):
+            raise ResultsError("compare two filters, or two collections of trials, not one of each")
+        else:
+            one, other, asked = (self, a, []) if b is None else (a, b, [])
+            labels = _name_of(one), _name_of(other)
+        return compare(one, other, labels=labels, asked=asked, metrics=metrics, direction=direction, by=by)
 
     def failures(self) -> Failures:
         """Return the failed trials, grouped; see :mod:`hyperherd.results.statistics.failures`."""
@@ -253,6 +288,10 @@ class Groups(GroupCollection[Trials]):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.table().__arrow_c_stream__(requested_schema)
+
+
+def _name_of(trials: TrialCollection) -> str:
+    return ", ".join(sweep.name for sweep in trials.sweeps)
 
 
 def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figure:

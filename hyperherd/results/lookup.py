@@ -11,6 +11,8 @@ from hyperherd.records.job_ids import is_given_job, same_job
 from hyperherd.records.places import check_records_inside
 from hyperherd.results.api import Trials, load
 from hyperherd.results.files.newest import LATEST, resolved, started
+from hyperherd.results.statistics.matching import two_sides
+from hyperherd.results.trials.filters import looks_like_filter
 from hyperherd.results.trials.trial import Trial
 
 _LISTED = 5
@@ -40,6 +42,41 @@ def lookup_trials(words: Sequence[str], count: int = 1) -> list[Trial]:
     wanted = "one trial" if count == 1 else f"{count} trials"
     example = " ".join(str(number) for number in range(3, 3 + count))
     raise ResultsError(f"give {wanted}: PATH {example}, or the folder{'s' * (count != 1)} of {wanted}")
+
+
+def lookup_sides(a: str, b: str, words: Sequence[str]) -> tuple[Trials, Trials, list[str]]:
+    """Return the trials of two sides, and the names by which they were chosen.
+
+    Args:
+        a: a path, or filters joined by `` & ``.
+        b: the same.
+        words: filters for both sides; for two filters also the paths where both look.
+
+    Raises:
+        NothingFound: a path does not exist, or a side has no trial.
+        ResultsError: one side is a path and the other one a filter, or a filter is invalid.
+    """
+    filters = [word for word in words if is_filter(word)]
+    paths = [word for word in words if word not in filters]
+    if is_filter(a) != is_filter(b):
+        raise ResultsError(f"give two sweeps or two filters, not one of each: {a} {b}")
+    if is_filter(a):
+        return two_sides(load(*paths).filter(*filters), a, b)
+    if paths:
+        raise ResultsError(f"two sweeps are compared as they are; {paths[0]} is one path too many")
+    for word in (a, b):
+        if not is_path(word) and word.isalnum():
+            raise NothingFound(f"{word} is not a path; herd-results diff compares two trials")
+    sides = [load(path).filter(*filters) for path in (a, b)]
+    for path, side in zip((a, b), sides, strict=True):
+        if not side:
+            raise NothingFound(f"no trial under {path} matches {' '.join(filters)}")
+    return sides[0], sides[1], []
+
+
+def is_filter(word: str) -> bool:
+    """Return whether a word is a filter, and not the path of something that exists."""
+    return looks_like_filter(word) and not Path(word).exists()
 
 
 def is_path(word: str) -> bool:

@@ -79,11 +79,11 @@ def test_help_is_light(command: str) -> None:
     assert command in COMMANDS
 
 
-@pytest.mark.parametrize("command", ["failures", "effects", "best", "show", "diff"])
+@pytest.mark.parametrize("command", ["failures", "effects", "best", "show", "diff", "compare"])
 def test_statistics_need_no_arrow(states: Path, command: str) -> None:
     program = "import sys; from hyperherd.cli.main import main; main(sys.argv[1:])\n"
     program += "print(*sorted(name.partition('.')[0] for name in sys.modules), file=sys.stderr)"
-    words = {"show": ["1"], "diff": ["0", "1"]}.get(command, [])
+    words = {"show": ["1"], "diff": ["0", "1"], "compare": ["lr=0.1", "lr=0.01"]}.get(command, [])
     done = subprocess.run(
         [sys.executable, "-c", program, command, states, *words], capture_output=True, text=True, timeout=PATIENCE
     )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cli.test_main import pipe, terminal
-from results.builder import sweep24
+from results.builder import SweepBuilder, sweep24
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -57,6 +59,8 @@ def test_in_ascii(sweep: Path) -> None:
         ("pivot.txt", ["-f", "table", "--pivot", "lr", "model"]),
         ("pivot-pooled.txt", ["-f", "table", "--pivot", "lr", "seed", "--err", "ci"]),
         ("pivot-best.txt", ["-f", "table", "--pivot", "lr", "epochs", "--rest", "best", "--err", "ci"]),
+        ("compare.txt", ["compare", "model=cnn", "model=mlp"]),
+        ("compare-by.txt", ["compare", "model=cnn", "model=mlp", "-m", "val/acc", "-m", "train/loss", "--by", "lr"]),
         ("pivot.csv", ["-f", "csv", "--pivot", "model", "lr", "-m", "train/loss:min"]),
         ("columns.tsv", ["-c", "number,lr,train/loss@val/acc:max,state", "-s", "lr:desc", "-n", "5"]),
         ("filtered.txt", ["-f", "table", "lr=0.1", "model=mlp", "seed!=1"]),
@@ -68,7 +72,45 @@ def test_in_a_pipe(sweep: Path, name: str, arguments: list[str]) -> None:
     same(name, done.stdout, sweep)
 
 
-@pytest.mark.parametrize("command", ["", "show", "cancel", "clean", "note", "tag", "help", "completion"])
+@pytest.mark.parametrize(
+    ("name", "second", "arguments"),
+    [
+        ("compare-better.txt", {"shift": 0.1}, []),
+        ("compare-close.txt", {"shift": 0.0}, []),
+        ("compare-unpaired.txt", {"shift": 0.1, "first": 10}, []),
+        ("compare-blocks.txt", {"shift": 0.0, "block": 0.2}, []),
+        ("compare-guessed.txt", {"shift": 0.1, "objective": None}, ["-m", "val/acc", "-m", "val/loss:min"]),
+    ],
+)
+def test_what_a_comparison_claims(tmp_path: Path, name: str, second: dict[str, Any], arguments: list[str]) -> None:
+    """Two sweeps of 3 lr and 5 seeds, of which the second one is better by `shift`, if at all."""
+    folders = [
+        noisy(tmp_path / "old", objective=second.get("objective", ("val/acc", "maximize"))),
+        noisy(tmp_path / "new", **second),
+    ]
+    done = pipe("compare", *folders, *arguments, NO_COLOR="1")
+    assert (done.returncode, done.stderr) == (0, "")
+    same(name, done.stdout.replace(str(tmp_path), "ROOT"), folders[0])
+
+
+def noisy(
+    root: Path,
+    shift: float = 0.0,
+    first: int = 0,
+    block: float = 0.0,
+    objective: tuple[str, str] | None = ("val/acc", "maximize"),
+) -> Path:
+    rng = random.Random(root.name)
+    sweep = SweepBuilder(root, objective, seed_key="seed")
+    moves = [block * rng.gauss(0, 1) for _ in range(5)]
+    for lr in (0.1, 0.2, 0.3):
+        for seed, move in enumerate(moves, first):
+            acc = 0.5 + lr / 2 + shift + move + rng.gauss(0, 0.05)
+            sweep.trial({"val/acc": acc, "val/loss": 1 - acc + rng.gauss(0, 0.1)}, params={"lr": lr, "seed": seed})
+    return sweep.dir
+
+
+@pytest.mark.parametrize("command", ["", "show", "cancel", "clean", "note", "tag", "help", "completion", "compare"])
 def test_help(sweep: Path, command: str) -> None:
     page = pipe("help", *command.split(), COLUMNS="100").stdout
     path = GOLDEN / f"help-{command or 'all'}.txt"

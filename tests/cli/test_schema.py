@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from cli.test_commands import strictly, swept
-from results.builder import every_state
+from results.builder import every_state, sweep24
 
 from hyperherd import load
 from hyperherd.cli.main import main
@@ -67,6 +67,12 @@ def test_commands(
 ) -> None:
     folder = every_state(tmp_path / "s").dir if kind == "states" else request.getfixturevalue(kind) / "multirun"
     check(name, ask(*(folder if item == "{}" else item for item in arguments), "-f", "json"))
+
+
+@pytest.mark.parametrize("more", [[], ["--by", "model", "-m", "val/acc", "-m", "train/loss:min"], ["seed=1"]])
+def test_compare(tmp_path: Path, ask: Ask, more: list[str]) -> None:
+    sweep = sweep24(tmp_path / "s").dir
+    check("compare", ask("compare", "lr=0.01", "lr=0.1,0.001", sweep, *more, "-f", "json"))
 
 
 def test_every_trial_that_can_be_shown(tmp_path: Path, ask: Ask) -> None:

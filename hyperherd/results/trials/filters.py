@@ -73,6 +73,23 @@ def select(trials: TrialCollection, texts: Iterable[str], wanted: Mapping[str, A
     return kept
 
 
+def names_in(trials: TrialCollection, texts: Iterable[str]) -> list[str]:
+    """Return the names in filters that choose one side of a comparison.
+
+    Raises:
+        ResultsError: a filter is invalid, or chooses by what was measured, so that chance alone makes a difference.
+    """
+    names = []
+    for text in texts:
+        field, _ = _read(trials, text)
+        if field.role in (Role.METRIC, Role.OBJECTIVE):
+            raise ResultsError(
+                f"{text!r} chooses trials by what was measured, not by a setting; such sides always differ"
+            )
+        names.append(field.name)
+    return names
+
+
 def _say_unresolved(field: Field, trials: Iterable[Trial]) -> None:
     """Warn of values that nobody resolved: as text they match what they are not, or nothing."""
     if field.role is not Role.PARAM:
