@@ -164,7 +164,7 @@ ABORT = (
         (f"srun: error: n[1-2]: tasks 2-3: Exited with exit code 3\n{ABORT}", 2, "exit"),
         (f"srun: error: n2: tasks 4,6: Out Of Memory\n{ABORT}", 4, "oom"),
         (f"srun: error: n2: task 5: Exited with exit code 137\n{ABORT}", 5, "signal"),
-        (ABORT, 0, "signal"),
+        (f"srun: error: n1: task 0: Killed\n{ABORT}", 0, "signal"),
         (
             "srun: error: n1: task 3: Terminated\n"
             "slurmstepd-n1: error: *** JOB 8 ON n1 CANCELLED AT 2026-11-28T04:33:22 DUE TO JOB REQUEUE ***\n"
@@ -181,4 +181,5 @@ def test_the_task_that_failed_first(log: str, rank: int, cause: str) -> None:
 
 
 def test_no_task_failed_by_itself() -> None:
+    assert failed_rank(f"srun: error: n1: task 1: Terminated\n{ABORT}") is None
     assert failed_rank("epoch 1\nprint: srun: error: n1: task 1: Killed\n") is None

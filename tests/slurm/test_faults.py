@@ -261,6 +261,21 @@ def test_a_job_is_cancelled_by_its_name_and_alone(slurm: Slurm) -> None:
     cluster.cancel([f"{job}_0", f"{job}_2", f"{job}_3"])
 
 
+def test_a_controller_that_is_away_as_a_job_asks_to_be_requeued_is_asked_again(
+    app: App, faults: Faults, slurm: Slurm
+) -> None:
+    app.write(LEDGER + "while not tries: time.sleep(0.1)\nnote('end')")
+    away = f'[ "$1" = requeue ] && mkdir "$folder/away" 2> /dev/null && {{ echo "{OUTAGE}" >&2; exit 1; }}'
+    faults.before("scontrol", away)
+    sweep = app.start(*QUICK, "width=0", "hydra.launcher.timeout_min=5", "hydra.launcher.max_num_timeout=1")
+    until(lambda: ended(app).states == {0: "running"} and ended(app).records[0].beats > 1, sweep)
+    slurm.ask("scancel", "--signal=USR2", str(ended(app).records[0].job_id))
+    finish(sweep)
+    assert len([call for call in faults.calls("scontrol") if call.startswith("requeue ")]) == 2
+    assert ended(app).records[0].attempt == 1
+    assert entries(app.folder) == [0, 0]
+
+
 def test_what_does_not_fit_is_submitted_as_room_comes(app: App, faults: Faults) -> None:
     app.write(LEDGER + "time.sleep(0.2)\nnote('end')")
     limited(faults, 3)

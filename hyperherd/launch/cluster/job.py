@@ -10,7 +10,9 @@ import hashlib
 import os
 import pickle
 import signal
+import subprocess
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -28,6 +30,7 @@ from hyperherd.compat.hydra import Callbacks
 from hyperherd.compat.submitit import may_time_out_again, requeue, warning_signal
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialJob
+from hyperherd.launch.commands import FIRST_PAUSE
 from hyperherd.launch.payload import Payload
 from hyperherd.launch.pickles import PRIVATE_UMASK, read_own
 from hyperherd.launch.returned import failed, pickled, raised
@@ -44,7 +47,7 @@ if TYPE_CHECKING:
 
 
 PATIENCE = 30.0
-"""Seconds that a warned trial gets to write its last records."""
+"""Seconds that a warned trial gets to write its last records, and a scheduler to requeue its job."""
 
 
 class PreemptedTooOften(TrialFailed):
@@ -218,7 +221,7 @@ class ClusterJob:
                 )
         except (Terminated, KeyboardInterrupt):  # the scheduler knows why, and may requeue the job
             if self._may_return_from_preemption():
-                requeue(environment)
+                _insistently(lambda: requeue(environment))
             raise
         except BaseException as error:  # noqa: BLE001 - the boundary of a job: no caller above can handle it
             return failed(self._job.overrides, error)
@@ -282,7 +285,7 @@ class _Warning:
             signal.signal(number, signal.SIG_IGN)
         if self._comes_back:
             with suppress(UncompletedJobError):  # it was requeued max_num_timeout times
-                self._answer(self._signal, None)
+                _insistently(lambda: self._answer(self._signal, None))
 
     @property
     def _is_of_timeout(self) -> bool:
@@ -309,7 +312,23 @@ class _Warning:
         if not self._comes_back:
             os._exit(1)
         with suppress(UncompletedJobError, SystemExit):
-            self._answer(self._signal, None)
+            _insistently(lambda: self._answer(self._signal, None))
+
+
+def _insistently(requeue: Callable[[], None]) -> None:
+    """Have the job requeued; a scheduler whose command fails, as it does in an outage, is asked again for a while.
+
+    Raises:
+        subprocess.SubprocessError: it failed to the last; this run of the job is killed soon anyway.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return requeue()
+        except subprocess.SubprocessError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(FIRST_PAUSE)
 
 
 def _eviction(handler: Any, *, may_be_preempted: bool) -> Evicted:

@@ -34,6 +34,7 @@ _OUT_OF_MEMORY = re.compile(
 _TASK = re.compile(r"^srun: error: [^:\n]+: tasks? (\d+)[\d,-]*: (.+)$", re.M)
 """srun's line about tasks that have failed; the first is of those whose failure ends the others."""
 _WHOLE_JOB = re.compile(r"^slurmstepd\S*: error: \*\*\* JOB .*$", re.M)
+_TERMINATED = re.compile(r"^Terminated\b|exit code 143\b")
 _CODE = re.compile(r"exit code (\d+)")
 _MEMORY = re.compile(r"out of memory", re.I)
 _NEVER = re.compile(
@@ -132,7 +133,7 @@ def failed_rank(log: str) -> RankFailure | None:
     """Return the task of a job that failed first, by srun's lines in the job's log; Slurm ends the others then."""
     log = log[max((found.end() for found in _WHOLE_JOB.finditer(log)), default=0) :]  # after an earlier run's end
     found = _TASK.search(log)
-    if found is None:
+    if found is None or _TERMINATED.search(found[2]):  # a SIGTERM to all of them is a cancellation
         return None
     code = _CODE.search(found[2])
     killed = code is None or is_signal(int(code[1]))
