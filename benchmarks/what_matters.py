@@ -1,6 +1,6 @@
 """The claims of `herd-results effects` and `failures` on sweeps with a known truth.
 
-    python benchmarks/what_matters.py null power pairs failures     # 1,000 draws of each kind; --draws 100 for fewer
+    python benchmarks/what_matters.py null power pairs rates        # 1,000 draws of each kind; --draws 100 for fewer
     python benchmarks/what_matters.py shares                        # beside Optuna's fANOVA and PED-ANOVA, if installed
 
 The draws are those of tests/results/statistics/known_truth.py, of which the suite takes fewer. SciPy is needed for
@@ -18,6 +18,7 @@ from typing import Any
 
 from hyperherd.results.api import Trials
 from hyperherd.results.statistics.effects import effects
+from hyperherd.results.statistics.failures import failures
 
 sys.path[0] = str(Path(__file__).parent.parent / "tests")  # beside this file is another `results`
 truth = importlib.import_module("results.statistics.known_truth")
@@ -99,7 +100,30 @@ def studied(trials: Trials) -> Any:
     return study
 
 
-ALL = {"null": null, "power": power, "shares": shares}
+def pairs(draws: int) -> None:
+    """How often an interval that is shown as sure does not hold the true difference."""
+    for kind in truth.PAIRS:
+        wrong = sure = 0
+        for seed in range(draws):
+            trials, difference = kind.draw(seed)
+            found = effects(trials)
+            wrong += truth.wrong(found, difference)
+            sure += any(item.sure for effect in found.parameters for item in effect.contrasts)
+        print(f"pairs  {kind.name:40} {wrong:4} of {draws} have a wrong one, {sure} any that is sure", flush=True)
+
+
+def rates(draws: int) -> None:
+    """How often a setting is said to fail more often where none does, and where one does."""
+    for kind in (*truth.DYING, *truth.BY_SETTING):
+        named = right = 0
+        for seed in range(draws):
+            splits = failures(kind.draw(seed)).rates.splits
+            named += bool(splits)
+            right += any(split.parameter == "p0" and split.relation == ">=" for split in splits)
+        print(f"rates  {kind.name:45} {named:4} of {draws} name any, {right} p0", flush=True)
+
+
+ALL = {"null": null, "power": power, "pairs": pairs, "rates": rates, "shares": shares}
 
 
 def main() -> None:

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import os
 import random
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli.test_main import pipe, terminal
 from results.builder import SweepBuilder, sweep24
+
+from hyperherd import load
+from hyperherd.results.pages.effects import effects_page
+from hyperherd.results.pages.effects_line import effects_line
+from hyperherd.results.pages.failures import failures_page
+from hyperherd.results.text.layout import Screen
 
 GOLDEN = Path(__file__).parent / "golden"
 
@@ -122,3 +131,73 @@ def test_help(sweep: Path, command: str) -> None:
 def words_of(page: str) -> list[str]:
     """Return the words of a help page; from Python 3.13 on a value is named once for all spellings of an option."""
     return re.sub(r"(-\w) (\S+), (--[\w-]+) \2", r"\1, \3 \2", page).split()
+
+
+def claims(root: Path) -> Path:
+    """Write a sweep in which two parameters act together, one does nothing, two cannot be told apart, and some die."""
+    sweep = SweepBuilder(root)
+    draw = random.Random(7)
+    for lr, model, act, seed in itertools.product((1e-4, 1e-3, 1e-2, 1e-1), ("cnn", "mlp"), ("relu", "gelu"), range(4)):
+        acc = 0.5 + 0.1 * math.log10(lr) * (model == "cnn") + draw.gauss(0, 0.02)
+        params = {"lr": lr, "model": model, "width": {"cnn": 32, "mlp": 256}[model], "act": act, "seed": seed}
+        if lr == 0.1 and draw.random() < 0.6:
+            sweep.failed({}, params=params)
+        else:
+            sweep.trial({"val/acc": acc}, params=params)
+    return sweep.dir
+
+
+def noise(root: Path, count: int, *, failing: bool = False) -> Path:
+    """Write a random search in which nothing matters."""
+    sweep = SweepBuilder(root)
+    draw = random.Random(2)
+    for place in range(count):
+        params = {"lr": 10 ** draw.uniform(-5, -1), "opt": draw.choice(("sgd", "adam")), "wd": draw.random()}
+        if failing and place % 7 == 0:
+            sweep.failed({}, params=params)
+        else:
+            sweep.trial({"val/acc": draw.gauss(0.5, 0.1)}, params=params)
+    return sweep.dir
+
+
+def unpaired(root: Path) -> Path:
+    """Write a sweep of which no two trials share a seed, with a parameter too many for its pairs."""
+    sweep = SweepBuilder(root)
+    draw = random.Random(3)
+    for place, (opt, _) in enumerate(itertools.product(("sgd", "adam", "lion"), range(5))):
+        value = {"sgd": 0.5, "adam": 0.7, "lion": 0.71}[opt] + draw.gauss(0, 0.02)
+        sweep.trial({"val/acc": value}, params={"opt": opt, "seed": place})
+    return sweep.dir
+
+
+def far_out(root: Path) -> Path:
+    """Write a sweep in which a trial diverged to a number that is finite."""
+    sweep = SweepBuilder(root, ("val/loss", "minimize"))
+    draw = random.Random(4)
+    for lr, seed in itertools.product((1e-3, 1e-2, 1e-1), range(5)):
+        value = 1e8 if (lr, seed) == (1e-1, 3) else 10 * lr + draw.gauss(0, 0.1)
+        sweep.trial({"val/loss": value}, params={"lr": lr, "seed": seed})
+    return sweep.dir
+
+
+@pytest.mark.parametrize(
+    ("name", "write"),
+    [
+        ("sweep24", lambda root: sweep24(root).dir),
+        ("claims", claims),
+        ("noise", lambda root: noise(root, 40)),
+        ("few", lambda root: noise(root, 5)),
+        ("unpaired", unpaired),
+        ("far-out", far_out),
+    ],
+)
+def test_what_effects_claim(tmp_path: Path, name: str, write: Callable[[Path], Path]) -> None:
+    trials = load(write(tmp_path / "s"))
+    below = "\n".join(effects_line(trials, Screen(width=120)))
+    same(f"effects-{name}.txt", f"{effects_page(trials.effects(), Screen(width=120))}\n{below}\n", tmp_path / "s" / "s")
+
+
+@pytest.mark.parametrize(("name", "write"), [("claims", claims), ("noise", lambda root: noise(root, 40, failing=True))])
+def test_what_failures_claim(tmp_path: Path, name: str, write: Callable[[Path], Path]) -> None:
+    found = load(write(tmp_path / "s")).failures()
+    same(f"failures-{name}.txt", failures_page(found, Screen(width=120)).split("\n\n")[0] + "\n", tmp_path / "s" / "s")

@@ -24,7 +24,8 @@ def make_parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "failures",
         description="Show the trials that failed, were lost, went silent or cannot be read: grouped by error and\n"
-        "place, with the settings only failed trials share, a traceback, and the command to run them again.",
+        "place, with the settings that fail more often or that only failed trials share, a traceback, and the\n"
+        "command to run them again.",
         epilog="examples:\n"
         "  herd-results failures multirun/s          all failed trials of a sweep\n"
         "  herd-results failures multirun/s lr=0.1   only those with this setting",

@@ -86,7 +86,7 @@ def _row(effect: ParameterEffect, trials: int) -> tuple[str, ...]:
     best = effect.levels[0]
     return (
         escaped(effect.parameter),
-        _share(effect.share),
+        _share(effect.share if effect.matters or effect.telling else None),
         effect_verdict(effect, trials),
         f"{level_text(best)}  ({measure(best.mean)}, {counted(best.trials, 'trial')})",
     )

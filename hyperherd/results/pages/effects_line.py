@@ -35,7 +35,12 @@ def effects_line(trials: TrialCollection, screen: Screen, keys: Sequence[str] = 
 
 def _shares(found: Effects) -> Iterator[str]:
     """Yield the parameters that matter, or that none is shown to."""
-    sure = [effect for effect in found.parameters if effect.matters]
+    order = {effect.parameter: place for place, effect in enumerate(found.parameters)}
+    sure = [
+        effect
+        for effect in found.parameters
+        if effect.matters and all(order[effect.parameter] < order[twin] for twin in effect.confounded)
+    ]
     if sure:
         more = f" and {len(sure) - _NAMED} more" if len(sure) > _NAMED else ""
         yield f"{', '.join(map(_named, sure[:_NAMED]))}{more}"
@@ -72,6 +77,7 @@ def contrast_text(effect: ParameterEffect, contrast: Contrast) -> str:
     """Return one comparison of two values for people."""
     name, value, against = escaped(effect.parameter), setting(contrast.value), setting(contrast.against)
     over = " of configurations" if effect.over == "configurations" else ""
+    over += "" if contrast.paired else " with seeds of their own"
     if contrast.ties == contrast.pairs:
         return f"{name}: {value} and {against} are equal in {contrast.ties}/{contrast.pairs} pairs{over}"
     ties = f" ({contrast.ties} equal)" if contrast.ties else ""

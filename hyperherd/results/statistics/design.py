@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import Any
@@ -46,7 +46,8 @@ class Term:
 
 def dot(one: Column, other: Column) -> float:
     """Return the sum of the products."""
-    return sum(map(operator.mul, one, other))
+    product: Iterator[float] = map(operator.mul, one, other)
+    return sum(product)
 
 
 def orthonormal(columns: Sequence[Column]) -> list[Column]:
@@ -80,8 +81,8 @@ def term(name: str, tokens: Tokens, known: Mapping[str, Any]) -> Term:
     if len(having) == 1:  # it is there or not: that is all that it can do
         return Term((name,), tuple(applies), lone=min(absent, *having.values()) == 1)
     if len(having) > 2 and all(is_number(value) and abs(value) < _HUGE for value in known.values()):
-        line, *curve = _numeric(tokens, known) or [None]
-        return Term((name,), () if line is None else (line,), tuple(curve), tuple(applies))
+        numeric = _numeric(tokens, known)
+        return Term((name,), tuple(numeric[:1]), tuple(numeric[1:]), tuple(applies))
     if len(having) == sum(having.values()):
         return Term((name,), (), (), tuple(applies))
     lone = len(having) == 2 and min(having.values()) == 1

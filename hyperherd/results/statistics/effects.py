@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from statistics import fmean
 from typing import Any
@@ -272,16 +272,13 @@ def _scaled(effect: ParameterEffect, unit: float) -> ParameterEffect:
     return replace(
         effect,
         levels=tuple(replace(level, mean=level.mean * unit) for level in effect.levels),
-        contrasts=tuple(
-            replace(item, **{name: None if value is None else value * unit for name, value in _measured(item)})
-            for item in effect.contrasts
-        ),
+        contrasts=tuple(_scaled_contrast(item, unit) for item in effect.contrasts),
     )
 
 
-def _measured(contrast: Contrast) -> Iterator[tuple[str, float | None]]:
-    for name in ("mean", "sem", "low", "high"):
-        yield name, getattr(contrast, name)
+def _scaled_contrast(contrast: Contrast, unit: float) -> Contrast:
+    sem, low, high = (None if value is None else value * unit for value in (contrast.sem, contrast.low, contrast.high))
+    return replace(contrast, mean=contrast.mean * unit, sem=sem, low=low, high=high)
 
 
 def _varying(points: Sequence[_JudgedTrial]) -> list[str]:

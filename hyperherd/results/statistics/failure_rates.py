@@ -6,7 +6,7 @@ A split is shown if Fisher's exact test holds at 5 % for all splits of all param
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperherd.results.statistics.distributions import fisher
@@ -16,8 +16,8 @@ LEVEL = 0.05
 _MOST_CUTS = 30
 """Of one number; more are thinned."""
 _MOST_LEVELS = 50
-_FEWEST_CONFIGURATIONS = 6
-"""With fewer it cannot be told how much failures of one configuration go together."""
+_FEWEST_CONFIGURATIONS = 10
+"""With fewer all trials are taken to fail on their own."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ def rates(trials: Sequence[Ended], leaving_out: Collection[str] = ()) -> Rates:
     failed = sum(trial.failed for trial in trials)
     if not 0 < failed < len(trials):
         return Rates((), 0, failed, len(trials))
-    best: list[tuple[float, Split]] = []
+    best: list[Split] = []
     looked = 0
     for name in names:
         if name not in leaving_out:
             found = [_tested(trials, *cut) for cut in _cuts(trials, name)]
             looked += len(found)
             best += sorted(found, key=lambda item: item.p)[:1]
-    whole = [Split(**{**vars(item), "p": min(1.0, item.p * looked)}) for item in best]
+    whole = [replace(item, p=min(1.0, item.p * looked)) for item in best]
     shown = sorted((item for item in whole if item.p <= LEVEL), key=lambda item: item.p)
     return Rates(tuple(shown), looked, failed, len(trials))
 
@@ -122,18 +122,19 @@ def _tested(trials: Sequence[Ended], name: str, relation: str, value: Any, havin
 def _dispersion(trials: Sequence[Ended], having: Sequence[bool]) -> float:
     """Return how many trials count as one piece of evidence: all seeds of one configuration, if they fail together.
 
-    This is Pearson's dispersion of the failures of configurations about the rates of the two parts.
+    This is the design effect, 1 + (n - 1) * r for n trials of each configuration, whose failures are correlated by r.
     """
     cells: dict[tuple[bool, int], list[bool]] = {}
     for trial, has in zip(trials, having, strict=True):
         cells.setdefault((has, trial.configuration), []).append(trial.failed)
-    freedom = len(cells) - 2
-    if freedom < _FEWEST_CONFIGURATIONS or len(cells) == len(trials):
+    repeated = [(has, sum(failed), len(failed)) for (has, _), failed in cells.items() if len(failed) > 1]
+    if len(cells) < _FEWEST_CONFIGURATIONS or not repeated:
         return 1.0
-    total = 0.0
+    within = sum(failed * (count - failed) / (count - 1) for _, failed, count in repeated)
+    alone = 0.0
     for side in (True, False):
-        inside = [failed for (has, _), failed in cells.items() if has == side]
-        rate = sum(map(sum, inside)) / max(1, sum(map(len, inside)))
-        if 0 < rate < 1:
-            total += sum((sum(item) - rate * len(item)) ** 2 / len(item) for item in inside) / rate / (1 - rate)
-    return max(1.0, min(total / freedom, len(trials) / len(cells)))
+        count = sum(count for has, _, count in repeated if has == side)
+        failed = sum(failed for has, failed, _ in repeated if has == side)
+        alone += failed * (count - failed) / count if count else 0.0
+    alike = max(0.0, 1.0 - within / alone) if alone else 1.0
+    return 1.0 + (len(trials) / len(cells) - 1.0) * alike

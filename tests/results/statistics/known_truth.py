@@ -12,6 +12,7 @@ from typing import Any
 
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.results.api import Trials
+from hyperherd.results.statistics.effects import Effects
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -335,4 +336,109 @@ SHARES = (
     Shared("random 50x4", random_search(50, 4)),
     Shared("random 50x4, little noise", random_search(50, 4), 0.1),
     Shared("random 50x4, much noise", random_search(50, 4), 2.0),
+)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """A grid with seeds in which the difference between any two values of a parameter is known."""
+
+    name: str
+    design: Design
+    effect: float = 0.0
+    """Standard deviation of the values of a parameter, in that of the noise."""
+    noise: Noise = normal
+    shared: bool = True
+    """Whether configurations have seeds in common."""
+    mixed: float = 0.0
+    """Standard deviation of what a seed does to all its trials."""
+
+    def draw(self, seed: int) -> tuple[Trials, Callable[[str, Any, Any], float]]:
+        """Return the trials, and the true difference between two values of a parameter."""
+        draw = random.Random(f"{self.name} {seed}")
+        points = self.design(draw)
+        of_value: dict[tuple[str, Any], float] = {}
+        rows = []
+        for place, point in enumerate(points):
+            for item in point.items():
+                of_value.setdefault(item, draw.gauss(0, self.mixed if item[0] == "seed" else self.effect))
+            value = math.fsum(of_value[item] for item in point.items()) + self.noise(draw)
+            rows.append((point if self.shared else point | {"seed": place}, value))
+        return as_trials(rows), lambda name, one, other: of_value[name, one] - of_value[name, other]
+
+
+PAIRS = (
+    Pairs("grid 3x2, 3 seeds", grid(3, 2, seeds=3)),
+    Pairs("grid 2x2, 2 seeds", grid(2, 2, seeds=2)),
+    Pairs("grid 4x3, 5 seeds", grid(4, 3, seeds=5)),
+    Pairs("grid 4x3, 3 seeds, effects", grid(4, 3, seeds=3), effect=1.0),
+    Pairs("grid 4x3, 3 seeds, effects, seeds alike", grid(4, 3, seeds=3), effect=1.0, mixed=2.0),
+    Pairs("grid 4x3, 3 seeds, 30 % missing", grid(4, 3, seeds=3, missing=0.3), effect=0.5),
+    Pairs("grid 5x4x3", grid(5, 4, 3)),
+    Pairs("grid 2x2, 3 seeds, not shared", grid(2, 2, seeds=3), shared=False),
+    Pairs("grid 3, 5 seeds, not shared", grid(3, seeds=5), shared=False),
+    Pairs("grid 4x3, 3 seeds, not shared, effects", grid(4, 3, seeds=3), effect=1.0, shared=False),
+    Pairs("grid 3x2, 4 seeds, heavy", grid(3, 2, seeds=4), noise=heavy),
+    Pairs("grid 3x2, 4 seeds, skewed", grid(3, 2, seeds=4), noise=skewed),
+    Pairs("grid 3x2, 3 seeds, rounded", grid(3, 2, seeds=3), noise=rounded),
+)
+
+
+def wrong(found: Effects, difference: Callable[[str, Any, Any], float]) -> bool:
+    """Whether any interval that is shown as sure does not hold the true difference."""
+    return any(
+        item.sure
+        and item.low is not None
+        and item.high is not None
+        and not item.low <= difference(effect.parameter, item.value, item.against) <= item.high
+        for effect in found.parameters
+        for item in effect.contrasts
+    )
+
+
+def _is_high(params: Params) -> bool:
+    return bool(params["p0"] > 10 ** (-1 - 4 * 0.27))  # 27 % of what `log_uniform` draws
+
+
+def _is_highest(params: Params) -> bool:
+    return bool(params["p0"] > 0.05)
+
+
+@dataclass(frozen=True)
+class Dying:
+    """A sweep of which some trials fail: by chance, all of a configuration, or by a setting."""
+
+    name: str
+    design: Design
+    rate: float = 0.15
+    whole: bool = False
+    """Whether all seeds of a configuration fail together."""
+    cause: Callable[[Params], bool] = lambda params: False
+    """The settings with which trials fail at `high`."""
+    high: float = 0.0
+
+    def draw(self, seed: int) -> Trials:
+        draw = random.Random(f"{self.name} {seed}")
+        points = self.design(draw)
+        fails: dict[Any, bool] = {}
+        for place, point in enumerate(points):
+            key = tuple(item for item in point.items() if item[0] != "seed") if self.whole else place
+            rate = self.high if self.cause(point) else self.rate
+            fails.setdefault(key, draw.random() < rate)
+            fails[place] = fails[key]
+        return as_trials([(point, draw.gauss(0, 1)) for point in points], lambda place: fails[place])
+
+
+DYING = (
+    Dying("random 60x6", random_search(60, 6)),
+    Dying("random 20x40", random_search(20, 40)),
+    Dying("mixed 60x12", mixed_search(60, 12), rate=0.3),
+    Dying("grid 5x4x3, 3 seeds", grid(5, 4, 3, seeds=3, numeric=True)),
+    Dying("grid 5x4x3, 3 seeds, configurations", grid(5, 4, 3, seeds=3, numeric=True), whole=True),
+    Dying("random 20x6, 8 seeds, configurations", random_search(20, 6, seeds=8), rate=0.3, whole=True),
+)
+BY_SETTING = (
+    Dying("random 150x4: 12 of 40 against 4 of 110", random_search(150, 4), 4 / 110, False, _is_high, 0.3),
+    Dying("random 60x6: 60 % against 5 %", random_search(60, 6), 0.05, False, _is_high, 0.6),
+    Dying("grid 4x2, 3 seeds: all against none", grid(4, 2, seeds=3, numeric=True), 0.0, False, _is_highest, 1.0),
 )
