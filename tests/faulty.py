@@ -87,6 +87,12 @@ note("begin")
 """The head of a task function that notes its start; `tries` is how often it has run before, `note("end")` its end."""
 
 
+def sooner(app: App, **seconds: float) -> None:
+    """Let the sweep of an app wait less for what may still change: for constants of `cluster.watch`."""
+    patches = "".join(f"watch.{name} = {value}\n" for name, value in seconds.items())
+    app.script.write_text(f"from hyperherd.launch.cluster import watch\n{patches}{app.script.read_text()}")
+
+
 def entries(folder: Path, what: str = "begin") -> list[int]:
     """Return the trials' values in the order in which they noted this."""
     path = folder / "ledger"

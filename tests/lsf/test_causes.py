@@ -7,6 +7,7 @@ import time
 
 import pytest
 from conftest import App, Sweep
+from faulty import sooner
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
 from waiting import PATIENCE, until
@@ -67,6 +68,7 @@ RUNS = """
 def test_a_host_that_died(app: App, cluster: Cluster, reason: str) -> None:
     cluster.set(failed_host_reason=reason)
     app.write(RUNS)
+    sooner(app, SETTLED_SLOWLY=2.0)
     sweep = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", *LSF, "width=1")
     try:
         until(lambda: (app.folder / "at-1").exists(), sweep)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App, wait_for
-from faulty import LEDGER, Faults, ended, entries, finish, most_at_once
+from faulty import LEDGER, Faults, ended, entries, finish, most_at_once, sooner
 from real_slurm import Slurm
 from waiting import PATIENCE, until
 
@@ -27,12 +27,6 @@ OUTAGE = "slurm error: Unable to contact slurm controller (connect failure)"
 
 FORGOTTEN = 2.0
 """Seconds after which a job that Slurm does not know is given up here."""
-
-
-def impatient(app: App) -> None:
-    """Let the sweep of an app give jobs up so soon."""
-    patch = f"from hyperherd.launch.cluster import watch\nwatch.FORGOTTEN = {FORGOTTEN}\n"
-    app.script.write_text(patch + app.script.read_text())
 
 
 @pytest.fixture
@@ -183,7 +177,7 @@ def test_a_retry_starts_as_soon_as_the_cap_allows(app: App, faults: Faults) -> N
 def test_a_trial_that_gives_signs_of_life_is_alive(app: App, faults: Faults) -> None:
     """The queue lists nothing, and accounting is denied."""
     app.write(LEDGER + "while not os.path.exists('go'): time.sleep(0.1)\nnote('end')")
-    impatient(app)
+    sooner(app, FORGOTTEN=FORGOTTEN)
     sweep = app.start(*QUICK, "width=range(2)", "hydra.sweeper.retry=2")
     until(lambda: len(entries(app.folder)) == 2, sweep)
     faults.before("squeue", "exit 0")
@@ -201,7 +195,7 @@ def test_a_trial_that_gives_signs_of_life_is_alive(app: App, faults: Faults) -> 
 
 def test_a_job_that_was_only_forgotten_is_cancelled_before_its_trial_is_lost(app: App, faults: Faults) -> None:
     app.write(LEDGER)
-    impatient(app)
+    sooner(app, FORGOTTEN=FORGOTTEN)
     sweep = app.start(*QUICK, "width=0", "+hydra.launcher.additional_parameters.begin='now+600'")
     wait_for(sweep, "submitted job")
     faults.before("squeue", "exit 0")

@@ -61,6 +61,8 @@ def test_the_controller_is_down_as_the_sweep_submits(app: App, own: Slurm) -> No
     assert ended.states == {0: "completed", 1: "completed", 2: "completed"}, told
     assert {record.attempt for record in ended.records.values()} == {0}
     assert len({str(record.job_id).partition("_")[0] for record in ended.records.values()}) == 1
+    events = [event for event in read_events(ended.dir) if event.event == "submitted"]
+    assert {event.cluster for event in events} == {"hyp"}  # the name was not known as the intent was noted
 
 
 def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone(app: App, own: Slurm) -> None:
