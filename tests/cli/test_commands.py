@@ -349,6 +349,7 @@ def commands(folder: Path) -> Iterator[list[str]]:
     yield from ([name, where] for name in ("failures", "effects", "best"))
     yield from (["show", where, number] for number in "03")
     yield ["diff", where, "0", "3"]
+    yield ["compare", "seed=0", "seed=1,2", where, "--metric", f"acc{EVIL}", "--direction", "max"]
     yield ["logs", where, "0"]
     yield ["logs", where, "0", "--stderr"]
     yield ["watch", where]

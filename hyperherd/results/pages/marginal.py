@@ -28,6 +28,8 @@ def spread_line(groups: AnyGroups, *, what: str = "group") -> str:
         groups: those of the table.
         what: the word for one of them.
     """
+    if groups.keys and not is_selection(groups):
+        return f"{_ERRORS[groups.err]}, finished trials only"
     over = ", ".join(map(escaped, pooled_over(groups)))
     if is_pooled(groups):
         return (
@@ -40,7 +42,7 @@ def spread_line(groups: AnyGroups, *, what: str = "group") -> str:
             f"the best configuration of each {what}, {_ERRORS[groups.err]}{seeds}, finished trials only; it was chosen "
             "by this mean, which is therefore too good on average"
         )
-    if groups.keys or not over:
+    if not over:
         return f"{_ERRORS[groups.err]}, finished trials only"
     return f"{_ERRORS[groups.err]} over {over}: {_count(groups)} {what}, finished trials only"
 

@@ -24,7 +24,8 @@ def pooled_over(groups: AnyGroups) -> tuple[str, ...]:
     """Return the names, beside those that define the groups, in which the trials that count of any group differ."""
     own = {field.name for field in groups.fields}
     trials = groups.trials
-    names = [name for name in trials.varying if name not in own]
+    # What is a configuration differs in its seeds alone.
+    names = groups.keys or tuple(name for name in trials.varying if name not in own)
     return tuple(
         name
         for name in names

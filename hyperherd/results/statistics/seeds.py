@@ -8,10 +8,11 @@ from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, see
 from hyperherd.results.text.format import escaped, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.directions import direction_of
-from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.seed_names import may_be_seed
 from hyperherd.results.values import Gap
 
+_MOST = 2000
+"""With more trials it would be what the table waits for."""
 _FEWEST_REPEATS = 2
 """Fewer trials that only repeat another one's value may do so by chance."""
 
@@ -36,10 +37,11 @@ def seed_notes(trials: TrialCollection, groups: AnyGroups | None = None) -> list
 def _ignored(groups: AnyGroups) -> list[str]:
     """Return a sentence if what was measured is the same for all seeds of some configurations."""
     objective = groups.objective
-    if objective is None or not groups.keys:
+    if objective is None or not groups.keys or len(groups.trials) > _MOST:
         return []
-    repeated = [group for group in groups if group.judged(objective).n > 1]
-    same = [group for group in repeated if _is_constant(group, objective)]
+    judged = [(group, group.judged(objective).values) for group in groups]
+    repeated = [group for group, values in judged if len(values) > 1]
+    same = [group for group, values in judged if len(values) > 1 and len(set(values)) == 1 and _agree(group)]
     if sum(len(group.counted) - 1 for group in same) < _FEWEST_REPEATS:
         return []
     if len(same) == len(repeated):
@@ -50,10 +52,8 @@ def _ignored(groups: AnyGroups) -> list[str]:
     return [f"{escaped(objective.label)} is the same for every {keys} {where}: does what runs there use its seed?"]
 
 
-def _is_constant(group: AnyGroup, objective: Objective) -> bool:
+def _agree(group: AnyGroup) -> bool:
     """Whether its seeds agree in all that judges a trial; an accuracy alone may be 1.0 for all of them."""
-    if len(set(group.judged(objective).values)) != 1:
-        return False
     names = [name for name in group.trials.metric_names if direction_of(name)]
     return all(len(set(group.spread(name).values)) < 2 for name in names)
 
