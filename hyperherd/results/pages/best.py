@@ -9,7 +9,14 @@ from typing import Any
 
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, no_command, pairs, shell_line
-from hyperherd.results.pages.verdict import interval_text, more_seeds_command, verdict, verdict_lines
+from hyperherd.results.pages.verdict import (
+    decision_lines,
+    decisions,
+    interval_text,
+    more_seeds_command,
+    verdict,
+    verdict_lines,
+)
 from hyperherd.results.statistics.best import Winner, competing
 from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.people import with_error
@@ -36,6 +43,7 @@ def best_record(trials: TrialCollection, found: Sequence[Winner]) -> dict[str, A
     return {
         "schema": SCHEMA,
         "objective": asdict(objective) if objective else None,
+        "decided": decisions(trials),
         "verdict": verdict(groups),
         "close": list(groups.close),
         "interval": None if groups.interval is None else list(groups.interval),
@@ -51,6 +59,7 @@ def seeds_record(commands: Sequence[Command]) -> dict[str, Any]:
 
 def _lines(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> Iterator[str]:
     yield from wrapped(ranking(trials), screen)
+    yield from decision_lines(trials, screen)
     groups = competing(trials)
     for winner in found:
         yield ""
