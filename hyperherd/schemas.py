@@ -32,6 +32,7 @@ class HerdSweeperConf:
     seed: int = 0
     strict: bool = True
     objective: Any = None
+    decide: Any = None
     max_batch_size: Optional[int] = None  # noqa: UP045
     dry_run: bool = False
     validate: str = "auto"

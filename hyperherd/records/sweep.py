@@ -65,6 +65,7 @@ _SWEEP_KINDS: dict[str, kinds.Kind] = {
     "command": kinds.texts,
     "run_once": kinds.texts,
     "no_command": kinds.optional(kinds.text),
+    "decided": kinds.optional(kinds.mapping),
 }
 
 
@@ -85,6 +86,7 @@ class SweepRecord:
     command: list[str] = field(default_factory=list)
     run_once: list[str] = field(default_factory=list)
     no_command: str | None = None
+    decided: dict[str, Any] | None = None
 
     def write(self, sweep_dir: Path) -> None:
         """Replace the `sweep.json` of `sweep_dir`."""

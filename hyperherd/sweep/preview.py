@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from hyperherd.errors import SweepError
 from hyperherd.plural import counted
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
+from hyperherd.sweep.deciding import begun_contest
 from hyperherd.sweep.messages import plan_lines, trial_lines
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.resuming.drift import check_code, check_drift
@@ -54,6 +55,14 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
     resumed, plan = find_plan(app, arguments, settings)
     sweep_dir = resumed or app.sweep_dir
+    if contest := begun_contest(app, arguments, settings, plan):
+        decide = contest.decide
+        told = (
+            f"decide: then seeds go to the configurations in contention, {counted(decide.budget, 'trial')} in all at "
+            f"most, until one is the best within {decide.delta:g} at {100 * (1 - decide.alpha):g} %"
+        )
+        plan = contest.resumed(sweep_dir).plan
+        plan = replace(plan, notes=(*plan.notes, told))
     record = check_base(sweep_dir, app.base(plan.fixed), allow_drift=settings.allow_drift)
     run_plan = reconcile(sweep_dir, plan.drafts)
     check_drift(app, run_plan.trials, sweep_dir, allow_drift=settings.allow_drift)

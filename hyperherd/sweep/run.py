@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import platform
 import signal
@@ -19,7 +20,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import OmegaConf
 
 import hyperherd
-from hyperherd.errors import HyperherdError
+from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
@@ -29,6 +30,7 @@ from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance import git_version
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
+from hyperherd.sweep.deciding import Contest, begun_contest
 from hyperherd.sweep.directory import SweepDirectory, claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
 from hyperherd.sweep.messages import (
@@ -55,6 +57,8 @@ from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.validate import validate
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.signals import EXIT_CODES, held_back, noted_signals
+
+log = logging.getLogger("hyperherd")
 
 Batches = list[Sequence[JobReturn]]
 
@@ -105,10 +109,37 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
     share_folders(settings.shared)
     with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
+        if contest := begun_contest(app, arguments, settings, plan):
+            return _decide(app, settings, contest.resumed(directory.path), directory)
         sweep = SweepRun(app, settings, plan, directory)
         sweep.reconcile()
         sweep.record()
         return sweep.launch()
+
+
+def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory: SweepDirectory) -> Batches:
+    """Run rounds of seeds until the contest is over, and report it as one sweep."""
+    batches: Batches = []
+    ran: set[int] = set()
+    is_clean = True
+    following: Contest | None = contest
+    while following is not None:
+        contest = following
+        sweep = SweepRun(app, settings, contest.plan, directory, frozenset(ran))
+        sweep.reconcile()
+        sweep.record()
+        ran |= sweep.numbers
+        batches += sweep.run()
+        is_clean = is_clean and sweep.is_clean
+        verdict = contest.verdict(directory.path)
+        following = None if sweep.was_stopped else contest.after(verdict)
+    told = contest.record(verdict, directory.path)
+    report_end(directory.path)
+    log.info(told)
+    if not is_clean:
+        app.end_multirun()
+        raise SystemExit(1)
+    return batches
 
 
 class SweepRun:
@@ -119,12 +150,20 @@ class SweepRun:
         settings: `hydra.sweeper`.
         plan: what is to be tried.
         directory: where it runs.
+        ran: the numbers of trials that earlier rounds of this invocation have run, and which do not run again.
 
     Raises:
         SweepError: the directory holds another sweep, or the launcher cannot start jobs.
     """
 
-    def __init__(self, app: HydraApp, settings: SweepSettings, plan: Plan, directory: SweepDirectory) -> None:
+    def __init__(
+        self,
+        app: HydraApp,
+        settings: SweepSettings,
+        plan: Plan,
+        directory: SweepDirectory,
+        ran: frozenset[int] = frozenset(),
+    ) -> None:
         self._app = app
         self._settings = settings
         self._plan = plan
@@ -135,7 +174,19 @@ class SweepRun:
         self._run_plan = RunPlan((), ())
         self._adopted: Sequence[JobHandle] = ()
         self._directories: Mapping[int, str | None] = {}
+        self._ran = ran
         self._launcher = self._make_launcher()
+        self.is_clean = True
+        """Whether all trials that it ran are done."""
+        self.was_stopped = False
+        """Whether a rule on failures, or the launcher, ended it early."""
+        if settings.decide and not self._launcher.waits:
+            raise SweepError("hydra.sweeper.decide needs the trials' values, so hydra.launcher.wait must be true")
+
+    @property
+    def numbers(self) -> set[int]:
+        """The numbers of the trials that are to run."""
+        return {trial.number for trial in self._run_plan.to_run}
 
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
@@ -151,6 +202,7 @@ class SweepRun:
         with self._beating():  # an outage of the scheduler is waited for
             run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
         run_plan = select(run_plan, self._settings.only, self._dir)
+        run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
         self._run_plan = _placed(
             run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
         )
@@ -176,7 +228,7 @@ class SweepRun:
             run_once=self._app.run_once,
             no_command=self._app.no_command,
             note=self._settings.note,
-            invocations=[*record.invocations, _invocation(self._app)],
+            invocations=[*record.invocations, *([] if self._ran else [_invocation(self._app)])],
         ).write(self._dir)
         write_planned(self._dir, list(self._run_plan.trials))
         # Never rewritten: it is the config that the first trials ran with.
@@ -185,6 +237,17 @@ class SweepRun:
 
     def launch(self) -> Batches:
         """Hand the trials to the launcher, wait for them unless `wait` is false, and report how they ended."""
+        batches = self.run()
+        if not self._launcher.waits:
+            return []
+        report_end(self._dir)
+        if not self.is_clean:
+            self._app.end_multirun()
+            raise SystemExit(1)
+        return batches
+
+    def run(self) -> Batches:
+        """Hand the trials to the launcher, and wait for them unless `wait` is false."""
         report_start(self._dir, self._plan, self._run_plan, self._adopted)
         numbers = [trial.number for trial in self._run_plan.to_run]
         awaited = {handle.job.number for handle in self._adopted}.union(numbers)
@@ -211,10 +274,8 @@ class SweepRun:
             with held_back():  # a second Ctrl-C must not leave it half recorded
                 self._interrupted(collector)  # now that the table is gone: it would erase what is printed
             raise
-        report_end(self._dir)
-        if not all(status.state.done for status in collector.statuses.values()):
-            self._app.end_multirun()
-            raise SystemExit(1)
+        self.is_clean = all(status.state.done for status in collector.statuses.values())
+        self.was_stopped = bool(collector.stopping)
         return self._batches(returned)
 
     def _beating(self) -> AbstractContextManager[None]:

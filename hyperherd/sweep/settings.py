@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,7 +37,17 @@ _OTHER_SPELLINGS = {
     "direction": "objective",
 }
 """What other sweepers call these, for the hint about an unknown one."""
+_FEWEST_SEEDS = 2
 _COUNTS = ("sample", "max_trials", "seeds", "max_batch_size")
+
+
+@dataclass(frozen=True)
+class Decide:
+    """`hydra.sweeper.decide`: when a configuration is the best one, and how many trials that may take."""
+
+    delta: float
+    budget: int
+    alpha: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -56,6 +67,7 @@ class SweepSettings:
     seed: int = 0
     strict: bool = True
     objective: dict[str, str] | None = None
+    decide: Decide | None = None
     max_batch_size: int | None = None
     dry_run: bool = False
     validate: str = "auto"
@@ -96,6 +108,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
                 f"{', '.join(choices)}"
             )
     plain["objective"] = _objective(plain.get("objective"))
+    plain["decide"] = _decide(plain)
     plain["only"] = _texts(plain.get("only"))
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
     # null stands for the default.
@@ -184,6 +197,34 @@ def _texts(written: Any) -> tuple[str, ...]:
     if written is None:
         return ()
     return tuple(str(item) for item in (written if isinstance(written, list) else [written]))
+
+
+def _decide(plain: Mapping[str, Any]) -> Decide | None:
+    written = plain.get("decide")
+    if written is None:
+        return None
+    if not isinstance(written, dict) or not {"delta", "budget"} <= written.keys() <= {"delta", "budget", "alpha"}:
+        raise SweepError(
+            f"hydra.sweeper.decide is {written!r}; expected a map such as {{delta: 0.005, alpha: 0.05, budget: 200}}"
+        )
+    limits = {"delta": (0.0, math.inf), "budget": (0.0, math.inf), "alpha": (0.0, 0.5)}
+    for key, value in written.items():
+        low, high = limits[key]
+        if isinstance(value, bool) or not isinstance(value, int if key == "budget" else int | float):
+            raise SweepError(f"hydra.sweeper.decide.{key} is {value!r}; expected a number")
+        if not low < value < high:
+            expected = f"a number above {low:g}" if high == math.inf else f"a number between {low:g} and {high:g}"
+            raise SweepError(f"hydra.sweeper.decide.{key} is {value}; expected {expected}")
+    if not plain.get("objective"):
+        raise SweepError("hydra.sweeper.decide needs hydra.sweeper.objective, the metric that judges and its direction")
+    if (plain.get("seeds") or 0) < _FEWEST_SEEDS:
+        raise SweepError(
+            f"hydra.sweeper.decide needs hydra.sweeper.seeds, the number of seeds that each configuration begins with, "
+            f"of at least {_FEWEST_SEEDS}; hydra.sweeper.seed_key names their parameter"
+        )
+    if plain.get("only"):
+        raise SweepError("hydra.sweeper.decide and hydra.sweeper.only cannot be combined; remove one of them")
+    return Decide(**written)
 
 
 def _objective(written: Any) -> dict[str, str] | None:

@@ -318,3 +318,14 @@ def test_a_trash_that_is_a_link_stays(sweep: SweepBuilder, clean: Clean, tmp_pat
 
 def test_a_path_is_needed() -> None:
     assert pipe("clean", "--trash").returncode == 2
+
+
+def test_a_configuration_with_unranked_seeds_keeps_its_checkpoints(sweep: SweepBuilder, clean: Clean) -> None:
+    for lr, acc in ((1, 0.9), (2, 0.5), (3, 0.4)):
+        sweep.trial({"val/acc": acc}, params={"lr": lr, "seed": 0})
+    sweep.failed(params={"lr": 2, "seed": 1})
+    for number in range(3):
+        put(sweep.dir / str(number), "last.ckpt")
+    told = clean(sweep.dir, "--checkpoints-of", "losers")
+    assert "kept, unranked seeds in its configuration: trial 1\n" in told
+    assert "1 file in 1 folder" in told

@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from hyperherd.results.statistics.contest import judge
 from hyperherd.results.statistics.pooling import Pool, Sample
 
 SEEDS = 3
@@ -166,3 +167,44 @@ def others(kind: str, count: int, seed: str) -> Iterator[Drawn]:
     chance = random.Random(f"{seed} {kind}")
     for _ in range(count):
         yield OTHERS[kind](chance)
+
+
+CONTESTS: dict[str, Callable[[random.Random], list[float]]] = {
+    "two, the better one just out of delta": lambda chance: [0.0, 1.01],
+    "five equal ones and one just out of delta": lambda chance: [0.0] * 5 + [1.01],
+    "two good ones of four": lambda chance: [0.0, 0.0, 3.0, 3.2],
+    "twelve of normal truth": lambda chance: [chance.gauss(0, 2) for _ in range(CONFIGURATIONS)],
+}
+"""Truths of sweeps that decide with a delta of 1."""
+DELTA = 1.0
+BUDGET = 1000
+
+
+@dataclass(frozen=True)
+class Played:
+    """How a contest ended."""
+
+    loss: float | None
+    """How much worse than the best one the decided one is; None if none was decided."""
+    seeds: int
+    """How many were spent."""
+
+
+def play(truth: list[float], chance: random.Random) -> Played:
+    """Give seeds to those in contention, of different standard deviations about 1, looking after every seed."""
+    values: list[dict[int, float]] = [{} for _ in truth]
+    contenders: tuple[int, ...] = tuple(range(len(truth)))
+    seed, spent = 0, 0
+    while spent + len(contenders) <= BUDGET:
+        spent += len(contenders)
+        for place in contenders:
+            if chance.random() > 0.05:
+                values[place][seed] = chance.gauss(truth[place], 0.8 + 0.1 * (place % 5))
+        seed += 1
+        verdict = judge(values, 0.05)
+        if verdict is None or seed < SEEDS:
+            continue
+        if verdict.within <= DELTA:
+            return Played(max(truth) - truth[verdict.leader], spent)
+        contenders = verdict.contenders
+    return Played(None, spent)

@@ -9,7 +9,14 @@ from typing import Any
 
 from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, no_command, pairs, shell_line
-from hyperherd.results.pages.verdict import interval_text, more_seeds_command, verdict, verdict_lines
+from hyperherd.results.pages.verdict import (
+    decision_lines,
+    decisions,
+    interval_text,
+    more_seeds_command,
+    verdict,
+    verdict_lines,
+)
 from hyperherd.results.statistics.best import Winner, competing
 from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.people import with_error
@@ -37,6 +44,7 @@ def best_record(trials: TrialCollection, found: Sequence[Winner]) -> dict[str, A
     return {
         "schema": SCHEMA,
         "objective": asdict(objective) if objective else None,
+        "decided": decisions(trials),
         "verdict": verdict(groups),
         "close": list(groups.close),
         "interval": None if groups.interval is None else list(groups.interval),
@@ -55,6 +63,7 @@ def _lines(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> 
     shown = {trials.objective.metric} if trials.objective else set()
     for note in phase_notes(trials, shown):
         yield from wrapped(f"note: {escaped(note)}", screen)
+    yield from decision_lines(trials, screen)
     groups = competing(trials)
     for winner in found:
         yield ""

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Any
 
+from hyperherd.errors import FormatError
+from hyperherd.records.sweep import SweepRecord
 from hyperherd.results.pages.parts import shell_line
 from hyperherd.results.statistics.best import seeds_to_add
 from hyperherd.results.statistics.configurations import AnyGroups, GroupCollection
-from hyperherd.results.text.format import measure
+from hyperherd.results.text.format import escaped, is_number, measure
 from hyperherd.results.text.layout import Screen, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
 
 _MOST = 2000
 """With more trials it would be what a table of trials waits for."""
+_DECIDED = ("delta", "alpha", "budget", "trial", "contenders", "trials")
 _RANGES = 5
 _SWEEPS = 3
 POOLED = "ranked by the mean, partially pooled: drawn towards the others, the more the fewer trials it is of"
@@ -65,6 +70,34 @@ def more_seeds_command(groups: AnyGroups) -> Command | None:
     which = ["--close"] if groups.knows_noise else ["-k", str(min(3, len(groups.ranked)))]
     folders = [from_here(str(sweep.dir)) for sweep in sweeps]
     return Command(("herd-results", "best", *folders, *asked, *which, "--seeds", seeds, "--run"))
+
+
+def decisions(trials: TrialCollection) -> list[dict[str, Any]]:
+    """Return what the sweeps recorded of deciding (docs/format.md), as far as it is what a sweep writes."""
+    found = []
+    for sweep in trials.sweeps:
+        with suppress(OSError, FormatError):
+            decided = SweepRecord.read(sweep.dir).decided
+            if decided and all(is_number(decided.get(name)) for name in _DECIDED):
+                kept = {name: decided[name] for name in _DECIDED}
+                within = decided.get("within")
+                found.append({"sweep": str(sweep.dir), **kept, "within": within if is_number(within) else None})
+    return found
+
+
+def decision_lines(trials: TrialCollection, screen: Screen) -> Iterator[str]:
+    """Yield the claim of each sweep that decided, or that it could not."""
+    for decided in decisions(trials):
+        spent = f"{decided['trials']} of {decided['budget']} trials"
+        where = f", in {escaped(from_here(decided['sweep']))}" if len(trials.sweeps) > 1 else ""
+        if decided["within"] is not None and decided["within"] <= decided["delta"]:
+            sure = f"within {measure(decided['delta'])} at {measure(100 * (1 - decided['alpha']))} %"
+            told = f"decided: the configuration of trial {decided['trial']} is the best {sure} ({spent}){where}"
+        else:
+            told = (
+                f"not decided within {measure(decided['delta'])}: {spent}, {decided['contenders']} in contention{where}"
+            )
+        yield from wrapped(told, screen)
 
 
 def interval_text(groups: AnyGroups) -> str:
