@@ -76,22 +76,51 @@ class Explained:
         return f_tail(self.squares / self.freedom / variance if variance > 0 else math.inf, self.freedom, freedom)
 
 
+class Products:
+    """The values that models fit, with the products of columns that models have in common."""
+
+    def __init__(self, values: Column) -> None:
+        """Take values that are centred, of length one."""
+        self.values = values
+        self._known: dict[tuple[int, int], tuple[float, Column, Column]] = {}
+
+    def matrix(self, columns: Sequence[Column]) -> Matrix:
+        """Return the products of `columns` and, last, of the values."""
+        every = [*columns, self.values]
+        matrix = [[0.0] * len(every) for _ in every]
+        for row, one in enumerate(every):
+            for column in range(row, len(every)):
+                matrix[row][column] = matrix[column][row] = self._product(one, every[column])
+        return matrix
+
+    def _product(self, one: Column, other: Column) -> float:
+        key = id(one), id(other)
+        if key not in self._known:  # what is kept with it cannot be replaced by another column of the same id
+            self._known[key] = dot(one, other), one, other
+        return self._known[key][0]
+
+
 class Model:
     """A linear model of values of which the total sum of squares is 1."""
 
     def __init__(
-        self, values: Column, terms: Sequence[Term], base: Iterable[Term], curved: Collection[Term], curves: bool = True
+        self,
+        values: Products,
+        terms: Sequence[Term],
+        base: Iterable[Term],
+        curved: Collection[Term],
+        curves: bool = True,
     ) -> None:
         """Fit `values`.
 
         Args:
-            values: centred, of length one.
+            values: what is fitted.
             terms: all that may be asked about.
             base: those whose columns are in the model.
             curved: those of `base` whose curves are in it, too.
             curves: whether the curves of others may be asked about.
         """
-        self._count = len(values)
+        self._count = len(values.values)
         self._places: dict[int, tuple[list[int], list[int]]] = {}
         chosen = {id(item) for item in base}
         columns: list[Column] = []
@@ -109,7 +138,7 @@ class Model:
                 applies += item.applies
         # These come last: where they follow from a parameter, the effect is that parameter's.
         swept += range(len(columns), len(columns) + len(applies))
-        self._matrix = _cross_products([*columns, *applies, values])
+        self._matrix = values.matrix([*columns, *applies])
         self._swept: set[int] = set()
         self.dependent: list[int] = []
         """Columns that follow from others of the model."""
@@ -166,14 +195,6 @@ class Model:
                 }
                 found.append({owner[place], *with_})
         return found
-
-
-def _cross_products(columns: Sequence[Column]) -> Matrix:
-    matrix = [[0.0] * len(columns) for _ in columns]
-    for row, one in enumerate(columns):
-        for column in range(row, len(columns)):
-            matrix[row][column] = matrix[column][row] = dot(one, columns[column])
-    return matrix
 
 
 def _sweep(matrix: Matrix, pivot: int) -> None:

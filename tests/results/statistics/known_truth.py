@@ -121,10 +121,17 @@ class Null:
     name: str
     design: Design
     noise: Noise = normal
+    between: float = 0.0
+    """Standard deviation between configurations, which no parameter explains."""
 
     def draw(self, seed: int) -> Trials:
         draw = random.Random(f"{self.name} {seed}")
-        return as_trials([(params, self.noise(draw)) for params in self.design(draw)])
+        of: dict[Any, float] = {}
+        rows = []
+        for params in self.design(draw):
+            configuration = tuple(item for item in params.items() if item[0] != "seed")
+            rows.append((params, of.setdefault(configuration, draw.gauss(0, self.between)) + self.noise(draw)))
+        return as_trials(rows)
 
 
 NULLS = (
@@ -138,6 +145,8 @@ NULLS = (
     Null("random 12x200", random_search(12, 200)),
     Null("random 60x200", random_search(60, 200)),
     Null("random 10x6, 4 seeds", random_search(10, 6, seeds=4)),
+    Null("random 16x4, 4 seeds, own configurations", random_search(16, 4, seeds=4), between=3.0),
+    Null("random 16x4, 4 seeds, somewhat own", random_search(16, 4, seeds=4), between=0.5),
     Null("mixed 24x8", mixed_search(24, 8)),
     Null("mixed 60x12", mixed_search(60, 12)),
     Null("mixed 12x100", mixed_search(12, 100)),
