@@ -18,8 +18,9 @@ Matrix = list[list[float]]
 
 _DEPENDENT = 0.01
 """A column of which less than this part is new beside the others cannot be told apart from them."""
-_LACK_OF_FIT = 0.01
-"""Below this p, configurations differ by more than the model and their seeds explain; then they are what is counted."""
+_LACK_OF_FIT = ((8, 0.25), (4, 0.05), (1, 0.01))
+"""Below these p, by the degrees of freedom between configurations, these differ by more than the model and their seeds
+explain, and are what is counted. Many cost little power where they are counted in vain (Bancroft 1964), few much."""
 
 
 def squares(values: Sequence[float]) -> float:
@@ -52,7 +53,8 @@ class Noise:
         if between > 0 and self.freedom > 0:
             within = self.squares / self.freedom
             ratio = lack / between / within if within else math.inf * lack if lack else 0.0
-            if f_tail(ratio, between, self.freedom) < _LACK_OF_FIT:
+            limit = next(p for least, p in _LACK_OF_FIT if between >= least)
+            if f_tail(ratio, between, self.freedom) < limit:
                 return lack / between, between
         return rest / freedom, freedom
 

@@ -246,6 +246,10 @@ def two_levels(count: int, params: int) -> Design:
     return design
 
 
+def _seeded(design: Design, seeds: int) -> Design:
+    return lambda draw: _repeated(design(draw), seeds)
+
+
 POWERS = (
     Power("41x10 numbers", log_search(41, 10)),
     Power("41x10 numbers beside a strong one", log_search(41, 10), strong=60),
@@ -255,6 +259,7 @@ POWERS = (
     Power("41x10 two levels beside a strong one", two_levels(41, 10), strong=60),
     Power("grid 5x4x3 numbers", grid(5, 4, 3, numeric=True)),
     Power("grid 2x2, 10 seeds", grid(2, 2, seeds=10)),
+    Power("16x4 numbers, 4 seeds", _seeded(log_search(16, 4), 4)),
     Power("grid 5x4x3 levels", grid(5, 4, 3), errors=4.5),
     Power("grid 5x4x3, 40 % missing", grid(5, 4, 3, missing=0.4), errors=4.5),
     Power("12x4 numbers", log_search(12, 4), errors=4.5),
