@@ -24,9 +24,9 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of its command line."""
     parser = command_parser(
         "effects",
-        description="Show which parameters matter: those that hold a test at 5 % together, their shares of the variance\n"
-        "of the objective, the gain of the best value over the others in trials that differ in nothing else, with\n"
-        "intervals, and the share of the seeds.",
+        description="Show which parameters matter: those that hold a test at 5 % together, their shares of the\n"
+        "variance of the objective, what the best value gains over the others in trials that differ in nothing\n"
+        "else, with intervals, and the share of the seeds.",
         epilog="examples:\n"
         "  herd-results effects multirun/s                   for the sweep's objective\n"
         "  herd-results effects multirun/s -m val/loss:min   for another metric",

@@ -5,17 +5,22 @@ A split is shown if Fisher's exact test holds at 5 % for all splits of all param
 
 from __future__ import annotations
 
+import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Any
 
 from hyperherd.results.statistics.distributions import fisher
 from hyperherd.results.text.format import is_number
+from hyperherd.results.trials.settings import value_token
 
 LEVEL = 0.05
 _MOST_CUTS = 30
 """Of one number; more are thinned."""
 _MOST_LEVELS = 50
+_MOST_TESTED = 3
 _FEWEST_CONFIGURATIONS = 10
 """With fewer all trials are taken to fail on their own."""
 
@@ -70,53 +75,79 @@ def rates(trials: Sequence[Ended], leaving_out: Collection[str] = ()) -> Rates:
     looked = 0
     for name in names:
         if name not in leaving_out:
-            found = [_tested(trials, *cut) for cut in _cuts(trials, name)]
-            looked += len(found)
-            best += sorted(found, key=lambda item: item.p)[:1]
+            cuts = list(_cuts(trials, name))
+            looked += len(cuts)
+            # The exact test of each would take long; the surest one is among the first of these.
+            cuts.sort(key=lambda cut: -cut.excess(failed, len(trials)))
+            best += sorted((_tested(trials, name, cut) for cut in cuts[:_MOST_TESTED]), key=lambda item: item.p)[:1]
     whole = [replace(item, p=min(1.0, item.p * looked)) for item in best]
     shown = sorted((item for item in whole if item.p <= LEVEL), key=lambda item: item.p)
     return Rates(tuple(shown), looked, failed, len(trials))
 
 
-_Cut = tuple[str, str, Any, list[bool]]
+@dataclass(frozen=True)
+class _Cut:
+    """Some values of a parameter, with how many trials have them and how many of these failed."""
+
+    relation: str
+    value: Any
+    count: int
+    failed: int
+
+    def excess(self, failed: int, of: int) -> float:
+        """Return by how many standard deviations more of its trials failed than by chance."""
+        spread = self.count * (of - self.count) * failed * (of - failed)
+        return (self.failed * of - self.count * failed) / math.sqrt(spread) if spread else 0.0
+
+    def has(self, trial: Ended, name: str) -> bool:
+        """Return whether a trial has one of the values."""
+        if name not in trial.tokens:
+            return False
+        if self.relation == "=":
+            return trial.tokens[name] == value_token(self.value)
+        own = trial.settings[name]
+        return bool(own >= self.value if self.relation == ">=" else own <= self.value)
 
 
 def _cuts(trials: Sequence[Ended], name: str) -> Iterator[_Cut]:
-    known = {trial.tokens[name]: trial.settings[name] for trial in trials if name in trial.tokens}
+    known: dict[str, Any] = {}
+    counts: Counter[str] = Counter()
+    failed: Counter[str] = Counter()
+    for trial in trials:
+        if (token := trial.tokens.get(name)) is not None:
+            known.setdefault(token, trial.settings[name])
+            counts[token] += 1
+            failed[token] += trial.failed
     if len(known) > 2 and all(is_number(value) for value in known.values()):
-        ordered = sorted(set(known.values()))
-        steps = len(ordered) - 1
-        for place in sorted({round(cut * steps / _MOST_CUTS) for cut in range(1, _MOST_CUTS + 1)} - {0}):
-            above = [name in trial.tokens and trial.settings[name] >= ordered[place] for trial in trials]
-            below = [name in trial.tokens and trial.settings[name] < ordered[place] for trial in trials]
-            is_high = _rate(trials, above) >= _rate(trials, below)
-            yield (name, ">=", ordered[place], above) if is_high else (name, "<=", ordered[place - 1], below)
+        yield from _thresholds(sorted((value, counts[token], failed[token]) for token, value in known.items()))
         return
-    if len(known) > _MOST_LEVELS or len(known) == sum(name in trial.tokens for trial in trials):
+    if len(known) > _MOST_LEVELS or len(known) == counts.total():
         return  # a value of its own for each trial
-    levels = [(value, [trial.tokens.get(name) == token for trial in trials]) for token, value in known.items()]
-    if len(levels) == 2 and all(name in trial.tokens for trial in trials):  # one split, of which one side fails more
-        levels = [max(levels, key=lambda level: _rate(trials, level[1]))]
-    for value, having in levels:
-        if not all(having):
-            yield name, "=", value, having
+    levels = [_Cut("=", value, counts[token], failed[token]) for token, value in known.items()]
+    if len(levels) == 2 and counts.total() == len(trials):  # one split, of which one side fails more often
+        levels = [max(levels, key=lambda cut: cut.failed / cut.count)]
+    yield from (cut for cut in levels if cut.count < len(trials))
 
 
-def _rate(trials: Sequence[Ended], having: Sequence[bool]) -> float:
-    failed = [trial.failed for trial, has in zip(trials, having, strict=True) if has]
-    return sum(failed) / len(failed) if failed else 0.0
+def _thresholds(levels: Sequence[tuple[Any, int, int]]) -> Iterator[_Cut]:
+    """Yield the cuts of a number, each as the side that fails more often."""
+    counts, failed = (list(accumulate(level[part] for level in levels)) for part in (1, 2))
+    steps = len(levels) - 1
+    for place in sorted({round(cut * steps / _MOST_CUTS) for cut in range(1, _MOST_CUTS + 1)} - {0}):
+        below = _Cut("<=", levels[place - 1][0], counts[place - 1], failed[place - 1])
+        above = _Cut(">=", levels[place][0], counts[-1] - below.count, failed[-1] - below.failed)
+        yield max(below, above, key=lambda cut: cut.failed / cut.count)
 
 
-def _tested(trials: Sequence[Ended], name: str, relation: str, value: Any, having: Sequence[bool]) -> Split:
-    count = sum(having)
-    failed = sum(trial.failed for trial, has in zip(trials, having, strict=True) if has)
-    others, others_failed = len(trials) - count, sum(trial.failed for trial in trials) - failed
+def _tested(trials: Sequence[Ended], name: str, cut: _Cut) -> Split:
+    others, others_failed = len(trials) - cut.count, sum(trial.failed for trial in trials) - cut.failed
     p = 1.0
-    if failed * others > others_failed * count:
-        fewer = _dispersion(trials, having)
-        cells = [int(item / fewer) for item in (failed, count - failed, others_failed, others - others_failed)]
+    if cut.failed * others > others_failed * cut.count:
+        fewer = _dispersion(trials, [cut.has(trial, name) for trial in trials])
+        parts = (cut.failed, cut.count - cut.failed, others_failed, others - others_failed)
+        cells = [int(item / fewer) for item in parts]
         p = fisher(cells[0], cells[0] + cells[1], cells[0] + cells[2], sum(cells)) if sum(cells) else 1.0
-    return Split(name, relation, value, failed, count, others_failed, others, p)
+    return Split(name, cut.relation, cut.value, cut.failed, cut.count, others_failed, others, p)
 
 
 def _dispersion(trials: Sequence[Ended], having: Sequence[bool]) -> float:

@@ -15,7 +15,7 @@ from itertools import combinations
 
 from hyperherd.results.statistics.design import Column, Term, orthonormal, together
 from hyperherd.results.statistics.distributions import kurtosis, normal_scores, telling_share
-from hyperherd.results.statistics.variance import Explained, Model, Noise, squares
+from hyperherd.results.statistics.variance import Explained, Model, Noise, Products, squares
 
 LEVEL = 0.05
 _FOR_LINES = 0.9
@@ -128,6 +128,7 @@ class _Tests:
 
     def __init__(self, values: Column, terms: Sequence[Term], noise: Noise) -> None:
         self._values = values
+        self._products = Products(values)
         self._noise = noise
         self._terms = list(terms)
         self.together = _fit_together(len(values), terms)
@@ -146,7 +147,7 @@ class _Tests:
 
     def _model(self) -> Model:
         base = self._terms if self.together else self._named
-        return Model(self._values, self._terms, base, self._curved, self._curves)
+        return Model(self._products, self._terms, base, self._curved, self._curves)
 
     def _holm(self, terms: Sequence[Term]) -> dict[int, float]:
         left, found, floor = list(terms), dict[int, float](), 0.0
@@ -195,7 +196,7 @@ class _Tests:
         """Return the model for shares with all curves, where there are enough trials for them."""
         columns = sum(len(item.columns) + len(item.curve) for item in self._terms)
         if self._curves and len(self._values) - 1 - columns >= columns:
-            return Model(self._values, self._terms, self._terms, self._terms)
+            return Model(self._products, self._terms, self._terms, self._terms)
         return None
 
     def _verdict(self, item: Term, p: float | None, model: Model, shares: Model) -> Verdict:
@@ -228,7 +229,7 @@ class _Tests:
         base = self._terms
         if len(pairs) > _MOST_INTERACTIONS or sum(len(item.columns) for item in products) > _MOST_COLUMNS:
             return ()
-        model = Model(self._values, [*base, *products], base, self._curved, curves=False)
+        model = Model(self._products, [*base, *products], base, self._curved, curves=False)
         found = [model.of(item) for item in products]
         tested = [
             (item.p(self._noise), max(0.0, item.squares - item.freedom * item.rest / item.left), one.names, other.names)

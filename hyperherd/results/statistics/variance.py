@@ -18,8 +18,9 @@ Matrix = list[list[float]]
 
 _DEPENDENT = 0.01
 """A column of which less than this part is new beside the others cannot be told apart from them."""
-_LACK_OF_FIT = 0.01
-"""Below this p, configurations differ by more than the model and their seeds explain; then they are what is counted."""
+_LACK_OF_FIT = ((8, 0.25), (4, 0.05), (1, 0.01))
+"""Below these p, by the degrees of freedom between configurations, these differ by more than the model and their seeds
+explain, and are what is counted. Many cost little power where they are counted in vain (Bancroft 1964), few much."""
 
 
 def squares(values: Sequence[float]) -> float:
@@ -52,7 +53,8 @@ class Noise:
         if between > 0 and self.freedom > 0:
             within = self.squares / self.freedom
             ratio = lack / between / within if within else math.inf * lack if lack else 0.0
-            if f_tail(ratio, between, self.freedom) < _LACK_OF_FIT:
+            limit = next(p for least, p in _LACK_OF_FIT if between >= least)
+            if f_tail(ratio, between, self.freedom) < limit:
                 return lack / between, between
         return rest / freedom, freedom
 
@@ -76,22 +78,51 @@ class Explained:
         return f_tail(self.squares / self.freedom / variance if variance > 0 else math.inf, self.freedom, freedom)
 
 
+class Products:
+    """The values that models fit, with the products of columns that models have in common."""
+
+    def __init__(self, values: Column) -> None:
+        """Take values that are centred, of length one."""
+        self.values = values
+        self._known: dict[tuple[int, int], tuple[float, Column, Column]] = {}
+
+    def matrix(self, columns: Sequence[Column]) -> Matrix:
+        """Return the products of `columns` and, last, of the values."""
+        every = [*columns, self.values]
+        matrix = [[0.0] * len(every) for _ in every]
+        for row, one in enumerate(every):
+            for column in range(row, len(every)):
+                matrix[row][column] = matrix[column][row] = self._product(one, every[column])
+        return matrix
+
+    def _product(self, one: Column, other: Column) -> float:
+        key = id(one), id(other)
+        if key not in self._known:  # what is kept with it cannot be replaced by another column of the same id
+            self._known[key] = dot(one, other), one, other
+        return self._known[key][0]
+
+
 class Model:
     """A linear model of values of which the total sum of squares is 1."""
 
     def __init__(
-        self, values: Column, terms: Sequence[Term], base: Iterable[Term], curved: Collection[Term], curves: bool = True
+        self,
+        values: Products,
+        terms: Sequence[Term],
+        base: Iterable[Term],
+        curved: Collection[Term],
+        curves: bool = True,
     ) -> None:
         """Fit `values`.
 
         Args:
-            values: centred, of length one.
+            values: what is fitted.
             terms: all that may be asked about.
             base: those whose columns are in the model.
             curved: those of `base` whose curves are in it, too.
             curves: whether the curves of others may be asked about.
         """
-        self._count = len(values)
+        self._count = len(values.values)
         self._places: dict[int, tuple[list[int], list[int]]] = {}
         chosen = {id(item) for item in base}
         columns: list[Column] = []
@@ -109,7 +140,7 @@ class Model:
                 applies += item.applies
         # These come last: where they follow from a parameter, the effect is that parameter's.
         swept += range(len(columns), len(columns) + len(applies))
-        self._matrix = _cross_products([*columns, *applies, values])
+        self._matrix = values.matrix([*columns, *applies])
         self._swept: set[int] = set()
         self.dependent: list[int] = []
         """Columns that follow from others of the model."""
@@ -166,14 +197,6 @@ class Model:
                 }
                 found.append({owner[place], *with_})
         return found
-
-
-def _cross_products(columns: Sequence[Column]) -> Matrix:
-    matrix = [[0.0] * len(columns) for _ in columns]
-    for row, one in enumerate(columns):
-        for column in range(row, len(columns)):
-            matrix[row][column] = matrix[column][row] = dot(one, columns[column])
-    return matrix
 
 
 def _sweep(matrix: Matrix, pivot: int) -> None:

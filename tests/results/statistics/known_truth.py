@@ -121,10 +121,17 @@ class Null:
     name: str
     design: Design
     noise: Noise = normal
+    between: float = 0.0
+    """Standard deviation between configurations, which no parameter explains."""
 
     def draw(self, seed: int) -> Trials:
         draw = random.Random(f"{self.name} {seed}")
-        return as_trials([(params, self.noise(draw)) for params in self.design(draw)])
+        of: dict[Any, float] = {}
+        rows = []
+        for params in self.design(draw):
+            configuration = tuple(item for item in params.items() if item[0] != "seed")
+            rows.append((params, of.setdefault(configuration, draw.gauss(0, self.between)) + self.noise(draw)))
+        return as_trials(rows)
 
 
 NULLS = (
@@ -138,6 +145,8 @@ NULLS = (
     Null("random 12x200", random_search(12, 200)),
     Null("random 60x200", random_search(60, 200)),
     Null("random 10x6, 4 seeds", random_search(10, 6, seeds=4)),
+    Null("random 16x4, 4 seeds, own configurations", random_search(16, 4, seeds=4), between=3.0),
+    Null("random 16x4, 4 seeds, somewhat own", random_search(16, 4, seeds=4), between=0.5),
     Null("mixed 24x8", mixed_search(24, 8)),
     Null("mixed 60x12", mixed_search(60, 12)),
     Null("mixed 12x100", mixed_search(12, 100)),
@@ -237,6 +246,10 @@ def two_levels(count: int, params: int) -> Design:
     return design
 
 
+def _seeded(design: Design, seeds: int) -> Design:
+    return lambda draw: _repeated(design(draw), seeds)
+
+
 POWERS = (
     Power("41x10 numbers", log_search(41, 10)),
     Power("41x10 numbers beside a strong one", log_search(41, 10), strong=60),
@@ -246,6 +259,7 @@ POWERS = (
     Power("41x10 two levels beside a strong one", two_levels(41, 10), strong=60),
     Power("grid 5x4x3 numbers", grid(5, 4, 3, numeric=True)),
     Power("grid 2x2, 10 seeds", grid(2, 2, seeds=10)),
+    Power("16x4 numbers, 4 seeds", _seeded(log_search(16, 4), 4)),
     Power("grid 5x4x3 levels", grid(5, 4, 3), errors=4.5),
     Power("grid 5x4x3, 40 % missing", grid(5, 4, 3, missing=0.4), errors=4.5),
     Power("12x4 numbers", log_search(12, 4), errors=4.5),
