@@ -30,6 +30,8 @@ _POINTS = tuple(-9 + 0.3 * step for step in range(92))
 _OUTLYING = 9.0
 """A configuration whose variance is this many times the usual one adds no more than that to the common one."""
 _FEWEST_TO_CAP = 4
+_SAFE = 300
+"""The squares of numbers up to two to this power, and their sums, are far from the limits of a float."""
 _FAR = 10.0
 """A mean this many deviations from the middle one counts as that far: a loss of 1e30 would drown all digits."""
 _MOST_FREEDOM = 200
@@ -70,9 +72,10 @@ class Pool:
 
     def __init__(self, samples: Iterable[Sample]) -> None:
         given = tuple(samples)
-        # A power of two keeps squares from running over or under, and changes no digit.
-        self._exponent = math.frexp(max((abs(one) for sample in given for one in sample.values), default=0.0))[1]
-        self.samples = tuple(sample.scaled(-self._exponent) for sample in given)
+        exponent = math.frexp(max((abs(one) for sample in given for one in sample.values), default=0.0))[1]
+        # A power of two keeps squares from running over or under, and changes no digit; few values need one.
+        self._exponent = exponent if abs(exponent) > _SAFE else 0
+        self.samples = tuple(sample.scaled(-self._exponent) for sample in given) if self._exponent else given
         self.freedom = sum(sample.n - 1 for sample in self.samples)
         """Degrees of freedom of the seeds' variance; 0: nothing is known of it."""
 
