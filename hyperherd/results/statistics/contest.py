@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from hyperherd.results.statistics.spread import t_quantile
+from hyperherd.results.statistics.distributions import t_bound
 
 
 @dataclass(frozen=True)
@@ -55,4 +55,4 @@ def _limit(one: Mapping[int, float], other: Mapping[int, float], error: float) -
     mean = math.fsum(differences) / count
     variance = math.fsum((value - mean) ** 2 for value in differences) / (count - 1)
     tail = error / (count - 1) / count
-    return mean + t_quantile(count - 1, 1 - 2 * tail) * math.sqrt(variance / count)
+    return mean + t_bound(count - 1, 1 - 2 * tail) * math.sqrt(variance / count)

@@ -14,7 +14,7 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any, Protocol
 
-from hyperherd.results.statistics.spread import t_quantile
+from hyperherd.results.statistics.distributions import t_bound
 from hyperherd.results.statistics.variance import squares
 
 _LEVEL = 0.05
@@ -191,4 +191,4 @@ def _half(found: Difference, mean: float, sem: float | None, looked: int) -> flo
     if sem <= _ROUNDING * abs(mean) or not sem:
         # Equal differences have no spread to go by; that all have one sign is something all the same.
         return 0.0 if 2.0 ** (1 - len(found.gains)) <= level else None
-    return sem * t_quantile(found.freedom, 1 - level)
+    return sem * t_bound(found.freedom, 1 - level)

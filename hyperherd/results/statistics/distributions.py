@@ -19,6 +19,24 @@ def f_tail(ratio: float, between: float, within: float) -> float:
     return 0.0 if math.isinf(ratio) else beta_mass(within / (within + between * ratio), within / 2, between / 2)
 
 
+def t_tail(t: float, freedom: float) -> float:
+    """Return the probability of a Student's t farther from 0 than `t`, on both sides."""
+    return beta_mass(freedom / (freedom + t * t), freedom / 2, 0.5)
+
+
+@lru_cache(maxsize=1024)
+def t_bound(freedom: float, coverage: float = 0.95) -> float:
+    """Return the t for which Student's distribution has `coverage` of its mass between -t and t."""
+    low, high = 0.0, math.pi / 2  # of the angle whose tangent is t / sqrt(freedom), which has an end
+    for _ in range(60):
+        middle = (low + high) / 2
+        if t_tail(math.sqrt(freedom) * math.tan(middle), freedom) > 1 - coverage:
+            low = middle
+        else:
+            high = middle
+    return math.sqrt(freedom) * math.tan((low + high) / 2)
+
+
 @lru_cache(maxsize=4096)
 def telling_share(level: float, between: int, within: int) -> float:
     """Return the part of what others leave unexplained that has to be explained to be significant at `level`."""

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from hyperherd.results.statistics.spread import t_quantile
+from hyperherd.results.statistics.distributions import t_bound
 
 LEVEL = 0.05
 """How often a claim may be wrong."""
@@ -154,7 +154,7 @@ class Pool:
 
     def _t(self, tail: float) -> float:
         """Return the t that Student's distribution exceeds with a probability of `tail`."""
-        return t_quantile(min(self.freedom, _MOST_FREEDOM), 1 - 2 * tail)
+        return t_bound(min(self.freedom, _MOST_FREEDOM), 1 - 2 * tail)
 
     @cached_property
     def _means(self) -> list[float]:

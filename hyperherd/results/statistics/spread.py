@@ -8,9 +8,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 
 from hyperherd.errors import ResultsError, nearest
+from hyperherd.results.statistics.distributions import t_bound
 
 KINDS = ("std", "sem", "ci", "range")
 
@@ -77,7 +78,7 @@ class Spread:
     @property
     def ci(self) -> float | None:
         """Half the width of the 95 % confidence interval of the mean, by Student's t; None of fewer than two values."""
-        return None if self.sem is None else self.sem * t_quantile(self.n - 1)
+        return None if self.sem is None else self.sem * t_bound(self.n - 1)
 
     def error(self, kind: str) -> float | None:
         """Return the half-width ``std``, ``sem`` or ``ci``; for ``range`` half of it."""
@@ -92,37 +93,6 @@ class Spread:
             return min(self.values), max(self.values)
         half = getattr(self, check_kind(kind))
         return self.mean - half, self.mean + half
-
-
-@lru_cache(maxsize=1024)
-def t_quantile(freedom: int, coverage: float = 0.95) -> float:
-    """Return the t for which Student's distribution has `coverage` of its mass between -t and t.
-
-    The mass is the finite sum of Abramowitz and Stegun 26.7.3 and 26.7.4, exact for whole degrees of freedom; it grows
-    with the angle, which is found by halving.
-    """
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        if _mass(middle, freedom) < coverage:
-            low = middle
-        else:
-            high = middle
-    return math.sqrt(freedom) * math.tan((low + high) / 2)
-
-
-def _mass(angle: float, freedom: int) -> float:
-    """Return the mass between -t and t = sqrt(freedom) * tan(angle)."""
-    if freedom == 1:
-        return 2 * angle / math.pi
-    odd = freedom % 2
-    sine, cosine = math.sin(angle), math.cos(angle)
-    term = cosine if odd else 1.0
-    total = term
-    for index in range(2 + odd, freedom - 1, 2):
-        term *= (index - 1) / index * cosine * cosine
-        total += term
-    return 2 / math.pi * (angle + sine * total) if odd else sine * total
 
 
 def spread(values: Sequence[float | None]) -> Spread:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from statistics import fmean, variance
+
+from hyperherd.results.statistics.distributions import t_bound, t_tail
 
 _TERMS = 500
 _TINY = 1e-300
@@ -98,51 +99,3 @@ def holm(ps: Sequence[float | None]) -> list[float | None]:
         least = max(least, min(1.0, p * (len(known) - rank)))
         found[place] = least
     return found
-
-
-def t_tail(t: float, freedom: float) -> float:
-    """Return the probability of a Student's t farther from 0 than `t`, on both sides."""
-    return _beta_mass(freedom / (freedom + t * t), freedom / 2, 0.5)
-
-
-def f_tail(ratio: float, between: float, within: float) -> float:
-    """Return the probability of an F greater than `ratio`."""
-    return _beta_mass(within / (within + between * ratio), within / 2, between / 2)
-
-
-@lru_cache(maxsize=1024)
-def t_bound(freedom: float, coverage: float) -> float:
-    """Return the t for which Student's distribution has `coverage` of its mass between -t and t."""
-    low, high = 0.0, math.pi / 2  # of the angle whose tangent is t / sqrt(freedom), which has an end
-    for _ in range(60):
-        middle = (low + high) / 2
-        if t_tail(math.sqrt(freedom) * math.tan(middle), freedom) > 1 - coverage:
-            low = middle
-        else:
-            high = middle
-    return math.sqrt(freedom) * math.tan((low + high) / 2)
-
-
-def _beta_mass(x: float, a: float, b: float) -> float:
-    """Return the regularised incomplete beta function, by its continued fraction (Numerical Recipes, 6.4)."""
-    if not 0 < x < 1:
-        return float(x >= 1)
-    if x > (a + 1) / (a + b + 2):  # there the fraction converges slowly
-        return 1.0 - _beta_mass(1 - x, b, a)
-    front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    c, d = 1.0, 1.0 / _nonzero(1 - (a + b) * x / (a + 1))
-    product = d
-    for m in range(1, _TERMS):
-        even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
-        odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
-        for term in (even, odd):
-            d = 1.0 / _nonzero(1 + term * d)
-            c = _nonzero(1 + term / c)
-            product *= c * d
-        if abs(c * d - 1) < 1e-14:
-            break
-    return min(1.0, math.exp(front) * product / a)
-
-
-def _nonzero(value: float) -> float:
-    return value if abs(value) > _TINY else _TINY

@@ -16,7 +16,8 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.records.trial import TrialError
 from hyperherd.results.statistics.best import winners
-from hyperherd.results.statistics.spread import Spread, spread, t_quantile
+from hyperherd.results.statistics.distributions import t_bound
+from hyperherd.results.statistics.spread import Spread, spread
 
 numbers = st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=40)
 
@@ -40,8 +41,8 @@ def test_spread_is_that_of_scipy(values: list[float]) -> None:
 def test_quantiles_are_exact(freedom: int) -> None:
     stats = pytest.importorskip("scipy.stats")
     # SciPy before 1.16, which is all that Python 3.10 has, is itself off by up to 2e-11 here.
-    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-10)
-    assert t_quantile(freedom, 0.99) == pytest.approx(stats.t.ppf(0.995, freedom), rel=1e-10)
+    assert t_bound(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-10)
+    assert t_bound(freedom, 0.99) == pytest.approx(stats.t.ppf(0.995, freedom), rel=1e-10)
 
 
 def test_of_a_single_value_no_spread_is_claimed() -> None:
