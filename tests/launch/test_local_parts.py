@@ -57,8 +57,8 @@ def test_capacity(limits: Limits, gpus: list[str], environment: dict[str, str], 
     assert capacity.threads == threads
 
 
-def test_a_slot_without_gpus_says_nothing_about_them() -> None:
-    assert plan_capacity(Limits(), [], 1, {}).slots[0].environment == {}
+def test_a_slot_without_gpus_masks_none() -> None:
+    assert plan_capacity(Limits(), [], 1, {}).slots[0].environment == {"HYPERHERD_GPUS": ""}
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,8 @@ def commands(sweep: Path, out: Path, number: int) -> list[list[str]]:
         ["failures", str(sweep), "-f", "json"],
         ["effects", str(sweep)],
         ["diff", trial, str(sweep / "1")],
+        ["compare", str(sweep), str(sweep), "-m", "val/acc"],
+        ["compare", str(sweep), "lr=0.1", "lr=0.01", "-f", "json"],
         ["logs", trial],
         ["watch", str(sweep)],
         ["sql", "select * from trials, configs, metrics limit 5", str(sweep)],

@@ -8,17 +8,16 @@ trials from there on: the line is interrupted, because what would look like a ju
 from __future__ import annotations
 
 import math
-from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
 from itertools import pairwise
 from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
 from hyperherd.plural import counted
-from hyperherd.results.curves.reading import MetricCurve, read_curves
-from hyperherd.results.curves.smoothing import Moments, ema, sliding
+from hyperherd.results.curves.mean import MetricCurve, end_of, falls, interrupted, mean_curve
+from hyperherd.results.curves.reading import read_curves
+from hyperherd.results.curves.smoothing import ema, sliding
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.text.format import exact, setting
 from hyperherd.results.trials.collection import TrialCollection
@@ -31,8 +30,6 @@ from hyperherd.results.values import Gap
 BANDS = ("std", "sem", "range", "none")
 AXES = ("step", "time", "epoch")
 MOST_LINES = 10
-_FINEST = 1000
-"""Points of a mean at most; a single trial's curve keeps all of its own."""
 
 
 @dataclass(frozen=True)
@@ -145,65 +142,6 @@ def draw(trials: TrialCollection, options: PlotOptions) -> Drawing:
     return Drawing(options, lines, [line for line in right if line.label in shown], notes)
 
 
-@dataclass(frozen=True)
-class MeanCurve:
-    """The mean of several curves."""
-
-    xs: list[float]
-    ys: list[float]
-    low: list[float]
-    """The lower edge of the band."""
-    high: list[float]
-
-
-def mean_curve(curves: Sequence[MetricCurve], band: str) -> MeanCurve:
-    """Return the mean of `curves`, and the band over them.
-
-    The grid is all of their own steps; beyond a thousand it is that many of them.
-    """
-    grid = sorted({x for curve in curves for x in curve.xs})
-    if len(grid) > _FINEST:
-        grid = [grid[round(place * (len(grid) - 1) / (_FINEST - 1))] for place in range(_FINEST)]
-    columns = [_at(curve, grid) for curve in curves]
-    found = MeanCurve(grid, [], [], [])
-    for values in zip(*columns, strict=True):
-        known = [value for value in values if math.isfinite(value)]
-        moments = reduce(Moments.merged, map(Moments.of, known), Moments())
-        low, high = _edges(moments, known, band)
-        found.ys.append(moments.mean)
-        found.low.append(low)
-        found.high.append(high)
-    return found
-
-
-def _edges(moments: Moments, known: Sequence[float], band: str) -> tuple[float, float]:
-    if moments.count < 2 or band == "none":
-        return math.nan, math.nan
-    if band == "range":
-        return min(known), max(known)
-    half = moments.std / math.sqrt(moments.count) if band == "sem" else moments.std
-    return moments.mean - half, moments.mean + half
-
-
-def _at(curve: MetricCurve, grid: Sequence[float]) -> list[float]:
-    """Return the curve's values on `grid`, interpolated between its points; NaN outside of them."""
-    points = [(x, y) for x, y in zip(curve.xs, curve.ys, strict=True) if math.isfinite(y)]
-    if not points:
-        return [math.nan] * len(grid)
-    xs = [x for x, _ in points]
-    values = []
-    for x in grid:
-        place = bisect_left(xs, x)
-        if place < len(xs) and xs[place] == x:
-            values.append(points[place][1])
-        elif 0 < place < len(xs):
-            (x0, y0), (x1, y1) = points[place - 1], points[place]
-            values.append(y0 + (y1 - y0) * (x - x0) / (x1 - x0))
-        else:
-            values.append(math.nan)
-    return values
-
-
 def _groups(configurations: GroupCollection[TrialCollection], options: PlotOptions) -> dict[str, list[Trial]]:
     """Return the trials of each line, by its label; of several with one seed those that do not count are left out."""
     groups: dict[str, list[Trial]] = {}
@@ -268,17 +206,17 @@ def _sort_key(line: Line, sign: int) -> tuple[bool, float]:
 def _line(
     label: str, trials: tuple[Trial, ...], curves: list[MetricCurve], options: PlotOptions, direction: str | None
 ) -> Line:
-    falls: tuple[tuple[float, int], ...] = ()
+    drops: tuple[tuple[float, int], ...] = ()
     if len(curves) == 1:
         xs, raw = list(curves[0].xs), list(curves[0].ys)
         ys = smoothed(raw, options)
         low, high = _within(raw, options)
     else:
         mean = mean_curve(curves, options.band)
-        falls = _falls(curves, mean)
-        parts = _interrupted(curves, mean, falls, options.band)
+        drops = falls(curves, mean)
+        parts = interrupted(curves, mean, drops, options.band)
         xs, raw = parts[0], parts[1]
-        ys, low, high = (_smoothed_parts(part, xs, falls, options) for part in parts[1:])
+        ys, low, high = (_smoothed_parts(part, xs, drops, options) for part in parts[1:])
     deaths = tuple(
         point
         for trial, curve in zip(trials, curves, strict=True)
@@ -294,54 +232,23 @@ def _line(
         low,
         high,
         _best(xs, ys, direction),
-        falls,
+        drops,
         deaths,
     )
 
 
-def _end(curve: MetricCurve) -> float:
-    """Return the x of the last finite value of a curve."""
-    return next((x for x, y in zip(reversed(curve.xs), reversed(curve.ys), strict=True) if math.isfinite(y)), -math.inf)
-
-
-def _falls(curves: Sequence[MetricCurve], mean: MeanCurve) -> tuple[tuple[float, int], ...]:
-    """Return after which x fewer curves are left, and how many."""
-    # A thinned grid may have passed over an end: the last x of it that a curve reaches is meant.
-    reached = [mean.xs[bisect_right(mean.xs, _end(curve)) - 1] for curve in curves if _end(curve) >= mean.xs[0]]
-    ends = sorted(set(reached))[:-1]
-    return tuple((end, sum(other > end for other in reached)) for end in ends)
-
-
-def _interrupted(
-    curves: Sequence[MetricCurve], mean: MeanCurve, falls: Sequence[tuple[float, int]], band: str
-) -> tuple[list[float], ...]:
-    """Return x, mean and the edges of the band; where curves end there is a gap, and those left begin at the same x."""
-    ends = {x for x, _ in falls}
-    columns: tuple[list[float], ...] = ([], [], [], [])
-    for place, x in enumerate(mean.xs):
-        points = [(x, mean.ys[place], mean.low[place], mean.high[place])]
-        if x in ends:
-            left = [value for curve in curves if _end(curve) > x for value in _at(curve, [x]) if math.isfinite(value)]
-            moments = reduce(Moments.merged, map(Moments.of, left), Moments())
-            points += [(x, math.nan, math.nan, math.nan), (x, moments.mean, *_edges(moments, left, band))]
-        for point in points:
-            for column, value in zip(columns, point, strict=True):
-                column.append(value)
-    return columns
-
-
 def _smoothed_parts(
-    values: Sequence[float], xs: Sequence[float], falls: Sequence[tuple[float, int]], options: PlotOptions
+    values: Sequence[float], xs: Sequence[float], drops: Sequence[tuple[float, int]], options: PlotOptions
 ) -> list[float]:
     """Return values smoothed from gap to gap: a mean over fewer trials does not go on from that over more."""
-    cuts = [place for place in range(1, len(xs)) if xs[place] == xs[place - 1]] if falls else []
+    cuts = [place for place in range(1, len(xs)) if xs[place] == xs[place - 1]] if drops else []
     bounds = [0, *cuts, len(xs)]
     return [value for start, end in pairwise(bounds) for value in smoothed(values[start:end], options)]
 
 
 def _on(xs: Sequence[float], ys: Sequence[float], curve: MetricCurve) -> tuple[float, float] | None:
     """Return the point of a line at which a curve ends."""
-    end = _end(curve)
+    end = end_of(curve)
     known = [(x, y) for x, y in zip(xs, ys, strict=True) if x <= end and math.isfinite(y)]
     return known[-1] if known else None
 

@@ -4,24 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import FormatError
+from hyperherd.results.curves.mean import MetricCurve
 from hyperherd.results.files.metric_rows import read_rows, rows_of_phase
 from hyperherd.results.trials.metric_names import phase_notes
 from hyperherd.results.trials.trial import Trial
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-
-@dataclass(frozen=True)
-class MetricCurve:
-    """The values of one metric of one trial, x ascending."""
-
-    xs: Sequence[float]
-    ys: Sequence[float]
 
 
 def read_curves(

@@ -21,6 +21,8 @@ LEVEL = 0.05
 _FOR_LINES = 0.9
 """The part of a number's level that the test of its line has; that of its curve has the rest."""
 _LEAST_FREEDOM = 3
+_LEFT_BY_CURVES = 8
+"""With fewer degrees of freedom left, a curve is not tested: it would cost the line power and find next to nothing."""
 _FEWEST_FOR_CURVES = 20
 """With fewer trials and without a model of all parameters, only lines are looked for."""
 _TOO_MUCH = 0.8
@@ -179,7 +181,7 @@ class _Tests:
         p = line.p(self._noise)
         if item.curve and self._curves:
             curve = model.of(item, curve=True)
-            if curve.left >= _LEAST_FREEDOM and curve.freedom > line.freedom:
+            if curve.left >= _LEFT_BY_CURVES and curve.freedom > line.freedom:
                 p = min(p / _FOR_LINES, curve.p(self._noise) / (1 - _FOR_LINES))
         return min(1.0, max(p, self._least(item, line.rest)))
 
