@@ -252,6 +252,7 @@ def test_what_cannot_be_asked(
     assert message in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_orphans_go_to_the_trash_and_out_of_it(app: App, clean: Clean) -> None:
     sweep = app.sweep("lr=1,2,3")
     app.sweep("lr=choice(1)")

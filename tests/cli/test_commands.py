@@ -90,6 +90,7 @@ def test_statistics_need_no_arrow(states: Path, command: str) -> None:
     assert {"pyarrow", "hydra", "omegaconf", "numpy", "duckdb"}.isdisjoint(done.stderr.split()), done.stderr
 
 
+@pytest.mark.slow
 def test_effects(swept: Path) -> None:
     done = pipe("effects", cwd=swept)
     assert (done.returncode, done.stderr) == (0, "")
@@ -127,6 +128,7 @@ def test_best(swept: Path) -> None:
     assert worst["winners"][0]["overrides"] == ["lr=0.1", "model=mlp"]
 
 
+@pytest.mark.slow
 def test_the_sweep_that_adds_seeds(app: App) -> None:
     app.write(
         'from hyperherd import log_result; log_result("val/acc", cfg.lr - len(cfg.text))',
@@ -153,6 +155,7 @@ def test_the_sweep_that_adds_seeds(app: App) -> None:
     assert (wrong.returncode, "is not a list of seeds; use e.g. 5..9 or 1,2,5-9" in wrong.stderr) == (2, True)
 
 
+@pytest.mark.slow
 def test_only_seeds_that_are_not_there_are_added(app: App) -> None:
     """The seed that the config has by default counts, and so does one that an earlier call has added."""
     app.write('from hyperherd import log_result; log_result("val/acc", cfg.lr)', "lr: 0.1\nseed: 1\n")
@@ -167,6 +170,7 @@ def test_only_seeds_that_are_not_there_are_added(app: App) -> None:
     assert none.stderr == "herd-results: the configuration of trial 1 already has all of these seeds: 0..1\n"
 
 
+@pytest.mark.slow
 def test_a_sweep_that_fails_says_so(app: App) -> None:
     app.write(
         'from hyperherd import log_result; log_result("val/acc", cfg.lr); assert cfg.seed < 5', "lr: 1\nseed: 0\n"
@@ -175,6 +179,7 @@ def test_a_sweep_that_fails_says_so(app: App) -> None:
     assert pipe("best", "--seeds", "5", "--run", cwd=app.folder).returncode == 1
 
 
+@pytest.mark.slow
 def test_an_interrupt_is_answered_by_the_sweep(app: App) -> None:
     app.write(
         """
@@ -232,6 +237,7 @@ def test_show_in_every_state(states: Path, number: int, capsys: pytest.CaptureFi
     assert strictly(capsys.readouterr().out)["number"] == number
 
 
+@pytest.mark.slow
 def test_show_what_hydra_alone_wrote(plain: Path) -> None:
     page = pipe("show", plain / "multirun", "0").stdout
     assert "model.kind=cnn" in page
@@ -282,6 +288,7 @@ def follow(app: App, *arguments: str) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_sql(swept: Path) -> None:
     pytest.importorskip("duckdb")
     done = pipe("sql", "select model, count(*) as n from trials group by all order by 1", cwd=swept)
@@ -358,6 +365,7 @@ def commands(folder: Path) -> Iterator[list[str]]:
     yield ["best", "--seeds", "5", where]
 
 
+@pytest.mark.slow
 def test_hostile_texts_are_inert_everywhere(hostile: Path) -> None:
     for arguments in commands(hostile):
         done = (
@@ -371,6 +379,7 @@ def test_hostile_texts_are_inert_everywhere(hostile: Path) -> None:
         assert all(cell.isprintable() for line in text.splitlines() for cell in line.split("\t")), (arguments, text)
 
 
+@pytest.mark.slow
 def test_ascii_and_no_colour(swept: Path) -> None:
     for arguments in (["failures"], ["effects"], ["best"], ["show", "12"], ["diff", "0", "1"]):
         done = pipe(*arguments, cwd=swept, PYTHONIOENCODING="ascii")

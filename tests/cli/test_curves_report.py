@@ -33,6 +33,7 @@ def test_curves_that_cannot_be(sweep: Path) -> None:
     assert pipe("curves", "val/acc", sweep, "lr=9").returncode == 3
 
 
+@pytest.mark.slow
 def test_curves_to_a_file(sweep: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed")
     done = pipe("curves", "val/acc", sweep, "-o", tmp_path / "a.svg", "--right", "train/loss")

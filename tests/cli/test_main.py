@@ -94,6 +94,7 @@ def _timeless(text: str) -> str:
     return re.sub(r"\b(\d+m\d\ds|\d+ s)\b", "", text)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [["show", "1"], ["failures"], ["effects"], ["best"], ["diff", "1", "2"], ["curves", "val/acc"], ["-f", "table"]],

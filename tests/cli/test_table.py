@@ -100,6 +100,7 @@ def test_a_file_is_never_overwritten_unasked(sweep: Path) -> None:
     assert len(target.read_text().splitlines()) == 2
 
 
+@pytest.mark.slow
 def test_a_file_says_its_format(sweep: Path) -> None:
     root = sweep.parent.parent
     for name, start in (
@@ -216,6 +217,7 @@ def test_nothing_in_a_sweep_steers_anything(tmp_path: Path, form: str, view: str
         assert "$" not in body
 
 
+@pytest.mark.slow
 def test_every_state_in_every_format(tmp_path: Path) -> None:
     sweep = every_state(tmp_path / "s")
     for form in ("table", "tsv", "csv", "json", "jsonl", "md", "latex"):
@@ -258,6 +260,7 @@ def test_metrics_that_cannot_be_read_are_missing_with_a_reason(tmp_path: Path) -
     assert "✓ 0    its metrics cannot be read" in page
 
 
+@pytest.mark.slow
 def test_what_a_trainer_logs_about_the_machine_is_shown_to_who_asks(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s", None)
     machine = {"eval_runtime": 3.0, "eval_samples_per_second": 5.0, "total_flos": 7.0, "system/gpu": 1.0}

@@ -130,6 +130,7 @@ def test_many_trials(app: App) -> None:
     assert len(sweep.states) == 64
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_cancels_all_and_hears_them_out(app: App, number: signal.Signals, code: int) -> None:
     process, pids = start_sleeping(app)
@@ -146,6 +147,7 @@ def test_an_interrupt_cancels_all_and_hears_them_out(app: App, number: signal.Si
     }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_a_warning_of_a_scheduler_to_a_whole_job_leaves_the_last_record_of_its_trials(app: App, method: str) -> None:
     app.write("import signal; os.kill(os.getpid(), signal.SIGUSR1); time.sleep(600)")
@@ -166,6 +168,7 @@ def test_a_second_interrupt_waits_for_nobody(app: App) -> None:
     assert_gone(pids)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("stubborn", ["false", "true"])
 def test_a_killed_sweep_leaves_no_orphans(app: App, stubborn: str) -> None:
     process, pids = start_sleeping(app, f"flag={stubborn}", "hydra.launcher.grace_s=1")
@@ -183,6 +186,7 @@ def test_a_killed_server_costs_its_trials_but_not_the_sweep(app: App) -> None:
     assert_gone(pids)
 
 
+@pytest.mark.slow
 def test_time_is_up(app: App) -> None:
     app.write("""
         import signal
@@ -211,6 +215,7 @@ def environments(app: App, *arguments: str, **environment: str) -> list[dict[str
     return [json.loads((app.folder / f"env-{number}").read_text()) for number in range(4)]
 
 
+@pytest.mark.slow
 def test_a_trial_has_a_gpu_of_the_users_mask_to_itself(app: App) -> None:
     seen = environments(app, CUDA_VISIBLE_DEVICES="3,GPU-abc")
     assert {trial["CUDA_VISIBLE_DEVICES"] for trial in seen} == {"3", "GPU-abc"}
@@ -219,6 +224,7 @@ def test_a_trial_has_a_gpu_of_the_users_mask_to_itself(app: App) -> None:
         assert all(first[1] <= second[0] for first, second in itertools.pairwise(times))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mask", ["", "0,1"])
 def test_a_mask_that_is_not_handed_out_stays_as_it_is(app: App, mask: str) -> None:
     seen = environments(app, "hydra.launcher.gpus_per_trial=0", CUDA_VISIBLE_DEVICES=mask)
@@ -256,6 +262,7 @@ THREAD = (
 )
 
 
+@pytest.mark.slow
 def test_a_script_with_threads_is_not_forked(app: App) -> None:
     app.write("""
         import threading
@@ -301,6 +308,7 @@ OmegaConf.register_new_resolver("twice", lambda value: 2 * value)
 """
 
 
+@pytest.mark.slow
 def test_a_trial_that_is_not_forked_has_what_the_script_defines(app: App) -> None:
     body = """
         net = hydra.utils.instantiate(cfg.net)
@@ -321,6 +329,7 @@ def test_a_trial_that_is_not_forked_has_what_the_script_defines(app: App) -> Non
     }
 
 
+@pytest.mark.slow
 def test_the_same_error_of_trials_that_are_not_forked_stops_the_sweep(app: App) -> None:
     app.write("""
         if cfg.width < 3: raise ValueError(f"width {cfg.width}")
@@ -333,6 +342,7 @@ def test_the_same_error_of_trials_that_are_not_forked_stops_the_sweep(app: App) 
     assert len(sweep.records) == 3
 
 
+@pytest.mark.slow
 def test_an_openmp_team_of_the_script_does_not_hang_its_trials(app: App) -> None:
     pytest.importorskip("torch")
     app.write("""
@@ -347,6 +357,7 @@ def test_an_openmp_team_of_the_script_does_not_hang_its_trials(app: App) -> None
     assert sweep.states == {0: "completed", 1: "completed"}
 
 
+@pytest.mark.slow
 def test_trials_do_not_share_randomness_that_nobody_seeded(app: App) -> None:
     pytest.importorskip("numpy")
     app.write("print(numpy.random.rand())")
@@ -375,6 +386,7 @@ def test_under_another_sweeper_it_is_a_hydra_launcher_like_any_other(app: App) -
     assert (app.folder / "s" / "2" / ".hydra" / "config.yaml").exists()
 
 
+@pytest.mark.slow
 def test_what_trials_leave_behind_ends_with_the_sweep(app: App) -> None:
     app.write("""
         import subprocess

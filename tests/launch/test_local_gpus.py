@@ -160,6 +160,7 @@ def test_an_interrupt_of_trials_that_wait(app: App, driver: Driver) -> None:
     assert process.returncode == 130, told
 
 
+@pytest.mark.slow
 def test_the_next_trial_waits_for_the_memory_of_the_last(app: App) -> None:
     app.write("""
         from pathlib import Path
@@ -171,6 +172,7 @@ def test_the_next_trial_waits_for_the_memory_of_the_last(app: App) -> None:
     assert all(later - earlier > 0.5 for earlier, later in itertools.pairwise(began))
 
 
+@pytest.mark.slow
 def test_what_makes_no_sense_is_said_before_anything_runs(app: App, driver: Driver) -> None:
     for option, message in [
         ("startup_time_s=-1", "hydra.launcher.startup_time_s: -1.0 is not a number of seconds from 0 up"),

@@ -130,6 +130,7 @@ def test_after_its_run_limit_an_array_resumes(make: MakeExecutor, lsf: Site, req
     assert "Exiting after successful completion" in log
 
 
+@pytest.mark.slow
 def test_time_out_without_a_warning(make: MakeExecutor, lsf: Site) -> None:
     """Without one the signal of the run limit itself is left, and LSF's ten minutes after it."""
     job = make(time=2, signal_delay_min=0).submit(Resumable(lsf.folder))
@@ -144,12 +145,14 @@ def test_timed_out_too_often(make: MakeExecutor, lsf: Site) -> None:
     assert len(list(lsf.folder.glob("job-run*"))) == 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_resumed_is_not(make: MakeExecutor, lsf: Site) -> None:
     job = make(time=4, signal_delay_min=2).submit(touch_and_sleep, lsf.folder / "a")
     with pytest.raises(utils.FailedJobError, match="timed-out and not checkpointable"):
         job.result()
 
 
+@pytest.mark.slow
 def test_requeue_can_be_off(make: MakeExecutor, lsf: Site) -> None:
     job = make(time=4, signal_delay_min=2, requeue="none").submit(Resumable(lsf.folder))
     with pytest.raises(utils.FailedJobError, match="requeue=none"):
@@ -176,6 +179,7 @@ def test_several_tasks_on_a_host(make: MakeExecutor) -> None:
     assert "rank 1" in job.task(1).stdout()
 
 
+@pytest.mark.slow
 def test_all_tasks_end_with_the_first_that_fails(
     make: MakeExecutor, lsf: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -184,6 +188,7 @@ def test_all_tasks_end_with_the_first_that_fails(
         job.results()
 
 
+@pytest.mark.slow
 @pytest.mark.needs("two slots on a host", "bsub -Q")
 def test_several_tasks_resume(make: MakeExecutor, lsf: Site) -> None:
     job = make(tasks_per_node=2, time=4, signal_delay_min=2).submit(Resumable(lsf.folder, by_rank=True))
@@ -265,6 +270,7 @@ def test_an_old_lsf(make: MakeExecutor, cluster: Cluster) -> None:
     assert "LSF reports: EXIT" in str(job.exception())
 
 
+@pytest.mark.slow
 def test_a_requeue_that_shows_as_exit(make: MakeExecutor, cluster: Cluster, lsf: Site) -> None:
     """brequeue by hand: for a while LSF says EXIT, and the job is not over."""
     cluster.set(requeue_exit_visible=1.5)
@@ -354,6 +360,7 @@ def test_forgotten_by_bjobs_but_not_by_history(make: MakeExecutor, cluster: Clus
     assert "exit code 3" in error
 
 
+@pytest.mark.slow
 def test_forgotten_by_all(make: MakeExecutor, lsf: Site) -> None:
     executor = make()
     executor.submit(add, 1, 2).result()

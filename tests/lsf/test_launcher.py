@@ -199,6 +199,7 @@ def test_several_arrays_keep_to_the_cap(app: App, lsf: Site) -> None:
     assert len({job.partition("_")[0] for job in jobs(sweep.dir).values()}) == 3
 
 
+@pytest.mark.slow
 def test_an_interrupt_leaves_the_jobs_to_lsf(app: App, lsf: Site) -> None:
     app.write(CLUSTER_EVENTS)
     sweep = app.start(*HERD, "width=range(2)")
@@ -228,6 +229,7 @@ def test_without_waiting_and_then_with(app: App, lsf: Site) -> None:
     assert set(states(ended).values()) == {("completed", None, 0)}
 
 
+@pytest.mark.slow
 def test_what_is_left_on_a_terminal_without_waiting(app: App, lsf: Site) -> None:
     app.write(CLUSTER_EVENTS)
     written, code = on_a_terminal(app.command(*HERD, "width=range(2)", "hydra.launcher.wait=false"), app.folder)
@@ -256,6 +258,7 @@ def test_cancel_what_nobody_waits_for(app: App, lsf: Site) -> None:
     )
 
 
+@pytest.mark.slow
 def test_what_is_written_for_jobs_is_private(app: App, lsf: Site) -> None:
     """Whatever the umask, which is the trial's own all the same."""
     app.write("mask = os.umask(0); os.umask(mask); print('umask', mask)")

@@ -6,9 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from lsf.emulator.cluster import Cluster
 
 
+@pytest.mark.slow
 def test_what_a_site_lacks_is_named(cluster: Cluster, tmp_path: Path) -> None:
     (cluster.folder / "bin" / "brequeue").unlink()
     cluster.set(old=True)

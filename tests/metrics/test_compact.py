@@ -133,6 +133,7 @@ def test_each_event_is_looked_at_a_fixed_number_of_times(sweep, monkeypatch):
     assert len(seen) <= 3 * len(events)
 
 
+@pytest.mark.slow
 def test_a_kill_between_any_two_operations(sweep, tmp_path):
     for trial in trials(sweep).values():
         merge(trial)

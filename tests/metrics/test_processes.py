@@ -78,6 +78,7 @@ def test_kill_at_random_instants_loses_nothing_acknowledged(tmp_path):
         assert skipped(table) <= attempt + 1
 
 
+@pytest.mark.slow
 def test_reading_while_others_write_and_merge(tmp_path):
     logging, merging = start(LOG_FOR_EVER, tmp_path, 0, 0), start(LOG_AND_MERGE, tmp_path, 2.5)
     running, reads = RunningSummary(tmp_path, {"metric": "m", "direction": "maximize"}), 0

@@ -295,6 +295,7 @@ def check_kills(trial: Path, kills: int, seed: int) -> None:  # tests/chaos/roll
         first = len(found["m"])
 
 
+@pytest.mark.slow
 def test_kills_at_random_instants_while_rolling_and_merging(tmp_path):
     check_kills(tmp_path, 12, seed=1)
 
@@ -354,6 +355,7 @@ print(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1])
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="asks Linux for the peak of memory")
 def test_memory_does_not_grow_with_the_rows(tmp_path):
     peaks = []

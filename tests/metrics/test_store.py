@@ -293,6 +293,7 @@ operations = st.lists(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(operations)
 def test_everything_logged_reads_back(operations):

@@ -135,6 +135,7 @@ def test_a_whole_sweep_is_cancelled(app: App) -> None:
     assert "3 cancelled" in told
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [

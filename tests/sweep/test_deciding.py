@@ -79,6 +79,7 @@ def test_what_a_sweep_would_do_is_shown(app: App) -> None:
             plan([*herd, given, "hydra.sweeper.decide={delta: 0.001, budget: 80}"], config_dir=app.folder / "conf")
 
 
+@pytest.mark.slow
 def test_a_sweep_that_decides(app: App) -> None:
     app.write(BODY, "lr: 1\nseed: 0\n")
     sweep = app.sweep(*SPACE, "hydra.sweeper.decide={delta: 0.001, budget: 15}")
@@ -98,6 +99,7 @@ def test_a_sweep_that_decides(app: App) -> None:
     assert trials[str(claim["trial"])].params["lr"] in (0.89, 0.9)
 
 
+@pytest.mark.slow
 def test_a_failed_seed_is_not_run_again_by_the_next_round(app: App) -> None:
     app.write(BODY + "assert (cfg.lr, cfg.seed) != (0.9, 1)\n", "lr: 1\nseed: 0\n")
     sweep = app.sweep(*SPACE, "hydra.sweeper.decide={delta: 0.001, budget: 11}", code=1)

@@ -39,6 +39,7 @@ def _edit(path: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new))
 
 
+@pytest.mark.slow
 def test_a_changed_config_is_refused_key_by_key(begun: App) -> None:
     config = begun.folder / "conf" / "config.yaml"
     _edit(config, "weight_decay: 0.0", "weight_decay: -10.0\nmomentum: 0.9")
@@ -57,12 +58,14 @@ def test_a_changed_config_is_refused_key_by_key(begun: App) -> None:
     assert set(refused.states) == {0, 1}
 
 
+@pytest.mark.slow
 def test_an_option_of_a_searched_group_counts(begun: App) -> None:
     _edit(begun.folder / "conf" / "model" / "large.yaml", "width: 1", "width: 9")
     refused = begun.sweep("lr=1,2", "model=small,large", code=1)
     assert "model.width: 1 -> 9" in refused.done.stderr
 
 
+@pytest.mark.slow
 def test_drift_that_is_allowed_is_said_and_shown(begun: App) -> None:
     _edit(begun.folder / "conf" / "config.yaml", "weight_decay: 0.0", "weight_decay: 10.0")
     mixed = begun.sweep("lr=1,2", "model=small,large", "hydra.sweeper.allow_drift=true")
@@ -93,6 +96,7 @@ def project(app: App) -> App:
     return app
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "herd_local"])
 def test_changed_code_is_named_and_recorded(project: App, launcher: str) -> None:
     project.sweep("lr=1,2", f"hydra/launcher={launcher}", "hydra.sweeper.only='0'")

@@ -199,6 +199,7 @@ COMPOSING = settings(
 """Few examples: each composes many configs."""
 
 
+@pytest.mark.slow
 @COMPOSING
 @given(st.data())
 def test_a_name_has_the_value_that_the_composed_config_has(app: HydraApp, data: st.DataObject) -> None:

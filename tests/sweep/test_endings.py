@@ -102,6 +102,7 @@ def test_stopped_by_a_policy(app: App) -> None:
     assert all(trial.reason for trial in load(app.folder / "s"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "herd_local"])
 def test_equal_errors_are_one_traceback_while_it_runs(app: App, launcher: str) -> None:
     """The log files of each trial have it in full."""

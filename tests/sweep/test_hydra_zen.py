@@ -89,6 +89,7 @@ def test_an_experiment_of_a_store(app: App, seen: Path) -> None:
     assert seen.read_text().splitlines() == ['[0.5, 64, 4, "SGD", 0]']
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["basic", "herd_local"])
 def test_a_script_that_launches_itself_has_no_command(app: App, seen: Path, launcher: str) -> None:
     app.script.write_text(SCRIPT + LAUNCH)

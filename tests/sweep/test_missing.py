@@ -69,6 +69,7 @@ def test_trials_of_a_pool_that_was_killed_wait(app: App) -> None:
     assert app.sweep(*local, "lr=1,2,3").states == {0: "completed", 1: "completed", 2: "completed"}
 
 
+@pytest.mark.slow
 def test_trials_inside_other_trials_are_run_once(app: App) -> None:
     app.write("from hyperherd import log_result; log_result('loss', 1.0)", "model: a\n")
     nested = ("model=a,a/b", "hydra.sweep.subdir=${model}")
@@ -81,6 +82,7 @@ def test_trials_inside_other_trials_are_run_once(app: App) -> None:
     assert states(app) == ["completed", "completed"]
 
 
+@pytest.mark.slow
 def test_trials_outside_of_the_sweep_are_found_and_run_once(app: App) -> None:
     app.write("from hyperherd import log_result; log_result('loss', 1.0)")
     outside = ("lr=1,2", "hydra.sweep.subdir=../elsewhere/${lr}")

@@ -84,6 +84,7 @@ def test_the_canary_runs_alone_and_keeps_the_others_from_a_bug(app: App) -> None
     assert set(app.sweep("lr=1,2,3,4", LOCAL, "hydra.sweeper.canary=2").states.values()) == {"completed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("launcher", ["herd_local", "basic"])
 @pytest.mark.parametrize("limit", ["2", "20%"])
 def test_after_so_many_failures_what_has_not_started_is_cancelled(app: App, launcher: str, limit: str) -> None:

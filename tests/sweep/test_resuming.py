@@ -31,6 +31,7 @@ def _states(sweep_dir: Path) -> dict[int, str]:
     }
 
 
+@pytest.mark.slow
 def test_resume_needs_nothing_but_the_directory(app: App) -> None:
     app.write(FLAKY)
     first = app.sweep("lr=1,2,3", "width=4", code=1)
@@ -43,6 +44,7 @@ def test_resume_needs_nothing_but_the_directory(app: App) -> None:
     assert SweepRecord.read(first.dir).space["overrides"] == ["lr=1,2,3", "width=4"]
 
 
+@pytest.mark.slow
 def test_resume_with_another_space_appends(app: App) -> None:
     first = app.sweep("lr=1,2")
     done = app.run("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s", "lr=2,5")
@@ -54,6 +56,7 @@ def test_resume_with_another_space_appends(app: App) -> None:
     ]
 
 
+@pytest.mark.slow
 def test_the_latest_sweep_is_that_of_the_same_script(app: App) -> None:
     app.write(FLAKY)
     stamped = "hydra.sweep.dir=multirun/${now:%Y-%m-%d}/${now:%H-%M-%S-%f}"
@@ -71,6 +74,7 @@ def test_the_latest_sweep_is_that_of_the_same_script(app: App) -> None:
     assert len(folders) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("only", "ran"),
     [
@@ -100,6 +104,7 @@ ONLY_WRONG = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ONLY_WRONG)
 def test_a_selection_that_means_nothing_is_refused(app: App, case: str) -> None:
     app.sweep("lr=1,2")
@@ -107,6 +112,7 @@ def test_a_selection_that_means_nothing_is_refused(app: App, case: str) -> None:
     assert message in app.sweep("lr=1,2", f"hydra.sweeper.{setting}", code=1).done.stderr
 
 
+@pytest.mark.slow
 def test_drift_is_mixed_in_only_when_allowed(app: App) -> None:
     app.write(FLAKY)
     app.sweep("lr=1,2", "width=3", code=1)
@@ -127,6 +133,7 @@ def test_there_must_be_something_to_go_on_with(app: App, resume: str) -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 def test_a_dry_run_shows_what_a_resume_would_run(app: App) -> None:
     app.write(FLAKY)
     sweep = app.sweep("lr=1,2,3", code=1)
@@ -138,6 +145,7 @@ def test_a_dry_run_shows_what_a_resume_would_run(app: App) -> None:
     assert sorted(path.name for path in sweep.dir.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_trials_left_in_the_queue_of_another_launcher_are_left_alone(app: App) -> None:
     """What the books say of a detached sweep is enough for that; nobody is asked."""
     app.write("raise ValueError")
@@ -198,6 +206,7 @@ def test_two_sweeps_in_the_same_second_get_two_directories(app: App) -> None:
     assert names[1] == f"{names[0]}_1"
 
 
+@pytest.mark.slow
 def test_a_second_sweep_in_a_directory_that_is_held_is_refused(app: App) -> None:
     app.write("print('STARTED', flush=True); time.sleep(600)")
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "lr=1")
@@ -227,6 +236,7 @@ def test_the_lock_of_a_dead_host_is_named(app: App) -> None:
     assert Path(lock).exists()
 
 
+@pytest.mark.slow
 def test_a_trial_that_was_killed_before_it_wrote_anything_is_run_again(app: App) -> None:
     sweep = app.sweep("lr=1,2")
     for name in ("trial.json", "provenance.json", "summary.json"):
@@ -236,12 +246,14 @@ def test_a_trial_that_was_killed_before_it_wrote_anything_is_run_again(app: App)
     assert again.records[1].attempt == 1
 
 
+@pytest.mark.slow
 def test_a_directory_named_by_the_launcher_is_found_again(app: App) -> None:
     subdir = "hydra.sweep.subdir=job_${hydra.job.id}"
     app.sweep("lr=1,2", subdir)
     assert "2 trials, 0 to run (2 completed before)" in app.sweep("lr=1,2", subdir).done.stdout
 
 
+@pytest.mark.slow
 def test_scattered_trials_are_handed_over_at_once(app: App) -> None:
     app.write("marker = 'fixed'\nif cfg.lr % 2 and not os.path.exists(marker): raise ValueError('not yet')")
     app.sweep("lr=1,2,3,4,5", code=1)

@@ -216,6 +216,7 @@ def test_what_can_be_known_wrong_is_said_before_anything_runs(app: App, argument
     assert not sweep.dir.exists()
 
 
+@pytest.mark.slow
 def test_the_config_of_a_trial_is_the_one_its_overrides_compose(app: App) -> None:
     conditions = "hydra.sweeper.conditions=[{when:{lr:2},set:{new.key:'{a: [1, x y]}',width:null}}]"
     app.write("print('GOT', json.dumps(OmegaConf.to_container(cfg), sort_keys=True))", CONFIG)

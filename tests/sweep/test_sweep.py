@@ -197,6 +197,7 @@ def test_a_number_that_is_returned_is_kept_when_nothing_was_logged(app: App) -> 
     assert app.sweep("lr=1").records[0].final == {"return_value": 2}
 
 
+@pytest.mark.slow
 def test_a_trial_may_start_another_hydra_app(app: App) -> None:
     app.write("""
         import subprocess
@@ -208,6 +209,7 @@ def test_a_trial_may_start_another_hydra_app(app: App) -> None:
     assert sorted(path.name for path in (app.folder / "inner").iterdir() if path.name.isdigit()) == ["0", "1"]
 
 
+@pytest.mark.slow
 def test_another_rank_joins_its_trial_and_starts_no_sweep(app: App) -> None:
     """Lightning's way of starting ranks: the same command line again, with Hydra overrides of its own at the end."""
     app.write("""
@@ -228,6 +230,7 @@ def test_another_rank_joins_its_trial_and_starts_no_sweep(app: App) -> None:
     assert sorted(path.name for path in (app.folder / "multirun").iterdir()) == ["s"]
 
 
+@pytest.mark.slow
 def test_the_same_script_launched_by_torchrun_in_a_trial_joins_by_its_global_rank(app: App) -> None:
     app.write("""
         import subprocess
@@ -268,6 +271,7 @@ ERRORS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", ERRORS)
 def test_what_can_be_known_wrong_is_said_before_anything_runs(app: App, case: str) -> None:
     arguments, message = ERRORS[case]
@@ -336,6 +340,7 @@ def test_what_is_no_exception_ends_its_trial_alone(app: App, body: str) -> None:
     assert app.sweep("lr=1,2", code=1).states == {0: "failed", 1: "completed"}
 
 
+@pytest.mark.slow
 def test_what_cannot_be_pickled_costs_no_other_trial(app: App) -> None:
     app.write("""
         class Two(Exception):
@@ -349,6 +354,7 @@ def test_what_cannot_be_pickled_costs_no_other_trial(app: App) -> None:
     assert sweep.states == {0: "failed", 1: "completed", 2: "completed"}
 
 
+@pytest.mark.slow
 def test_trials_that_a_dying_launcher_never_started_are_launched_again(app: App) -> None:
     app.write("if cfg.lr == 1: os.kill(os.getpid(), 9)")
     sweep = app.sweep("lr=1,2,3,4,5,6", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2", code=1)

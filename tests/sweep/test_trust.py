@@ -20,6 +20,7 @@ from hyperherd.sweep.planning.planned_overrides import check_overrides
 GO_ON = ("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
 
 
+@pytest.mark.slow
 def test_a_folder_that_others_can_write(app: App) -> None:
     sweep = app.sweep("lr=0.1,0.2")
     plan = SweepPaths(sweep.dir).trials
@@ -35,6 +36,7 @@ def test_a_folder_that_others_can_write(app: App) -> None:
     assert len(again.records) == 3
 
 
+@pytest.mark.slow
 def test_a_folder_of_another_user(app: App, nobody: int) -> None:
     sweep = app.sweep("lr=0.1,0.2")
     os.chown(sweep.dir, nobody, -1)
@@ -134,6 +136,7 @@ def test_overrides_that_run_more_than_the_script(composed: object, text: str, wh
         check_overrides(composed, Path("/s"), ["lr=0.1", text])  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_the_latest_sweep_is_the_latest_that_is_trusted(app: App, nobody: int) -> None:
     """Anybody can plant a folder that says it is the newest; it must not keep its neighbours from being found."""
     mine = app.sweep("lr=0.1,0.2", to="multirun/mine")

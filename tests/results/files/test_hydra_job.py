@@ -44,6 +44,7 @@ def test_its_command_runs_the_trial_again(plain: Path) -> None:
     assert load(again)[0].params == trial.params
 
 
+@pytest.mark.slow
 def test_nested_subdirs(silent: Path) -> None:
     trials = load(silent / "multirun" / "deep")
     assert [(trial.number, trial.params["model"]) for trial in trials] == [(0, "cnn"), (1, "mlp")]

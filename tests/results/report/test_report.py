@@ -177,6 +177,7 @@ def test_no_metric_file_of_a_large_sweep_is_opened(tmp_path: Path) -> None:
     assert data_of(text)["trials"]["label"] == document["trials"]["label"]
 
 
+@pytest.mark.slow
 def test_a_record_that_lies_about_its_curve(tmp_path: Path) -> None:
     root = showcase(tmp_path / "s", 2001, parquet=False)
     lies: list[Any] = [None, 3, [[1]], [["a", 1], [1, 2, 3], [2, 0.5]], {"a": 1}]

@@ -59,6 +59,7 @@ def test_with_one_seed_each_the_values_rank(sweep: SweepBuilder) -> None:
     assert "one seed each: nothing is known of how far seeds alone lie apart" in page
 
 
+@pytest.mark.slow
 def test_what_is_close_is_said_with_the_command_that_adds_seeds(app: App) -> None:
     app.write('from hyperherd import log_result; log_result("val/acc", cfg.lr + cfg.seed / 100)', "lr: 1\nseed: 0\n")
     sweep = app.sweep("lr=0.1,0.11,0.9,0.91", "seed=0,1,2")

@@ -39,6 +39,7 @@ def compared(app: App) -> Diff:
     return load(a.dir, b.dir).diff(*(load(sweep.dir)[0] for sweep in (a, b)))
 
 
+@pytest.mark.slow
 def test_what_differs_between_two_sweeps(compared: Diff) -> None:
     assert names(compared.params) == {"lr": (0.1, 0.5)}
     assert names(compared.config) == {

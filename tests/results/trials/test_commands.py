@@ -88,6 +88,7 @@ def test_the_command_of_a_trial_gives_it_the_same_values(app: App, tmp_path: Pat
             assert saw["flag"] is True
 
 
+@pytest.mark.slow
 def test_resuming_what_failed(app: App, tmp_path: Path) -> None:
     app.write(LOGGING, CONFIG)
     fixed = tmp_path / "fixed"
@@ -103,6 +104,7 @@ def test_resuming_what_failed(app: App, tmp_path: Path) -> None:
     assert again.objective == trials.objective
 
 
+@pytest.mark.slow
 def test_seeds_are_added_to_the_sweep(app: App, tmp_path: Path) -> None:
     """With parameters, conditions and an objective in the config, which must not get in the way."""
     app.write(
@@ -130,6 +132,7 @@ def test_seeds_are_added_to_the_sweep(app: App, tmp_path: Path) -> None:
     assert load(sweep.dir)[-1].params == {**best.params, "seed": 4}
 
 
+@pytest.mark.slow
 def test_the_seed_may_be_searched_already_or_fixed(app: App) -> None:
     app.write(LOGGING, CONFIG)
     searched = load(app.sweep("lr=0.1", "seed=0,1", "model=cnn,mlp", to="multirun/a").dir)[0]
@@ -150,6 +153,7 @@ def test_a_seed_that_the_config_lacks_is_added(app: App) -> None:
     assert "+run.seed=5,6" in more_seeds(trial, [5, 6], "run.seed").argv
 
 
+@pytest.mark.slow
 def test_a_multirun_that_never_saw_us(plain: Path) -> None:
     trial = load(plain / "multirun")[0]
     command = more_seeds(trial, [1, 2])
@@ -188,6 +192,7 @@ def test_the_python_that_ran_a_trial(app: App) -> None:
     assert interpreter(trial) == sys.executable
 
 
+@pytest.mark.slow
 def test_orphans_get_commands_of_their_own(app: App, tmp_path: Path) -> None:
     app.write(LOGGING, CONFIG + "text: x\n")
     sweep = app.sweep("lr=0.5,0.1", "text=null,null", code=1, FIXED="/nowhere")

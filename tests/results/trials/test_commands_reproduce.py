@@ -98,6 +98,7 @@ def test_a_script_that_takes_arguments_of_its_own(project: App, tmp_path: Path) 
     assert _typed(again.shell(), project, "swept", tmp_path) == swept  # it goes on with the sweep, which is done
 
 
+@pytest.mark.slow
 def test_a_module(project: App, tmp_path: Path) -> None:
     package = project.folder / "package"
     package.mkdir()
