@@ -118,6 +118,14 @@ def test_what_is_decided_holds(kind: str) -> None:
     assert sum(loss > 1.0 for loss in decided) <= 7  # of 60 with 5 %: more have a probability below one percent
 
 
+def test_equal_differences_of_coarse_values_are_no_certainty() -> None:
+    """An accuracy on a hundred samples: two seeds that differ by the same hundredth are soon found."""
+    for seeds, contenders in [(2, (0, 1)), (11, (0, 1)), (12, (0,))]:
+        verdict = judge([{seed: 0.91 for seed in range(seeds)}, {seed: 0.9 for seed in range(seeds)}], 0.05)
+        assert verdict is not None
+        assert verdict.contenders == contenders
+
+
 def test_nothing_is_known_without_values() -> None:
     assert judge([{}, {}], 0.05) is None
     alone = judge([{0: 1.0}, {0: 2.0}], 0.05)

@@ -4,7 +4,8 @@ Two configurations are compared by the differences of their values with the same
 distribution whatever the variances are. For every number n of common seeds from two on, the upper limit of a difference
 is taken at an error of alpha / (k - 1) / ((n - 1) n) for k configurations. These sum to alpha over all n and over all
 rivals of the configuration that is best in truth. So with a probability of 1 - alpha none of its limits is ever too
-low, whenever one looks and stops: it is never dropped, and what is claimed of another one holds.
+low, whenever one looks and stops: it is never dropped, and what is claimed of another one holds. Differences that are
+all equal have no variance to go by; they count once as many of one sign are unlikely enough.
 """
 
 from __future__ import annotations
@@ -14,6 +15,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from hyperherd.results.statistics.distributions import t_bound
+
+_ROUNDING = 1e-9
+"""Differences that are closer than this part of the values are equal."""
 
 
 @dataclass(frozen=True)
@@ -55,4 +59,7 @@ def _limit(one: Mapping[int, float], other: Mapping[int, float], error: float) -
     mean = math.fsum(differences) / count
     variance = math.fsum((value - mean) ** 2 for value in differences) / (count - 1)
     tail = error / (count - 1) / count
+    most = max(abs(value) for seed in one.keys() & other.keys() for value in (one[seed], other[seed]))
+    if max(differences) - min(differences) <= _ROUNDING * most and 0.5**count > tail:
+        return math.inf  # Coarse values, such as an accuracy on few samples, differ equally by chance.
     return mean + t_bound(count - 1, 1 - 2 * tail) * math.sqrt(variance / count)
