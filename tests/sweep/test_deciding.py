@@ -121,7 +121,7 @@ def test_what_is_decided_holds(kind: str) -> None:
 def test_equal_differences_of_coarse_values_are_no_certainty() -> None:
     """An accuracy on a hundred samples: two seeds that differ by the same hundredth are soon found."""
     for seeds, contenders in [(2, (0, 1)), (11, (0, 1)), (12, (0,))]:
-        verdict = judge([{seed: 0.91 for seed in range(seeds)}, {seed: 0.9 for seed in range(seeds)}], 0.05)
+        verdict = judge([dict.fromkeys(range(seeds), 0.91), dict.fromkeys(range(seeds), 0.9)], 0.05)
         assert verdict is not None
         assert verdict.contenders == contenders
 
