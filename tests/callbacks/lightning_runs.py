@@ -23,6 +23,9 @@ QUIET = [
     pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`"),
 ]
 """What Lightning says of such small trainings."""
+SINCE_2_6 = pytest.mark.skipif(
+    tuple(map(int, pl.__version__.split(".")[:2])) < (2, 6), reason="Lightning has this since 2.6"
+)
 
 
 class Module(pl.LightningModule):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import logging
 import os
 import signal
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callbacks.lightning_runs import BATCHES, QUIET, Kept, Module, batches, fit, make_trainer, steps
+from callbacks.lightning_runs import BATCHES, QUIET, SINCE_2_6, Kept, Module, batches, fit, make_trainer, steps
 
 from hyperherd import load, start_trial
 from hyperherd.metrics.reader import read_metrics
@@ -169,11 +168,6 @@ def test_checkpoints_outside_of_the_trial_are_named(
     assert ("default_root_dir: ${hydra:runtime.output_dir}" if is_default else "dirpath: ${hydra:") in text
 
 
-since_2_6 = pytest.mark.skipif(
-    "save_on_exception" not in inspect.signature(ModelCheckpoint).parameters, reason="older versions have no such thing"
-)
-
-
 class Stopping(pl.Callback):
     """Ends the training by the attribute of the trainer."""
 
@@ -190,7 +184,7 @@ class Stopping(pl.Callback):
                 18,
                 "EarlyStopping: Monitored metric val/own did not improve",
             ),
-            marks=since_2_6,
+            marks=SINCE_2_6,
         ),
         (lambda: EarlyStopping("val/own", patience=2), 18, "EarlyStopping: "),
         (lambda: Timer({"microseconds": 1}), 1, "Timer: the time for training is over"),
@@ -214,9 +208,7 @@ def test_why_a_training_stopped_is_noted(
 @pytest.mark.parametrize(
     "saver",
     [
-        pytest.param(
-            lambda folder: [ModelCheckpoint(folder, save_on_exception=True, monitor="loss_epoch")], marks=since_2_6
-        ),
+        lambda folder: [ModelCheckpoint(folder, save_on_exception=True, monitor="loss_epoch")],
         lambda folder: [ModelCheckpoint(folder), OnExceptionCheckpoint(folder)],
     ],
 )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from callbacks.lightning_runs import SINCE_2_6
 
 import hyperherd
 from hyperherd.metrics.reader import read_metrics, read_summary
@@ -385,7 +386,9 @@ class Endless(IterableDataset[torch.Tensor]):
         (Module(), {}, 12),
         (Module(), {"accumulate_grad_batches": 4}, 4),
         (Module(), {"callbacks": [GradientAccumulationScheduler({0: 1, 1: 3})]}, BATCHES + BATCHES // 3),
-        (Module(), {"val_check_interval": "00:00:00:01", "check_val_every_n_epoch": None}, 12),
+        pytest.param(
+            *(Module(), {"val_check_interval": "00:00:00:01", "check_val_every_n_epoch": None}, 12), marks=SINCE_2_6
+        ),
         (Module(), {"limit_train_batches": 0.5}, 6),
         (Module(), {"loader": DataLoader(Endless(), batch_size=2), "max_steps": 9, "max_epochs": -1}, 9),
         (Module(), {"loader": DataLoader(Endless(), batch_size=2)}, 12),  # once an epoch is over
