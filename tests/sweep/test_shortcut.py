@@ -266,6 +266,7 @@ CASES = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_designed_cases(name: str, tmp_path: Path) -> None:
     case = CASES[name]
