@@ -75,14 +75,21 @@ def _nonzero(value: float) -> float:
     return value if abs(value) > _TINY else _TINY
 
 
-def fisher(failed: int, having: int, all_failed: int, everyone: int) -> float:
-    """Return the two-sided p of Fisher's exact test: of `having` trials `failed` failed, of `everyone` `all_failed`."""
+def fisher(failed: int, having: int, all_failed: int, everyone: int, *, one_sided: bool = False) -> float:
+    """Return the p of Fisher's exact test: of `having` trials `failed` failed, of `everyone` `all_failed`.
+
+    One-sided it is the probability of at least as many; else that of all that is at most as likely.
+    """
     least, most = max(0, having + all_failed - everyone), min(having, all_failed)
     logs = [_log_choose(having, k) + _log_choose(everyone - having, all_failed - k) for k in range(least, most + 1)]
     whole = _log_choose(everyone, all_failed)
-    # As R and SciPy do, what is as likely but for rounding counts as at most as likely.
-    limit = logs[failed - least] + 1e-7
-    return min(1.0, math.fsum(math.exp(log - whole) for log in logs if log <= limit))
+    if one_sided:
+        counted = logs[failed - least :]
+    else:
+        # As R and SciPy do, what is as likely but for rounding counts as at most as likely.
+        limit = logs[failed - least] + 1e-7
+        counted = [log for log in logs if log <= limit]
+    return min(1.0, math.fsum(math.exp(log - whole) for log in counted))
 
 
 def _log_choose(n: int, k: int) -> float:

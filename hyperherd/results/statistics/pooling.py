@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from hyperherd.results.statistics.distributions import t_bound
+from hyperherd.results.statistics.distributions import fisher, t_bound
 
 LEVEL = 0.05
 """How often a claim may be wrong."""
@@ -178,10 +178,7 @@ class Pool:
 
 def _is_prone(sample: Sample, total: int, seeds: int) -> bool:
     """Return whether more seeds of a configuration ended badly than chance would give it of `total` among `seeds`."""
-    own = sample.n + sample.bad
-    most = min(own, total)
-    ways = sum(math.comb(own, bad) * math.comb(seeds - own, total - bad) for bad in range(sample.bad, most + 1))
-    return ways / math.comb(seeds, total) < LEVEL
+    return fisher(sample.bad, sample.n + sample.bad, total, seeds, one_sided=True) < LEVEL
 
 
 def _clipped(pairs: Sequence[tuple[int, float]], variance: float) -> Iterator[tuple[int, float]]:

@@ -112,3 +112,6 @@ def test_tails_are_those_of_scipy(seed: int) -> None:
     table = [[failed, having - failed], [others_failed, others - others_failed]]
     exact = stats.fisher_exact(table).pvalue
     assert fisher(failed, having, failed + others_failed, having + others) == pytest.approx(exact, rel=1e-6)
+    greater = stats.fisher_exact(table, alternative="greater").pvalue
+    one_sided = fisher(failed, having, failed + others_failed, having + others, one_sided=True)
+    assert one_sided == pytest.approx(greater, rel=1e-6)
