@@ -52,3 +52,20 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the known name nearest to `name`, or an empty string."""
     matches = get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {matches[0]!r}?)" if matches else ""
+
+
+def one_of(name: str, known: Iterable[str], what: str) -> str:
+    """Return `name` if it is known.
+
+    Args:
+        name: as a user wrote it.
+        known: all that there are.
+        what: they are, such as ``a state``.
+
+    Raises:
+        ResultsError: it is not.
+    """
+    known = list(known)
+    if name not in known:
+        raise ResultsError(f"{name!r} is not {what}{nearest(name, known)}; available: {', '.join(known)}")
+    return name

@@ -14,10 +14,9 @@ from itertools import combinations
 from statistics import fmean
 from typing import Any, Protocol
 
-from hyperherd.results.statistics.distributions import t_bound
+from hyperherd.results.statistics.distributions import LEVEL, t_bound
 from hyperherd.results.statistics.variance import squares
 
-_LEVEL = 0.05
 _MOST_VALUES = 50
 """A parameter with more values is not judged by pairs: each value would have next to none."""
 _ROUNDING = 1e-12
@@ -187,7 +186,7 @@ def _half(found: Difference, mean: float, sem: float | None, looked: int) -> flo
     """Return half the width of the interval; None if it cannot be told."""
     if sem is None:
         return None
-    level = _LEVEL / max(1, looked)
+    level = LEVEL / max(1, looked)
     if sem <= _ROUNDING * abs(mean) or not sem:
         # Equal differences have no spread to go by; that all have one sign is something all the same.
         return 0.0 if 2.0 ** (1 - len(found.gains)) <= level else None

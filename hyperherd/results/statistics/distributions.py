@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from functools import lru_cache
 from statistics import NormalDist
 
+LEVEL = 0.05
+"""How often a claim may be wrong; of several that are made together, any of them."""
 _TERMS = 500
 _TINY = 1e-300
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import one_of
 from hyperherd.records.states import TrialState
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
@@ -21,7 +21,6 @@ def unhealthy(trials: TrialCollection, unwanted: Sequence[str]) -> list[Trial]:
     known = [state.value for state in TrialState]
     states: set[TrialState] = set()
     for name in unwanted:
-        if name not in known:
-            raise ResultsError(f"{name!r} is not a state{nearest(name, known)}; available: {', '.join(known)}")
+        one_of(name, known, "a state")
         states.update(_MISSING if name == TrialState.MISSING.value else (TrialState(name),))
     return [trial for trial in trials if trial.state in states]

@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Any
 
-from hyperherd.results.statistics.distributions import fisher
+from hyperherd.results.statistics.distributions import LEVEL, fisher
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.settings import value_token
 
-LEVEL = 0.05
 _MOST_CUTS = 30
 """Of one number; more are thinned."""
 _MOST_LEVELS = 50

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import one_of
 from hyperherd.results.statistics.configurations import AnyGroups, Group, GroupCollection, seed_keys
 from hyperherd.results.trials.collection import TrialCollection
 
@@ -44,9 +44,7 @@ def check_rest(rest: str) -> str:
     Raises:
         ResultsError: it is not.
     """
-    if rest not in RESTS:
-        raise ResultsError(f"{rest!r} is not a way to take the rest{nearest(rest, RESTS)}; available: all, best")
-    return rest
+    return one_of(rest, RESTS, "a way to take the rest")
 
 
 def best_configurations(trials: K, names: Sequence[str], err: str) -> tuple[list[Group[K]], tuple[str, ...]]:

@@ -9,15 +9,13 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, NamedTuple
 
-from hyperherd.results.statistics.distributions import f_tail
+from hyperherd.results.statistics.distributions import LEVEL, f_tail
 from hyperherd.results.statistics.matching import Cells, Configuration, Matching, unfinished
 from hyperherd.results.statistics.student import Estimate, of_pairs, of_strata
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.results.trials.trial import Trial
 
-LEVEL = 0.05
-"""A difference counts from this p on, corrected for how many differences were looked at."""
 _BLOCKS = 0.5
 """Seeds count as blocks from this p on: to overlook weak ones makes intervals too short (benchmarks/compare.py)."""
 
@@ -168,7 +166,7 @@ class MetricTable:
         if not self.found.keys or not _are_blocks(seeds, residual, len(set(keys))):
             return of_pairs(differences, self._scale), "pair"
         mean = fmean(differences)
-        by_seed = [mean + fmean(some) for some in _by(seeds, residual)]
+        by_seed = [mean + fmean(some) for some in _by(seeds, residual).values()]
         return replace(of_pairs(by_seed, self._scale), value=mean), "seed"
 
     def why_not(self) -> str:
@@ -229,23 +227,20 @@ class MetricTable:
 
 def _within(keys: Sequence[Configuration], values: Sequence[float]) -> list[float]:
     """Return what is left of the values without the mean of their configuration."""
-    some: dict[Configuration, list[float]] = {}
-    for key, value in zip(keys, values, strict=True):
-        some.setdefault(key, []).append(value)
-    means = {key: fmean(own) for key, own in some.items()}
+    means = {key: fmean(own) for key, own in _by(keys, values).items()}
     return [value - means[key] for key, value in zip(keys, values, strict=True)]
 
 
-def _by(keys: Sequence[Hashable], values: Sequence[float]) -> list[list[float]]:
+def _by(keys: Sequence[Hashable], values: Sequence[float]) -> dict[Hashable, list[float]]:
     found: dict[Hashable, list[float]] = {}
     for key, value in zip(keys, values, strict=True):
         found.setdefault(key, []).append(value)
-    return list(found.values())
+    return found
 
 
 def _are_blocks(seeds: Sequence[Hashable], residual: Sequence[float], configurations: int) -> bool:
     """Return whether differences agree within seeds more than chance makes them, by the F of a two-way layout."""
-    groups = _by(seeds, residual)
+    groups = _by(seeds, residual).values()
     between, within = len(groups) - 1, len(residual) - configurations - len(groups) + 1
     if configurations < 2 or between < 1 or within < 1:
         return False

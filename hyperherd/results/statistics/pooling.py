@@ -19,10 +19,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median
 
-from hyperherd.results.statistics.distributions import fisher, t_bound
+from hyperherd.results.statistics.distributions import LEVEL, fisher, t_bound
 
-LEVEL = 0.05
-"""How often a claim may be wrong."""
 _OF_CHOICE = 0.1
 """The part of it that is spent on which configurations could have been chosen as the best."""
 _POINTS = tuple(-9 + 0.3 * step for step in range(92))

@@ -9,15 +9,15 @@ a model of all parameters, each is tested beside the named ones alone.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
 from hyperherd.results.statistics.design import Column, Term, orthonormal, together
-from hyperherd.results.statistics.distributions import kurtosis, normal_scores, telling_share
+from hyperherd.results.statistics.distributions import LEVEL, kurtosis, normal_scores, telling_share
 from hyperherd.results.statistics.variance import Explained, Model, Noise, Products, squares
 
-LEVEL = 0.05
 _FOR_LINES = 0.9
 """The part of a number's level that the test of its line has; that of its curve has the rest."""
 _LEAST_FREEDOM = 3
@@ -190,7 +190,7 @@ class _Tests:
         count = len(self._values)
         least = 1 / count if item.lone else 0.0
         if rest < 1e-12:  # exact fits of rounded values come about by chance, which no F knows
-            different = math.exp(math.lgamma(count + 1) - math.fsum(map(_log_ties, _counts(self._values))))
+            different = math.exp(math.lgamma(count + 1) - math.fsum(map(_log_ties, Counter(self._values).values())))
             least = max(least, 2 / different)
         return least
 
@@ -265,13 +265,6 @@ def _untangled(model: Model, terms: Sequence[Term]) -> list[Term]:
     found = [[by_id[key] for key in sorted(group, key=order.__getitem__)] for group in groups]
     found.sort(key=lambda group: order[id(group[0])])
     return [group[0] if len(group) == 1 else together(group) for group in found]
-
-
-def _counts(values: Sequence[float]) -> list[int]:
-    found: dict[float, int] = {}
-    for value in values:
-        found[value] = found.get(value, 0) + 1
-    return list(found.values())
 
 
 def _log_ties(count: int) -> float:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import one_of
 from hyperherd.results.statistics.distributions import t_bound
 
 KINDS = ("std", "sem", "ci", "range")
@@ -22,9 +22,7 @@ def check_kind(err: str) -> str:
     Raises:
         ResultsError: there is none.
     """
-    if err not in KINDS:
-        raise ResultsError(f"{err!r} is not a measure of spread{nearest(err, KINDS)}; available: {', '.join(KINDS)}")
-    return err
+    return one_of(err, KINDS, "a measure of spread")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import ResultsError, one_of
 from hyperherd.records.disk.files import create_bytes, dumps, new_file
 from hyperherd.results.tables.arrow import columns_table, metric_batches, metric_schema
 from hyperherd.results.tables.columns import View, exact_columns
@@ -59,8 +59,7 @@ def export(
         ResultsError: one of the files already exists, or `form` is unknown; nothing has been written then.
         OSError: the folder cannot be written to.
     """
-    if form not in FORMS:
-        raise ResultsError(f"{form!r} is not an export format{nearest(form, FORMS)}; available: {', '.join(FORMS)}")
+    one_of(form, FORMS, "an export format")
     place = Path(folder)
     paths = [place / f"trials.{form}", place / f"metrics.{form}", place / "schema.json"]
     taken = [str(path) for path in paths if os.path.lexists(path)]
