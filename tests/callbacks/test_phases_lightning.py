@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from callbacks.lightning_runs import SINCE_2_6
+from callbacks.lightning_runs import BATCHES, QUIET, SINCE_2_6, batches, make_trainer
 
 import hyperherd
 from hyperherd.metrics.reader import read_metrics, read_summary
@@ -36,16 +36,12 @@ from torch.utils.data import DataLoader, IterableDataset, TensorDataset  # noqa:
 from hyperherd_callbacks.lightning import HyperHerdLogger, HyperHerdStreamCallback  # noqa: E402
 
 pytestmark = [
-    pytest.mark.filterwarnings("ignore:.*does not have many workers"),
-    pytest.mark.filterwarnings("ignore:.*isinstance.treespec, LeafSpec.*:FutureWarning"),
-    pytest.mark.filterwarnings("ignore:.*smaller than the logging interval"),
-    pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`"),
+    *QUIET,
     pytest.mark.filterwarnings("ignore:.*Checkpoint directory .* exists"),
     pytest.mark.filterwarnings("ignore:.training_step. returned .None."),
     pytest.mark.filterwarnings("ignore:Be aware that when using .ckpt_path."),
 ]
 
-BATCHES = 6
 WHOLE: dict[str, Any] = (
     {"weights_only": False} if "weights_only" in inspect.signature(pl.Trainer.fit).parameters else {}
 )
@@ -121,22 +117,8 @@ class Rare(Module):
         return None if batch_idx == 4 else loss
 
 
-def data() -> DataLoader[torch.Tensor]:
-    return DataLoader(torch.linspace(-1, 1, 4 * BATCHES).reshape(-1, 2), batch_size=2)
-
-
 def trainer(folder: Path, *callbacks: Any, **options: Any) -> pl.Trainer:
-    settings = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-        "accelerator": "cpu",
-        "default_root_dir": folder,
-        "max_epochs": 2,
-        "num_sanity_val_steps": 0,
-    }
-    return pl.Trainer(callbacks=list(callbacks), **{**settings, **options})
+    return make_trainer(folder, *callbacks, **{"max_epochs": 2, "num_sanity_val_steps": 0, **options})
 
 
 def told(trial: Path) -> Told:
@@ -184,7 +166,7 @@ def test_the_rows_of_a_fit_are_those_of_the_csv_logger(
 ) -> None:
     logger = CSVLogger(tmp_path / "csv")
     fit = trainer(tmp_path, HyperHerdStreamCallback(), logger=logger, log_every_n_steps=1, **options)
-    fit.fit(module, data(), data())
+    fit.fit(module, batches(), batches())
     expected = rows_of(tmp_path / "csv")
     found = told(trial_dir)
     if isinstance(module, Batchwise):  # Rows of single batches have no epoch with us, and the first one's with it.
@@ -233,7 +215,7 @@ def test_the_rows_of_code_that_nobody_here_wrote_are_those_of_the_csv_logger(
 
 def test_folds_are_phases_and_the_last_one_counts(tmp_path: Path, trial_dir: Path) -> None:
     for fold in range(3):
-        trainer(tmp_path, HyperHerdStreamCallback()).fit(Module(100.0 * fold), data(), data())
+        trainer(tmp_path, HyperHerdStreamCallback()).fit(Module(100.0 * fold), batches(), batches())
     found = told(trial_dir)
     assert values(found["val/acc"]) == [0.0, 1.0]
     assert values(found["val/acc:fit-2"]) == [100.0, 101.0]
@@ -246,8 +228,8 @@ def test_folds_that_are_named(tmp_path: Path, trial_dir: Path) -> None:
     for fold in range(2):
         one = trainer(tmp_path, HyperHerdStreamCallback(prefix=f"fold{fold}/"))
         module = Module(100.0 * fold)
-        one.fit(module, data(), data())
-        one.test(module, data(), verbose=False)
+        one.fit(module, batches(), batches())
+        one.test(module, batches(), verbose=False)
     found = told(trial_dir)
     assert {name for name in found if name.startswith(("val", "test"))} == {
         "val/acc:fold0",
@@ -260,8 +242,8 @@ def test_folds_that_are_named(tmp_path: Path, trial_dir: Path) -> None:
 def test_a_block_names_the_phases_within(tmp_path: Path, trial_dir: Path) -> None:
     with hyperherd.phase("big"):
         one, module = trainer(tmp_path, HyperHerdStreamCallback()), Module()
-        one.fit(module, data(), data())
-        one.validate(module, data(), verbose=False)
+        one.fit(module, batches(), batches())
+        one.validate(module, batches(), verbose=False)
         hyperherd.log_result("mine", 1.0, 0)
     hyperherd.log_result("mine", 2.0, 0)
     assert {"val/acc:big", "val/acc:big/validate", "mine:big", "mine"} <= set(told(trial_dir))
@@ -271,9 +253,9 @@ def test_the_evaluation_of_the_best_checkpoint_stands_beside_the_last_epoch(tmp_
     best = ModelCheckpoint(tmp_path / "best", monitor="val/acc", mode="min")
     one = trainer(tmp_path, HyperHerdStreamCallback(), best, enable_checkpointing=True)
     module = Module()
-    one.fit(module, data(), data())
+    one.fit(module, batches(), batches())
     module.start = -7.0
-    one.validate(module, data(), ckpt_path="best", verbose=False, **WHOLE)
+    one.validate(module, batches(), ckpt_path="best", verbose=False, **WHOLE)
     assert best.best_model_path
     found = told(trial_dir)
     assert values(found["val/acc"]) == [0.0, 1.0]
@@ -284,10 +266,10 @@ def test_the_evaluation_of_the_best_checkpoint_stands_beside_the_last_epoch(tmp_
 
 def test_fit_validate_test_and_fit_again(tmp_path: Path, trial_dir: Path) -> None:
     one, module = trainer(tmp_path, HyperHerdStreamCallback(), max_epochs=1), Module()
-    one.fit(module, data(), data())
-    one.validate(module, data(), verbose=False)
-    one.test(module, data(), verbose=False)
-    trainer(tmp_path, HyperHerdStreamCallback(), max_epochs=1).fit(module, data(), data())
+    one.fit(module, batches(), batches())
+    one.validate(module, batches(), verbose=False)
+    one.test(module, batches(), verbose=False)
+    trainer(tmp_path, HyperHerdStreamCallback(), max_epochs=1).fit(module, batches(), batches())
     assert {name for name in told(trial_dir) if not name.startswith("epoch")} == {
         *("loss", "val/acc", "val/acc:validate", "test/acc:test", "loss:fit-2", "val/acc:fit-2")
     }
@@ -314,16 +296,16 @@ class Named(Module):
 def test_a_retry_that_skips_the_pretraining_leaves_it_whole(
     tmp_path: Path, trial_dir: Path, has_checkpoint: bool
 ) -> None:
-    trainer(tmp_path, HyperHerdStreamCallback()).fit(Named("pre"), data(), data())
+    trainer(tmp_path, HyperHerdStreamCallback()).fit(Named("pre"), batches(), batches())
     checkpoint = ModelCheckpoint(tmp_path / "ft")
     cut = trainer(tmp_path, HyperHerdStreamCallback(), checkpoint, max_epochs=3, enable_checkpointing=True)
     with pytest.raises(RuntimeError, match="diverged"):
-        cut.fit(Named("ft", 8), data(), data())
+        cut.fit(Named("ft", 8), batches(), batches())
     trial_log.leave()
     trial_log.enter(trial_dir, 1)
     path = checkpoint.best_model_path if has_checkpoint else None
     again = trainer(tmp_path, HyperHerdStreamCallback(), max_epochs=3)
-    again.fit(Named("ft"), data(), data(), ckpt_path=path, **WHOLE)
+    again.fit(Named("ft"), batches(), batches(), ckpt_path=path, **WHOLE)
     found = told(trial_dir)
     assert [len(found[name]) for name in ("pre/loss", "pre/val", "loss")] == [12, 2, 12]
     assert [len(found[f"{name}:fit-2"]) for name in ("ft/loss", "ft/val", "loss")] == [18, 3, 18]
@@ -335,7 +317,7 @@ def test_a_plain_value_belongs_to_the_training_that_runs(tmp_path: Path, trial_d
             hyperherd.log_result("mine", self.start, self.current_epoch)
 
     for fold in range(2):
-        trainer(tmp_path, HyperHerdStreamCallback(), max_epochs=1).fit(Plain(float(fold)), data())
+        trainer(tmp_path, HyperHerdStreamCallback(), max_epochs=1).fit(Plain(float(fold)), batches())
     assert {name: rows for name, rows in told(trial_dir).items() if name.startswith("mine")} == {
         "mine": [(0, 0.0)],
         "mine:fit-2": [(0, 1.0)],
@@ -343,7 +325,7 @@ def test_a_plain_value_belongs_to_the_training_that_runs(tmp_path: Path, trial_d
 
 
 def test_what_test_logs_batch_by_batch_is_kept(tmp_path: Path, trial_dir: Path) -> None:
-    trainer(tmp_path, HyperHerdStreamCallback()).test(Batchwise(), data(), verbose=False)
+    trainer(tmp_path, HyperHerdStreamCallback()).test(Batchwise(), batches(), verbose=False)
     assert told(trial_dir)["test/step:test"] == [(step + 1, float(step)) for step in range(BATCHES)]
 
 
@@ -360,8 +342,8 @@ def test_the_logger_keeps_what_loggers_are_given_once(tmp_path: Path, trial_dir:
     callbacks = [LearningRateMonitor("epoch"), *[HyperHerdStreamCallback()] * with_callback]
     loggers = [HyperHerdLogger(), CSVLogger(tmp_path / "csv")]
     one, module = trainer(tmp_path, *callbacks, logger=loggers, log_every_n_steps=1), Direct()
-    one.fit(module, data(), data())
-    one.test(module, data(), verbose=False)
+    one.fit(module, batches(), batches())
+    one.test(module, batches(), verbose=False)
     found = told(trial_dir)
     raw = [(row["metric"], row.get("phase"), row["step"]) for row in read_metrics(trial_dir, raw=True).to_pylist()]
     once = [row for row in raw if row[0] != "epoch"]
@@ -401,7 +383,7 @@ def test_the_steps_that_are_announced_are_those_of_the_rows(
     tmp_path: Path, trial_dir: Path, module: Module, options: dict[str, Any], last: int
 ) -> None:
     options = dict(options)
-    loader, callbacks = options.pop("loader", data()), options.pop("callbacks", [])
-    trainer(tmp_path, HyperHerdStreamCallback(), *callbacks, **options).fit(module, loader, data())
+    loader, callbacks = options.pop("loader", batches()), options.pop("callbacks", [])
+    trainer(tmp_path, HyperHerdStreamCallback(), *callbacks, **options).fit(module, loader, batches())
     rows = told(trial_dir)["loss"]
     assert noted()["max_step"] == max(step for step, _ in rows) == last

@@ -2,116 +2,32 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import random
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from hyperherd.records.states import FailureCause, TrialState
+from results.statistics.designs import (
+    Design,
+    Noise,
+    Params,
+    as_trials,
+    grid,
+    heavy,
+    log_search,
+    mixed_search,
+    normal,
+    random_search,
+    rounded,
+    seeded,
+    skewed,
+    two_levels,
+)
+
+from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
 from hyperherd.results.statistics.effects import Effects
-from hyperherd.results.trials.objective import Objective
-from hyperherd.results.trials.trial import Sweep, Trial
-
-SWEEP = Sweep("s", Path("/s"))
-Params = dict[str, Any]
-Design = Callable[[random.Random], list[Params]]
-Noise = Callable[[random.Random], float]
-
-
-def as_trials(rows: list[tuple[Params, float]], failed: Callable[[int], bool] = lambda place: False) -> Trials:
-    """Trials with these parameters and values, some of which failed."""
-    return Trials(
-        (
-            Trial(
-                number,
-                str(number),
-                Path(f"/s/{number}"),
-                SWEEP,
-                TrialState.FAILED if failed(number) else TrialState.COMPLETED,
-                cause=FailureCause.EXCEPTION if failed(number) else None,
-                params=params,
-                final={"y": value},
-                ended=float(number),
-            )
-            for number, (params, value) in enumerate(rows)
-        ),
-        Objective("y", "maximize"),
-    )
-
-
-def log_uniform(draw: random.Random) -> float:
-    return 10 ** draw.uniform(-5, -1)
-
-
-def random_search(count: int, params: int, *, seeds: int = 1) -> Design:
-    """Half of the numbers on a logarithmic scale, half on a linear one."""
-
-    def design(draw: random.Random) -> list[Params]:
-        points = [
-            {f"p{index}": draw.random() if index % 2 else log_uniform(draw) for index in range(params)}
-            for _ in range(count)
-        ]
-        return _repeated(points, seeds)
-
-    return design
-
-
-def mixed_search(count: int, params: int) -> Design:
-    """Choices, switches, whole numbers and numbers by turns, and a parameter that only some trials have."""
-    kinds: tuple[Callable[[random.Random], Any], ...] = (
-        lambda draw: draw.choice(("sgd", "adam", "lion")),
-        lambda draw: draw.random() < 0.5,
-        lambda draw: draw.choice((16, 32, 64, 128)),
-        log_uniform,
-    )
-
-    def design(draw: random.Random) -> list[Params]:
-        points = []
-        for _ in range(count):
-            point = {f"p{index}": kinds[index % 4](draw) for index in range(params)}
-            points.append(point | ({"beta": draw.random()} if point["p0"] == "adam" else {}))
-        return points
-
-    return design
-
-
-def grid(*sizes: int, seeds: int = 1, missing: float = 0.0, numeric: bool = False) -> Design:
-    """A grid of as many values for each parameter, with some of its trials missing."""
-
-    def design(draw: random.Random) -> list[Params]:
-        axes = [[10.0 ** (level - size) if numeric else f"v{level}" for level in range(size)] for size in sizes]
-        points = [{f"p{index}": value for index, value in enumerate(point)} for point in itertools.product(*axes)]
-        return [point for point in _repeated(points, seeds) if draw.random() >= missing]
-
-    return design
-
-
-def _repeated(points: list[Params], seeds: int) -> list[Params]:
-    if seeds == 1:
-        return points
-    return [point | {"seed": seed} for point in points for seed in range(seeds)]
-
-
-def normal(draw: random.Random) -> float:
-    return draw.gauss(0, 1)
-
-
-def heavy(draw: random.Random) -> float:
-    """Student's t of two degrees of freedom: every so often a value is far out."""
-    return draw.gauss(0, 1) / math.sqrt(draw.expovariate(1.0))
-
-
-def skewed(draw: random.Random) -> float:
-    return math.exp(1.5 * draw.gauss(0, 1))
-
-
-def rounded(draw: random.Random) -> float:
-    """An accuracy over twenty examples."""
-    return sum(draw.random() < 0.8 for _ in range(20)) / 20
 
 
 @dataclass(frozen=True)
@@ -225,31 +141,6 @@ def _fits(blocks: list[Any], count: int) -> bool:
     return sum(block.shape[1] for block in blocks) < count - 2
 
 
-def log_search(count: int, params: int) -> Design:
-    return lambda draw: [{f"p{index}": log_uniform(draw) for index in range(params)} for _ in range(count)]
-
-
-def two_levels(count: int, params: int) -> Design:
-    """Half of the trials have each level of each parameter, at random."""
-
-    def design(draw: random.Random) -> list[Params]:
-        columns = []
-        for _ in range(params):
-            column = ["a", "b"] * (count // 2) + ["a"] * (count % 2)
-            draw.shuffle(column)
-            columns.append(column)
-        return [
-            {f"p{index}": f"{index}{value}" for index, value in enumerate(point)}
-            for point in zip(*columns, strict=True)
-        ]
-
-    return design
-
-
-def _seeded(design: Design, seeds: int) -> Design:
-    return lambda draw: _repeated(design(draw), seeds)
-
-
 POWERS = (
     Power("41x10 numbers", log_search(41, 10)),
     Power("41x10 numbers beside a strong one", log_search(41, 10), strong=60),
@@ -259,7 +150,7 @@ POWERS = (
     Power("41x10 two levels beside a strong one", two_levels(41, 10), strong=60),
     Power("grid 5x4x3 numbers", grid(5, 4, 3, numeric=True)),
     Power("grid 2x2, 10 seeds", grid(2, 2, seeds=10)),
-    Power("16x4 numbers, 4 seeds", _seeded(log_search(16, 4), 4)),
+    Power("16x4 numbers, 4 seeds", seeded(log_search(16, 4), 4)),
     Power("grid 5x4x3 levels", grid(5, 4, 3), errors=4.5),
     Power("grid 5x4x3, 40 % missing", grid(5, 4, 3, missing=0.4), errors=4.5),
     Power("12x4 numbers", log_search(12, 4), errors=4.5),
@@ -440,7 +331,8 @@ class Dying:
             rate = self.high if self.cause(point) else self.rate
             fails.setdefault(key, draw.random() < rate)
             fails[place] = fails[key]
-        return as_trials([(point, draw.gauss(0, 1)) for point in points], lambda place: fails[place])
+        dead = {place: TrialState.FAILED for place in range(len(points)) if fails[place]}
+        return as_trials([(point, draw.gauss(0, 1)) for point in points], states=dead)
 
 
 DYING = (

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from results.builder import SweepBuilder
+from results.statistics.designs import SWEEP, as_trials
 
 from hyperherd import load
 from hyperherd.errors import ResultsError
@@ -18,34 +19,8 @@ from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
 from hyperherd.results.statistics.effects import Effects, ParameterEffect, effects
 from hyperherd.results.trials.objective import Objective
-from hyperherd.results.trials.trial import Sweep, Trial
+from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
-
-SWEEP = Sweep("s", Path("/s"))
-
-
-def trials(
-    rows: list[tuple[dict[str, Any], float | None]],
-    direction: str = "maximize",
-    states: dict[int, TrialState] | None = None,
-) -> Trials:
-    """Trials with these parameters and values; the state of each is completed unless told otherwise."""
-    return Trials(
-        (
-            Trial(
-                number,
-                str(number),
-                Path(f"/s/{number}"),
-                SWEEP,
-                (states or {}).get(number, TrialState.COMPLETED),
-                params=params,
-                final={} if value is None else {"y": value},
-                ended=float(number),
-            )
-            for number, (params, value) in enumerate(rows)
-        ),
-        Objective("y", direction),
-    )
 
 
 def grid(seed: int, *, holes: float = 0.0, seeds: int = 3) -> list[tuple[dict[str, Any], float]]:
@@ -78,7 +53,7 @@ def test_tests_and_shares_are_those_of_statsmodels(seed: int) -> None:
     table = anova.anova_lm(api.ols("y ~ C(lr) + C(model)", frame).fit(), typ=2)
     total = ((frame.y - frame.y.mean()) ** 2).sum()
     chance = table.loc["Residual", "sum_sq"] / table.loc["Residual", "df"] / total
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     assert not found.ranks
     first, second = sorted(table["PR(>F)"][:2])
     ps = {first: min(1, 2 * first), second: min(1, max(2 * first, second if 2 * first <= 0.05 else 2 * second))}
@@ -101,7 +76,7 @@ def test_unique_shares_are_those_of_statsmodels(seed: int) -> None:
     frame = pd.DataFrame([{**params, "y": value} for params, value in rows])
     table = anova.anova_lm(api.ols("y ~ C(lr) + C(model)", frame).fit(), typ=2)
     total = ((frame.y - frame.y.mean()) ** 2).sum()
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     assert of(found, "lr").unique == pytest.approx(table.loc["C(lr)", "sum_sq"] / total)
     assert of(found, "model").unique == pytest.approx(table.loc["C(model)", "sum_sq"] / total)
 
@@ -121,7 +96,7 @@ def test_unique_shares_are_those_of_least_squares(seed: int) -> None:
         return float(((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2).sum())
 
     total = float(((y - y.mean()) ** 2).sum())
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     assert of(found, "lr").unique == pytest.approx((residual("model") - residual("lr", "model")) / total)
     assert of(found, "model").unique == pytest.approx((residual("lr") - residual("lr", "model")) / total)
 
@@ -131,7 +106,7 @@ def test_pairs_and_noise_are_those_of_scipy(seed: int) -> None:
     stats = pytest.importorskip("scipy.stats")
     rows = grid(seed, holes=0.2)
     values = {(params["lr"], params["model"], params["seed"]): value for params, value in rows}
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     for contrast in of(found, "model").contrasts:
         keys = [key for key in values if key[1] == contrast.value and (key[0], contrast.against, key[2]) in values]
         left = [values[key] for key in keys]
@@ -162,7 +137,7 @@ def test_a_small_sure_effect_beside_a_strong_one_is_named() -> None:
         for model in ("cnn", "mlp")
         for seed in range(4)
     ]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     model = of(found, "model")
     assert model.share is not None
     assert model.share < 0.001
@@ -179,7 +154,7 @@ def test_a_hole_in_the_grid_misleads_means_but_not_pairs() -> None:
     """The better model failed where everything is good: its mean is worse, and yet it wins every pair."""
     base = {1: 0.1, 2: 0.2, 3: 0.9}
     rows = [({"lr": lr, "model": model}, base[lr] + (model == "cnn") * 0.01) for lr in base for model in ("cnn", "mlp")]
-    found = effects(trials(rows, states={4: TrialState.FAILED}))
+    found = effects(as_trials(rows, states={4: TrialState.FAILED}))
     model = of(found, "model")
     assert (found.trials, found.left_out) == (5, 1)
     assert model.levels[0].value == "mlp"
@@ -188,7 +163,7 @@ def test_a_hole_in_the_grid_misleads_means_but_not_pairs() -> None:
 
 def test_lower_may_be_better() -> None:
     rows = [({"lr": lr, "seed": seed}, lr + seed / 100) for lr in (0.1, 0.5, 0.2) for seed in (0, 1)]
-    effect = of(effects(trials(rows, "minimize")), "lr")
+    effect = of(effects(as_trials(rows, "minimize")), "lr")
     assert [level.value for level in effect.levels] == [0.1, 0.2, 0.5]
     assert [(item.value, item.against, item.wins) for item in effect.contrasts] == [(0.1, 0.2, 2), (0.1, 0.5, 2)]
     assert effect.contrasts[0].mean == pytest.approx(-0.1)
@@ -196,14 +171,14 @@ def test_lower_may_be_better() -> None:
 
 def test_what_is_not_finished_or_not_finite_is_left_out() -> None:
     rows = [({"lr": 1}, 0.5), ({"lr": 2}, 0.6), ({"lr": 3}, math.nan), ({"lr": 4}, 99.0), ({"lr": 5}, None)]
-    found = effects(trials(rows, states={3: TrialState.RUNNING}))
+    found = effects(as_trials(rows, states={3: TrialState.RUNNING}))
     assert (found.trials, found.left_out) == (2, 3)
     assert [level.value for level in of(found, "lr").levels] == [2, 1]
 
 
 def test_a_value_for_each_trial_explains_nothing() -> None:
     rows = [({"name": f"n{number}", "lr": number % 2}, float(number)) for number in range(4)]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     assert (of(found, "name").share, of(found, "name").p) == (None, None)
     assert of(found, "lr").unique == pytest.approx(0.2)
 
@@ -212,7 +187,7 @@ def test_many_numbers_are_judged_in_ranges() -> None:
     draw = random.Random(1)
     rows = [({"lr": draw.random(), "junk": draw.random()}, 0.0) for _ in range(60)]
     rows = [(params, params["lr"] + draw.gauss(0, 0.05)) for params, _ in rows]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     lr, junk = of(found, "lr"), of(found, "junk")
     assert lr.share is not None
     assert junk.share is not None
@@ -229,7 +204,7 @@ def test_parameters_that_change_together_are_named_as_confounded() -> None:
         for act in ("relu", "gelu")
         for seed in (0, 1, 2)
     ]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     for name, other in (("lr", "batch"), ("batch", "lr")):
         assert of(found, name).confounded == (other,)
         assert of(found, name).matters
@@ -249,7 +224,7 @@ def test_a_parameter_that_follows_from_two_others_is_confounded_with_them() -> N
         for _ in range(3)
     ]
     rows = [({**params, "seed": place}, value) for place, (params, value) in enumerate(rows)]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     assert set(of(found, "a").confounded) == {"b", "sum"}
     assert of(found, "a").matters
     assert of(found, "other").confounded == ()
@@ -263,7 +238,7 @@ def test_a_parameter_that_some_trials_do_not_have() -> None:
         for beta in (0.1, 0.2)
         for seed in (0, 1)
     ]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     beta = of(found, "beta")
     assert beta.matters
     assert [(level.value, level.trials) for level in beta.levels] == [(0.2, 4), (0.1, 4), (Gap.NOT_APPLICABLE, 4)]
@@ -274,14 +249,14 @@ def test_a_parameter_that_some_trials_do_not_have() -> None:
 
 def test_seeds_that_no_two_configurations_share() -> None:
     rows = [({"lr": lr, "seed": 10 * lr + repeat}, float(lr)) for lr in (1, 2) for repeat in range(3)]
-    effect = of(effects(trials(rows)), "lr")
+    effect = of(effects(as_trials(rows)), "lr")
     assert effect.over == "configurations"
     assert [(item.value, item.wins, item.pairs, item.sem) for item in effect.contrasts] == [(2, 1, 1, None)]
 
 
 def test_of_duplicates_the_last_one_counts() -> None:
     rows = [({"lr": 1, "seed": 0}, 0.0), ({"lr": 1, "seed": 0}, 5.0), ({"lr": 2, "seed": 0}, 1.0)]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     assert (found.trials, found.left_out) == (2, 1)
     assert [(item.value, item.mean) for item in of(found, "lr").contrasts] == [(1, 4.0)]
 
@@ -290,7 +265,7 @@ def test_of_duplicates_the_last_one_counts() -> None:
 def test_huge_and_tiny_values(unit: float) -> None:
     """What diverged is finite too, and its square is not."""
     rows = [({"lr": lr, "seed": seed}, (lr + seed / 10) * unit) for lr in (1, 2) for seed in (0, 1)]
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     (effect,) = found.parameters
     assert effect.unique == pytest.approx(1 / 1.01)
     assert effect.share == pytest.approx(1 / 1.01 - 0.005 / 1.01)  # one degree of freedom of two is chance
@@ -302,7 +277,7 @@ def test_huge_and_tiny_values(unit: float) -> None:
 
 def test_equal_values_and_types() -> None:
     rows = [({"x": 1}, 1.0), ({"x": 1.0}, 1.0), ({"x": True}, 1.0), ({"x": [1]}, 1.0)]
-    (effect,) = effects(trials(rows)).parameters
+    (effect,) = effects(as_trials(rows)).parameters
     assert [level.trials for level in effect.levels] == [1, 1, 1]  # 1 and 1.0 are one, and so duplicates
     assert (effect.share, effect.unique) == (None, None)
     assert all((item.mean, item.ties) == (0.0, 1) for item in effect.contrasts)
@@ -340,9 +315,9 @@ def test_fixed_overrides_of_two_sweeps_are_parameters_too() -> None:
 
 
 def test_nothing_to_compare() -> None:
-    assert effects(trials([])).parameters == ()
-    assert effects(trials([({"lr": 1}, 1.0)])).parameters == ()
-    assert effects(trials([({"lr": 1}, 1.0)])).noise is None
+    assert effects(as_trials([])).parameters == ()
+    assert effects(as_trials([({"lr": 1}, 1.0)])).parameters == ()
+    assert effects(as_trials([({"lr": 1}, 1.0)])).noise is None
     with pytest.raises(ResultsError, match="have no objective"):
         effects(Trials([]))
 
@@ -358,7 +333,7 @@ values = st.sampled_from([1, 1.0, 2, True, None, "a", "b", (1,)])
     )
 )
 def test_any_trials_have_effects_in_bounds(rows: list[tuple[dict[str, Any], float]]) -> None:
-    found = effects(trials(rows))
+    found = effects(as_trials(rows))
     for effect in found.parameters:
         assert effect.share is None or 0 <= effect.share <= 1
         assert effect.unique is None or 0 <= effect.unique <= 1

@@ -6,6 +6,7 @@ import math
 import random
 
 import pytest
+from results.statistics.designs import as_trials, log_uniform
 from results.statistics.known_truth import (
     BY_SETTING,
     DYING,
@@ -16,8 +17,6 @@ from results.statistics.known_truth import (
     Dying,
     Power,
     Shared,
-    as_trials,
-    log_uniform,
     wrong,
 )
 
