@@ -53,7 +53,7 @@ def begun_contest(app: HydraApp, arguments: Sequence[str], settings: SweepSettin
 
 
 _GROWTH = 4
-"""A round adds a seed for each so many that a configuration has: few rounds, and few seeds too many."""
+"""A round adds one seed for every four that a configuration has: few rounds, and few seeds more than needed."""
 
 
 @dataclass(frozen=True)

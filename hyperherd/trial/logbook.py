@@ -161,7 +161,7 @@ class Logbook:
         """Write the record with what has been logged so far; return whether that could be done."""
         try:
             self._summary.refresh()
-        except Exception as error:  # noqa: BLE001 - Arrow has errors of many kinds; whatever they are, the state is told
+        except Exception as error:  # noqa: BLE001 - Arrow has errors of many kinds; whatever they are, the state is written
             self._set_aside(error)
         told = _fields(self._summary, self._max_step)
         self.record = self.record.with_(heartbeat=time.time(), beats=self.record.beats + 1, **told)

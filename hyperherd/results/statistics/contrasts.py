@@ -188,6 +188,6 @@ def _half(found: Difference, mean: float, sem: float | None, looked: int) -> flo
         return None
     level = LEVEL / max(1, looked)
     if sem <= _ROUNDING * abs(mean) or not sem:
-        # Equal differences have no spread to go by; that all have one sign is something all the same.
+        # Equal differences have no spread to estimate from, but that all have the same sign is evidence.
         return 0.0 if 2.0 ** (1 - len(found.gains)) <= level else None
     return sem * t_bound(found.freedom, 1 - level)

@@ -83,7 +83,7 @@ def match(a: TrialCollection, b: TrialCollection, asked: Sequence[str] = ()) -> 
         is_shared = not set(values[0]).isdisjoint(values[1])
         is_treatment = name in asked or (not is_shared and all(len(found) == 1 for found in values))
         if all(isinstance(value, Gap) for found in values for value in found.values()):
-            continue  # sides may be chosen by what is no setting: a tag, a sweep
+            continue  # the sides may be chosen by something that is not a setting: a tag, a sweep
         if is_treatment:
             differing.append(Treatment(name, *(tuple(found.values()) for found in values)))
         else:

@@ -170,7 +170,7 @@ class MetricTable:
         return replace(of_pairs(by_seed, self._scale), value=mean), "seed"
 
     def why_not(self) -> str:
-        """Return why there is no comparison."""
+        """Return why the two sides cannot be compared."""
         values = [[trial for trial in side if self.objective.value(trial) is not None] for side in self.found.sides]
         without = [name for name, some in zip("ab", values, strict=True) if not some]
         if without:

@@ -72,7 +72,7 @@ class Verdicts:
     joint: tuple[Joint, ...]
     """The pairs that hold the test."""
     ranks: bool
-    """Whether ranks were tested: some values lie far out, or there is no model of all."""
+    """Whether ranks were tested instead of values: some lie far out, or there are too few trials for a model of all."""
     together: bool
     """Whether there were enough trials for a model of all parameters."""
 

@@ -34,7 +34,7 @@ _DOUBT = re.compile(
     # Spreads and bounds,
     "std|stdev|stddev|sd|se|sem|stderr|var|variance|iqr|mad|ci|spread|range|margins?|deviation|uncertainty|confidence|"
     "lower|upper|low|high|quantile|percentile|"
-    # differences, and what is no value of the model,
+    # differences, and values that are not about the model,
     "gap|diff|difference|delta|change|drop|decrease|increase|improvement|forgetting|skill|d2|target|goal|baseline|"
     "inv|inverse|minus|intrinsic|chosen|rejected|non|approx|entropy|nauc|anomaly|ratio|frac|fraction|rank|"
     # counts and sizes,

@@ -151,7 +151,7 @@ def tied_objectives(trials: Sequence[Trial]) -> list[Objective]:
 
 
 def undecided(trials: Sequence[Trial]) -> str:
-    """Return which metrics are equally likely, and what to type to choose; empty if there are no such."""
+    """Return which metrics are equally likely, and what to type to choose; empty if one or none is."""
     tied = tied_objectives(trials)
     if not tied:
         return ""

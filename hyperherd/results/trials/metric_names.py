@@ -18,7 +18,7 @@ def metric_names(trials: Iterable[Trial]) -> list[str]:
 
 
 def find_metric(text: str, trials: Iterable[Trial], known: Collection[str]) -> tuple[str, str | None] | None:
-    """Return the metric, with its phase if it names one, and the aggregate in `text`; None if there is no such metric.
+    """Return the metric in `text`, with its phase if it has one, and the aggregate; None if that metric is not known.
 
     Args:
         text: as people write it. A metric's own name is understood before an aggregate is, and that before a phase.
