@@ -17,7 +17,7 @@ from typing import Any
 
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
-from hyperherd.results.statistics.compare import Comparison, compare
+from hyperherd.results.statistics.comparison.compare import Comparison, compare
 from hyperherd.results.trials.trial import Sweep, Trial
 
 Row = tuple[int, int, list[float]]

@@ -3,8 +3,8 @@
     python benchmarks/what_matters.py null power pairs rates        # 1,000 draws of each kind; --draws 100 for fewer
     python benchmarks/what_matters.py shares                        # beside Optuna's fANOVA and PED-ANOVA, if installed
 
-The draws are those of tests/results/statistics/known_truth.py, of which the suite takes fewer. SciPy is needed for
-`power`, optuna and scikit-learn for `shares`.
+The draws are those of tests/results/statistics/importance/known_truth.py, of which the suite takes fewer. SciPy is
+needed for `power`, optuna and scikit-learn for `shares`.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from hyperherd.results.api import Trials
-from hyperherd.results.statistics.effects import effects
 from hyperherd.results.statistics.failures import failures
+from hyperherd.results.statistics.importance.effects import effects
 
 sys.path[0] = str(Path(__file__).parent.parent / "tests")  # beside this file is another `results`
-truth = importlib.import_module("results.statistics.known_truth")
+truth = importlib.import_module("results.statistics.importance.known_truth")
 
 
 def null(draws: int) -> None:

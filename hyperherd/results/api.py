@@ -19,13 +19,13 @@ from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.pages.notebook import to_html
 from hyperherd.results.pages.overview import render, render_groups
-from hyperherd.results.statistics.compare import Comparison, compare
+from hyperherd.results.statistics.comparison.compare import Comparison, compare
+from hyperherd.results.statistics.comparison.matching import two_sides
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.statistics.diff import Diff, diff
-from hyperherd.results.statistics.effects import Effects, effects
 from hyperherd.results.statistics.failures import Failures, failures
+from hyperherd.results.statistics.importance.effects import Effects, effects
 from hyperherd.results.statistics.marginal import best_configurations, check_rest
-from hyperherd.results.statistics.matching import two_sides
 from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.collection import TrialCollection, only
 from hyperherd.results.trials.fields import param_field
@@ -109,7 +109,7 @@ class Trials(TrialCollection):
         return Groups(self, best, [*groups.fields, *(param_field(self, name) for name in others)], keys, err)
 
     def effects(self, metric: str | None = None, direction: str | None = None) -> Effects:
-        """Return the effects of parameters on a metric; see :mod:`hyperherd.results.statistics.effects`."""
+        """Return the effects of parameters on a metric; see :mod:`hyperherd.results.statistics.importance.effects`."""
         return effects(self.judged_by(metric, direction))
 
     def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
@@ -125,7 +125,7 @@ class Trials(TrialCollection):
         direction: str | None = None,
         by: str = "",
     ) -> Comparison:
-        """Return the difference between two sweeps or parts of them; see :mod:`hyperherd.results.statistics.compare`.
+        """Return how two sweeps or parts of them differ; see :mod:`hyperherd.results.statistics.comparison`.
 
         Args:
             a: one side: a filter of these trials (``model=cnn``, several joined by `` & ``), or other trials.

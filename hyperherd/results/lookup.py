@@ -11,7 +11,7 @@ from hyperherd.records.job_ids import is_given_job, same_job
 from hyperherd.records.places import check_records_inside
 from hyperherd.results.api import Trials, load
 from hyperherd.results.files.newest import LATEST, resolved, started
-from hyperherd.results.statistics.matching import two_sides
+from hyperherd.results.statistics.comparison.matching import two_sides
 from hyperherd.results.trials.filters import looks_like_filter
 from hyperherd.results.trials.trial import Trial
 

@@ -223,7 +223,7 @@ def _is_closed(stream: Any) -> bool:
         return bool(getattr(stream, "closed", False))
     except ValueError:  # its buffer has been detached
         return True
-    except Exception:  # noqa: BLE001 - user code
+    except Exception:  # noqa: BLE001 - user code: a property of any class, which may raise anything
         return False
 
 

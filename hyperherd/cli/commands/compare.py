@@ -1,4 +1,4 @@
-"""`herd-results compare`: parse, dispatch, print; the sides are compared by `hyperherd.results.statistics.compare`."""
+"""`herd-results compare`: parse, dispatch, print; `hyperherd.results.statistics.comparison` compares the sides."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def run(argv: Sequence[str]) -> int:
     arguments = make_parser().parse_intermixed_args(argv)
     from hyperherd.results.lookup import is_filter, lookup_sides
     from hyperherd.results.pages.compare import compare_page, compare_record
-    from hyperherd.results.statistics.compare import compare
+    from hyperherd.results.statistics.comparison.compare import compare
 
     first, second = arguments.a, arguments.b
     words = arguments.words

@@ -1,4 +1,4 @@
-"""`herd-results effects`: parse, dispatch, print; computed by `hyperherd.results.statistics.effects`."""
+"""`herd-results effects`: parse, dispatch, print; computed by `hyperherd.results.statistics.importance.effects`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def run(argv: Sequence[str]) -> int:
     """Show the effects of the parameters."""
     arguments = make_parser().parse_intermixed_args(argv)
     from hyperherd.results.pages.effects import effects_page, effects_record
-    from hyperherd.results.statistics.effects import effects
+    from hyperherd.results.statistics.importance.effects import effects
 
     found = effects(chosen(arguments), keys=words(arguments.seed_key))
     show(arguments, found, effects_page, effects_record)

@@ -8,10 +8,10 @@ from typing import Any
 
 from hyperherd.plural import counted
 from hyperherd.results.pages.parts import heading, table
-from hyperherd.results.statistics.compare import Comparison
+from hyperherd.results.statistics.comparison.compare import Comparison
+from hyperherd.results.statistics.comparison.matching import Treatment
+from hyperherd.results.statistics.comparison.metric_table import ConfigurationDifference, MetricComparison
 from hyperherd.results.statistics.diff import Difference
-from hyperherd.results.statistics.matching import Treatment
-from hyperherd.results.statistics.metric_table import ConfigurationDifference, MetricComparison
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.text.format import escaped, measure, setting
 from hyperherd.results.text.layout import BOLD, Screen, page, paint, wrapped

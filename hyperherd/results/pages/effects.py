@@ -10,7 +10,7 @@ from hyperherd.plural import counted
 from hyperherd.results.pages.effects_line import contrast_text, p_text
 from hyperherd.results.pages.failures import rates_record, split_text
 from hyperherd.results.pages.parts import heading, table
-from hyperherd.results.statistics.effects import Effects, Interaction, Level, ParameterEffect
+from hyperherd.results.statistics.importance.effects import Effects, Interaction, Level, ParameterEffect
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.text.format import escaped, measure, setting
 from hyperherd.results.text.layout import Screen, page, wrapped

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from hyperherd.results.statistics.contrasts import Contrast
-from hyperherd.results.statistics.effects import Effects, ParameterEffect, effects
+from hyperherd.results.statistics.importance.contrasts import Contrast
+from hyperherd.results.statistics.importance.effects import Effects, ParameterEffect, effects
 from hyperherd.results.text.format import escaped, is_number, measure, setting
 from hyperherd.results.text.layout import Screen, wrapped
 from hyperherd.results.trials.collection import TrialCollection

@@ -9,9 +9,9 @@ from hyperherd.results.pages.effects import effect_verdict, joint_text, survivor
 from hyperherd.results.pages.failures import split_text
 from hyperherd.results.pages.verdict import interval_text, verdict
 from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection
-from hyperherd.results.statistics.contrasts import Contrast
-from hyperherd.results.statistics.effects import ParameterEffect, effects
 from hyperherd.results.statistics.failures import FailureGroup, failures
+from hyperherd.results.statistics.importance.contrasts import Contrast
+from hyperherd.results.statistics.importance.effects import ParameterEffect, effects
 from hyperherd.results.text.format import setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here, run_again

@@ -13,7 +13,7 @@ from results.builder import SweepBuilder
 from hyperherd import Trials, load
 from hyperherd.records.config import KeptConfig, config_hash
 from hyperherd.results.files.index import SMALLEST
-from hyperherd.results.statistics.effects import effects
+from hyperherd.results.statistics.importance.effects import effects
 
 
 def kept_trial(sweep: SweepBuilder, acc: float, params: dict[str, Any], config: dict[str, Any], **choices: str) -> None:

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hyperherd.results.statistics.comparison.student import Estimate, holm, of_pairs, of_strata
 from hyperherd.results.statistics.distributions import f_tail, t_bound, t_tail
-from hyperherd.results.statistics.student import Estimate, holm, of_pairs, of_strata
 
 stats = pytest.importorskip("scipy.stats")
 EXACT = {"rel": 1e-8, "abs": 1e-12}

@@ -11,8 +11,8 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from hyperherd.results.statistics.design import Column, Term, dot
 from hyperherd.results.statistics.distributions import f_tail
+from hyperherd.results.statistics.importance.design import Column, Term, dot
 
 Matrix = list[list[float]]
 

@@ -6,8 +6,8 @@ import math
 import random
 
 import pytest
-from results.statistics.designs import as_trials, log_uniform
-from results.statistics.known_truth import (
+from results.statistics.importance.designs import as_trials, log_uniform
+from results.statistics.importance.known_truth import (
     BY_SETTING,
     DYING,
     NULLS,
@@ -21,8 +21,8 @@ from results.statistics.known_truth import (
 )
 
 from hyperherd.results.statistics.distributions import f_tail, fisher, telling_share
-from hyperherd.results.statistics.effects import effects
 from hyperherd.results.statistics.failures import failures
+from hyperherd.results.statistics.importance.effects import effects
 
 
 def test_where_nothing_matters_nothing_is_named() -> None:

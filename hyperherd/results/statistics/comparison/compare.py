@@ -11,10 +11,10 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from hyperherd.errors import ResultsError, nearest
+from hyperherd.results.statistics.comparison.matching import Configuration, Matching, Treatment, match
+from hyperherd.results.statistics.comparison.metric_table import ConfigurationDifference, MetricComparison, MetricTable
+from hyperherd.results.statistics.comparison.student import holm
 from hyperherd.results.statistics.diff import Difference, diff
-from hyperherd.results.statistics.matching import Configuration, Matching, Treatment, match
-from hyperherd.results.statistics.metric_table import ConfigurationDifference, MetricComparison, MetricTable
-from hyperherd.results.statistics.student import holm
 from hyperherd.results.text.format import is_number, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import ask_objective, needed

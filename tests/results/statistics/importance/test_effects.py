@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from results.builder import SweepBuilder
-from results.statistics.designs import SWEEP, as_trials
+from results.statistics.importance.designs import SWEEP, as_trials
 
 from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
-from hyperherd.results.statistics.effects import Effects, ParameterEffect, effects
+from hyperherd.results.statistics.importance.effects import Effects, ParameterEffect, effects
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap

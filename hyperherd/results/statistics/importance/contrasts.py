@@ -15,7 +15,7 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from hyperherd.results.statistics.distributions import LEVEL, t_bound
-from hyperherd.results.statistics.variance import squares
+from hyperherd.results.statistics.importance.variance import squares
 
 _MOST_VALUES = 50
 """A parameter with more values is not judged by pairs: each value would have next to none."""

@@ -17,7 +17,7 @@ from hyperherd.cli.main import main
 from hyperherd.errors import HyperherdError, NothingFound, ResultsError
 from hyperherd.results.api import Trials
 
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).parents[4] / "benchmarks"))
 import compare as simulation
 
 Write = Callable[..., Path]

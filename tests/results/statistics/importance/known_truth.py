@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from results.statistics.designs import (
+from results.statistics.importance.designs import (
     Design,
     Noise,
     Params,
@@ -27,7 +27,7 @@ from results.statistics.designs import (
 
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
-from hyperherd.results.statistics.effects import Effects
+from hyperherd.results.statistics.importance.effects import Effects
 
 
 @dataclass(frozen=True)

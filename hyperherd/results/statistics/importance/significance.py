@@ -14,9 +14,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from hyperherd.results.statistics.design import Column, Term, orthonormal, together
 from hyperherd.results.statistics.distributions import LEVEL, kurtosis, normal_scores, telling_share
-from hyperherd.results.statistics.variance import Explained, Model, Noise, Products, squares
+from hyperherd.results.statistics.importance.design import Column, Term, orthonormal, together
+from hyperherd.results.statistics.importance.variance import Explained, Model, Noise, Products, squares
 
 _FOR_LINES = 0.9
 """The part of a number's level that the test of its line has; that of its curve has the rest."""

@@ -15,12 +15,12 @@ from statistics import fmean
 from typing import Any
 
 from hyperherd.results.statistics.configurations import seed_keys
-from hyperherd.results.statistics.contrasts import Contrast, contrasts, differences
-from hyperherd.results.statistics.design import Term, term
 from hyperherd.results.statistics.failure_rates import Rates, rates
 from hyperherd.results.statistics.failures import ended
-from hyperherd.results.statistics.significance import Verdict, verdicts
-from hyperherd.results.statistics.variance import squares
+from hyperherd.results.statistics.importance.contrasts import Contrast, contrasts, differences
+from hyperherd.results.statistics.importance.design import Term, term
+from hyperherd.results.statistics.importance.significance import Verdict, verdicts
+from hyperherd.results.statistics.importance.variance import squares
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import needed

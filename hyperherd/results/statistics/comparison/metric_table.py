@@ -9,9 +9,9 @@ from functools import cached_property
 from statistics import fmean
 from typing import Any, NamedTuple
 
+from hyperherd.results.statistics.comparison.matching import Cells, Configuration, Matching, unfinished
+from hyperherd.results.statistics.comparison.student import Estimate, of_pairs, of_strata
 from hyperherd.results.statistics.distributions import LEVEL, f_tail
-from hyperherd.results.statistics.matching import Cells, Configuration, Matching, unfinished
-from hyperherd.results.statistics.student import Estimate, of_pairs, of_strata
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.results.trials.trial import Trial
