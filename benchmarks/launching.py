@@ -24,7 +24,7 @@ from pathlib import Path
 
 from planning import write_app
 
-from hyperherd.launch.processes import descendants
+from hyperherd.trial.system.processes import descendants
 
 APP = """{imports}
 import hydra
