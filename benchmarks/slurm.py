@@ -22,7 +22,8 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from real_slurm import Slurm, own_slurm, until
+from real_slurm import Slurm, own_slurm
+from waiting import until
 
 APP = """import os, time
 import hydra
@@ -66,7 +67,7 @@ class Bench:
         begun = time.perf_counter()
         held = "+hydra.launcher.additional_parameters.hold=true"
         process = self.start(launcher, f"+x=range({self._trials})", held)
-        until(lambda: len(self._slurm.ask("squeue", "-hr", "-t", "PENDING").splitlines()) == self._trials, 300)
+        until(lambda: len(self._slurm.ask("squeue", "-hr", "-t", "PENDING").splitlines()) == self._trials, seconds=300)
         seconds = time.perf_counter() - begun
         process.kill()
         process.wait()
