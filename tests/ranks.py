@@ -1,6 +1,8 @@
-"""Two trials of two ranks each: what they run, and what must be true of them under every launcher."""
+"""Trials of two ranks each: what they run, and what must be true of them under every launcher."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from conftest import App, Sweep
 
@@ -68,14 +70,15 @@ dist.destroy_process_group()
 """Each body logs `total` at steps 1 to 4 from rank 0, and leaves a file for each rank, trial and attempt."""
 
 
-def assert_ranks_started_once(app: App, sweep: Sweep) -> None:
-    """Each rank of `app` swept over lr=0.1,0.2 ran once, in its trial, and one of them wrote."""
-    assert sweep.states == {0: "completed", 1: "completed"}
+def assert_ranks_started_once(app: App, sweep: Sweep, rates: Sequence[float] = (0.1, 0.2)) -> None:
+    """Each rank of `app` swept over `rates` of lr ran once, in its trial, and one of them wrote."""
+    numbers = range(len(rates))
+    assert sweep.states == dict.fromkeys(numbers, "completed")
     ranks = sorted(path.name for path in app.folder.glob("rank-*"))
-    assert ranks == [f"rank-{rank}-of-2-lr-{lr}-0" for rank in (0, 1) for lr in (0.1, 0.2)]
+    assert ranks == [f"rank-{rank}-of-2-lr-{lr}-0" for rank in (0, 1) for lr in rates]
     assert sorted(path.name for path in (app.folder / "multirun").iterdir()) == ["s"]
-    assert {path.name for path in sweep.dir.iterdir()} <= {"0", "1", ".hyperherd", "multirun.yaml"}
-    for trial_dir in (sweep.dir / "0", sweep.dir / "1"):
+    assert {path.name for path in sweep.dir.iterdir()} <= {*map(str, numbers), ".hyperherd", "multirun.yaml"}
+    for trial_dir in (sweep.dir / str(number) for number in numbers):
         rows = read_metrics(trial_dir, ["total"], raw=True).to_pylist()
         assert [row["step"] for row in rows] == [1, 2, 3, 4]
         assert [path.name for path in TrialPaths(trial_dir).attempts.iterdir()] == ["0"]

@@ -94,25 +94,34 @@ def _timeless(text: str) -> str:
     return re.sub(r"\b(\d+m\d\ds|\d+ s)\b", "", text)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "words",
     [["show", "1"], ["failures"], ["effects"], ["best"], ["diff", "1", "2"], ["curves", "val/acc"], ["-f", "table"]],
 )
-def test_colour_is_chosen_for_every_command(states: Path, words: list[str]) -> None:
+def test_colour_is_chosen_for_every_command(
+    states: Path, words: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     for number in (1, 2):
         writer = MetricWriter(states / "s" / str(number), 0)
         writer.log({"val/acc": 0.5}, 0)
         writer.log({"val/acc": 0.9}, 1)
         writer.close()
-    plain = pipe(*words, states)
-    assert plain.returncode == 0, plain.stderr
-    assert ESCAPE not in plain.stdout
-    coloured = pipe(*words, states, "--color", "always")
-    assert _timeless(coloured.stdout) == _timeless(pipe(*words, states, FORCE_COLOR="1").stdout)
-    assert ESCAPE in coloured.stdout or words[0] == "diff"
-    assert ESCAPE not in pipe(*words, states, "--color", "never", FORCE_COLOR="1").stdout
-    assert ESCAPE not in pipe(*words, states, FORCE_COLOR="1", NO_COLOR="1").stdout
+
+    def page(*options: str, **variables: str) -> str:
+        with monkeypatch.context() as changed:
+            for name in ("NO_COLOR", "FORCE_COLOR"):
+                changed.delenv(name, raising=False)
+            for name, value in variables.items():
+                changed.setenv(name, value)
+            assert main([*words, str(states), *options]) == 0
+        return capsys.readouterr().out
+
+    assert ESCAPE not in page()
+    coloured = page("--color", "always")
+    assert _timeless(coloured) == _timeless(page(FORCE_COLOR="1"))
+    assert ESCAPE in coloured or words[0] == "diff"
+    assert ESCAPE not in page("--color", "never", FORCE_COLOR="1")
+    assert ESCAPE not in page(FORCE_COLOR="1", NO_COLOR="1")
 
 
 def test_what_is_listed_may_be_given_one_by_one(states: Path) -> None:

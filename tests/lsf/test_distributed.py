@@ -12,24 +12,33 @@ import hyperherd
 TWO_TASKS = ("hydra.launcher.tasks_per_node=2",)
 
 
+LAUNCHER = ("hydra/launcher=herd_lsf", "hydra.launcher.poll_s=2")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("body", "arguments"),
     [
-        pytest.param(LIGHTNING, TWO_TASKS, id="Lightning, ranks started by the job"),
-        pytest.param(LIGHTNING, (), id="Lightning, ranks started by itself"),
         pytest.param(TORCH, TWO_TASKS, id="torch, ranks started by the job"),
         pytest.param(TORCHRUN, (), id="torchrun"),
     ],
 )
 @pytest.mark.needs("two slots on a host")
 def test_two_trials_of_two_ranks(app: App, lsf: Site, body: str, arguments: tuple[str, ...]) -> None:
-    pytest.importorskip("pytorch_lightning")
+    pytest.importorskip("torch")
     app.write(body)
-    launcher = ("hydra/launcher=herd_lsf", "hydra.launcher.poll_s=2", *arguments)
-    sweep = app.sweep(*launcher, "lr=0.1,0.2", OMP_NUM_THREADS="1")
+    sweep = app.sweep(*LAUNCHER, *arguments, "lr=0.1,0.2", OMP_NUM_THREADS="1")
     assert_ranks_started_once(app, sweep)
     assert len({str(record.job_id) for record in sweep.records.values()}) == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [TWO_TASKS, ()], ids=["ranks started by the job", "ranks started by itself"])
+@pytest.mark.needs("two slots on a host")
+def test_lightning_on_two_ranks(app: App, lsf: Site, arguments: tuple[str, ...]) -> None:
+    pytest.importorskip("pytorch_lightning")
+    app.write(LIGHTNING)
+    assert_ranks_started_once(app, app.sweep(*LAUNCHER, *arguments, "lr=0.1", OMP_NUM_THREADS="1"), [0.1])
 
 
 @pytest.mark.slow

@@ -30,8 +30,6 @@ TWO_TASKS = ["hydra.launcher.tasks_per_node=2"]
 @pytest.mark.parametrize(
     ("body", "arguments"),
     [
-        pytest.param(LIGHTNING, TWO_TASKS, id="Lightning, ranks started by Slurm"),
-        pytest.param(LIGHTNING, [], id="Lightning, ranks started by itself"),
         pytest.param(EXPORTED + TORCH, TWO_TASKS, id="torch, ranks started by Slurm"),
         pytest.param(
             EXPORTED + TORCH,
@@ -47,6 +45,14 @@ def test_two_trials_of_two_ranks(app: App, slurm: Slurm, body: str, arguments: l
     app.write(body)
     sweep = app.sweep(*ARGUMENTS, MEMORY, *arguments, "lr=0.1,0.2", MASTER_ADDR="127.0.0.1")
     assert_ranks_started_once(app, sweep)
+
+
+@pytest.mark.parametrize("arguments", [TWO_TASKS, []], ids=["ranks started by Slurm", "ranks started by itself"])
+def test_lightning_on_two_ranks(app: App, slurm: Slurm, arguments: list[str]) -> None:
+    pytest.importorskip("pytorch_lightning")
+    app.write(LIGHTNING)
+    sweep = app.sweep(*ARGUMENTS, MEMORY, *arguments, "lr=0.1", MASTER_ADDR="127.0.0.1")
+    assert_ranks_started_once(app, sweep, [0.1])
 
 
 def test_a_rank_that_fails_is_the_cause_of_its_trials_end(app: App, slurm: Slurm) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import time
 from pathlib import Path
@@ -12,6 +13,8 @@ import pytest
 from conftest import App, wait_for
 from waiting import PATIENCE, until
 
+import hyperherd
+from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
@@ -74,42 +77,45 @@ def test_the_latest_sweep_is_that_of_the_same_script(app: App) -> None:
     assert len(folders) == 3
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    ("only", "ran"),
-    [
-        ("failed", {2, 3}),
-        ("'0,2-3'", {2, 3}),
-        ("waiting", {4}),
-        ("exception", {2, 3}),
-        ("'lr=3'", {3}),
-        ("[failed,'lr>2']", {3}),
-        ("'failed,waiting'", {2, 3, 4}),
-    ],
-)
-def test_trials_are_selected_by_state_number_and_value(app: App, only: str, ran: set[int]) -> None:
-    app.write(FLAKY)
-    first = app.sweep("lr=0,1,2,3", code=1)
-    (app.folder / "fixed").touch()
-    before = {number: record.attempt for number, record in first.records.items()}
-    second = app.sweep("lr=0,1,2,3,4", f"hydra.sweeper.only={only}")
-    after = {number: record.attempt for number, record in second.records.items()}
-    assert {number for number, attempt in after.items() if attempt != before.get(number)} == ran
-
-
-ONLY_WRONG = {
-    "word": ("only=fialed", "hydra.sweeper.only: 'fialed' is not a state, failure cause"),
-    "name": ("only='l=3'", "hydra.sweeper.only: "),
-    "none": ("only=0", "hydra.sweeper.only=0 matches none of the 0 trials that would run; already done: 0"),
+SELECTED: dict[str, set[int | None]] = {
+    "failed": {2, 3},
+    "'0,2-3'": {2, 3},
+    "waiting": {4},
+    "exception": {2, 3},
+    "'lr=3'": {3},
+    "[failed,'lr>2']": {3},
+    "'failed,waiting'": {2, 3, 4},
+}
+SELECTS_NOTHING = {
+    "fialed": "hydra.sweeper.only: 'fialed' is not a state, failure cause",
+    "'l=3'": "hydra.sweeper.only: ",
+    "0": "hydra.sweeper.only=0 matches none of the 3 trials that would run; already done: 0",
 }
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("case", ONLY_WRONG)
-def test_a_selection_that_means_nothing_is_refused(app: App, case: str) -> None:
-    app.sweep("lr=1,2")
-    setting, message = ONLY_WRONG[case]
-    assert message in app.sweep("lr=1,2", f"hydra.sweeper.{setting}", code=1).done.stderr
+def test_trials_are_selected_by_state_number_and_value(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
+    app.write(FLAKY)
+    app.sweep("lr=0,1,2,3", code=1)
+    monkeypatch.chdir(app.folder)
+
+    def selected(only: str) -> set[int | None]:
+        arguments = [
+            "hydra/sweeper=herd",
+            "hydra.sweep.dir=multirun/s",
+            "hydra.sweeper.allow_drift=true",
+            "lr=0,1,2,3,4",
+            f"hydra.sweeper.only={only}",
+        ]
+        return {trial.number for trial in hyperherd.plan(arguments, config_dir=app.folder / "conf").trials}
+
+    assert {only: selected(only) for only in SELECTED} == SELECTED
+    for only, message in SELECTS_NOTHING.items():
+        with pytest.raises(SweepError, match=re.escape(message)):
+            selected(only)
+    (app.folder / "fixed").touch()
+    second = app.sweep("lr=0,1,2,3,4", "hydra.sweeper.only=[failed,'lr>2']")
+    assert {number: record.attempt for number, record in second.records.items()} == {0: 0, 1: 0, 2: 0, 3: 1}
 
 
 @pytest.mark.slow
