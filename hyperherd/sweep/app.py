@@ -20,6 +20,7 @@ from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
+from hyperherd.compat.composition import composition
 from hyperherd.compat.hydra import Callbacks, Hydra, create_config_search_path, get_args_parser, set_version_base
 from hyperherd.masking import masked_words
 from hyperherd.records.identity import base_hash
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from hydra.types import HydraContext, TaskFunction
 
 _OURS = "hydra/sweeper=herd"
+_BY_HYDRA = "hydra.mode=MULTIRUN"
 _KERNELS = ("ipykernel_launcher.py", "colab_kernel_launcher.py", "ipython", "ipython3")
 _FROM_PYTHON = "call the function that started the sweep with the overrides of the trial, and without multirun"
 _HYDRA_VERSION = tuple(int(part) for part in hydra.__version__.split(".")[:2])
@@ -112,6 +114,8 @@ class HydraApp:
         typed = [text for text in given["hydra"] if text.startswith("hydra.mode=")]
         if not typed:
             return True
+        if typed == [_BY_HYDRA] and _BY_HYDRA not in sys.argv[1:] and _is_hydra_main_above():
+            return False  # Hydra has added it to the command line, which it does where the app would not sweep
         rest = [text for text in (*given["hydra"], *given["task"]) if text not in typed]
         name = self.config.hydra.job.config_name
         try:
@@ -138,9 +142,15 @@ class HydraApp:
             return None
         return f"{started} does not read its command line; {_FROM_PYTHON}"
 
+    @functools.cached_property
+    def repository(self) -> Any:
+        """What Hydra asks, when it composes a job, which groups and configs there are."""
+        overrides: Any = OmegaConf.to_container(self.config.hydra.overrides.hydra)
+        return composition(self.loader).repository(self.config.hydra.job.config_name, overrides)
+
     def is_group(self, name: str) -> bool:
         """Return whether the app has a config group of this name."""
-        return "." not in name and bool(self.loader.get_group_options(name))
+        return "." not in name and bool(self.repository.get_group_options(name))
 
     def without_aliases(self, text: str) -> str:
         """Return an override with what `hydra.aliases` (Hydra 1.4) means; on the command line Hydra has done so."""
@@ -160,7 +170,7 @@ class HydraApp:
 
     def compose(self, overrides: Sequence[str], number: int, job_id: str) -> DictConfig:
         """Compose the config of one job, exactly as a launcher would."""
-        config = self.loader.load_sweep_config(self.config, list(overrides))
+        config = composition(self.loader).compose(self.config, overrides)
         with open_dict(config):
             config.hydra.job.num = number
             config.hydra.job.id = job_id

@@ -1,117 +1,33 @@
-"""Composing the config of each trial by Hydra, but for the part that is the same in many of them.
+"""Composing the config of each trial by Hydra, from what the server has done once for each choice of config groups.
 
-Hydra makes the defaults list of a config and merges the files in it; only then does it apply the overrides of values,
-in their order, to what it has. The first part takes most of the time and depends only on overrides of config
-groups (and `hydra.searchpath`). So the server has it done once for each choice of groups and remembers the outcome;
-every trial, being a fork, finds it in its memory as a copy of its own, and Hydra's own code goes on from there. A trial
-whose choice is not remembered is composed in full: what is remembered saves time and changes nothing else.
+What is remembered (:mod:`hyperherd.compat.composition`), by the server or by the sweep before it, every trial, being a
+fork, finds in its memory as a copy of its own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from typing import Any
-
 from hydra.core.config_loader import ConfigLoader
 from omegaconf import DictConfig, open_dict
 
-from hyperherd.compat.hydra import config_loader_impl, defaults_list
+from hyperherd.compat.composition import composition
 from hyperherd.launch.base import TrialJob
-
-_Key = tuple[Any, ...]
-_Overrides: Any = getattr(defaults_list, "Overrides", None)
-_create_defaults_list: Any = getattr(config_loader_impl, "create_defaults_list", None)
-_merge: Any = getattr(config_loader_impl.ConfigLoaderImpl, "_compose_config_from_defaults_list", None)
-_IS_KNOWN = None not in (_Overrides, _create_defaults_list, _merge)
-"""Whether this Hydra composes in the two steps that are remembered here; if not, each trial is composed in full."""
-
-
-class _Remembered(Exception):
-    """Everything to remember is remembered; the rest of composing is not needed."""
 
 
 class Composer:
     """Composes the configs of trials; `prepare` is called in the server, `compose` in the trial's process."""
 
     def __init__(self, loader: ConfigLoader, config: DictConfig) -> None:
-        self._loader = loader
+        self._composition = composition(loader)
         self._config = config
-        self._prepared: set[_Key] = set()
-        self._lists: dict[_Key, Any] = {}
-        self._merged: dict[_Key, DictConfig] = {}
-        self._key: _Key = ()
-        self._is_group: dict[str, bool] = {}
 
     def prepare(self, job: TrialJob) -> None:
         """Remember what other trials with the same config groups can start from; do nothing if that was done."""
-        with suppress(Exception):  # composing the trial raises the same error, and reports it
-            choices = tuple(text for text in job.overrides if self._chooses(text))
-            if choices not in self._prepared and _IS_KNOWN:
-                self._prepared.add(choices)
-                with self._remembering(preparing=True):
-                    self._loader.load_sweep_config(self._config, list(job.overrides))
+        self._composition.prepare(self._config, job.overrides)
 
     def compose(self, job: TrialJob) -> DictConfig:
         """Return the config of a trial, exactly as Hydra composes it; called once in a process."""
-        with self._remembering(preparing=False):
-            config = self._loader.load_sweep_config(self._config, list(job.overrides))
+        config = self._composition.compose_last(self._config, job.overrides)
         with open_dict(config):
             config.hydra.job.id = str(job.number)
             config.hydra.job.num = job.number
         return config
-
-    def _chooses(self, text: str) -> bool:
-        """Whether an override seems to choose from a config group; a wrong answer costs time and nothing else."""
-        name = text.partition("=")[0].lstrip("+~").partition("@")[0]
-        if name not in self._is_group:
-            self._is_group[name] = "." not in name and bool(self._loader.get_group_options(name))
-        return self._is_group[name]
-
-    @contextmanager
-    def _remembering(self, *, preparing: bool) -> Iterator[None]:
-        """Let Hydra use what is remembered while the block runs; it ends with `_Remembered` if that was all."""
-
-        def merged(loader: Any, defaults: Any, repo: Any) -> DictConfig:
-            found = self._recall_merged(lambda: _merge(loader, defaults, repo))
-            if preparing:
-                raise _Remembered
-            del self._merged[self._key]  # Hydra writes into it
-            return found
-
-        with (
-            _replaced(config_loader_impl, "create_defaults_list", self._recall_list),
-            _replaced(config_loader_impl.ConfigLoaderImpl, "_compose_config_from_defaults_list", merged),
-        ):
-            yield
-
-    def _recall_list(self, repo: Any, config_name: str | None, overrides_list: list[Any], **how: bool) -> Any:
-        # Which configs are merged follows from choices of groups and the search path; values are set afterwards.
-        values = _Overrides(repo=repo, overrides_list=overrides_list).config_overrides
-        applied_later = {id(override) for override in values if override.key_or_group != "hydra.searchpath"}
-        choices = [override.input_line for override in overrides_list if id(override) not in applied_later]
-        self._key = (config_name, tuple(sorted(how.items())), *choices)
-        if self._key not in self._lists:
-            self._lists[self._key] = _create_defaults_list(repo, config_name, overrides_list, **how)
-        found = self._lists[self._key]
-        # The remembered list has the values of another trial.
-        found.config_overrides = values
-        return found
-
-    def _recall_merged(self, merge: Callable[[], DictConfig]) -> DictConfig:
-        if self._key not in self._merged:
-            self._merged[self._key] = merge()
-        return self._merged[self._key]
-
-
-@contextmanager
-def _replaced(owner: Any, name: str, replacement: Any) -> Iterator[None]:
-    if not _IS_KNOWN:
-        yield
-        return
-    before = getattr(owner, name)
-    setattr(owner, name, replacement)
-    try:
-        yield
-    finally:
-        setattr(owner, name, before)

@@ -13,9 +13,7 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, OverrideType, ValueType
 from hydra.errors import HydraException
-from omegaconf import OmegaConf
 
-from hyperherd.compat.hydra import parse_overrides
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.validation.interpolations import ConfigPath
 
@@ -51,7 +49,7 @@ class PartReader:
 
     def __init__(self, app: HydraApp) -> None:
         self._parser = OverridesParser.create()
-        self._repository = _repository(app)
+        self._repository = app.repository
         self._parts: dict[str, Part | None] = {}
         self._groups: dict[str, bool] = {}
 
@@ -109,10 +107,3 @@ def _is_inert(value: Any) -> bool:
     if isinstance(value, list):
         return all(map(_is_inert, value))
     return value is None or (isinstance(value, bool | int | float | str) and value != "???")
-
-
-def _repository(app: HydraApp) -> Any:
-    """Return what Hydra asks, when it composes a job of `app`, whether a key is a config group."""
-    loader: Any = app.loader
-    overrides = OmegaConf.to_container(app.config.hydra.overrides.hydra)
-    return parse_overrides(loader, app.config.hydra.job.config_name, overrides)[1]
