@@ -1,7 +1,7 @@
 """Launching trials that do nothing: the local pool beside Hydra's basic, joblib and submitit_local launchers.
 
     python benchmarks/launching.py                                  # an app that imports and logs little: a few minutes
-    python benchmarks/launching.py --app logs                       # one that logs three values, beside one that logs none
+    python benchmarks/launching.py --app logs                       # one that logs three values
     python benchmarks/launching.py --app torch --trials 16          # one that imports torch
     python benchmarks/launching.py --launchers herd_local basic --repetitions 5
 
