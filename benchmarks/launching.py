@@ -1,6 +1,7 @@
 """Launching trials that do nothing: the local pool beside Hydra's basic, joblib and submitit_local launchers.
 
-    python benchmarks/launching.py                                  # an app that imports little: a few minutes
+    python benchmarks/launching.py                                  # an app that imports and logs little: a few minutes
+    python benchmarks/launching.py --app logs                       # one that logs three values
     python benchmarks/launching.py --app torch --trials 16          # one that imports torch
     python benchmarks/launching.py --launchers herd_local basic --repetitions 5
 
@@ -30,10 +31,16 @@ APP = """{imports}
 import hydra
 @hydra.main(version_base=None, config_path='.', config_name='config')
 def main(config):
-    pass
+    {body}
 main()
 """
-APPS = {"light": "", "torch": "import torch"}
+APPS = {
+    "light": ("", "pass"),
+    "returns": ("", "return config.lr"),
+    "logs": ("import hyperherd", "hyperherd.log_metrics({'loss': config.lr, 'acc': 0.5, 'norm': 2.0}, step=1)"),
+    "torch": ("import torch", "pass"),
+}
+"""What an app imports, and what it does."""
 LAUNCHERS = {
     "basic": [],
     "joblib": ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
@@ -106,7 +113,7 @@ def compare(folder: Path, launchers: list[str], counts: list[int], repetitions: 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--app", choices=APPS, default="light", help="what the app imports")
+    parser.add_argument("--app", choices=APPS, default="light", help="what the app imports and does")
     parser.add_argument("--launchers", nargs="+", choices=LAUNCHERS, default=list(LAUNCHERS))
     parser.add_argument("--trials", nargs="+", type=int, default=[16, 64])
     parser.add_argument("--repetitions", type=int, default=3)
@@ -114,7 +121,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_app(folder)
-        (folder / "app.py").write_text(APP.format(imports=APPS[arguments.app]))
+        imports, body = APPS[arguments.app]
+        (folder / "app.py").write_text(APP.format(imports=imports, body=body))
         compare(folder, arguments.launchers, arguments.trials, arguments.repetitions)
 
 

@@ -175,10 +175,13 @@ class Logbook:
     def _merge(self) -> None:
         # The journals stay as they are when this fails, and are read in their place.
         try:
-            merge(self._trial_dir, self._objective)
+            footer = merge(self._trial_dir, self._objective)
         except Exception as error:  # noqa: BLE001 - as above
             if self._set_aside(error):
                 self._merge()
+            return
+        if footer is not None:
+            self._summary.merged(footer)
 
     def _set_aside(self, error: Exception) -> bool:
         """Warn of what is wrong with the metrics; return whether a broken file was moved, so that it can go on."""

@@ -11,9 +11,9 @@ from metrics.dying import DYING
 from waiting import PATIENCE
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.consolidate.merge import _merge_rows, merge
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
-from hyperherd.metrics.rows.sources import this_host
+from hyperherd.metrics.rows.sources import list_sources, this_host
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.atomic import FileOps
@@ -43,6 +43,39 @@ def dead_pid() -> int:
     child = subprocess.Popen([sys.executable, "-c", ""])
     child.wait()
     return child.pid
+
+
+@pytest.mark.parametrize("final", [{"acc": {"$number": "NaN"}, "text": "é" * 99, "big": 2**70}, {"a": None}, {}])
+def test_final_values_alone_are_merged_as_with_pyarrow(tmp_path: Path, final: dict[str, object]) -> None:
+    trial, pid = tmp_path / "with", dead_pid()
+    folder = TrialPaths(trial).metrics
+    folder.mkdir(parents=True)
+    for attempt in (0, 1):
+        line = json.dumps({"ts": 1.5 + attempt, "final": {**final, "attempt": attempt}})
+        (folder / f"journal-{attempt}-{this_host()}-{pid}-a.jsonl").write_text(line + "\n{torn\n")
+    shutil.copytree(trial, tmp_path / "without")
+    _merge_rows(TrialPaths(trial), list_sources(folder), OBJECTIVE, FileOps())
+    merge(tmp_path / "without", OBJECTIVE)
+    expected, found = (pq.ParquetFile(tmp_path / way / "metrics.parquet") for way in ("with", "without"))
+    assert found.schema_arrow.equals(expected.schema_arrow, check_metadata=True)
+    assert found.schema.equals(expected.schema)
+    assert found.read().equals(expected.read())
+    assert json.loads(found.metadata.metadata[b"hyperherd.final"])["attempt"]["value"] == 1
+    assert json.loads(found.metadata.metadata[b"hyperherd.summary"])["skipped"] == 2
+    assert names(tmp_path / "without") == []
+
+
+def test_final_values_alone_need_no_pyarrow(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from hyperherd.metrics.consolidate.merge import merge;"
+        "from hyperherd.metrics.summary.running import RunningSummary;"
+        "from hyperherd.metrics.writer import MetricWriter;"
+        "trial = Path(sys.argv[1]); writer = MetricWriter(trial, 0); writer.log_final({'x': 1}); writer.close();"
+        "summary = RunningSummary(trial, None); summary.merged(merge(trial)); summary.refresh();"
+        "assert summary.final == {'x': 1} and 'pyarrow' not in sys.modules, summary.final"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    assert read_final(tmp_path) == {"x": 1}
 
 
 def test_the_files_after_a_merge(tmp_path):
@@ -191,7 +224,7 @@ CRASH = (
     + """
 from pathlib import Path
 import pyarrow.parquet
-from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.consolidate.merge import _merge_rows, merge
 
 for operation, folder in enumerate(sys.argv[1:]):
     child = os.fork()

@@ -13,24 +13,29 @@ from collections.abc import Collection, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hyperherd.metrics.rows.journal import Final, journal_rows, latest
 from hyperherd.metrics.rows.phases import metric_of
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.values import dumps, unwrap
+from hyperherd.metrics.store.empty import write_empty
+from hyperherd.metrics.store.find import has_base
+from hyperherd.metrics.store.footer import Footer
 from hyperherd.paths import TrialPaths
 from hyperherd.plural import counted
 from hyperherd.records.disk.atomic import FileOps, replace
 from hyperherd.records.disk.files import strict
 
-if TYPE_CHECKING:
-    from hyperherd.metrics.store.parquet import Footer
-
 logger = logging.getLogger("hyperherd")
 
 
-def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files: FileOps | None = None) -> None:
+def merge(
+    trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files: FileOps | None = None
+) -> Footer | None:
     """Merge everything that nobody writes to any more into `metrics.parquet`, and write `summary.json`.
+
+    The footer that `metrics.parquet` has now is returned; None if it was left as it is.
 
     A journal or part of this host is merged if its writer is dead or a closed one of this process; one of another host
     if a newer attempt has begun. If there is nothing to merge, nothing is touched.
@@ -47,9 +52,9 @@ def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files:
     paths, files = TrialPaths(trial_dir), files or FileOps()
     sources = _mergeable(paths)
     if not sources:
-        return
+        return None
     _remove_leftovers(paths, files)
-    footer = _merge_rows(paths, sources, objective, files)
+    footer = _merge_finals(paths, sources, files) or _merge_rows(paths, sources, objective, files)
     # The new file has its name and names its sources by now: whoever dies from here on leaves copies that readers drop.
     final = {name: strict(unwrap(item.value)) for name, item in footer.final.items()}
     replace(paths.summary, lambda stream: stream.write(dumps(final) + b"\n"), files)
@@ -57,6 +62,7 @@ def merge(trial_dir: Path, objective: Mapping[str, Any] | None = None, *, files:
         files.remove(paths.metrics / name)
     with suppress(OSError):  # Something is in it: another program's file, or the journal of another process.
         paths.metrics.rmdir()
+    return footer
 
 
 def move_unreadable(trial_dir: Path) -> Path | None:
@@ -114,6 +120,26 @@ def _remove_leftovers(paths: TrialPaths, files: FileOps) -> None:
             files.remove(leftover)
 
 
+def _merge_finals(paths: TrialPaths, sources: Mapping[str, SourceName], files: FileOps) -> Footer | None:
+    """Write `metrics.parquet` if there are no rows, but final values at most; return its footer, or None if there are.
+
+    So a trial that logs no rows never loads pyarrow, which takes longer than all else that is done at its end.
+    """
+    if has_base(paths) or not all(about.is_journal for about in sources.values()):
+        return None
+    final: list[tuple[str, Final]] = []
+    skipped = 0
+    for name, about in sources.items():
+        for rows in journal_rows(paths.metrics / name, about):
+            if rows.step or rows.resumed:
+                return None
+            final += [(key, Final(about.attempt, *item)) for key, item in rows.final.items()]
+            skipped += rows.skipped
+    footer = Footer(tuple(sources), skipped=skipped, final=latest(final), attempts={})
+    replace(paths.parquet, lambda stream: write_empty(footer, stream), files)
+    return footer
+
+
 def _merge_rows(
     paths: TrialPaths, sources: Mapping[str, SourceName], objective: Mapping[str, Any] | None, files: FileOps
 ) -> Footer:
@@ -126,7 +152,7 @@ def _merge_rows(
 
     with SortedRows(paths.root) as stored:
         base = open_base(paths)
-        old = base.footer if base else parquet.Footer()
+        old = base.footer if base else Footer()
         if base is not None:
             stored.add_file(base)
         # An earlier merger died after its file got its name: only deleting the sources is left to do.
@@ -141,9 +167,7 @@ def _merge_rows(
         stats, result = summarize(rows, objective or old.spec, stored.attempts)
         # Sources of earlier merges stay named: one that could not be deleted still lies there, and would count twice.
         names = dict.fromkeys([*old.sources, *fresh, *held])
-        footer = parquet.Footer(
-            tuple(names), stats, result, stored.count, stored.skipped, stored.final, stored.attempts
-        )
+        footer = Footer(tuple(names), stats, result, stored.count, stored.skipped, stored.final, stored.attempts)
         replace(paths.parquet, lambda stream: parquet.write(stored.batches(), footer, stream), files)
         _report_again(paths, again.series)
         return footer

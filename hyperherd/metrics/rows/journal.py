@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain, repeat
+from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 import orjson
@@ -16,8 +17,9 @@ import orjson
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows import values
 from hyperherd.metrics.rows.phases import NUL, as_phase, series_of
+from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.records.disk.files import number
-from hyperherd.records.disk.guarded import LINE_BYTES, is_deep
+from hyperherd.records.disk.guarded import LINE_BYTES, is_deep, open_regular
 
 BLOCK = 1 << 17
 """Bytes read at a time: a journal of any size is parsed in little memory, what a block becomes in the CPU's cache."""
@@ -65,6 +67,18 @@ def seek_time(stream: BinaryIO, since: float) -> None:
     stream.seek(low)
     if low:
         stream.readline(LINE_BYTES)
+
+
+def journal_rows(path: Path, about: SourceName, since: float | None = None) -> Iterator[Rows]:
+    """Yield the rows of a journal, block by block; `since` skips what is surely older."""
+    with open_regular(path) as stream:
+        if since is not None:
+            seek_time(stream, since)
+        for block in blocks(stream):
+            rows = parse(block)
+            if not block.endswith(b"\n") and about.may_be_alive:
+                rows.skipped = 0  # Not torn: being written.
+            yield rows
 
 
 class Final(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.store.foreign import Foreign, list_foreign
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
 
 if TYPE_CHECKING:
     from hyperherd.metrics.store.parquet import MetricsFile
@@ -45,6 +45,16 @@ def find(paths: TrialPaths) -> FoundFiles:
     base = open_base(paths)
     held = set(base.footer.sources) if base else set()
     return FoundFiles(base, {name: about for name, about in sources.items() if name not in held}, foreign)
+
+
+def has_base(paths: TrialPaths) -> bool:
+    """Return whether :func:`open_base` may find something; it is the one that needs pyarrow."""
+    return paths.parquet.exists() or is_compacted(paths)
+
+
+def is_compacted(paths: TrialPaths) -> bool:
+    """Return whether a folder above the trial has a file of a compacted sweep."""
+    return any((parent / RECORDS / METRICS_FILE).exists() for parent in paths.root.absolute().parents)
 
 
 def open_base(paths: TrialPaths) -> MetricsFile | TrialOfSweep | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from hyperherd.metrics.rows.cuts import AttemptStart, Cuts, joined
-from hyperherd.metrics.rows.journal import Final, Rows, blocks, latest, parse, seek_time
+from hyperherd.metrics.rows.journal import Final, journal_rows, latest
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.store import parquet
 from hyperherd.metrics.store.columns import Columns
@@ -23,7 +23,6 @@ from hyperherd.metrics.store.merge_streams import merged
 from hyperherd.metrics.store.parquet import BATCH, Footer, MetricsFile
 from hyperherd.metrics.store.sweep_file import TrialOfSweep
 from hyperherd.metrics.store.tables import SCHEMA, chosen
-from hyperherd.records.disk.guarded import open_regular
 
 RUN = 1 << 19
 """Rows that are sorted in memory at once."""
@@ -150,15 +149,3 @@ def _pieces(run: File | pa.Table, metrics: Sequence[str] | None) -> Iterator[pa.
     table = chosen(run, metrics)
     for start in range(0, len(table), BATCH):
         yield table.slice(start, BATCH)
-
-
-def journal_rows(path: Path, about: SourceName, since: float | None = None) -> Iterator[Rows]:
-    """Yield the rows of a journal, block by block; `since` skips what is surely older."""
-    with open_regular(path) as stream:
-        if since is not None:
-            seek_time(stream, since)
-        for block in blocks(stream):
-            rows = parse(block)
-            if not block.endswith(b"\n") and about.may_be_alive:
-                rows.skipped = 0  # Not torn: being written.
-            yield rows

@@ -20,7 +20,7 @@ from hyperherd.metrics.rows.stats import ObjectiveResult, Stats, combine, combin
 from hyperherd.paths import TrialPaths
 
 if TYPE_CHECKING:
-    from hyperherd.metrics.store.parquet import Footer
+    from hyperherd.metrics.store.footer import Footer
 
 
 @dataclass(frozen=True)

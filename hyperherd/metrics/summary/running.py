@@ -18,13 +18,13 @@ from hyperherd.metrics.rows.phases import PhaseOrder, by_phase, phase_of
 from hyperherd.metrics.rows.sources import SourceName, list_sources
 from hyperherd.metrics.rows.stats import Stats, Stream, combine, combine_stats
 from hyperherd.metrics.rows.values import unwrap
-from hyperherd.metrics.store.find import is_vanished, open_base
+from hyperherd.metrics.store.find import is_compacted, is_vanished, open_base
 from hyperherd.metrics.summary.of_files import FilesSummary, Parts, Places, summarize_files, summarize_files_again
-from hyperherd.paths import METRICS_FILE, RECORDS, TrialPaths
+from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.guarded import open_regular
 
 if TYPE_CHECKING:
-    from hyperherd.metrics.store.parquet import Footer
+    from hyperherd.metrics.store.footer import Footer
 
 _TRIES = 20
 _Row = tuple[float, int, str, "float | None", "float | None"]
@@ -53,6 +53,7 @@ class RunningSummary:
         self._paths = TrialPaths(Path(trial_dir).absolute())  # The program may change its folder.
         self._spec = objective
         self._is_compacted: bool | None = None
+        self._told: tuple[object, Footer | None] = (None, None)
         self._begin_anew()
 
     def refresh(self) -> None:
@@ -71,6 +72,10 @@ class RunningSummary:
                 if not is_vanished(error) or tries == _TRIES:
                     raise
         self._publish()
+
+    def merged(self, footer: Footer) -> None:
+        """Take note of the footer that `metrics.parquet` has now, which need not be read then."""
+        self._told = self._version(), footer
 
     def _begin_anew(self) -> None:
         self._parts = Parts(self._paths.metrics, self._spec)
@@ -120,25 +125,32 @@ class RunningSummary:
 
     def _merged(self) -> tuple[object, Footer | None]:
         """Return the version of `metrics.parquet` and its footer, read only if it is new."""
-        try:
-            status = self._paths.parquet.stat()
-        except FileNotFoundError:
+        version = self._version()
+        if version is None:
             return self._compacted()
-        version = (status.st_ino, status.st_mtime_ns, status.st_size)
         known = self._settled.places
         if version == known.version:
             return version, known.footer
+        if version == self._told[0]:
+            return self._told
         base = open_base(self._paths)
         if base is None:
             return None, None
         with base:
             return version, base.footer
 
+    def _version(self) -> object:
+        """Return what changes with every `metrics.parquet`; None without one."""
+        try:
+            status = self._paths.parquet.stat()
+        except FileNotFoundError:
+            return None
+        return (status.st_ino, status.st_mtime_ns, status.st_size)
+
     def _compacted(self) -> tuple[object, Footer | None]:
         """Return what a compacted sweep has of the trial; an earlier attempt's, so it does not change under us."""
         if self._is_compacted is None:
-            root = self._paths.root
-            self._is_compacted = any((parent / RECORDS / METRICS_FILE).exists() for parent in root.parents)
+            self._is_compacted = is_compacted(self._paths)
         if not self._is_compacted:
             return None, None
         base = open_base(self._paths)
