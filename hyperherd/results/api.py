@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copyreg
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.curves.curves import MOST_LINES
 from hyperherd.results.curves.figures import plot
+from hyperherd.results.curves.style import PALETTE, SIZE, FigureStyle
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.pages.notebook import to_html
@@ -224,8 +225,16 @@ class Trials(TrialCollection):
         log_x: bool = False,
         log_y: bool = False,
         most: int | None = MOST_LINES,
+        size: tuple[float, float] = SIZE,
+        title: str = "",
+        rename: Mapping[str, str] | None = None,
+        order: str | Sequence[str] = "best",
+        palette: str | Sequence[str] = PALETTE,
+        percent: str | Sequence[str] = (),
     ) -> Figure:
         """Return the curves of a metric as a matplotlib Figure: mean and band over seeds, best points marked.
+
+        Its `savefig` embeds fonts as Type 42.
 
         Args:
             metric: the metric to draw; None: the objective.
@@ -239,12 +248,20 @@ class Trials(TrialCollection):
             log_x: logarithmic steps or time.
             log_y: logarithmic values.
             most: lines at most, the best ones; None: all.
+            size: width and height in inches.
+            title: above the figure.
+            rename: name of a metric, axis, parameter or line (``model=cnn``) -> what stands there instead.
+            order: of lines: ``best`` first, by ``value``, or the names of those that come first.
+            palette: ``okabe-ito``, a colour map of matplotlib's, or colours.
+            percent: metrics that are shown times 100.
 
         Raises:
-            ResultsError: no trial has a curve of the metric, or matplotlib is not installed.
+            ResultsError: no trial has a curve of the metric, an option is invalid, or matplotlib is not installed.
         """
         options = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
-        return plot(self, metric, y_range=y_range, log_x=log_x, log_y=log_y, **options)
+        shown = (percent,) if isinstance(percent, str) else percent
+        style = FigureStyle(size, title, rename or {}, order, palette, shown)
+        return plot(self, metric, style, y_range=y_range, log_x=log_x, log_y=log_y, **options)
 
     def report(self, path: str | Path = "report.html", *, replace: bool = False) -> Path:
         """Write everything about the trials into one HTML file that works offline, and return its path.
@@ -296,7 +313,7 @@ def _name_of(trials: TrialCollection) -> str:
 
 def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figure:
     """Return the curve of a metric as a matplotlib Figure; see :meth:`hyperherd.Trials.plot` for the arguments."""
-    return plot(Trials([trial]), metric, **options)
+    return Trials([trial]).plot(metric, **options)
 
 
 def _restored(kind: type[Trial], state: dict[str, Any]) -> Trial:
