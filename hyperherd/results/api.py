@@ -36,6 +36,7 @@ from hyperherd.results.trials.trial import Trial
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+    import xarray
     from matplotlib.figure import Figure
     from typing_extensions import Self
 
@@ -198,15 +199,39 @@ class Trials(TrialCollection):
 
         return metric_table(self, None if names is None else list(names))
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return :meth:`table` as a pandas data frame.
+    def to_pandas(self, *, config: bool | Iterable[str] = False, every_value: bool = False) -> pandas.DataFrame:
+        """Return one row per trial as a pandas data frame, of which means may be taken.
+
+        Only trials that count have metrics: finished ones, of several with one configuration and seed the newest. The
+        column ``values_are`` is ``final`` for these, ``unfinished`` for trials that run, wait, failed or were stopped,
+        and ``superseded`` for repeated ones. Seeds and the numbers of trials are categories, not numbers.
+
+        Args:
+            config: names of config values that become columns, too; True: all of them.
+            every_value: what the others have logged so far, too, as in :meth:`table`.
 
         Raises:
-            ResultsError: pandas is not installed.
+            ResultsError: pandas is not installed, or no config has such a name.
         """
-        from hyperherd.results.tables.arrow import data_frame
+        from hyperherd.results.tables.frames import trial_frame  # imports pyarrow
 
-        return data_frame(self.table())
+        return trial_frame(self, config, every_value=every_value)
+
+    def to_xarray(self, *names: str) -> xarray.Dataset:
+        """Return metrics as an xarray dataset: a dimension for each parameter that varies, and one for seeds.
+
+        Only trials that count have values, as in :meth:`to_pandas`; all others are NaN. The variables ``state`` and
+        ``number`` tell which trial is in each place; they are empty and -1 where there is none.
+
+        Args:
+            names: ``METRIC`` or ``METRIC:AGG``; without any, all metrics that are numbers.
+
+        Raises:
+            ResultsError: xarray is not installed, a name is not one of a metric, or the trials are not a grid.
+        """
+        from hyperherd.results.tables.cubes import trial_dataset
+
+        return trial_dataset(self, names)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.table().__arrow_c_stream__(requested_schema)
