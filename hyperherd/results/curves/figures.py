@@ -75,8 +75,8 @@ def figure(drawing: Drawing, style: FigureStyle | None = None) -> Figure:
         other.spines["top"].set_visible(False)
     if len(lines) > 1 or lines[0].label:
         handles, labels = axes.get_legend_handles_labels()
-        place = {"loc": "outside lower center", "ncols": style.columns(labels)}
-        drawn.legend(handles, labels, frameon=False, fontsize=style.letters - (1 if style.letters < 10 else 2), **place)
+        look = {"frameon": False, "fontsize": style.letters - (1 if style.letters < 10 else 2)}
+        drawn.legend(handles, labels, loc="outside lower center", ncols=style.columns(labels), **look)
     return drawn
 
 

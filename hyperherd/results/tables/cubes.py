@@ -109,8 +109,8 @@ def _check_distinct(rows: Sequence[tuple[Trial, dict[str, Any], bool]], position
         other = taken.setdefault(position, trial)
         if other is not trial:
             raise ResultsError(
-                f"trials {escaped(other.label)} and {escaped(trial.label)} have one place among the parameters, and are "
-                "not repetitions of each other; filter them, or use to_pandas()"
+                f"trials {escaped(other.label)} and {escaped(trial.label)} have one place among the parameters, and "
+                "are not repetitions of each other; filter them, or use to_pandas()"
             )
 
 
@@ -137,7 +137,8 @@ def _variables(
         found[field.name] = values
         if field.role is not Role.METRIC:
             raise ResultsError(f"{field.name!r} is not a metric; parameters are dimensions")
-    numbers, states = np.full(shape, -1), np.full(shape, "", dtype=object)
+    numbers = np.full(shape, -1)
+    states: Any = np.full(shape, "", dtype=object)
     for (trial, _, _), position in zip(rows, positions, strict=True):
         numbers[position] = -1 if trial.number is None else trial.number
         states[position] = trial.state.value

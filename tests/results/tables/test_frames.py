@@ -108,9 +108,15 @@ def test_what_is_not_a_grid_is_refused(sweep: SweepBuilder) -> None:
     pytest.importorskip("xarray", reason="xarray is not installed")
     for place in range(12):
         sweep.trial({"loss": 1.0}, params=dict.fromkeys(("lr", "wd", "m", "beta"), place / 7))
-    with pytest.raises(
-        ResultsError, match=r"12 trials are not a grid: their parameters span 20736 cells \(lr: 12 values"
-    ):
+    with pytest.raises(ResultsError, match=r"12 trials are not a grid: .* span 20736 cells \(lr: 12 values"):
+        load(sweep.dir).to_xarray()
+
+
+def test_two_configurations_never_share_a_place(sweep: SweepBuilder) -> None:
+    pytest.importorskip("xarray", reason="xarray is not installed")
+    for lr in (1, 1.0, 2):
+        sweep.trial({"loss": 1.0}, params={"lr": lr})
+    with pytest.raises(ResultsError, match="trials 0 and 1 have one place"):
         load(sweep.dir).to_xarray()
 
 
