@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import copyreg
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.curves.curves import MOST_LINES
 from hyperherd.results.curves.figures import plot
+from hyperherd.results.curves.style import PALETTE, SIZE, FigureStyle
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.pages.notebook import to_html
@@ -35,6 +36,7 @@ from hyperherd.results.trials.trial import Trial
 if TYPE_CHECKING:
     import pandas
     import pyarrow
+    import xarray
     from matplotlib.figure import Figure
     from typing_extensions import Self
 
@@ -197,15 +199,39 @@ class Trials(TrialCollection):
 
         return metric_table(self, None if names is None else list(names))
 
-    def to_pandas(self) -> pandas.DataFrame:
-        """Return :meth:`table` as a pandas data frame.
+    def to_pandas(self, *, config: bool | Iterable[str] = False, every_value: bool = False) -> pandas.DataFrame:
+        """Return one row per trial as a pandas data frame, of which means may be taken.
+
+        Only trials that count have metrics: finished ones, of several with one configuration and seed the newest. The
+        column ``values_are`` is ``final`` for these, ``unfinished`` for trials that run, wait, failed or were stopped,
+        and ``superseded`` for repeated ones. Seeds and the numbers of trials are categories, not numbers.
+
+        Args:
+            config: names of config values that become columns, too; True: all of them.
+            every_value: what the others have logged so far, too, as in :meth:`table`.
 
         Raises:
-            ResultsError: pandas is not installed.
+            ResultsError: pandas is not installed, or no config has such a name.
         """
-        from hyperherd.results.tables.arrow import data_frame
+        from hyperherd.results.tables.frames import trial_frame  # imports pyarrow
 
-        return data_frame(self.table())
+        return trial_frame(self, config, every_value=every_value)
+
+    def to_xarray(self, *names: str) -> xarray.Dataset:
+        """Return metrics as an xarray dataset: a dimension for each parameter that varies, and one for seeds.
+
+        Only trials that count have values, as in :meth:`to_pandas`; all others are NaN. The variables ``state`` and
+        ``number`` tell which trial is in each place; they are empty and -1 where there is none.
+
+        Args:
+            names: ``METRIC`` or ``METRIC:AGG``; without any, all metrics that are numbers.
+
+        Raises:
+            ResultsError: xarray is not installed, a name is not one of a metric, or the trials are not a grid.
+        """
+        from hyperherd.results.tables.cubes import trial_dataset
+
+        return trial_dataset(self, names)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.table().__arrow_c_stream__(requested_schema)
@@ -224,8 +250,16 @@ class Trials(TrialCollection):
         log_x: bool = False,
         log_y: bool = False,
         most: int | None = MOST_LINES,
+        size: tuple[float, float] = SIZE,
+        title: str = "",
+        rename: Mapping[str, str] | None = None,
+        order: str | Sequence[str] = "best",
+        palette: str | Sequence[str] = PALETTE,
+        percent: str | Sequence[str] = (),
     ) -> Figure:
         """Return the curves of a metric as a matplotlib Figure: mean and band over seeds, best points marked.
+
+        Its `savefig` embeds fonts as Type 42.
 
         Args:
             metric: the metric to draw; None: the objective.
@@ -239,12 +273,20 @@ class Trials(TrialCollection):
             log_x: logarithmic steps or time.
             log_y: logarithmic values.
             most: lines at most, the best ones; None: all.
+            size: width and height in inches.
+            title: above the figure.
+            rename: name of a metric, axis, parameter or line (``model=cnn``) -> what stands there instead.
+            order: of lines: ``best`` first, by ``value``, or the names of those that come first.
+            palette: ``okabe-ito``, a colour map of matplotlib's, or colours.
+            percent: metrics that are shown times 100.
 
         Raises:
-            ResultsError: no trial has a curve of the metric, or matplotlib is not installed.
+            ResultsError: no trial has a curve of the metric, an option is invalid, or matplotlib is not installed.
         """
         options = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
-        return plot(self, metric, y_range=y_range, log_x=log_x, log_y=log_y, **options)
+        shown = (percent,) if isinstance(percent, str) else percent
+        style = FigureStyle(size, title, rename or {}, order, palette, shown)
+        return plot(self, metric, style, y_range=y_range, log_x=log_x, log_y=log_y, **options)
 
     def report(self, path: str | Path = "report.html", *, replace: bool = False) -> Path:
         """Write everything about the trials into one HTML file that works offline, and return its path.
@@ -296,7 +338,7 @@ def _name_of(trials: TrialCollection) -> str:
 
 def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figure:
     """Return the curve of a metric as a matplotlib Figure; see :meth:`hyperherd.Trials.plot` for the arguments."""
-    return plot(Trials([trial]), metric, **options)
+    return Trials([trial]).plot(metric, **options)
 
 
 def _restored(kind: type[Trial], state: dict[str, Any]) -> Trial:

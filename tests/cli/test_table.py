@@ -104,7 +104,7 @@ def test_a_file_is_never_overwritten_unasked(sweep: Path) -> None:
 def test_a_file_says_its_format(sweep: Path) -> None:
     root = sweep.parent.parent
     for name, start in (
-        *(("a.json", '{\n "schema": 1'), ("a.jsonl", '{"sweep"'), ("a.md", "| rank"), ("a.tex", r"\begin{tabular}")),
+        *(("a.json", '{\n "schema": 1'), ("a.jsonl", '{"sweep"'), ("a.md", "| rank"), ("a.tex", "% needs")),
         *(("a.txt", "s · train.py"), ("a.tsv", "number\t"), ("a.data", "number\t")),
     ):
         assert pipe("-o", root / name, cwd=root).returncode == 0

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from hyperherd.cli.figures import add_figure, style_of
 from hyperherd.cli.options import add_choice, chosen, command_parser
 from hyperherd.cli.terminal import refuse_existing, say, screen, write, write_file
 
@@ -22,7 +22,8 @@ examples:
   herd-results curves val/acc                           the newest sweeps under ./multirun, in the terminal
   herd-results curves val/acc multirun/s --hue lr       one line for each learning rate
   herd-results curves train/loss --smooth 0.9 --log-y   a moving average, logarithmic
-  herd-results curves val/acc -o acc.pdf --band sem     for a paper
+  herd-results curves val/acc -o acc.pdf --size 3.3x2.2 --hue model --rename 'val/acc=Accuracy'
+                                                        for a column of a paper
 """
 
 
@@ -32,6 +33,7 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.curves.curves import draw
 
     refuse_existing(arguments.output, force=arguments.force)
+    style = style_of(arguments)
     drawing = draw(chosen(arguments), _plot_options(arguments))
     for note in drawing.notes:
         say(note)
@@ -43,16 +45,9 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.curves.figures import encoded, figure
 
     form = arguments.output.suffix[1:].lower()
-    write_file(arguments.output, encoded(figure(drawing), form), force=arguments.force)
+    write_file(arguments.output, encoded(figure(drawing, style), form), force=arguments.force)
     say(f"wrote {arguments.output}")
     return 0
-
-
-def _image(text: str) -> Path:
-    path = Path(text)
-    if path.suffix.lower() not in (".png", ".pdf", ".svg"):
-        raise argparse.ArgumentTypeError(f"{text!r} must end in .png, .pdf or .svg")
-    return path
 
 
 def _plot_options(arguments: argparse.Namespace) -> PlotOptions:
@@ -83,8 +78,6 @@ def make_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("drawn", metavar="METRIC", help="metric to plot")
     add_choice(parser)
-    add("-o", "--output", type=_image, metavar="FILE", help="write a .png, .pdf or .svg (needs matplotlib)")
-    add("--force", action="store_true", help="overwrite the file if it exists")
     add("--hue", metavar="PARAM", help="one line for each value of this parameter (default: for each configuration)")
     add(
         "--band",
@@ -108,5 +101,6 @@ def make_parser() -> argparse.ArgumentParser:
         metavar="N",
         help="at most N lines, the best ones; 0: all (default: 10)",
     )
+    add_figure(parser)
     parser.set_defaults(metric=None, direction=None)
     return parser

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import argparse
 import gc
+import re
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,7 +37,7 @@ examples:
   herd-results lr=0.01 'val/acc>0.9'         some of the trials
   herd-results -m val/acc:max                the best value of each trial, not the last
   herd-results -c lr,test/acc@val/acc:max    test accuracy where validation was best
-  herd-results --pivot lr model --err ci     a table for the paper; -f latex, md, csv, ...
+  herd-results --pivot model data -f latex   a table for the paper: mean ± std over seeds, the best in bold
   herd-results -f json | jq .objective
 
 commands (herd-results COMMAND --help):
@@ -46,8 +48,7 @@ def run(argv: Sequence[str]) -> int:
     """Show the table that `argv` asks for; return the exit code."""
     parser = make_parser()
     arguments = parser.parse_intermixed_args(argv)
-    if arguments.rest and not arguments.pivot:
-        parser.error("--rest needs --pivot ROW COL, of whose cells it says what they are")
+    _check(parser, arguments, _form(arguments))
     gc.disable()  # One table, and this process ends: looking for garbage among many trials costs more than it frees.
     refuse_existing(arguments.output, force=arguments.force)
     trials = chosen(arguments)
@@ -74,6 +75,7 @@ def make_options() -> argparse.ArgumentParser:
     add_judging(parser)
     _add_view(parser.add_argument_group("rows and columns"))
     _add_output(parser.add_argument_group("output"))
+    _add_paper(parser.add_argument_group("for a paper"))
     return parser
 
 
@@ -104,7 +106,8 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
         metavar="NAME,...",
         action="append",
         default=[],
-        help="show these columns; also config values, METRIC:AGG, METRIC@OBJECTIVE",
+        help="show these columns; also config values, METRIC:AGG, METRIC@OBJECTIVE; NAME=HEADING renames one, with "
+        "--pivot also a value (data=c10=CIFAR-10)",
     )
     add("-x", "--hide", metavar="REGEX", default="", help="hide columns whose name matches")
     add(
@@ -114,6 +117,21 @@ def _add_view(group: argparse._ArgumentGroup) -> None:
     add("-n", dest="rows", type=_count, metavar="N", help="show at most N rows, the best ones first; 0: all")
     add("--full", action="store_true", help="show all rows and columns, nothing shortened")
     add("--precision", type=_digits, default=4, metavar="N", help="significant digits of measured numbers (default: 4)")
+    add("--digits", type=_decimals, metavar="N", help="decimals of measured numbers, instead of --precision")
+    add("--percent", metavar="METRIC,...", action="append", default=[], help="show these metrics times 100")
+
+
+def _add_paper(group: argparse._ArgumentGroup) -> None:
+    add = group.add_argument
+    add(
+        "--bold",
+        choices=("column", "row", "none"),
+        default="column",
+        help="of md, latex, html: the best of each column in bold with what cannot be distinguished from it; "
+        "row: of each row of a --pivot (default: column)",
+    )
+    add("--caption", metavar="TEXT", default="", help="of latex: put the tabular into a table with this caption")
+    add("--label", metavar="NAME", type=_label, help="of latex: what refers to the table, such as tab:results")
 
 
 def _add_output(group: argparse._ArgumentGroup) -> None:
@@ -150,6 +168,33 @@ def _digits(text: str) -> int:
     return int(text)
 
 
+def _decimals(text: str) -> int:
+    if not text.isdecimal() or int(text) > 17:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from 0 to 17")
+    return int(text)
+
+
+def _label(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9:._/+-]+", text):
+        raise argparse.ArgumentTypeError(f"{text!r} must be of letters, digits and : . _ / + -")
+    return text
+
+
+def _check(parser: argparse.ArgumentParser, arguments: argparse.Namespace, form: str) -> None:
+    """End the program with what is wrong if options do not go together."""
+    if arguments.rest and not arguments.pivot:
+        parser.error("--rest needs --pivot ROW COL, of whose cells it says what they are")
+    if arguments.bold == "row" and not arguments.pivot:
+        parser.error("--bold row needs --pivot ROW COL: a row of another table is of several metrics")
+    if (arguments.caption or arguments.label) and form != "latex":
+        parser.error("--caption and --label are for -f latex")
+    if arguments.label and not arguments.caption:
+        parser.error("--label needs --caption: LaTeX numbers what has one")
+    if (arguments.percent or arguments.digits is not None) and not FORMS[form].is_for_people:
+        readable = ", ".join(name for name, one in FORMS.items() if one.is_for_people)
+        parser.error(f"--percent and --digits are for {readable}; {form} is exact")
+
+
 def _view(arguments: argparse.Namespace) -> View:
     from hyperherd.results.tables.columns import View
 
@@ -161,18 +206,27 @@ def _view(arguments: argparse.Namespace) -> View:
         precision=arguments.precision,
         full=arguments.full,
         escape_formulas=arguments.escape_formulas,
+        percent=words(",".join(arguments.percent)),
+        digits=arguments.digits,
+        bold=arguments.bold,
+        caption=arguments.caption,
+        label=arguments.label or "",
     )
 
 
 def _show(trials: Trials, arguments: argparse.Namespace) -> None:
-    form = arguments.format or _form_of(arguments.output)
+    form = _form(arguments)
     view = _view(arguments)
     if form == "table":
         _emit(_page(trials, arguments, view), arguments)
         return
     groups = _groups(trials, arguments, by_default=FORMS[form].is_for_people)
-    data = _data(trials, groups, arguments, form, view)
+    from hyperherd.results.pages.marginal import spread_line
     from hyperherd.results.pages.overview import notes
+
+    if groups is not None and groups.objective is not None:
+        view = replace(view, about=spread_line(groups, what="cell" if arguments.pivot else "configuration"))
+    data = _data(trials, groups, arguments, form, view)
 
     for note in notes(trials, groups):
         say(note)
@@ -193,11 +247,13 @@ def _data(
     return to_text(trials, form, view, limit=limit, groups=groups)
 
 
-def _form_of(output: Path | None) -> str:
-    """Return the format if `-f` is not given."""
-    if output is None:
+def _form(arguments: argparse.Namespace) -> str:
+    """Return the format: that of `-f`, else what the file is called, else what fits stdout."""
+    if arguments.format:
+        return str(arguments.format)
+    if arguments.output is None:
         return "table" if sys.stdout.isatty() else "tsv"
-    return form_of_suffix(output.suffix[1:]) or "tsv"
+    return form_of_suffix(arguments.output.suffix[1:]) or "tsv"
 
 
 def _groups(trials: Trials, arguments: argparse.Namespace, *, by_default: bool) -> AnyGroups | None:
@@ -238,7 +294,7 @@ def _parquet(trials: Trials, groups: AnyGroups | None, view: View, arguments: ar
     if arguments.output is None and sys.stdout.isatty():
         raise ResultsError("refusing to write Parquet to a terminal; use -o FILE or a pipe")
     if groups is not None and arguments.pivot:
-        columns = pivot_columns(groups, exact=True)
+        columns = pivot_columns(groups, view, exact=True)
     else:
         columns = exact_sheet(trials, view, limit=arguments.rows or None, groups=groups)
     stream = BytesIO()

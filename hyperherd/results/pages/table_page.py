@@ -64,7 +64,7 @@ def group_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
 
 def pivot_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of the objective by two names."""
-    columns = pivot_columns(groups, exact=False)
+    columns = pivot_columns(groups, view, exact=False)
     rows = len(columns[0].values)
     yield from _lines(_GridRows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
 

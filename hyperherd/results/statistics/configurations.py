@@ -126,7 +126,7 @@ class GroupCollection(Sequence[Group[C]]):
         found = list(groups)
         objective = trials.objective
         self._sign = -1.0 if objective and objective.direction == MINIMIZE else 1.0
-        samples = [self._sample(group, objective) if objective else None for group in found]
+        samples = [self.sample(group) for group in found]
         self._pool = Pool(sample for sample in samples if sample)
         with_value = [group for group, sample in zip(found, samples, strict=True) if sample]
         self.ranked: tuple[Group[C], ...] = tuple(with_value[place] for place in self._pool.order)
@@ -167,7 +167,11 @@ class GroupCollection(Sequence[Group[C]]):
         groups = [Group(settings, trials.subset(members), tuple(seeds)) for settings, members, seeds in found.values()]
         return cls(trials, groups, fields, (), err)
 
-    def _sample(self, group: AnyGroup, objective: Objective) -> Sample | None:
+    def sample(self, group: AnyGroup) -> Sample | None:
+        """Return what is known of a group, greater values better; None without an objective or a finite value."""
+        objective = self.objective
+        if objective is None:
+            return None
         values = group.judged(objective).values
         if not values:
             return None

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.tables.asked import asked_fields, in_percent
 from hyperherd.results.text.format import duration, is_number
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.directions import interest, is_statistic
@@ -33,9 +34,11 @@ class View:
     """What someone asks a table to show."""
 
     columns: tuple[str, ...] = ()
-    """These and no others; empty: what varies."""
+    """These and no others, each ``NAME`` or ``NAME=HEADING``; empty: what varies."""
     hidden: str = ""
     """A regular expression for the names of columns to leave out."""
+    bare: bool = False
+    """For people, too, nothing stands beside `columns`: no rank, trial or number of seeds that is not one of them."""
     everything: bool = False
     """Every parameter, also constant ones, and no column is left out to fit the width."""
     sort: str = ""
@@ -46,6 +49,18 @@ class View:
     """Long texts are not shortened."""
     escape_formulas: bool = False
     """In CSV a text that a spreadsheet would take for a formula gets a ``'`` before it."""
+    percent: tuple[str, ...] = ()
+    """Measured columns that people are shown a hundred times as large."""
+    digits: int | None = None
+    """Decimals of measured numbers, for people; None: as `precision` says."""
+    bold: str = "column"
+    """What the best is in bold of, one of :data:`.best_cells.BOLD`, in formats that have bold."""
+    caption: str = ""
+    """In LaTeX, that of the table; empty: a ``tabular`` alone."""
+    label: str = ""
+    """In LaTeX, by which the text refers to it."""
+    about: str = ""
+    """What its numbers are, in a sentence: a comment in LaTeX."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +68,15 @@ class Column:
     """One column: a value or a gap for each row; a `Spread` where the rows are configurations."""
 
     name: str
+    """As a heading."""
     role: Role
     values: list[Any]
+    field: Field | None = None
+    """What it shows; None where that is not asked of trials."""
+    best: frozenset[int] = frozenset()
+    """The rows that are set in bold."""
+    span: tuple[str, str] | None = None
+    """The name and the value in its heading, where several columns are one name's."""
 
 
 def exact_columns(trials: TrialCollection, rows: Sequence[Trial], view: View, *, sweep: bool) -> list[Column]:
@@ -67,7 +89,7 @@ def exact_columns(trials: TrialCollection, rows: Sequence[Trial], view: View, *,
         sweep: whether the first column names the sweep.
     """
     if view.columns:
-        return [_column(find_field(trials, name), rows) for name in view.columns]
+        return [_column(field, rows) for field in asked_fields(trials, view.columns)]
     names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
     fields = [
         *([_sweep_field(trials)] if sweep else []),
@@ -92,8 +114,12 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
     """
     lead = [*([_sweep_field(trials)] if len(trials.sweeps) > 1 else []), fact_field("trial")]
     if view.columns:
-        chosen = [field for name in view.columns if (field := find_field(trials, name)).name != "trial"]
-        return [_readable(_column(field, rows), rows) for field in [*lead, *chosen]]
+        chosen = asked_fields(trials, view.columns)
+        if view.bare:
+            return [_readable(field, rows) for field in in_percent(trials, chosen, view.percent)]
+        trial = next((field for field in chosen if field.name == "trial"), lead[-1])
+        lead, chosen = [*lead[:-1], trial], [field for field in chosen if field.name != "trial"]
+        return [_readable(field, rows) for field in [*lead, *in_percent(trials, chosen, view.percent)]]
     names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
     fields = [
         *(param_field(trials, name) for name in names),
@@ -101,7 +127,7 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
         *_progress(trials),
     ]
     fields += tag_fields(trials)
-    return [_readable(_column(field, rows), rows) for field in [*lead, *_not_hidden(fields, view)]]
+    return [_readable(field, rows) for field in [*lead, *in_percent(trials, _not_hidden(fields, view), view.percent)]]
 
 
 def measures(trials: TrialCollection, *, everything: bool = False) -> list[Field]:
@@ -123,19 +149,19 @@ def measures(trials: TrialCollection, *, everything: bool = False) -> list[Field
 def objective_field(trials: TrialCollection, objective: Objective) -> Field:
     """Return what the trials are judged by as a column."""
     field = metric_field(trials, objective.metric, objective.aggregate)
-    return Field(field.name, Role.OBJECTIVE, field.value)
+    return replace(field, role=Role.OBJECTIVE)
 
 
 def group_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> list[Column]:
     """Return the columns of a table of groups except the first, the number of trials of each."""
     trials = groups.trials
     if view.columns:
-        chosen = [find_field(trials, name) for name in view.columns]
+        chosen = in_percent(trials, asked_fields(trials, view.columns), view.percent)
         return [_group_column(field, rows, groups) for field in chosen]
     constant = [name for name in trials.constant if name not in groups.keys] if view.everything else []
     settings = [*groups.fields, *(param_field(trials, name) for name in constant)]
     fields = _not_hidden([*settings, *measures(trials, everything=view.everything), *_progress(trials)], view)
-    return [_group_column(field, rows, groups) for field in fields]
+    return [_group_column(field, rows, groups) for field in in_percent(trials, fields, view.percent)]
 
 
 def spread_columns(groups: AnyGroups, view: View, rows: Sequence[AnyGroup] | None = None) -> list[Column]:
@@ -147,7 +173,7 @@ def spread_columns(groups: AnyGroups, view: View, rows: Sequence[AnyGroup] | Non
         Column("planned", Role.IDENTITY, [group.planned for group in chosen]),
     ]
     if view.columns:
-        asked = [find_field(trials, name) for name in view.columns]
+        asked = asked_fields(trials, view.columns)
     else:
         names = trials.constant if view.everything else ()
         constant = [param_field(trials, name) for name in names if name not in groups.keys]
@@ -173,7 +199,11 @@ def _statistics(field: Field, rows: Sequence[AnyGroup]) -> list[Column]:
         "max": [item.bounds("range")[1] if item.n > 1 else item.mean for item in spreads],
     }
     return [
-        Column(f"{field.name}:{name}", field.role, [Gap.MISSING if value is None else value for value in values])
+        Column(
+            f"{field.heading or field.name}:{name}",
+            field.role,
+            [Gap.MISSING if value is None else value for value in values],
+        )
         for name, values in told.items()
     ]
 
@@ -239,24 +269,27 @@ def _not_hidden(fields: Sequence[Field], view: View) -> list[Field]:
 
 
 def _column(field: Field, rows: Iterable[Trial]) -> Column:
-    return Column(field.name, field.role, [field.value(trial) for trial in rows])
+    return Column(field.heading or field.name, field.role, [field.value(trial) for trial in rows], field)
 
 
-def _readable(column: Column, rows: Sequence[Trial]) -> Column:
-    """Return progress in the words people use for it."""
-    if column.role is not Role.PROGRESS:
+def _readable(field: Field, rows: Sequence[Trial]) -> Column:
+    """Return a column with progress in the words people use for it."""
+    column = _column(field, rows)
+    if field.role is not Role.PROGRESS:
         return column
-    tell = _step if column.name == "step" else _time
+    tell = _step if field.name == "step" else _time
     found = [tell(trial) for trial in rows]
-    return Column(column.name, column.role, [Gap.MISSING if text is None else text for text in found])
+    return replace(column, values=[Gap.MISSING if text is None else text for text in found])
 
 
 def _group_column(field: Field, rows: Sequence[AnyGroup], groups: AnyGroups) -> Column:
     if field.role in (Role.METRIC, Role.OBJECTIVE):
-        return Column(field.name, field.role, [group.of(field) for group in rows])
-    if field.role is Role.PROGRESS:
-        return Column(field.name, field.role, [_group_progress(field, group) for group in rows])
-    return Column(field.name, field.role, [_common(field, group) for group in rows])
+        values = [group.of(field) for group in rows]
+    elif field.role is Role.PROGRESS:
+        values = [_group_progress(field, group) for group in rows]
+    else:
+        values = [_common(field, group) for group in rows]
+    return Column(field.heading or field.name, field.role, values, field)
 
 
 def _group_progress(field: Field, group: AnyGroup) -> Any:

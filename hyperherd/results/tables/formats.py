@@ -1,4 +1,4 @@
-"""Columns as text in each format: exact for programs (TSV, CSV), rounded for people (Markdown, LaTeX, HTML)."""
+"""Columns as text in each format: exact for programs (TSV, CSV), rounded for people (Markdown, HTML, LaTeX)."""
 
 from __future__ import annotations
 
@@ -11,27 +11,11 @@ from functools import partial
 from typing import Any
 
 from hyperherd.results.tables.columns import Column, View
-from hyperherd.results.tables.people import cell, whole
+from hyperherd.results.tables.latex import to_latex
+from hyperherd.results.tables.rounded import is_numeric, rounded_cells
 from hyperherd.results.text.format import escaped, exact, tsv
-from hyperherd.results.text.layout import PLAIN
 from hyperherd.results.values import Gap
 
-_LATEX = PLAIN | str.maketrans(
-    {
-        **{char: f"\\{char}" for char in "&%$#_{}"},
-        "\\": r"\textbackslash{}",
-        "~": r"\textasciitilde{}",
-        "^": r"\textasciicircum{}",
-        "±": r"$\pm$",
-        "–": "--",
-        "·": r"$\cdot$",
-        "−": "$-$",
-        "…": r"\ldots{}",
-        "<": r"\textless{}",
-        ">": r"\textgreater{}",
-        "|": r"\textbar{}",
-    }
-)
 _FORMULA = re.compile(r"[=@]|[+-](?![0-9.]+(?:e[+-]?[0-9]+)?$)")
 """How a formula may begin in a spreadsheet: a number is none, and tabs and line breaks are escaped anyhow."""
 _MARKDOWN = str.maketrans(
@@ -71,44 +55,28 @@ def csv_cell(value: Any, *, escape_formulas: bool = False) -> str:
     return f"'{text}" if escape_formulas and isinstance(value, str) and _FORMULA.match(text) else text
 
 
-def to_markdown(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
+def to_markdown(columns: Sequence[Column], view: View, err: str) -> str:
     """Return a GitHub table, rounded as on a terminal.
 
     Args:
         columns: what to show.
         view: how much is shown of a number or a text.
         err: which spread stands behind a mean.
-        best: the row whose objective is set in bold.
     """
-    table = _people(columns, view, err, lambda text: text.translate(_MARKDOWN))
-    for column, cells in zip(columns, table, strict=True):
-        _emphasize(column, cells, best, "**{}**")
+    table = rounded_cells(columns, view, err, lambda text: text.translate(_MARKDOWN), "**{}**")
     lines = [" | ".join(cells) for cells in zip(*table, strict=True)]
-    rule = " | ".join("---:" if _is_numeric(column) else "---" for column in columns)
+    rule = " | ".join("---:" if is_numeric(column) else "---" for column in columns)
     return "".join(f"| {line} |\n" for line in (lines[0], rule, *lines[1:]))
 
 
-def to_latex(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
-    """Return a ``tabular`` that needs no package, rounded as on a terminal (see :func:`to_markdown`)."""
-    table = _people(columns, view, err, lambda text: text.translate(_LATEX))
-    for column, cells in zip(columns, table, strict=True):
-        _emphasize(column, cells, best, r"\textbf{{{}}}")
-    kinds = "".join("r" if _is_numeric(column) else "l" for column in columns)
-    heading, *lines = [" & ".join(cells) + r" \\" for cells in zip(*table, strict=True)]
-    body = [rf"\begin{{tabular}}{{{kinds}}}", r"\hline", heading, r"\hline", *lines, r"\hline", r"\end{tabular}"]
-    return "\n".join(body) + "\n"
-
-
-def to_html(columns: Sequence[Column], view: View, err: str, best: int | None = None) -> str:
+def to_html(columns: Sequence[Column], view: View, err: str) -> str:
     """Return a plain ``table`` for an e-mail, rounded as on a terminal (see :func:`to_markdown`).
 
     The styles stand in the cells, because mail programs drop style sheets, and every text is escaped: names and values
     come from runs, and whoever reads the mail did not choose them.
     """
-    table = _people(columns, view, err, html.escape)
-    for column, cells in zip(columns, table, strict=True):
-        _emphasize(column, cells, best, "<b>{}</b>")
-    styles = [f"padding: 2px 8px; text-align: {'right' if _is_numeric(column) else 'left'}" for column in columns]
+    table = rounded_cells(columns, view, err, html.escape, "<b>{}</b>")
+    styles = [f"padding: 2px 8px; text-align: {'right' if is_numeric(column) else 'left'}" for column in columns]
     heading, *rows = zip(*table, strict=True)
     lines = [_html_row("th", styles, heading), *(_html_row("td", styles, row) for row in rows)]
     return "\n".join(['<table border="1" style="border-collapse: collapse">', *lines, "</table>"]) + "\n"
@@ -120,7 +88,7 @@ def _html_row(tag: str, styles: Sequence[str], cells: Sequence[str]) -> str:
 
 
 ForPrograms = Callable[[Sequence[Column], View], str]
-ForPeople = Callable[[Sequence[Column], View, str, int | None], str]
+ForPeople = Callable[[Sequence[Column], View, str], str]
 
 FOR_PROGRAMS: dict[str, ForPrograms] = {
     "tsv": lambda columns, view: to_tsv(columns),
@@ -128,22 +96,4 @@ FOR_PROGRAMS: dict[str, ForPrograms] = {
 }
 """Format -> what writes exact columns in it, as the view asks."""
 FOR_PEOPLE: dict[str, ForPeople] = {"md": to_markdown, "latex": to_latex, "html": to_html}
-"""Format -> what writes rounded columns in it: they, the view, which spread stands behind a mean, and the best row."""
-
-
-def _people(columns: Sequence[Column], view: View, err: str, escape: Callable[[str], str]) -> list[list[str]]:
-    return [
-        [escape(escaped(column.name)), *(escape(cell(value, column.role, view, err)) for value in whole(column))]
-        for column in columns
-    ]
-
-
-def _emphasize(column: Column, cells: list[str], best: int | None, form: str) -> None:
-    if best is not None and column.role.value == "objective":
-        cells[best + 1] = form.format(cells[best + 1])
-
-
-def _is_numeric(column: Column) -> bool:
-    return column.role.value in ("objective", "metric", "progress") or not any(
-        isinstance(value, str) for value in column.values
-    )
+"""Format -> what writes rounded columns in it: they, the view, and which spread stands behind a mean."""

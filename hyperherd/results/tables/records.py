@@ -11,6 +11,7 @@ from hyperherd.records.disk.files import strict
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.marginal import pooled_over
 from hyperherd.results.statistics.spread import Spread
+from hyperherd.results.tables.best_cells import best_groups, best_trials
 from hyperherd.results.tables.columns import (
     Column,
     View,
@@ -31,6 +32,8 @@ from hyperherd.results.values import Gap
 
 SCHEMA = 1
 """Version of the JSON; raised when a key changes its meaning or goes."""
+EXACTLY = ("latex",)
+"""Formats for people in which columns that someone names stand alone: what is for a paper is not added to."""
 
 
 def to_text(
@@ -55,13 +58,19 @@ def to_text(
         return (to_json if form == "json" else to_jsonl)(trials, limit=limit, view=view, groups=groups)
     if form in FOR_PROGRAMS:
         return FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups), view)
+    return _for_people(trials, form, replace(view, bare=form in EXACTLY and bool(view.columns)), limit, groups)
+
+
+def _for_people(trials: TrialCollection, form: str, view: View, limit: int | None, groups: AnyGroups | None) -> str:
+    bold = view.bold != "none"
     if groups is not None:
         rows = groups_sorted_by(groups, view)[:limit]
-        best = 0 if rows and not view.sort and groups.ranked else None
-        return FOR_PEOPLE[form](_marked(people_columns(groups, rows, view), groups), view, groups.err, best)
+        columns = people_columns(groups, rows, view)
+        columns = best_groups(columns, groups, rows) if bold else columns
+        return FOR_PEOPLE[form](_marked(columns, groups), view, groups.err)
     chosen = sorted_by(trials, view)[:limit]
-    best = 0 if chosen and not view.sort and trials.ranked else None
-    return FOR_PEOPLE[form](shown_columns(trials, chosen, view), view, "std", best)
+    columns = shown_columns(trials, chosen, view)
+    return FOR_PEOPLE[form](best_trials(columns, trials, chosen) if bold else columns, view, "std")
 
 
 def _marked(columns: list[Column], groups: AnyGroups) -> list[Column]:
@@ -73,8 +82,8 @@ def _marked(columns: list[Column], groups: AnyGroups) -> list[Column]:
 def pivot_text(groups: AnyGroups, form: str, view: View) -> str:
     """Return the objective by two names in a format of text."""
     if form in FOR_PROGRAMS:
-        return FOR_PROGRAMS[form](pivot_columns(groups, exact=True), view)
-    return FOR_PEOPLE[form](pivot_columns(groups, exact=False), view, groups.err, None)
+        return FOR_PROGRAMS[form](pivot_columns(groups, view, exact=True), view)
+    return FOR_PEOPLE[form](pivot_columns(groups, view, exact=False), view, groups.err)
 
 
 def exact_sheet(

@@ -45,6 +45,10 @@ class Field:
     role: Role
     value: Callable[[Trial], Any]
     """Its value or a gap."""
+    heading: str = ""
+    """What someone calls it instead of its name."""
+    metric: str = ""
+    """The ``METRIC`` or ``METRIC:AGG`` that it is of; empty if it is not measured."""
 
 
 _FACTS: dict[str, Callable[[Trial], Any]] = {
@@ -108,8 +112,8 @@ def param_field(trials: TrialCollection, name: str) -> Field:
 def metric_field(trials: TrialCollection, name: str, aggregate: str | None = None) -> Field:
     """Return a metric as a column; its prefix stands where a parameter or a column of ours has that name too."""
     heading = f"metric.{name}" if name in OURS or name in trials.params or name in trials.varying else name
-    heading = f"{heading}:{aggregate}" if aggregate else heading
-    return Field(heading, Role.METRIC, lambda trial: _or_missing(trial.value(name, aggregate)))
+    heading, label = (f"{text}:{aggregate}" if aggregate else text for text in (heading, name))
+    return Field(heading, Role.METRIC, lambda trial: _or_missing(trial.value(name, aggregate)), metric=label)
 
 
 def fact_field(name: str) -> Field:
@@ -179,7 +183,7 @@ def _at_best(trials: TrialCollection, text: str) -> Field | None:
 
 
 def _at_best_of(heading: str, name: str, objective: Objective) -> Field:
-    return Field(heading, Role.METRIC, lambda trial: _or_missing(at_best(trial, name, objective)))
+    return Field(heading, Role.METRIC, lambda trial: _or_missing(at_best(trial, name, objective)), metric=name)
 
 
 def _config(trials: TrialCollection, name: str, heading: str) -> Field | None:

@@ -69,9 +69,10 @@ def test_columns_of_mixed_types(sweep: SweepBuilder) -> None:
 
 def test_data_frames_take_it_as_it_is(tmp_path: Path) -> None:
     trials = load(every_state(tmp_path / "s").dir)
-    frame = trials.to_pandas()
+    frame = trials.to_pandas(every_value=True)
     assert list(frame["number"]) == list(range(13))
-    pd.testing.assert_frame_equal(frame, pa.table(trials).to_pandas())
+    known = pa.table(trials).to_pandas()
+    pd.testing.assert_frame_equal(frame.drop(columns="values_are"), known, check_dtype=False, check_categorical=False)
     assert pa.table(trials).drop_columns(["val/acc"]) == trials.table().drop_columns(["val/acc"])  # It has a NaN.
 
 
