@@ -121,6 +121,17 @@ def count(text: str) -> int:
     return int(text)
 
 
+def seconds(text: str) -> float:
+    """Return a pause that a command line asks for."""
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0.1 <= found <= 86400:
+        raise argparse.ArgumentTypeError(f"{text!r} must be between 0.1 and 86400 seconds")
+    return found
+
+
 def chosen(arguments: argparse.Namespace) -> Trials:
     """Return the trials that the words of a command line name, judged by what it asks for.
 

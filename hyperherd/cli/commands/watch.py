@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.answer import as_json
-from hyperherd.cli.options import add_choice, add_judging, chosen, command_parser
+from hyperherd.cli.options import add_choice, add_judging, chosen, command_parser, seconds
 from hyperherd.cli.terminal import FAILED, say, screen, write
 
 if TYPE_CHECKING:
@@ -67,16 +67,6 @@ def _paint(trials: Trials, colour: str, *, last: bool) -> None:
     write(text)
 
 
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0.1 <= seconds <= 86400:
-        raise argparse.ArgumentTypeError(f"{text!r} must be between 0.1 and 86400 seconds")
-    return seconds
-
-
 def make_parser() -> argparse.ArgumentParser:
     """Return the parser of its command line."""
     parser = command_parser(
@@ -91,7 +81,7 @@ def make_parser() -> argparse.ArgumentParser:
     add_choice(parser)
     add_judging(parser)
     parser.add_argument(
-        "--every", type=_seconds, default=2.0, metavar="SEC", help="seconds between refreshes (default: 2)"
+        "--every", type=seconds, default=2.0, metavar="SEC", help="seconds between refreshes (default: 2)"
     )
     parser.add_argument("-f", "--format", choices=("table", "jsonl"), help="default: table on a terminal, else jsonl")
     return parser

@@ -112,12 +112,12 @@ def read_foreign(file: Foreign) -> Iterator[Rows]:
         for block in blocks(stream):
             rows = Rows()
             for line in block.split(b"\n"):
-                if line.strip() and not _add(rows, load(line), file.metric):
+                if line.strip() and not add_foreign(rows, load(line), file.metric):
                     rows.skipped += 1
             yield rows
 
 
-def _add(rows: Rows, record: dict[str, Any] | None, metric: str) -> bool:
+def add_foreign(rows: Rows, record: dict[str, Any] | None, metric: str) -> bool:
     """Add a record of any of the three shapes; return whether it is one."""
     if record is None:
         return False
