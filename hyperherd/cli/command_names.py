@@ -15,6 +15,7 @@ COMMANDS = {
     "export": "all trials and metrics as files for other programs",
     "note": "give a trial a note after the fact",
     "tag": "give a trial a tag, which is a column and a filter",
+    "work": "run waiting trials of a sweep on this machine",
     "cancel": "cancel running and waiting trials",
     "compact": "put the metrics of a finished sweep into one file",
     "clean": "delete checkpoints that are not needed any more, and move orphaned trials away",
