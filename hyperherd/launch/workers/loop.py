@@ -25,7 +25,7 @@ from hyperherd.records.places import Outside, below
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
-from hyperherd.records.workers.ledger import Ledger
+from hyperherd.records.workers.ledger import NOTHING_LEFT, Ledger
 from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue
 from hyperherd.trial.attempts import claim_for_worker, scheduler_job
 from hyperherd.trial.signals import Terminated, undisturbed
@@ -117,7 +117,7 @@ class Worker:
             self._wind_down(self._interruption(error))
             self._ledger.left("it was told to end")
             raise
-        self._ledger.left("nothing is left to run" if self._has_time else "no time is left for another trial")
+        self._ledger.left(NOTHING_LEFT if self._has_time else "no time is left for another trial")
 
     def _work(self) -> None:
         while True:

@@ -31,6 +31,9 @@ BACK = "back"
 LEFT = "left"
 """The worker has ended by itself."""
 
+NOTHING_LEFT = "nothing is left to run"
+"""Why most workers end."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -87,7 +90,11 @@ class Ledger:
         self._path = _folder(sweep_dir) / f"{self.worker}.jsonl"
 
     def began(self, job_id: str | None) -> None:
-        """Note that this worker is there."""
+        """Note that this worker is there.
+
+        Args:
+            job_id: of the scheduler's job that it runs in, if any.
+        """
         pid = os.getpid()
         self._write(BEGAN, host=socket.gethostname(), pid=pid, pid_started=process_started(pid), job_id=job_id)
 
@@ -165,6 +172,7 @@ class Roster:
     Attributes:
         workers: what each began with, by name.
         running: the attempts that were claimed and have not ended, with the names of their workers.
+        claims: the workers that have claimed anything.
         left: the workers that have ended by themselves, with the reason.
     """
 
@@ -172,6 +180,7 @@ class Roster:
         self._ledgers = Ledgers(sweep_dir)
         self.workers: dict[str, Entry] = {}
         self.running: dict[Attempt, str] = {}
+        self.claims: set[str] = set()
         self.left: dict[str, str] = {}
 
     def news(self) -> list[Entry]:
@@ -184,6 +193,7 @@ class Roster:
                 self.left[entry.worker] = entry.reason
             elif entry.number is not None and entry.event == CLAIMED:
                 self.running[Attempt(entry.number, entry.attempt)] = entry.worker
+                self.claims.add(entry.worker)
             elif entry.number is not None and entry.event in (ENDED, BACK):
                 self.running.pop(Attempt(entry.number, entry.attempt), None)
         return found
