@@ -56,6 +56,11 @@ class SweepPaths:
         return self.records / "requests"
 
     @property
+    def workers(self) -> Path:
+        """The folder of the queue and the ledgers of workers."""
+        return self.records / "workers"
+
+    @property
     def trash(self) -> Path:
         """The folder of trials that were moved out of the way."""
         return self.records / "trash"

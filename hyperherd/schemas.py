@@ -85,6 +85,9 @@ class ClusterLauncherConf:
     name: str = "${hydra.job.name}"
     max_num_timeout: int = 0
     max_num_preempted: int = 100
+    workers: Optional[int] = None  # noqa: UP045
+    trials_per_worker: int = 1
+    trial_time_min: Optional[float] = None  # noqa: UP045
     nodes: int = 1
     tasks_per_node: int = 1
     cpus_per_task: Optional[int] = None  # noqa: UP045

@@ -16,7 +16,7 @@ class HerdLsfLauncher(HerdLauncher):
     """Trials as jobs of an LSF cluster."""
 
     def trial_launcher(self) -> Any:
-        """Return the launcher behind this one; see :class:`hyperherd.launch.cluster.launcher.ClusterLauncher`."""
-        from hyperherd.launch.cluster.launcher import cluster_launcher
+        """Return the launcher behind this one; see :func:`hyperherd.launch.workers.choice.launcher_of_jobs`."""
+        from hyperherd.launch.workers.choice import launcher_of_jobs
 
-        return cluster_launcher("herd_lsf", *self.handed_over, self.options)
+        return launcher_of_jobs("herd_lsf", *self.handed_over, self.options)

@@ -16,6 +16,7 @@ COMMANDS = {
     "import": "add metrics from another program's JSONL to a trial",
     "note": "give a trial a note after the fact",
     "tag": "give a trial a tag, which is a column and a filter",
+    "work": "run waiting trials of a sweep on this machine",
     "cancel": "cancel running and waiting trials",
     "compact": "put the metrics of a finished sweep into one file",
     "clean": "delete checkpoints that are not needed any more, and move orphaned trials away",

@@ -101,6 +101,8 @@ class JobEnd:
             the launcher does not know either.
         rank: the rank whose failure that was, if it is not the one that keeps the trial's record: to that one, which is
             asked to end then, it looks as if somebody had cancelled the trial.
+        outranks_record: whether the verdict stands where the trial has recorded that it was cancelled: what ran it
+            died, and took the trial along.
     """
 
     handle: JobHandle
@@ -108,6 +110,7 @@ class JobEnd:
     reason: str = ""
     verdict: FailureCause | Literal["lost", "cancelled"] | None = None
     rank: int | None = None
+    outranks_record: bool = False
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ class TrialTask:
     # Jobs in a queue may have been packed by a version that had none of these.
     _script, _script_hash = "", ""
     _is_requeued: Callable[[], bool] | None = None
+    _is_claimed = False
 
     def __init__(self, task_function: TaskFunction, sweep_dir: Path, script: str) -> None:
         functools.update_wrapper(self, task_function)  # for callbacks that inspect the task function
@@ -74,6 +75,12 @@ class TrialTask:
         task._attempt, task._is_requeued = attempt, is_requeued
         return task
 
+    def of_worker(self) -> TrialTask:
+        """Return this task for trials that a worker starts, which claims each attempt before."""
+        task = copy.copy(self)
+        task._is_claimed = True
+        return task
+
     def __call__(self, config: DictConfig) -> Any:
         """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
         hydra = HydraConfig.get()
@@ -83,7 +90,14 @@ class TrialTask:
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         try:
             is_requeued = self._is_requeued or (lambda: False)
-            value = run_in_context(place, config, lambda: self._task_function(config), self._attempt, is_requeued)
+            value = run_in_context(
+                place,
+                config,
+                lambda: self._task_function(config),
+                self._attempt,
+                is_requeued,
+                is_claimed=self._is_claimed,
+            )
         except Exception as error:
             if self._is_elsewhere and not _can_travel(error):
                 raise TrialFailed(in_words(error)) from None

@@ -44,7 +44,7 @@ def provenance(script: str) -> dict[str, Any]:
         "python": platform.python_version(),
         "executable": sys.executable,
         "hyperherd": hyperherd.__version__,
-        "packages": _versions(),
+        "packages": package_versions(),
         "git": git_version(str(Path(script).parent)),
         "code": imported_code(script),
     }
@@ -52,11 +52,15 @@ def provenance(script: str) -> dict[str, Any]:
 
 def versions(found: dict[str, Any]) -> dict[str, str]:
     """Return in short what of a `provenance.json` may change results: a hash of the code, packages that train."""
-    return {"code": code_hash(found["code"]), **{name: _versions()[name] for name in _TRAINING if name in _versions()}}
+    return {
+        "code": code_hash(found["code"]),
+        **{name: package_versions()[name] for name in _TRAINING if name in package_versions()},
+    }
 
 
 @functools.lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
+def package_versions() -> dict[str, str]:
+    """Return the installed packages that may change results, with their versions."""
     found = {}
     for name in _PACKAGES:
         try:

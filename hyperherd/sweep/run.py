@@ -27,7 +27,7 @@ from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_t
 from hyperherd.paths import SweepPaths
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
-from hyperherd.records.provenance import git_version
+from hyperherd.records.provenance import git_version, package_versions
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
@@ -55,6 +55,8 @@ from hyperherd.sweep.running.resources import check_resources
 from hyperherd.sweep.running.run_loop import RunLoop
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.validate import validate
+from hyperherd.sweep.working.by_hand import work_by_hand
+from hyperherd.sweep.working.order import take_order
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.signals import EXIT_CODES, held_back, noted_signals
 
@@ -82,7 +84,11 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         if trial_dir is not None:
             return _join(app, trial_dir)
         refuse_ranks()
+        order = take_order()
         with noted_signals(of_schedulers=True), hydra_config(app.config):  # Hydra 1.3 has no `${hydra:...}` in a sweep
+            if order is not None:
+                work_by_hand(app, order)
+                return []
             settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
             if settings.dry_run:
                 report_preview(preview(app, arguments, settings))
@@ -331,6 +337,7 @@ def _invocation(app: HydraApp) -> dict[str, Any]:
         "pid": os.getpid(),
         "python": platform.python_version(),
         "hyperherd": hyperherd.__version__,
+        "packages": package_versions(),
         "git": git_version(str(Path(app.script).parent)),
         "code": imported_code(app.script),
     }

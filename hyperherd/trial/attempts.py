@@ -7,6 +7,7 @@ import socket
 import time
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from hyperherd import schedulers
 from hyperherd.errors import AttemptTaken, FormatError
@@ -15,7 +16,14 @@ from hyperherd.records.clocks import FilesClock
 from hyperherd.records.disk.files import create, read_json
 from hyperherd.records.places import in_place
 from hyperherd.records.states import TrialState
-from hyperherd.records.status import Observer, TrialStatus, derive_status, process_started
+from hyperherd.records.status import (
+    SILENCE,
+    Observer,
+    TrialStatus,
+    derive_status,
+    process_started,
+    same_process,
+)
 from hyperherd.records.trial import TrialRecord
 
 
@@ -63,7 +71,50 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again:
         is_running = status.state is TrialState.RUNNING and meant is None and not is_requeued
         if status.state.done or is_running:
             raise AttemptTaken(f"attempt {status.attempt} of the trial in {trial_dir} is already {status.state}")
-    claim = {
+    # Created exclusively: of two processes that come this far at once, one gets the attempt.
+    if not create(TrialPaths(trial_dir).attempts / str(attempt), _claim(key)):
+        raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} was claimed by another process")
+    return attempt
+
+
+def claim_for_worker(trial_dir: Path, key: str, attempt: int) -> bool:
+    """Claim an attempt that is in the queue of workers, for a trial that this process starts; return whether it got it.
+
+    The trial that gets it runs as that attempt without a claim of its own. One that is done is never run again, nor is
+    an attempt claimed while a later one was.
+    """
+    if next_attempt(trial_dir) > attempt or _is_done(trial_dir):
+        return False
+    return create(TrialPaths(trial_dir).attempts / str(attempt), _claim(key))
+
+
+def is_abandoned(trial_dir: Path) -> bool:
+    """Return whether the last attempt was claimed by somebody who is gone, and who left no record of it."""
+    last = next_attempt(trial_dir) - 1
+    path = TrialPaths(trial_dir).attempts / str(last)
+    with suppress(OSError, FormatError):
+        if TrialRecord.read(trial_dir).attempt >= last:
+            return False
+    try:
+        claim = read_json(in_place(path, trial_dir))
+        silent = FilesClock(path.parent).since(path.stat().st_mtime)
+    except (OSError, FormatError):  # nobody has claimed it, or is about to
+        return False
+    pid, started = claim.get("pid"), claim.get("pid_started")
+    if claim.get("host") == socket.gethostname() and isinstance(pid, int):
+        return not same_process(pid, started if isinstance(started, float) else None)
+    return silent > SILENCE
+
+
+def _is_done(trial_dir: Path) -> bool:
+    try:
+        return TrialRecord.read(trial_dir).state.done
+    except (OSError, FormatError):  # no attempt has begun, or the last one was cut short
+        return False
+
+
+def _claim(key: str) -> dict[str, Any]:
+    return {
         "key": key,
         "time": time.time(),
         "host": socket.gethostname(),
@@ -72,10 +123,6 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again:
         "job_id": scheduler_job(),
         "restart": scheduler_restart(),
     }
-    # Created exclusively: of two processes that come this far at once, one gets the attempt.
-    if not create(TrialPaths(trial_dir).attempts / str(attempt), claim):
-        raise AttemptTaken(f"attempt {attempt} of the trial in {trial_dir} was claimed by another process")
-    return attempt
 
 
 def _is_requeued(trial_dir: Path, last: int, status: TrialStatus | None) -> bool:

@@ -57,6 +57,8 @@ def run_in_context(
     task: Callable[[], Any],
     attempt: int | None = None,
     is_requeued: Callable[[], bool] = lambda: False,
+    *,
+    is_claimed: bool = False,
 ) -> Any:
     """Run `task` as an attempt of a trial and return what it returns.
 
@@ -66,6 +68,7 @@ def run_in_context(
         task: what it does.
         attempt: which execution this is meant to be; None for the next.
         is_requeued: called when the trial was asked to end: whether a scheduler is going to run its job again.
+        is_claimed: whether this process' parent, a worker, has claimed the attempt for it.
 
     Raises:
         AttemptTaken: the trial is running or done, or that attempt was run.
@@ -73,7 +76,8 @@ def run_in_context(
         KeyboardInterrupt, Terminated: it was interrupted; the trial is cancelled.
         Exception: whatever else the task raised, after it has been noted.
     """
-    attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
+    if attempt is None or not is_claimed:
+        attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
     logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep, place.sweep_dir)
     keep_config(config, place.trial_dir)  # before there are threads, because it may fork
     logbook.open(choices=chosen_groups(), config_hash=hash_of(place, config))

@@ -117,7 +117,7 @@ def interruption(numbers: Sequence[int]) -> BaseException:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Put signals off while the block runs: something must not be done by halves."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, EXIT_CODES)
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {*EXIT_CODES, *OF_SCHEDULERS})
     try:
         yield
     finally:

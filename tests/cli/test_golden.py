@@ -119,7 +119,9 @@ def noisy(
     return sweep.dir
 
 
-@pytest.mark.parametrize("command", ["", "show", "cancel", "clean", "note", "tag", "help", "completion", "compare"])
+@pytest.mark.parametrize(
+    "command", ["", "show", "cancel", "work", "clean", "note", "tag", "help", "completion", "compare"]
+)
 def test_help(sweep: Path, command: str) -> None:
     page = pipe("help", *command.split(), COLUMNS="100").stdout
     path = GOLDEN / f"help-{command or 'all'}.txt"

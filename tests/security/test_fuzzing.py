@@ -68,6 +68,7 @@ def commands(sweep: Path, out: Path, number: int) -> list[list[str]]:
         ["completion", "bash"],
         ["compact", str(sweep), "--delete"],
         ["cancel", str(sweep)],
+        ["work", str(sweep), "--script", str(sweep / "nothing.py")],
     ]
 
 

@@ -8,6 +8,7 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -133,9 +134,7 @@ class ClusterLauncher(TrialLauncher):
         parallelism, after = self._cap.of(jobs)
         submission = Submission(folder, name, jobs[0].resources, parallelism, after)
         with scrubbed_environment(self._cluster, self._secrets):
-            often = self._settings.max_num_preempted
-            asks = self._cluster.is_preempting, self._cluster.is_requeued
-            runs = [ClusterJob(work, job, *asks, often) for job in jobs]
+            runs = [self._run_of(work, job) for job in jobs]
             ids = self._submitted(submission, runs)
         self._limits.room_is_used()
         self._cap.submitted(jobs, ids[0].partition("_")[0])
@@ -274,7 +273,12 @@ class ClusterLauncher(TrialLauncher):
                 outage.failed(str(delay))
                 time.sleep(outage.seconds_left)
 
-    def _submitted(self, submission: Submission, runs: Sequence[ClusterJob]) -> list[str]:
+    def _run_of(self, work: Path, job: TrialJob) -> Any:
+        """Return what a job runs; `work` is the file of the payload."""
+        asks = self._cluster.is_preempting, self._cluster.is_requeued
+        return ClusterJob(work, job, *asks, self._settings.max_num_preempted)
+
+    def _submitted(self, submission: Submission, runs: Sequence[Any]) -> list[str]:
         """Submit `runs` and return the jobs' ids.
 
         Raises:
@@ -327,10 +331,20 @@ class ClusterLauncher(TrialLauncher):
         return JobPaths(self._settings.folder, handle.job_id, 0)
 
 
-def cluster_launcher(
+@dataclass(frozen=True)
+class LauncherParts:
+    """What a launcher of jobs is made of; see :class:`ClusterLauncher`."""
+
+    work: JobPayload
+    cluster: Cluster
+    settings: ClusterSettings
+    secrets: Mapping[str, str]
+
+
+def launcher_parts(
     name: str, context: HydraContext, task_function: TaskFunction, config: DictConfig, options: Mapping[str, Any]
-) -> ClusterLauncher:
-    """Return the launcher called `name` for what Hydra hands to every launcher, and `hydra.launcher`.
+) -> LauncherParts:
+    """Return the parts of the launcher called `name` for what Hydra hands to every launcher, and `hydra.launcher`.
 
     Raises:
         SweepError: jobs cannot be submitted from here, or not with these options.
@@ -340,7 +354,15 @@ def cluster_launcher(
     settings, rest = read_cluster_settings(name, options, Path(config.hydra.sweep.dir).absolute())
     rest, secrets = without_secrets(rest)
     cluster = scheduler.cluster_class()(rest, settings.folder)
-    return ClusterLauncher(JobPayload(context, task_function, config), cluster, settings, secrets)
+    return LauncherParts(JobPayload(context, task_function, config), cluster, settings, secrets)
+
+
+def cluster_launcher(
+    name: str, context: HydraContext, task_function: TaskFunction, config: DictConfig, options: Mapping[str, Any]
+) -> ClusterLauncher:
+    """Return the launcher called `name`, of one job for each trial; see :func:`launcher_parts`."""
+    parts = launcher_parts(name, context, task_function, config, options)
+    return ClusterLauncher(parts.work, parts.cluster, parts.settings, parts.secrets)
 
 
 def _span(ids: Sequence[str]) -> str:

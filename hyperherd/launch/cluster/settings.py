@@ -25,6 +25,9 @@ class ClusterSettings:
         poll_s: seconds between two questions to the scheduler, once jobs have run for a while.
         max_array_size: jobs in one array; None for what the cluster allows.
         max_num_preempted: how often a job may go back into the queue for another reason than its time limit.
+        workers: how many jobs of each kind run the trials, one after another; None for one job per trial.
+        trials_per_worker: how many of them each runs side by side.
+        trial_time_min: minutes that a trial takes, as far as the user knows.
     """
 
     folder: Path
@@ -34,6 +37,9 @@ class ClusterSettings:
     poll_s: float
     max_array_size: int | None
     max_num_preempted: int = 100
+    workers: int | None = None
+    trials_per_worker: int = 1
+    trial_time_min: float | None = None
 
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -69,6 +75,9 @@ def read_cluster_settings(
         poll_s=rest.pop("poll_s"),
         max_array_size=rest.pop("max_array_size"),
         max_num_preempted=rest.pop("max_num_preempted"),
+        workers=rest.pop("workers", None),
+        trials_per_worker=rest.pop("trials_per_worker", 1),
+        trial_time_min=rest.pop("trial_time_min", None),
     )
     for key, value, least in (
         ("array_parallelism", settings.parallelism, 1),
@@ -77,6 +86,9 @@ def read_cluster_settings(
         ("max_num_timeout", rest.get("max_num_timeout"), 0),
         ("max_num_preempted", settings.max_num_preempted, 0),
         ("timeout_min", rest.get("timeout_min"), 1),
+        ("workers", settings.workers, 1),
+        ("trials_per_worker", settings.trials_per_worker, 1),
+        ("trial_time_min", settings.trial_time_min, 0),
     ):
         if value is not None and value < least:
             raise SweepError(f"hydra.launcher.{key}: {value} is not a number from {least} up")

@@ -102,6 +102,7 @@ class LocalLauncher(TrialLauncher):
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Queue `jobs`; they start when :meth:`events` is iterated."""
         handles = [JobHandle(job) for job in jobs]
+        self._is_cancelled = False  # what was cancelled were all trials that there were then
         self._new += jobs
         self._open.update({handle.job.number: handle for handle in handles})
         return handles

@@ -152,7 +152,7 @@ class Collector:
         self._learn_directory(job.number, end.returned)
         status = self._status(end.handle)
         # A trial that was asked to stop records that it was cancelled; its launcher may know why.
-        knows_why = end.verdict in _REASONS_TO_END_IT or end.rank is not None
+        knows_why = end.verdict in _REASONS_TO_END_IT or end.rank is not None or end.outranks_record
         if not status.state.ended or (status.state is TrialState.CANCELLED and knows_why):
             reason = self._reason(end) or status.reason or _NO_END
             attempt = max(status.attempt, job.attempt)  # a scheduler that requeued the job made more of them

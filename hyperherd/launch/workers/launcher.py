@@ -1,0 +1,457 @@
+"""Trials run by workers, as the sweep sees it: it fills their queue, keeps enough of them, and reads their ledgers.
+
+Who runs which trial is known from the ledgers, and whether a worker lives from its scheduler; of workers that somebody
+started by hand, from their trials' signs of life. Invariant: a trial that was handed over is in the queue, claimed by a
+worker that is not known to be dead, or its end has been reported.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Literal
+
+from hyperherd.errors import SweepError
+from hyperherd.escape import one_line
+from hyperherd.launch.base import (
+    JobEnd,
+    JobHandle,
+    JobRequeued,
+    NotNow,
+    SignOfLife,
+    TrialJob,
+    TrialLauncher,
+    WaitingJob,
+)
+from hyperherd.launch.cluster.arrays import split
+from hyperherd.launch.cluster.settings import ClusterSettings
+from hyperherd.launch.workers.kind import Kind
+from hyperherd.launch.workers.submission import WorkerJobs, is_worker
+from hyperherd.records.states import FailureCause
+from hyperherd.records.status import SILENCE
+from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHING_LEFT, Entry, Roster
+from hyperherd.records.workers.queue import Attempt, ask_to_end, is_in_queue, kind_of, put_in_queue, withdraw
+
+_PAUSE = 0.5
+"""Seconds between two rounds while no job of a worker is watched, which takes its own time."""
+_LOOK = 5.0
+"""Seconds between two looks at workers that were not submitted here."""
+_BARREN = 3
+"""How many workers in a row may end without having started a trial before no more are submitted."""
+
+log = logging.getLogger("hyperherd")
+
+Verdict = FailureCause | Literal["lost", "cancelled"]
+
+
+class WorkersLauncher(TrialLauncher):
+    """Hands trials to workers.
+
+    Args:
+        jobs: submits and watches the workers.
+        sweep_dir: absolute.
+        settings: how many workers there are, and how many trials each runs at once.
+    """
+
+    def __init__(self, jobs: WorkerJobs, sweep_dir: Path, settings: ClusterSettings) -> None:
+        assert settings.workers is not None
+        self._jobs = jobs
+        self._sweep_dir = sweep_dir
+        self._at_once = settings.trials_per_worker
+        self._workers: int = settings.workers
+        self._roster = Roster(sweep_dir)
+        self._kinds: dict[str, Kind] = {}
+        self._open: dict[int, JobHandle] = {}
+        self._attempts: dict[int, int] = {}
+        self._ends: list[JobEnd] = []
+        self._requeued: list[JobRequeued] = []
+        self._job_events: Iterator[JobEnd | JobRequeued | None] | None = None
+        self._sign: SignOfLife = lambda number: None
+        self._signs: dict[int, tuple[object, float]] = {}
+        self._looked = 0.0
+        self._has_begun = False
+
+    @property
+    def name(self) -> str:
+        """The launcher's name."""
+        return self._jobs.name
+
+    @property
+    def cluster(self) -> str:
+        """The name of the cluster whose jobs the workers are."""
+        return self._jobs.cluster
+
+    def awaited_cluster(self) -> str:
+        """Return the name of the cluster, when it answers."""
+        return self._jobs.awaited_cluster()
+
+    @property
+    def resources(self) -> Mapping[str, object]:
+        """What a kind of workers may have of its own."""
+        return self._jobs.resources
+
+    @property
+    def waits(self) -> bool:
+        """Whether the sweep waits for its trials."""
+        return self._jobs.waits
+
+    @property
+    def has_queue(self) -> bool:
+        """Workers outlive the sweep."""
+        return True
+
+    def listen(self, sign_of_life: SignOfLife) -> bool:
+        """Hold no trial for dead that gives signs of life."""
+        self._sign = sign_of_life
+        return self._jobs.listen(sign_of_life)
+
+    @property
+    def waiting(self) -> Mapping[int, WaitingJob]:
+        """Why no worker has begun yet, for the trials that would be the first."""
+        reasons = self._jobs.waiting
+        found: dict[int, WaitingJob] = {}
+        for kind in self._kinds.values():
+            known = [reasons[number] for number in kind.jobs if number in reasons]
+            if known and len(known) == len(kind.jobs):
+                first = sorted(kind.open - self._running)[: len(known) * self._at_once]
+                found.update(dict.fromkeys(first, known[0]))
+        return found
+
+    def batches(self, jobs: Sequence[TrialJob]) -> list[list[TrialJob]]:
+        """Divide `jobs` by the kind of workers that they need."""
+        return split(jobs, max(len(jobs), 1))
+
+    def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
+        """Put trials of one kind in the queue, and submit workers for them if there are not enough."""
+        if not self._has_begun:
+            withdraw(self._sweep_dir)  # an earlier invocation's: all that is to run now is handed over again
+            self._has_begun = True
+        kind = self._kind_of(jobs[0].resources)
+        kind.wanted = kind.wanted or self._workers
+        put_in_queue(self._sweep_dir, name, kind.name, [Attempt(job.number, job.attempt) for job in jobs])
+        handles = [JobHandle(job, None, name) for job in jobs]
+        self._take_over(kind, handles)
+        try:
+            self._staff(kind, name)
+        except (NotNow, SweepError):
+            # With workers that run somewhere the trials are not lost; without any, nobody would run them.
+            withdraw(self._sweep_dir, name)
+            self._forget(handles)
+            raise
+        return handles
+
+    def events(self) -> Iterator[JobEnd | JobRequeued | None]:
+        """Yield the trials as they end, until none is left, and None between two rounds."""
+        while self._open:
+            self._read_ledgers()
+            yield from self._of_jobs()
+            if time.monotonic() - self._looked > _LOOK:
+                self._look_for_dead_workers()
+            yield from self._taken_requeued()
+            while self._ends:
+                end = self._ends.pop(0)
+                if self._open.get(end.handle.job.number) is end.handle:
+                    self._forget([end.handle])
+                    yield end
+            for kind in self._kinds.values():
+                self._try_to_staff(kind)
+            yield None
+            if self._job_events is None and self._open:
+                time.sleep(_PAUSE)
+        self._dismiss()
+
+    def cancel(self, handles: Sequence[JobHandle]) -> None:
+        """End these trials and not their workers; one that has not begun ends at once."""
+        self._jobs.cancel([handle for handle in handles if handle.job_id is not None])
+        self._read_ledgers()
+        for handle in handles:
+            number = handle.job.number
+            if handle.job_id is None and number in self._open:
+                attempt = self._attempt(number)
+                # First: whoever claims it at this moment finds the request.
+                ask_to_end(self._sweep_dir, attempt)
+                if attempt not in self._roster.running:
+                    self._ends.append(JobEnd(handle, None, "cancelled before it began", "cancelled"))
+
+    def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
+        """Return those of a batch that a worker runs, after a sweep that had handed it over was ended."""
+        if not is_in_queue(self._sweep_dir, name):
+            return self._jobs.find(jobs, name)
+        self._roster.news()
+        return [JobHandle(job, None, name) for job in jobs if job.number in self._running]
+
+    def adopt(self, handles: Sequence[JobHandle]) -> list[JobHandle]:
+        """Await trials that workers of an earlier invocation run, and let these workers run more."""
+        self._roster.news()
+        for worker in self._jobs.earlier():
+            self._kind_of(worker.job.resources).jobs[worker.job.number] = worker
+        of_workers = [handle for handle in handles if handle.job_id is None]
+        living = [handle for handle in of_workers if self._is_run_by_the_living(handle.job.number)]
+        for handle in living:
+            self._take_over(self._kind_of(handle.job.resources), [handle])
+        others = self._jobs.adopt([handle for handle in handles if handle.job_id is not None])
+        self._open.update({handle.job.number: handle for handle in others})
+        return [*living, *others]
+
+    @property
+    def past_ends(self) -> Sequence[JobEnd]:
+        """The ends of jobs of trials that ended while no sweep watched them."""
+        return [end for end in self._jobs.past_ends if not is_worker(end.handle)]
+
+    def requeued(self, handles: Sequence[JobHandle], restarts: Mapping[int, int]) -> list[JobHandle]:
+        """Return those of an earlier sweep's jobs that the scheduler runs again, although their trials have ended."""
+        return self._jobs.requeued(handles, restarts)
+
+    # What the ledgers hold
+
+    @property
+    def _running(self) -> set[int]:
+        return {attempt.number for attempt in self._roster.running}
+
+    def _attempt(self, number: int) -> Attempt:
+        """Return the attempt as which a trial runs, or waits in the queue."""
+        return Attempt(number, self._attempts[number])
+
+    def _read_ledgers(self) -> None:
+        for entry in self._roster.news():
+            if entry.event == BEGAN:
+                self._began(entry)
+            elif entry.number in self._open and entry.attempt >= self._attempts.get(entry.number, 0):
+                self._noted(entry, self._open[entry.number])
+
+    def _noted(self, entry: Entry, handle: JobHandle) -> None:
+        number = handle.job.number
+        self._attempts[number] = entry.attempt
+        if entry.event == CLAIMED:
+            self._kind_of(handle.job.resources).barren = 0
+            log.info("trial %d claimed by worker %s", number, entry.worker, extra={"is_routine": True})
+        elif entry.event == BACK:
+            self._attempts[number] = entry.attempt + 1
+            log.info("trial %d is in the queue again: %s", number, one_line(entry.reason))
+        elif entry.event == ENDED:
+            self._ends.append(JobEnd(handle, None, entry.reason, _verdict(entry.verdict)))
+
+    def _began(self, entry: Entry) -> None:
+        """Take note of a worker; what the same job ran before it was started again was cut short."""
+        for worker, before in self._roster.workers.items():
+            if worker != entry.worker and before.job_id is not None and before.job_id == entry.job_id:
+                self._put_back(worker, "the scheduler started its worker again")
+
+    # What the scheduler reports of workers
+
+    def _of_jobs(self) -> Iterator[JobEnd]:
+        """Take in one round of the scheduler's answers; yield the ends of trials that are jobs of an earlier sweep."""
+        if self._job_events is None and any(kind.jobs for kind in self._kinds.values()):
+            self._job_events = self._jobs.events()
+        while self._job_events is not None:
+            event = next(self._job_events, self)
+            if event is self:
+                self._job_events = None
+            if event is None or event is self:
+                return
+            assert isinstance(event, JobEnd | JobRequeued)
+            if not is_worker(event.handle):
+                if isinstance(event, JobEnd):
+                    self._forget([event.handle])
+                    yield event
+                else:
+                    self._requeued.append(event)
+            elif isinstance(event, JobRequeued):
+                self._job_requeued(event)
+            else:
+                self._job_ended(event)
+
+    def _job_ended(self, end: JobEnd) -> None:
+        """Take note of the end of a worker: what it ran has ended as it did, or is in the queue again."""
+        kind = self._kind_of(end.handle.job.resources)
+        is_ours = kind.jobs.pop(end.handle.job.number, None) is not None
+        if not is_ours:  # it was dismissed
+            return
+        self._read_ledgers()  # what it has noted itself counts
+        names = self._names(end.handle.job_id)
+        reason = one_line(end.reason or "it ended")
+        if end.verdict == "cancelled":
+            kind.wanted -= 1
+            for name in names:
+                self._put_back(name, "the job of its worker was cancelled")
+        else:
+            for name in names:
+                self._report_cut(name, end.verdict or "lost", f"job {end.handle.job_id} of its worker ended: {reason}")
+        found_nothing = any(self._roster.left.get(name) == NOTHING_LEFT for name in names)
+        if not found_nothing and not any(name in self._roster.claims for name in names):
+            kind.barren += 1
+            log.warning("worker job %s ended without having started a trial: %s", end.handle.job_id, reason)
+        self._give_up(kind, reason)
+
+    def _give_up(self, kind: Kind, reason: str) -> None:
+        """End what waits for workers of a kind if there will be none: all were cancelled, or none of them works."""
+        if kind.jobs or (kind.wanted > 0 and kind.barren < _BARREN):
+            return
+        verdict: Verdict = "cancelled" if kind.wanted <= 0 else "lost"
+        why = (
+            "the jobs of all its workers were cancelled"
+            if kind.wanted <= 0
+            else (f"{kind.barren} workers in a row ended without having started a trial: {reason}")
+        )
+        for number in kind.open - self._running:
+            ask_to_end(self._sweep_dir, self._attempt(number))
+            self._ends.append(JobEnd(self._open[number], None, why, verdict, outranks_record=True))
+        kind.barren = 0
+
+    def _job_requeued(self, event: JobRequeued) -> None:
+        for name in self._names(event.handle.job_id):
+            self._put_back(name, event.reason)
+
+    def _names(self, job_id: str | None) -> list[str]:
+        """Return the workers that ran in a job: several, if it was started again."""
+        return [name for name, began in self._roster.workers.items() if job_id and began.job_id == job_id]
+
+    def _cut(self, worker: str) -> list[Attempt]:
+        """Return what a worker that is gone has not noted the end of, and forget that it runs."""
+        cut = [attempt for attempt, runner in self._roster.running.items() if runner == worker]
+        for attempt in cut:
+            del self._roster.running[attempt]
+        return [attempt for attempt in cut if attempt.number in self._open]
+
+    def _report_cut(self, worker: str, verdict: Verdict, reason: str) -> None:
+        for attempt in self._cut(worker):
+            self._ends.append(JobEnd(self._open[attempt.number], None, reason, verdict, outranks_record=True))
+
+    def _put_back(self, worker: str, reason: str) -> None:
+        """Let other workers run what one that is gone ran: it did not end by itself, nor did its worker."""
+        for attempt in self._cut(worker):
+            handle = self._open[attempt.number]
+            following = Attempt(attempt.number, attempt.attempt + 1)
+            self._attempts[following.number] = following.attempt
+            name = f"{handle.batch}-{following.number}-{following.attempt}"
+            put_in_queue(self._sweep_dir, name, kind_of(handle.job.resources), [following])
+            self._requeued.append(JobRequeued(handle, reason))
+
+    def _taken_requeued(self) -> list[JobRequeued]:
+        taken, self._requeued = self._requeued, []
+        return taken
+
+    # Workers that somebody started by hand
+
+    def _look_for_dead_workers(self) -> None:
+        """End the trials of workers that no scheduler reports on, and that are gone."""
+        self._looked = now = time.monotonic()
+        ours = {handle.job_id for kind in self._kinds.values() for handle in kind.jobs.values()}
+        for attempt, worker in list(self._roster.running.items()):
+            began = self._roster.workers.get(worker)
+            if attempt.number not in self._open or (began is not None and began.job_id in ours and began.job_id):
+                continue
+            sign = self._sign(attempt.number)
+            before, since = self._signs.get(attempt.number, (object(), now))
+            self._signs[attempt.number] = sign, since if sign == before else now
+            # A trial outlives its worker by some seconds, in which the next attempt must not run beside it.
+            is_dead = sign is None and self._roster.is_dead(worker)
+            if is_dead or (sign == before and now - since > SILENCE):
+                self._report_cut(worker, FailureCause.SIGNAL, f"worker {worker} is gone")
+
+    def _is_run_by_the_living(self, number: int) -> bool:
+        worker = next((name for attempt, name in self._roster.running.items() if attempt.number == number), None)
+        if worker is None:
+            return False
+        jobs = {handle.job_id for kind in self._kinds.values() for handle in kind.jobs.values()}
+        began = self._roster.workers.get(worker)
+        if began is not None and began.job_id is not None and began.job_id in jobs:
+            return True
+        return not self._roster.is_dead(worker) and self._sign(number) is not None
+
+    # How many workers there are
+
+    def _kind_of(self, resources: Mapping[str, object]) -> Kind:
+        name = kind_of(resources)
+        if name not in self._kinds:
+            self._kinds[name] = Kind(name, dict(resources), self._workers)
+        return self._kinds[name]
+
+    def _take_over(self, kind: Kind, handles: Sequence[JobHandle]) -> None:
+        running = {attempt.number: attempt.attempt for attempt in self._roster.running}
+        for handle in handles:
+            number = handle.job.number
+            self._open[number] = handle
+            self._attempts[number] = max(handle.job.attempt, running.get(number, 0))
+            kind.open.add(number)
+
+    def _forget(self, handles: Sequence[JobHandle]) -> None:
+        for handle in handles:
+            number = handle.job.number
+            self._open.pop(number, None)
+            self._attempts.pop(number, None)
+            self._signs.pop(number, None)
+            self._kind_of(handle.job.resources).open.discard(number)
+
+    def _try_to_staff(self, kind: Kind) -> None:
+        if not kind.outage.is_due:
+            return
+        try:
+            self._staff(kind, None)
+        except NotNow as delay:
+            kind.outage.failed(str(delay))
+        except SweepError as error:
+            kind.wanted = 0
+            log.error("%s", one_line(str(error)))
+            if not kind.jobs:
+                self._give_up(kind, str(error))
+        else:
+            kind.outage.over(self.name)
+
+    def _staff(self, kind: Kind, batch: str | None) -> None:
+        """Submit workers until there are enough for what is in the queue.
+
+        Args:
+            kind: of them.
+            batch: in which what is in the queue was handed over; None where workers are replaced.
+
+        Raises:
+            NotNow: the scheduler does not take them now.
+            SweepError: it refuses them.
+        """
+        if kind.unsure is not None:  # it may have taken them: only under the same name are they found
+            self._submit(kind, *kind.unsure)
+        running = kind.open & self._running
+        needed = -(-len(kind.open) // self._at_once)  # rounded up
+        missing = min(kind.wanted, needed) - len(kind.jobs)
+        if missing < 1 or not kind.open - running:
+            return
+        if batch is None:
+            batch = self._open[min(kind.open - running)].batch
+        jobs = self._jobs.jobs(missing, kind.resources)
+        for part in self._jobs.batches(jobs):
+            kind.submissions += 1
+            self._submit(kind, f"{batch}-w{kind.submissions}", part)
+
+    def _submit(self, kind: Kind, name: str, jobs: Sequence[TrialJob]) -> None:
+        kind.unsure = name, jobs
+        try:
+            handles = self._jobs.submit(jobs, name)
+        except NotNow as delay:
+            if delay.is_full:
+                kind.unsure = None
+            raise
+        except SweepError:
+            kind.unsure = None
+            raise
+        kind.unsure = None
+        kind.jobs.update({handle.job.number: handle for handle in handles})
+
+    def _dismiss(self) -> None:
+        """Cancel workers that have not begun: nothing is left for them. Those that run end by themselves."""
+        began = {entry.job_id for entry in self._roster.workers.values()}
+        for kind in self._kinds.values():
+            idle = [handle for handle in kind.jobs.values() if handle.job_id not in began]
+            for handle in idle:
+                del kind.jobs[handle.job.number]
+            self._jobs.cancel(idle)
+
+
+def _verdict(text: str | None) -> Verdict | None:
+    if text == "lost":
+        return "lost"
+    if text == "cancelled":
+        return "cancelled"
+    return FailureCause(text) if text in {cause.value for cause in FailureCause} else None
