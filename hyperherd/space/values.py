@@ -13,6 +13,7 @@ Value = Any
 T = TypeVar("T")
 
 _SCALARS = (str, int, float, type(None))
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
 _REMEMBERED = frozenset((str, int, float, bool, type(None)))
 _MOST_REMEMBERED = 100_000
 _TOLERANCE = 1e-9
@@ -48,7 +49,7 @@ def token(value: Value) -> str:
 def identity(values: Mapping[str, Value]) -> str:
     """Return one text for all mappings of the same names to identical values, in whatever order."""
     try:
-        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return _SORTED.encode(values)
     except TypeError:  # a value with keys that cannot be sorted: numbers beside texts
         return json.dumps({name: repr(value) for name, value in values.items()}, sort_keys=True)
 
