@@ -38,6 +38,10 @@ class PlannedTrial:
             raise TypeError(fault)
         return cls(**{**values, "overrides": tuple(values["overrides"])})
 
+    def placed(self, where: str | None) -> PlannedTrial:
+        """Return it with its directory; `dataclasses.replace` would take thrice as long."""
+        return PlannedTrial(**{**vars(self), "dir": where})
+
 
 _PLANNED = frozenset(item.name for item in fields(PlannedTrial))
 _PLANNED_KINDS: dict[str, kinds.Kind] = {
@@ -124,7 +128,7 @@ def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
 
 
 def _line(trial: PlannedTrial) -> dict[str, Any]:
-    return {key: value for key, value in asdict(trial).items() if key != "trashed" or value}
+    return {key: value for key, value in vars(trial).items() if key != "trashed" or value}
 
 
 def read_planned(sweep_dir: Path, problems: list[str] | None = None) -> list[PlannedTrial]:

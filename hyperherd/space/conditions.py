@@ -63,10 +63,11 @@ class Condition:
 
     def applies(self, point: Point, effect: Effect) -> bool:
         """Return whether `point`, as earlier conditions left it, is one that the rule matches."""
-        look_up = effect.watching(point.look_up)
+        look_up = point.look_up if effect.matched else effect.watching(point.look_up)
         try:
-            if not all(matches(look_up, name, matcher) for name, matcher in self.when):
-                return False
+            for name, matcher in self.when:
+                if not matches(look_up, name, matcher):
+                    return False
             return self.expression is None or bool(self.expression.evaluate(look_up))
         except Absent:
             return False
@@ -111,9 +112,7 @@ class Effect:
         return self.done.get(Exclude.key, 0)
 
     def watching(self, look_up: Lookup) -> Lookup:
-        """Return `look_up`, noting what it finds for as long as the condition has matched nothing."""
-        if self.matched:
-            return look_up
+        """Return `look_up`, noting what it finds: asked for as long as the condition has matched nothing."""
 
         def noted(name: str) -> Value:
             value = look_up(name)

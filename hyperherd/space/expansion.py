@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from hyperherd.errors import SpaceError
+from hyperherd.garbage import rarely_collected
 from hyperherd.plural import counted
 from hyperherd.space.actions import NotInThisTrial
 from hyperherd.space.conditions import Condition, Effect
@@ -22,8 +23,9 @@ from hyperherd.space.expressions import Absent
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
 from hyperherd.space.point import Assignment, Context, Point, SharedContext
+from hyperherd.space.ranks import ABSENT, Ranks
 from hyperherd.space.reading import not_swept, open_questions
-from hyperherd.space.values import Value, is_number, token
+from hyperherd.space.values import PerValue, Value, token
 
 MOST_POINTS = 1_000_000
 """A larger space is treated as a mistake unless it is sampled or limited."""
@@ -33,6 +35,7 @@ _SECOND_LOOK = 1000
 """Points of each grid that are drawn to find out whether a name is unknown, where not all points were looked at."""
 
 _Place = tuple[Any, ...]
+_Rules = list[tuple[Condition, Effect]]
 _Kept = dict[Any, tuple[_Place, Assignment]]
 """By identity: where an assignment stands, and the assignment."""
 
@@ -107,6 +110,11 @@ def expand(space: SearchSpace, context: Context | Mapping[str, Value] | None = N
         SpaceError: a name that no trial has, a space that is too large, or one in which nothing is left.
     """
     context = SharedContext(context or {}) if context is None or isinstance(context, Mapping) else context
+    with rarely_collected():
+        return _expanded(space, context)
+
+
+def _expanded(space: SearchSpace, context: Context) -> tuple[list[Assignment], Report]:
     effects = {id(rule): Effect(rule.label, rule.actions) for rule in space.rules}
     expander = _Expander(space, context, effects)
     report = Report(sum(grid.size(context) for grid in space.grids), list(effects.values()))
@@ -175,9 +183,12 @@ class _Expander:
         self.space = space
         self.effects = effects
         self._context = context
-        self._positions = {name: _positions(parameter) for name, parameter in space.parameters.items()}
+        self._searched = space.parameters
+        self._ranks = {name: Ranks(parameter) for name, parameter in self._searched.items()}
+        self._numbers = [(name, ranks.number) for name, ranks in self._ranks.items()]
+        self._token = PerValue(token)
         self._questions = open_questions(space.rules, space.parameters, context)
-        self._added = tuple({name: None for rule in space.rules for name in rule.adds if name not in self._positions})
+        self._added = tuple({name: None for rule in space.rules for name in rule.adds if name not in self._searched})
         axes = {frozenset(grid.names) for grid in space.grids}
         self._completes = len(axes) > 1 or any(rule.varies_names for rule in space.rules)
 
@@ -185,8 +196,9 @@ class _Expander:
         """Return all assignments by their identity, or the first `limit` of them."""
         kept: _Kept = {}
         for number, grid in enumerate(self.space.grids):
+            rules = self._rules(grid)
             for block, values in grid.points(self._context):
-                for point in self._conditioned(grid, values):
+                for point in self._conditioned(rules, values):
                     report.merged += not self._keep(kept, (number, block), point)
                 if limit is not None and len(kept) >= limit:
                     report.left_out = None
@@ -208,14 +220,27 @@ class _Expander:
             (number,) = rng.choices(range(len(sizes)), sizes)
             grid = self.space.grids[number]
             block, values = grid.draw(self._context, rng)
-            left = self._conditioned(grid, values)
+            left = self._conditioned(self._rules(grid), values)
             if left:
                 self._keep(kept, (number, block), rng.choice(left))
         return kept
 
     def in_order(self, kept: _Kept) -> list[Assignment]:
         """Return assignments in the order of their places."""
-        return [assignment for _, assignment in sorted(kept.values(), key=lambda item: item[0])]
+        ranks = [each.by_number() for each in self._ranks.values()]
+        if any(ranks):
+
+            def place(item: tuple[_Place, Assignment]) -> _Place:
+                grid, block, numbers, others = item[0]
+                known = zip(numbers, ranks, strict=True)
+                return grid, block, [number if given is None else given[number] for number, given in known], others
+
+        else:
+
+            def place(item: tuple[_Place, Assignment]) -> _Place:
+                return item[0]
+
+        return [assignment for _, assignment in sorted(kept.values(), key=place)]
 
     def unanswered(self, report: Report) -> Iterator[str]:
         """Yield an error message for each name that no trial was found to have, after a second look if not all were."""
@@ -234,31 +259,40 @@ class _Expander:
                 question.answered = _has(point, question.name)
         self._questions = [question for question in self._questions if not question.answered]
 
-    def _conditioned(self, grid: Grid, values: Mapping[str, Value]) -> list[Point]:
-        points = [Point(values, self._context)]
+    def _conditioned(self, rules: _Rules, values: dict[str, Value]) -> list[Point]:
+        point = Point(values, self._context)
         if self._questions:
-            self._ask(points[0], None)
-        for condition in (*grid.conditions, *self.space.conditions):
-            points = [after for point in points for after in self._applied(condition, point)]
+            self._ask(point, None)
+        points = [point]
+        for condition, effect in rules:
+            after: list[Point] = []
+            for point in points:
+                if self._questions:
+                    self._ask(point, condition)
+                if condition.applies(point, effect):
+                    after += condition.apply(point, effect)
+                else:
+                    after.append(point)
+            points = after
         return points
 
-    def _applied(self, condition: Condition, point: Point) -> list[Point]:
-        if self._questions:
-            self._ask(point, condition)
-        effect = self.effects[id(condition)]
-        return condition.apply(point, effect) if condition.applies(point, effect) else [point]
+    def _rules(self, grid: Grid) -> _Rules:
+        """Return the conditions that points of a grid meet, each with what it has done."""
+        return [(rule, self.effects[id(rule)]) for rule in (*grid.conditions, *self.space.conditions)]
 
     def _keep(self, kept: _Kept, block: tuple[int, int], point: Point) -> bool:
         """Keep the assignment of a point unless there is an equal one; return whether it was new."""
         values = point.values
-        ranks = tuple([_rank(positions, name, values) for name, positions in self._positions.items()])
-        others = sorted((name, token(value)) for name, value in values.items() if name not in self._positions)
-        key = self._what_it_comes_to(point) if self._completes else (ranks, *others)
+        numbers = tuple([number(values[name]) if name in values else ABSENT for name, number in self._numbers])
+        others: list[tuple[str, str]] = []
+        if len(values) > len(numbers) - numbers.count(ABSENT):
+            others = sorted((name, self._token(value)) for name, value in values.items() if name not in self._searched)
+        key: Any = self._what_it_comes_to(point) if self._completes else (numbers, *others) if others else numbers
         if key in kept:
             return False
         # What a condition `set` comes last: the other names it made room for are the coarser difference.
-        place = (*block, ranks, sorted((name in point.added, name, text) for name, text in others))
-        kept[key] = (place, point.assignment())
+        last = sorted((name in point.added, name, text) for name, text in others) if others else []
+        kept[key] = ((*block, numbers, last), point.assignment())
         return True
 
     def _what_it_comes_to(self, point: Point) -> frozenset[tuple[str, str]]:
@@ -266,11 +300,11 @@ class _Expander:
 
         So a trial for which a parameter was dropped equals one that is given the value which the config has there.
         """
-        found = [(name, token(value)) for name, value in point.values.items()]
-        for name in (*self._positions, *self._added):
+        found = [(name, self._token(value)) for name, value in point.values.items()]
+        for name in (*self._searched, *self._added):
             if name not in point.values:
                 with contextlib.suppress(Absent, SpaceError):
-                    found.append((name, token(point.look_up(name))))
+                    found.append((name, self._token(point.look_up(name))))
         return frozenset(found)
 
 
@@ -280,23 +314,6 @@ def _has(point: Point, name: str) -> bool:
     except Absent:
         return False
     return True
-
-
-def _positions(parameter: Parameter) -> dict[str, int]:
-    own = parameter.values if isinstance(parameter.values, tuple) else ()
-    return {token(value): index for index, value in reversed(list(enumerate(own)))}
-
-
-def _rank(positions: Mapping[str, int], name: str, values: Mapping[str, Value]) -> tuple[int, float, str]:
-    """Return a sort key: absent first, then the parameter's own values in their order, then others by size."""
-    if name not in values:
-        return (0, 0.0, "")
-    value = values[name]
-    text = token(value)
-    position = positions.get(text)
-    if position is not None:
-        return (1, float(position), "")
-    return (2, float(value) if is_number(value) else 0.0, text)
 
 
 def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignment]:

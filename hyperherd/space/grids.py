@@ -85,7 +85,16 @@ class Grid:
         if self.shape == "one_at_a_time":
             yield from self._one_at_a_time(context)
             return
-        for levels in itertools.product(*self._axes()):
+        axes = self._axes()
+        moved = [name for axis in axes for name in axis[0]]
+        if self.shape == "all" and moved == list(self.names):  # unless zipped parameters stand apart
+            for levels in itertools.product(*axes):
+                values: dict[str, Value] = {}
+                for level in levels:
+                    values.update(level)
+                yield 0, values
+            return
+        for levels in itertools.product(*axes):
             yield 0, self._point(levels, context)
 
     def draw(self, context: Context, rng: random.Random) -> RawPoint:
@@ -144,7 +153,7 @@ class Grid:
 
     def _one_at_a_time(self, context: Context) -> Iterator[RawPoint]:
         start = self._completed({}, context)
-        yield 0, start
+        yield 0, dict(start)  # conditions change what they get
         for block, parameter in enumerate(self.parameters, start=1):
             if any(parameter.name in names for names in self.zips):
                 raise SpaceError(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hyperherd.errors import SpaceError, nearest
-from hyperherd.space.values import Value, equal, is_number
+from hyperherd.space.values import PerValue, Value, equal, is_number
 
 _ORDER: dict[str, Callable[[Any, Any], bool]] = {
     "gt": operator.gt,
@@ -35,13 +35,16 @@ class Matcher:
     """Comparisons that must all be true for one value; read from what the user wrote by :func:`read_matcher`."""
 
     tests: tuple[tuple[str, Value], ...]
+    matches: Callable[[Value], bool] = field(init=False, repr=False, compare=False)
+    """Returns whether every comparison is true for a value.
 
-    def matches(self, value: Value) -> bool:
-        """Return whether every comparison is true for `value`.
+    Raises SpaceError for an order comparison of something that is not a number.
+    """
 
-        Raises:
-            SpaceError: an order comparison of something that is not a number.
-        """
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "matches", PerValue(self._matches))
+
+    def _matches(self, value: Value) -> bool:
         return all(_holds(name, value, operand) for name, operand in self.tests)
 
 

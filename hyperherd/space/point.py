@@ -10,9 +10,11 @@ from hyperherd.space.expressions import Absent
 from hyperherd.space.values import Value
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Assignment:
-    """Parameter → value for one point of the space: what one trial is.
+    """Parameter → value for one point of the space: what one trial is. Nobody changes it.
+
+    It is not frozen, because making one would take three times as long, and there may be a million.
 
     Attributes:
         values: of parameters and of keys that conditions added; they make the trial's identity.
@@ -40,8 +42,13 @@ class Context(Protocol):
         """Yield names that have a value, for the message about one that has none."""
 
 
+_NONE: frozenset[str] = frozenset()
+
+
 class Point:
     """An assignment that conditions may still change.
+
+    There may be a million of them, so it is light: it takes the dict that it is given, and shares what is empty.
 
     Attributes:
         values: parameter → value, with what conditions added.
@@ -51,10 +58,12 @@ class Point:
         notes: what the context worked out about the point as it is now; any change empties it.
     """
 
-    def __init__(self, values: Mapping[str, Value], context: Context) -> None:
-        self.values = dict(values)
-        self.added: set[str] = set()
-        self.dropped: set[str] = set()
+    __slots__ = ("_context", "added", "dropped", "notes", "resources", "values")
+
+    def __init__(self, values: dict[str, Value], context: Context) -> None:
+        self.values = values
+        self.added = _NONE
+        self.dropped = _NONE
         self.resources: dict[str, Value] = {}
         self.notes: dict[str, Any] = {}
         self._context = context
@@ -66,34 +75,34 @@ class Point:
     def force(self, name: str, value: Value) -> None:
         """Give a parameter another value."""
         self.values[name] = value
-        self.added.discard(name)
-        self.dropped.discard(name)
+        self.added -= {name}
+        self.dropped -= {name}
         self.notes = {}
 
     def drop(self, name: str) -> None:
         """Take a parameter out: nothing is emitted for it."""
         self.values.pop(name, None)
-        self.added.discard(name)
-        self.dropped.add(name)
+        self.added -= {name}
+        self.dropped |= {name}
         self.notes = {}
 
     def add(self, name: str, value: Value) -> None:
         """Add an override that comes after all others."""
         self.values[name] = value
-        self.added.add(name)
-        self.dropped.discard(name)
+        self.added |= {name}
+        self.dropped -= {name}
         self.notes = {}
 
     def copy(self) -> Point:
         """Return a point that can be changed without changing this one."""
-        other = Point(self.values, self._context)
-        other.added, other.dropped = set(self.added), set(self.dropped)
+        other = Point(dict(self.values), self._context)
+        other.added, other.dropped = self.added, self.dropped
         other.resources = dict(self.resources)
         return other
 
     def assignment(self) -> Assignment:
-        """Return it as it is now."""
-        return Assignment(dict(self.values), frozenset(self.added), dict(self.resources), self.notes)
+        """Return what it is when all conditions are done: it is not to be changed any more."""
+        return Assignment(self.values, self.added, self.resources, self.notes)
 
 
 class SharedContext:

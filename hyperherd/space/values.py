@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Generic, TypeVar
 
 Value = Any
 """None, bool, int, float, str, or lists and dicts (with string keys) of them."""
 
+T = TypeVar("T")
+
 _SCALARS = (str, int, float, type(None))
+_SORTED = json.JSONEncoder(sort_keys=True, separators=(",", ":"))
+_REMEMBERED = frozenset((str, int, float, bool, type(None)))
+_MOST_REMEMBERED = 100_000
 _TOLERANCE = 1e-9
 """Relative; as in the first HyperHerd, so that 0.1 + 0.2 matches 0.3."""
 
@@ -44,6 +49,27 @@ def token(value: Value) -> str:
 def identity(values: Mapping[str, Value]) -> str:
     """Return one text for all mappings of the same names to identical values, in whatever order."""
     try:
-        return json.dumps(values, sort_keys=True, separators=(",", ":"))
+        return _SORTED.encode(values)
     except TypeError:  # a value with keys that cannot be sorted: numbers beside texts
         return json.dumps({name: repr(value) for name, value in values.items()}, sort_keys=True)
+
+
+class PerValue(Generic[T]):
+    """A function of a value, computed once for each distinct scalar: millions of points have few values."""
+
+    def __init__(self, function: Callable[[Value], T]) -> None:
+        self._function = function
+        self._known: dict[tuple[type, Value], T] = {}
+
+    def __call__(self, value: Value) -> T:
+        """Return what the function returns; what it raises is raised each time."""
+        try:
+            return self._known[value.__class__, value]
+        except (KeyError, TypeError):  # not met before, or a list or a dict
+            pass
+        found = self._function(value)
+        # Python takes 0.0 and -0.0 for one key, and they are two values.
+        is_key = value.__class__ in _REMEMBERED and (value or value.__class__ is not float)
+        if is_key and len(self._known) < _MOST_REMEMBERED:
+            self._known[value.__class__, value] = found
+        return found

@@ -4,12 +4,13 @@ import errno
 import json
 import math
 import os
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
 
 from hyperherd.errors import FormatError, SweepError
-from hyperherd.records.disk.files import create, create_bytes, new_file, number, read_json, replace_json
+from hyperherd.records.disk.files import create, create_bytes, dumps, new_file, number, read_json, replace_json
 from hyperherd.records.events import Event, EventLog, read_events
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, find_planned, find_planned_number, read_planned, write_planned
@@ -107,6 +108,21 @@ def test_a_number_finds_each_trial_of_a_plan_and_is_only_a_hint(tmp_path: Path, 
     for absent in {*range(-1, size * 2 + 5)} - {*numbers}:
         with pytest.raises(SweepError, match=f"no planned trial {absent}"):
             find_planned_number(tmp_path, absent)
+
+
+def test_a_line_of_the_plan_holds_all_there_is_of_a_trial(tmp_path: Path) -> None:
+    params = {"lr": 0.1, "layers": [1, {"a": math.inf}], "text": "é\udcff"}
+    trials = [
+        PlannedTrial(0, "k0", "n", ("lr=0.1", "layers=[1]"), params, resources={"mem_gb": 1}).placed("0"),
+        PlannedTrial(1, "k1", "n", (), {}, dir="x", orphan=True, trashed=True).placed(None),
+    ]
+    assert trials[0] == replace(trials[0], dir="0")
+    assert trials[1] == replace(trials[1], dir=None)
+    write_planned(tmp_path, trials)
+    expected = [{**asdict(trials[0])}, asdict(trials[1])]
+    del expected[0]["trashed"]
+    written = (tmp_path / ".hyperherd" / "trials.jsonl").read_bytes()
+    assert written == "".join(f"{dumps(line)}\n" for line in expected).encode("utf-8", "surrogatepass")
 
 
 def test_a_plan_in_another_order_is_read_to_its_end(tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import gc
 import itertools
 import random
 from typing import Any
+from unittest import mock
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +13,13 @@ from hypothesis import strategies as st
 from hyperherd.errors import SpaceError
 from hyperherd.space import reading
 from hyperherd.space.actions import ACTIONS, Action
+from hyperherd.space.conditions import Effect
 from hyperherd.space.expansion import MOST_POINTS, Report, SearchSpace, expand
 from hyperherd.space.grids import Grid
 from hyperherd.space.parameters import Interval, Parameter
-from hyperherd.space.point import Assignment, Point
+from hyperherd.space.point import Assignment, Point, SharedContext
 from hyperherd.space.reading import read_conditions
+from hyperherd.space.values import is_number, token
 
 
 def no_text(key: str, text: str) -> tuple[str]:
@@ -379,6 +383,75 @@ def test_expansion_is_a_pure_function(conditions: list[Any], seed: int, sample: 
     assert once() == once()
 
 
+odd = st.sampled_from(
+    [0, 0.0, -0.0, 1, 1.0, True, False, None, "1", "a", "", [1], [1.0], {"k": 1}, float("nan"), 10**20, 2.5, -3]
+)
+odd_rules = st.one_of(
+    st.fixed_dictionaries(
+        {"when": st.dictionaries(names, st.lists(odd, min_size=1), min_size=1), "exclude": st.just(True)}
+    ),
+    st.fixed_dictionaries(
+        {"when": st.dictionaries(names, st.lists(odd, min_size=1), min_size=1), "force": st.dictionaries(names, odd)}
+    ).filter(lambda rule: rule["force"]),
+    st.fixed_dictionaries(
+        {
+            "when": st.dictionaries(names, st.lists(odd, min_size=1), min_size=1),
+            "replace": st.dictionaries(st.sampled_from("abcd"), st.lists(odd, min_size=1, max_size=3), min_size=1),
+        }
+    ),
+    st.fixed_dictionaries(
+        {
+            "when": st.dictionaries(names, st.lists(odd, min_size=1), min_size=1),
+            "set": st.fixed_dictionaries({"e": odd}),
+        }
+    ),
+)
+
+
+def plainly(given: SearchSpace) -> list[dict[str, Any]]:
+    """Every point by itself, nothing remembered: its identity by tokens, its place by the definition of the order."""
+
+    def rank(parameter: Parameter, point: Point) -> tuple[int, float, str]:
+        if parameter.name not in point.values:
+            return 0, 0.0, ""
+        value = point.values[parameter.name]
+        own = [token(each) for each in parameter.points]
+        if token(value) in own:
+            return 1, own.index(token(value)), ""
+        return 2, float(value) if is_number(value) and token(value) != "nan" else 0.0, token(value)
+
+    found: dict[Any, Any] = {}
+    for values in itertools.product(*(parameter.points for parameter in given.parameters.values())):
+        points = [Point(dict(zip(given.parameters, values, strict=True)), SharedContext({}))]
+        for rule in given.rules:
+            effect = Effect(rule.label)
+            points = [
+                after
+                for point in points
+                for after in (rule.apply(point, effect) if rule.applies(point, effect) else [point])
+            ]
+        for point in points:
+            identity = tuple(sorted((name, token(value)) for name, value in point.values.items()))
+            others = [(name in point.added, *pair) for pair in identity if (name := pair[0]) not in given.parameters]
+            ranks = [rank(parameter, point) for parameter in given.parameters.values()]
+            found.setdefault(identity, ((ranks, sorted(others)), point.values))
+    return [values for _, values in sorted(found.values(), key=lambda pair: pair[0])]
+
+
+@settings(max_examples=400, deadline=None)
+@given(
+    st.fixed_dictionaries(dict.fromkeys("abc", st.lists(odd, min_size=1, max_size=4))), st.lists(odd_rules, max_size=3)
+)
+def test_what_is_remembered_of_values_changes_nothing(axes: dict[str, Any], conditions: list[Any]) -> None:
+    with mock.patch("hyperherd.space.values._MOST_REMEMBERED", 0):
+        expected = plainly(space(axes, *conditions))
+    try:
+        found = points(space(axes, *conditions))
+    except SpaceError:
+        found = []
+    assert list(map(repr, found)) == list(map(repr, expected))
+
+
 class Double(Action):
     """Doubles a parameter: an action as somebody would add it."""
 
@@ -414,3 +487,16 @@ def test_an_action_that_is_listed_is_read_applied_and_reported(monkeypatch: pyte
         space(GRID, {"when": {"optimizer": "sgd"}, "twice": "lr"})
     with pytest.raises(SpaceError, match=r"it has no action; add one of exclude, .*, resources, double$"):
         space(GRID, {"when": {"optimizer": "sgd"}})
+
+
+@pytest.mark.parametrize("threshold", [(700, 10, 10), (0, 10, 10), (200_000, 100, 5)])
+def test_the_search_for_garbage_is_as_it_was_afterwards(threshold: tuple[int, int, int]) -> None:
+    before = gc.get_threshold()
+    gc.set_threshold(*threshold)
+    try:
+        expand(space(GRID))
+        with pytest.raises(SpaceError):
+            expand(space(GRID, {"when": {"lr": {"gt": 0}}, "exclude": True}))
+        assert gc.get_threshold() == threshold
+    finally:
+        gc.set_threshold(*before)

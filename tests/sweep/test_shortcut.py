@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from dataclasses import dataclass, field
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from hyperherd.sweep.validation import override_parts as steps
+from hyperherd.sweep.validation.template import Template
 
 __all__ = ["schemas"]
 pytestmark = [on_any_hydra, pytest.mark.usefixtures("schemas")]
@@ -281,6 +284,25 @@ def test_numbers_are_read_as_hydra_reads_them(text: str) -> None:
     if mine is not None:
         (hydras,) = OverridesParser.create().parse_overrides([text])
         assert (mine, type(mine.value())) == (hydras, type(hydras.value()))
+
+
+def test_what_was_tried_with_one_value_holds_for_the_next_of_its_type(tmp_path: Path) -> None:
+    """Each value in its turn, after all others at the same entry, beside the same value on a template of its own."""
+    app = write_app(tmp_path, FILES)
+    config = app.compose([], 0, "0")
+    reader, template = steps.PartReader(app), Template(app, config)
+    values = ("1", "2", "0.5", "-0.0", "word", "null", "true", "[1,2]")
+    keys = ("lr", "none", "layers", "new", "t.i", "t.f", "t.any", "t.di.two")
+    untried = 0
+    for key, prefix in product(keys, ("", "++")):
+        for value in values:
+            part = reader.read(f"{prefix}{key}={value}")
+            if isinstance(part, steps.Step):
+                alone = Template(app, copy.deepcopy(config))
+                assert template.admits(part) is alone.admits(part), part.text
+                assert repr(template._leaves(part)) == repr(alone._leaves(part)), part.text
+                untried += part.text not in template._left
+    assert 0 < untried < len(keys) * len(values)
 
 
 def _words(text: str) -> list[str]:

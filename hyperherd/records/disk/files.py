@@ -24,6 +24,8 @@ from hyperherd.records.disk.guarded import (
 )
 from hyperherd.records.disk.ownership import file_mode, make_folder
 
+_STRICTLY: dict[str, Any] = {"ensure_ascii": False, "allow_nan": False, "default": str}
+_ENCODER = json.JSONEncoder(**_STRICTLY)
 _TOKENS = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 
 
@@ -51,7 +53,8 @@ def number(value: Any) -> float | None:
 
 def dumps(value: Any, *, indent: int | None = None) -> str:
     """Return `value` as strict JSON; what JSON has no word for is written as its ``str``."""
-    return json.dumps(strict(value), indent=indent, ensure_ascii=False, allow_nan=False, default=str)
+    encoder = _ENCODER if indent is None else json.JSONEncoder(**_STRICTLY, indent=indent)
+    return encoder.encode(strict(value))
 
 
 def replace_bytes(path: Path, data: bytes, *, durable: bool = True, private: bool = False) -> None:

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from hyperherd.garbage import rarely_collected
 from hyperherd.overrides import override, split_key
 from hyperherd.records.identity import trial_key
 from hyperherd.space.expansion import Report, expand
-from hyperherd.space.naming import trial_name
+from hyperherd.space.naming import TrialNames
 from hyperherd.space.point import Assignment
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.effective_config.effective_config import EffectiveConfigs
@@ -50,6 +51,7 @@ class Plan:
     notes: tuple[str, ...]
 
 
+@rarely_collected()
 def make_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Plan:
     """Plan a sweep.
 
@@ -66,13 +68,16 @@ def make_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     configs = EffectiveConfigs(app, _unknown(given, settings))
     fixed = tuple(argument.text for argument in (*given.fixed.values(), *given.static.values()))
     assignments, report = expand(given.space, ComposedContext(app, configs, writer, fixed))
-    check = PlanCheck(configs, given)
+    check, names = PlanCheck(configs, given), TrialNames(given.space.parameters)
     for assignment in assignments:
         check.check(assignment, writer.overrides(assignment))
     return Plan(
         written=_written(settings, arguments),
         fixed=fixed,
-        drafts=tuple(_draft(assignment, writer, given, settings.name_key) for assignment in assignments),
+        drafts=tuple(
+            _draft(assignment, names.name(assignment.values), writer, given, settings.name_key)
+            for assignment in assignments
+        ),
         report=report,
         notes=(*given.notes, *report.warnings),
     )
@@ -91,11 +96,10 @@ def _unknown(given: SpaceAsGiven, settings: SweepSettings) -> dict[str, str]:
 
 
 def _draft(
-    assignment: Assignment, writer: OverrideWriter, given: SpaceAsGiven, name_key: str | None
+    assignment: Assignment, name: str, writer: OverrideWriter, given: SpaceAsGiven, name_key: str | None
 ) -> UnnumberedTrial:
     """Return the trial that an assignment is."""
     values = assignment.values
-    name = trial_name(values, given.space.parameters)
     overrides = writer.overrides(assignment)
     if name_key and split_key(name_key)[1] not in given.fixed:
         overrides = (override(name_key, name), *overrides)

@@ -16,7 +16,7 @@ from typing import Any
 
 from hydra.core.override_parser.types import OverrideType
 from hydra.errors import HydraException
-from omegaconf import DictConfig, ListConfig, Node, OmegaConf, ValueNode
+from omegaconf import AnyNode, DictConfig, ListConfig, Node, OmegaConf, ValueNode
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.compat.hydra import apply_override, config_loader_impl
@@ -51,6 +51,8 @@ _RESOLVED_BY_HYDRA: tuple[ConfigPath, ...] = (
 _PIECE = re.compile(r"\$\{(?:hydra:(?=[a-z]))?([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)\}|([\w./=,+@-]+)", re.ASCII)
 _NO_NAMES = {"null", "true", "false", "inf", "nan"}
 _REFUSED = object()
+_Kind = tuple[ConfigPath, OverrideType, type]
+"""An entry, what a step does there, and the type of its value."""
 
 _dirname: Any = getattr(config_loader_impl, "get_overrides_dirname", None)
 """How Hydra 1.3 makes `hydra.job.override_dirname`; in 1.4 that is an interpolation."""
@@ -78,6 +80,7 @@ class Template:
         self._reached = references(config, [_SUBDIR])
         self._pattern = _pattern(self._entry(_SUBDIR))
         self._left: dict[str, object] = {}
+        self._untyped: set[_Kind] = set()
         self._dirname_options: dict[str, Any] = {}
 
     @property
@@ -111,7 +114,11 @@ class Template:
     def _leaves(self, step: Step) -> object:
         """Return what `step` leaves in its entry (None unless that is a leaf), or `_REFUSED`."""
         if step.text not in self._left:
-            self._left[step.text] = self._tried(step) if self._is_confined(step) else _REFUSED
+            value = step.override.value()
+            kind = step.path, step.override.type, type(value)
+            if kind in self._untyped:
+                return value
+            self._left[step.text] = self._tried(step, kind) if self._is_confined(step) else _REFUSED
         return self._left[step.text]
 
     def _is_confined(self, step: Step) -> bool:
@@ -131,13 +138,17 @@ class Template:
         # A dict is merged into, which may reach further than this entry.
         return isinstance(node, ValueNode) or (type(node) is ListConfig and isinstance(content_of(node), list))
 
-    def _tried(self, step: Step) -> object:
+    def _tried(self, step: Step, kind: _Kind) -> object:
         try:
             with self._applied(step):
                 node = self._entry(step.path)
-                return content_of(node) if isinstance(node, ValueNode) else None
+                left = content_of(node) if isinstance(node, ValueNode) else None
         except NO_COMPOSITION:
             return _REFUSED
+        # A leaf without a declared type takes every scalar as it is: the next number there need not be tried.
+        if type(node) is AnyNode and type(left) is kind[2]:
+            self._untyped.add(kind)
+        return left
 
     @contextmanager
     def _applied(self, step: Step) -> Iterator[None]:
