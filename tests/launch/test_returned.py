@@ -79,7 +79,7 @@ def test_an_error_travels() -> None:
     found = travelled(failed(["a=1"], ValueError("x")))
     assert isinstance(found, RemoteReturn)
     assert (found.status, found.cfg) == (JobStatus.FAILED, None)
-    with pytest.raises(ValueError, match="^x$"):
+    with pytest.raises(ValueError, match=r"^x$"):
         _ = found.return_value
     unpicklable = ValueError("y")
     unpicklable.lock = threading.Lock()  # type: ignore[attr-defined]
