@@ -17,6 +17,7 @@ from conftest import App, Sweep
 from waiting import PATIENCE, until
 
 from hyperherd import load
+from hyperherd.metrics.reader import read_final, read_metrics
 from hyperherd.paths import TrialPaths
 from hyperherd.records.events import read_events
 
@@ -120,6 +121,21 @@ def test_no_more_trials_at_once_than_asked(app: App) -> None:
     assert len(seen) == 8
     assert max(seen) <= 3
     assert (app.folder / "full").exists()
+
+
+def test_pyarrow_is_imported_once_and_only_where_rows_are_merged(app: App) -> None:
+    app.write("""
+        import hyperherd, threading
+        print("pyarrow" in sys.modules, len(os.listdir("/proc/self/task")) - threading.active_count())
+        if cfg.width: hyperherd.log_result("loss", cfg.width, step=1)
+        return cfg.width
+    """)
+    sweep = app.sweep(LOCAL, "width=0,1,2", "hydra.launcher.max_parallel=1", "hydra.launcher.threads=1")
+    printed = [TrialPaths(sweep.dir / str(number)).log(0, "out").read_text().split()[:2] for number in range(3)]
+    # The second number: no thread comes with it, neither of Python's nor a native one.
+    assert printed == [["False", "0"], ["False", "0"], ["True", "0"]]
+    assert [read_metrics(sweep.dir / str(number))["value"].to_pylist() for number in range(3)] == [[], [1.0], [2.0]]
+    assert [read_final(sweep.dir / str(number)) for number in range(3)] == [{"return_value": n} for n in range(3)]
 
 
 @pytest.mark.slow

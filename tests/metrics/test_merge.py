@@ -11,7 +11,8 @@ from metrics.dying import DYING
 from waiting import PATIENCE
 
 from hyperherd.errors import FormatError
-from hyperherd.metrics.consolidate.merge import _merge_rows, merge
+from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.consolidate.merge_rows import merge_rows
 from hyperherd.metrics.reader import read_final, read_metrics, read_summary, skipped
 from hyperherd.metrics.rows.sources import list_sources, this_host
 from hyperherd.metrics.writer import MetricWriter
@@ -54,7 +55,7 @@ def test_final_values_alone_are_merged_as_with_pyarrow(tmp_path: Path, final: di
         line = json.dumps({"ts": 1.5 + attempt, "final": {**final, "attempt": attempt}})
         (folder / f"journal-{attempt}-{this_host()}-{pid}-a.jsonl").write_text(line + "\n{torn\n")
     shutil.copytree(trial, tmp_path / "without")
-    _merge_rows(TrialPaths(trial), list_sources(folder), OBJECTIVE, FileOps())
+    merge_rows(TrialPaths(trial), list_sources(folder), OBJECTIVE, FileOps())
     merge(tmp_path / "without", OBJECTIVE)
     expected, found = (pq.ParquetFile(tmp_path / way / "metrics.parquet") for way in ("with", "without"))
     assert found.schema_arrow.equals(expected.schema_arrow, check_metadata=True)
@@ -224,7 +225,8 @@ CRASH = (
     + """
 from pathlib import Path
 import pyarrow.parquet
-from hyperherd.metrics.consolidate.merge import _merge_rows, merge
+from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.consolidate.merge_rows import merge_rows
 
 for operation, folder in enumerate(sys.argv[1:]):
     child = os.fork()

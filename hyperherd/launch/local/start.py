@@ -15,6 +15,9 @@ lock on, stays so forever. Why it is safe here:
 - An initialised CUDA cannot be used in a child at all, and asking whether there is a GPU initialises it. torch knows:
   the server asks it once it is forked, and gives up before any trial (`refusal_to_fork`). JAX runs threads from its
   first computation on.
+- What the end of a trial has imported to merge rows (pyarrow, and numpy with it) the server imports once, before it
+  forks the next one (`_Forker`): a trial that logs would spend most of its time on that. It starts no thread of
+  Python's, and native ones only of those that repair themselves. Where trials log no rows it never happens.
 - Streams are flushed before, so that nothing is written twice. Exit functions and finalizers of the script belong to
   the sweep's process and do not run in trials; those that a trial registers run at its end. NumPy's global generator
   gets a new seed unless the script has seeded it, as it would have in a process of its own; Python reseeds its own.
@@ -25,6 +28,9 @@ interpreter and starts each trial as one, with the task function pickled as jobl
 
 from __future__ import annotations
 
+import gc
+import importlib
+import mmap
 import os
 import pickle
 import signal
@@ -52,6 +58,7 @@ from hyperherd.launch.local.messages import Ready
 from hyperherd.launch.local.server import HELD, Server, Starter, Times
 from hyperherd.launch.local.slots import Capacity, Slot, Slots
 from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
+from hyperherd.metrics.consolidate.merge import MERGES_ROWS
 from hyperherd.records.provenance import provenance
 
 
@@ -172,11 +179,13 @@ class _Forker:
         self._channel = channel
         self._composer = Composer(work.context.config_loader, work.config)
         self._on_child = signal.getsignal(signal.SIGCHLD)
+        self._has_merged_rows = mmap.mmap(-1, 1)  # shared with the trials
         if not work.shows_output:
             provenance(str(Path(sys.argv[0]).absolute()))  # it remembers what is the same in all trials
 
     def __call__(self, job: TrialJob, slot: Slot, report: IO[bytes]) -> int:
         self._composer.prepare(job)
+        self._load_what_merges_rows()
         server = os.getpid()
         pid = _fork()
         if pid == 0:
@@ -193,7 +202,17 @@ class _Forker:
         setup_trial_process(HELD, server, shows_output=self._work.shows_output)
         self._limit.apply()
         run_trial(self._work, self._composer, job, report)
+        self._has_merged_rows[0] = MERGES_ROWS in sys.modules
         finish()
+
+    def _load_what_merges_rows(self) -> None:
+        """Import what an earlier trial needed at its end, for those that are forked from now on."""
+        if self._has_merged_rows[0] and MERGES_ROWS not in sys.modules:
+            self._has_merged_rows[0] = False
+            os.environ.update(self._limit.environment)  # numpy makes its threads when it is imported
+            with suppress(ImportError):  # the trials report it
+                importlib.import_module(MERGES_ROWS)
+            gc.freeze()  # as in `serve`
 
 
 def _forget_parent() -> None:
