@@ -18,7 +18,7 @@ from hyperherd.results.curves.figures import plot
 from hyperherd.results.curves.style import PALETTE, SIZE, FigureStyle
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
-from hyperherd.results.pages.notebook import to_html
+from hyperherd.results.pages.notebook import groups_html, trials_html
 from hyperherd.results.pages.overview import render, render_groups
 from hyperherd.results.statistics.comparison.compare import Comparison, compare
 from hyperherd.results.statistics.comparison.matching import two_sides
@@ -54,7 +54,7 @@ class Trials(TrialCollection):
         return render(self, Screen())
 
     def _repr_html_(self) -> str:
-        return to_html(repr(self))
+        return trials_html(self)
 
     def filter(self, *texts: str, **wanted: Any) -> Self:
         """Return the trials that match all filters, with the same objective.
@@ -310,7 +310,7 @@ class Groups(GroupCollection[Trials]):
         return render_groups(self, Screen())
 
     def _repr_html_(self) -> str:
-        return to_html(repr(self))
+        return groups_html(self)
 
     def table(self) -> pyarrow.Table:
         """Return one row per group: its settings, n, planned, and per metric mean, std, sem, ci, min and max."""
