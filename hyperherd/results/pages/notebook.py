@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from hyperherd.plural import counted
+from hyperherd.records.states import TrialState
 from hyperherd.results.pages.overview import above, below, below_groups
 from hyperherd.results.pages.table_page import giving_way
 from hyperherd.results.statistics.configurations import AnyGroups
@@ -13,8 +14,10 @@ from hyperherd.results.tables.best_cells import best_groups, best_trials
 from hyperherd.results.tables.columns import Column, View, shown_columns
 from hyperherd.results.tables.formats import to_html
 from hyperherd.results.tables.people import people_columns
-from hyperherd.results.text.layout import Screen, page
+from hyperherd.results.text.layout import GLYPHS, Screen, page
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.fields import Role
+from hyperherd.results.trials.trial import Trial
 
 _SCREEN = Screen(width=120)
 """For the texts around the table."""
@@ -39,10 +42,17 @@ def groups_html(groups: AnyGroups) -> str:
 
 def _trials(trials: TrialCollection) -> str:
     rows = list(trials.sorted())[:_ROWS]
-    columns, hidden = _fitting(shown_columns(trials, rows, View()))
+    columns, hidden = _fitting([*_states(rows), *shown_columns(trials, rows, View())])
     table = to_html(best_trials(columns, trials, rows), View(), "std")
     left = _left(len(trials) - len(rows), hidden)
     return _whole(above(trials, _SCREEN, View()), table, left, below(trials, _SCREEN))
+
+
+def _states(rows: Sequence[Trial]) -> list[Column]:
+    """Return a column that tells which values are of trials that did not finish, if any did not."""
+    if all(trial.state is TrialState.COMPLETED for trial in rows):
+        return []
+    return [Column("state", Role.IDENTITY, [f"{GLYPHS[trial.state]} {trial.state}" for trial in rows])]
 
 
 def _fitting(columns: Sequence[Column]) -> tuple[list[Column], int]:

@@ -27,6 +27,8 @@ GLYPHS = {
     TrialState.UNREADABLE: "#",
     TrialState.UNKNOWN: "?",
 }
+LINES_AROUND_TABLE = 12
+"""Rows of a screen that are not the table's: the head, the best trial, the next prompt."""
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN = str.maketrans(
     {

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 import re
+import shutil
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from results.builder import SweepBuilder
+from results.builder import SweepBuilder, every_state
 
 from hyperherd import Trials, load
 from hyperherd.errors import ResultsError
@@ -130,3 +133,18 @@ def test_a_notebook_has_a_table_of_bounded_size(trials: Trials) -> None:
         assert len(page) < 40_000
         if len(trials.varying) + len(trials.metric_names) > 100:
             assert re.search(r"\.\.\. [\d,]+ more columns: \.to_pandas\(\) has all", page)
+
+
+def test_a_notebook_tells_what_did_not_finish(tmp_path: Path) -> None:
+    text = load(every_state(tmp_path / "s").dir)._repr_html_()
+    assert "✗ failed" in text
+    assert "▶ running" in text
+    assert text.count("<b>0.9871</b>") == 1
+
+
+def test_an_interactive_python_shows_one_screen(trials: Trials, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: os.terminal_size((WIDTH, HEIGHT)))
+    for page in (repr(trials), repr(trials.seeds())):
+        assert max(map(display_width, page.splitlines())) <= WIDTH
+        assert len(page.splitlines()) <= HEIGHT
