@@ -54,6 +54,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f" (did you mean {matches[0]!r}?)" if matches else ""
 
 
+def some_of(names: Iterable[str], most: int = 20) -> str:
+    """Return names for a message that stays readable, and how many there are beside; ``none`` of none."""
+    found = list(names)
+    more = f", ... {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more or "none"
+
+
 def one_of(name: str, known: Iterable[str], what: str) -> str:
     """Return `name` if it is known.
 
@@ -67,5 +74,5 @@ def one_of(name: str, known: Iterable[str], what: str) -> str:
     """
     known = list(known)
     if name not in known:
-        raise ResultsError(f"{name!r} is not {what}{nearest(name, known)}; available: {', '.join(known)}")
+        raise ResultsError(f"{name!r} is not {what}{nearest(name, known)}; available: {some_of(known)}")
     return name

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
 
 PROGRAM = "herd-results"
 FAILED, USAGE, NOTHING_FOUND, UNHEALTHY = 1, 2, 3, 4
-_LINES_AROUND_TABLE = 12
-"""Rows of a screen that are not the table's: the head, the best trial, the next prompt."""
 
 
 def screen(rows: int | None, stream: TextIO, colour: str = "auto", *, to_file: bool = False) -> Screen:
@@ -30,12 +28,12 @@ def screen(rows: int | None, stream: TextIO, colour: str = "auto", *, to_file: b
         colour: ``auto`` (see :func:`_is_coloured`), ``always`` or ``never``.
         to_file: it goes to a file instead, which has no bounds.
     """
-    from hyperherd.results.text.layout import Screen
+    from hyperherd.results.text.layout import LINES_AROUND_TABLE, Screen
 
     terminal = stream.isatty() and not to_file
     size = shutil.get_terminal_size()
     if rows is None and terminal:
-        rows = max(size.lines - _LINES_AROUND_TABLE, 10)
+        rows = max(size.lines - LINES_AROUND_TABLE, 10)
     return Screen(
         width=size.columns if terminal else None,
         rows=rows or None,

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import copyreg
 import os
+import shutil
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +20,6 @@ from hyperherd.results.curves.figures import plot
 from hyperherd.results.curves.style import PALETTE, SIZE, FigureStyle
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
-from hyperherd.results.pages.notebook import to_html
 from hyperherd.results.pages.overview import render, render_groups
 from hyperherd.results.statistics.comparison.compare import Comparison, compare
 from hyperherd.results.statistics.comparison.matching import two_sides
@@ -27,7 +28,7 @@ from hyperherd.results.statistics.diff import Diff, diff
 from hyperherd.results.statistics.failures import Failures, failures
 from hyperherd.results.statistics.importance.effects import Effects, effects
 from hyperherd.results.statistics.marginal import best_configurations, check_rest
-from hyperherd.results.text.layout import Screen
+from hyperherd.results.text.layout import LINES_AROUND_TABLE, Screen
 from hyperherd.results.trials.collection import TrialCollection, only
 from hyperherd.results.trials.fields import param_field
 from hyperherd.results.trials.filters import select
@@ -51,10 +52,12 @@ class Trials(TrialCollection):
     """
 
     def __repr__(self) -> str:
-        return render(self, Screen())
+        return render(self, _screen())
 
     def _repr_html_(self) -> str:
-        return to_html(repr(self))
+        from hyperherd.results.pages.notebook import trials_html  # a terminal does not wait for HTML
+
+        return trials_html(self)
 
     def filter(self, *texts: str, **wanted: Any) -> Self:
         """Return the trials that match all filters, with the same objective.
@@ -307,10 +310,12 @@ class Groups(GroupCollection[Trials]):
     """Groups of trials, best first, by partially pooled means; those without a value come last."""
 
     def __repr__(self) -> str:
-        return render_groups(self, Screen())
+        return render_groups(self, _screen())
 
     def _repr_html_(self) -> str:
-        return to_html(repr(self))
+        from hyperherd.results.pages.notebook import groups_html
+
+        return groups_html(self)
 
     def table(self) -> pyarrow.Table:
         """Return one row per group: its settings, n, planned, and per metric mean, std, sem, ci, min and max."""
@@ -330,6 +335,14 @@ class Groups(GroupCollection[Trials]):
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self.table().__arrow_c_stream__(requested_schema)
+
+
+def _screen() -> Screen:
+    """Return what an interactive Python shows a value on; elsewhere nothing has to fit."""
+    if sys.stdout is None or not sys.stdout.isatty():
+        return Screen()
+    size = shutil.get_terminal_size()
+    return Screen(width=size.columns, rows=max(size.lines - LINES_AROUND_TABLE, 10))
 
 
 def _name_of(trials: TrialCollection) -> str:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import ResultsError, nearest, some_of
 from hyperherd.plural import counted
 from hyperherd.results.curves.mean import MetricCurve, end_of, falls, interrupted, mean_curve
 from hyperherd.results.curves.reading import read_curves
@@ -76,7 +76,7 @@ class PlotOptions:
         if self.y_range is not None and not self.y_range[0] < self.y_range[1]:
             raise ResultsError(f"a range needs its low value first, not {self.y_range[0]} before {self.y_range[1]}")
         if self.hue is not None and self.hue not in trials.params and self.hue not in trials.varying:
-            known = ", ".join(trials.params) or "none"
+            known = some_of(trials.params)
             raise ResultsError(
                 f"no trial has a parameter {self.hue!r}{nearest(self.hue, trials.params)}; available: {known}"
             )
@@ -295,7 +295,7 @@ def _known_metric(name: str, trials: TrialCollection) -> str:
     known = trials.metric_names
     found = find_metric(name, trials, known) or find_metric(name.removeprefix("metric."), trials, known)
     if found is None:
-        told = ", ".join(map(exact, known)) or "none"
+        told = some_of(map(exact, known))
         raise ResultsError(f"no trial has a metric {name!r}{nearest(name, known)}; available: {told}")
     metric, aggregate = found
     if aggregate is not None:

@@ -7,7 +7,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import ResultsError, some_of
 from hyperherd.results.curves.curves import Drawing, Line, PlotOptions, draw
 from hyperherd.results.curves.style import FigureStyle, plain
 from hyperherd.results.trials.collection import TrialCollection
@@ -28,7 +28,7 @@ def plot(trials: TrialCollection, metric: str | None, style: FigureStyle | None 
     """
     if metric is None:
         if trials.objective is None:
-            raise ResultsError(f"a plot needs a metric; available: {', '.join(trials.metric_names) or 'none'}")
+            raise ResultsError(f"a plot needs a metric; available: {some_of(trials.metric_names)}")
         metric = trials.objective.metric
     return figure(draw(trials, PlotOptions(metric, **options)), style)
 

@@ -22,7 +22,7 @@ from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.people import with_error
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import escaped, measure
-from hyperherd.results.text.layout import BOLD, Screen, page, paint, wrapped
+from hyperherd.results.text.layout import BOLD, Screen, enough, page, paint, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command
 from hyperherd.results.trials.metric_names import phase_notes
@@ -84,7 +84,7 @@ def _winner_lines(winner: Winner, groups: AnyGroups, screen: Screen) -> Iterator
     yield from (paint(line, BOLD, screen) for line in wrapped(title, screen))
     yield from pairs(
         [
-            ("overrides", escaped(shlex.join(winner.overrides))),
+            ("overrides", enough([escaped(shlex.quote(item)) for item in winner.overrides], screen, between=" ")),
             ("seeds", _seeds(winner)),
             ("ranked by", "" if groups.by_mean else f"{measure(winner.score)}, its mean, partially pooled"),
             ("interval", f"95 %: {interval}" if winner.rank == 1 and (interval := interval_text(groups)) else ""),

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from hyperherd.records.states import TrialState
 from hyperherd.results.pages.parts import block
-from hyperherd.results.pages.problems import assignments, broken_sweeps, reason, shared
+from hyperherd.results.pages.problems import broken_sweeps, few, reason, shared
 from hyperherd.results.statistics.failures import failures
 from hyperherd.results.text.format import escaped
 from hyperherd.results.text.layout import GLYPHS, Screen, wrapped
@@ -64,13 +64,13 @@ def _kind(members: Sequence[Trial], traceback: str, trials: TrialCollection, scr
     why = reason(first, trials.objective)
     if len(members) == 1:
         settings = {name: first.params[name] for name in trials.varying if name in first.params}
-        named = f"{escaped(first.label)}  {' '.join(assignments(settings))}"
+        named = f"{escaped(first.label)}  {few(settings)}"
     else:
         labels = [escaped(trial.label) for trial in members]
         more = f" and {len(labels) - _NUMBERS} more" if len(labels) > _NUMBERS else ""
         named = f"{len(labels)} trials ({', '.join(labels[:_NUMBERS])}{more})"
-        if common := assignments(shared(members, trials)):
-            named += f", all with {' '.join(common)}"
+        if common := few(shared(members, trials)):
+            named += f", all with {common}"
     yield from wrapped(f"{GLYPHS[first.state]} {named}  {why}", screen, indent="    ")
     if traceback:
         yield from block(traceback)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from hyperherd.results.pages.parts import heading, table
+from hyperherd.results.pages.parts import heading, more_rows, most_rows, table
 from hyperherd.results.statistics.diff import Diff, Difference, MetricDifference
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.text.format import escaped, measure, setting
@@ -49,7 +49,8 @@ def _lines(found: Diff, screen: Screen) -> Iterator[str]:
         if items:
             yield from heading(title, screen)
             rows = [(escaped(item.name), _setting(item.a), _setting(item.b)) for item in items]
-            yield from table(("", *names), rows, screen)
+            yield from table(("", *names), rows[: most_rows(rows, screen)], screen)
+            yield from more_rows(len(rows) - most_rows(rows, screen))
     same = [title for title, items in sections if not items and not _is_unknown(found, title)]
     if same:
         yield ""
@@ -57,7 +58,8 @@ def _lines(found: Diff, screen: Screen) -> Iterator[str]:
     if found.metrics:
         yield from heading("metrics", screen)
         rows4 = [_metric(item) for item in found.metrics]
-        yield from table(("", *names, "b - a", "better"), rows4, screen, right=(1, 2, 3))
+        yield from table(("", *names, "b - a", "better"), rows4[: most_rows(rows4, screen)], screen, right=(1, 2, 3))
+        yield from more_rows(len(rows4) - most_rows(rows4, screen))
     for text in found.unknown:
         yield from wrapped(f"not compared: {escaped(text)}", screen)
 

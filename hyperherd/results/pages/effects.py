@@ -17,6 +17,8 @@ from hyperherd.results.text.layout import Screen, page, wrapped
 from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.values import Gap
 
+_SHOWN = 12
+"""Parameters that are listed on a terminal, those first that explain most."""
 _SHOWN_CONTRASTS = 5
 
 
@@ -57,16 +59,16 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
         yield "no parameter varies among these trials, so there is nothing to compare"
         return
     yield ""
-    yield from table(
-        ("parameter", "share", "", "best mean"),
-        [_row(effect, found.trials) for effect in found.parameters],
-        screen,
-        right=(1,),
-    )
+    most = len(found.parameters) if screen.width is None or len(found.parameters) <= _SHOWN + 2 else _SHOWN
+    rows = [_row(effect, found.trials) for effect in found.parameters[:most]]
+    yield from table(("parameter", "share", "", "best mean"), rows, screen, right=(1,))
+    if rest := found.parameters[most:]:
+        matter = sum(effect.matters for effect in rest)
+        yield f"  ... {len(rest)} more, of which {matter or 'none'} is shown to matter (-f json shows all)"
     yield from _joint_lines(found, screen)
     yield from _noise_lines(found, screen)
     yield from heading("matched pairs: trials that differ only in the parameter", screen)
-    for effect in found.parameters:
+    for effect in found.parameters[:most]:
         yield from _contrast_lines(effect, screen)
     yield ""
     yield from wrapped(_explained(found), screen, "")
@@ -75,10 +77,13 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
 def _explained(found: Effects) -> str:
     """Return what the numbers of the page are."""
     of = "ranks (some values lie far out, or the parameters are many)" if found.ranks else "values"
-    intervals = f"; all {counted(found.comparisons, 'interval')} hold together at 95 %" if found.comparisons else ""
+    told = f"; [low, high]: what the mean difference lies between; all {counted(found.comparisons, 'interval')}"
+    intervals = f"{told} hold together at 95 %" if found.comparisons else ""
+    both = "; ×: both parameters together, beyond what each explains by itself" if found.interactions else ""
     return (
         f"share: the part of the variance of the {of} that a parameter explains beyond the others, without what chance "
-        f"explains; p: of its F test, for all {counted(len(found.parameters), 'parameter')} together (Holm){intervals}"
+        f"explains; p: of its F test, for all {counted(len(found.parameters), 'parameter')} together (Holm)"
+        f"{both}{intervals}"
     )
 
 

@@ -30,7 +30,8 @@ def effects_line(trials: TrialCollection, screen: Screen, keys: Sequence[str] = 
         return
     found = effects(trials, keys=keys)
     if found.trials >= _FEWEST and (parts := [*_shares(found), *_pairs(found), *_noise(found)]):
-        yield from wrapped(f"effects: {' · '.join(parts)}  (herd-results effects)", screen)
+        test = "p of an F test for all parameters together; " if any(", p " in part for part in parts) else ""
+        yield from wrapped(f"effects: {' · '.join(parts)}  ({test}herd-results effects)", screen)
 
 
 def _shares(found: Effects) -> Iterator[str]:

@@ -9,6 +9,7 @@ from typing import Any
 from hyperherd.plural import counted
 from hyperherd.results.pages.effects_line import p_text
 from hyperherd.results.pages.parts import RED, block, command_record, heading, no_command, shell_line
+from hyperherd.results.pages.problems import few
 from hyperherd.results.statistics.failure_rates import Rates, Split
 from hyperherd.results.statistics.failures import FailureGroup, Failures, Shared
 from hyperherd.results.tables.columns import sweep_labels
@@ -116,7 +117,7 @@ def _group_lines(group: FailureGroup, labels: dict[Sweep, str], screen: Screen) 
 
 def shared_text(shared: Shared) -> str:
     """Return what failed trials share, and how many finished ones do."""
-    settings = " ".join(f"{escaped(name)}={setting(value)}" for name, value in shared.settings.items())
+    settings = few(shared.settings)
     if not shared.finished:
         return f"{settings}; no finished trial has"
     return f"{settings}; so do {shared.finished} of {counted(shared.of, 'finished trial')}"

@@ -19,7 +19,7 @@ from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.marginal import is_pooled, spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
-from hyperherd.results.pages.problems import assignments, broken_sweeps, problems
+from hyperherd.results.pages.problems import assignments, broken_sweeps, few, problems
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.verdict import POOLED, single_lines, verdict_lines
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
@@ -28,8 +28,19 @@ from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.statistics.seeds import seed_notes
 from hyperherd.results.tables.columns import View, sweep_labels
 from hyperherd.results.tables.people import with_error
-from hyperherd.results.text.format import escaped, measure
-from hyperherd.results.text.layout import BOLD, GLYPHS, Screen, flowing, page, paint, section, state_colour, wrapped
+from hyperherd.results.text.format import display_width, escaped, measure
+from hyperherd.results.text.layout import (
+    BOLD,
+    GLYPHS,
+    Screen,
+    enough,
+    flowing,
+    page,
+    paint,
+    section,
+    state_colour,
+    wrapped,
+)
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
 from hyperherd.results.trials.judging import different_objectives, undecided, unlogged_objectives
@@ -39,6 +50,8 @@ from hyperherd.results.trials.trial import Sweep, Trial
 __all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "render_groups", "render_pivot"]
 
 C = TypeVar("C", bound=TrialCollection)
+_COMMAND_LINES = 8
+"""A command that takes more of a screen is shown where one asks for it."""
 _AXES = 8
 """Parameters that are named as what varies; as many metrics, trials and solutions are named elsewhere."""
 
@@ -58,32 +71,36 @@ def render(trials: TrialCollection, screen: Screen, view: View | None = None) ->
 
 
 def _render(trials: TrialCollection, screen: Screen, view: View) -> str:
-    lines = [
-        *_head(trials, screen, view),
-        "",
-        *trial_grid(trials, screen, view),
-        *section(list(problems(trials, screen))),
-        *section([*_best(trials, screen), *single_lines(trials, screen), *effects_line(trials, screen)]),
-    ]
-    return page(lines, screen)
+    return page([*above(trials, screen, view), "", *trial_grid(trials, screen, view), *below(trials, screen)], screen)
+
+
+def above(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups | None = None) -> list[str]:
+    """Return the lines above a table of trials, or of their configurations: what they are, and what they have alike."""
+    return list(_head(trials, screen, view, groups))
+
+
+def below(trials: TrialCollection, screen: Screen) -> list[str]:
+    """Return the lines below a table of trials: what went wrong, what was best, what matters."""
+    best = [*_best(trials, screen), *single_lines(trials, screen), *effects_line(trials, screen)]
+    return [*section(list(problems(trials, screen))), *section(best)]
+
+
+def below_groups(groups: AnyGroups, screen: Screen) -> list[str]:
+    """Return the lines below a table of configurations: what its numbers are, then as :func:`below`."""
+    trials = groups.trials
+    told = spread_line(groups) if trials.objective else ""
+    if told and not groups.by_mean:
+        told += f"; {POOLED}"
+    best = [*_best_group(groups, screen), *effects_line(trials, screen, groups.keys)]
+    numbers = wrapped(told, screen) if told else []
+    return [*numbers, *section(list(problems(trials, screen))), *section(best)]
 
 
 def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -> str:
     """Return the table of configurations as text that ends in a newline."""
     view = view or View()
-    trials = groups.trials
-    told = spread_line(groups) if trials.objective else ""
-    if told and not groups.by_mean:
-        told += f"; {POOLED}"
-    lines = [
-        *_head(trials, screen, view, groups),
-        "",
-        *group_grid(groups, screen, view),
-        *(wrapped(told, screen) if told else []),
-        *section(list(problems(trials, screen))),
-        *section([*_best_group(groups, screen), *effects_line(trials, screen, groups.keys)]),
-    ]
-    return page(lines, screen)
+    head = above(groups.trials, screen, view, groups)
+    return page([*head, "", *group_grid(groups, screen, view), *below_groups(groups, screen)], screen)
 
 
 def render_pivot(groups: AnyGroups, screen: Screen, view: View) -> str:
@@ -211,8 +228,7 @@ def _head(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups
     if axes := _axes(trials):
         yield from wrapped(axes, screen)
     if trials.constant and not view.everything:
-        shown = "  ".join(assignments(trials.constant))
-        yield from wrapped(f"same in all: {shown}", screen)
+        yield from wrapped(f"same in all: {enough(assignments(trials.constant), screen)}", screen)
     yield from wrapped(ranking(trials), screen)
     yield from _gpu_hours(trials, screen)
     yield from _mixed(trials, screen, groups)
@@ -264,7 +280,7 @@ def _found_by_optimizer(sweep: Sweep, trials: TrialCollection, screen: Screen) -
             continue  # that trial has the value
         values = f" → {', '.join(map(measure, solution.values))}" if solution.values else ""
         named = f", trial {escaped(found[0].label)}" if len(found) == 1 else ""
-        told = f"{name} found best{named}: {' '.join(assignments(solution.params))}{values}"
+        told = f"{name} found best{named}: {few(solution.params)}{values}"
         yield from wrapped(told, screen)
     if len(solutions) > _AXES:
         yield f"... {len(solutions) - _AXES} more in optimization_results.yaml"
@@ -277,9 +293,9 @@ def _best_group(groups: AnyGroups, screen: Screen) -> Iterator[str]:
     best = groups.ranked[0]
     judged = best.judged(groups.objective)
     value = with_error(judged, groups.err)
-    settings = " ".join(assignments(best.settings)) or "the only one"
+    settings = few(best.settings) or "the only one"
     told = f"best configuration: {settings}, {escaped(groups.objective.label)} {value} (n={judged.n})"
-    yield paint(told, BOLD, screen)
+    yield from (paint(line, BOLD, screen) for line in wrapped(told, screen))
     yield from _command(best.counted[0], without_seed(best, groups.keys), screen)
     yield from verdict_lines(groups, screen)
     yield from _best_trial(groups.trials)
@@ -302,7 +318,11 @@ def _command(trial: Trial, overrides: tuple[str, ...], screen: Screen) -> Iterat
     """Yield the line that runs these overrides of a trial, as one would type it here."""
     command = [from_here(part) if part == trial.script else part for part in trial.command_with(overrides)]
     if command:
-        yield f"  {shell_line(Command(tuple(command), trial.sweep.cwd), screen)}"
+        line = shell_line(Command(tuple(command), trial.sweep.cwd), screen)
+        if screen.width is not None and display_width(line) > _COMMAND_LINES * screen.width:
+            line = f"herd-results best {escaped(shlex.quote(from_here(str(trial.sweep.dir))))}"
+            line += f"  (prints its command, of {len(overrides)} overrides)"
+        yield f"  {line}"
     elif overrides:
         yield "  " + escaped(shlex.join(overrides))
     yield from no_command(trial, screen)

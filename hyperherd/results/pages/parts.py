@@ -15,6 +15,8 @@ from hyperherd.results.trials.commands import Command
 from hyperherd.results.trials.trial import Trial
 
 RED = 31
+_ROWS = 20
+"""Rows of one table among several on a page for a terminal."""
 
 
 def heading(text: str, screen: Screen) -> list[str]:
@@ -43,6 +45,17 @@ def table(
         for row in every
     ]
     return [paint(lines[0].rstrip(), BOLD, screen), *lines[1:]]
+
+
+def most_rows(rows: Sequence[object], screen: Screen) -> int:
+    """Return how many rows of a table a terminal has room for; all of them where nothing has to fit."""
+    return len(rows) if screen.width is None or len(rows) <= _ROWS + 2 else _ROWS
+
+
+def more_rows(count: int) -> Iterator[str]:
+    """Yield that so many rows are not shown, if any are not."""
+    if count:
+        yield f"  ... {count} more (-f json shows all)"
 
 
 def block(text: str, indent: str = "    ") -> list[str]:

@@ -18,6 +18,8 @@ from hyperherd.space.values import equal
 _LONGEST_REASON = 300
 _MOST = 10
 """Problems that are shown where not everything is asked for."""
+_SETTINGS = 12
+"""Settings of a trial that are named in a line of text."""
 _NOT_BEGUN = (TrialState.WAITING, TrialState.SUBMITTED)
 
 
@@ -38,13 +40,13 @@ def problems(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     for trial, why in told[:most]:
         where = f"{escaped(labels[trial.sweep])} {escaped(trial.label)}" if labels else escaped(trial.label)
         settings = {name: trial.params[name] for name in trials.varying if name in trial.params}
-        line = f"{GLYPHS[trial.state]} {where}  {' '.join(assignments(settings))}  {why}"
+        line = f"{GLYPHS[trial.state]} {where}  {few(settings)}  {why}"
         yield from wrapped(line, screen, indent="    ")
     if most < len(told):
         yield f"... {len(told) - most} more (-n 0 shows all)"
     amiss = [trial for trial, _ in told if trial.state.problem]
-    if len(amiss) > 1 and (common := assignments(shared(amiss, trials))):
-        yield from wrapped(f"all {len(amiss)} problems share {' '.join(common)}", screen)
+    if len(amiss) > 1 and (common := few(shared(amiss, trials))):
+        yield from wrapped(f"all {len(amiss)} problems share {common}", screen)
 
 
 def shared(some: Sequence[Trial], trials: TrialCollection) -> dict[str, Any]:
@@ -88,3 +90,10 @@ def reason(trial: Trial, objective: Objective | None) -> str:
 def assignments(params: Mapping[str, Any]) -> list[str]:
     """Return ``name=value`` for each parameter, as people write it; one that does not apply is left out."""
     return [f"{escaped(name)}={setting(value)}" for name, value in params.items() if not isinstance(value, Gap)]
+
+
+def few(params: Mapping[str, Any]) -> str:
+    """Return the first assignments of many in a line, and how many there are beside."""
+    found = assignments(params)
+    more = f" ... {len(found) - _SETTINGS} more" if len(found) > _SETTINGS else ""
+    return " ".join(found[:_SETTINGS]) + more

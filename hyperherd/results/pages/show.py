@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.results.files.logs import read_lines, shown
-from hyperherd.results.pages.parts import block, command_record, heading, no_command, pairs, shell_line, table
+from hyperherd.results.pages.parts import (
+    block,
+    command_record,
+    heading,
+    more_rows,
+    most_rows,
+    no_command,
+    pairs,
+    shell_line,
+    table,
+)
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import duration, escaped, exact, measure, one_line, setting
-from hyperherd.results.text.layout import GLYPHS, Screen, page, paint, state_colour, wrapped
+from hyperherd.results.text.layout import GLYPHS, Screen, enough, page, paint, state_colour, wrapped
 from hyperherd.results.trials.commands import run_again
 from hyperherd.results.trials.phases import name_of
 from hyperherd.results.trials.trial import Trial
@@ -74,7 +84,8 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
 
 
 def _facts(trial: Trial, screen: Screen) -> Iterator[tuple[str, str]]:
-    yield "parameters", "  ".join(f"{escaped(name)}={_value(value)}" for name, value in trial.params.items())
+    params = [f"{escaped(name)}={_value(value)}" for name, value in trial.params.items()]
+    yield "parameters", enough(params, screen)
     yield "note", escaped(trial.note)
     yield "tags", escaped(", ".join(trial.tags))
     yield "directory", escaped(str(trial.dir or ""))
@@ -121,7 +132,7 @@ def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
     if trial.metrics:
         yield from heading("metrics", screen)
         rows = [(escaped(name), *_summary(summary)) for name, summary in sorted(trial.metrics.items())]
-        yield from table(_STATISTICS, rows, screen, right=range(1, 8))
+        yield from _rows(rows, screen)
     if trial.phases.keys() - {"", SYSTEM}:
         yield from heading("metrics by phase", screen)
         rows = [
@@ -130,10 +141,19 @@ def _metrics(trial: Trial, screen: Screen) -> Iterator[str]:
             if phase != SYSTEM  # whose metrics have no other
             for name, summary in sorted(metrics.items())
         ]
-        yield from table(_STATISTICS, rows, screen, right=range(1, 8))
+        yield from _rows(rows, screen)
     if trial.final:
         yield from heading("final values", screen)
-        yield from pairs(((escaped(name), _value(value)) for name, value in sorted(trial.final.items())), screen)
+        found = [(escaped(name), _value(value)) for name, value in sorted(trial.final.items())]
+        most = most_rows(found, screen)
+        yield from pairs(found[:most], screen)
+        yield from more_rows(len(found) - most)
+
+
+def _rows(rows: Sequence[tuple[str, ...]], screen: Screen) -> Iterator[str]:
+    most = most_rows(rows, screen)
+    yield from table(_STATISTICS, rows[:most], screen, right=range(1, 8))
+    yield from more_rows(len(rows) - most)
 
 
 def _summary(summary: Mapping[str, Any]) -> Iterator[str]:
@@ -148,7 +168,8 @@ def _config(trial: Trial, screen: Screen) -> Iterator[str]:
     rest = {name: value for name, value in flat(trial.config).items() if name not in trial.params}
     if rest:
         yield from heading("other config values", screen)
-        yield from wrapped("  " + "  ".join(f"{escaped(name)}={_value(value)}" for name, value in rest.items()), screen)
+        told = [f"{escaped(name)}={_value(value)}" for name, value in rest.items()]
+        yield from wrapped("  " + enough(told, screen, lines=6), screen)
 
 
 def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
@@ -163,7 +184,7 @@ def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
             ("code", _git(git) if isinstance(git, dict) else ""),
             ("script", escaped(trial.script)),
             *((name, escaped(str(value))) for name, value in facts.items() if value),
-            ("packages", _packages(found.get("packages"))),
+            ("packages", _packages(found.get("packages"), screen)),
         ],
         screen,
     )
@@ -174,10 +195,10 @@ def _git(git: Mapping[str, Any]) -> str:
     return escaped(f"{git.get('commit')}{changed}")
 
 
-def _packages(packages: Any) -> str:
+def _packages(packages: Any, screen: Screen) -> str:
     if not isinstance(packages, dict):
         return ""
-    return escaped("  ".join(f"{name}={version}" for name, version in packages.items()))
+    return enough([escaped(f"{name}={version}") for name, version in packages.items()], screen)
 
 
 def _files(trial: Trial, screen: Screen) -> Iterator[str]:

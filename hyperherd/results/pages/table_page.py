@@ -18,11 +18,12 @@ from hyperherd.results.tables.people import cell, people_columns, whole
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.tables.sparklines import curve_columns
 from hyperherd.results.text.format import align, display_width, escaped, is_number, pad
-from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, paint, shown, state_colour, wrapped
+from hyperherd.results.text.layout import BOLD, DIM, GLYPHS, Screen, enough, paint, shown, state_colour, wrapped
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.fields import Role
 from hyperherd.results.values import Gap
 
+_HIDDEN_LINES = 3
 _REST = "not ranked: no seed has a value"
 
 
@@ -69,6 +70,19 @@ def pivot_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     yield from _lines(_GridRows(columns, [("", 0)] * rows, None, rows), screen, view, groups.err)
 
 
+def giving_way(columns: Sequence[Column]) -> list[int]:
+    """Return the columns that may be left out where there is no room for all, the first one to go last.
+
+    The last metrics give way first, then the last parameters or values of a pivot; what the rows are named by and what
+    they are judged by stays.
+    """
+    places = range(len(columns))
+    measured = (Role.METRIC, Role.PROGRESS)
+    last = next((place for place in reversed(places) if columns[place].role not in measured), 0)
+    settings = [place for place in places[1:] if columns[place].role is Role.PARAM or columns[place].span]
+    return [*settings, *places[last + 1 :]]
+
+
 def _lines(rows: _GridRows, screen: Screen, view: View, err: str) -> Iterator[str]:
     columns = rows.columns
     cells = [_formatted(column, view, err, screen) for column in columns]
@@ -85,8 +99,9 @@ def _lines(rows: _GridRows, screen: Screen, view: View, err: str) -> Iterator[st
     if len(rows.leads) < rows.total:
         yield f"... {rows.total - len(rows.leads)} more (-n 0 shows all)"
     if len(kept) < len(columns):
-        names = ", ".join(escaped(column.name) for place, column in enumerate(columns) if place not in kept)
-        yield from wrapped(f"hidden (terminal too narrow): {names} (-a shows all)", screen)
+        names = [escaped(column.name) for place, column in enumerate(columns) if place not in set(kept)]
+        told = enough(names, screen, lines=_HIDDEN_LINES, between=", ")
+        yield from wrapped(f"hidden (terminal too narrow): {told} (-a shows all)", screen)
 
 
 def _dimmed(line: str, dim: bool, screen: Screen) -> str:
@@ -94,12 +109,16 @@ def _dimmed(line: str, dim: bool, screen: Screen) -> str:
 
 
 def _fitting(columns: Sequence[Column], cells: Sequence[list[str]], margin: int, width: int | None) -> list[int]:
-    """Return the columns that fit; only metrics and progress ever give way, the last ones first."""
-    kept = list(range(len(columns)))
+    """Return the columns that fit."""
+    places = range(len(columns))
+    giving = giving_way(columns)
     taken = margin + sum(display_width(column[0]) + 2 for column in cells) - 2
-    while width is not None and taken > width and columns[kept[-1]].role in (Role.METRIC, Role.PROGRESS):
-        taken -= display_width(cells[kept.pop()][0]) + 2
-    return kept
+    gone: set[int] = set()
+    while width is not None and taken > width and giving:
+        place = giving.pop()
+        gone.add(place)
+        taken -= display_width(cells[place][0]) + 2
+    return [place for place in places if place not in gone]
 
 
 def _formatted(column: Column, view: View, err: str, screen: Screen) -> list[str]:

@@ -13,7 +13,7 @@ from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, overload
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import ResultsError, some_of
 from hyperherd.records.states import TrialState
 from hyperherd.results.statistics.endings import ended_badly
 from hyperherd.results.statistics.pooling import Pool, Sample
@@ -264,7 +264,7 @@ def seed_keys(trials: TrialCollection, asked: Sequence[str] = ()) -> tuple[str, 
     if not patterns:
         found = tuple(filter(is_seed, names))
     if asked and not found:
-        known = ", ".join(names) or "none"
+        known = some_of(names)
         raise ResultsError(f"no parameter is called {' or '.join(asked)}; available: {known}")
     return found
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import ResultsError, some_of
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.fields import Field, find_field
@@ -53,7 +53,7 @@ def in_percent(trials: TrialCollection, fields: Sequence[Field], names: Sequence
     wanted = {find_field(trials, name).name: name for name in names}
     measured = {field.name for field in fields if field.metric}
     if unknown := [name for heading, name in wanted.items() if heading not in measured]:
-        listed = ", ".join(sorted(measured)) or "none"
+        listed = some_of(sorted(measured))
         raise ResultsError(f"{unknown[0]!r} is not a measured column of this table; measured columns: {listed}")
     return [times_hundred(field) if field.name in wanted else field for field in fields]
 

@@ -61,10 +61,11 @@ def _judge(field: Field | None, trials: TrialCollection) -> Objective | None:
     if field is None or not field.metric:
         return None
     objective = trials.objective
-    if objective is not None and field.metric in (objective.metric, objective.label):
-        return replace(ask_objective(list(trials), field.metric, objective.direction[:3]), source=objective.source)
+    if objective is not None and field.metric == objective.label:
+        return objective
+    same = objective is not None and field.metric == objective.metric
     try:
-        return ask_objective(list(trials), field.metric)
+        return ask_objective(list(trials), field.metric, objective.direction[:3] if objective and same else None)
     except ResultsError:  # its direction is not known
         return None
 

@@ -33,7 +33,8 @@ def trial_dataset(trials: TrialCollection, names: Sequence[str] = ()) -> xarray.
     except ImportError:
         raise ResultsError("arrays with named axes need xarray: pip install 'hydra-hyperherd[xarray]'") from None
     groups = GroupCollection.by_configuration(trials)
-    rows = list(_placed(groups))
+    order = {id(trial): place for place, trial in enumerate(trials)}
+    rows = sorted(_placed(groups), key=lambda row: order[id(row[0])])
     axes: Axes = {name: [place[name] for _, place, _ in rows] for name in (rows[0][1] if rows else {})}
     coordinates = {name: _coordinate(values) for name, values in axes.items()}
     shape = _checked_shape(coordinates, len(trials))

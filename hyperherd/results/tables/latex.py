@@ -56,7 +56,7 @@ def to_latex(columns: Sequence[Column], view: View, err: str) -> str:
 
 def escape(text: str) -> str:
     """Return a text as LaTeX shows it; two hyphens stay two."""
-    return text.translate(_ESCAPES) if "--" not in text else "-{}-".join(map(escape, text.split("--")))
+    return "-{}".join(part.translate(_ESCAPES) for part in re.split("-(?=-)", text))
 
 
 def _comments(columns: Sequence[Column], view: View) -> list[str]:

@@ -27,6 +27,8 @@ GLYPHS = {
     TrialState.UNREADABLE: "#",
     TrialState.UNKNOWN: "?",
 }
+LINES_AROUND_TABLE = 12
+"""Rows of a screen that are not the table's: the head, the best trial, the next prompt."""
 BARS = "▁▂▃▄▅▆▇█"
 PLAIN = str.maketrans(
     {
@@ -59,6 +61,8 @@ _COLOURS = {
     TrialState.MISSING: 33,
 }
 _RED = 31
+_COUNT = 30
+"""Columns that are kept for the number of what is left out."""
 BOLD, DIM = 1, 2
 
 
@@ -106,6 +110,23 @@ def wrapped(text: str, screen: Screen, indent: str = "  ") -> list[str]:
     if screen.width is None or display_width(text) <= screen.width:
         return [text]
     return textwrap.wrap(text, screen.width, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
+
+
+def enough(parts: Sequence[str], screen: Screen, *, lines: int = 3, between: str = "  ") -> str:
+    """Return parts as one text of about as many lines as a screen has for it; the parts that are left out are counted.
+
+    Where nothing has to fit a screen (a pipe, a file) all are there.
+    """
+    if screen.width is None:
+        return between.join(parts)
+    room, kept = lines * screen.width - _COUNT, 0
+    for part in parts:
+        room -= display_width(part) + len(between)
+        if room < 0 and kept:
+            break
+        kept += 1
+    left = [f"... {len(parts) - kept} more"] if kept < len(parts) else []
+    return between.join([*parts[:kept], *left])
 
 
 def state_colour(state: TrialState) -> int:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import ResultsError, nearest, some_of
 from hyperherd.records.disk.files import number
 
 MetricValues = tuple[Sequence[int], Sequence[float]]
@@ -129,6 +129,4 @@ def unknown_metric(text: str, known: Collection[str]) -> ResultsError:
     """Return the error for a metric that nobody logged; an aggregate behind its name is not part of it."""
     name, _, aggregate = text.partition(":")
     name = name if _find(aggregate) else text
-    return ResultsError(
-        f"no trial has a metric {name!r}{nearest(name, known)}; available: {', '.join(known) or 'none'}"
-    )
+    return ResultsError(f"no trial has a metric {name!r}{nearest(name, known)}; available: {some_of(known)}")

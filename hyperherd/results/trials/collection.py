@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, overload
 
-from hyperherd.errors import NothingFound, ResultsError
+from hyperherd.errors import NothingFound, ResultsError, some_of
 from hyperherd.records.states import TrialState
 from hyperherd.results.trials.beyond_params import BeyondParams, beyond_params
 from hyperherd.results.trials.judging import (
@@ -251,7 +251,7 @@ class TrialCollection(Sequence[Trial]):
             raise ResultsError(f"{why}; choose one with .judged_by('metric', 'max'), or 'min'")
         why = f"no finished trial has a finite value of {self.objective.label!r}"
         if not has_metric(self.objective.metric, self._trials):
-            known = ", ".join(self.metric_names) or "none"
+            known = some_of(self.metric_names)
             why = f"no trial has logged {self.objective.label!r}, the sweep's objective; available: {known}"
         raise ResultsError(why)
 
@@ -271,7 +271,7 @@ class TrialCollection(Sequence[Trial]):
         if direction is None:
             return self
         if self.objective is None:
-            raise ResultsError(f"a direction needs a metric; available: {', '.join(self.metric_names) or 'none'}")
+            raise ResultsError(f"a direction needs a metric; available: {some_of(self.metric_names)}")
         return type(self)(self._trials, turned(self.objective, direction))
 
     @property

@@ -11,7 +11,7 @@ from enum import Enum
 from pathlib import PurePath
 from typing import Any
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import ResultsError, nearest, some_of
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import ask_objective, at_best
 from hyperherd.results.trials.metric_names import find_metric
@@ -95,7 +95,7 @@ def find_field(trials: TrialCollection, text: str) -> Field:
     found = found or _config(trials, text, text) or _provenance(trials, text)
     if found is None:
         known = dict.fromkeys((*trials.params, *trials.metric_names, *_FACTS, *_config_keys(trials)))
-        listed = ", ".join((*trials.params, *trials.metric_names)) or "none"
+        listed = some_of((*trials.params, *trials.metric_names))
         raise ResultsError(
             f"no trial has a parameter, metric or config value {text!r}{nearest(text, known)}; "
             f"parameters and metrics: {listed}"

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import ResultsError, some_of
 from hyperherd.records.disk.files import number
 from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.trials.aggregates import unknown_metric
@@ -32,7 +32,7 @@ def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
     """
     if objective is None:
         trials = list(trials)
-        known = ", ".join(metric_names(trials)) or "none"
+        known = some_of(metric_names(trials))
         if several := different_objectives(trials):
             raise ResultsError(
                 f"these trials have different objectives ({'; '.join(several)}); give one sweep, or choose with "

@@ -160,7 +160,7 @@ def test_a_notebook_gets_inert_html(sweep: SweepBuilder) -> None:
     trials = load(sweep.dir)
     for page in (trials._repr_html_(), trials.seeds()._repr_html_()):
         assert "alert(1)" in page
-        assert page.count("<") == 2
+        assert set(re.findall(r"<(\w+)", page)) <= {"div", "pre", "table", "tr", "th", "td", "b"}
 
 
 def test_the_page_for_users_runs_as_written(ran: Trials, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,9 +74,12 @@ def test_columns_that_do_not_fit_are_named_and_numbers_never_cut(tmp_path: Path)
         table = lines[lines.index("") + 1 :]
         assert max(map(display_width, table[:3])) <= max(width, 22)
         assert table[1].split()[:4] == ["✓", "0", "0.1", "0.5"]
-        dropped = re.findall(r"metric_number_\d+|time", " ".join(table[3:]))
+        below = " ".join(" ".join(table[3:]).split())
+        dropped = re.findall(r"metric_number_\d+|time", below)
         shown = [*table[0].split(), *dropped]
-        assert shown == ["trial", "lr", "val/acc", *sorted(names), "time"]
+        every = ["trial", "lr", "val/acc", *sorted(names), "time"]
+        counted = re.search(r"\.\.\. (\d+) more \(-a", below)
+        assert (shown, len(every) - len(shown)) == (every[: len(shown)], int(counted[1]) if counted else 0)
         assert ("-a shows all" in " ".join(" ".join(table).split())) == bool(dropped)
     assert "-a shows all" not in "\n".join(show(sweep.dir, Screen(40), view=View(everything=True)))
 

@@ -89,6 +89,7 @@ def test_parameters_that_some_do_not_have_and_texts_and_truths(sweep: SweepBuild
             sweep.trial({"loss": place + flag / 2}, params={**params, "nesterov": flag})
     cube = load(sweep.dir).to_xarray("loss")
     assert dict(cube.sizes) == {"opt": 2, "m": 3, "nesterov": 2}
+    assert (cube["opt"].values.tolist(), cube["nesterov"].values.tolist()) == (["sgd", "adam"], [False, True])
     assert cube["m"].values.tolist()[:2] == [0.5, 0.9]
     assert float(cube["loss"].sel(opt="adam", nesterov=True).isel(m=2)) == 2.5
     assert float(cube["loss"].sel(opt="sgd", m=0.5, nesterov=False)) == 1.0

@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from results.builder import SweepBuilder, sweep24
 from waiting import PATIENCE
@@ -145,6 +145,7 @@ SHOWN = {
 }
 
 
+@example("---")
 @given(st.text(st.characters(codec="ascii", min_codepoint=32, max_codepoint=126)))
 def test_every_text_is_read_as_it_is(text: str) -> None:
     """Only commands that show one character are left, and no two hyphens that TeX would join."""

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from hyperherd.errors import ResultsError, nearest
+from hyperherd.errors import ResultsError, nearest, some_of
 from hyperherd.results.statistics.comparison.matching import Configuration, Matching, Treatment, match
 from hyperherd.results.statistics.comparison.metric_table import ConfigurationDifference, MetricComparison, MetricTable
 from hyperherd.results.statistics.comparison.student import holm
@@ -107,7 +107,7 @@ def _groups(found: Matching, by: str) -> list[tuple[Any, list[Configuration]]]:
     if not by:
         return [(None, found.shared)]
     if by not in found.names:
-        known = ", ".join(found.names) or "none"
+        known = some_of(found.names)
         raise ResultsError(
             f"the comparison cannot be split by {by!r}{nearest(by, found.names)}; what both sides vary: {known}"
         )

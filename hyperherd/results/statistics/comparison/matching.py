@@ -93,7 +93,8 @@ def match(a: TrialCollection, b: TrialCollection, asked: Sequence[str] = ()) -> 
     cells = tuple(_cells(whole, side, names, keys, settings) for side in sides)
     found = Matching(whole, (a, b), keys, tuple(differing), tuple(names), (cells[0], cells[1]), settings)
     if not found.shared:
-        why = "; ".join(apart) or f"{', '.join(names)} together have no values that both sides have"
+        more = [f"and {len(apart) - _NAMED} more settings"] if len(apart) > _NAMED else []
+        why = "; ".join([*apart[:_NAMED], *more]) or f"{', '.join(names)} together have no values that both sides have"
         raise ResultsError(
             f"no configuration is in both sides: {why}. Choose trials that differ in one setting, such as "
             "'lr=0.1 & model=a' 'lr=0.1 & model=b'"
