@@ -8,6 +8,7 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from forward import reading
@@ -26,14 +27,13 @@ def export(root: Path, make: Callable[[], Tracker]) -> None:
         target.close()
 
 
-def killed(root: Path, make: Callable[[], Tracker], seconds: float) -> bool:
-    """Start an export in a child that is killed some seconds after it began; return whether it was not done by then."""
+def started(root: Path, make: Callable[[], Tracker]) -> int:
+    """Start an export in a child, and return its process id once it begins to send."""
     begun, begins = os.pipe()
     child = os.fork()
     if not child:
         try:
-            target = make()
-            trials = load(root)
+            target, trials = make(), load(root)
             os.write(begins, b".")
             forward(trials, target)
             target.close()
@@ -42,9 +42,7 @@ def killed(root: Path, make: Callable[[], Tracker], seconds: float) -> bool:
     os.close(begins)
     os.read(begun, 1)
     os.close(begun)
-    time.sleep(seconds)
-    os.kill(child, signal.SIGKILL)
-    return os.waitpid(child, 0)[1] == signal.SIGKILL
+    return child
 
 
 def check(
@@ -60,16 +58,21 @@ def check(
         seed: of the moments.
     """
     rng = random.Random(seed)
-    began = time.monotonic()
     export(root, lambda: make("whole"))
+    child, began = started(root, lambda: make("timed")), time.monotonic()
+    os.waitpid(child, 0)
     length = time.monotonic() - began
     whole = read("whole")
     assert_whole(root, whole)
     count = 0
     for number in range(times):
-        count += killed(root, lambda place=f"killed-{number}": make(place), rng.uniform(0, length))
-        export(root, lambda place=f"killed-{number}": make(place))
-        assert_same(read(f"killed-{number}"), whole)
+        place = f"killed-{number}"
+        child = started(root, partial(make, place))
+        time.sleep(rng.uniform(0, length))
+        os.kill(child, signal.SIGKILL)
+        count += os.waitpid(child, 0)[1] == signal.SIGKILL
+        export(root, partial(make, place))
+        assert_same(read(place), whole)
     return count
 
 

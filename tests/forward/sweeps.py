@@ -35,7 +35,7 @@ def log(trial_dir: Path, steps: range, number: int = 0, attempt: int = 0) -> Non
     for step in steps:
         at = START + step
         writer.log_rows([({"loss": 1.0 / (step + 1 + number), "odd (name)": float(step)}, step, at)])
-        writer.log_rows([({"loss": -float(step)}, step, at + 0.5)], phase="test")
+        writer.log_rows([({"loss": -1.0 - step}, step, at + 0.5)], phase="test")
     writer.log_rows([({"text": "a text", "nan": float("nan")}, 0, START)])
     writer.close()
 

@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import socket
-import subprocess
-import sys
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from forward import killing, reading
+from forward.serving import mlflow_server
 from forward.sweeps import SECRET, START, expected, log, write_sweep
-from waiting import until
 
 from hyperherd import load
 from hyperherd.cli.main import main
@@ -32,34 +26,18 @@ _FINAL = ("acc", "final/loss")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A tracking server of its own, on a port of its own."""
     pytest.importorskip("sqlalchemy", reason="needs a whole mlflow, not mlflow-skinny")
     pytest.importorskip("mlflow.server", reason="needs mlflow")
-    folder = tmp_path_factory.mktemp("mlflow")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    stores = ["--backend-store-uri", f"sqlite:///{folder}/m.db", "--artifacts-destination", str(folder / "artifacts")]
-    environment = {**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"}
-    with open(folder / "log", "wb") as output:
-        process = subprocess.Popen(
-            [*command, *stores], stdout=output, stderr=output, env=environment, cwd=folder, start_new_session=True
-        )
-    try:
-        until(lambda: process.poll() is None and _answers(f"http://127.0.0.1:{port}/health"))
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)  # The server and its workers: a session that was made for them.
-        process.wait()
+    with mlflow_server(tmp_path_factory.mktemp("mlflow")) as address:
+        yield address
 
 
-def _answers(url: str) -> bool:
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=1):
-            return True
-    except (OSError, urllib.error.URLError):
-        return False
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """MLflow's store of files, which needs no server, and keeps twice what it is given twice."""
+    pytest.importorskip("mlflow")
+    monkeypatch.setenv("MLFLOW_ALLOW_FILE_STORE", "true")
+    return (tmp_path / "mlruns").as_uri()
 
 
 @pytest.fixture
@@ -74,6 +52,18 @@ def same(found: reading.Found, sweep: Path) -> None:
         for run_id, rows in expected(sweep).items()
     }
     killing.assert_same(found, wanted)
+
+
+def test_in_a_store_of_files_too_all_is_there_once(store: str, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where the export was killed after MLflow took a batch, and before that was noted."""
+    target = tracker("mlflow", store)
+    forward(load(sweep), target)
+    same(reading.of_mlflow(store, "s"), sweep)
+    for path in (sweep / ".hyperherd" / "forwarded").rglob("hh-*"):
+        path.write_bytes(path.read_bytes()[:83])
+    sent = forward(load(sweep), tracker("mlflow", store))
+    assert (sent.delivered, sent.already) == (0, 126)
+    same(reading.of_mlflow(store, "s"), sweep)
 
 
 @pytest.mark.slow

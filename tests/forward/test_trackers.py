@@ -57,7 +57,7 @@ def test_killed_at_any_moment(to: str, sweep: Path, tmp_path: Path) -> None:
     if to == "wandb":
         pytest.skip("its writer is a process of its own; tests/chaos/killed_exports.py")
     made = lambda place: tracker(to, tmp_path / place)  # noqa: E731
-    assert killing.check(sweep, made, lambda place: READERS[to](tmp_path / place), 4, seed=1) >= 0
+    killing.check(sweep, made, lambda place: READERS[to](tmp_path / place), 4, seed=1)
 
 
 def test_secrets_stay_masked(to: str, sweep: Path, tmp_path: Path) -> None:
