@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Run the suite in environments that pip would not choose by itself on this machine: other Pythons, the oldest versions of
 # everything, the next Hydra. Each is made from nothing; a test that needs what is not there is skipped with its reason.
-# Usage: bash tests/environments.sh [python3.10 | python3.13 | oldest | trainers | next] ...     (all of them by default)
+# Usage: bash tests/environments.sh [python3.10 | python3.13 | oldest | trainers | trackers | next] ...     (all of them by default)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
@@ -67,6 +67,12 @@ trainers() {
     check trainers tests/callbacks
 }
 
+# A whole MLflow with its server, which wants an older pyarrow than the newest. What these tests start is slow, and belongs here.
+trackers() {
+    create trackers python3 --editable ".[mlflow,wandb,tensorboard]" mlflow numpy "pytest>=8" "pytest-timeout>=2.3"
+    "$work/trackers/bin/python" -m pytest -q -p no:cacheprovider tests/forward
+}
+
 next() {
     python3 tests/bounds.py without hydra-core plot sql > "$work/next.txt"
     create next python3 --pre "hydra-core>=1.4.0rc1,<1.5"  # by itself: --pre is for everything that a command names
@@ -76,12 +82,12 @@ next() {
     check next "${hydra[@]}"
 }
 
-for environment in "${@:-python3.10 python3.13 oldest trainers next}"; do
+for environment in "${@:-python3.10 python3.13 oldest trainers trackers next}"; do
     for name in $environment; do
         echo "== $name"
         case $name in
             python3.*) other_python "${name#python}" ;;
-            oldest | trainers | next) "$name" ;;
+            oldest | trainers | trackers | next) "$name" ;;
             *) echo "$name is not an environment; see the head of $0" >&2; exit 2 ;;
         esac
     done

@@ -41,6 +41,7 @@ def test_there_are_examples() -> None:
         "docs/callbacks.md",
         "docs/format.md",
         "docs/faq.md",
+        "docs/forward.md",
         "docs/results.md",
         "docs/search_space.md",
         "docs/launching.md",

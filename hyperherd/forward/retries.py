@@ -48,8 +48,9 @@ class Retries:
                 call()
             except Exception as found:  # noqa: BLE001 - another program's store or server, which may raise anything
                 error = found
-                if is_final(found):
-                    break
+                if is_final(found):  # It has answered, so it is not away.
+                    self._in_a_row = 0
+                    return f"{type(error).__name__}: {error}"
             else:
                 self._in_a_row = 0
                 return ""

@@ -24,7 +24,7 @@ def run(argv: Sequence[str]) -> int:
         return FAILED
     say(f"trial {trial.label}: {counted(found.rows, 'row')} added, {found.already:,} there already")
     for kind, count in found.malformed.items():
-        say(f"{counted(count, 'line')} with {kind}")
+        say(f"{kind}: {counted(count, 'line')}")
     return 0 if found.rows or found.already or not found.malformed else FAILED
 
 

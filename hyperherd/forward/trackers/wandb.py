@@ -81,7 +81,7 @@ class WandbTracker(Tracker):
             if leftover.name.startswith(f".{PREFIX}-old-") and not place.exists():
                 leftover.rename(place)
             else:
-                shutil.rmtree(leftover)
+                shutil.rmtree(leftover, ignore_errors=True)  # Its writer, a process of its own, may still be ending.
         if place.exists() and _marked(place).get("id") != run.id:
             raise ResultsError(f"{place} was not written by {PREFIX}; choose another folder")
         for earlier in (self._folder / "wandb").glob(f"offline-run-*-{run.id}"):
