@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +17,7 @@ from waiting import PATIENCE, until
 from hyperherd import load
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.trial import TrialRecord
+from hyperherd.records.workers.ledger import Roster
 
 pytestmark = pytest.mark.slow
 
@@ -118,12 +121,25 @@ def test_a_job_that_is_killed_costs_its_trial_and_no_other(app: App, slurm: Slur
     process = started(app, "width=range(4)", "hydra.launcher.workers=1", "hydra.sweeper.retry=1")
     sweep_dir = app.folder / "multirun/s"
     until(TrialPaths(sweep_dir / "1").trial.exists, process)
-    record = TrialRecord.read(sweep_dir / "1")
-    slurm.ask("scancel", "--signal=KILL", "--full", str(record.job_id).partition("_")[0])
+    roster = Roster(sweep_dir)
+    roster.news()
+    [worker] = roster.workers.values()
+    os.kill(int(worker.pid or 0), signal.SIGKILL)
     told, _ = process.communicate(timeout=PATIENCE)
     assert "4 completed" in told
     assert ran(app) == ["0 0", "1 0", "1 1", "2 0", "3 0"]
     assert jobs_of(sweep_dir) == 2
+
+
+def test_whoever_cancels_the_jobs_of_all_workers_ends_the_sweep(app: App, slurm: Slurm) -> None:
+    app.write(WAIT)
+    process = started(app, "width=range(5)", "hydra.launcher.workers=1", "hydra.sweeper.retry=1")
+    sweep_dir = app.folder / "multirun/s"
+    until(TrialPaths(sweep_dir / "1").trial.exists, process)
+    slurm.ask("scancel", str(TrialRecord.read(sweep_dir / "1").job_id))
+    told, _ = process.communicate(timeout=PATIENCE)
+    assert "1 completed, 4 cancelled" in told
+    assert ran(app) == ["0 0", "1 0"]
 
 
 def test_a_sweep_that_was_killed_is_resumed_with_the_workers_it_had(app: App, slurm: Slurm) -> None:
