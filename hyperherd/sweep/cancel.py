@@ -35,6 +35,7 @@ from hyperherd.sweep.resuming.reconcile import (
     queued_job,
     status_of,
 )
+from hyperherd.sweep.working.ending import dismiss_workers, end_in_workers, of_workers
 
 PENDING = "pending"
 _MESSAGE = "cancelled by herd-results cancel"
@@ -95,10 +96,24 @@ def cancel(sweep_dir: Path, only: str | Set[int | str] | None = None) -> Cancell
     if alive and holder is not None:
         asked = _ask_the_sweep(sweep_dir, alive, holder)
     elif alive:
-        asked = _ask_the_schedulers(sweep_dir, alive, [jobs[trial.number] for trial in alive], statuses)
+        in_workers = of_workers(sweep_dir, alive, jobs)
+        others = [trial for trial in alive if trial not in in_workers]
+        asked = end_in_workers(sweep_dir, in_workers, _MESSAGE, _PATIENCE) if in_workers else ()
+        if in_workers and only is None:
+            _dismiss(sweep_dir, {job.launcher for trial in in_workers if (job := jobs[trial.number])})
+        if others:
+            asked = {*asked, *_ask_the_schedulers(sweep_dir, others, [jobs[one.number] for one in others], statuses)}
     numbers = [trial.number for trial in alive]
     passed_over = tuple(trial.number for trial in meant if trial.number not in numbers)
     return Cancelled(tuple(number for number in numbers if number not in asked), passed_over, tuple(sorted(asked)))
+
+
+def _dismiss(sweep_dir: Path, launchers: Collection[str]) -> None:
+    """Cancel the workers that have not begun, now that nothing is left for them."""
+    for launcher in launchers:
+        with suppress(SweepError):  # its commands are not here: the workers find nothing to do, and end
+            cluster = _cluster(launcher)
+            dismiss_workers(sweep_dir, cluster, Outage(_NOT_YET))
 
 
 def _numbers(sweep_dir: Path, only: Set[int | str], events: Mapping[int, Sequence[Event]]) -> set[int]:

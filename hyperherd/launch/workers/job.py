@@ -66,6 +66,7 @@ class WorkerJob:
         work: the file of the :class:`JobPayload`.
         sweep_dir: absolute.
         kind: of the trials that it runs.
+        batch: the name of its job.
         at_once: how many of them side by side.
         cores: of the job; None for those that its process may use.
         times: how long it may take.
@@ -78,6 +79,7 @@ class WorkerJob:
         work: Path,
         sweep_dir: Path,
         kind: str,
+        batch: str,
         at_once: int,
         cores: int | None,
         times: WorkerTimes,
@@ -88,6 +90,7 @@ class WorkerJob:
         self._work = work
         self._sweep_dir = sweep_dir
         self._kind = kind
+        self._batch = batch
         self._at_once = at_once
         self._cores = cores
         self._times = times
@@ -143,6 +146,7 @@ class WorkerJob:
             self._sweep_dir,
             pool,
             kind=self._kind,
+            batch=self._batch,
             at_once=self._at_once,
             shift=self._times.shift(began),
             lingers=_Lingering(self._sweep_dir),

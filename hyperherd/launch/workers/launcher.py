@@ -236,7 +236,7 @@ class WorkersLauncher(TrialLauncher):
     def _began(self, entry: Entry) -> None:
         """Take note of a worker; what the same job ran before it was started again was cut short."""
         for worker, before in self._roster.workers.items():
-            if worker != entry.worker and before.job_id is not None and before.job_id == entry.job_id:
+            if worker != entry.worker and before.job is not None and before.job == entry.job:
                 self._put_back(worker, "the scheduler started its worker again")
 
     # What the scheduler reports of workers
@@ -270,7 +270,7 @@ class WorkersLauncher(TrialLauncher):
         if not is_ours:  # it was dismissed
             return
         self._read_ledgers()  # what it has noted itself counts
-        names = self._names(end.handle.job_id)
+        names = self._names(end.handle)
         reason = one_line(end.reason or "it ended")
         if end.verdict == "cancelled":
             kind.wanted -= 1
@@ -301,12 +301,18 @@ class WorkersLauncher(TrialLauncher):
         kind.barren = 0
 
     def _job_requeued(self, event: JobRequeued) -> None:
-        for name in self._names(event.handle.job_id):
+        for name in self._names(event.handle):
             self._put_back(name, event.reason)
 
-    def _names(self, job_id: str | None) -> list[str]:
+    def _names(self, handle: JobHandle) -> list[str]:
         """Return the workers that ran in a job: several, if it was started again."""
-        return [name for name, began in self._roster.workers.items() if job_id and began.job_id == job_id]
+        return [name for name, began in self._roster.workers.items() if began.job == (handle.batch, handle.job_id)]
+
+    @property
+    def _ours(self) -> set[str]:
+        """The workers whose jobs are watched here."""
+        jobs = {(handle.batch, handle.job_id) for kind in self._kinds.values() for handle in kind.jobs.values()}
+        return {name for name, began in self._roster.workers.items() if began.job in jobs}
 
     def _cut(self, worker: str) -> list[Attempt]:
         """Return what a worker that is gone has not noted the end of, and forget that it runs."""
@@ -338,10 +344,9 @@ class WorkersLauncher(TrialLauncher):
     def _look_for_dead_workers(self) -> None:
         """End the trials of workers that no scheduler reports on, and that are gone."""
         self._looked = now = time.monotonic()
-        ours = {handle.job_id for kind in self._kinds.values() for handle in kind.jobs.values()}
+        ours = self._ours
         for attempt, worker in list(self._roster.running.items()):
-            began = self._roster.workers.get(worker)
-            if attempt.number not in self._open or (began is not None and began.job_id in ours and began.job_id):
+            if attempt.number not in self._open or worker in ours:
                 continue
             sign = self._sign(attempt.number)
             before, since = self._signs.get(attempt.number, (object(), now))
@@ -355,9 +360,7 @@ class WorkersLauncher(TrialLauncher):
         worker = next((name for attempt, name in self._roster.running.items() if attempt.number == number), None)
         if worker is None:
             return False
-        jobs = {handle.job_id for kind in self._kinds.values() for handle in kind.jobs.values()}
-        began = self._roster.workers.get(worker)
-        if began is not None and began.job_id is not None and began.job_id in jobs:
+        if worker in self._ours:
             return True
         return not self._roster.is_dead(worker) and self._sign(number) is not None
 
@@ -441,9 +444,9 @@ class WorkersLauncher(TrialLauncher):
 
     def _dismiss(self) -> None:
         """Cancel workers that have not begun: nothing is left for them. Those that run end by themselves."""
-        began = {entry.job_id for entry in self._roster.workers.values()}
+        began = {entry.job for entry in self._roster.workers.values()}
         for kind in self._kinds.values():
-            idle = [handle for handle in kind.jobs.values() if handle.job_id not in began]
+            idle = [handle for handle in kind.jobs.values() if (handle.batch, handle.job_id) not in began]
             for handle in idle:
                 del kind.jobs[handle.job.number]
             self._jobs.cancel(idle)

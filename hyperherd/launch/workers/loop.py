@@ -27,7 +27,7 @@ from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import NOTHING_LEFT, Ledger
 from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue
-from hyperherd.trial.attempts import claim_for_worker, scheduler_job
+from hyperherd.trial.attempts import claim_for_worker, next_attempt, scheduler_job
 from hyperherd.trial.signals import Terminated, undisturbed
 
 _LOOK = 1.0
@@ -70,6 +70,7 @@ class Worker:
         sweep_dir: absolute.
         pool: runs its trials; nothing else is submitted to it.
         kind: of the worker; None for one that takes every trial.
+        batch: the name of its job, if a sweep has submitted it.
         at_once: how many trials it runs side by side.
         shift: how long it claims trials.
         lingers: whether more may come into the queue soon, asked while there is nothing to do.
@@ -82,6 +83,7 @@ class Worker:
         pool: TrialLauncher,
         *,
         kind: str | None = None,
+        batch: str = "",
         at_once: int = 1,
         shift: Shift | None = None,
         lingers: Callable[[], bool] = lambda: False,
@@ -91,6 +93,7 @@ class Worker:
         self._pool = pool
         self._queue = Queue(sweep_dir, kind)
         self._ledger = Ledger(sweep_dir)
+        self._batch = batch
         self._at_once = at_once
         self._shift = shift or Shift()
         self._lingers = lingers
@@ -110,7 +113,7 @@ class Worker:
         Raises:
             KeyboardInterrupt, Terminated: it was told to end; what ran is in the queue again, or its time was up.
         """
-        self._ledger.began(scheduler_job())
+        self._ledger.began(scheduler_job(), self._batch)
         try:
             self._work()
         except (KeyboardInterrupt, Terminated) as error:
@@ -173,6 +176,8 @@ class Worker:
             self._ledger.ended(attempt, "lost", str(error))
             return False
         if not claim_for_worker(directory, trial.key, attempt.attempt):
+            if next_attempt(directory) <= attempt.attempt:  # it is done, so that nobody will ever claim this one
+                self._ledger.ended(attempt, None, "an earlier attempt is done")
             return False
         self._ledger.claimed(attempt)
         # With its place: the folder may be mounted at another path here than where the sweep was planned.

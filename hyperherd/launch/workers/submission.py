@@ -40,6 +40,7 @@ class WorkerJobs(ClusterLauncher):
         seconds, minutes = options.get("signal_delay_s"), options.get("signal_delay_min")
         self._warned = float(seconds if seconds is not None else 60 * (minutes or 0))
         self._count = 0
+        self._batch = ""
         self._check({})
 
     def jobs(self, count: int, resources: Mapping[str, Any]) -> list[TrialJob]:
@@ -57,6 +58,7 @@ class WorkerJobs(ClusterLauncher):
         """Submit workers; the intent is noted before, so that whoever goes on with the sweep finds them by it."""
         noted = {"format": FORMAT, "count": len(jobs), "resources": dict(jobs[0].resources)}
         replace_json(self._folder / f"{name}.json", noted)
+        self._batch = name
         return super().submit(jobs, name)
 
     def earlier(self) -> list[JobHandle]:
@@ -79,6 +81,7 @@ class WorkerJobs(ClusterLauncher):
             work,
             self._sweep_dir,
             kind_of(job.resources),
+            self._batch,
             settings.trials_per_worker,
             self._given("cpus_per_task", job.resources),
             self._times(job.resources),

@@ -50,6 +50,7 @@ class Entry:
         pid: there.
         pid_started: when that process started, as :func:`hyperherd.records.status.process_started` returns it.
         job_id: the scheduler's, if the worker runs in a job.
+        batch: the name of that job, if a sweep has submitted it: two schedulers give the same ids to different jobs.
     """
 
     worker: str
@@ -62,6 +63,12 @@ class Entry:
     pid: int | None = None
     pid_started: float | None = None
     job_id: str | None = None
+    batch: str = ""
+
+    @property
+    def job(self) -> tuple[str, str] | None:
+        """The job that a sweep has submitted the worker as; None if it is another job's or nobody's."""
+        return (self.batch, self.job_id) if self.batch and self.job_id else None
 
 
 _KINDS: dict[str, kinds.Kind] = {
@@ -74,6 +81,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "pid": kinds.optional(kinds.whole),
     "pid_started": kinds.optional(kinds.moment),
     "job_id": kinds.optional(kinds.text),
+    "batch": kinds.text,
 }
 
 
@@ -89,14 +97,16 @@ class Ledger:
         self.worker = f"{host}-{os.getpid()}-{os.urandom(3).hex()}"
         self._path = _folder(sweep_dir) / f"{self.worker}.jsonl"
 
-    def began(self, job_id: str | None) -> None:
+    def began(self, job_id: str | None, batch: str = "") -> None:
         """Note that this worker is there.
 
         Args:
             job_id: of the scheduler's job that it runs in, if any.
+            batch: the name under which a sweep has submitted that job; empty if nobody has.
         """
         pid = os.getpid()
-        self._write(BEGAN, host=socket.gethostname(), pid=pid, pid_started=process_started(pid), job_id=job_id)
+        began = {"host": socket.gethostname(), "pid": pid, "pid_started": process_started(pid)}
+        self._write(BEGAN, **began, job_id=job_id, batch=batch)
 
     def claimed(self, attempt: Attempt) -> None:
         """Note that this worker has claimed an attempt, and runs it."""
