@@ -179,6 +179,7 @@ def test_a_resolver_may_compose_something_of_its_own_meanwhile(app: HydraApp, tm
 def test_what_is_remembered_goes_with_its_app(folder: Path) -> None:
     from hyperherd.compat.composition import _compositions
 
+    gc.collect()
     before = len(_compositions)
     app = composed_app(folder, "config", [])
     app.compose(["lr=2"], 0, "0")
