@@ -5,8 +5,9 @@ Invariant: both are functions of the set of rows alone, in whatever order and fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import reduce
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -131,7 +132,7 @@ def default_view(batches: Iterable[pa.Table], cuts: Cuts, again: LoggedAgain | N
         if not rows.num_rows:
             continue
         rows = unified(pa.concat_tables([*held, rows]))
-        keep = _last_of_each(rows, again)
+        keep = last_of_each(rows, again)
         held = [rows.slice(rows.num_rows - 1)]
         if keep.num_rows > 1:
             yield keep.slice(0, keep.num_rows - 1)
@@ -150,14 +151,13 @@ def superseded_dropped(table: pa.Table, cuts: Cuts) -> pa.Table:
     return table.filter(pc.less_equal(table["step"], column(pa.int64(), kept).take(series))).combine_chunks()
 
 
-def _last_of_each(table: pa.Table, again: LoggedAgain | None) -> pa.Table:
-    """Keep the last row of each metric, step and attempt of a sorted table."""
+def last_of_each(table: pa.Table, again: LoggedAgain | None = None, *, also: Sequence[str] = ()) -> pa.Table:
+    """Keep the last row of each metric, step and attempt of a sorted table, and of what else tells rows apart."""
     if table.num_rows < 2:
         return table
     metric, _ = _codes(table["metric"])
-    columns = (metric, table["step"].combine_chunks(), table["attempt"].combine_chunks())
-    changes = [pc.not_equal(values[:-1], values[1:]) for values in columns]
-    is_last = pc.or_(pc.or_(changes[0], changes[1]), changes[2])
+    columns = [metric, *(table[name].combine_chunks() for name in ("step", "attempt", *also))]
+    is_last = reduce(pc.or_, [pc.not_equal(values[:-1], values[1:]) for values in columns])
     if pc.all(is_last).as_py():
         return table
     if again is not None:

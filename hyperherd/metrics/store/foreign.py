@@ -87,14 +87,20 @@ def _is_ours(path: Path) -> bool:
 
 def _of_first_hyperherd(paths: TrialPaths) -> list[Foreign]:
     """Return the streams that its `log_result` wrote for this trial, in the workspace that is our sweep directory."""
-    for parent in paths.root.absolute().parents:
+    results = results_above(paths.root)
+    number = _number(paths) if results is not None else None
+    return [] if results is None or number is None else _below(results / str(number) / "stream", paths.root)
+
+
+def results_above(trial_dir: Path) -> Path | None:
+    """Return the folder of the first HyperHerd's results for trials that lie beside a trial; None if there is none."""
+    for parent in trial_dir.absolute().parents:
         results = parent / RECORDS / "results"
         if results.is_dir():
-            number = _number(paths)
-            return [] if number is None else _below(results / str(number) / "stream", paths.root)
+            return results
         if SweepPaths(parent).sweep.exists():
             break
-    return []
+    return None
 
 
 def _number(paths: TrialPaths) -> int | None:

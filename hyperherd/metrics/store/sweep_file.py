@@ -14,12 +14,14 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.store import parquet
+from hyperherd.metrics.store.arrow import column
 from hyperherd.metrics.store.parquet import Footer
-from hyperherd.metrics.store.tables import SCHEMA, chosen, conformed
+from hyperherd.metrics.store.tables import PLACE, SCHEMA, chosen, conformed
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.disk import kinds
 from hyperherd.records.disk.files import check_format
@@ -61,10 +63,7 @@ class SweepFile:
 
     def batches(self, number: int) -> Iterator[pa.Table]:
         """Yield the rows of a trial, a row group at a time."""
-        # Rows are in the order of trials, so those of one lie in neighbouring groups, and together in each.
-        first = bisect_left(self._bounds, number, key=lambda bounds: bounds[1])
-        last = bisect_right(self._bounds, number, key=lambda bounds: bounds[0])
-        for group in range(first, last):
+        for group in self._span(number):
             rows = self._group(group)
             places = range(rows.num_rows)
             numbers = rows[LEAD.name].chunk(0)
@@ -76,6 +75,28 @@ class SweepFile:
                 with parquet.reading(self._path):
                     found = conformed(rows.slice(start, end - start))
                 yield found
+
+    def rows_of(self, numbers: Sequence[int], metrics: Sequence[str] | None = None) -> pa.Table:
+        """Return the rows of some trials and metrics, with the place of each row's trial in `numbers`.
+
+        Args:
+            numbers: the trials' numbers, ascending.
+            metrics: names of the metrics wanted, of all phases; all if None.
+        """
+        wanted = column(pa.int64(), numbers)
+        tables = [SCHEMA.append(PLACE).empty_table()]
+        for group in range(self._span(numbers[0]).start, self._span(numbers[-1]).stop):
+            rows = chosen(self._group(group), metrics)
+            places = pc.index_in(rows[LEAD.name], value_set=wanted)
+            rows = conformed(rows.filter(pc.is_valid(places)))
+            tables.append(rows.append_column(PLACE, places.drop_null()))
+        return pa.concat_tables(tables)
+
+    def _span(self, number: int) -> range:
+        """Return the row groups that may hold rows of a trial."""
+        # Rows are in the order of trials, so those of one lie in neighbouring groups, and together in each.
+        first = bisect_left(self._bounds, number, key=lambda bounds: bounds[1])
+        return range(first, bisect_right(self._bounds, number, key=lambda bounds: bounds[0]))
 
     def _group(self, group: int) -> pa.Table:
         if group not in self._groups:
@@ -150,8 +171,17 @@ class TrialOfSweep:
 
 def open_trial(trial_dir: Path) -> TrialOfSweep | None:
     """Return what the file of the sweep above a trial's directory holds of it; None if there is no such file."""
-    root = trial_dir.absolute()
-    for parent in root.parents:
+    found = sweep_file_above(trial_dir)
+    if found is None:
+        return None
+    parent, file = found
+    place = trial_dir.absolute().relative_to(parent).as_posix()
+    return TrialOfSweep(file, place) if place in file.trials else None
+
+
+def sweep_file_above(trial_dir: Path) -> tuple[Path, SweepFile] | None:
+    """Return the nearest directory above a trial's that has a sweep's file, and that file; None if none has."""
+    for parent in trial_dir.absolute().parents:
         path = compacted_path(parent)
         try:
             status = path.stat()
@@ -160,9 +190,7 @@ def open_trial(trial_dir: Path) -> TrialOfSweep | None:
         # A link there could lead out of the sweep, which raises an error.
         below(parent, path.relative_to(parent).as_posix())
         # The version belongs to the key of the cache: when a sweep is compacted again, its file is replaced.
-        file = _open(path, (status.st_ino, status.st_mtime_ns, status.st_size))
-        place = root.relative_to(parent).as_posix()
-        return TrialOfSweep(file, place) if place in file.trials else None
+        return parent, _open(path, (status.st_ino, status.st_mtime_ns, status.st_size))
     return None
 
 

@@ -27,6 +27,9 @@ SCHEMA = pa.schema(
 PHASE = pa.field("phase", pa.dictionary(pa.int32(), pa.string()))
 """The column that a file of several phases has after all others; null for rows of the phase without a name."""
 
+PLACE = pa.field("place", pa.int32())
+"""A column more in a table of several trials: the place of the row's trial among them."""
+
 
 def conformed(table: pa.Table) -> pa.Table:
     """Return the rows of a file with our columns in our types, whoever wrote them; `metric` holds their series."""
@@ -68,7 +71,11 @@ def _recoded(indices: pa.Array, names: Sequence[str | None]) -> pa.DictionaryArr
 
 def of_series(table: pa.Table, series: Iterable[str]) -> pa.Table:
     """Return the rows of some series."""
-    return table.filter(pc.is_in(table["metric"], value_set=texts(list(series))))
+    if not table.num_rows:
+        return table
+    metric, wanted = table["metric"].unify_dictionaries().combine_chunks(), frozenset(series)
+    codes = [code for code, name in enumerate(metric.dictionary.to_pylist()) if name in wanted]
+    return table.filter(pc.is_in(metric.indices, value_set=column(pa.int32(), codes)))  # numbers: texts take far longer
 
 
 def chosen(table: pa.Table, metrics: Sequence[str] | None = None, since: int | None = None) -> pa.Table:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import FormatError
@@ -20,39 +21,76 @@ def read_curves(
     trials: Iterable[Trial], names: Sequence[str], x: str = "step"
 ) -> tuple[dict[tuple[Trial, str], MetricCurve], list[str]]:
     """Return the curve of each trial and metric that has one, and a note for each trial that cannot be read."""
+    from hyperherd.metrics.store.many_trials import read_many  # imports pyarrow
+
     curves: dict[tuple[Trial, str], MetricCurve] = {}
     notes = []
     read = []
-    for trial in trials:
-        if trial.dir is None or not any(trial.summary(name) for name in names):
+    with_some = [trial for trial in trials if trial.dir is not None and any(trial.summary(name) for name in names)]
+    for places, rows in read_many([_dir_of_many(trial, names, x) for trial in with_some], names, shown=True):
+        several = with_some[places.start : places.stop]
+        if rows is not None:
+            curves.update(_of_many(several, rows, names, x))
+            read += several
             continue
-        try:
-            curves.update({(trial, name): curve for name, curve in _read(trial, names, x).items()})
-            read.append(trial)
-        except (OSError, FormatError) as error:
-            notes.append(f"trial {trial.label}: curves left out: {error}")
+        for trial in several:
+            try:
+                curves.update({(trial, name): curve for name, curve in _read(trial, names, x).items()})
+                read.append(trial)
+            except (OSError, FormatError) as error:
+                notes.append(f"trial {trial.label}: curves left out: {error}")
     return curves, notes + phase_notes(read, names)
 
 
-def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
-    import pyarrow as pa
+def _dir_of_many(trial: Trial, names: Sequence[str], x: str) -> Path | None:
+    """Return where a trial is that may be read with others; None if it takes more than rows of these metrics."""
+    return None if x == "epoch" or any(trial.asked_phase(name) for name in names) else trial.dir
+
+
+def _of_many(
+    trials: Sequence[Trial], rows: pa.Table, names: Sequence[str], x: str
+) -> Iterator[tuple[tuple[Trial, str], MetricCurve]]:
+    """Yield the curves of several trials, in the order of the trials and of the names."""
     import pyarrow.compute as pc
 
+    found: list[dict[str, MetricCurve]] = [{} for _ in trials]
+    for name in names:
+        own = rows.filter(pc.and_(pc.equal(rows["metric"], name), pc.is_valid(rows["value"])))
+        start = 0
+        for run in pc.value_counts(own["place"]).to_pylist():  # of one trial after the other
+            if name in trials[run["values"]].metric_names:
+                curve = _curve(own.slice(start, run["counts"]), x)
+                found[run["values"]].update({name: curve} if curve.xs else {})
+            start += run["counts"]
+    for trial, curves in zip(trials, found, strict=True):
+        yield from (((trial, name), curve) for name, curve in curves.items())
+
+
+def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
     found = {}
     epochs = _epochs(trial) if x == "epoch" else {}
     for name, rows in numeric_rows(trial, names).items():
-        if x == "time":
-            rows = rows.filter(pc.is_valid(rows["time"])).sort_by("time")
-            micros = pc.cast(rows["time"], pa.int64()).to_pylist()
-            xs = [(moment - micros[0]) / 1e6 for moment in micros]
-        else:
-            xs = rows["step"].to_pylist()
-        curve = MetricCurve(xs, rows["value"].to_pylist())
+        curve = _curve(rows, x)
         if x == "epoch":
-            curve = _by_epoch(curve, epochs, rows["phase"][0].as_py() if "phase" in rows.column_names and xs else None)
+            phase = rows["phase"][0].as_py() if "phase" in rows.column_names and curve.xs else None
+            curve = _by_epoch(curve, epochs, phase)
         if curve.xs:
             found[name] = curve
     return found
+
+
+def _curve(rows: pa.Table, x: str) -> MetricCurve:
+    """Return the rows of one metric of one trial as a curve over steps, or over seconds since the first one."""
+    from hyperherd.metrics.store.arrow import plain_list  # imports pyarrow
+
+    if x != "time":
+        return MetricCurve(plain_list(rows["step"]), plain_list(rows["value"]))
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    rows = rows.filter(pc.is_valid(rows["time"])).sort_by("time")
+    micros = pc.cast(rows["time"], pa.int64()).to_pylist()
+    return MetricCurve([(moment - micros[0]) / 1e6 for moment in micros], rows["value"].to_pylist())
 
 
 def _epochs(trial: Trial) -> dict[tuple[str | None, int], float]:

@@ -90,16 +90,17 @@ def export(
 
 
 def _gathered(tables: Iterable[pa.Table]) -> Iterator[pa.Table]:
-    """Yield tables of about `_ROWS` rows, so that a row group is neither a single trial nor everything."""
+    """Yield tables of `_ROWS` rows, so that a row group is neither a single trial nor everything."""
     waiting: list[pa.Table] = []
     count = 0
     for table in tables:
         waiting.append(table)
         count += len(table)
-        if count >= _ROWS:
-            yield pa.concat_tables(waiting).unify_dictionaries()
-            waiting, count = [], 0
-    if waiting:
+        while count >= _ROWS:
+            whole = pa.concat_tables(waiting).unify_dictionaries()
+            yield whole.slice(0, _ROWS)
+            waiting, count = [whole.slice(_ROWS)], count - _ROWS
+    if count:
         yield pa.concat_tables(waiting).unify_dictionaries()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from array import array
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
@@ -11,12 +13,14 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.escape import one_line
-from hyperherd.metrics.store.tables import PHASE, SCHEMA
+from hyperherd.metrics.store.arrow import column, texts
+from hyperherd.metrics.store.many_trials import read_many
+from hyperherd.metrics.store.tables import PHASE, PLACE, SCHEMA
 from hyperherd.results.statistics.configurations import AnyGroups
 from hyperherd.results.tables.columns import Column, View, exact_columns, spread_columns, sweep_labels
 from hyperherd.results.text.format import exact, is_number
 from hyperherd.results.trials.collection import TrialCollection
-from hyperherd.results.trials.trial import Trial
+from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
 
 if TYPE_CHECKING:
@@ -75,15 +79,28 @@ def metric_schema(trials: Iterable[Trial] = ()) -> pa.Schema:
 
 
 def metric_batches(trials: TrialCollection, names: list[str] | None = None) -> Iterator[pa.Table]:
-    """Yield the rows of :func:`metric_table` trial by trial, all with the columns of :func:`metric_schema`."""
-    labels = sweep_labels(trials.sweeps)
+    """Yield the rows of :func:`metric_table`, some trials at a time, all with the columns of :func:`metric_schema`."""
+    labels = {sweep: _whole_text(label) for sweep, label in sweep_labels(trials.sweeps).items()}
     columns = metric_schema(trials).names
-    for trial in trials:
-        rows = _rows(trial, names)
-        if rows is not None:
+    members = list(trials)
+    for places, several in read_many([_dir_of_many(trial, names) for trial in members], names):
+        chosen = members[places.start : places.stop]
+        if several is not None:
+            tables = [_led(several, chosen, labels, several[PLACE.name])]
+        else:
+            found = ((trial, _rows(trial, names)) for trial in chosen)
+            tables = [_led(rows, [trial], labels) for trial, rows in found if rows is not None]
+        for rows in tables:
             if PHASE.name in columns and PHASE.name not in rows.column_names:
                 rows = rows.append_column(PHASE, pa.nulls(len(rows), PHASE.type))
-            yield _led(rows, _whole_text(labels[trial.sweep]), trial.number).select(columns)
+            yield rows.select(columns)
+
+
+def _dir_of_many(trial: Trial, names: list[str] | None) -> Path | None:
+    """Return where a trial is that may be read together with others; None if a single phase of it is asked for."""
+    if names == [] or (trial.phase_names and any(trial.asked_phase(name) for name in names or ())):
+        return None
+    return trial.dir
 
 
 def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
@@ -96,11 +113,20 @@ def _rows(trial: Trial, names: list[str] | None) -> pa.Table | None:
         return None
 
 
-def _led(rows: pa.Table, sweep: str, number: int | None) -> pa.Table:
+def _led(
+    rows: pa.Table, trials: Sequence[Trial], labels: Mapping[Sweep, str], places: pa.ChunkedArray | None = None
+) -> pa.Table:
+    """Return rows with the sweep and the number of their trial before them; `places` are among several trials."""
+    numbers = [trial.number for trial in trials]
+    missing = [place for place, number in enumerate(numbers) if number is None]
     lead = [
-        pa.repeat(pa.scalar(value, field.type), len(rows)) for value, field in zip((sweep, number), _LEAD, strict=True)
+        texts([labels[trial.sweep] for trial in trials]),
+        column(pa.int64(), [number or 0 for number in numbers], missing),
     ]
-    return pa.Table.from_arrays([*lead, *rows.columns], schema=pa.schema([*_LEAD, *rows.schema]))
+    at = column(pa.int32(), array("i", [0]) * len(rows)) if places is None else places
+    return pa.Table.from_arrays(
+        [*(values.take(at) for values in lead), *rows.columns], schema=pa.schema([*_LEAD, *rows.schema])
+    )
 
 
 def _array(values: Sequence[Any]) -> pa.Array:

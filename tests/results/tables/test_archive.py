@@ -28,7 +28,7 @@ def test_parquet_holds_what_the_tables_do(plain: Path, tmp_path: Path, monkeypat
     assert {path.name for path in (tmp_path / "new" / "out").iterdir()} == {path.name for path in paths}
     assert pq.read_table(paths[0]).drop_columns(["test/acc"]) == trials.table().drop_columns(["test/acc"])  # NaN
     metrics = pq.ParquetFile(paths[1])
-    assert metrics.num_row_groups == 2
+    assert metrics.num_row_groups == 3
     assert metrics.read().cast(metrics.schema_arrow).to_pylist() == trials.metrics().to_pylist()
     schema = json.loads(paths[2].read_text())
     assert [column["name"] for column in schema["trials.parquet"]] == trials.table().column_names
