@@ -4,7 +4,7 @@ Hydra makes the defaults list of a config and merges the files in it; only then 
 in their order, to what it has. The first part takes most of the time and depends only on overrides of config
 groups (and `hydra.searchpath`). So it is done once for each choice of groups and remembered; Hydra's own code goes on
 from there. A job whose choice is not remembered is composed in full: what is remembered saves time and changes
-nothing else.
+nothing else. Where the config files lie is remembered, too; Hydra finds that out anew for each job.
 """
 
 from __future__ import annotations
@@ -23,9 +23,12 @@ from hyperherd.compat.hydra import config_loader_impl, defaults_list, parse_over
 _Key = tuple[Any, ...]
 _Overrides: Any = getattr(defaults_list, "Overrides", None)
 _create_defaults_list: Any = getattr(config_loader_impl, "create_defaults_list", None)
-_merge: Any = getattr(config_loader_impl.ConfigLoaderImpl, "_compose_config_from_defaults_list", None)
+_Loader: Any = config_loader_impl.ConfigLoaderImpl
+_merge: Any = getattr(_Loader, "_compose_config_from_defaults_list", None)
+_parse: Any = getattr(_Loader, "_parse_overrides_and_create_caching_repo", None)
+_search: Any = getattr(_Loader, "_process_config_searchpath", None)
 _Repository: Any = getattr(config_loader_impl, "CachingConfigRepository", object)
-_IS_KNOWN = None not in (_Overrides, _create_defaults_list, _merge) and _Repository is not object
+_IS_KNOWN = None not in (_Overrides, _create_defaults_list, _merge, _parse, _search) and _Repository is not object
 """Whether this Hydra composes in the two steps that are remembered here; if not, each job is composed in full."""
 
 _MOST = 64
@@ -46,6 +49,8 @@ class Composition:
         self._lists: dict[_Key, Any] = {}
         self._merged: dict[_Key, DictConfig] = {}
         self._key: _Key = ()
+        self._repositories: dict[_Key, Any] = {}
+        self._own_repository: Any = None
         self._groups: Any = None
         self._is_group: dict[str, bool] = {}
 
@@ -95,18 +100,20 @@ class Composition:
     # What takes the place of Hydra's merging while a job is composed.
 
     def _only_remembered(self, merge: Callable[[], DictConfig]) -> DictConfig:
-        if self._key not in self._merged:
-            self._merged[self._key] = merge()
+        key = self._key
+        if key not in self._merged:
+            self._merged[key] = merge()
         raise _Remembered
 
     def _copied(self, merge: Callable[[], DictConfig]) -> DictConfig:
+        key = self._key
         # Hydra writes into what it gets.
-        if self._key in self._merged:
-            return copy.deepcopy(self._merged[self._key])
+        if key in self._merged:
+            return copy.deepcopy(self._merged[key])
         merged = merge()
         if len(self._merged) >= _MOST:
             self._forget(next(iter(self._merged)))
-        self._merged[self._key] = copy.deepcopy(merged)
+        self._merged[key] = copy.deepcopy(merged)
         return merged
 
     def _given_up(self, merge: Callable[[], DictConfig]) -> DictConfig:
@@ -124,18 +131,38 @@ class Composition:
         def merged(loader: Any, defaults: Any, repo: Any) -> DictConfig:
             if loader is not self._loader:  # a resolver of the user's composes something of its own
                 return _merge(loader, defaults, repo)  # type: ignore[no-any-return]
-            return instead(lambda: _merge(loader, defaults, repo))
+            own = self._own_repository
+            return instead(lambda: _merge(loader, defaults, own))
+
+        def parsed(loader: Any, config_name: str | None, *given: Any) -> tuple[list[Any], Any]:
+            if loader is not self._loader:
+                return _parse(loader, config_name, *given)  # type: ignore[no-any-return]
+            return self._recall_repository(config_name, lambda: _parse(loader, config_name, *given))
 
         with (
             _replaced(config_loader_impl, "CachingConfigRepository", self._repository),
+            _replaced(_Loader, "_parse_overrides_and_create_caching_repo", parsed),
             _replaced(config_loader_impl, "create_defaults_list", self._recall_list),
-            _replaced(config_loader_impl.ConfigLoaderImpl, "_compose_config_from_defaults_list", merged),
+            _replaced(_Loader, "_compose_config_from_defaults_list", merged),
             suppress(_Remembered),
         ):
             yield
 
     def _repository(self, delegate: Any) -> Any:
         return _Shared(delegate) if delegate is self._loader.repository else _Repository(delegate)
+
+    def _recall_repository(
+        self, config_name: str | None, parse: Callable[[], tuple[list[Any], Any]]
+    ) -> tuple[list[Any], Any]:
+        with (  # the overrides alone
+            _replaced(config_loader_impl, "CachingConfigRepository", lambda delegate: delegate),
+            _replaced(_Loader, "_process_config_searchpath", lambda *_: None),
+        ):
+            read, _ = parse()
+        key = (config_name, *(item.input_line for item in read if item.key_or_group == "hydra.searchpath"))
+        if key not in self._repositories:
+            _, self._repositories[key] = parse()
+        return read, self._repositories[key]
 
     def _recall_list(self, repo: Any, config_name: str | None, overrides_list: list[Any], **how: bool) -> Any:
         if not isinstance(repo, _Shared):  # as above
@@ -145,8 +172,10 @@ class Composition:
         applied_later = {id(override) for override in values if override.key_or_group != "hydra.searchpath"}
         choices = [override.input_line for override in overrides_list if id(override) not in applied_later]
         self._key = (config_name, tuple(sorted(how.items())), *choices)
-        if self._key not in self._lists:
-            self._lists[self._key] = _create_defaults_list(repo, config_name, overrides_list, **how)
+        if self._key not in self._merged or self._key not in self._lists:
+            # Of its own: merging changes the configs that a repository has loaded.
+            self._own_repository = _Shared(repo.delegate)
+            self._lists[self._key] = _create_defaults_list(self._own_repository, config_name, overrides_list, **how)
         found = self._lists[self._key]
         # The remembered list has the values of another job.
         found.config_overrides = values
