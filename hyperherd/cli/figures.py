@@ -7,9 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.cli.options import words
+from hyperherd.cli.terminal import say, write_file
 from hyperherd.errors import ResultsError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from hyperherd.results.curves.style import FigureStyle
 
 _OPTIONS = ("size", "title", "rename", "order", "palette", "percent")
@@ -26,11 +29,11 @@ def add_figure(parser: argparse.ArgumentParser) -> None:
         "--rename",
         metavar="NAME=TEXT",
         action="append",
-        help="what stands for a metric, step, time, epoch, a parameter, or a line (model=cnn=CNN)",
+        help="what stands for a name in the figure: a metric, step, share, a parameter, a line (model=cnn=CNN)",
     )
-    add("--order", metavar="best|value|LINE,...", help="order of lines and legend (default: best first)")
+    add("--order", metavar="best|value|LINE,...", help="order of lines or bars (default: best first)")
     add("--palette", metavar="NAME|COLOUR,...", help="colours: okabe-ito (default), tab10, viridis, ... or a list")
-    add("--percent", metavar="METRIC,...", help="show these metrics times 100")
+    add("--percent", metavar="NAME,...", help="show these metrics, or the share, times 100")
 
 
 def style_of(arguments: argparse.Namespace) -> FigureStyle:
@@ -53,6 +56,15 @@ def style_of(arguments: argparse.Namespace) -> FigureStyle:
         palette=arguments.palette or FigureStyle.palette,
         percent=words(arguments.percent or ""),
     )
+
+
+def write_figure(drawn: Figure, arguments: argparse.Namespace) -> None:
+    """Write a figure into the file that the command line names."""
+    from hyperherd.results.curves.figures import encoded
+
+    form = arguments.output.suffix[1:].lower()
+    write_file(arguments.output, encoded(drawn, form), force=arguments.force)
+    say(f"wrote {arguments.output}")
 
 
 def _renamed(text: str) -> tuple[str, str]:

@@ -7,9 +7,9 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from hyperherd.cli.figures import add_figure, style_of
+from hyperherd.cli.figures import add_figure, style_of, write_figure
 from hyperherd.cli.options import add_choice, chosen, command_parser
-from hyperherd.cli.terminal import refuse_existing, say, screen, write, write_file
+from hyperherd.cli.terminal import refuse_existing, say, screen, write
 
 if TYPE_CHECKING:
     from hyperherd.results.curves.curves import PlotOptions
@@ -42,11 +42,9 @@ def run(argv: Sequence[str]) -> int:
 
         write(render_curves(drawing, screen(_ROWS, sys.stdout, arguments.color)))
         return 0
-    from hyperherd.results.curves.figures import encoded, figure
+    from hyperherd.results.curves.figures import figure
 
-    form = arguments.output.suffix[1:].lower()
-    write_file(arguments.output, encoded(figure(drawing, style), form), force=arguments.force)
-    say(f"wrote {arguments.output}")
+    write_figure(figure(drawing, style), arguments)
     return 0
 
 

@@ -6,7 +6,9 @@ import argparse
 from collections.abc import Sequence
 
 from hyperherd.cli.answer import add_format, show
+from hyperherd.cli.figures import add_figure, style_of, write_figure
 from hyperherd.cli.options import add_choice, add_judging, chosen, command_parser, words
+from hyperherd.cli.terminal import refuse_existing
 
 
 def run(argv: Sequence[str]) -> int:
@@ -15,8 +17,15 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.pages.effects import effects_page, effects_record
     from hyperherd.results.statistics.importance.effects import effects
 
+    refuse_existing(arguments.output, force=arguments.force)
+    style = style_of(arguments)
     found = effects(chosen(arguments), keys=words(arguments.seed_key))
-    show(arguments, found, effects_page, effects_record)
+    if arguments.output is None:
+        show(arguments, found, effects_page, effects_record)
+        return 0
+    from hyperherd.results.pages.effects_figure import effects_figure
+
+    write_figure(effects_figure(found, style), arguments)
     return 0
 
 
@@ -29,7 +38,8 @@ def make_parser() -> argparse.ArgumentParser:
         "else, with intervals, and the share of the seeds.",
         epilog="examples:\n"
         "  herd-results effects multirun/s                   for the sweep's objective\n"
-        "  herd-results effects multirun/s -m val/loss:min   for another metric",
+        "  herd-results effects multirun/s -m val/loss:min   for another metric\n"
+        "  herd-results effects -o what.pdf --size 3.3x2.2   the shares as bars, for a paper",
     )
     add_choice(parser)
     add_judging(parser)
@@ -37,4 +47,5 @@ def make_parser() -> argparse.ArgumentParser:
         "--seed-key", metavar="NAME,...", default="", help="parameters that are seeds (default: the sweep's)"
     )
     add_format(parser)
+    add_figure(parser)
     return parser

@@ -228,7 +228,8 @@ def _head(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups
     if axes := _axes(trials):
         yield from wrapped(axes, screen)
     if trials.constant and not view.everything:
-        yield from wrapped(f"same in all: {enough(assignments(trials.constant), screen)}", screen)
+        same = enough(assignments(trials.constant), Screen() if view.full else screen)
+        yield from wrapped(f"same in all: {same}", screen)
     yield from wrapped(ranking(trials), screen)
     yield from _gpu_hours(trials, screen)
     yield from _mixed(trials, screen, groups)
