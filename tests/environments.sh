@@ -69,7 +69,7 @@ trainers() {
 
 # A whole MLflow with its server, which wants an older pyarrow than the newest. What these tests start is slow, and belongs here.
 trackers() {
-    create trackers python3 --editable ".[mlflow,wandb,tensorboard]" mlflow numpy "pytest>=8" "pytest-timeout>=2.3"
+    create trackers python3 --editable ".[mlflow,wandb,tensorboard]" mlflow "hypothesis>=6.100" numpy "pytest>=8" "pytest-timeout>=2.3" "pytest-xdist>=3.7"
     "$work/trackers/bin/python" -m pytest -q -p no:cacheprovider tests/forward
 }
 

@@ -54,13 +54,20 @@ def of_wandb(folder: Path) -> Found:
 
 
 def wandb_records(path: Path) -> list[Any]:
-    """Return the records of an offline run: W&B's own messages, in LevelDB's log behind a header of seven bytes."""
+    """Return the records of an offline run, read by W&B itself; newer ones have no reader in Python: by its format."""
     from wandb.proto import wandb_internal_pb2
 
-    return [wandb_internal_pb2.Record.FromString(data) for data in _log_records(path.read_bytes())]
+    try:
+        from wandb.sdk.internal.datastore import DataStore
+    except ImportError:
+        return [wandb_internal_pb2.Record.FromString(data) for data in _log_records(path.read_bytes())]
+    store = DataStore()
+    store.open_for_scan(str(path))
+    return [wandb_internal_pb2.Record.FromString(data) for data in iter(store.scan_data, None)]
 
 
 def _log_records(data: bytes) -> Iterator[bytes]:
+    """Yield the records of LevelDB's log behind a header of seven bytes."""
     assert data[:4] == b":W&B"
     at, parts = 7, []
     while at + 7 <= len(data):

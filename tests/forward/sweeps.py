@@ -8,6 +8,7 @@ from typing import Any
 from results.builder import SweepBuilder
 
 from hyperherd import load
+from hyperherd.forward import Sent, forward, tracker
 from hyperherd.forward.runs import run_of
 from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.writer import MetricWriter
@@ -49,6 +50,12 @@ def expected(root: Path, *, closing: bool = True) -> dict[str, list[tuple[str, i
             (name, row.step, row.time or 0.0, value) for row in rows for name, value in row.metrics.items()
         )
     return found
+
+
+def send(sweep: Path, to: str, place: Path | str, project: str | None = None) -> Sent:
+    """Send a sweep to one of the trackers."""
+    with tracker(to, place, project) as target:
+        return forward(load(sweep), target)
 
 
 class Rows:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from forward import killing, reading
 from forward.serving import mlflow_server
-from forward.sweeps import SECRET, START, expected, log, write_sweep
+from forward.sweeps import SECRET, START, expected, log, send, write_sweep
 
 from hyperherd import load
 from hyperherd.cli.main import main
@@ -56,12 +56,11 @@ def same(found: reading.Found, sweep: Path) -> None:
 
 def test_in_a_store_of_files_too_all_is_there_once(store: str, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the export was killed after MLflow took a batch, and before that was noted."""
-    target = tracker("mlflow", store)
-    forward(load(sweep), target)
+    send(sweep, "mlflow", store)
     same(reading.of_mlflow(store, "s"), sweep)
     for path in (sweep / ".hyperherd" / "forwarded").rglob("hh-*"):
         path.write_bytes(path.read_bytes()[:83])
-    sent = forward(load(sweep), tracker("mlflow", store))
+    sent = send(sweep, "mlflow", store)
     assert (sent.delivered, sent.already) == (0, 126)
     same(reading.of_mlflow(store, "s"), sweep)
 
@@ -102,10 +101,10 @@ def test_killed_at_any_moment(server: str, sweep: Path) -> None:
 @pytest.mark.slow
 def test_without_its_ledger_mlflow_itself_is_asked(server: str, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ours, "is_own", lambda path: False)
-    forward(load(sweep), tracker("mlflow", server, "other"))
+    send(sweep, "mlflow", server, "other")
     log(sweep / "0", range(20, 25))
     merge(sweep / "0")
-    sent = forward(load(sweep), tracker("mlflow", server, "other"))
+    sent = send(sweep, "mlflow", server, "other")
     assert (sent.failed, sent.delivered > 0) == (0, True)
     found = reading.of_mlflow(server, "other")
     killing.assert_whole(
@@ -117,7 +116,7 @@ def test_without_its_ledger_mlflow_itself_is_asked(server: str, sweep: Path, mon
 @pytest.mark.slow
 def test_a_value_that_is_refused_costs_no_other(server: str, sweep: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(ours, "_name", lambda name: name)  # what MLflow refuses is sent as it is
-    sent = forward(load(sweep), tracker("mlflow", server, "refused"))
+    sent = send(sweep, "mlflow", server, "refused")
     assert sent.failed == 40  # the twenty values of each trial
     found = reading.of_mlflow(server, "refused")
     names = {name for rows in found.values() for name, *_ in rows}

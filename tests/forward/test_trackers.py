@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from cli.test_main import pipe
 from forward import killing, reading
-from forward.sweeps import SECRET, START, Rows, expected, log, write_sweep
+from forward.sweeps import SECRET, START, Rows, expected, log, send, write_sweep
 
 from hyperherd import load
 from hyperherd.cli.main import main
@@ -23,6 +23,9 @@ from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.records.annotations import add_tag
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
+
+# Older versions of W&B leave their socket to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 READERS = {"jsonl": reading.of_jsonl, "tensorboard": reading.of_tensorboard, "wandb": reading.of_wandb}
 
@@ -61,7 +64,7 @@ def test_killed_at_any_moment(to: str, sweep: Path, tmp_path: Path) -> None:
 
 
 def test_secrets_stay_masked(to: str, sweep: Path, tmp_path: Path) -> None:
-    forward(load(sweep), tracker(to, tmp_path / "out"))
+    send(sweep, to, tmp_path / "out")
     files = [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
     content = b"".join(path.read_bytes() for path in files)
     assert SECRET.encode() not in content
@@ -71,9 +74,9 @@ def test_secrets_stay_masked(to: str, sweep: Path, tmp_path: Path) -> None:
 
 def test_a_run_that_grows_gets_what_is_new(to: str, sweep: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    forward(load(sweep), tracker(to, out))
+    send(sweep, to, out)
     log(sweep / "0", range(20, 25))
-    sent = forward(load(sweep), tracker(to, out))
+    sent = send(sweep, to, out)
     if to == "jsonl":  # The others write it again: how the run ended stands behind its rows.
         assert (sent.delivered, sent.failed) == (15, 0)
     killing.assert_whole(sweep, READERS[to](out))
@@ -82,10 +85,10 @@ def test_a_run_that_grows_gets_what_is_new(to: str, sweep: Path, tmp_path: Path)
 def test_a_run_that_goes_back_is_replaced(to: str, sweep: Path, tmp_path: Path) -> None:
     """A newer attempt begins at an earlier step: what the older one logged from there on does not stand."""
     out = tmp_path / "out"
-    forward(load(sweep), tracker(to, out))
+    send(sweep, to, out)
     log(sweep / "0", range(10, 15), number=3, attempt=1)
     merge(sweep / "0")
-    forward(load(sweep), tracker(to, out))
+    send(sweep, to, out)
     killing.assert_whole(sweep, READERS[to](out))
 
 
@@ -110,16 +113,16 @@ def test_a_missing_package_is_named(
 
 
 def test_a_folder_with_something_else_is_left_alone(sweep: Path, tmp_path: Path) -> None:
-    forward(load(sweep), tracker("jsonl", tmp_path / "out"))
+    send(sweep, "jsonl", tmp_path / "out")
     for path in (tmp_path / "out").glob("*/run.json"):
         path.unlink()
     with pytest.raises(ResultsError, match="choose another folder"):
-        forward(load(sweep), tracker("jsonl", tmp_path / "out"))
+        send(sweep, "jsonl", tmp_path / "out")
 
 
 def test_jsonl_says_what_the_run_is_and_goes_back_into_a_trial(sweep: Path, tmp_path: Path) -> None:
     add_tag(sweep / "1", "baseline")
-    forward(load(sweep), tracker("jsonl", tmp_path / "out"))
+    send(sweep, "jsonl", tmp_path / "out")
     folder = next((tmp_path / "out").glob("s-1-*"))
     run = json.loads((folder / "run.json").read_text())
     assert (run["sweep"], run["number"], run["state"], run["tags"]) == ("s", 1, "completed", ["baseline"])
