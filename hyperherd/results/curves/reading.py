@@ -68,7 +68,7 @@ def _of_many(
 
 def _read(trial: Trial, names: Sequence[str], x: str) -> dict[str, MetricCurve]:
     found = {}
-    epochs = _epochs(trial) if x == "epoch" else {}
+    epochs = epochs_of(trial) if x == "epoch" else {}
     for name, rows in numeric_rows(trial, names).items():
         curve = _curve(rows, x)
         if x == "epoch":
@@ -93,7 +93,7 @@ def _curve(rows: pa.Table, x: str) -> MetricCurve:
     return MetricCurve([(moment - micros[0]) / 1e6 for moment in micros], rows["value"].to_pylist())
 
 
-def _epochs(trial: Trial) -> dict[tuple[str | None, int], float]:
+def epochs_of(trial: Trial) -> dict[tuple[str | None, int], float]:
     """Return the epoch of each phase and step of a trial that has logged it."""
     rows = read_rows(trial.dir, ["epoch"])
     phases = rows["phase"].to_pylist() if "phase" in rows.column_names else [None] * len(rows)
@@ -101,16 +101,24 @@ def _epochs(trial: Trial) -> dict[tuple[str | None, int], float]:
 
 
 def _by_epoch(curve: MetricCurve, epochs: Mapping[tuple[str | None, int], float], phase: str | None) -> MetricCurve:
-    """Return a curve over epochs: several values of one epoch lie evenly in it; those without an epoch are left out."""
-    pairs = zip(curve.xs, curve.ys, strict=True)
-    points = [(epochs[phase, int(x)], y) for x, y in pairs if (phase, int(x)) in epochs]
-    counts = Counter(epoch for epoch, _ in points)
-    seen: Counter[float] = Counter()
-    xs = []
-    for epoch, _ in points:
-        xs.append(epoch + seen[epoch] / counts[epoch])
+    """Return a curve over epochs; values without an epoch are left out."""
+    places = epoch_places([int(x) for x in curve.xs], epochs, phase)
+    points = [(x, y) for x, y in zip(places, curve.ys, strict=True) if x is not None]
+    return MetricCurve([x for x, _ in points], [y for _, y in points])
+
+
+def epoch_places(
+    steps: Sequence[int], epochs: Mapping[tuple[str | None, int], float], phase: str | None
+) -> list[float | None]:
+    """Return where steps lie in epochs: several values of one epoch evenly in it, and None without an epoch."""
+    found = [epochs.get((phase, step)) for step in steps]
+    counts = Counter(found)
+    seen: Counter[float | None] = Counter()
+    places = []
+    for epoch in found:
+        places.append(None if epoch is None else epoch + seen[epoch] / counts[epoch])
         seen[epoch] += 1
-    return MetricCurve(xs, [y for _, y in points])
+    return places
 
 
 def numeric_rows(trial: Trial, names: Sequence[str]) -> dict[str, pa.Table]:

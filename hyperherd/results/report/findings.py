@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
 from hyperherd.results.pages.effects import effect_verdict, joint_text, survivor_texts
 from hyperherd.results.pages.failures import split_text
 from hyperherd.results.pages.verdict import interval_text, verdict
-from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection
+from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection, seed_keys
+from hyperherd.results.statistics.endings import ended_badly
 from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.statistics.importance.contrasts import Contrast
 from hyperherd.results.statistics.importance.effects import ParameterEffect, effects
@@ -43,6 +44,7 @@ def configurations(trials: TrialCollection, places: Places) -> list[dict[str, An
             {
                 "params": {name: text(value) for name, value in group.settings.items() if value != Gap.NOT_APPLICABLE},
                 "trials": [places[trial] for trial in group.trials],
+                "seeds": _codes(group.seeds),
                 "rank": ranks.get(id(group)),
                 "score": scores.get(id(group)),
                 "n": spread.n,
@@ -57,6 +59,19 @@ def configurations(trials: TrialCollection, places: Places) -> list[dict[str, An
             }
         )
     return found
+
+
+def _codes(seeds: Iterable[Hashable]) -> list[int]:
+    known: dict[Hashable, int] = {}
+    return [known.setdefault(seed, len(known)) for seed in seeds]
+
+
+def what_ranks(trials: TrialCollection) -> dict[str, Any]:
+    """Return what a part of the trials is ranked by beside values and seeds, for the selection of a reader."""
+    objective = trials.objective
+    bad = [place for place, trial in enumerate(trials) if objective is not None and ended_badly(trial, objective)]
+    when = [trial.ended or trial.started or 0.0 for trial in trials]
+    return {"seeded": bool(seed_keys(trials)), "bad": bad, "when": when}
 
 
 def what_is_sure(trials: TrialCollection) -> dict[str, Any]:

@@ -9,19 +9,20 @@ import json
 import math
 import platform
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 from hyperherd import __version__
 from hyperherd.plural import counted
 from hyperherd.results.pages.overview import ranking
-from hyperherd.results.report.findings import command_of, what_is_sure
+from hyperherd.results.report.findings import command_of, what_is_sure, what_ranks
+from hyperherd.results.report.lookups import lookups, typed
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
 from hyperherd.results.report.sections import SECTIONS
 from hyperherd.results.statistics.gpu_hours import gpu_hours
 from hyperherd.results.tables.columns import sweep_labels
-from hyperherd.results.text.format import exact, is_number, setting
+from hyperherd.results.text.format import exact, is_number, measure, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.directions import direction_of, interest
 from hyperherd.results.trials.metric_names import has_metric, phase_notes
@@ -31,13 +32,14 @@ from hyperherd.results.values import Gap
 SCHEMA = 1
 _MOST_METRICS = 40
 _LONGEST_TEXT = 500
+_LONGEST_NUMBER = 8
 
 
 def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[str]]:
     """Return the report's data, and what is missing in it."""
     ordered = trials.sorted()
-    curves, notes = sample_curves(ordered)
-    notes += phase_notes(ordered)
+    sampled = sample_curves(ordered)
+    notes = sampled.notes + phase_notes(ordered)
     metrics, left_out = _metrics(ordered)
     if left_out:
         notes.append(f"{counted(len(left_out), 'metric')} left out of the report: {', '.join(left_out[:5])} ...")
@@ -52,17 +54,20 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         "ranking": ranking(ordered),
         "gpu_hours": str(hours) if (hours := gpu_hours(ordered)) else None,
         "sure": what_is_sure(ordered),
+        "ranks": what_ranks(ordered),
         "left": max((trial.eta for trial in ordered if trial.eta is not None), default=None),
         "counts": {state.value: count for state, count in ordered.counts.items()},
         "sweeps": [_sweep(sweep, label) for sweep, label in labels.items()],
-        "directions": {name: better for name in curves if (better := _direction(ordered, name))},
+        "directions": _directions(ordered, [*sampled.curves, *(metric["name"] for metric in metrics)]),
         "constant": {name: setting(value) for name, value in ordered.constant.items()},
         "params": [_param(ordered, name) for name in ordered.varying],
         "metrics": metrics,
         "trials": _columns(ordered),
         **{section.name: section.data(ordered, places) for section in SECTIONS if section.data},
         "provenance": _provenance(ordered),
-        "curves": curves,
+        "lookups": lookups(ordered, [metric["name"] for metric in metrics]),
+        "curves": sampled.curves,
+        "thinned": sampled.thinned,
         "notes": notes,
     }
     return document, notes
@@ -82,9 +87,11 @@ def _objective(trials: TrialCollection) -> dict[str, Any] | None:
     }
 
 
-def _direction(trials: TrialCollection, metric: str) -> str | None:
+def _directions(trials: TrialCollection, metrics: Iterable[str]) -> dict[str, str]:
+    """Return which way is better, of the metrics of which that is known."""
+    found = {name: better for name in metrics if (better := direction_of(name))}
     objective = trials.objective
-    return objective.direction if objective and objective.metric == metric else direction_of(metric)
+    return found | ({objective.metric: objective.direction, objective.label: objective.direction} if objective else {})
 
 
 def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:
@@ -101,11 +108,20 @@ def _param(trials: TrialCollection, name: str) -> dict[str, Any]:
     numbers = all(is_number(value) and math.isfinite(value) for value in places.values())
     ordered = sorted(places.items(), key=lambda item: item[1] if numbers else (str(type(item[1])), exact(item[1])))
     codes = {token: code for code, (token, _) in enumerate(ordered)}
+    texts = _texts([value for _, value in ordered])
     values = [
-        {"text": setting(value), "exact": exact(value), "number": value if numbers else None} for _, value in ordered
+        {"text": told, "exact": exact(value), "typed": typed(value), "number": value if numbers else None}
+        for told, (_, value) in zip(texts, ordered, strict=True)
     ]
     of_trials = [-1 if isinstance(value, Gap) else codes[_token(value)] for value in found]
     return {"name": name, "numeric": numbers, "values": values, "codes": of_trials}
+
+
+def _texts(values: Sequence[Any]) -> list[str]:
+    """Return different values for people: floats with many digits short, where that leaves them different."""
+    full = [setting(value) for value in values]
+    short = [text if len(text) <= _LONGEST_NUMBER else measure(value) for text, value in zip(full, values, strict=True)]
+    return short if len(set(short)) == len(short) else full
 
 
 def _token(value: Any) -> str:

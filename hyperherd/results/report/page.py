@@ -18,7 +18,7 @@ from hyperherd.records.disk.files import strict
 from hyperherd.results.report.sections import SECTIONS
 
 _ECHARTS = "echarts/echarts.min.js"
-_FIRST_SCRIPTS = ("base.js", "store.js", "summary.js")
+_FIRST_SCRIPTS = ("base.js", "charts.js", "store.js", "filter.js", "statistics.js", "ranking.js", "summary.js")
 _PACKED = 1 << 20
 """Bytes of JSON above which it is compressed; the browser unpacks it."""
 

@@ -6,12 +6,13 @@ The curves of a large sweep are those that every `trial.json` holds, so that no 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import FormatError
 from hyperherd.records.disk.files import number
-from hyperherd.results.curves.reading import numeric_rows
+from hyperherd.results.curves.reading import epoch_places, epochs_of, numeric_rows
 from hyperherd.results.curves.smoothing import thin
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.directions import interest
@@ -26,26 +27,56 @@ _MOST_POINTS, _LEAST_POINTS = 200, 24
 _MOST_METRICS = 12
 _BUDGET = 600_000
 """Points of all curves together, about ten bytes each once compressed."""
+_EXACT = 50_000
+"""Points up to which values keep all their digits, so that a filter may compute with them."""
 
-Sampled = list[list[Any]]
-"""Steps, values and seconds since the trial's first value, in parallel; without the last if times are not known."""
+_EPOCH = "epoch"
+"""The metric by which callbacks log the epoch."""
+
+Sampled = list[Any]
+"""In parallel: steps, values, seconds since the trial's first value, epochs; None for what the trial has not."""
 
 
-def sample_curves(trials: TrialCollection) -> tuple[dict[str, list[Sampled | None]], list[str]]:
-    """Return metric -> the curve of each trial, and what is missing."""
+@dataclass
+class SampledCurves:
+    """The curves of a report."""
+
+    curves: dict[str, list[Sampled | None]]
+    """Metric -> the curve of each trial."""
+    thinned: dict[str, list[int]] = field(default_factory=dict)
+    """Metric -> the places of the trials of which it has not all that was logged: fewer points, or fewer digits."""
+    notes: list[str] = field(default_factory=list)
+    """What is missing."""
+
+
+def sample_curves(trials: TrialCollection) -> SampledCurves:
+    """Return the curve of each trial and metric, and what is missing."""
     if len(trials) > MOST_READ:
         return _summarized(trials)
     metrics = _metrics(trials)
-    curves: dict[str, list[Sampled | None]] = {name: [None] * len(trials) for name in metrics}
-    notes = []
+    found = SampledCurves({name: [None] * len(trials) for name in metrics})
     most = max(_LEAST_POINTS, min(_MOST_POINTS, _BUDGET // max(1, len(trials) * len(metrics))))
     for place, trial in enumerate(trials):
         try:
-            for name, curve in _read(trial, metrics, most).items():
-                curves[name][place] = curve
+            for name, (curve, logged) in _read(trial, metrics, most).items():
+                found.curves[name][place] = curve
+                if len(curve[0]) < logged:
+                    found.thinned.setdefault(name, []).append(place)
         except (OSError, FormatError) as error:
-            notes.append(f"trial {trial.label}: curves left out: {error}")
-    return {name: found for name, found in curves.items() if any(found)}, notes
+            found.notes.append(f"trial {trial.label}: curves left out: {error}")
+    found.curves = {name: curves for name, curves in found.curves.items() if any(curves)}
+    _shorten(found)
+    return found
+
+
+def _shorten(found: SampledCurves) -> None:
+    """Shorten the values of curves to what a line on a screen needs, if they are many."""
+    if sum(len(curve[0]) for curves in found.curves.values() for curve in curves if curve) <= _EXACT:
+        return
+    for name, curves in found.curves.items():
+        found.thinned[name] = [place for place, curve in enumerate(curves) if curve]
+        for curve in filter(None, curves):
+            curve[1] = list(map(_short, curve[1]))
 
 
 def _metrics(trials: TrialCollection) -> list[str]:
@@ -57,17 +88,24 @@ def _metrics(trials: TrialCollection) -> list[str]:
     return sorted(stepped, key=lambda name: (name != first, interest(name)))[:_MOST_METRICS]
 
 
-def _read(trial: Trial, metrics: Sequence[str], most: int) -> dict[str, Sampled]:
-    return {name: _sampled(rows, most) for name, rows in numeric_rows(trial, metrics).items() if rows.num_rows}
+def _read(trial: Trial, metrics: Sequence[str], most: int) -> dict[str, tuple[Sampled, int]]:
+    """Return the curves of a trial with at most this many points, each with how many were logged."""
+    rows_of = numeric_rows(trial, metrics)
+    epochs = epochs_of(trial) if _EPOCH in trial.metric_names else {}
+    return {name: (_sampled(rows, most, epochs), rows.num_rows) for name, rows in rows_of.items() if rows.num_rows}
 
 
-def _sampled(rows: pa.Table, most: int) -> Sampled:
+def _sampled(rows: pa.Table, most: int, epochs: Mapping[tuple[str | None, int], float]) -> Sampled:
     values = _floats(rows["value"])
     places = thin(values, most)
-    sampled: Sampled = [rows["step"].take(places).to_pylist(), [_short(values[place]) for place in places]]
+    sampled: Sampled = [rows["step"].take(places).to_pylist(), [_finite(values[place]) for place in places], None, None]
     if not rows["time"].null_count:
         micros = rows["time"].cast("int64")
-        sampled.append([round((moment - micros[0].as_py()) / 1e6, 1) for moment in micros.take(places).to_pylist()])
+        sampled[2] = [round((moment - micros[0].as_py()) / 1e6, 1) for moment in micros.take(places).to_pylist()]
+    if epochs:
+        phase = rows["phase"][0].as_py() if "phase" in rows.column_names else None
+        found = epoch_places(rows["step"].to_pylist(), epochs, phase)
+        sampled[3] = [None if (x := found[place]) is None else round(x, 4) for place in places]
     return sampled
 
 
@@ -78,23 +116,28 @@ def _floats(column: pa.ChunkedArray) -> list[float]:
     return list(raw[values.offset : values.offset + len(values)])
 
 
-def _summarized(trials: TrialCollection) -> tuple[dict[str, list[Sampled | None]], list[str]]:
+def _summarized(trials: TrialCollection) -> SampledCurves:
     """Return the curves of the sweep's own objective that the trials keep beside their state."""
-    found: dict[str, list[Sampled | None]] = {}
+    more = f"more than {MOST_READ} trials: the report has only the curve of the objective, at a few points"
+    found = SampledCurves({}, notes=[more])
     for place, trial in enumerate(trials):
         told = trial.objective if isinstance(trial.objective, dict) else {}
         points, metric = _points(told.get("curve")), told.get("metric")
         if points and isinstance(metric, str):
-            curves = found.setdefault(metric, [None] * len(trials))
-            curves[place] = [[step for step, _ in points], [_short(value) for _, value in points]]
-    more = f"more than {MOST_READ} trials: the report has only the curve of the objective, at a few points"
-    return found, [more]
+            curves = found.curves.setdefault(metric, [None] * len(trials))
+            curves[place] = [[step for step, _ in points], [_short(value) for _, value in points], None, None]
+            found.thinned.setdefault(metric, []).append(place)
+    return found
 
 
 def _points(curve: Any) -> list[tuple[Any, Any]]:
     """Return what is a point among what a record calls a curve."""
     pairs = [item for item in curve if isinstance(item, list) and len(item) == 2] if isinstance(curve, list) else []
     return [(step, value) for step, value in pairs if number(step) is not None and number(value) is not None]
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
 
 
 def _short(value: Any) -> float | None:

@@ -105,6 +105,11 @@ def _find(written: str) -> Aggregate | None:
     return next((item for item in AGGREGATES if re.fullmatch(item.pattern, written)), None)
 
 
+def is_aggregate(text: str) -> bool:
+    """Return whether a word is one as people write it."""
+    return _find(text) is not None
+
+
 def split_metric(text: str, known: Collection[str]) -> tuple[str, str | None] | None:
     """Return the metric and the aggregate in ``METRIC[:AGG]``, or None if there is no such metric.
 

@@ -73,7 +73,7 @@ def test_the_wheel_brings_all_of_it(tmp_path: Path) -> None:
 
 def test_our_scripts_make_no_html_of_texts() -> None:
     ours = [item for item in ASSETS.iterdir() if item.name.endswith(".js")]
-    assert len(ours) == 12
+    assert len(ours) >= 20
     for item in ours:
         code = re.sub(r"//.*|/\*.*?\*/", "", item.read_text("utf-8"))
         for word in (
@@ -158,9 +158,11 @@ def test_curves_are_thinned(tmp_path: Path) -> None:
         writer.log({"val/acc": 9.0 if step == 1234 else step / 5000}, step)
     writer.close()
     document, _ = gather(hyperherd.load(sweep.dir), "")
-    steps, values, times = document["curves"]["val/acc"][0]
+    steps, values, times, epochs = document["curves"]["val/acc"][0]
     assert len(steps) == len(values) == len(times) <= 200
     assert (steps[0], steps[-1], max(values)) == (0, 4999, 9.0)
+    assert epochs is None
+    assert document["thinned"] == {"val/acc": [0]}
 
 
 @pytest.mark.slow
@@ -189,7 +191,7 @@ def test_a_record_that_lies_about_its_curve(tmp_path: Path) -> None:
     trials = hyperherd.load(root)
     document, _ = gather(trials, "")
     curves = dict(zip(document["trials"]["label"], document["curves"]["val/acc"], strict=True))
-    assert [curves[str(number)] for number in range(5)] == [None, None, None, [[2], [0.5]], None]
+    assert [curves[str(number)] for number in range(5)] == [None, None, None, [[2], [0.5], None, None], None]
 
 
 def test_a_broken_metric_file_is_told_and_costs_only_its_curve(sweep: SweepBuilder) -> None:

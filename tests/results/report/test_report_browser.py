@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 from results.builder import SweepBuilder
@@ -14,6 +16,7 @@ from results.showcase import showcase
 import hyperherd
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.text.format import measure, setting
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -106,24 +109,30 @@ def test_every_section_is_there_and_drawn(opened: Opened) -> None:
     page = opened.page
     scrolled(page)
     titles = page.locator("section h2").all_inner_texts()
-    expected = ["Configurations", "Parallel coordinates", "Effects", "Curves", "Failures", "Timeline"]
-    assert titles == [*expected, "Compare two trials", "All trials", "About this report"]
+    expected = ["Configurations", "Parallel coordinates", "Effects", "Slices", "Two parameters", "Trade-offs"]
+    expected += ["Best so far", "Curves", "Failures", "Timeline", "Compare two trials", "All trials"]
+    assert titles == [*expected, "About this report"]
     assert page.title() == page.locator("h1").inner_text() == "lr_model_seed"
     assert "20 completed" in page.locator(".states").inner_text()
+    assert page.locator(".hero .command").count() == 1
     assert page.locator(".hero .command").inner_text().startswith("python ")
-    blank = "c => { const d = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; return !d.some(v => v) }"
-    drawn = page.locator(".chart canvas")
-    assert drawn.count() == 6  # intervals, parallel coordinates, two strips, curves, timeline
-    assert [place for place in range(6) if drawn.nth(place).evaluate(blank)] == []
+    blank = (
+        "node => ![...node.querySelectorAll('canvas')].some(c => c.getContext('2d')"
+        ".getImageData(0, 0, c.width, c.height).data.some(v => v))"
+    )
+    drawn = page.locator(".chart")
+    # intervals, parallel coordinates, three slices, two parameters, trade-offs, best so far, curves, timeline
+    assert drawn.count() == 10
+    assert [place for place in range(10) if drawn.nth(place).evaluate(blank)] == []
     assert opened.rows() == 24
 
 
 def test_a_brush_filters_the_table_the_configurations_and_the_curves(opened: Opened) -> None:
-    opened.drag(54, 0.90, 0.98)  # The lowest value of the first axis, lr.
+    opened.drag(70, 0.90, 0.98)  # The lowest value of the first axis, lr.
     assert opened.rows() == 6
     assert set(opened.column(4)) == {"1e-4"}
     assert opened.page.locator("#selection").inner_text() == "6 of 24"
-    assert opened.page.locator("#configurations tbody tr").count() == 2
+    assert opened.page.locator("#configurations tbody tr:not(.axis-row)").count() == 2
     assert all("lr=1e-4" in text for text in opened.page.locator("#curves .legend button").all_inner_texts())
     opened.page.locator("#clear").click()
     assert opened.rows() == 24
@@ -131,7 +140,7 @@ def test_a_brush_filters_the_table_the_configurations_and_the_curves(opened: Ope
 
 
 def test_two_brushes_and_a_filter_hold_together_and_a_click_lets_go(opened: Opened) -> None:
-    opened.drag(54, 0.90, 0.98)
+    opened.drag(70, 0.90, 0.98)
     look = (
         "echarts.getInstanceByDom(document.querySelector('#parallel .chart')).getZr().storage.getDisplayList()"
         ".filter(shape => shape.name === 'main' && shape.type === 'rect').map(shape => shape.style.opacity)"
@@ -145,35 +154,64 @@ def test_two_brushes_and_a_filter_hold_together_and_a_click_lets_go(opened: Open
     assert opened.page.evaluate(look) == [0.22]
     opened.page.locator("#parallel .chart").scroll_into_view_if_needed()
     box = opened.page.locator("#parallel .chart").bounding_box()
-    opened.page.mouse.click(box["x"] + 54, box["y"] + 0.5 * box["height"])
+    opened.page.mouse.click(box["x"] + 70, box["y"] + 0.5 * box["height"])
     assert opened.rows() == 16
 
 
-@pytest.mark.parametrize(
-    ("text", "rows"),
-    [
-        ("lr=0.01", 6),
-        ("lr=0.01,1e-3 model=cnn", 6),
-        ("model!=cnn", 12),
-        ("val/acc>0.95 state=completed", 6),
-        ("state=failed", 2),
-        ("reason~nan", 1),
-        ("reason~NAN", 0),
-        ("train/loss!=3 lr!~e-4", 18),
-        ("epochs=50", 24),
-        ("stalled", 1),
-        ("nothing-like-this", 0),
-    ],
-)
-def test_the_filter_speaks_the_sweeps_language(opened: Opened, text: str, rows: int) -> None:
-    opened.page.locator("#filter").fill(text)
-    assert opened.rows() == rows
+def test_the_filter_speaks_the_sweeps_language(opened: Opened) -> None:
+    asked = {"lr=0.01,1e-3 model=cnn": 6, "val/acc:max>0.95 state=completed": 6, "stalled": 1, "nothing-like-this": 0}
+    for text, rows in asked.items():
+        opened.page.locator("#filter").fill(text)
+        assert opened.rows() == rows, text
 
 
-def test_a_filter_that_means_nothing_says_so_and_changes_nothing(opened: Opened) -> None:
-    opened.page.locator("#filter").fill("learning=3")
-    assert opened.rows() == 24
-    assert "learning" in opened.page.locator("#filter").get_attribute("title")
+def test_a_filter_that_cannot_be_read_says_so_in_place_and_selects_nothing(opened: Opened) -> None:
+    page = opened.page
+    for text, told in {"learning=3": "'learning'", "lr~(": "regular expression", "lr > 3": "without blanks"}.items():
+        page.locator("#filter").fill(text)
+        assert opened.rows() == 0
+        problem = page.locator("#filter-problem")
+        assert told in problem.inner_text()
+        assert problem.inner_text().endswith("Nothing is selected.")
+        assert problem.bounding_box()["y"] < 120
+        assert page.locator("#selection").inner_text() == "0 of 24"
+        assert page.locator(".best-card").count() == 0
+    page.locator("#filter").fill("lr=0.01")
+    assert opened.rows() == 6
+    assert not page.locator("#filter-problem").is_visible()
+
+
+def test_one_selection_drives_every_view_as_the_same_filter_would(opened: Opened, file: Path) -> None:
+    page = opened.page
+    all_trials = hyperherd.load(file.parent / "multirun")
+    texts = ["", "lr<=0.001 seed!=0", "state=failed"]
+    for text in texts:
+        page.locator("#filter").fill(text)
+        trials = all_trials.filter(*text.split()).sorted()
+        assert opened.rows() == len(trials)
+        groups = trials.seeds()
+        scope = page.locator("#effects .scope")
+        assert scope.is_visible() == (text != "")
+        shown = page.locator("#configurations tbody tr.best").all_inner_texts()
+        if not groups.ranked:
+            assert shown == []
+            assert "no selected trial" in page.locator("#top .cards").inner_text()
+            assert page.locator("#failures details").count() == 2
+            continue
+        best = groups.best()
+        spread, card = best.judged(trials.objective), page.locator(".best-card").inner_text()
+        settings = [f"{name}={setting(value)}" for name, value in best.settings.items()]
+        mean, std = measure(spread.mean), f"{spread.std:.2g}"
+        assert f"{mean} ± {std}" in card.replace("\n", " ")
+        assert all(item.partition("=")[2] in card for item in settings)
+        winner = max((trial for trial in best.counted), key=lambda trial: trial.value("val/acc"))
+        assert f"trial {winner.label}, {measure(winner.value('val/acc'))}" in card
+        assert f"seed={winner.params['seed']}" in page.locator(".best-card code").inner_text()
+        assert len(shown) == 1
+        assert mean in shown[0]
+        legend = page.locator("#curves .legend button").all_inner_texts()
+        order = [" ".join(f"{name}={setting(v)}" for name, v in group.settings.items()) for group in groups.ranked]
+        assert [line.split("n=")[0].split("\n")[0].strip() for line in legend][: len(order)] == order
 
 
 def test_the_address_carries_the_filter(opened: Opened, browser: Any, file: Path) -> None:
@@ -328,6 +366,97 @@ def test_a_large_sweep_is_packed_paged_and_filtered(browser: Any, tmp_path: Path
     assert opened.page.locator("#selection").inner_text() == f"{shown} of 2,500"
     assert opened.said == []
     opened.page.close()
+
+
+def wide(sweep: SweepBuilder, parameters: int = 200, metrics: int = 30) -> Path:
+    """Return the report of a sweep over many parameters, with many metrics."""
+    dice = random.Random(1)
+    for _ in range(30):
+        params = {
+            f"group.parameter_{place}": dice.choice([1e-4, 0.01, 0.1, dice.random()]) for place in range(parameters)
+        }
+        values = {f"metric_{place}": dice.random() for place in range(metrics)}
+        sweep.trial({"val/acc": dice.random(), **values}, params=params)
+    return hyperherd.load(sweep.dir).report(sweep.dir / "r.html")
+
+
+def test_long_lists_fold_and_open(browser: Any, sweep: SweepBuilder) -> None:
+    opened = Opened(browser, wide(sweep))
+    page = opened.page
+    scrolled(page)
+    assert page.evaluate("document.documentElement.scrollHeight") < 9000
+    more = page.locator("#top .settings .more")
+    assert more.first.inner_text() == "and 192 more"
+    more.first.click()
+    assert page.locator("#top .best-card .setting").count() == 200
+    assert page.locator("#trials thead th").count() < 25
+    page.locator("#trials summary").click()
+    page.locator("#trials .boxes").get_by_label("group.parameter_7", exact=True).set_checked(True)
+    assert "group.parameter_7" in page.locator("#trials thead").inner_text()
+    compared = page.locator("#compare tr.differs").count()
+    page.locator("#compare button", has_text="more row").first.click()
+    assert page.locator("#compare tr.differs").count() > compared + 100
+    assert opened.said == []
+    page.close()
+
+
+@pytest.mark.parametrize("width", [390, 900])
+def test_every_section_is_reached_on_a_narrow_screen(browser: Any, file: Path, width: int) -> None:
+    opened = Opened(browser, file)
+    page = opened.page
+    page.set_viewport_size({"width": width, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    links = page.locator("#nav a")
+    assert links.count() == 13
+    for place in (0, 6, 12):
+        links.nth(place).click()
+        page.wait_for_timeout(700 if place else 300)
+        target = page.locator(links.nth(place).get_attribute("href"))
+        top = target.bounding_box()["y"]
+        assert -5 < top < 800
+    page.close()
+
+
+def test_every_chart_is_saved_as_png_and_svg(browser: Any, file: Path, tmp_path: Path) -> None:
+    opened = Opened(browser, file)
+    page = opened.page
+    scrolled(page)
+    for kind, count in (("PNG", 10), ("SVG", 10)):
+        buttons = page.locator("button.save", has_text=kind)
+        assert buttons.count() == count
+        for place in range(count):
+            with page.expect_download() as waiting:
+                buttons.nth(place).click()
+            waiting.value.save_as(tmp_path / waiting.value.suggested_filename)
+    pictures = sorted(tmp_path.glob("*.svg"))
+    assert len(pictures) == len(list(tmp_path.glob("*.png"))) == 10
+    for picture in pictures:
+        root = ElementTree.parse(picture).getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
+        assert len(list(root.iter("{http://www.w3.org/2000/svg}path"))) > 3
+    assert all(picture.read_bytes().startswith(b"\x89PNG") for picture in tmp_path.glob("*.png"))
+    curves = next(picture for picture in pictures if picture.name.startswith("curves"))
+    assert "lr=0.01 model=cnn" in "".join(ElementTree.parse(curves).getroot().itertext())
+    assert all(f'fill="{colour}"' in curves.read_text() for colour in ("#3b5bdb", "#e8710a"))  # of its legend
+    assert opened.said == []
+    page.close()
+
+
+def test_print_keeps_the_colours_of_legends(browser: Any, file: Path) -> None:
+    opened = Opened(browser, file, color_scheme="dark")
+    page = opened.page
+    page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    for part in ("#curves .legend i", "#parallel .ramp i", "#effects .track i"):
+        look = page.locator(part).first.evaluate(
+            "i => [getComputedStyle(i).printColorAdjust, i.getClientRects().length]"
+        )
+        assert look == ["exact", 1], part
+    line = page.locator("#curves .legend i").first.evaluate("i => getComputedStyle(i).backgroundColor")
+    assert line == "rgb(59, 91, 219)"  # of the light palette, as the lines are
+    page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert page.locator("html").get_attribute("data-theme") == "dark"
+    page.close()
 
 
 def test_a_sweep_that_has_nothing_yet(browser: Any, sweep: SweepBuilder) -> None:

@@ -1,5 +1,5 @@
-// Helpers: elements, numbers for people, colours, charts. A text of the data only ever becomes a text node: nothing
-// here or elsewhere sets innerHTML, and charts draw on a canvas with tooltips that know no HTML.
+// Helpers: elements, numbers for people. A text of the data only ever becomes a text node: nothing
+// here or elsewhere sets innerHTML.
 
 const byId = (id) => document.getElementById(id);
 
@@ -53,6 +53,23 @@ function measure(value) {
   return value.toExponential(3).replace(/\.?0+e/, 'e').replace('e+', 'e');
 }
 
+/** Return number texts with blanks behind them, so that their points stand under each other where they end together. */
+function aligned(texts) {
+  const tails = texts.map((text) => (/^-?[\d,]*(?:\.\d*)?(?:e-?\d+)?$/.test(text) && text ? text.length - text.search(/\.|e|$/) : 0));
+  const most = tails.reduce((top, tail) => Math.max(top, tail), 0);
+  return texts.map((text, place) => text + '\u00a0'.repeat(most - tails[place]));
+}
+
+/** Return whether positive numbers span two decades and lie more evenly on a logarithmic scale than on a linear one. */
+function wantsLog(numbers) {
+  const found = numbers.filter(isFinite_).toSorted((a, b) => a - b);
+  const [low, high] = [found[0], found.at(-1)];
+  if (!(low > 0) || high / low < 100) return false;
+  const middle = found[Math.floor((found.length - 1) / 2)] / 2 + found[Math.ceil((found.length - 1) / 2)] / 2;
+  const off = (turn) => Math.abs((turn(middle) - turn(low)) / (turn(high) - turn(low)) - 0.5);
+  return off(Math.log) < off(Number);
+}
+
 /** Return the size of an error with two significant digits. */
 function error_(value) {
   if (!isFinite_(value)) return '';
@@ -72,10 +89,24 @@ function duration(seconds) {
 const date = (seconds) => new Date(seconds * 1000).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' });
 const plural = (count, word) => `${count.toLocaleString('en')} ${word}${count === 1 ? '' : 's'}`;
 
-/** Return name=value pairs as small labels. */
+const SETTINGS_SHOWN = 8;
+
+/** Return name=value pairs as small labels; of many the first, the rest at a click. */
 function settings(pairs) {
-  return el('span', { class: 'settings' }, pairs.map(([name, text]) =>
-    el('span', { class: 'setting' }, el('b', {}, `${name}=`), text)));
+  const label = ([name, text]) => el('span', { class: 'setting' }, el('b', {}, `${name}=`), text);
+  const box = el('span', { class: 'settings' }, pairs.slice(0, SETTINGS_SHOWN).map(label));
+  const rest = pairs.slice(SETTINGS_SHOWN);
+  if (rest.length) box.append(el('button', { type: 'button', class: 'more', on: { click: ({ target }) => target.replaceWith(...rest.map(label)) } }, `and ${rest.length} more`));
+  return box;
+}
+
+/** Return the first of many elements and, if there are more, a button that shows the rest. */
+function folded(items, most, word) {
+  if (items.length <= most) return items;
+  const rest = items.slice(most);
+  const button = el('button', { type: 'button', class: 'quiet', on: { click: () => line.replaceWith(...rest) } }, `show ${plural(rest.length, `more ${word}`)}`);
+  const line = items[0].tagName === 'TR' ? el('tr', {}, el('td', { colSpan: items[0].cells.length }, button)) : el('div', { class: 'pager' }, button);
+  return [...items.slice(0, most), line];
 }
 
 /** Return a command with a button that copies it. */
@@ -100,137 +131,22 @@ async function copy(text, button) {
   setTimeout(() => { button.textContent = 'copy'; }, 1600);
 }
 
-function download(name, type, text) {
-  const url = URL.createObjectURL(new Blob([text], { type }));
+const download = (name, type, text) => downloadBlob(name, new Blob([text], { type }));
+
+function downloadBlob(name, blob) {
+  const url = URL.createObjectURL(blob);
   el('a', { href: url, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }
 
-function select(label, options, value, change) {
+/** Return a choice with its label, which is only spoken if it is `quiet`. */
+function select(label, options, value, change, { quiet = false } = {}) {
   const box = el('select', { aria: { label }, on: { change: () => change(box.value) } },
     options.map(([key, text]) => el('option', { value: key, selected: key === value }, text)));
-  return el('label', {}, label, box);
+  return quiet ? box : el('label', {}, label, box);
 }
 
 function checkbox(label, checked, change) {
   const box = el('input', { type: 'checkbox', checked, on: { change: () => change(box.checked) } });
   return el('label', {}, box, label);
 }
-
-// Colours -------------------------------------------------------------------------------------------------------------
-
-const PALETTES = {
-  light: ['#3b5bdb', '#e8710a', '#2b9a66', '#d6336c', '#7b4fc9', '#0c8599', '#a6781c', '#c2255c', '#5c7a29', '#495057'],
-  dark: ['#8aa4ff', '#ffa94d', '#5fd39b', '#ff8fb1', '#b79bff', '#5fd0e0', '#e2c25f', '#ff8787', '#a9d06a', '#c3cad6'],
-};
-const RAMPS = { light: ['#d3d9e4', '#7fa6e8', '#2b46c0'], dark: ['#343d4b', '#4d74c9', '#a9c1ff'] };
-
-const theme = () => document.documentElement.dataset.theme;
-const token = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
-const colour = (place) => PALETTES[theme()][place % PALETTES[theme()].length];
-
-function channels(hex) {
-  return [1, 3, 5].map((place) => parseInt(hex.slice(place, place + 2), 16));
-}
-
-/** Return the colour of a share from 0 (the worst) to 1 (the best). */
-function ramp(share) {
-  const stops = RAMPS[theme()];
-  const place = Math.min(0.9999, Math.max(0, share)) * (stops.length - 1);
-  const [from, to] = [channels(stops[Math.floor(place)]), channels(stops[Math.floor(place) + 1])];
-  const mixed = from.map((value, channel) => Math.round(value + (to[channel] - value) * (place % 1)));
-  return `rgb(${mixed.join(',')})`;
-}
-
-function fade(hex, alpha) {
-  return `rgba(${channels(hex).join(',')},${alpha})`;
-}
-
-const STATE_TOKENS = { completed: 'good', failed: 'bad', unreadable: 'bad', stalled: 'warn', lost: 'warn', missing: 'warn', running: 'busy' };
-const stateColour = (state) => token(STATE_TOKENS[state] ?? 'faint');
-
-function stateLabel(state) {
-  return el('span', { class: `state ${state}` }, el('i', { class: 'dot', aria: { hidden: 'true' } }), state);
-}
-
-// Charts --------------------------------------------------------------------------------------------------------------
-
-const charts = new Set();
-
-/** Return an element that shows what `draw()` returns, drawn again by `refresh` and whenever the theme changes. */
-function chart(label, height, draw, ready) {
-  const node = el('div', { class: 'chart', role: 'img', aria: { label }, style: { height: `${height}px` } });
-  const self = {
-    node,
-    instance: null,
-    dispose() {
-      charts.delete(self);
-      self.instance?.dispose();
-    },
-    refresh() {
-      if (!node.isConnected) { self.dispose(); return; }
-      if (!self.instance) {
-        self.instance = echarts.init(node, null, { renderer: 'canvas' });
-        ready?.(self.instance);
-      }
-      self.instance.resize();
-      self.instance.setOption({ ...common(), ...draw() }, { notMerge: true });
-      self.after?.(self.instance);
-    },
-  };
-  charts.add(self);
-  return self;
-}
-
-/** Draw a chart once it comes near the screen: a page of many charts opens at once. */
-function whenSeen(self) {
-  const watcher = new IntersectionObserver((entries) => {
-    if (entries.some((entry) => entry.isIntersecting)) {
-      watcher.disconnect();
-      self.refresh();
-    }
-  }, { rootMargin: '600px' });
-  watcher.observe(self.node);
-  return self.node;
-}
-
-function common() {
-  return {
-    animation: false,
-    textStyle: { fontFamily: token('sans'), color: token('muted') },
-    tooltip: tooltip(),
-  };
-}
-
-function tooltip(more = {}) {
-  return {
-    renderMode: 'richText',
-    confine: true,
-    backgroundColor: token('card'),
-    borderColor: token('strong-line'),
-    textStyle: { color: token('text'), fontSize: 12, fontFamily: token('sans') },
-    ...more,
-  };
-}
-
-/** Return the looks of an axis that all charts share. */
-function axis(more = {}) {
-  return {
-    axisLine: { lineStyle: { color: token('strong-line') } },
-    axisTick: { show: false },
-    axisLabel: { color: token('muted'), fontSize: 11.5, ...more.axisLabel },
-    splitLine: { lineStyle: { color: token('line') }, ...more.splitLine },
-    nameTextStyle: { color: token('muted'), fontSize: 12 },
-    ...Object.fromEntries(Object.entries(more).filter(([key]) => !['axisLabel', 'splitLine'].includes(key))),
-  };
-}
-
-function redrawCharts() {
-  for (const self of [...charts]) if (self.instance || !self.node.isConnected) self.refresh();
-}
-
-let resizing = 0;
-window.addEventListener('resize', () => {
-  cancelAnimationFrame(resizing);
-  resizing = requestAnimationFrame(() => { for (const self of charts) self.instance?.resize(); });
-});

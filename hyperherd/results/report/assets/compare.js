@@ -1,5 +1,6 @@
 // Two trials side by side: what was set, where they ran, what came out.
 
+const ROWS_SHOWN = 20;
 const compared = { a: 0, b: 1, all: false };
 
 function showCompare() {
@@ -61,7 +62,7 @@ function drawCompare() {
   ];
   const rows = groups.flatMap(([title, lines_]) => {
     const shown = lines_.filter(([, left, right]) => compared.all || title === 'results' || left !== right);
-    return shown.length ? [el('tr', { class: 'group' }, el('td', { colSpan: 4 }, title)), ...shown.map(compareRow)] : [];
+    return shown.length ? [el('tr', { class: 'group' }, el('td', { colSpan: 4 }, title)), ...folded(shown.map(compareRow), ROWS_SHOWN, 'row')] : [];
   });
   byId('compare').querySelector('.scroll').replaceChildren(el('table', {},
     el('thead', {}, el('tr', {}, ['', trialName(a), trialName(b), 'difference'].map((head) => el('th', { scope: 'col' }, head)))),

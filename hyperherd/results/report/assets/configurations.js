@@ -1,12 +1,14 @@
 // Configurations: seeds folded into mean ± std, with the 95 % interval and every seed drawn beside the numbers.
 
 const CONFIGURATION_ROW = 32;
+const INTERVAL_AXIS = 24;
+const PARAMS_SHOWN = 8;
 const CONFIGURATIONS_SHOWN = 20;
 let configurationsShown = CONFIGURATIONS_SHOWN;
 let intervalPlot = null;
 
 function showConfigurations() {
-  if (!data.configurations?.length || !data.objective || data.configurations.every((item) => item.planned < 2)) return;
+  if (!data.configurations?.length || !data.objective || !hasSeeds()) return;
   const body = el('div');
   fill('configurations', 'Configurations',
     `${data.objective.label}${isGuessed() ? ' (a guessed objective)' : ''}: mean ± std over finished seeds; line: 95 % confidence interval (t); dots: single seeds`, body);
@@ -18,31 +20,50 @@ function showConfigurations() {
 function drawConfigurations(body) {
   // While less is selected the room stays, so that a chart below does not move under the brush.
   body.style.setProperty('min-height', selectsAll() ? '' : `${body.offsetHeight}px`);
-  const shown = data.configurations.filter((item) => item.trials.some(isSelected));
-  const rows = shown.slice(0, configurationsShown);
+  const found = rankedConfigurations();
+  const rows = found.rows.slice(0, configurationsShown);
   if (!rows.length) {
     body.replaceChildren(el('p', { class: 'empty' }, 'No configuration has a selected trial.'));
     return;
   }
   intervalPlot?.dispose();
-  const names = [...new Set(data.configurations.flatMap((item) => Object.keys(item.params)))];
-  intervalPlot = chart('Mean and 95 % confidence interval of each configuration', rows.length * CONFIGURATION_ROW,
-    () => intervals(rows, data.configurations));
-  const pooled = data.configurations.some((item) => isFinite_(item.score));
+  intervalPlot = chart('Mean and 95 % confidence interval of each configuration', rows.length * CONFIGURATION_ROW + INTERVAL_AXIS, () => intervals(rows), { bare: true });
+  const told = selectsAll() ? null : el('p', { class: 'muted' }, `of the ${plural(selection.size, 'selected trial')}: ranks, means and intervals are of these alone`);
+  body.replaceChildren(told ?? '', el('div', { class: 'scroll' }, configurationTable(rows, found.pooled)),
+    el('div', { class: 'foot' }, saveButtons(intervalPlot), moreConfigurations(found.rows.length, body) ?? ''));
+  intervalPlot.refresh();
+}
+
+function configurationTable(rows, pooled) {
+  const names = leading([...new Set(data.configurations.flatMap((item) => Object.keys(item.params)))], PARAMS_SHOWN);
   const heads = ['', ...names, 'seeds', ...(pooled ? ['ranked by'] : []), 'mean', '± std', '95 % interval'];
-  const table = el('table', { class: 'fixed' },
+  const columns = {
+    ...Object.fromEntries(names.map((name) => [name, aligned(rows.map((row) => settingText(row, name)))])),
+    score: aligned(rows.map(({ score }) => measure(score))), mean: aligned(rows.map(({ mean }) => measure(mean))), std: aligned(rows.map(({ std }) => error_(std))),
+  };
+  const cell = (name, place, more = '') => el('td', { class: `right mono ${more}` }, columns[name][place]);
+  return el('table', { class: 'fixed' },
     el('thead', {}, el('tr', {}, heads.map((head, place) =>
       el('th', { scope: 'col', class: place === 0 || place > names.length + 1 && place < heads.length - 1 ? 'right' : '' }, head)))),
-    el('tbody', {}, rows.map((item, place) => el('tr', { class: item.rank === 1 ? 'best' : item.rank ? '' : 'dim' },
-      el('td', { class: 'right' }, item.rank ?? '–'),
-      names.map((name) => el('td', { class: 'mono', title: own(item.params, name) ?? '' }, own(item.params, name) ?? '·')),
-      el('td', { class: item.n < item.planned || item.flag ? 'flag num' : 'num', title: item.flag ?? '' }, `${item.n}/${item.planned}`),
-      pooled ? el('td', { class: 'right', title: 'the mean, partially pooled' }, measure(item.score)) : null,
-      el('td', { class: 'right' }, measure(item.mean)),
-      el('td', { class: 'right muted' }, error_(item.std)),
-      place === 0 ? el('td', { class: 'plotted', rowSpan: rows.length }, intervalPlot.node) : null))));
-  body.replaceChildren(el('div', { class: 'scroll' }, table), moreConfigurations(shown.length, body) ?? '');
-  intervalPlot.refresh();
+    el('tbody', {}, rows.map((row, place) => el('tr', { class: row.rank === 1 ? 'best' : row.rank ? '' : 'dim' },
+      el('td', { class: 'right' }, row.rank ?? '–'),
+      names.map((name) => el('td', { class: 'mono', title: own(row.params, name) ?? '' }, columns[name][place])),
+      el('td', { class: row.n < row.planned || row.flag ? 'flag num' : 'num', title: row.flag ?? '' }, `${row.n}/${row.planned}`),
+      pooled ? cell('score', place) : null, cell('mean', place), cell('std', place, 'muted'),
+      place === 0 ? el('td', { class: 'plotted', rowSpan: rows.length + 1 }, intervalPlot.node) : null)),
+    el('tr', { class: 'axis-row' }, el('td', { colSpan: heads.length - 1 }, leftOut(names)))));
+}
+
+/** Return how many parameters have no column. */
+function leftOut(names) {
+  const total = new Set(data.configurations.flatMap((item) => Object.keys(item.params))).size;
+  return total > names.length ? `${plural(total - names.length, 'more parameter')} not shown` : '';
+}
+
+/** Return the value of a parameter in a configuration, as the table of trials has it. */
+function settingText(row, name) {
+  const param = data.params.find((item) => item.name === name);
+  return own(row.params, name) === undefined ? '·' : param ? paramText(param, row.trials[0]) : row.params[name];
 }
 
 function moreConfigurations(total, body) {
@@ -74,9 +95,9 @@ function intervals(rows) {
     .filter((item) => isFinite_(item[2]));
   const dots = rows.flatMap((item, place) => item.values.filter(isFinite_).map((value) => [value, place + 0.24]));
   return {
-    grid: { left: 14, right: 14, top: 0, bottom: 0 },
+    grid: { left: 14, right: 14, top: 0, bottom: INTERVAL_AXIS },
     xAxis: { type: 'value', min, max, show: true, axisLine: { show: false }, axisTick: { show: false },
-      axisLabel: { inside: true, margin: 1, fontSize: 10, color: token('faint'), formatter: measure, showMinLabel: false, showMaxLabel: false },
+      axisLabel: { margin: 6, fontSize: 10.5, color: token('muted'), formatter: measure, showMinLabel: false, showMaxLabel: false, hideOverlap: true },
       splitNumber: 4, splitLine: { showMinLine: false, showMaxLine: false, lineStyle: { color: token('line') } } },
     yAxis: { type: 'value', min: -0.5, max: rows.length - 0.5, inverse: true, show: false },
     series: [

@@ -1,6 +1,7 @@
 // Curves of the selected trials: the mean over seeds with a band, or every trial on its own.
 
 const curveView = { metric: '', by: 'configuration', band: 'std', x: 'step', smooth: 0, log: false, most: 8, hidden: new Set() };
+const OVERS = { step: [0, 'steps'], time: [2, 'time'], epoch: [3, 'epochs'] }; // place in a curve, text
 const CROSS = 'path://M-4,-4L4,4M4,-4L-4,4';
 const STAR = 'path://M0,-10L2.9,-3.1L10,-3.1L4.3,1.4L6.5,9L0,4.6L-6.5,9L-4.3,1.4L-10,-3.1L-2.9,-3.1Z';
 const FINEST = 200;
@@ -15,7 +16,7 @@ function showCurves() {
   const plot = chart('Curves of the metric; the legend below lists the lines', 380, () => {
     drawLegend(legend, groups, plot);
     return curveOption(groups);
-  });
+  }, { legend: () => groups.map(({ name }) => name).filter((name) => !curveView.hidden.has(name)) });
   const draw = () => {
     groups = curveGroups();
     plot.refresh();
@@ -39,12 +40,12 @@ function curveTools(names, draw) {
   const by = [...(data.configurations?.length ? [['configuration', 'configuration']] : []), ['trial', 'trial'], ...data.params.map((param) => [`param ${param.name}`, param.name])];
   const smooth = el('input', { type: 'range', min: 0, max: 0.98, step: 0.02, value: 0, aria: { label: 'smoothing' },
     on: { input: () => { curveView.smooth = Number(smooth.value); draw(); } } });
-  const hasTimes = Object.values(data.curves).some((curves) => curves.some((curve) => curve?.length > 2));
+  const overs = Object.entries(OVERS).filter(([, [place]]) => Object.values(data.curves).some((curves) => curves.some((curve) => curve?.[place])));
   return el('div', { class: 'tools' },
     select('metric', names.map((name) => [name, name]), curveView.metric, set('metric')),
     select('one line per', by, curveView.by, set('by')),
-    select('band', [['std', '± std'], ['sem', '± sem'], ['range', 'min to max'], ['none', 'none']], 'std', set('band')),
-    hasTimes ? select('over', [['step', 'steps'], ['time', 'time']], 'step', set('x')) : null,
+    select('band', [['std', '± std'], ['sem', '± sem'], ['ci', '95 % interval'], ['range', 'min to max'], ['none', 'none']], 'std', set('band')),
+    overs.length > 1 ? select('over', overs.map(([name, [, text]]) => [name, text]), 'step', set('x')) : null,
     select('lines', [['8', '8'], ['16', '16'], ['40', '40'], ['200', '200']], '8', (value) => set('most')(Number(value))),
     el('label', {}, 'smooth', smooth),
     checkbox('logarithmic', false, set('log')));
@@ -55,15 +56,16 @@ function curveGroups() {
   const curves = data.curves[curveView.metric];
   const members = new Map();
   // Of several trials with one seed only the newest counts in a mean.
-  const twice = new Set(curveView.by === 'trial' ? [] : (data.configurations ?? []).flatMap((item) => item.twice));
+  const twice = new Set(curveView.by === 'trial' ? [] : rankedConfigurations().rows.flatMap((item) => item.twice));
   for (let trial = 0; trial < count; trial += 1) {
-    if (!curves[trial] || !isSelected(trial) || twice.has(trial) || (curveView.x === 'time' && curves[trial].length < 3)) continue;
+    if (!curves[trial]?.[OVERS[curveView.x][0]] || !isSelected(trial) || twice.has(trial)) continue;
     const name = groupName(trial);
     if (!members.has(name)) members.set(name, []);
     members.get(name).push(trial);
   }
-  // Trials come in the order of their rank, so the first of each group tells which groups are best.
-  const chosen = [...members].slice(0, curveView.most);
+  // Configurations are in the order of their rank; of other groups the first, best trial tells which are best.
+  const rank = new Map(curveView.by === 'configuration' ? rankedConfigurations().rows.map((row, place) => [configurationName(row.trials[0]), place]) : []);
+  const chosen = [...members].sort(([a], [b]) => (rank.get(a) ?? 0) - (rank.get(b) ?? 0)).slice(0, curveView.most);
   const groups = chosen.map(([name, trials]) => curveGroup(name, trials, curves));
   groups.total = members.size;
   return groups;
@@ -86,13 +88,19 @@ function configurationName(trial) {
 }
 
 function curveGroup(name, trials, curves) {
-  const place = curveView.x === 'time' ? 2 : 0;
-  const own = trials.map((trial) => ({ xs: curves[trial][place], ys: curves[trial][1] }));
-  const group = { name, trials, ...(own.length === 1 ? alone(own[0]) : averaged(own)) };
+  const own_ = trials.map((trial) => along(curves[trial]));
+  const group = { name, trials, ...(own_.length === 1 ? alone(own_[0]) : averaged(own_)) };
   group.raw = group.mean;
   for (const part of ['mean', 'low', 'high']) group[part] = curveView.smooth ? ema(group[part], curveView.smooth, group.falls?.length) : group[part];
-  group.died = trials.filter((trial) => isProblem(trial)).map((trial) => [curves[trial][place].at(-1), group.mean[at(group.xs, curves[trial][place].at(-1))]]);
+  group.died = trials.filter((trial) => isProblem(trial)).map((trial) => along(curves[trial]).xs.at(-1)).map((end) => [end, group.mean[at(group.xs, end)]]);
   return group;
+}
+
+/** Return a curve over what is chosen; points of which that is not known are left out. */
+function along(curve) {
+  const xs = curve[OVERS[curveView.x][0]];
+  const kept = xs.includes(null) ? xs.flatMap((x, place) => (x === null ? [] : [place])) : null;
+  return kept ? { xs: kept.map((place) => xs[place]), ys: kept.map((place) => curve[1][place]) } : { xs, ys: curve[1] };
 }
 
 const alone = ({ xs, ys }) => ({ xs, mean: ys, low: ys.map(() => null), high: ys.map(() => null) });
@@ -110,7 +118,7 @@ function averaged(own) {
   const ends = columns.map((column) => column.findLastIndex(isFinite_));
   const found = { xs: [], mean: [], low: [], high: [], falls: [] };
   const add = (x, values) => {
-    const middle = values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : null;
+    const middle = values.length ? meanOf(values) : null;
     const [from, to] = band(values, middle);
     found.xs.push(x); found.mean.push(middle); found.low.push(from); found.high.push(to);
   };
@@ -129,20 +137,22 @@ function averaged(own) {
 function band(values, middle) {
   if (values.length < 2 || curveView.band === 'none') return [null, null];
   if (curveView.band === 'range') return [Math.min(...values), Math.max(...values)];
-  const std = Math.sqrt(values.reduce((sum, value) => sum + (value - middle) ** 2, 0) / (values.length - 1));
-  const half = curveView.band === 'sem' ? std / Math.sqrt(values.length) : std;
+  const half = spreadOf(values)[curveView.band];
   return [middle - half, middle + half];
 }
 
 /** Return a curve's values on a grid, interpolated between its points; null before its first and after its last. */
-function onGrid({ xs, ys }, grid) {
+function onGrid(curve, grid) {
+  const kept = curve.ys.flatMap((y, index) => (isFinite_(y) ? [index] : []));
+  if (!kept.length) return grid.map(() => null);
+  const [xs, ys] = [kept.map((index) => curve.xs[index]), kept.map((index) => curve.ys[index])];
   let place = 0;
   return grid.map((x) => {
     while (place < xs.length - 1 && xs[place + 1] <= x) place += 1;
     if (x < xs[0] || x > xs.at(-1)) return null;
     if (xs[place] === x || place === xs.length - 1) return ys[place];
     const share = (x - xs[place]) / (xs[place + 1] - xs[place]);
-    return isFinite_(ys[place]) && isFinite_(ys[place + 1]) ? ys[place] + share * (ys[place + 1] - ys[place]) : null;
+    return ys[place] + share * (ys[place + 1] - ys[place]);
   });
 }
 
@@ -181,7 +191,7 @@ function curveOption(groups) {
   return {
     grid: { left: 62, right: 22, top: 14, bottom: 42 },
     tooltip: tooltip({ trigger: 'axis', axisPointer: { type: 'line', lineStyle: { color: token('strong-line') } }, formatter: curveTooltip }),
-    xAxis: axis({ type: 'value', name: time ? 'time' : 'step', nameLocation: 'middle', nameGap: 26, min: 'dataMin', max: 'dataMax', splitLine: { show: false },
+    xAxis: axis({ type: 'value', name: curveView.x, nameLocation: 'middle', nameGap: 26, min: 'dataMin', max: 'dataMax', splitLine: { show: false },
       axisLine: { onZero: false, lineStyle: { color: token('strong-line') } },
       axisLabel: { formatter: time ? duration : (value) => value.toLocaleString('en'), hideOverlap: true } }),
     yAxis: axis({ type: curveView.log ? 'log' : 'value', scale: true, axisLine: { show: false }, ...(curveView.log ? {} : { min: margin(-1), max: margin(1) }),
@@ -204,7 +214,7 @@ function bandSeries(group, stroke, drawable) {
   const points = group.xs.map((x, place) => [x, group.low[place], group.high[place]]).filter(([, low, high]) => drawable(low) && drawable(high));
   if (points.length < 2) return null;
   return {
-    type: 'custom', name: group.name, data: points, encode: { x: 0, y: [1, 2] }, clip: true, silent: true, tooltip: { show: false }, z: 2,
+    type: 'custom', name: group.name, data: points, itemStyle: { color: stroke }, encode: { x: 0, y: [1, 2] }, clip: true, silent: true, tooltip: { show: false }, z: 2,
     renderItem: ({ dataIndex }, api) => (dataIndex ? null : {
       type: 'polygon', style: { fill: fade(stroke, 0.15) },
       shape: { points: [...points.map(([x, , high]) => api.coord([x, high])), ...points.map(([x, low]) => api.coord([x, low])).reverse()] },
@@ -225,7 +235,7 @@ function bestSeries(group, stroke, points) {
 function curveTooltip(items) {
   const lines_ = items.filter((item) => item.seriesType === 'line' && item.seriesName && isFinite_(item.value[1])).sort((a, b) => b.value[1] - a.value[1]);
   const x = items[0]?.value[0];
-  const head = curveView.x === 'time' ? duration(x) : `step ${x?.toLocaleString('en')}`;
+  const head = curveView.x === 'time' ? duration(x) : `${curveView.x} ${x?.toLocaleString('en')}`;
   return [head, ...lines_.slice(0, 12).map((item) => `${measure(item.value[1])}   ${clip(item.seriesName, 60)}`)].join('\n');
 }
 

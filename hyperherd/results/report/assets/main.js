@@ -22,8 +22,8 @@ function startTheme() {
 
 /** Draw again what has colours of its own. */
 function repaint() {
-  showSummary();
-  byId('parallel').querySelector('.ramp')?.replaceWith(rampLegend());
+  byId('top').querySelector('.progress')?.replaceWith(stateBar());
+  for (const ramp_ of document.querySelectorAll('.ramp')) ramp_.replaceWith(rampLegend(ramp_.dataset));
   redrawCharts();
 }
 
@@ -33,18 +33,20 @@ function setFilter(text) {
   applyFilter();
 }
 
+/** Select what the filter lets through; one that cannot be read selects nothing, and says why below it. */
 function applyFilter() {
   const input = byId('filter');
+  const problem = byId('filter-problem');
+  problem.textContent = '';
   try {
     selection.terms = parseFilter(input.value);
-    input.setCustomValidity('');
-    input.title = '';
   } catch (error) {
-    input.setCustomValidity(error.message);
-    input.title = error.message;
+    selection.terms = [() => false];
+    problem.textContent = `${error.message}. Nothing is selected.`;
   }
-  input.classList.toggle('wrong', !input.validity.valid);
-  if (!input.validity.valid) return;
+  problem.hidden = !problem.textContent;
+  input.classList.toggle('wrong', !problem.hidden);
+  input.setAttribute('aria-invalid', String(!problem.hidden));
   // The address holds the filter, so that a view can be shared.
   history.replaceState(null, '', input.value ? `#?${new URLSearchParams({ filter: input.value })}` : location.hash.startsWith('#?') ? '#' : location.hash);
   selectionChanged();
@@ -60,7 +62,7 @@ function clearSelection() {
 function startFilter() {
   let typing = 0;
   byId('filter').addEventListener('input', () => { clearTimeout(typing); typing = setTimeout(applyFilter, count > 2000 ? 250 : 80); });
-  byId('search').addEventListener('submit', (event) => { event.preventDefault(); applyFilter(); byId('filter').reportValidity(); });
+  byId('search').addEventListener('submit', (event) => { event.preventDefault(); applyFilter(); });
   byId('clear').addEventListener('click', clearSelection);
   document.addEventListener('keydown', (event) => {
     const typing_ = ['INPUT', 'SELECT', 'TEXTAREA'].includes(document.activeElement?.tagName);
@@ -73,7 +75,6 @@ function startFilter() {
     pill.classList.toggle('active', !selectsAll());
     byId('clear').hidden = selectsAll() && !byId('filter').value && !selection.brushes.size;
   });
-  selection.listeners.push(() => { const after = selection.after; selection.after = null; after?.(); });
 }
 
 function showNavigation() {
@@ -104,11 +105,10 @@ function showProvenance() {
 async function start() {
   startTheme();
   await loadData();
-  select_();
   startFilter();
   for (const show of [showSummary, ...SECTIONS.map(([, , function_]) => function_)]) show();
-  // The listener that was added first opens a trial, which is possible once the table has followed.
-  selection.listeners.push(selection.listeners.splice(1, 1)[0]);
+  // A trial can be opened once the table has followed.
+  selection.listeners.push(() => { const after = selection.after; selection.after = null; after?.(); });
   showNavigation();
   const shared = location.hash.startsWith('#?') ? new URLSearchParams(location.hash.slice(2)).get('filter') : '';
   if (shared) setFilter(shared);

@@ -6,6 +6,7 @@
 const MOST_LINES = 2000;
 const BEST_LINES = 300;
 const FEW = 12;
+const LEAST_WIDTH = 84; // of an axis and what is written beside it
 const NOTHING = -0.09;
 let axisNames = [];
 const brushRanges = new Map(); // key of an axis -> the ranges brushed on it
@@ -15,12 +16,12 @@ function showParallel() {
   if (count < 2 || all.length < 2) return;
   axisNames = firstAxes(all);
   const plot = chart('Parallel coordinates of parameters and metrics; the filter at the top selects by keyboard', 400,
-    () => parallelOption(all), (instance) => listenToBrushes(instance, all));
-  const box = el('div', { class: 'tools' }, axisChoice(all, plot), el('span', { class: 'spacer' }), rampLegend());
+    () => { plot.plot.style.setProperty('min-width', `${axisNames.length * LEAST_WIDTH}px`); return parallelOption(all); }, { ready: (instance) => listenToBrushes(instance, all) });
+  const box = el('div', { class: 'tools' }, axisChoice(all, plot), el('span', { class: 'spacer' }), rampLegend({ more: 'failed or stalled' }));
   const few = count > MOST_LINES ? `; at most ${MOST_LINES.toLocaleString('en')} of the selected trials are drawn, including the best` : '';
   plot.after = () => restoreBrushes(plot, all);
   fill('parallel', 'Parallel coordinates',
-    `drag along an axis to select trials for all views below; click the axis to clear the selection${few}`, box, plot.node);
+    `drag along an axis to select trials for all views below; click the axis to clear the selection${few}`, box, el('div', { class: 'scroll' }, plot.node));
   plot.refresh();
   selection.listeners.push(() => { if (brushFrom !== 'parallel' || count > MOST_LINES) redrawLines(plot, all); brushFrom = null; });
   selection.clearBrushes = () => {
@@ -40,9 +41,7 @@ function allAxes() {
 }
 
 function firstAxes(all) {
-  const weight = new Map((data.effects?.parameters ?? []).map((item, place) => [`param ${item.name}`, place]));
-  const params = all.filter((item) => item.param)
-    .sort((a, b) => (weight.get(a.key) ?? 99) - (weight.get(b.key) ?? 99)).slice(0, 7).map((item) => item.key);
+  const params = leading(all.filter((item) => item.param).map((item) => item.name), 7).map((name) => `param ${name}`);
   const metrics = all.filter((item) => !item.param).slice(-3).map((item) => item.key);
   return all.map((item) => item.key).filter((key) => params.includes(key) || metrics.includes(key));
 }
@@ -68,10 +67,10 @@ function metricAxis(name, values) {
   return { key: `metric ${name}`, name, param: null, ...scaled(values.filter((value, trial) => isFinite_(value) && isFinished(trial)), (trial) => (isFinished(trial) ? values[trial] : null)) };
 }
 
-/** Return ticks and places on a linear scale, or a logarithmic one for positive numbers that span two decades. */
+/** Return ticks and places on a linear scale, or on a logarithmic one where the numbers ask for it. */
 function scaled(numbers, value) {
   const [low, high] = numbers.reduce(([a, b], item) => [Math.min(a, item), Math.max(b, item)], [Infinity, -Infinity]);
-  const log = low > 0 && high / low >= 100;
+  const log = wantsLog(numbers);
   const turn = log ? Math.log10 : (item) => item;
   const back = log ? (item) => 10 ** item : (item) => item;
   const [from, width] = [turn(low), turn(high) - turn(low) || 1];
@@ -92,7 +91,7 @@ function parallelOption(all) {
   const shown = all.filter((item) => axisNames.includes(item.key));
   const missing = shown.map((item) => someMissing(item));
   return {
-    parallel: { left: 54, right: 64, top: 44, bottom: 16, parallelAxisDefault: { type: 'value' } },
+    parallel: { left: 70, right: 64, top: 44, bottom: 16, parallelAxisDefault: { type: 'value' } },
     parallelAxis: shown.map((item, dim) => ({ id: String(all.indexOf(item)), ...parallelAxis(item, dim, missing[dim]) })),
     series: [lines(shown)],
     tooltip: tooltip({ trigger: 'item', formatter: ({ data: line }) =>
@@ -115,14 +114,14 @@ function parallelAxis(item, dim, missing) {
     axisTick: { show: true, length: 4, customValues: ticks.map(([place]) => place), lineStyle: { color: token('strong-line') } },
     minorTick: { show: false },
     axisLabel: { customValues: ticks.map(([place]) => place), formatter: (value) => clip(label(value), 16), color: token('text'),
-      fontSize: 11.5, textBorderColor: token('card'), textBorderWidth: 3, showMinLabel: true, showMaxLabel: true },
+      fontSize: 11.5, backgroundColor: fade(token('card'), 0.86), padding: [1, 3], borderRadius: 3, showMinLabel: true, showMaxLabel: true },
     areaSelectStyle: { width: 22, borderWidth: 1, borderColor: token('accent'), color: token('accent'), opacity: 0.22 },
     realtime: count <= 500,
   };
 }
 
 /** Return how many letters of a name fit between two axes. */
-const namesFit = () => Math.max(6, Math.floor(byId('parallel').clientWidth / axisNames.length / 7.5));
+const namesFit = () => Math.max(10, Math.floor(byId('parallel').clientWidth / axisNames.length / 8.4));
 
 const clip = (text, most) => (text.length > most ? `${text.slice(0, Math.ceil(most / 2))}…${text.slice(1 - Math.floor(most / 2))}` : text);
 
@@ -203,10 +202,11 @@ function axisChoice(all, plot) {
     plot.refresh();
     selectionChanged();
   }));
-  return el('details', { class: 'choice' }, el('summary', {}, 'axes'), el('div', { class: 'tools' }, boxes));
+  return el('details', { class: 'choice' }, el('summary', {}, 'axes'), el('div', { class: 'tools boxes' }, boxes));
 }
 
-function rampLegend() {
+/** Return what the colours from the lowest to the highest stand for. */
+function rampLegend({ from = 'worst', to = 'best', more = '' } = {}) {
   const steps = [0, 0.25, 0.5, 0.75, 1].map((share) => el('i', { style: { background: ramp(share) } }));
-  return el('span', { class: 'ramp', aria: { hidden: 'true' } }, 'worst', steps, 'best', el('i', { class: 'dash' }), 'failed or stalled');
+  return el('span', { class: 'ramp', data: { from, to, more } }, from, steps, to, more ? el('i', { class: 'dash' }) : null, more);
 }

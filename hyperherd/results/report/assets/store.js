@@ -13,12 +13,21 @@ async function loadData() {
     text = await new Response(stream).text();
   }
   block.remove();
+  prepare(JSON.parse(text));
+}
+
+/** Take the data as they are in the page: JSON has no words for some numbers. */
+function prepare(document_) {
+  data = document_;
   const numbers = new Map([['NaN', NaN], ['Infinity', Infinity], ['-Infinity', -Infinity]]);
-  const number = (value) => (numbers.has(value) ? numbers.get(value) : value);
-  data = JSON.parse(text);
-  for (const metric of data.metrics) metric.values = metric.values.map(number);
-  if (data.objective) data.objective.values = data.objective.values.map(number);
+  const columns = [...data.metrics, ...(data.objective ? [data.objective] : [])];
+  for (const column of columns) column.values = column.values.map((value) => (numbers.has(value) ? numbers.get(value) : value));
+  for (const found of [...Object.values(data.lookups.aggregates), data.lookups.at_best]) {
+    for (const name of Object.keys(found)) found[name] = found[name].map((value) => (numbers.has(value) ? numbers.get(value) : value));
+  }
+  data.ranks.bad = new Set(data.ranks.bad);
   count = data.trials.label.length;
+  select_();
 }
 
 const trialName = (trial) => data.sweeps.length > 1
@@ -31,6 +40,25 @@ const isFinished = (trial) => ['completed', 'unknown'].includes(data.trials.stat
 const isProblem = (trial) => ['failed', 'stalled', 'lost', 'missing', 'unreadable'].includes(data.trials.state[trial]);
 const trialSettings = (trial, params = data.params) => params
   .filter((param) => param.codes[trial] >= 0).map((param) => [param.name, paramText(param, trial)]);
+/** Return the place of each parameter among those that explain most of the objective. */
+function weights() {
+  return new Map((data.effects?.parameters ?? []).map((item, place) => [item.name, place]));
+}
+
+/** Return name=text pairs, of many those first that explain most. */
+function byWeight(pairs) {
+  const weight = weights();
+  return pairs.length > SETTINGS_SHOWN ? pairs.toSorted(([a], [b]) => (weight.get(a) ?? 1e9) - (weight.get(b) ?? 1e9)) : pairs;
+}
+
+/** Return the first of names, those that explain most of the objective, in the order that they came in. */
+function leading(names, most) {
+  if (names.length <= most) return names;
+  const weight = weights();
+  const chosen = names.toSorted((a, b) => (weight.get(a) ?? 1e9) - (weight.get(b) ?? 1e9)).slice(0, most);
+  return names.filter((name) => chosen.includes(name));
+}
+
 const inWords = (pairs) => pairs.map(([name, text]) => `${name}=${text}`).join(' ');
 
 // Selection -----------------------------------------------------------------------------------------------------------
@@ -47,6 +75,7 @@ const isSelected = (trial) => selection.chosen[trial] === 1;
 const selectsAll = () => selection.size === count;
 
 function select_() {
+  ranking = null;
   const tests = [...selection.brushes.values(), ...selection.terms];
   selection.chosen = new Uint8Array(count);
   selection.size = 0;
@@ -65,69 +94,4 @@ function selectionChanged() {
   select_();
   cancelAnimationFrame(telling);
   telling = requestAnimationFrame(() => { for (const listener of selection.listeners) listener(); });
-}
-
-// Filter: the spelling of the command line. lr=0.001,0.01  model!=cnn  val/acc>0.9  state=failed  name~regex  a word
-
-const TERM = /^([^=<>!~]+?)(!=|>=|<=|==|=|>|<|!~|~)(.*)$/s;
-const OWN = { state: 'state', sweep: 'sweep', trial: 'label', number: 'label', dir: 'dir', reason: 'reason' };
-
-/** Return a test for each term; throws an Error that says which one cannot be read. */
-function parseFilter(text) {
-  return (text.match(/(?:"[^"]*"|\S)+/g) ?? []).map((term) => parseTerm(term.replaceAll('"', '')));
-}
-
-function parseTerm(term) {
-  const parts = TERM.exec(term);
-  if (!parts) return wordTest(term.toLowerCase());
-  const [, name, sign, wanted] = parts;
-  const read = reader(name);
-  if (!read) throw new Error(`no parameter, metric or column is called ${name}`);
-  // As on the command line: a trial that does not have what is asked about never matches, whatever the operator.
-  const has = (trial) => read(trial).some((value) => value !== null && value !== undefined);
-  if (sign.endsWith('~')) {
-    const pattern = new RegExp(wanted);
-    const matches = (trial) => read(trial).some((value) => pattern.test(String(value)));
-    return (trial) => has(trial) && matches(trial) === (sign === '~');
-  }
-  if (sign.endsWith('=') && !'<>'.includes(sign[0])) {
-    const options = wanted.split(',');
-    const equal = (trial) => read(trial).some((value) => options.some((option) => same(value, option)));
-    return (trial) => has(trial) && equal(trial) === (sign !== '!=');
-  }
-  const bound = Number(wanted);
-  if (wanted === '' || Number.isNaN(bound)) throw new Error(`${term}: ${wanted || 'an empty value'} is not a number`);
-  const holds = { '>': (a) => a > bound, '<': (a) => a < bound, '>=': (a) => a >= bound, '<=': (a) => a <= bound }[sign];
-  return (trial) => read(trial).some((value) => isNumber(value) && holds(value));
-}
-
-function same(value, option) {
-  if (value === null || value === undefined) return false;
-  if (isNumber(value)) return option.trim() !== '' && (value === Number(option) || (Number.isNaN(value) && option === 'nan'));
-  return String(value) === option;
-}
-
-/** Return what gives the values under a name, in the spellings one may compare with; null if nothing has that name. */
-function reader(asked) {
-  const name = asked.replace(/^(param|metric)\./, '');
-  const param = asked.startsWith('metric.') ? null : data.params.find((item) => item.name === name);
-  if (param) {
-    return (trial) => {
-      const value = paramOf(param, trial);
-      return value ? [value.number ?? value.exact, value.text] : [null];
-    };
-  }
-  const metric = data.metrics.find((item) => item.name === name);
-  if (metric) return (trial) => [metric.values[trial]];
-  if (data.objective && name === data.objective.label) return (trial) => [data.objective.values[trial]];
-  if (Object.hasOwn(data.constant, name)) return () => [data.constant[name]];
-  if (name === 'sweep') return (trial) => [data.sweeps[data.trials.sweep[trial]].name];
-  if (name === 'time' || name === 'seconds') return (trial) => [data.trials.seconds[trial]];
-  if (name === 'step') return (trial) => [data.trials.step[trial]];
-  return Object.hasOwn(OWN, name) ? (trial) => [data.trials[OWN[name]][trial]] : null;
-}
-
-function wordTest(word) {
-  return (trial) => [data.trials.label[trial], data.trials.state[trial], data.trials.reason[trial],
-    ...trialSettings(trial).map(([name, text]) => `${name}=${text}`)].some((text) => text.toLowerCase().includes(word));
 }

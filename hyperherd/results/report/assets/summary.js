@@ -5,14 +5,18 @@ function showSummary() {
   const environment = data.provenance.kinds[0] ?? {};
   const scripts = [...new Set(data.sweeps.map((sweep) => sweep.script).filter(Boolean))].join(', ');
   const told = [scripts, environment.commit ? `commit ${environment.commit.slice(0, 10)}` : '', `report of ${date(data.made)}`];
+  const cards = el('div', { class: 'cards' });
   byId('top').replaceChildren(
     el('div', { class: 'title' }, el('h1', {}, data.title), el('p', { class: 'muted' }, told.filter(Boolean).join(' · '))),
     stateBar(),
     stateChips(),
     ...guess(),
-    el('div', { class: 'cards' }, bestConfiguration(), bestTrial(), effort(), reproduce()),
+    cards,
     ...sameInAll(),
   );
+  const draw = () => cards.replaceChildren(...[best(), effort()].filter(Boolean));
+  selection.listeners.push(draw);
+  draw();
 }
 
 /** Return a line above the cards where what is best rests on a guess. */
@@ -38,43 +42,52 @@ function card(what, ...children) {
   return el('div', { class: 'card' }, el('div', { class: 'what' }, what), ...children);
 }
 
-function bestConfiguration() {
-  const best = data.configurations?.find((item) => item.rank === 1);
-  if (!best || data.configurations.every((item) => item.planned < 2)) return null;
-  const spread = best.std === null ? null : el('small', {}, ` ± ${error_(best.std)}`);
-  return card(`best configuration, mean ${data.objective.label} of ${plural(best.n, 'seed')}`,
-    el('div', { class: 'big' }, measure(best.mean), spread), settings(Object.entries(best.params)),
-    el('p', { class: 'muted' }, data.sure.text),
-    data.sure.interval ? el('p', { class: 'muted' }, `95 % interval: ${data.sure.interval}`) : null);
-}
+const hasSeeds = () => (data.configurations ?? []).some((item) => item.planned > 1);
+const amongSelected = () => (selectsAll() ? '' : ` of the ${plural(selection.size, 'selected trial')}`);
 
-function bestTrial() {
-  if (!data.objective?.ranked) {
-    return card('best trial', el('div', { class: 'big' }, '–'), el('p', { class: 'muted' }, data.ranking));
+/** Return the card of the one best, with the command that runs it again. */
+function best() {
+  const found = rankedConfigurations();
+  const row = found.ranked ? found.rows[0] : null;
+  const trial = row ? bestTrialOf(row) : -1;
+  if (!row) {
+    return card('best', el('div', { class: 'big' }, '–'), el('p', { class: 'muted' }, data.objective?.ranked ? 'no selected trial has a value to be ranked by' : data.ranking));
   }
   const { label, direction } = data.objective;
-  return card(`best trial, ${label} (${direction === 'maximize' ? 'higher' : 'lower'} is better)`,
-    el('div', { class: 'big' }, measure(data.objective.values[0]), el('small', {}, `  ${trialName(0)}`)),
-    settings(trialSettings(0)),
-    data.configurations?.some((item) => item.planned > 1) ? null : el('p', { class: 'muted' }, data.sure.text));
+  const better = `${direction === 'maximize' ? 'higher' : 'lower'} is better`;
+  const told = hasSeeds() ? [
+    el('div', { class: 'what' }, `best configuration${amongSelected()}: mean ${label} of ${plural(row.n, 'seed')}, ${better}`),
+    el('div', { class: 'big' }, measure(row.mean), row.std === null ? null : el('small', {}, ` ± ${error_(row.std)}`)),
+    settings(byWeight(Object.entries(row.params))),
+  ] : [
+    el('div', { class: 'what' }, `best trial${amongSelected()}: ${label}, ${better}`),
+    el('div', { class: 'big' }, measure(data.objective.values[trial]), el('small', {}, `  ${trialName(trial)}`)),
+    settings(byWeight(trialSettings(trial))),
+  ];
+  const sure = [found.text, found.interval ? `95 % interval: ${found.interval}` : ''].filter(Boolean).map((text) => el('p', { class: 'muted' }, text));
+  const box = el('div', { class: 'card wide best-card' }, el('div', {}, ...told, ...sure), reproduce(trial));
+  return box;
+}
+
+/** Return the trial of a configuration with the best value: trials are known by their rank. */
+const bestTrialOf = (row) => row.trials.filter((trial) => isRanked(trial) && !row.twice.includes(trial)).reduce((low, trial) => Math.min(low, trial), Infinity);
+
+function reproduce(trial) {
+  if (!data.trials.command[trial]) return null;
+  const value = hasSeeds() ? ` (${trialName(trial)}, ${measure(data.objective.values[trial])})` : '';
+  return el('div', {}, el('div', { class: 'what' }, hasSeeds() ? `run the best trial of this configuration again${value}` : 'run it again'), commandBox(data.trials.command[trial]));
 }
 
 function effort() {
-  const times = data.trials.seconds.filter(isFinite_);
+  const chosen = [...Array(count).keys()].filter(isSelected);
+  const times = chosen.map((trial) => data.trials.seconds[trial]).filter(isFinite_);
   if (!times.length) return null;
   const total = times.reduce((sum, value) => sum + value, 0);
-  const starts = data.trials.started.filter(isFinite_);
+  const starts = chosen.map((trial) => data.trials.started[trial]).filter(isFinite_);
   const told = starts.length ? `first started ${date(starts.reduce((low, value) => Math.min(low, value)))}` : '';
-  return card('total time of all trials', el('div', { class: 'big' }, duration(total)),
+  return card(selectsAll() ? 'total time of all trials' : `total time${amongSelected()}`, el('div', { class: 'big' }, duration(total)),
     el('p', { class: 'muted' }, `${duration(total / times.length)} per trial`), el('p', { class: 'muted' }, told),
-    data.gpu_hours ? el('p', { class: 'muted' }, data.gpu_hours) : null);
-}
-
-function reproduce() {
-  if (!data.objective?.ranked || !data.trials.command[0]) return null;
-  const box = card(`run the best trial again`, commandBox(data.trials.command[0]));
-  box.classList.add('wide');
-  return box;
+    data.gpu_hours && selectsAll() ? el('p', { class: 'muted' }, data.gpu_hours) : null);
 }
 
 function sameInAll() {

@@ -1,7 +1,9 @@
 // All trials: a page of rows at a time, sorted by any column, each to be opened.
 
 const PAGE = 50;
-const tableView = { sort: 'rank', down: false, page: 0, open: new Set(), order: [] };
+const FIRST_PARAMS = 10;
+const FIRST_METRICS = 6;
+const tableView = { sort: 'rank', down: false, page: 0, open: new Set(), order: [], hidden: new Set() };
 
 function tableColumns() {
   const { trials } = data;
@@ -10,7 +12,7 @@ function tableColumns() {
     { key: 'trial', head: 'trial', value: (trial) => (isNaN(trials.label[trial]) ? trials.label[trial] : Number(trials.label[trial])), cell: trialCell },
     ...(data.sweeps.length > 1 ? [{ key: 'sweep', head: 'sweep', value: (trial) => data.sweeps[trials.sweep[trial]].name }] : []),
     { key: 'state', head: 'state', value: (trial) => trials.state[trial], cell: (trial) => stateLabel(trials.state[trial]) },
-    ...data.params.map((param) => ({ key: `param ${param.name}`, head: param.name, mono: true, right: param.numeric,
+    ...data.params.map((param) => ({ key: `param ${param.name}`, head: param.name, mono: true, right: param.numeric, number: param.numeric,
       value: (trial) => (param.numeric ? paramOf(param, trial)?.number : param.codes[trial] >= 0 ? param.codes[trial] : null), text: (trial) => paramText(param, trial),
       exact: (trial) => paramOf(param, trial)?.exact ?? '' })),
     ...metricColumns(),
@@ -20,7 +22,7 @@ function tableColumns() {
 }
 
 function metricColumns() {
-  const column = (name, values) => ({ key: `metric ${name}`, head: name, right: true, value: (trial) => values[trial] ?? null,
+  const column = (name, values) => ({ key: `metric ${name}`, head: name, right: true, mono: true, number: true, value: (trial) => values[trial] ?? null,
     text: (trial) => measure(values[trial]) });
   const aggregated = data.objective && data.objective.label !== data.objective.metric ? [column(data.objective.label, data.objective.values)] : [];
   return [...aggregated, ...data.metrics.map(({ name, values }) => column(name, values))];
@@ -42,16 +44,35 @@ function trialCell(trial) {
 
 function showTable() {
   const body = el('div');
-  const tools = el('div', { class: 'tools' }, el('span', { id: 'trials-told' }), el('span', { class: 'spacer' }),
+  tableView.columns = tableColumns();
+  tableView.hidden = firstHidden(tableView.columns);
+  const tools = el('div', { class: 'tools' }, el('span', { id: 'trials-told' }), columnChoice(), el('span', { class: 'spacer' }),
     el('button', { type: 'button', class: 'quiet', on: { click: () => download('trials.csv', 'text/csv', toCsv()) } }, 'download CSV'),
     el('button', { type: 'button', class: 'quiet', on: { click: () => download('trials.json', 'application/json', toJson()) } }, 'download JSON'));
   fill('trials', 'All trials', 'click a trial’s number for its details, a heading to sort', tools, body);
-  tableView.columns = tableColumns();
   tableView.body = body;
   const draw = () => { tableView.page = 0; sortTrials(); drawTable(); };
   selection.listeners.push(draw);
   draw();
 }
+
+/** Return the columns that a wide table begins without: parameters that explain least, metrics of least interest. */
+function firstHidden(columns) {
+  const shown = new Set(leading(data.params.map(({ name }) => name), FIRST_PARAMS));
+  const metrics = columns.filter(({ key }) => key.startsWith('metric ')).slice(FIRST_METRICS);
+  return new Set([...data.params.filter(({ name }) => !shown.has(name)).map(({ name }) => `param ${name}`), ...metrics.map(({ key }) => key)]);
+}
+
+function columnChoice() {
+  const choice = el('summary', {}, '');
+  const name = () => { choice.textContent = tableView.hidden.size ? `columns (${tableView.hidden.size} not shown)` : 'columns'; };
+  const set = (key) => (on) => { if (on) tableView.hidden.delete(key); else tableView.hidden.add(key); name(); drawTable(); };
+  name();
+  return el('details', { class: 'choice' }, choice, el('div', { class: 'tools boxes' },
+    tableView.columns.filter(({ key }) => key !== 'trial').map(({ key, head }) => checkbox(head, !tableView.hidden.has(key), set(key)))));
+}
+
+const shownColumns = () => tableView.columns.filter(({ key }) => !tableView.hidden.has(key));
 
 function sortTrials() {
   const column = tableView.columns.find((item) => item.key === tableView.sort);
@@ -69,13 +90,15 @@ function sortTrials() {
 }
 
 function drawTable() {
-  const { columns, order, body } = tableView;
+  const { order, body } = tableView;
+  const columns = shownColumns();
   const pages = Math.max(1, Math.ceil(order.length / PAGE));
   tableView.page = Math.min(Math.max(0, tableView.page), pages - 1);
   const rows = order.slice(tableView.page * PAGE, (tableView.page + 1) * PAGE);
   byId('trials-told').textContent = selectsAll() ? plural(count, 'trial') : `${order.length.toLocaleString('en')} of ${plural(count, 'trial')}`;
+  for (const column of columns) column.cells = column.number ? aligned(rows.map(column.text)) : rows.map(column.text);
   const table = el('table', {}, el('thead', {}, el('tr', {}, columns.map(tableHead))),
-    el('tbody', {}, rows.flatMap((trial) => (tableView.open.has(trial) ? [tableRow(trial), detailRow(trial)] : [tableRow(trial)]))));
+    el('tbody', {}, rows.flatMap((trial, place) => (tableView.open.has(trial) ? [tableRow(trial, place), detailRow(trial)] : [tableRow(trial, place)]))));
   const turn = (by, text) => el('button', { type: 'button', class: 'quiet', disabled: tableView.page + by < 0 || tableView.page + by >= pages,
     on: { click: () => { tableView.page += by; drawTable(); } } }, text);
   const pager = pages > 1 ? el('div', { class: 'pager' }, turn(-1, 'previous'), `page ${tableView.page + 1} of ${pages}`, turn(1, 'next')) : '';
@@ -95,12 +118,12 @@ function sortBy(key) {
   tableView.page = 0;
   sortTrials();
   drawTable();
-  tableView.body.querySelectorAll('th button')[tableView.columns.findIndex((column) => column.key === key)].focus();
+  tableView.body.querySelectorAll('th button')[shownColumns().findIndex((column) => column.key === key)].focus();
 }
 
-function tableRow(trial) {
-  const cells = tableView.columns.map((column) => el('td', { class: `${column.right ? 'right ' : ''}${column.mono ? 'mono' : ''}`, title: column.cell ? '' : column.exact(trial) },
-    column.cell ? column.cell(trial) : column.text(trial)));
+function tableRow(trial, place) {
+  const cells = shownColumns().map((column) => el('td', { class: `${column.right ? 'right ' : ''}${column.mono ? 'mono' : ''}`, title: column.cell ? '' : column.exact(trial) },
+    column.cell ? column.cell(trial) : column.cells[place]));
   return el('tr', { class: isFinished(trial) ? (trial === 0 && isRanked(0) ? 'best' : '') : 'dim', data: { trial: String(trial) } }, cells);
 }
 
@@ -109,7 +132,7 @@ function detailRow(trial) {
   const pairs = [['reason', trials.reason[trial]], ['started', isFinite_(trials.started[trial]) ? date(trials.started[trial]) : ''],
     ['attempt', trials.attempt[trial] ? String(trials.attempt[trial]) : ''], ['directory', trials.dir[trial]]].filter(([, text]) => text);
   const set = (side) => () => { compare(side === 'a' ? trial : null, side === 'b' ? trial : null); location.hash = 'compare'; };
-  return el('tr', { class: 'detail' }, el('td', { colSpan: tableView.columns.length },
+  return el('tr', { class: 'detail' }, el('td', { colSpan: shownColumns().length },
     el('div', { style: { display: 'grid', gap: '10px' } },
       el('dl', {}, pairs.flatMap(([key, text]) => [el('dt', {}, key), el('dd', {}, text)])),
       trials.command[trial] ? commandBox(trials.command[trial]) : null,

@@ -7,7 +7,8 @@ function showTimeline() {
   if (!known.length) return;
   const { lanes, of } = packed(known);
   const plot = chart('When each trial ran', 70 + Math.min(lanes, MOST_LANES) * (lanes > 20 ? 9 : 20), () => timelineOption(known, of, lanes));
-  fill('timeline', 'Timeline', `start and end of each trial; one row per trial running at once${lanes > MOST_LANES ? ` (${lanes})` : ''}`, whenSeen(plot));
+  fill('timeline', 'Timeline', `start and end of each trial; one row per trial running at once${lanes > MOST_LANES ? ` (${lanes})` : ''}`,
+    data.objective?.ranked ? el('div', { class: 'tools' }, el('span', { class: 'spacer' }), rampLegend(), 'other colours: the state') : null, whenSeen(plot));
   selection.listeners.push(() => { if (plot.instance) plot.refresh(); });
 }
 
