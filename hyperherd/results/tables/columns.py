@@ -59,6 +59,8 @@ class View:
     """In LaTeX, that of the table; empty: a ``tabular`` alone."""
     label: str = ""
     """In LaTeX, by which the text refers to it."""
+    ranked: int | None = None
+    """In LaTeX, how many rows stand above a rule, because the others are not ranked; None: no rule."""
     about: str = ""
     """What its numbers are, in a sentence: a comment in LaTeX."""
 

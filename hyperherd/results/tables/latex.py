@@ -11,8 +11,14 @@ from hyperherd.results.tables.rounded import is_numeric, rounded_cells
 from hyperherd.results.text.format import escaped
 from hyperherd.results.text.layout import PLAIN
 
+_GREEK = (
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho varsigma sigma tau upsilon phi "
+    "chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega"
+)
 _ESCAPES = str.maketrans(
     {
+        # pdfLaTeX knows these letters in formulas alone.
+        **dict(zip("αβγδεζηθικλμνξπρςστυφχψωΓΔΘΛΞΠΣΦΨΩ", (f"$\\{name}$" for name in _GREEK.split()), strict=True)),
         **{char: f"\\{char}" for char in "&%$#_{}"},
         # At the start of a row LaTeX would take these for options of the line break before it.
         **{char: f"{{{char}}}" for char in "[]*"},
@@ -26,7 +32,6 @@ _ESCAPES = str.maketrans(
         "×": r"$\times$",
         "−": "$-$",
         "≤": r"$\leq$",
-        "η": r"$\eta$",
         "²": "$^2$",
         "…": r"\ldots{}",
         "<": r"\textless{}",
@@ -46,6 +51,8 @@ def to_latex(columns: Sequence[Column], view: View, err: str) -> str:
     kinds = "".join("r" if is_numeric(column) else "l" for column in columns)
     heads, lines = _heads(columns, [cells[0] for cells in table]), zip(*(cells[1:] for cells in table), strict=True)
     rows = [" & ".join(cells) + r" \\" for cells in lines]
+    if view.ranked is not None and 0 < view.ranked < len(rows):
+        rows.insert(view.ranked, r"\midrule")
     body = [rf"\begin{{tabular}}{{{kinds}}}", r"\toprule", *heads, r"\midrule", *rows, r"\bottomrule", r"\end{tabular}"]
     if view.caption:
         label = [rf"\label{{{view.label}}}"] if view.label else []
@@ -65,6 +72,9 @@ def _comments(columns: Sequence[Column], view: View) -> list[str]:
     if any(column.best for column in columns):
         of = "row" if view.bold == "row" else "column"
         told.append(f"bold: the best of each {of}, and what cannot be distinguished from it at 95 %")
+    rest = 0 if view.ranked is None else len(columns[0].values) - view.ranked
+    if rest:
+        told.append(f"{rest} of the rows, the last ones, are of trials that are not ranked")
     return [f"% {text}" for text in told]
 
 

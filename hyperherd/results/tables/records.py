@@ -70,6 +70,8 @@ def _for_people(trials: TrialCollection, form: str, view: View, limit: int | Non
         return FOR_PEOPLE[form](_marked(columns, groups), view, groups.err)
     chosen = sorted_by(trials, view)[:limit]
     columns = shown_columns(trials, chosen, view)
+    if not view.sort and trials.objective is not None:
+        view = replace(view, ranked=min(len(trials.ranked), len(chosen)))
     return FOR_PEOPLE[form](best_trials(columns, trials, chosen) if bold else columns, view, "std")
 
 

@@ -92,7 +92,10 @@ def test_of_single_trials_only_the_best_and_its_equals_are_in_bold(sweep: SweepB
         sweep.trial({"val/acc": acc}, params={"lr": number})
     sweep.failed({"val/acc": 0.99}, params={"lr": 9})
     text = to_text(load(sweep.dir), "latex", View(columns=("lr", "val/acc")))
-    assert [row[1] for row in rows(text)] == [r"\textbf{0.75}", r"\textbf{0.75}", "0.5", "0.25", "0.99"]
+    *ranked, rule, failed = rows(text)
+    assert [row[1] for row in ranked] == [r"\textbf{0.75}", r"\textbf{0.75}", "0.5", "0.25"]
+    assert (rule, failed) == ([r"\midrule"], ["9", "0.99"])
+    assert "% 1 of the rows, the last ones, are of trials that are not ranked\n" in text
 
 
 def test_rank_and_seeds_are_columns_where_they_are_asked_for(trials: Trials) -> None:
@@ -159,7 +162,8 @@ def test_every_text_is_read_as_it_is(text: str) -> None:
 
 def test_nothing_from_a_run_is_a_command(sweep: SweepBuilder) -> None:
     for value in (0.5, 0.75):
-        sweep.trial({HOSTILE: value, "val/acc": value}, params={HOSTILE + "p": HOSTILE * 2, "lr": value})
+        params = {HOSTILE + "p": HOSTILE * int(4 * value), "lr": value}
+        sweep.trial({HOSTILE: value, "val/acc": value}, params=params)
     text = to_text(load(sweep.dir), "latex", View(full=True, about=HOSTILE, caption=HOSTILE))
     assert text.isprintable() or set(text) - {"\n"} == {char for char in text if char.isprintable()}
     body = "\n".join(line for line in text.splitlines() if not line.startswith("% "))
@@ -170,15 +174,15 @@ def test_nothing_from_a_run_is_a_command(sweep: SweepBuilder) -> None:
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles_it(trials: Trials, sweep: SweepBuilder, tmp_path: Path) -> None:
-    for value in (0.5, 0.75):
-        sweep.trial(
-            {HOSTILE: value, "val/acc": -value}, params={HOSTILE + "p": HOSTILE, "l": ["[1]", 2e-5], "x": value}
-        )
+    for place, value in enumerate((0.5, 0.75)):
+        params = {HOSTILE + "p": HOSTILE + "x" * place, "l": [f"[{place}]", 2e-5], "x": value, "β": "é αΩ ± µ"[place:]}
+        sweep.trial({HOSTILE: value, "val/acc": -value}, params=params)
     view = View(caption=HOSTILE, label="tab:x", full=True)
     tables = [
         pivot_text(pivot_groups(trials, "model", "data", "std"), "latex", view),
         to_text(load(sweep.dir), "latex", view),
         to_text(load(sweep24(tmp_path / "many").dir), "latex", view),
+        to_text(load(sweep24(tmp_path / "more").dir), "latex", groups=load(tmp_path / "more").seeds()),
     ]
     document = "\\documentclass{article}\\usepackage[T1]{fontenc}\\usepackage{booktabs}\\begin{document}\n"
     (tmp_path / "a.tex").write_text(f"{document}{''.join(tables)}\\end{{document}}\n")
