@@ -1,7 +1,7 @@
 """What people have of results in Python: `load`, and trials and configurations with a method for everything else.
 
-Nothing is worked out here: each method hands itself to the room that does it. A method imports its room itself only
-where that takes long, as pyarrow does: every table on a terminal and every end of a sweep waits for this module.
+Nothing is worked out here: each method hands itself to the room that does it. A method imports its room itself where
+neither a table on a terminal nor the end of a sweep needs it, because every one of these waits for this module.
 """
 
 from __future__ import annotations
@@ -15,16 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hyperherd.errors import ResultsError
-from hyperherd.results.curves.curves import MOST_LINES
-from hyperherd.results.curves.figures import plot
+from hyperherd.results.curves import MOST_LINES
 from hyperherd.results.curves.style import PALETTE, SIZE, FigureStyle
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.pages.overview import render, render_groups
-from hyperherd.results.statistics.comparison.compare import Comparison, compare
-from hyperherd.results.statistics.comparison.matching import two_sides
 from hyperherd.results.statistics.configurations import GroupCollection
-from hyperherd.results.statistics.diff import Diff, diff
 from hyperherd.results.statistics.failures import Failures, failures
 from hyperherd.results.statistics.importance.effects import Effects, effects
 from hyperherd.results.statistics.marginal import best_configurations, check_rest
@@ -40,6 +36,9 @@ if TYPE_CHECKING:
     import xarray
     from matplotlib.figure import Figure
     from typing_extensions import Self
+
+    from hyperherd.results.statistics.comparison.compare import Comparison
+    from hyperherd.results.statistics.diff import Diff
 
 __all__ = ["Groups", "Trial", "Trials", "load"]
 
@@ -119,6 +118,8 @@ class Trials(TrialCollection):
 
     def diff(self, a: int | str | Trial, b: int | str | Trial) -> Diff:
         """Return the differences between two of them, given or named; see :mod:`hyperherd.results.statistics.diff`."""
+        from hyperherd.results.statistics.diff import diff
+
         return diff(*(item if isinstance(item, Trial) else self[str(item)] for item in (a, b)))
 
     def compare(
@@ -143,6 +144,9 @@ class Trials(TrialCollection):
             NothingFound: a side has no finished trial.
             ResultsError: the sides share no metric or no configuration, or cannot be told apart.
         """
+        from hyperherd.results.statistics.comparison.compare import compare
+        from hyperherd.results.statistics.comparison.matching import two_sides
+
         if isinstance(a, str) and isinstance(b, str):
             one, other, asked = two_sides(self, a, b)
             labels = a, b
@@ -286,6 +290,8 @@ class Trials(TrialCollection):
         Raises:
             ResultsError: no trial has a curve of the metric, an option is invalid, or matplotlib is not installed.
         """
+        from hyperherd.results.curves.figures import plot
+
         options = {"right": right, "hue": hue, "band": band, "smooth": smooth, "window": window, "x": x, "most": most}
         shown = (percent,) if isinstance(percent, str) else percent
         style = FigureStyle(size, title, rename or {}, order, palette, shown)

@@ -15,6 +15,7 @@ from typing import Any
 
 from hyperherd.errors import ResultsError, nearest, some_of
 from hyperherd.plural import counted
+from hyperherd.results.curves import MOST_LINES
 from hyperherd.results.curves.mean import MetricCurve, end_of, falls, interrupted, mean_curve
 from hyperherd.results.curves.reading import read_curves
 from hyperherd.results.curves.smoothing import ema, sliding
@@ -29,7 +30,6 @@ from hyperherd.results.values import Gap
 
 BANDS = ("std", "sem", "range", "none")
 AXES = ("step", "time", "epoch")
-MOST_LINES = 10
 
 
 @dataclass(frozen=True)
