@@ -275,21 +275,42 @@ _writers: weakref.WeakSet[MetricWriter] = weakref.WeakSet()
 
 
 def _encode(metrics: Mapping[str, Any], step: Any, at: float, phase: str) -> bytes | None:
-    """Return the line of what a training loop usually logs, finite floats and small integers; None for all else."""
+    """Return the line of what a training loop usually logs, finite numbers and scalar tensors; None for all else."""
     if type(step) is int and type(metrics) is dict:
         for value in metrics.values():
             # Only a finite float minus itself is 0.
             if (type(value) is not float or value - value != 0.0) and type(value) is not int:
+                plain = _with_numbers(metrics)
                 break
         else:
-            try:
-                if phase:
-                    record = {"ts": at, "step": step, "metrics": metrics, "phase": phase}
-                    return orjson.dumps(record, None, _OPTIONS)
-                return orjson.dumps({"ts": at, "step": step, "metrics": metrics}, None, _OPTIONS)
-            except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
-                pass
+            plain = metrics
+        if plain is None:
+            return None
+        try:
+            if phase:
+                return orjson.dumps({"ts": at, "step": step, "metrics": plain, "phase": phase}, None, _OPTIONS)
+            return orjson.dumps({"ts": at, "step": step, "metrics": plain}, None, _OPTIONS)
+        except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
+            pass
     return None
+
+
+_SCALARS = frozenset({"torch", "numpy"})
+"""Modules whose objects give what they are as a number of Python's, if they are one."""
+
+
+def _with_numbers(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """Return metrics with scalars of NumPy and torch as numbers; None if there is anything but finite numbers."""
+    numbers = {}
+    for name, value in metrics.items():
+        try:
+            number = value.item() if type(value).__module__ in _SCALARS else value
+        except Exception:  # noqa: BLE001 - an object of any class: the careful way finds out what is wrong with it
+            return None
+        if type(number) is not int and (type(number) is not float or number - number != 0.0):
+            return None
+        numbers[name] = number
+    return numbers
 
 
 def _encode_any(metrics: Mapping[str, Any], step: Any, at: float, phase: str, refused: dict[str, str]) -> bytes:
