@@ -67,6 +67,23 @@ class Public:
         self.log = hyperherd.log_metrics
 
 
+class Single:
+    """The same in a single run under `@hydra.main`, without a sweep."""
+
+    def __init__(self, folder: Path) -> None:
+        from hydra.core.hydra_config import HydraConfig
+        from planning import write_app
+
+        import hyperherd
+        from hyperherd.sweep.app import composed_app
+
+        write_app(folder)
+        config = composed_app(folder, "config", []).compose([f"hydra.sweep.dir={folder}"], 0, "0")
+        config.hydra.runtime.output_dir = str(folder)
+        HydraConfig.instance().set_config(config)
+        self.log = hyperherd.log_metrics
+
+
 class First:
     """The first HyperHerd: one file a metric, opened, appended to and closed by every call."""
 
@@ -151,6 +168,7 @@ PEERS: dict[str, tuple[str, type, str]] = {
     "bare": ("bare orjson line + write", Bare, "orjson"),
     "ours": ("**ours: MetricWriter.log**", Ours, "hyperherd.metrics.writer"),
     "public": ("**ours: hyperherd.log_metrics**", Public, "hyperherd.trial.log"),
+    "single": ("**ours: the same without a sweep**", Single, "hyperherd.trial.log"),
     "first": ("first HyperHerd's open-append-close", First, "json"),
     "csv": ("Lightning CSVLogger", Csv, "pytorch_lightning.loggers"),
     "tensorboard": ("TensorBoard SummaryWriter (torch)", TensorBoard, "torch.utils.tensorboard"),

@@ -15,6 +15,7 @@ import time
 import weakref
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from operator import methodcaller
 from pathlib import Path
 from typing import Any
 
@@ -275,21 +276,53 @@ _writers: weakref.WeakSet[MetricWriter] = weakref.WeakSet()
 
 
 def _encode(metrics: Mapping[str, Any], step: Any, at: float, phase: str) -> bytes | None:
-    """Return the line of what a training loop usually logs, finite floats and small integers; None for all else."""
+    """Return the line of what a training loop usually logs, finite numbers and scalar tensors; None for all else."""
     if type(step) is int and type(metrics) is dict:
         for value in metrics.values():
             # Only a finite float minus itself is 0.
             if (type(value) is not float or value - value != 0.0) and type(value) is not int:
+                plain = _with_numbers(metrics)
                 break
         else:
-            try:
-                if phase:
-                    record = {"ts": at, "step": step, "metrics": metrics, "phase": phase}
-                    return orjson.dumps(record, None, _OPTIONS)
-                return orjson.dumps({"ts": at, "step": step, "metrics": metrics}, None, _OPTIONS)
-            except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
-                pass
+            plain = metrics
+        if plain is None:
+            return None
+        try:
+            if phase:
+                return orjson.dumps({"ts": at, "step": step, "metrics": plain, "phase": phase}, None, _OPTIONS)
+            return orjson.dumps({"ts": at, "step": step, "metrics": plain}, None, _OPTIONS)
+        except TypeError:  # A name that is not plain text, or an integer beyond 2^53.
+            pass
     return None
+
+
+def _with_numbers(metrics: dict[str, Any]) -> dict[str, Any] | None:
+    """Return metrics with scalars of NumPy and torch as numbers; None if there is anything but finite numbers."""
+    numbers = {}
+    try:
+        for name, value in metrics.items():
+            kind = type(value)
+            if kind is not float and kind is not int:
+                value = (_READERS.get(kind) or _reader(kind))(value)
+                kind = type(value)
+            if kind is not int and (kind is not float or value - value != 0.0):
+                return None
+            numbers[name] = value
+    except Exception:  # noqa: BLE001 - an object of any class: the careful way finds out what is wrong with it
+        return None
+    return numbers
+
+
+_READERS: dict[type, Callable[[Any], Any]] = {}
+"""What makes a number of Python's of an object, by its class: those of torch and NumPy that were logged."""
+
+
+def _reader(kind: type) -> Callable[[Any], Any]:
+    if kind.__module__ not in ("torch", "numpy"):
+        return lambda value: None
+    # `item` of NumPy's takes nine times as long as `float`, which would turn integers into floats.
+    _READERS[kind] = float if kind.__name__ in ("float16", "float32", "float64") else methodcaller("item")
+    return _READERS[kind]
 
 
 def _encode_any(metrics: Mapping[str, Any], step: Any, at: float, phase: str, refused: dict[str, str]) -> bytes:

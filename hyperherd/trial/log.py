@@ -66,8 +66,9 @@ class CurrentTrial:
 _current: CurrentTrial | None = None
 """Set by the trial context, or found on the first log call; of the process and its forked children."""
 
-_hydra_job: tuple[object, CurrentTrial] | None = None
-"""The Hydra config in force when a job outside of any sweep first logged, and where it logs."""
+_hydra_job: tuple[Any, object, CurrentTrial] | None = None
+"""Where Hydra keeps the config in force, the one in force when a job outside of any sweep first logged, and where that
+job logs."""
 
 
 def log_result(name: str, value: Any, step: int | None = None) -> None:
@@ -270,6 +271,9 @@ def leave() -> None:
 
 def _find() -> CurrentTrial:
     """Return the trial named by the environment, else the Hydra job we are in."""
+    # First, because a job looks itself up at every call: as long as Hydra's config is that one, it still runs.
+    if _hydra_job is not None and _hydra_job[0].cfg is _hydra_job[1]:
+        return _hydra_job[2]
     if trial_dir := os.environ.get(TRIAL_DIR):
         # A process that the trial started: it has no trial context that would close its journal.
         trial = enter(Path(trial_dir), int(os.environ.get(ATTEMPT) or 0), keeps_state=False)
@@ -296,16 +300,17 @@ def _find_hydra_job() -> CurrentTrial | None:
         return None
     from hydra.core.hydra_config import HydraConfig
 
-    config = HydraConfig.instance().cfg
+    holder = HydraConfig.instance()
+    config = holder.cfg
     if config is None:
         return None
     if _hydra_job is None:
         atexit.register(_end_hydra_job)
-    if _hydra_job is None or _hydra_job[0] is not config:
+    if _hydra_job is None or _hydra_job[1] is not config:
         _end_hydra_job()
         trial_dir = Path(str(HydraConfig.get().runtime.output_dir))
-        _hydra_job = (config, _trial(trial_dir, 0))
-    return _hydra_job[1]
+        _hydra_job = (holder, config, _trial(trial_dir, 0))
+    return _hydra_job[2]
 
 
 def _end_hydra_job() -> None:
@@ -315,7 +320,7 @@ def _end_hydra_job() -> None:
         return
     from hyperherd.metrics.consolidate.merge import merge
 
-    (_, job), _hydra_job = _hydra_job, None
+    (_, _, job), _hydra_job = _hydra_job, None
     job.close()
     try:
         merge(job.trial_dir)

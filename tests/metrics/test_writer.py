@@ -1,4 +1,5 @@
 import json
+import math
 import os
 import resource
 import signal
@@ -7,13 +8,14 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 from waiting import PATIENCE
 
 from hyperherd.metrics.reader import read_metrics, skipped
 from hyperherd.metrics.rows.sources import SourceName, open_here, this_host
 from hyperherd.metrics.rows.values import NotLogged
-from hyperherd.metrics.writer import MetricWriter
+from hyperherd.metrics.writer import MetricWriter, _encode, _encode_any
 from hyperherd.paths import TrialPaths
 
 
@@ -92,6 +94,44 @@ def test_several_records_are_one_write_with_the_times_they_were_measured(tmp_pat
     assert len(written) == 1
     writer.log_rows([])
     assert len(written) == 1
+
+
+class Moody:
+    def item(self):
+        raise KeyError("no")
+
+
+Moody.__module__ = "numpy"
+
+
+SCALARS = [np.float32(0.1), np.float64(0.1), np.float16(2), np.int64(3), np.uint8(9), np.array(2.5), np.array([[7]])]
+OTHERS = [
+    *(np.float32("nan"), np.float64("inf"), np.bool_(True), np.uint64(2**64 - 1), np.longdouble(0.5), np.str_("a")),
+    *(np.zeros(2), np.datetime64(1, "s"), np.float32, Moody(), math.nan, True, "text", 2**60, None, [1.5]),
+]
+
+
+@pytest.mark.parametrize(
+    ("odd", "is_scalar"), [*((odd, True) for odd in SCALARS), *((odd, False) for odd in OTHERS)], ids=repr
+)
+@pytest.mark.parametrize("phase", ["", "fold0"])
+def test_the_quick_way_writes_what_the_careful_one_does(odd, is_scalar, phase):
+    quick = 0
+    for metrics in ({"a": 0.5, "odd": odd, "b": 3}, {"odd": odd}, {"odd": odd, "bad": object()}):
+        refused = {}
+        line = _encode(metrics, 4, 1.5, phase)
+        assert line in (None, _encode_any(metrics, 4, 1.5, phase, refused))
+        assert line is None or not refused
+        quick += line is not None
+    assert quick == (2 if is_scalar else 0)
+
+
+def test_tensors_take_the_quick_way():
+    torch = pytest.importorskip("torch")
+    metrics = {"a": torch.tensor(0.1), "b": torch.tensor([3]), "c": torch.tensor(0.5, requires_grad=True), "d": 0.25}
+    line = _encode(metrics, 4, 1.5, "")
+    assert line == _encode_any(metrics, 4, 1.5, "", {})
+    assert _encode({**metrics, "e": torch.zeros(2)}, 4, 1.5, "") is None
 
 
 def test_logging_after_close_opens_a_new_journal(tmp_path):
