@@ -112,6 +112,12 @@ class IndexedTrial(Trial):
         """Its overrides."""
         return masked_words(self._record.overrides) if self._record else ()
 
+    @property
+    def fixed_overrides(self) -> tuple[str, ...]:
+        """The overrides of what is not a parameter, but for those of Hydra's own config."""
+        entry: IndexEntry = self.__dict__["_entry"]
+        return entry.shape.fixed
+
     @cached_property
     def objective(self) -> dict[str, Any] | None:
         """How the sweep's objective stands."""
