@@ -293,6 +293,9 @@ class Trial:
     def _kept_config(self) -> KeptConfig | None:
         return trial_dir.kept_config(self.dir)
 
+    def forget(self) -> None:
+        """Let go of what was read of it on demand, and can be read again: of thousands that is more than memory."""
+
     @property
     def provenance(self) -> dict[str, Any]:
         """Code version, command line and environment, as in `provenance.json`; empty if it kept none."""
