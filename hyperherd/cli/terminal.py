@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterable
 from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from hyperherd.errors import ResultsError
-from hyperherd.records.disk.files import create_bytes, replace_bytes
+from hyperherd.records.disk.atomic import replace
+from hyperherd.records.disk.files import new_file
+from hyperherd.records.disk.ownership import make_folder
 
 if TYPE_CHECKING:
     from hyperherd.results.text.layout import Screen
@@ -59,8 +62,8 @@ def _can_write(stream: TextIO, text: str) -> bool:
     return True
 
 
-def write(data: str | bytes) -> None:
-    """Write to stdout; characters that its encoding lacks are written as escapes.
+def write(data: str | bytes | Iterable[str]) -> None:
+    """Write to stdout, a text piece by piece; characters that its encoding lacks are written as escapes.
 
     Raises:
         BrokenPipeError: the reader has closed the pipe.
@@ -73,7 +76,7 @@ def write(data: str | bytes) -> None:
             return
         if isinstance(sys.stdout, TextIOWrapper):
             sys.stdout.reconfigure(errors="backslashreplace")
-        sys.stdout.write(data)
+        sys.stdout.writelines([data] if isinstance(data, str) else data)
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -93,19 +96,22 @@ def refuse_existing(path: Path | None, *, force: bool) -> None:
         raise ResultsError(f"{path} already exists; use --force to overwrite it")
 
 
-def write_file(path: Path, data: str | bytes, *, force: bool) -> None:
-    """Write a whole new file; one that is there is replaced only by force.
+def write_file(path: Path, data: str | bytes | Iterable[str], *, force: bool) -> None:
+    """Write a whole new file, a text piece by piece; one that is there is replaced only by force.
 
     Raises:
         ResultsError: it is there already, or cannot be written.
     """
-    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    pieces = [data] if isinstance(data, str | bytes) else data
+    content = (piece if isinstance(piece, bytes) else piece.encode("utf-8", "backslashreplace") for piece in pieces)
     refuse_existing(path, force=force)
     try:
         if force:
-            replace_bytes(path, content)
-        else:
-            create_bytes(path, content)
+            make_folder(path.parent)
+            replace(path, lambda stream: stream.writelines(content))
+            return
+        with new_file(path) as temporary, temporary.open("wb") as stream:
+            stream.writelines(content)
     except OSError as error:
         raise ResultsError(f"cannot write {path}: {error.strerror}") from None
 

@@ -6,7 +6,7 @@ import argparse
 import gc
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
@@ -235,14 +235,16 @@ def _show(trials: Trials, arguments: argparse.Namespace) -> None:
 
 def _data(
     trials: Trials, groups: AnyGroups | None, arguments: argparse.Namespace, form: str, view: View
-) -> str | bytes:
+) -> str | bytes | Iterator[str]:
     """Return what is written in a format other than the table for people."""
-    from hyperherd.results.tables.records import pivot_text, to_text
+    from hyperherd.results.tables.records import STREAMED, pivot_text, to_text
 
     limit = arguments.rows or None
     if form == "parquet":
         return _parquet(trials, groups, view, arguments)
-    if arguments.pivot and groups is not None and form not in ("json", "jsonl"):
+    if form in STREAMED:
+        return STREAMED[form](trials, limit=limit, view=view, groups=groups)
+    if arguments.pivot and groups is not None:
         return pivot_text(groups, form, view)
     return to_text(trials, form, view, limit=limit, groups=groups)
 
@@ -302,7 +304,7 @@ def _parquet(trials: Trials, groups: AnyGroups | None, view: View, arguments: ar
     return stream.getvalue()
 
 
-def _emit(data: str | bytes, arguments: argparse.Namespace) -> None:
+def _emit(data: str | bytes | Iterator[str], arguments: argparse.Namespace) -> None:
     if arguments.output is None:
         write(data)
     else:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -89,6 +89,12 @@ def read_config(trial_dir: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise FormatError(f"{path} is not a config (a YAML map)")
     return masked_dict(config)
+
+
+def fixed_overrides(overrides: Sequence[str], params: Collection[str]) -> list[str]:
+    """Return the overrides of a job that set neither one of its parameters nor Hydra's own config."""
+    names = ((text, text.lstrip("+").partition("=")[0]) for text in overrides)
+    return [text for text, name in names if name not in params and not name.startswith(("hydra.", "hydra/", "~"))]
 
 
 def hydra_folder(trial_dir: Path) -> Path:

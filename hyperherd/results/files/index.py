@@ -23,6 +23,7 @@ import orjson
 
 import hyperherd
 from hyperherd.errors import FormatError
+from hyperherd.masking import masked_words
 from hyperherd.metrics.store.foreign import first_results, foreign_signature, list_foreign, may_have_foreign
 from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
 from hyperherd.records.config import KeptSettings
@@ -32,10 +33,11 @@ from hyperherd.records.disk.guarded import is_deep, read_regular
 from hyperherd.records.disk.ownership import is_own
 from hyperherd.records.places import stays_in
 from hyperherd.records.states import TrialState
+from hyperherd.results.files.hydra_job import fixed_overrides
 from hyperherd.results.files.recorded_metrics import RecordedMetrics
 from hyperherd.results.files.trial_json import Signature, TrialFile
 
-FORMAT = 4
+FORMAT = 5
 SMALLEST = 100
 """Sweeps of fewer trials are read as fast without."""
 STATISTICS = ("count", "last", "last_step", "min", "min_step", "max", "max_step", "nan")
@@ -64,6 +66,8 @@ class Shape(NamedTuple):
     metrics: tuple[str, ...]
     phases: tuple[tuple[str, tuple[str, ...]], ...]
     """Of each phase its name and its metrics; empty if there is only the phase without a name."""
+    fixed: tuple[str, ...] = ()
+    """The overrides of what is not a parameter, secrets masked, as :func:`fixed_overrides` returns them."""
 
     @classmethod
     def read(cls, raw: Any) -> Shape:
@@ -72,10 +76,10 @@ class Shape(NamedTuple):
         Raises:
             TypeError, ValueError: it is not that.
         """
-        params, final, metrics, phases = raw
+        params, final, metrics, phases, fixed = raw
         named = tuple((phase, tuple(names)) for phase, names in phases)
-        shape = cls(tuple(params), tuple(final), tuple(metrics), named)
-        every = [*shape[:3], *([phase, *names] for phase, names in named)]
+        shape = cls(tuple(params), tuple(final), tuple(metrics), named, tuple(fixed))
+        every = [*shape[:3], shape.fixed, *([phase, *names] for phase, names in named)]
         if not all(isinstance(name, str) for names in every for name in names):
             raise TypeError("not the names of a trial")
         return shape
@@ -113,7 +117,8 @@ class IndexEntry(NamedTuple):
         facts = [record.number, record.state.value, record.key, record.started, record.ended, seconds]
         facts += [record.attempt, told.step, record.max_step, record.gpus]
         phases = tuple((phase, tuple(metrics)) for phase, metrics in record.phases.items())
-        shape = Shape(tuple(record.params), tuple(record.final), tuple(told.metrics), phases)
+        fixed = masked_words(fixed_overrides(record.overrides, record.params))
+        shape = Shape(tuple(record.params), tuple(record.final), tuple(told.metrics), phases, fixed)
         # Values are kept by position: a summary with another key, or another order, cannot be.
         usual = all(tuple(summary) == STATISTICS for summary in told.metrics.values())
         times = (found.signature[0], *told.signature[::3])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,8 +35,12 @@ class TrialFile:
     """Whether the fast parser reads and writes it without loss."""
 
 
-def read_record(trial_dir: str) -> TrialFile | None:
+def read_record(trial_dir: str, without: Collection[str] = ()) -> TrialFile | None:
     """Read the `trial.json` of a directory; None if there is none.
+
+    Args:
+        trial_dir: the directory.
+        without: fields to leave out, of which nothing is checked.
 
     Raises:
         OSError: it may not be read.
@@ -48,18 +53,24 @@ def read_record(trial_dir: str) -> TrialFile | None:
     except FileNotFoundError:
         return None
     try:
-        raw = orjson.loads(data)
+        raw = _without(orjson.loads(data), without)
         usual = not _is_wide(raw)
     except (ValueError, RecursionError):
         usual = False  # Such as half a surrogate pair in a text.
     if not usual:
-        raw = _parsed(data, path)
+        raw = _without(_parsed(data, path), without)
     if not isinstance(raw, dict):
         raise FormatError(f"{path} is not a JSON object")
     if raw.get("format", FORMAT) != FORMAT:
         check_format(Path(path), raw["format"])
     record = TrialRecord.from_json(raw, Path(path))
     return TrialFile(record, signature, is_odd(data), usual)
+
+
+def _without(raw: Any, names: Collection[str]) -> Any:
+    if names and isinstance(raw, dict):
+        return {name: value for name, value in raw.items() if name not in names}
+    return raw
 
 
 def is_odd(data: bytes) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from hyperherd.results.files.recorded_metrics import recorded_metrics
 from hyperherd.results.files.trial_json import decode_final, decode_numbers, read_record
 from hyperherd.results.trials.trial import Sweep, Trial
 
+_IN_INDEX = frozenset({"metrics", "final", "choices", "config_hash", "versions"})
+"""What of a `trial.json` the index has as well."""
 _STATES = {state.value: state for state in TrialState}
 _WIDTH = len(STATISTICS)
 
@@ -95,12 +98,20 @@ class IndexedTrial(Trial):
 
     @cached_property
     def _record(self) -> TrialRecord | None:
-        """Its `trial.json`; None if that has gone since."""
+        """Its `trial.json` but for what the index has; None if that has gone since."""
+        return self._read(_IN_INDEX)
+
+    def _read(self, without: Collection[str] = ()) -> TrialRecord | None:
         try:
-            found = read_record(self.__dict__["_path"])
+            found = read_record(self.__dict__["_path"], without)
         except (OSError, FormatError):
             return None
         return found.record if found else None
+
+    def forget(self) -> None:
+        """Let go of its `trial.json`."""
+        for name in ("_record", "metrics", "phases", "objective", "overrides"):
+            self.__dict__.pop(name, None)
 
     @cached_property
     def name(self) -> str:
@@ -112,6 +123,12 @@ class IndexedTrial(Trial):
         """Its overrides."""
         return masked_words(self._record.overrides) if self._record else ()
 
+    @property
+    def fixed_overrides(self) -> tuple[str, ...]:
+        """The overrides of what is not a parameter, but for those of Hydra's own config."""
+        entry: IndexEntry = self.__dict__["_entry"]
+        return entry.shape.fixed
+
     @cached_property
     def objective(self) -> dict[str, Any] | None:
         """How the sweep's objective stands."""
@@ -120,9 +137,11 @@ class IndexedTrial(Trial):
         entry: IndexEntry = self.__dict__["_entry"]
         if not entry.others:
             return self._record.objective
-        saved = self.sweep.objective
+        saved, record = self.sweep.objective, self._read()
+        if record is None:
+            return None
         spec = saved.spec if saved else None
-        return recorded_metrics(self._record, self.__dict__["_path"], first_results(self.sweep.dir), spec).objective
+        return recorded_metrics(record, self.__dict__["_path"], first_results(self.sweep.dir), spec).objective
 
     @cached_property
     def reason(self) -> str:

@@ -54,8 +54,8 @@ def to_text(
         groups: a row each instead.
     """
     view = view or View()
-    if form in ("json", "jsonl"):
-        return (to_json if form == "json" else to_jsonl)(trials, limit=limit, view=view, groups=groups)
+    if form in STREAMED:
+        return "".join(STREAMED[form](trials, limit=limit, view=view, groups=groups))
     if form in FOR_PROGRAMS:
         return FOR_PROGRAMS[form](exact_sheet(trials, view, limit=limit, groups=groups), view)
     return _for_people(trials, form, replace(view, bare=form in EXACTLY and bool(view.columns)), limit, groups)
@@ -107,6 +107,13 @@ def to_json(
     trials: TrialCollection, *, limit: int | None = None, view: View | None = None, groups: AnyGroups | None = None
 ) -> str:
     """Return everything a table is made of as strict JSON: NaN and infinities are strings, as in docs/format.md."""
+    return "".join(json_pieces(trials, limit=limit, view=view, groups=groups))
+
+
+def json_pieces(
+    trials: TrialCollection, *, limit: int | None = None, view: View | None = None, groups: AnyGroups | None = None
+) -> Iterator[str]:
+    """Return what :func:`to_json` does in pieces, of which one is made at a time: all may be larger than the memory."""
     view = view or View()
     objective = trials.objective
     judges = _objectives(trials)
@@ -127,11 +134,15 @@ def to_json(
     return _document(head, {"groups": rows, "trials": trial_records(trials, list(trials.sorted()))})
 
 
-def _document(head: dict[str, Any], lists: dict[str, Iterable[dict[str, Any]]]) -> str:
-    """Return one JSON object; of the lists, which may be long, one item at a time is held as more than text."""
-    parts = [json.dumps(strict(head), indent=1, allow_nan=False, default=str).removesuffix("\n}")]
-    parts += [f',\n "{name}": [\n' + ",\n".join(map(_line, items)) + "\n ]" for name, items in lists.items()]
-    return "".join(parts) + "\n}\n"
+def _document(head: dict[str, Any], lists: dict[str, Iterable[dict[str, Any]]]) -> Iterator[str]:
+    """Yield one JSON object in pieces; of the lists, which may be long, an item each."""
+    yield json.dumps(strict(head), indent=1, allow_nan=False, default=str).removesuffix("\n}")
+    for name, items in lists.items():
+        yield f',\n "{name}": [\n'
+        for place, item in enumerate(items):
+            yield ",\n" + _line(item) if place else _line(item)
+        yield "\n ]"
+    yield "\n}\n"
 
 
 def _line(record: dict[str, Any]) -> str:
@@ -141,16 +152,20 @@ def _line(record: dict[str, Any]) -> str:
         return json.dumps(strict(record), allow_nan=False, default=str)
 
 
-def to_jsonl(
+def jsonl_pieces(
     trials: TrialCollection, *, limit: int | None = None, view: View | None = None, groups: AnyGroups | None = None
-) -> str:
+) -> Iterator[str]:
     """Return one line of strict JSON per trial, or per group."""
     view = view or View()
     if groups is not None:
         records = group_records(groups, groups_sorted_by(groups, view)[:limit])
     else:
         records = trial_records(trials, sorted_by(trials, view)[:limit])
-    return "".join(_line(record) + "\n" for record in records)
+    return (_line(record) + "\n" for record in records)
+
+
+STREAMED = {"json": json_pieces, "jsonl": jsonl_pieces}
+"""The formats that are made piece by piece."""
 
 
 def trial_records(trials: TrialCollection, rows: Sequence[Trial]) -> Iterator[dict[str, Any]]:
@@ -164,6 +179,7 @@ def trial_records(trials: TrialCollection, rows: Sequence[Trial]) -> Iterator[di
         found = {name: trials.setting(trial, name) for name in trials.varying if name not in trial.params}
         settings = {name: value for name, value in found.items() if not isinstance(value, Gap)}
         yield {**record, "settings": settings} if settings else record
+        trial.forget()
 
 
 def _objectives(trials: TrialCollection) -> dict[Sweep, Objective | None]:

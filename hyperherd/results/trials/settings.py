@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from hyperherd.results.text.literals import plain_value
@@ -24,16 +24,16 @@ def settings_of(trials: TrialCollection, trial: Trial) -> dict[str, Any]:
     names = dict.fromkeys((*(trials.params if len(trials.sweeps) > 1 else trial.params), *trials.varying))
     found = {name: trials.setting(trial, name) for name in names}
     known = {name: value for name, value in found.items() if not isinstance(value, Gap)}
-    fixed = {} if trial.kept is not None or trial.config else dict(_fixed(trial))
-    return {**({SCRIPT: script} if script else {}), **fixed, **known}
+    return {**({SCRIPT: script} if script else {}), **_fixed(trial), **known}
 
 
-def _fixed(trial: Trial) -> Iterator[tuple[str, Any]]:
-    """Yield what was fixed for a trial of whose config nothing is left."""
-    for text in trial.overrides:
-        name, _, value = text.lstrip("+").partition("=")
-        if name not in trial.params and not name.startswith(("hydra.", "hydra/", "~")):
-            yield name, plain_value(value)
+def _fixed(trial: Trial) -> dict[str, Any]:
+    """Return what was fixed for a trial of whose config nothing is left."""
+    # Its config is looked at last: of thousands of trials few have such overrides, and a config takes long to read.
+    if trial.kept is not None or not trial.fixed_overrides or trial.config:
+        return {}
+    pairs = (text.lstrip("+").partition("=") for text in trial.fixed_overrides)
+    return {name: plain_value(value) for name, _, value in pairs}
 
 
 def value_token(value: Any) -> str:

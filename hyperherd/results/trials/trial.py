@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from hyperherd.records.disk.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.files import trial_dir
+from hyperherd.results.files.hydra_job import fixed_overrides
 from hyperherd.results.files.metric_rows import read_phases, read_rows, read_values
 from hyperherd.results.files.optimizers import Optimizer
 from hyperherd.results.files.references import followed
@@ -144,6 +145,11 @@ class Trial:
         # Where the sweep put its results is not part of the configuration.
         own = (item for item in overrides if not item.startswith("hydra.sweep."))
         return [*start, *self.sweep.run_once, *own]
+
+    @property
+    def fixed_overrides(self) -> Sequence[str]:
+        """The overrides of what is not a parameter, but for those of Hydra's own config."""
+        return fixed_overrides(self.overrides, self.params)
 
     @property
     def label(self) -> str:
@@ -286,6 +292,9 @@ class Trial:
     @cached_property
     def _kept_config(self) -> KeptConfig | None:
         return trial_dir.kept_config(self.dir)
+
+    def forget(self) -> None:
+        """Let go of what was read of it on demand, and can be read again: of thousands that is more than memory."""
 
     @property
     def provenance(self) -> dict[str, Any]:
