@@ -6,6 +6,7 @@ Invariant: everything here comes from a `Trial`, which masks what looks like a s
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 import shlex
 from collections.abc import Iterator, Mapping
@@ -16,7 +17,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.journal import as_number
-from hyperherd.metrics.rows.values import logged
+from hyperherd.metrics.rows.values import as_name, logged
 from hyperherd.records.disk.files import dumps
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord
@@ -98,11 +99,16 @@ class Run:
 
         One that shares its name with a metric of the history is called ``final/NAME``: it would stand in a curve.
         """
-        numbers = {name: as_number(value) for name, value in self.final.items() if not isinstance(value, str)}
+        numbers = {name: as_number(value) for name, value in self.final.items() if name not in self.other_finals}
         named = {self.final_name(name): value for name, value in numbers.items() if value is not None}
         if not self.has_ended or not named:
             return None
         return Row(max((row.step for row in self.rows), default=0), self.ended or self.started, named)
+
+    @cached_property
+    def other_finals(self) -> dict[str, Any]:
+        """The final values that are not numbers."""
+        return {name: value for name, value in self.final.items() if isinstance(value, str) or as_number(value) is None}
 
     @cached_property
     def _series(self) -> frozenset[str]:
@@ -119,8 +125,8 @@ class Run:
             yield self.closing
 
     def facts(self) -> dict[str, Any]:
-        """Return all but the history, for JSON."""
-        return {
+        """Return all but the history, as JSON has it."""
+        facts = {
             "id": self.id,
             "name": self.name,
             "sweep": self.sweep,
@@ -136,6 +142,7 @@ class Run:
             "note": self.note or None,
             "links": self.links,
         }
+        return _as_json(facts)
 
 
 def identity(*parts: Any) -> bytes:
@@ -160,23 +167,29 @@ def run_of(trial: Trial) -> Run:
     }
     return Run(
         id=f"hh-{identity(sweep_id, trial.number, trial.key or _place(trial)).hex()}",
-        name=trial.name or trial.label,
-        sweep=trial.sweep.name,
+        name=as_name(trial.name or trial.label),
+        sweep=as_name(trial.sweep.name),
         sweep_id=sweep_id,
         number=trial.number,
         sweep_dir=trial.sweep.dir,
         state=trial.state,
-        config=trial.config or dict(trial.params),
-        params=dict(trial.params),
+        config=_as_json(trial.config or trial.params),
+        params=_as_json(trial.params),
         rows=rows_of(trial),
         final=dict(trial.final),
         tags=trial.tags,
-        note=trial.note,
-        reason=trial.reason,
+        note=as_name(trial.note),
+        reason=as_name(trial.reason),
         started=trial.started,
         ended=trial.ended,
-        links={name: text for name, text in links.items() if text},
+        links={name: as_name(text) for name, text in links.items() if text},
     )
+
+
+def _as_json(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values in JSON's own types: a config from YAML has dates, and texts that are not UTF-8."""
+    found: dict[str, Any] = json.loads(dumps(values).encode("utf-8", "replace"))
+    return found
 
 
 def _sweep_id(sweep: Sweep) -> str:

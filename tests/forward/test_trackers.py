@@ -12,14 +12,19 @@ import pytest
 from cli.test_main import pipe
 from forward import killing, reading
 from forward.sweeps import SECRET, START, Rows, expected, log, send, write_sweep
+from hypothesis import example, given
+from hypothesis import strategies as st
+from results.builder import SweepBuilder
 
 from hyperherd import load
 from hyperherd.cli.main import main
 from hyperherd.errors import ResultsError
 from hyperherd.forward import forward, tracker
 from hyperherd.forward.forwarding import follow
+from hyperherd.forward.trackers import mlflow as mlflow_names
 from hyperherd.forward.trackers.store import StoreTracker
 from hyperherd.metrics.consolidate.merge import merge
+from hyperherd.metrics.writer import MetricWriter
 from hyperherd.records.annotations import add_tag
 from hyperherd.records.states import TrialState
 from hyperherd.records.trial import TrialRecord
@@ -90,6 +95,33 @@ def test_a_run_that_goes_back_is_replaced(to: str, sweep: Path, tmp_path: Path) 
     merge(sweep / "0")
     send(sweep, to, out)
     killing.assert_whole(sweep, READERS[to](out))
+
+
+def test_odd_names_stay_apart_and_what_wandb_does_not_take_is_counted(tmp_path: Path) -> None:
+    pytest.importorskip("wandb")
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.trial({}, {"big": 10**400, "flag": True}, params={"d": "x\udc80", "huge": 10**400})
+    writer = MetricWriter(sweep.dir / "0", 0)
+    names = ["", "_step", "a//b", "../x", "/abs", "a.b", "é", "x" * 400, "tab\t", "tab\n", "#%:?", "_runtime"]
+    writer.log_rows([(dict.fromkeys(names, 1.0), 0, START), ({"a": 1.0}, -3, START)])
+    writer.close()
+    sent = send(sweep.dir, "wandb", tmp_path / "out")
+    assert (sent.delivered, sent.failed) == (len(names), 1)
+    assert "no step below 0" in sent.problems[0]
+    ((rows),) = reading.of_wandb(tmp_path / "out").values()
+    assert len({name for name, *_ in rows} | {"_runtime"}) == len(names) + 1
+    again = send(sweep.dir, "wandb", tmp_path / "out")
+    assert (again.already, again.failed) == (len(names), 1)
+
+
+@given(st.text(max_size=300), st.text(max_size=300))
+@example("a(b", "a)b")
+@example("a//b", "a/./b")
+def test_names_are_mapped_to_names_that_are_taken_and_stay_apart(one: str, other: str) -> None:
+    mapped = [mlflow_names._name(text) for text in (one, other)]
+    assert all(map(mlflow_names._is_taken, mapped))
+    assert all(0 < len(text) <= 250 for text in mapped)
+    assert (mapped[0] == mapped[1]) == (one == other)
 
 
 def test_nothing_of_the_trackers_is_imported_before() -> None:

@@ -110,9 +110,11 @@ class MlflowTracker(Tracker):
             sent = self._deliver(opened.info.run_id, values, ledger)
         finally:
             ledger.close()
-        problem = self._retries.offer(lambda: self._describe(run, opened), self._is_refusal)
-        problems = tuple(f"{run.sweep}/{run.name}: {text}" for text in (*sent.problems, problem) if text)[:1]
-        return Sent(1, sent.delivered, sent.already, left_out, sent.failed + bool(problem), problems, renamed)
+        steps = (self._send_settings, self._send_tags, self._send_state)
+        told = [self._retries.offer(partial(step, run, opened), self._is_refusal) for step in steps]
+        failed = sent.failed + sum(map(bool, told))
+        problems = tuple(f"{run.sweep}/{run.name}: {text}" for text in (*sent.problems, *told) if text)[:1]
+        return Sent(1, sent.delivered, sent.already, left_out, failed, problems, renamed)
 
     def _is_refusal(self, error: Exception) -> bool:
         """Return whether MLflow has answered that it does not take something: trying again does not help."""
@@ -167,6 +169,8 @@ class MlflowTracker(Tracker):
         problem = self._retries.offer(partial(self._log, run_id, values, ledger), is_refusal)
         if not problem:
             return Sent(delivered=len(values))
+        if not refused:
+            self._asked.discard(run_id)  # It may have taken them, and the answer was lost.
         if not refused or len(values) == 1:
             return Sent(failed=len(values), problems=(problem,))
         # One value may be the reason, and must not cost the others.
@@ -178,19 +182,24 @@ class MlflowTracker(Tracker):
         self._client.log_batch(run_id, metrics=[metric(one.key, one.value, one.time, one.step) for one in values])
         ledger.add(value.mark for value in values)
 
-    def _describe(self, run: Run, opened: Any) -> None:
-        """Send what differs: settings that are missing, tags, the state and the end."""
-        run_id, data = opened.info.run_id, opened.data
-        param, tag = self._mlflow.entities.Param, self._mlflow.entities.RunTag
+    def _send_settings(self, run: Run, opened: Any) -> None:
+        """Send the settings that are missing; MLflow never lets one change."""
+        param = self._mlflow.entities.Param
         settings = {_name(name): _cut(as_text(value)) for name, value in run.settings.items()}
-        for part in _parts({name: text for name, text in settings.items() if name not in data.params and text}):
-            self._client.log_batch(run_id, params=[param(name, text) for name, text in part])
+        for part in _parts({name: text for name, text in settings.items() if name not in opened.data.params and text}):
+            self._client.log_batch(opened.info.run_id, params=[param(name, text) for name, text in part])
+
+    def _send_tags(self, run: Run, opened: Any) -> None:
+        run_id, data, tag = opened.info.run_id, opened.data, self._mlflow.entities.RunTag
         tags = _tags(run)
         for part in _parts({name: text for name, text in tags.items() if data.tags.get(name) != text}):
             self._client.log_batch(run_id, tags=[tag(name, text) for name, text in part])
         for name in data.tags:
             if name.startswith(_TAG) and name not in tags:
                 self._client.delete_tag(run_id, name)
+
+    def _send_state(self, run: Run, opened: Any) -> None:
+        run_id = opened.info.run_id
         status = _STATUS.get(run.state, "FAILED") if run.has_ended else "RUNNING"
         if not run.has_ended:
             if opened.info.status != status:
@@ -223,7 +232,6 @@ def _is_taken(name: str) -> bool:
 
 def _tags(run: Run) -> dict[str, str]:
     links = {f"{PREFIX}.{name}": text for name, text in run.links.items()}
-    texts = {name: value for name, value in run.final.items() if not isinstance(value, int | float)}
     found = {
         f"{PREFIX}.id": run.id,
         f"{PREFIX}.sweep": run.sweep,
@@ -233,7 +241,7 @@ def _tags(run: Run) -> dict[str, str]:
         "mlflow.note.content": run.note,
         "mlflow.source.git.commit": run.links.get("commit", ""),
         **links,
-        **{_name(f"final.{name}"): as_text(value) for name, value in texts.items()},
+        **{_name(f"final.{name}"): as_text(value) for name, value in run.other_finals.items()},
         **{_name(f"{_TAG}{tag}"): "true" for tag in run.tags},
     }
     return {name: _cut(text) for name, text in found.items() if text}

@@ -12,6 +12,7 @@ from hyperherd.forward.runs import PREFIX, Run, as_text
 from hyperherd.forward.sent import Sent
 from hyperherd.forward.trackers.base import Tracker, needed
 from hyperherd.forward.trackers.growing import Record, grow
+from hyperherd.metrics.rows.values import EXACT
 from hyperherd.records.states import TrialState
 
 _GOOD = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
@@ -131,4 +132,5 @@ def _as_code(value: Any) -> str:
 
 
 def _plain(value: Any) -> bool | int | float | str:
-    return value if isinstance(value, bool | int | float | str) else as_text(value)
+    is_plain = isinstance(value, bool | float | str) or (isinstance(value, int) and abs(value) <= EXACT)
+    return value if is_plain else as_text(value)

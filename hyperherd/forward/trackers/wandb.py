@@ -12,6 +12,7 @@ import os
 import secrets
 import shutil
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -63,17 +64,18 @@ class WandbTracker(Tracker):
         """Write the run if it has changed; see `Tracker.send`."""
         digest = hashlib.sha256(dumps([run.facts(), [vars(row) for row in run.rows]]).encode("utf-8", "surrogatepass"))
         mark = {"id": run.id, "digest": digest.hexdigest()}
-        history, renamed, left_out = _history(run)
+        history, renamed = _history(run)
         total = sum(len(values) for _, values in history.values())
+        told = _refused(run)
         place = self._folder / "wandb" / f"offline-run-{_moment(run)}-{run.id}"
         with alone(self._folder / ".hyperherd.lock"):
             self._tidy(run, place)
             if _marked(place) == mark:
-                return Sent(runs=1, already=total, left_out=left_out, renamed=renamed)
+                return replace(told, already=total, renamed=renamed)
             problem = self._retries.offer(partial(self._write, run, history, place, mark))
         if problem:
-            return Sent(runs=1, failed=total, left_out=left_out, problems=(f"{run.sweep}/{run.name}: {problem}",))
-        return Sent(runs=1, delivered=total, left_out=left_out, renamed=renamed)
+            return replace(told, failed=told.failed + total, problems=(f"{run.sweep}/{run.name}: {problem}",))
+        return replace(told, delivered=total, renamed=renamed)
 
     def _tidy(self, run: Run, place: Path) -> None:
         """Remove what a killed call was writing, and bring back the run that it was about to replace."""
@@ -141,17 +143,24 @@ class WandbTracker(Tracker):
         )
 
 
-def _history(run: Run) -> tuple[History, tuple[tuple[str, str], ...], int]:
-    """Return the history in the order of steps, the names that W&B does not take, and how many values it does not."""
+def _refused(run: Run) -> Sent:
+    """Return how many values of a run W&B does not take."""
+    below = sum(len(row.metrics) for row in run.rows if row.step < 0)
+    problems = (f"{run.sweep}/{run.name}: W&B takes no step below 0",) if below else ()
+    return Sent(1, left_out=sum(len(row.others) for row in run.rows), failed=below, problems=problems)
+
+
+def _history(run: Run) -> tuple[History, tuple[tuple[str, str], ...]]:
+    """Return the history in the order of steps, and the names that W&B does not take."""
     found: History = {}
-    names = {name: _metric(name) for row in run.rows for name in row.metrics}
-    for row in sorted(run.rows, key=lambda row: row.step):
+    taken = sorted((row for row in run.rows if row.step >= 0), key=lambda row: row.step)
+    names = {name: _metric(name) for row in taken for name in row.metrics}
+    for row in taken:
         at, metrics = found.get(row.step, (None, {}))
         times = [time for time in (at, row.time) if time is not None]
         values = {names[name]: value for name, value in row.metrics.items()}
         found[row.step] = (max(times, default=None), {**metrics, **values})
-    renamed = tuple((name, other) for name, other in names.items() if name != other)
-    return found, renamed, sum(len(row.others) for row in run.rows)
+    return found, tuple((name, other) for name, other in names.items() if name != other)
 
 
 def _metric(name: str) -> str:
