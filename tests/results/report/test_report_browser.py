@@ -452,6 +452,11 @@ def test_print_keeps_the_colours_of_legends(browser: Any, file: Path) -> None:
             "i => [getComputedStyle(i).printColorAdjust, i.getClientRects().length]"
         )
         assert look == ["exact", 1], part
+    places = (
+        "[...document.querySelectorAll('.chart')].map(chart => new Set([...chart.querySelectorAll('canvas')]"
+        ".map(c => { const r = c.getBoundingClientRect(); return `${r.x} ${r.y} ${r.width} ${r.height}`; })).size)"
+    )
+    assert page.evaluate(places) == [1] * 10  # the layers of a chart lie on each other
     line = page.locator("#curves .legend i").first.evaluate("i => getComputedStyle(i).backgroundColor")
     assert line == "rgb(59, 91, 219)"  # of the light palette, as the lines are
     page.evaluate("window.dispatchEvent(new Event('afterprint'))")

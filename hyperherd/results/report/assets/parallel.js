@@ -6,7 +6,7 @@
 const MOST_LINES = 2000;
 const BEST_LINES = 300;
 const FEW = 12;
-const LEAST_WIDTH = 84; // of an axis and what is written beside it
+const LEAST_WIDTH = 92; // of an axis and what is written beside it
 const NOTHING = -0.09;
 let axisNames = [];
 const brushRanges = new Map(); // key of an axis -> the ranges brushed on it
@@ -104,7 +104,7 @@ const axisText = (item, trial) => item.param ? paramText(item.param, trial)
   : measure(item.name === data.objective?.label ? data.objective.values[trial] : data.metrics.find((metric) => metric.name === item.name).values[trial]);
 
 function parallelAxis(item, dim, missing) {
-  const ticks = missing ? [[NOTHING, '✗'], ...item.ticks] : item.ticks;
+  const ticks = missing ? [[NOTHING, item.param ? '·' : '✗'], ...item.ticks] : item.ticks;
   const label = (value) => ticks.find(([place]) => Math.abs(place - value) < 1e-6)?.[1] ?? '';
   const strong = item.name === data.objective?.label && !item.param;
   return {

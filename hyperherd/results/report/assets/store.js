@@ -87,6 +87,12 @@ function select_() {
   }
 }
 
+/** Return the rank of each trial among those that are selected; 0 without one. */
+function ranksOfTrials() {
+  let last = 0;
+  return Int32Array.from({ length: count }, (_, trial) => (isRanked(trial) && isSelected(trial) ? (last += 1) : 0));
+}
+
 let telling = 0;
 
 /** Work out the selection again and have every view follow, at most once a frame. */

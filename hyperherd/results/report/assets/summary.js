@@ -49,7 +49,7 @@ const amongSelected = () => (selectsAll() ? '' : ` of the ${plural(selection.siz
 function best() {
   const found = rankedConfigurations();
   const row = found.ranked ? found.rows[0] : null;
-  const trial = row ? bestTrialOf(row) : -1;
+  const trial = bestTrial();
   if (!row) {
     return card('best', el('div', { class: 'big' }, '–'), el('p', { class: 'muted' }, data.objective?.ranked ? 'no selected trial has a value to be ranked by' : data.ranking));
   }
@@ -69,8 +69,12 @@ function best() {
   return box;
 }
 
-/** Return the trial of a configuration with the best value: trials are known by their rank. */
-const bestTrialOf = (row) => row.trials.filter((trial) => isRanked(trial) && !row.twice.includes(trial)).reduce((low, trial) => Math.min(low, trial), Infinity);
+/** Return the trial of the best configuration that has the best value; trials come in the order of their rank. */
+function bestTrial() {
+  const found = rankedConfigurations();
+  const { trials, twice } = found.ranked ? found.rows[0] : { trials: [], twice: [] };
+  return trials.filter((trial) => isRanked(trial) && !twice.includes(trial)).reduce((low, trial) => Math.min(low, trial), Infinity);
+}
 
 function reproduce(trial) {
   if (!data.trials.command[trial]) return null;

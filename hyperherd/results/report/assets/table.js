@@ -8,7 +8,7 @@ const tableView = { sort: 'rank', down: false, page: 0, open: new Set(), order: 
 function tableColumns() {
   const { trials } = data;
   return [
-    { key: 'rank', head: isGuessed() ? 'rank (guessed)' : 'rank', right: true, value: (trial) => trial, text: rankText, exact: (trial) => (isRanked(trial) ? String(trial + 1) : '') },
+    { key: 'rank', head: isGuessed() ? 'rank (guessed)' : 'rank', right: true, value: (trial) => trial, text: rankText, exact: (trial) => String(tableView.ranks[trial] || '') },
     { key: 'trial', head: 'trial', value: (trial) => (isNaN(trials.label[trial]) ? trials.label[trial] : Number(trials.label[trial])), cell: trialCell },
     ...(data.sweeps.length > 1 ? [{ key: 'sweep', head: 'sweep', value: (trial) => data.sweeps[trials.sweep[trial]].name }] : []),
     { key: 'state', head: 'state', value: (trial) => trials.state[trial], cell: (trial) => stateLabel(trials.state[trial]) },
@@ -28,7 +28,7 @@ function metricColumns() {
   return [...aggregated, ...data.metrics.map(({ name, values }) => column(name, values))];
 }
 
-const rankText = (trial) => (isRanked(trial) ? String(trial + 1) : '–');
+const rankText = (trial) => String(tableView.ranks[trial] || '–');
 
 function stepText(trial) {
   const { step, max_step: most } = data.trials;
@@ -51,7 +51,7 @@ function showTable() {
     el('button', { type: 'button', class: 'quiet', on: { click: () => download('trials.json', 'application/json', toJson()) } }, 'download JSON'));
   fill('trials', 'All trials', 'click a trial’s number for its details, a heading to sort', tools, body);
   tableView.body = body;
-  const draw = () => { tableView.page = 0; sortTrials(); drawTable(); };
+  const draw = () => { tableView.page = 0; tableView.ranks = ranksOfTrials(); sortTrials(); drawTable(); };
   selection.listeners.push(draw);
   draw();
 }
@@ -124,7 +124,7 @@ function sortBy(key) {
 function tableRow(trial, place) {
   const cells = shownColumns().map((column) => el('td', { class: `${column.right ? 'right ' : ''}${column.mono ? 'mono' : ''}`, title: column.cell ? '' : column.exact(trial) },
     column.cell ? column.cell(trial) : column.cells[place]));
-  return el('tr', { class: isFinished(trial) ? (trial === 0 && isRanked(0) ? 'best' : '') : 'dim', data: { trial: String(trial) } }, cells);
+  return el('tr', { class: isFinished(trial) ? (trial === bestTrial() ? 'best' : '') : 'dim', data: { trial: String(trial) } }, cells);
 }
 
 function detailRow(trial) {
@@ -177,7 +177,7 @@ function toCsv() {
 function toJson() {
   const plain = (value) => (isNumber(value) && !Number.isFinite(value) ? { 'NaN': 'NaN', 'Infinity': 'Infinity' }[String(value)] ?? '-Infinity' : value ?? null);
   const rows = tableView.order.map((trial) => ({
-    number: data.trials.label[trial], sweep: data.sweeps[data.trials.sweep[trial]].name, state: data.trials.state[trial], rank: isRanked(trial) ? trial + 1 : null,
+    number: data.trials.label[trial], sweep: data.sweeps[data.trials.sweep[trial]].name, state: data.trials.state[trial], rank: tableView.ranks[trial] || null,
     params: Object.fromEntries(data.params.filter((param) => param.codes[trial] >= 0).map((param) => [param.name, paramOf(param, trial).number ?? paramOf(param, trial).exact])),
     metrics: Object.fromEntries(data.metrics.map(({ name, values }) => [name, plain(values[trial])])),
     seconds: data.trials.seconds[trial], dir: data.trials.dir[trial], command: data.trials.command[trial],
