@@ -16,7 +16,7 @@ from lsf.emulator.site import Site
 from real_slurm import own_slurm, reason_to_skip
 from waiting import PATIENCE, until
 
-from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.paths import SweepPaths
 from hyperherd.records.workers.ledger import Roster
 from hyperherd.sweep.cancel import cancel
 
@@ -56,7 +56,7 @@ def test_a_worker_that_is_killed_is_replaced_and_its_trial_runs_again(app: App, 
     given = (*LSF[:2], "hydra.launcher.workers=1", "hydra.sweeper.retry=1")
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", *given, "width=range(4)")
     sweep_dir = app.folder / "s"
-    until(TrialPaths(sweep_dir / "1").trial.exists, process)
+    until(lambda: (app.folder / "ran").exists() and len(ran(app)) == 2, process)
     roster = Roster(sweep_dir)
     roster.news()
     [worker] = roster.workers.values()

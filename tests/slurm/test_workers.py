@@ -15,7 +15,7 @@ from real_slurm import Slurm
 from waiting import PATIENCE, until
 
 from hyperherd import load
-from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.paths import SweepPaths
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import Roster
 
@@ -120,7 +120,7 @@ def test_a_job_that_is_killed_costs_its_trial_and_no_other(app: App, slurm: Slur
     app.write(NOTES + "    if cfg.width == 1 and os.environ['HYPERHERD_ATTEMPT'] == '0': time.sleep(600)\n")
     process = started(app, "width=range(4)", "hydra.launcher.workers=1", "hydra.sweeper.retry=1")
     sweep_dir = app.folder / "multirun/s"
-    until(TrialPaths(sweep_dir / "1").trial.exists, process)
+    until(lambda: (app.folder / "ran").exists() and len(ran(app)) == 2, process)
     roster = Roster(sweep_dir)
     roster.news()
     [worker] = roster.workers.values()
@@ -135,7 +135,7 @@ def test_whoever_cancels_the_jobs_of_all_workers_ends_the_sweep(app: App, slurm:
     app.write(WAIT)
     process = started(app, "width=range(5)", "hydra.launcher.workers=1", "hydra.sweeper.retry=1")
     sweep_dir = app.folder / "multirun/s"
-    until(TrialPaths(sweep_dir / "1").trial.exists, process)
+    until(lambda: (app.folder / "ran").exists() and len(ran(app)) == 2, process)
     slurm.ask("scancel", str(TrialRecord.read(sweep_dir / "1").job_id))
     told, _ = process.communicate(timeout=PATIENCE)
     assert "1 completed, 4 cancelled" in told
@@ -174,10 +174,10 @@ def test_stop_policies_and_a_canary(app: App, slurm: Slurm) -> None:
 
 
 def test_a_worker_ends_before_its_time_is_up_and_another_goes_on(app: App, slurm: Slurm) -> None:
-    app.write(NOTES + "    time.sleep(4)\n")
-    few = ["hydra.launcher.workers=1", "hydra.launcher.timeout_min=1", "hydra.launcher.signal_delay_s=29"]
-    sweep = app.sweep(*HERD, "width=range(3)", *few, "hydra.launcher.trial_time_min=0.35")
-    assert ran(app) == ["0 0", "1 0", "2 0"]
+    app.write(NOTES + "    time.sleep(8)\n")  # it claims trials for 80 s of its two minutes
+    few = ["hydra.launcher.workers=1", "hydra.launcher.timeout_min=2", "hydra.launcher.signal_delay_s=5"]
+    sweep = app.sweep(*HERD, "width=range(2)", *few, "hydra.launcher.trial_time_min=1.2")
+    assert ran(app) == ["0 0", "1 0"]
     assert jobs_of(sweep.dir) == 2
 
 

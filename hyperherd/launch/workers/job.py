@@ -35,6 +35,8 @@ _LINGER = 30.0
 """Seconds that a worker with nothing to do waits while its sweep runs: a retry, or what follows a canary, may come."""
 _LAST_MINUTE = 60.0
 """Seconds before its time limit from which on the end of a job is put down to that."""
+_EARLY = 60.0
+"""Seconds by which Slurm may warn a job earlier than it was told to."""
 _MARGIN = 5.0
 """Seconds that a job runs before its process begins to count."""
 
@@ -55,8 +57,10 @@ class WorkerTimes:
 
     def shift(self, began: float) -> Shift:
         """Return until when a worker whose process began then claims trials."""
-        ends = None if self.limit is None else began + self.limit - min(self.warned, self.limit / 2) - _MARGIN
-        return Shift(ends, self.trial)
+        if self.limit is None:
+            return Shift(None, self.trial)
+        lost = min(self.warned, self.limit / 2) + min(_EARLY, self.limit / 4) + _MARGIN
+        return Shift(began + self.limit - lost, self.trial)
 
 
 class WorkerJob:

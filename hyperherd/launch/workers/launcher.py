@@ -16,6 +16,7 @@ from typing import Literal
 from hyperherd.errors import SweepError
 from hyperherd.escape import one_line
 from hyperherd.launch.base import (
+    ROUTINE,
     JobEnd,
     JobHandle,
     JobRequeued,
@@ -27,7 +28,7 @@ from hyperherd.launch.base import (
 )
 from hyperherd.launch.cluster.arrays import split
 from hyperherd.launch.cluster.settings import ClusterSettings
-from hyperherd.launch.workers.kind import Kind
+from hyperherd.launch.workers.staff import Kind, Staff
 from hyperherd.launch.workers.submission import WorkerJobs, is_worker
 from hyperherd.records.states import FailureCause
 from hyperherd.records.status import SILENCE
@@ -59,10 +60,8 @@ class WorkersLauncher(TrialLauncher):
         assert settings.workers is not None
         self._jobs = jobs
         self._sweep_dir = sweep_dir
-        self._at_once = settings.trials_per_worker
-        self._workers: int = settings.workers
+        self._staff = Staff(jobs, settings.workers, settings.trials_per_worker)
         self._roster = Roster(sweep_dir)
-        self._kinds: dict[str, Kind] = {}
         self._open: dict[int, JobHandle] = {}
         self._attempts: dict[int, int] = {}
         self._ends: list[JobEnd] = []
@@ -112,10 +111,10 @@ class WorkersLauncher(TrialLauncher):
         """Why no worker has begun yet, for the trials that would be the first."""
         reasons = self._jobs.waiting
         found: dict[int, WaitingJob] = {}
-        for kind in self._kinds.values():
+        for kind in self._staff.kinds:
             known = [reasons[number] for number in kind.jobs if number in reasons]
             if known and len(known) == len(kind.jobs):
-                first = sorted(kind.open - self._running)[: len(known) * self._at_once]
+                first = sorted(kind.open - self._running)[: self._staff.places(kind)]
                 found.update(dict.fromkeys(first, known[0]))
         return found
 
@@ -128,13 +127,13 @@ class WorkersLauncher(TrialLauncher):
         if not self._has_begun:
             withdraw(self._sweep_dir)  # an earlier invocation's: all that is to run now is handed over again
             self._has_begun = True
-        kind = self._kind_of(jobs[0].resources)
-        kind.wanted = kind.wanted or self._workers
+        kind = self._staff.kind_of(jobs[0].resources)
+        self._staff.want_again(kind)
         put_in_queue(self._sweep_dir, name, kind.name, [Attempt(job.number, job.attempt) for job in jobs])
         handles = [JobHandle(job, None, name) for job in jobs]
         self._take_over(kind, handles)
         try:
-            self._staff(kind, name)
+            self._staff.hire(kind, kind.open - self._running, name)
         except (NotNow, SweepError):
             # With workers that run somewhere the trials are not lost; without any, nobody would run them.
             withdraw(self._sweep_dir, name)
@@ -155,12 +154,12 @@ class WorkersLauncher(TrialLauncher):
                 if self._open.get(end.handle.job.number) is end.handle:
                     self._forget([end.handle])
                     yield end
-            for kind in self._kinds.values():
-                self._try_to_staff(kind)
+            for kind in self._staff.kinds:
+                self._hire(kind)
             yield None
             if self._job_events is None and self._open:
                 time.sleep(_PAUSE)
-        self._dismiss()
+        self._staff.dismiss({entry.job for entry in self._roster.workers.values() if entry.job})
 
     def cancel(self, handles: Sequence[JobHandle]) -> None:
         """End these trials and not their workers; one that has not begun ends at once."""
@@ -186,11 +185,11 @@ class WorkersLauncher(TrialLauncher):
         """Await trials that workers of an earlier invocation run, and let these workers run more."""
         self._roster.news()
         for worker in self._jobs.earlier():
-            self._kind_of(worker.job.resources).jobs[worker.job.number] = worker
+            self._staff.kind_of(worker.job.resources).jobs[worker.job.number] = worker
         of_workers = [handle for handle in handles if handle.job_id is None]
         living = [handle for handle in of_workers if self._is_run_by_the_living(handle.job.number)]
         for handle in living:
-            self._take_over(self._kind_of(handle.job.resources), [handle])
+            self._take_over(self._staff.kind_of(handle.job.resources), [handle])
         others = self._jobs.adopt([handle for handle in handles if handle.job_id is not None])
         self._open.update({handle.job.number: handle for handle in others})
         return [*living, *others]
@@ -208,7 +207,11 @@ class WorkersLauncher(TrialLauncher):
 
     @property
     def _running(self) -> set[int]:
-        return {attempt.number for attempt in self._roster.running}
+        return {attempt.number for attempt in self._roster.running if self._is_current(attempt)}
+
+    def _is_current(self, attempt: Attempt) -> bool:
+        """Return whether an attempt is not an earlier one, whose worker died and could not note its end."""
+        return attempt.attempt >= self._attempts.get(attempt.number, 0)
 
     def _attempt(self, number: int) -> Attempt:
         """Return the attempt as which a trial runs, or waits in the queue."""
@@ -225,8 +228,8 @@ class WorkersLauncher(TrialLauncher):
         number = handle.job.number
         self._attempts[number] = entry.attempt
         if entry.event == CLAIMED:
-            self._kind_of(handle.job.resources).barren = 0
-            log.info("trial %d claimed by worker %s", number, entry.worker, extra={"is_routine": True})
+            self._staff.kind_of(handle.job.resources).barren = 0
+            log.info("trial %d claimed by worker %s", number, entry.worker, extra=ROUTINE)
         elif entry.event == BACK:
             self._attempts[number] = entry.attempt + 1
             log.info("trial %d is in the queue again: %s", number, one_line(entry.reason))
@@ -243,7 +246,7 @@ class WorkersLauncher(TrialLauncher):
 
     def _of_jobs(self) -> Iterator[JobEnd]:
         """Take in one round of the scheduler's answers; yield the ends of trials that are jobs of an earlier sweep."""
-        if self._job_events is None and any(kind.jobs for kind in self._kinds.values()):
+        if self._job_events is None and any(kind.jobs for kind in self._staff.kinds):
             self._job_events = self._jobs.events()
         while self._job_events is not None:
             event = next(self._job_events, self)
@@ -265,7 +268,7 @@ class WorkersLauncher(TrialLauncher):
 
     def _job_ended(self, end: JobEnd) -> None:
         """Take note of the end of a worker: what it ran has ended as it did, or is in the queue again."""
-        kind = self._kind_of(end.handle.job.resources)
+        kind = self._staff.kind_of(end.handle.job.resources)
         is_ours = kind.jobs.pop(end.handle.job.number, None) is not None
         if not is_ours:  # it was dismissed
             return
@@ -287,18 +290,19 @@ class WorkersLauncher(TrialLauncher):
 
     def _give_up(self, kind: Kind, reason: str) -> None:
         """End what waits for workers of a kind if there will be none: all were cancelled, or none of them works."""
-        if kind.jobs or (kind.wanted > 0 and kind.barren < _BARREN):
+        if kind.jobs:
             return
-        verdict: Verdict = "cancelled" if kind.wanted <= 0 else "lost"
-        why = (
-            "the jobs of all its workers were cancelled"
-            if kind.wanted <= 0
-            else (f"{kind.barren} workers in a row ended without having started a trial: {reason}")
-        )
+        if kind.wanted <= 0:
+            self._end_waiting(kind, "cancelled", "the jobs of all its workers were cancelled")
+        elif kind.barren >= _BARREN:
+            kind.barren = 0
+            why = f"{_BARREN} workers in a row ended without having started a trial: {reason}"
+            self._end_waiting(kind, "lost", why)
+
+    def _end_waiting(self, kind: Kind, verdict: Verdict, reason: str) -> None:
         for number in kind.open - self._running:
             ask_to_end(self._sweep_dir, self._attempt(number))
-            self._ends.append(JobEnd(self._open[number], None, why, verdict, outranks_record=True))
-        kind.barren = 0
+            self._ends.append(JobEnd(self._open[number], None, reason, verdict, outranks_record=True))
 
     def _job_requeued(self, event: JobRequeued) -> None:
         for name in self._names(event.handle):
@@ -311,7 +315,7 @@ class WorkersLauncher(TrialLauncher):
     @property
     def _ours(self) -> set[str]:
         """The workers whose jobs are watched here."""
-        jobs = {(handle.batch, handle.job_id) for kind in self._kinds.values() for handle in kind.jobs.values()}
+        jobs = {job for kind in self._staff.kinds for job in kind.names}
         return {name for name, began in self._roster.workers.items() if began.job in jobs}
 
     def _cut(self, worker: str) -> list[Attempt]:
@@ -319,7 +323,7 @@ class WorkersLauncher(TrialLauncher):
         cut = [attempt for attempt, runner in self._roster.running.items() if runner == worker]
         for attempt in cut:
             del self._roster.running[attempt]
-        return [attempt for attempt in cut if attempt.number in self._open]
+        return [attempt for attempt in cut if attempt.number in self._open and self._is_current(attempt)]
 
     def _report_cut(self, worker: str, verdict: Verdict, reason: str) -> None:
         for attempt in self._cut(worker):
@@ -357,23 +361,26 @@ class WorkersLauncher(TrialLauncher):
                 self._report_cut(worker, FailureCause.SIGNAL, f"worker {worker} is gone")
 
     def _is_run_by_the_living(self, number: int) -> bool:
-        worker = next((name for attempt, name in self._roster.running.items() if attempt.number == number), None)
-        if worker is None:
+        running = {attempt.attempt: name for attempt, name in self._roster.running.items() if attempt.number == number}
+        if not running:
             return False
+        worker = running[max(running)]
         if worker in self._ours:
             return True
         return not self._roster.is_dead(worker) and self._sign(number) is not None
 
-    # How many workers there are
+    # What is handed over
 
-    def _kind_of(self, resources: Mapping[str, object]) -> Kind:
-        name = kind_of(resources)
-        if name not in self._kinds:
-            self._kinds[name] = Kind(name, dict(resources), self._workers)
-        return self._kinds[name]
+    def _hire(self, kind: Kind) -> None:
+        """Have enough workers for what is in the queue."""
+        waiting = kind.open - self._running
+        if waiting and (refusal := self._staff.try_to_hire(kind, waiting, self._open[min(waiting)].batch)):
+            log.error("%s", one_line(refusal))
+            if not kind.jobs:
+                self._end_waiting(kind, "cancelled", refusal)
 
     def _take_over(self, kind: Kind, handles: Sequence[JobHandle]) -> None:
-        running = {attempt.number: attempt.attempt for attempt in self._roster.running}
+        running = {attempt.number: attempt.attempt for attempt in sorted(self._roster.running, key=_attempt_of)}
         for handle in handles:
             number = handle.job.number
             self._open[number] = handle
@@ -386,70 +393,11 @@ class WorkersLauncher(TrialLauncher):
             self._open.pop(number, None)
             self._attempts.pop(number, None)
             self._signs.pop(number, None)
-            self._kind_of(handle.job.resources).open.discard(number)
+            self._staff.kind_of(handle.job.resources).open.discard(number)
 
-    def _try_to_staff(self, kind: Kind) -> None:
-        if not kind.outage.is_due:
-            return
-        try:
-            self._staff(kind, None)
-        except NotNow as delay:
-            kind.outage.failed(str(delay))
-        except SweepError as error:
-            kind.wanted = 0
-            log.error("%s", one_line(str(error)))
-            if not kind.jobs:
-                self._give_up(kind, str(error))
-        else:
-            kind.outage.over(self.name)
 
-    def _staff(self, kind: Kind, batch: str | None) -> None:
-        """Submit workers until there are enough for what is in the queue.
-
-        Args:
-            kind: of them.
-            batch: in which what is in the queue was handed over; None where workers are replaced.
-
-        Raises:
-            NotNow: the scheduler does not take them now.
-            SweepError: it refuses them.
-        """
-        if kind.unsure is not None:  # it may have taken them: only under the same name are they found
-            self._submit(kind, *kind.unsure)
-        running = kind.open & self._running
-        needed = -(-len(kind.open) // self._at_once)  # rounded up
-        missing = min(kind.wanted, needed) - len(kind.jobs)
-        if missing < 1 or not kind.open - running:
-            return
-        if batch is None:
-            batch = self._open[min(kind.open - running)].batch
-        jobs = self._jobs.jobs(missing, kind.resources)
-        for part in self._jobs.batches(jobs):
-            kind.submissions += 1
-            self._submit(kind, f"{batch}-w{kind.submissions}", part)
-
-    def _submit(self, kind: Kind, name: str, jobs: Sequence[TrialJob]) -> None:
-        kind.unsure = name, jobs
-        try:
-            handles = self._jobs.submit(jobs, name)
-        except NotNow as delay:
-            if delay.is_full:
-                kind.unsure = None
-            raise
-        except SweepError:
-            kind.unsure = None
-            raise
-        kind.unsure = None
-        kind.jobs.update({handle.job.number: handle for handle in handles})
-
-    def _dismiss(self) -> None:
-        """Cancel workers that have not begun: nothing is left for them. Those that run end by themselves."""
-        began = {entry.job for entry in self._roster.workers.values()}
-        for kind in self._kinds.values():
-            idle = [handle for handle in kind.jobs.values() if (handle.batch, handle.job_id) not in began]
-            for handle in idle:
-                del kind.jobs[handle.job.number]
-            self._jobs.cancel(idle)
+def _attempt_of(attempt: Attempt) -> int:
+    return attempt.attempt
 
 
 def _verdict(text: str | None) -> Verdict | None:
