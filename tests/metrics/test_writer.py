@@ -100,6 +100,9 @@ class Moody:
     def item(self):
         raise KeyError("no")
 
+    def __repr__(self):
+        return "Moody"
+
 
 Moody.__module__ = "numpy"
 
