@@ -1,7 +1,8 @@
 """A copy of everything a trial prints, from Python, a C library or a child process.
 
-The copy is made by a process of its own (``tee``). A thread could not do it: a library that prints while it holds the
-interpreter's lock would wait forever on a full pipe that only the thread can empty.
+The copy is made by another process (``tee``, or a :class:`Copier` where nothing is to be shown). A thread could not do
+it: a library that prints while it holds the interpreter's lock would wait forever on a full pipe that only the thread
+can empty. Nor is the file put in place of the output: a full disk would fail the trial that prints.
 """
 
 from __future__ import annotations
@@ -13,18 +14,26 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from hyperherd.records.disk.ownership import file_mode, make_folder
+from hyperherd.trial.copier import IGNORED, Copier
 
 _DRAIN_SECONDS = 2.0
 """How long to wait for the last output; a process that the trial left behind may hold the pipe open forever."""
-_IGNORED = "INT TERM HUP USR1 USR2"
+
+_copier: Copier | None = None
 
 log = logging.getLogger("hyperherd")
+
+
+def use_copier(copier: Copier) -> None:
+    """Let trials of this process, and of those that it forks, have their output copied by `copier`."""
+    global _copier
+    _copier = copier
 
 
 @contextmanager
@@ -37,43 +46,34 @@ def copied_output(out: Path, err: Path) -> Iterator[None]:
         make_folder(out.parent)
         for path in (out, err):  # tee would make them as the umask has it
             os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, file_mode()))
-    copiers: list[subprocess.Popen[bytes]] = []
+    waits: list[Callable[[float], None]] = []
     try:
-        with _teed(1, out, copiers), _teed(2, err, copiers):
+        with _copied(1, out, waits), _copied(2, err, waits):
             yield
     finally:
         deadline = time.monotonic() + _DRAIN_SECONDS
-        for copier in copiers:
-            with suppress(subprocess.TimeoutExpired):
-                copier.wait(max(0.0, deadline - time.monotonic()))
+        for wait in waits:
+            wait(max(0.0, deadline - time.monotonic()))
 
 
 @contextmanager
-def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -> Iterator[None]:
+def _copied(descriptor: int, path: Path, waits: list[Callable[[float], None]]) -> Iterator[None]:
     try:
         shown = os.dup(descriptor)
     except OSError:  # closed, as some daemons do: nothing can be shown, so nothing is copied
         yield
         return
     _flush()
-    # It has to outlive the trial's last words, whatever a terminal or a scheduler sends to every process there is.
     try:
-        copier = subprocess.Popen(
-            ["sh", "-c", f'trap "" {_IGNORED}; exec tee -a "$1"', "tee", str(path)],
-            stdin=subprocess.PIPE,
-            stdout=shown,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
+        pipe, wait = _begin(path, shown)
     except OSError as error:
         os.close(shown)
         log.warning("the output of the trial cannot be saved in %s: %s", path, error)
         yield
         return
-    copiers.append(copier)
-    assert copier.stdin is not None
-    os.dup2(copier.stdin.fileno(), descriptor)
-    copier.stdin.close()
+    waits.append(wait)
+    os.dup2(pipe, descriptor)
+    os.close(pipe)
     try:
         with _of_a_pipe("stdout" if descriptor == 1 else "stderr"):
             yield
@@ -81,6 +81,30 @@ def _teed(descriptor: int, path: Path, copiers: list[subprocess.Popen[bytes]]) -
         _flush()
         os.dup2(shown, descriptor)
         os.close(shown)
+
+
+def _begin(path: Path, shown: int) -> tuple[int, Callable[[float], None]]:
+    """Return a descriptor whose output is appended to a file and shown, and what waits until that is done."""
+    if _copier is not None and os.fstat(shown).st_rdev == Path(os.devnull).stat().st_rdev:
+        with suppress(OSError):  # it was killed
+            return _copier.begin(path)
+    # It has to outlive the trial's last words, whatever a terminal or a scheduler sends to every process there is.
+    ignored = " ".join(number.name[3:] for number in IGNORED)
+    tee = subprocess.Popen(
+        ["sh", "-c", f'trap "" {ignored}; exec tee -a "$1"', "tee", str(path)],
+        stdin=subprocess.PIPE,
+        stdout=shown,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    assert tee.stdin is not None
+
+    def wait(seconds: float) -> None:
+        with suppress(subprocess.TimeoutExpired):
+            tee.wait(seconds)
+
+    with tee.stdin as pipe:
+        return os.dup(pipe.fileno()), wait
 
 
 @contextmanager

@@ -60,6 +60,8 @@ from hyperherd.launch.local.slots import Capacity, Slot, Slots
 from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
 from hyperherd.metrics.consolidate.merge import MERGES_ROWS
 from hyperherd.records.provenance import provenance
+from hyperherd.trial.copier import start_copier
+from hyperherd.trial.output import use_copier
 
 
 @dataclass(frozen=True)
@@ -181,6 +183,8 @@ class _Forker:
         self._on_child = signal.getsignal(signal.SIGCHLD)
         self._has_merged_rows = mmap.mmap(-1, 1)  # shared with the trials
         if not work.shows_output:
+            with suppress(OSError):  # then each trial starts its own
+                use_copier(start_copier(_fork))
             provenance(str(Path(sys.argv[0]).absolute()))  # it remembers what is the same in all trials
 
     def __call__(self, job: TrialJob, slot: Slot, report: IO[bytes]) -> int:
