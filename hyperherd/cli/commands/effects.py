@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Sequence
 
 from hyperherd.cli.answer import add_format, show
@@ -12,6 +13,7 @@ from hyperherd.cli.options import add_choice, add_judging, chosen, command_parse
 def run(argv: Sequence[str]) -> int:
     """Show the effects of the parameters."""
     arguments = make_parser().parse_intermixed_args(argv)
+    gc.disable()  # As for the table: one answer, and this process ends.
     from hyperherd.results.pages.effects import effects_page, effects_record
     from hyperherd.results.statistics.importance.effects import effects
 
