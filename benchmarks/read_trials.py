@@ -54,6 +54,12 @@ rows = duckdb.sql(
     f"select number, step, value from '{folder}-compacted/.hyperherd/metrics.parquet' where metric = 'metric0'"
 ).to_arrow_table().num_rows
 """,
+    "**the curves of one metric: ours**": """
+import hyperherd
+from hyperherd.results.curves.reading import read_curves
+curves, notes = read_curves(hyperherd.load(folder), ["metric0"])
+rows = sum(len(curve.xs) for curve in curves.values())
+""",
     "the summaries: pandas over JSONL": """
 import glob, os
 import pandas as pd

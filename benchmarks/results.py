@@ -2,6 +2,7 @@
 
     python benchmarks/results.py                             # 1,000 trials
     python benchmarks/results.py 1000 10000                  # both sizes; by hand the larger one takes minutes
+    python benchmarks/results.py 100000                      # no peers; 20 minutes
     python benchmarks/results.py --peers venv/bin/python     # a Python with tensorboard, mlflow, sqlalchemy, pandas
 
 Every figure is of a fresh process, imports included, the median of three: seconds on the wall, seconds of CPU, and the
@@ -30,8 +31,10 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.records.trial import TrialRecord
 
 METRICS = ("val/acc", "val/loss", "train/acc", "train/loss", "lr")
+MOST_BY_HAND = 10_000
 CONFIG = "\n".join(f"part{index}: {{a: {index}, b: 1.5e-3, name: text{index}, flag: true}}" for index in range(10))
 TABLE = "from hyperherd.cli.main import main; main([folder, *arguments])"
+COMMAND = "from hyperherd.cli.main import main; main([arguments[0], folder, *arguments[1:]])"
 BY_HAND = """
 import glob, json, os
 import pandas as pd
@@ -111,6 +114,10 @@ TASKS: list[tuple[str, str, list[str], bool, tuple[str, ...]]] = [
     ("**herd-results -f tsv, first**", TABLE, ["-f", "tsv"], False, ()),
     ("**herd-results -f tsv, next**", TABLE, ["-f", "tsv"], True, ()),
     ("**herd-results -f json, next**", TABLE, ["-f", "json"], True, ()),
+    ("**herd-results -f jsonl, next**", TABLE, ["-f", "jsonl"], True, ()),
+    ("**herd-results effects, next**", COMMAND, ["effects"], True, ()),
+    ("**herd-results failures, next**", COMMAND, ["failures"], True, ()),
+    ("**herd-results best, next**", COMMAND, ["best"], True, ()),
     ("**hyperherd.load, filter, seeds, next**", PYTHON, [], True, ()),
     ("herd-results --help", TABLE, ["--help"], True, ()),
 ]
@@ -218,12 +225,13 @@ def main() -> None:
             time.sleep(2.1)  # Until the files are old enough to be kept.
             print(f"\n| {count:,} trials | s | s of CPU | MiB |\n|---|--:|--:|--:|")
             for name, program, asked, keep, needed in TASKS:
-                if all(map(find_spec, needed)):
+                if all(map(find_spec, needed)) and not (needed and count > MOST_BY_HAND):
                     if keep:
                         measure(folder, program, asked, keep)
                     times = 1 if needed and count > 2000 else 3
                     show(name, [measure(folder, program, asked, keep) for _ in range(times)])
-            peers(root, count, arguments.peers)
+            if count <= MOST_BY_HAND:
+                peers(root, count, arguments.peers)
         finally:
             shutil.rmtree(root)
 

@@ -129,7 +129,10 @@ def _fault_of_phases(phases: Mapping[str, Any]) -> str:
 
 def _fault_of_metrics(metrics: Mapping[str, Any]) -> str:
     for name, summary in metrics.items():
-        if not isinstance(summary, dict) or not all(map(_is_statistic, summary.values())):
+        if not isinstance(summary, dict):
+            return f"the summary of metric {name!r} cannot be {summary!r:.80}"
+        odd = [value for value in summary.values() if type(value) is not float and value is not None]
+        if not all(map(_is_statistic, odd)):
             return f"the summary of metric {name!r} cannot be {summary!r:.80}"
     return ""
 

@@ -17,7 +17,7 @@ from hyperherd.errors import NothingFound, SweepError
 from hyperherd.plural import counted
 from hyperherd.records.identity import trial_key
 from hyperherd.records.sweep import SweepRecord, read_planned
-from hyperherd.results.api import load
+from hyperherd.results.loading.load import load_trials
 from hyperherd.results.statistics.contest import Verdict, judge
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.sweep.app import HydraApp
@@ -104,7 +104,7 @@ class Contest:
         places = self._places()
         values: list[dict[int, float]] = [{} for _ in places]
         try:
-            trials = load(sweep_dir)
+            trials = load_trials([sweep_dir])
         except NothingFound:
             return None
         planned = {draft.key: draft for draft in self.plan.drafts}

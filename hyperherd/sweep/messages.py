@@ -14,8 +14,9 @@ from hyperherd.errors import ResultsError
 from hyperherd.escape import one_line
 from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
-from hyperherd.results.api import load
-from hyperherd.results.pages.overview import Screen, closing
+from hyperherd.results.loading.load import load_trials
+from hyperherd.results.text.layout import Screen
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import from_here
 from hyperherd.sweep.streams import is_unicode, say
 from hyperherd.trial.unobserved import FRAMEWORKS
@@ -23,7 +24,6 @@ from hyperherd.trial.unobserved import FRAMEWORKS
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
     from hyperherd.records.sweep import PlannedTrial
-    from hyperherd.results.api import Trials
     from hyperherd.sweep.planning.plan import Plan
     from hyperherd.sweep.resuming.reconcile import RunPlan
 
@@ -82,10 +82,13 @@ def trial_lines(trials: Sequence[PlannedTrial], sweep_dir: Path) -> Iterator[str
 def report_end(sweep_dir: Path) -> None:
     """Report what finished, what failed and why, and the best trial with the command that reproduces it."""
     try:
-        trials = load(sweep_dir)
+        trials = TrialCollection(load_trials([sweep_dir]))
     except (ResultsError, OSError) as error:
         say(f"sweep {sweep_dir} has ended, but its results cannot be read: {error}", logging.WARNING)
         return
+    # It is made of statistics and tables, which take longer to import than all else at the start of a sweep.
+    from hyperherd.results.pages.overview import closing
+
     where = shlex.quote(from_here(str(sweep_dir)))
     told = closing(trials, Screen(unicode=is_unicode(sys.stdout)))
     lines = [f"table: herd-results {where}"]
@@ -97,7 +100,7 @@ def report_end(sweep_dir: Path) -> None:
     say("\n".join([f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}{lines[0]}", *lines[1:]]))
 
 
-def _hint(trials: Trials) -> list[str]:
+def _hint(trials: TrialCollection) -> list[str]:
     """Return a line for a sweep whose trials have trained and logged nothing; one of them is enough to know."""
     silent = next((trial for trial in trials if trial.state.finished and not trial.metric_names), None)
     training = silent.provenance.get("training") if silent is not None else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -30,6 +31,7 @@ def run(argv: Sequence[str]) -> int:
     arguments = parser.parse_intermixed_args(argv)
     if arguments.run and not arguments.seeds:
         parser.error("--run needs --seeds, the seeds to add: e.g. --seeds 5..9 --run")
+    gc.disable()  # As for the table: one answer, and this process ends.
     from hyperherd.results.pages.best import best_page, best_record
     from hyperherd.results.statistics.best import contenders, winners
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Sequence
 
 from hyperherd.cli.answer import add_format, show
@@ -14,6 +15,7 @@ from hyperherd.cli.terminal import refuse_existing
 def run(argv: Sequence[str]) -> int:
     """Show the effects of the parameters."""
     arguments = make_parser().parse_intermixed_args(argv)
+    gc.disable()  # As for the table: one answer, and this process ends.
     from hyperherd.results.pages.effects import effects_page, effects_record
     from hyperherd.results.statistics.importance.effects import effects
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 from collections.abc import Sequence
 
 from hyperherd.cli.answer import add_format, show
@@ -12,6 +13,7 @@ from hyperherd.cli.options import add_choice, chosen, command_parser
 def run(argv: Sequence[str]) -> int:
     """Show the failed trials."""
     arguments = make_parser().parse_intermixed_args(argv)
+    gc.disable()  # As for the table: one answer, and this process ends.
     from hyperherd.results.pages.failures import failures_page, failures_record
     from hyperherd.results.statistics.failures import failures
 

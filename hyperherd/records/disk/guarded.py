@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
@@ -105,17 +105,12 @@ def is_deep(value: Any, most: int = DEPTH) -> bool:
     """Return whether lists and dicts lie more than `most` levels inside each other."""
     level = [value] if isinstance(value, dict | list) else []
     for _ in range(most):
-        level = list(chain.from_iterable(map(_containers, level)))
-        if not level:
+        inside = [item.values() if isinstance(item, dict) else item for item in level]
+        members = list(chain.from_iterable(inside))
+        if _NESTED.isdisjoint(map(type, members)):  # The usual case: no Python code for each member.
             return False
+        level = [member for member in members if isinstance(member, dict | list)]
     return True
-
-
-def _containers(item: dict[Any, Any] | list[Any]) -> Sequence[Any]:
-    members = item.values() if isinstance(item, dict) else item
-    if _NESTED.isdisjoint(map(type, members)):  # The usual case: no Python code for each member.
-        return ()
-    return [member for member in members if isinstance(member, dict | list)]
 
 
 def check_depth(value: Any, path: Path | str) -> None:

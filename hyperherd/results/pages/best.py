@@ -39,7 +39,7 @@ def best_page(trials: TrialCollection, found: Sequence[Winner], screen: Screen) 
 def best_record(trials: TrialCollection, found: Sequence[Winner]) -> dict[str, Any]:
     """Return the winners as JSON has them."""
     objective = trials.objective
-    groups = competing(trials)
+    groups = found[0].groups if found else competing(trials)
     command = more_seeds_command(groups)
     return {
         "schema": SCHEMA,
@@ -64,7 +64,7 @@ def _lines(trials: TrialCollection, found: Sequence[Winner], screen: Screen) -> 
     for note in phase_notes(trials, shown):
         yield from wrapped(f"note: {escaped(note)}", screen)
     yield from decision_lines(trials, screen)
-    groups = competing(trials)
+    groups = found[0].groups if found else competing(trials)
     for winner in found:
         yield ""
         yield from _winner_lines(winner, groups, screen)

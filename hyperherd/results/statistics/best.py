@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from hyperherd.errors import FormatError
@@ -56,6 +56,8 @@ class Winner:
     """The whole config it ran with."""
     checkpoint: Path | None
     """In its directory: what its trainer took for the best one, else the newest complete one, by its name."""
+    groups: AnyGroups = field(repr=False)
+    """All configurations, of which this is one."""
 
 
 def winners(trials: TrialCollection, count: int = 1) -> list[Winner]:
@@ -147,6 +149,7 @@ def _winner(rank: int, groups: AnyGroups, objective: Objective) -> Winner:
         command=run_again(best),
         config=_config(best),
         checkpoint=_checkpoint(best),
+        groups=groups,
     )
 
 

@@ -21,7 +21,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus, derive_status
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
-from hyperherd.results.api import load
+from hyperherd.results.loading.load import load_trials
 from hyperherd.sweep.planning.plan import UnnumberedTrial
 
 IN_QUEUE = (TrialState.SUBMITTED, TrialState.RUNNING, TrialState.STALLED, TrialState.REQUEUED)
@@ -199,7 +199,7 @@ def _with_directories(sweep_dir: Path, trials: list[PlannedTrial]) -> list[Plann
     """Return trials whose directory only their launcher named with the one that was found to hold them."""
     if all(trial.dir is not None for trial in trials):
         return trials
-    found = {trial.key: trial.dir for trial in load(sweep_dir) if trial.dir is not None}
+    found = {trial.key: trial.dir for trial in load_trials([sweep_dir]) if trial.dir is not None}
     return [
         replace(trial, dir=os.path.relpath(found[trial.key], sweep_dir))
         if trial.dir is None and trial.key in found

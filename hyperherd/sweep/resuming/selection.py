@@ -11,7 +11,8 @@ from hyperherd.errors import ResultsError, SweepError, nearest
 from hyperherd.plural import counted
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.results.api import Trials
+from hyperherd.results.trials import filters
+from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.sweep.resuming.reconcile import RunPlan
 
@@ -39,9 +40,9 @@ def select(run_plan: RunPlan, only: Sequence[str], sweep_dir: Path) -> RunPlan:
     return replace(run_plan, to_run=to_run)
 
 
-def _as_results(run_plan: RunPlan, sweep_dir: Path) -> Trials:
+def _as_results(run_plan: RunPlan, sweep_dir: Path) -> TrialCollection:
     sweep = Sweep(sweep_dir.name, sweep_dir)
-    return Trials(_as_result(trial, run_plan, sweep) for trial in run_plan.trials)
+    return TrialCollection(_as_result(trial, run_plan, sweep) for trial in run_plan.trials)
 
 
 def _as_result(trial: PlannedTrial, run_plan: RunPlan, sweep: Sweep) -> Trial:
@@ -59,11 +60,11 @@ def _as_result(trial: PlannedTrial, run_plan: RunPlan, sweep: Sweep) -> Trial:
     )
 
 
-def _meant(item: str, candidates: Trials) -> set[int | None]:
+def _meant(item: str, candidates: TrialCollection) -> set[int | None]:
     """Return the numbers of the trials that one item means: a filter, or numbers, states and causes."""
     if re.search("[=<>~]", item):
         try:
-            return {trial.number for trial in candidates.filter(item)}
+            return {trial.number for trial in filters.select(candidates, [item], {})}
         except ResultsError as error:
             raise SweepError(f"hydra.sweeper.only: {error}") from None
     found: set[int | None] = set()
@@ -72,7 +73,7 @@ def _meant(item: str, candidates: Trials) -> set[int | None]:
     return found
 
 
-def _named(word: str, candidates: Trials) -> set[int | None]:
+def _named(word: str, candidates: TrialCollection) -> set[int | None]:
     if _NUMBERS.fullmatch(word):
         first, _, last = word.partition("-")
         return set(range(int(first), int(last or first) + 1))

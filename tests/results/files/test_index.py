@@ -12,12 +12,14 @@ import pytest
 from results.builder import SweepBuilder, stats
 
 from hyperherd import load
+from hyperherd.masking import MASK
 from hyperherd.paths import SweepPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import write_planned
 from hyperherd.results.files.index import SMALLEST, Index
 from hyperherd.results.loading.indexed_trial import IndexedTrial
-from hyperherd.results.tables.records import to_json
+from hyperherd.results.tables.records import json_pieces, jsonl_pieces, to_json
+from hyperherd.results.trials.settings import settings_of
 
 OLD = 1_700_000_000
 
@@ -282,3 +284,41 @@ def test_none_is_written_in_the_folder_of_another_user(many: SweepBuilder, nobod
     os.chown(many.dir, nobody, -1)
     assert len(load(many.dir)) == SMALLEST + 5
     assert not SweepPaths(many.dir).index.exists()
+
+
+def test_statistics_of_indexed_trials_read_none_of_their_files(
+    many: SweepBuilder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trials = load(many.dir)
+    assert all(isinstance(trial, IndexedTrial) for trial in trials)
+
+    def refuse(*_: Any) -> None:
+        raise AssertionError("a file of a trial is read")
+
+    monkeypatch.setattr("hyperherd.results.loading.indexed_trial.read_record", refuse)
+    monkeypatch.setattr("hyperherd.results.files.trial_dir.read_config", refuse)
+    assert trials.effects().trials == SMALLEST + 4
+    assert trials.failures().total == SMALLEST + 5
+    assert trials.best().number == SMALLEST + 4
+
+
+def test_what_an_override_fixed_is_a_setting_with_an_index_and_without(sweep: SweepBuilder) -> None:
+    for number in range(SMALLEST):
+        record = sweep.trial({"val/acc": 0.5}, params={"lr": number})
+        fixed = (*record.overrides, "+width=3", "api_key=abc", "hydra.job.name=x", "~db")
+        record.with_(overrides=fixed).write(sweep.dir / str(number), durable=False)
+    settle(sweep)
+    read = load(sweep.dir)
+    indexed = load(sweep.dir)
+    assert [type(trials[0]) is IndexedTrial for trials in (read, indexed)] == [False, True]
+    expected = {"lr": 5, "width": 3, "api_key": MASK}
+    assert [settings_of(trials, trials[5]) for trials in (read, indexed)] == [expected] * 2
+    assert b"abc" not in SweepPaths(sweep.dir).index.read_bytes()
+
+
+def test_json_lets_go_of_what_it_read(many: SweepBuilder) -> None:
+    trials = load(many.dir)
+    first = next(iter(pieces := json_pieces(trials)))
+    assert "".join([first, *pieces]) == page(many)
+    assert "".join(jsonl_pieces(trials)).count("\n") == len(trials)
+    assert not any("_record" in vars(trial) or "objective" in vars(trial) for trial in trials)
