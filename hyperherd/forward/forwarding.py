@@ -14,6 +14,7 @@ from hyperherd.forward.runs import run_of
 from hyperherd.forward.sent import Sent
 from hyperherd.forward.trackers.base import Tracker
 from hyperherd.forward.trackers.store import Store, StoreTracker
+from hyperherd.records.states import TrialState
 from hyperherd.results.tables.changes import has_ended
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.trial import Trial
@@ -58,8 +59,8 @@ def tracker(name: str, place: str | os.PathLike[str] | None = None, project: str
 def forward(trials: Iterable[Trial], store: Store | Tracker) -> Sent:
     """Send trials to a tracker: what is new of each since the last call, and nothing twice.
 
-    A trial that has not started is not sent. What fails is offered again after pauses, then counted, and costs nothing
-    else; the next call offers it again.
+    A trial that has not started is not sent, nor one whose directory is gone. What fails is offered again after pauses,
+    then counted, and costs nothing else; the next call offers it again.
 
     Args:
         trials: such as :func:`hyperherd.load` returns.
@@ -74,10 +75,15 @@ def forward(trials: Iterable[Trial], store: Store | Tracker) -> Sent:
     """
     target = store if isinstance(store, Tracker) else StoreTracker(store)
     total = Sent()
-    for trial in trials:
-        if trial.dir is not None:
-            total += _sent(trial, target)
+    for trial in filter(_has_begun, trials):
+        total += _sent(trial, target)
     return total
+
+
+def _has_begun(trial: Trial) -> bool:
+    """Return whether there is something to send; of a directory that is gone nothing is, so what was sent stays."""
+    is_waiting = trial.started is None and trial.state in (TrialState.WAITING, TrialState.SUBMITTED)
+    return not is_waiting and trial.dir is not None and trial.dir.is_dir()
 
 
 def _sent(trial: Trial, target: Tracker) -> Sent:
@@ -132,17 +138,17 @@ class _Rounds:
 
     def send(self, trials: Iterable[Trial]) -> Sent:
         """Send what may be new: of trials that run, and of those whose record has changed or of which values failed."""
-        sum_ = Sent()
-        for trial in trials:
+        total = Sent()
+        for trial in filter(_has_begun, trials):
             who = (trial.sweep.dir, trial.number, trial.dir)
             now = (trial.state, trial.attempt, trial.ended, trial.tags, trial.note, str(trial.final))
-            if trial.dir is None or (trial.state.ended and self._done.get(who) == now):
+            if trial.state.ended and self._done.get(who) == now:
                 continue
             sent = _sent(trial, self._target)
-            sum_ += sent
+            total += sent
             before = self._seen.get(who)
             if before is not None:
                 sent = replace(sent, delivered=before.delivered + sent.delivered, already=before.already)
             self._seen[who] = sent
             self._done[who] = None if sent.failed else now
-        return sum_
+        return total

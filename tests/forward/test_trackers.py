@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -166,6 +167,16 @@ def test_jsonl_says_what_the_run_is_and_goes_back_into_a_trial(sweep: Path, tmp_
     (trial,) = load(other)
     assert len(trial.history()) == len(load(sweep)[1].history())
     assert trial.history("text")["json"].to_pylist() == ['"a text"']
+
+
+def test_what_has_not_begun_is_not_sent_and_what_is_gone_keeps_what_was_sent(to: str, tmp_path: Path) -> None:
+    sweep = write_sweep(tmp_path / "s")
+    sweep.plan(lr=0.9)
+    assert send(sweep.dir, to, tmp_path / "out").runs == 2
+    found = READERS[to](tmp_path / "out")
+    shutil.rmtree(sweep.dir / "1")
+    assert send(sweep.dir, to, tmp_path / "out").runs == 1
+    killing.assert_same(READERS[to](tmp_path / "out"), found)
 
 
 class Described(Rows):

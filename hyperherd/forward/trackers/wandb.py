@@ -62,8 +62,8 @@ class WandbTracker(Tracker):
 
     def send(self, run: Run) -> Sent:
         """Write the run if it has changed; see `Tracker.send`."""
-        digest = hashlib.sha256(dumps([run.facts(), [vars(row) for row in run.rows]]).encode("utf-8", "surrogatepass"))
-        mark = {"id": run.id, "digest": digest.hexdigest()}
+        content = dumps([self._project, run.facts(), [vars(row) for row in run.rows]])
+        mark = {"id": run.id, "digest": hashlib.sha256(content.encode("utf-8", "surrogatepass")).hexdigest()}
         history, renamed = _history(run)
         total = sum(len(values) for _, values in history.values())
         told = _refused(run)
