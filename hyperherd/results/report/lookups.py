@@ -47,7 +47,8 @@ def lookups(trials: TrialCollection, metrics: Iterable[str]) -> dict[str, Any]:
         "constants": {name: _coded(trials.setting(trial, name) for trial in trials) for name in _constants(trials)},
         "config": _nested([trial.config for trial in trials]) if few else None,
         "provenance": _nested([trial.provenance for trial in trials]) if few else None,
-        "aggregates": {name: _aggregates(trials, name) for name in (*first, *_phased(trials, first))},
+        "aggregates": {name: _aggregates(trials, name) for name in first},
+        "phased": {name: _aggregates(trials, name, None) for name in _phased(trials, first)},
         "at_best": _at_best(trials, first) if few else {},
     }
 
@@ -80,15 +81,15 @@ def _coded(values: Iterable[Any]) -> Coded:
 
 def _nested(kept: list[dict[str, Any]]) -> dict[str, Coded]:
     """Return a column for each value of nested maps, by its dotted name."""
-    known: dict[int, dict[str, Any]] = {}
-    leaves = [known.setdefault(id(one), flat(one)) for one in kept]
+    leaves = [flat(one) for one in kept]
     names = dict.fromkeys(name for one in leaves for name in one)
     return {name: _coded(one.get(name, Gap.NOT_APPLICABLE) for one in leaves) for name in names}
 
 
-def _aggregates(trials: TrialCollection, name: str) -> dict[str, list[Any]]:
-    columns = {kept: [_plain(trial.value(name, kept)) for trial in trials] for kept in ("last", "max", "min")}
-    return columns | {"value": [_plain(trial.value(name)) for trial in trials]}
+def _aggregates(trials: TrialCollection, name: str, *others: None) -> dict[str, list[Any]]:
+    """Return the aggregates that need no rows; for None the plain value."""
+    asked = ("last", "max", "min", *others)
+    return {kept or "value": [_plain(trial.value(name, kept)) for trial in trials] for kept in asked}
 
 
 def _phased(trials: TrialCollection, metrics: Iterable[str]) -> list[str]:

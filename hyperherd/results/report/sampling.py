@@ -34,7 +34,7 @@ _EPOCH = "epoch"
 """The metric by which callbacks log the epoch."""
 
 Sampled = list[Any]
-"""In parallel: steps, values, seconds since the trial's first value, epochs; None for what the trial has not."""
+"""In parallel: steps, values, seconds since the trial's first value, epochs; None for what is not known."""
 
 
 @dataclass

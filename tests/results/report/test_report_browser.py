@@ -189,6 +189,8 @@ def test_one_selection_drives_every_view_as_the_same_filter_would(opened: Opened
         page.locator("#filter").fill(text)
         trials = all_trials.filter(*text.split()).sorted()
         assert opened.rows() == len(trials)
+        ranks = [rank for rank in opened.column(1) if rank != "–"]
+        assert ranks == [str(rank) for rank in range(1, len(trials.ranked) + 1)]
         groups = trials.seeds()
         scope = page.locator("#effects .scope")
         assert scope.is_visible() == (text != "")
@@ -322,7 +324,7 @@ def test_hostile_texts_are_texts(browser: Any, sweep: SweepBuilder) -> None:
     )
     inherited = {"__proto__": "a", "constructor": "constructor", "toString": 1}
     sweep.trial({"val/acc": 0.8, HOSTILE: 2.0}, params={"name": "plain", HOSTILE: 2, "seed": 0}, final=inherited)
-    sweep.trial({"val/acc": 0.7, HOSTILE: 2.5}, params={"name": "plain", HOSTILE: 2, "seed": 1})
+    sweep.trial({"val/acc": 0.7, HOSTILE: 2.5}, params={"name": "plain", HOSTILE: 2, "seed": 1, "c\x1bd": 1})
     error = TrialError(HOSTILE, HOSTILE, f"Traceback\n{HOSTILE}\n\u2028\x1b[31m\x00")
     sweep.trial(params={"name": HOSTILE, "seed": 3}, state=TrialState.FAILED, cause=FailureCause.EXCEPTION, error=error)
     opened = Opened(browser, hyperherd.load(sweep.dir).report(sweep.dir / "r.html"))
@@ -334,7 +336,8 @@ def test_hostile_texts_are_texts(browser: Any, sweep: SweepBuilder) -> None:
     assert opened.rows() == 4
     for place in range(page.locator("#trials button.link").count()):
         page.locator("#trials button.link").nth(place).click()
-    for part in ("#parallel", "#curves", "#timeline", "#effects", "#configurations"):
+    parts = ("#parallel", "#curves", "#timeline", "#slices", "#surface", "#tradeoffs", "#history", "#configurations")
+    for part in parts:
         for chart in page.locator(f"{part} .chart").all():
             chart.scroll_into_view_if_needed()
             box = chart.bounding_box()
@@ -345,8 +348,14 @@ def test_hostile_texts_are_texts(browser: Any, sweep: SweepBuilder) -> None:
     assert page.locator("img").count() == 0
     assert page.locator("script").count() == 2  # The data block has been taken out; charts and ours are left.
     assert HOSTILE in page.locator("#failures pre").inner_text()
+    with page.expect_download() as waiting:
+        page.locator("#parallel .save", has_text="SVG").click()
+    picture = ElementTree.parse(waiting.value.path()).getroot()
+    assert any(text.startswith("</script><s") for text in picture.itertext())
+    assert "c\ufffdd" in picture.itertext()
+    assert not [node.tag for node in picture.iter() if node.tag.endswith(("script", "img"))]
     assert opened.said == []
-    assert len([url for url in opened.requests if not url.startswith("data:")]) == 1
+    assert len([url for url in opened.requests if not url.startswith(("data:", "blob:"))]) == 1
     page.close()
 
 

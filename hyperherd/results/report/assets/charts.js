@@ -73,6 +73,8 @@ function chart(label, height, draw, about = {}) {
 
 // Pictures -------------------------------------------------------------------------------------------------------------
 
+const NOT_XML = /[^\t\n\r\u{20}-\u{d7ff}\u{e000}-\u{fffd}\u{10000}-\u{10ffff}]/gu; // no XML may hold these
+
 function saveButtons(self) {
   const button = (kind) => el('button', { type: 'button', class: 'save', aria: { label: `save as ${kind}: ${self.label}` }, on: { click: () => savePicture(self, kind) } }, kind);
   return el('div', { class: 'saves' }, button('PNG'), button('SVG'));
@@ -86,7 +88,7 @@ function savePicture(self, kind) {
   const size = { width: self.plot.clientWidth, height: self.plot.clientHeight + room };
   const picture = echarts.init(...(kind === 'SVG' ? [null, null, { renderer: 'svg', ssr: true, ...size }] : [el('div'), null, size]));
   picture.setOption(pictureOption(self.draw(), names, room));
-  if (kind === 'SVG') download(`${name}.svg`, 'image/svg+xml', picture.renderToSVGString());
+  if (kind === 'SVG') download(`${name}.svg`, 'image/svg+xml', picture.renderToSVGString().replace(NOT_XML, '\ufffd'));
   else picture.renderToCanvas({ pixelRatio: 2, backgroundColor: token('card') }).toBlob((blob) => downloadBlob(`${name}.png`, blob));
   if (kind === 'SVG') picture.dispose(); else setTimeout(() => picture.dispose(), 0);
 }

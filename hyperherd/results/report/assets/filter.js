@@ -199,9 +199,9 @@ function metricReader(name) {
   if (name === data.objective?.label) return (trial) => known(data.objective.values[trial]);
   const metric = data.metrics.find((item) => item.name === name);
   if (metric) return (trial) => known(metric.values[trial]);
-  const phased = own(data.lookups.aggregates, name);
+  const phased = own(data.lookups.phased, name);
   if (phased) return (trial) => known(phased.value[trial]);
-  const metrics = [...data.metrics.map((item) => item.name), ...Object.keys(data.lookups.aggregates)]
+  const metrics = [...data.metrics.map((item) => item.name), ...Object.keys(data.lookups.phased)]
     .filter((item) => name.startsWith(`${item}:`)).sort((a, b) => b.length - a.length);
   return metrics.length ? aggregateReader(metrics[0], name.slice(metrics[0].length + 1)) : null;
 }
@@ -209,7 +209,7 @@ function metricReader(name) {
 function aggregateReader(metric, aggregate) {
   const asked = `${metric}:${aggregate}`;
   if (['last', 'max', 'min'].includes(aggregate)) {
-    const columns = own(data.lookups.aggregates, metric);
+    const columns = own(data.lookups.aggregates, metric) ?? own(data.lookups.phased, metric);
     if (!columns) throw new Error(`'${asked}': ${ELSEWHERE}`);
     return (trial) => known(columns[aggregate][trial]);
   }
@@ -220,7 +220,7 @@ function aggregateReader(metric, aggregate) {
   return (trial) => (curves[trial] ? known(ofCurve(curves[trial], kind, number)) : null);
 }
 
-const phasesOf = (metric) => Object.keys(data.lookups.aggregates).filter((name) => name.startsWith(`${metric}:`)).map((name) => name.slice(metric.length + 1));
+const phasesOf = (metric) => Object.keys(data.lookups.phased).filter((name) => name.startsWith(`${metric}:`)).map((name) => name.slice(metric.length + 1));
 
 function ofCurve([steps, values], kind, number) {
   if (kind === '@') return values[steps.indexOf(Number(number))] ?? null;

@@ -22,7 +22,7 @@ function prepare(document_) {
   const numbers = new Map([['NaN', NaN], ['Infinity', Infinity], ['-Infinity', -Infinity]]);
   const columns = [...data.metrics, ...(data.objective ? [data.objective] : [])];
   for (const column of columns) column.values = column.values.map((value) => (numbers.has(value) ? numbers.get(value) : value));
-  for (const found of [...Object.values(data.lookups.aggregates), data.lookups.at_best]) {
+  for (const found of [...Object.values(data.lookups.aggregates), ...Object.values(data.lookups.phased), data.lookups.at_best]) {
     for (const name of Object.keys(found)) found[name] = found[name].map((value) => (numbers.has(value) ? numbers.get(value) : value));
   }
   data.ranks.bad = new Set(data.ranks.bad);
