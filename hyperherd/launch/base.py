@@ -155,6 +155,11 @@ class TrialLauncher(ABC):
         return False
 
     @property
+    def awaits_workers(self) -> bool:
+        """Whether it can await trials that a worker of an earlier sweep runs."""
+        return False
+
+    @property
     def cluster(self) -> str:
         """The name of the cluster whose queue it is: on another one the same ids are other jobs. Empty if unknown."""
         return ""

@@ -20,6 +20,8 @@ UNPICKLED = (
     "hyperherd.launch.payload:_named",
     "hyperherd.launch.slurm.cluster:SlurmCluster.is_preempting",
     "hyperherd.launch.worker:TrialTask",
+    "hyperherd.launch.workers.job:WorkerJob",
+    "hyperherd.launch.workers.job:WorkerTimes",
     # By submitit's entry points, and in the pickles of people who use submitit alone.
     "hyperherd.launch.lsf:LsfInfoWatcher",
     "hyperherd.launch.lsf.environment:LsfJobEnvironment",

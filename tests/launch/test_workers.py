@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from hyperherd.launch.workers.job import WorkerTimes
 from hyperherd.launch.workers.loop import Shift
 from hyperherd.launch.workers.sharing import pool_options
+from hyperherd.launch.workers.silence import Silence
+from hyperherd.records.workers.ledger import Ledger, Roster
+from hyperherd.records.workers.queue import Attempt
 
 
 def test_a_worker_claims_trials_while_there_is_time_for_one_as_long_as_the_longest() -> None:
@@ -26,6 +31,28 @@ def test_a_worker_claims_trials_while_there_is_time_for_one_as_long_as_the_longe
 def test_a_worker_is_gone_before_it_could_be_warned(limit: float, warned: float, claims: float) -> None:
     assert WorkerTimes(limit, warned, 7.0).shift(1000.0) == Shift(1000.0 + claims, 7.0)
     assert WorkerTimes(None, warned, 7.0).shift(1000.0) == Shift(None, 7.0)
+
+
+def test_a_trial_is_gone_with_its_worker_and_when_it_is_silent_for_long(tmp_path: Path) -> None:
+    ledger, roster, now, sign = Ledger(tmp_path), Roster(tmp_path), [0.0], [object()]
+    ledger.began(None)
+    roster.news()
+    attempt, silence = Attempt(0, 0), Silence(roster, lambda: now[0])
+    silence.sign_of_life = lambda number: sign[0]
+    for seconds in (0.0, 100.0, 170.0):
+        now[0] = seconds
+        assert not silence.is_gone(attempt, ledger.worker)
+    sign[0] = object()
+    for seconds, is_gone in ((190.0, False), (360.0, False), (380.0, True)):
+        now[0] = seconds
+        assert silence.is_gone(attempt, ledger.worker) is is_gone
+    assert silence.lives(attempt, ledger.worker)
+    roster.workers[ledger.worker] = replace(roster.workers[ledger.worker], pid=4194304)
+    sign[0] = object()
+    assert not silence.is_gone(attempt, ledger.worker)  # the trial has not ended yet
+    assert not silence.lives(attempt, ledger.worker)
+    silence.sign_of_life = lambda number: None
+    assert silence.is_gone(attempt, ledger.worker)
 
 
 @pytest.mark.parametrize(

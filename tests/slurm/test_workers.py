@@ -150,6 +150,8 @@ def test_a_sweep_that_was_killed_is_resumed_with_the_workers_it_had(app: App, sl
     until(lambda: (app.folder / "ran").exists() and len(ran(app)) == 2, process)
     process.kill()
     process.communicate()
+    refused = app.sweep(*HERD, "width=range(6)", code=1)
+    assert "workers run trials 1 of" in refused.done.stderr
     again = started(app, *arguments)
     wait_for(again, "already submitted")
     (app.folder / "go").touch()

@@ -15,13 +15,16 @@ from hyperherd.escape import one_line
 
 def run(argv: Sequence[str]) -> int:
     """Start a worker in the folder that `argv` names; this process becomes it."""
-    arguments = make_parser().parse_args(argv)
+    parser = make_parser()
+    arguments = parser.parse_args(argv)
+    if arguments.trials_at_once < 1:
+        parser.error("--trials-at-once: a worker runs at least one trial at once")
     from hyperherd.results.files.newest import resolved
     from hyperherd.sweep.working.order import Order
     from hyperherd.sweep.working.start import work_command
 
     folder = resolved(arguments.path).absolute()
-    order = Order(str(folder), max(arguments.trials_at_once, 1), arguments.ignore_policy)
+    order = Order(str(folder), arguments.trials_at_once, arguments.ignore_policy)
     work = work_command(folder, order, arguments.script, allow_changes=arguments.allow_changes)
     say(f"script: {one_line(work.script)}")
     say(f"Python: {sys.executable}")

@@ -28,10 +28,10 @@ from hyperherd.launch.base import (
 )
 from hyperherd.launch.cluster.arrays import split
 from hyperherd.launch.cluster.settings import ClusterSettings
+from hyperherd.launch.workers.silence import Silence
 from hyperherd.launch.workers.staff import Kind, Staff
 from hyperherd.launch.workers.submission import WorkerJobs, is_worker
 from hyperherd.records.states import FailureCause
-from hyperherd.records.status import SILENCE
 from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHING_LEFT, Entry, Roster
 from hyperherd.records.workers.queue import Attempt, ask_to_end, is_in_queue, kind_of, put_in_queue, withdraw
 
@@ -67,8 +67,7 @@ class WorkersLauncher(TrialLauncher):
         self._ends: list[JobEnd] = []
         self._requeued: list[JobRequeued] = []
         self._job_events: Iterator[JobEnd | JobRequeued | None] | None = None
-        self._sign: SignOfLife = lambda number: None
-        self._signs: dict[int, tuple[object, float]] = {}
+        self._silence = Silence(self._roster)
         self._looked = 0.0
         self._has_begun = False
 
@@ -101,9 +100,14 @@ class WorkersLauncher(TrialLauncher):
         """Workers outlive the sweep."""
         return True
 
+    @property
+    def awaits_workers(self) -> bool:
+        """Whether it can await trials that workers of an earlier sweep run."""
+        return True
+
     def listen(self, sign_of_life: SignOfLife) -> bool:
         """Hold no trial for dead that gives signs of life."""
-        self._sign = sign_of_life
+        self._silence.sign_of_life = sign_of_life
         return self._jobs.listen(sign_of_life)
 
     @property
@@ -124,8 +128,8 @@ class WorkersLauncher(TrialLauncher):
 
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Put trials of one kind in the queue, and submit workers for them if there are not enough."""
-        if not self._has_begun:
-            withdraw(self._sweep_dir)  # an earlier invocation's: all that is to run now is handed over again
+        if not self._has_begun:  # all that is to run now is handed over again
+            withdraw(self._sweep_dir)
             self._has_begun = True
         kind = self._staff.kind_of(jobs[0].resources)
         self._staff.want_again(kind)
@@ -134,8 +138,11 @@ class WorkersLauncher(TrialLauncher):
         self._take_over(kind, handles)
         try:
             self._staff.hire(kind, kind.open - self._running, name)
-        except (NotNow, SweepError):
-            # With workers that run somewhere the trials are not lost; without any, nobody would run them.
+        except NotNow as delay:
+            if not self.waits:
+                raise
+            kind.outage.failed(str(delay))  # workers that run somewhere may claim them meanwhile
+        except SweepError:
             withdraw(self._sweep_dir, name)
             self._forget(handles)
             raise
@@ -148,7 +155,8 @@ class WorkersLauncher(TrialLauncher):
             yield from self._of_jobs()
             if time.monotonic() - self._looked > _LOOK:
                 self._look_for_dead_workers()
-            yield from self._taken_requeued()
+            requeued, self._requeued = self._requeued, []
+            yield from requeued
             while self._ends:
                 end = self._ends.pop(0)
                 if self._open.get(end.handle.job.number) is end.handle:
@@ -168,7 +176,7 @@ class WorkersLauncher(TrialLauncher):
         for handle in handles:
             number = handle.job.number
             if handle.job_id is None and number in self._open:
-                attempt = self._attempt(number)
+                attempt = Attempt(number, self._attempts[number])
                 # First: whoever claims it at this moment finds the request.
                 ask_to_end(self._sweep_dir, attempt)
                 if attempt not in self._roster.running:
@@ -212,10 +220,6 @@ class WorkersLauncher(TrialLauncher):
     def _is_current(self, attempt: Attempt) -> bool:
         """Return whether an attempt is not an earlier one, whose worker died and could not note its end."""
         return attempt.attempt >= self._attempts.get(attempt.number, 0)
-
-    def _attempt(self, number: int) -> Attempt:
-        """Return the attempt as which a trial runs, or waits in the queue."""
-        return Attempt(number, self._attempts[number])
 
     def _read_ledgers(self) -> None:
         for entry in self._roster.news():
@@ -301,7 +305,7 @@ class WorkersLauncher(TrialLauncher):
 
     def _end_waiting(self, kind: Kind, verdict: Verdict, reason: str) -> None:
         for number in kind.open - self._running:
-            ask_to_end(self._sweep_dir, self._attempt(number))
+            ask_to_end(self._sweep_dir, Attempt(number, self._attempts[number]))
             self._ends.append(JobEnd(self._open[number], None, reason, verdict, outranks_record=True))
 
     def _job_requeued(self, event: JobRequeued) -> None:
@@ -339,35 +343,25 @@ class WorkersLauncher(TrialLauncher):
             put_in_queue(self._sweep_dir, name, kind_of(handle.job.resources), [following])
             self._requeued.append(JobRequeued(handle, reason))
 
-    def _taken_requeued(self) -> list[JobRequeued]:
-        taken, self._requeued = self._requeued, []
-        return taken
-
     # Workers that somebody started by hand
 
     def _look_for_dead_workers(self) -> None:
         """End the trials of workers that no scheduler reports on, and that are gone."""
-        self._looked = now = time.monotonic()
+        self._looked = time.monotonic()
         ours = self._ours
-        for attempt, worker in list(self._roster.running.items()):
-            if attempt.number not in self._open or worker in ours:
-                continue
-            sign = self._sign(attempt.number)
-            before, since = self._signs.get(attempt.number, (object(), now))
-            self._signs[attempt.number] = sign, since if sign == before else now
-            # A trial outlives its worker by some seconds, in which the next attempt must not run beside it.
-            is_dead = sign is None and self._roster.is_dead(worker)
-            if is_dead or (sign == before and now - since > SILENCE):
-                self._report_cut(worker, FailureCause.SIGNAL, f"worker {worker} is gone")
+        others = [(attempt, name) for attempt, name in self._roster.running.items() if name not in ours]
+        for attempt, worker in others:
+            if attempt.number in self._open and self._is_current(attempt) and self._silence.is_gone(attempt, worker):
+                del self._roster.running[attempt]
+                handle, reason = self._open[attempt.number], f"worker {worker} is gone"
+                self._ends.append(JobEnd(handle, None, reason, FailureCause.SIGNAL, outranks_record=True))
 
     def _is_run_by_the_living(self, number: int) -> bool:
-        running = {attempt.attempt: name for attempt, name in self._roster.running.items() if attempt.number == number}
+        running = {one.attempt: (one, name) for one, name in self._roster.running.items() if one.number == number}
         if not running:
             return False
-        worker = running[max(running)]
-        if worker in self._ours:
-            return True
-        return not self._roster.is_dead(worker) and self._sign(number) is not None
+        attempt, worker = running[max(running)]
+        return worker in self._ours or self._silence.lives(attempt, worker)
 
     # What is handed over
 
@@ -380,7 +374,9 @@ class WorkersLauncher(TrialLauncher):
                 self._end_waiting(kind, "cancelled", refusal)
 
     def _take_over(self, kind: Kind, handles: Sequence[JobHandle]) -> None:
-        running = {attempt.number: attempt.attempt for attempt in sorted(self._roster.running, key=_attempt_of)}
+        running: dict[int, int] = {}
+        for attempt in self._roster.running:
+            running[attempt.number] = max(attempt.attempt, running.get(attempt.number, 0))
         for handle in handles:
             number = handle.job.number
             self._open[number] = handle
@@ -392,12 +388,7 @@ class WorkersLauncher(TrialLauncher):
             number = handle.job.number
             self._open.pop(number, None)
             self._attempts.pop(number, None)
-            self._signs.pop(number, None)
             self._staff.kind_of(handle.job.resources).open.discard(number)
-
-
-def _attempt_of(attempt: Attempt) -> int:
-    return attempt.attempt
 
 
 def _verdict(text: str | None) -> Verdict | None:

@@ -8,9 +8,12 @@ from collections.abc import Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
+from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events, submitted_by_others
+from hyperherd.records.workers.ledger import Roster
+from hyperherd.records.workers.queue import is_in_queue, withdraw
 from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, beats_of, check_cluster, last_restart, status_of
 
 log = logging.getLogger("hyperherd")
@@ -27,6 +30,8 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
     ended = [one for one in run_plan.ended if one.launcher == launcher.name]
     here = launcher.awaited_cluster() if ours or ended else ""
     check_cluster(ours, here)
+    if ours and not launcher.awaits_workers:
+        _leave_workers(ours, launcher, sweep_dir)
     again = _requeued([one for one in ended if one.cluster in (None, here)], run_plan, launcher, sweep_dir)
     _report_left_alone([queued for queued in run_plan.queued if queued.launcher != launcher.name])
     adopted = launcher.adopt([*_noted(ours), *_found(ours, launcher, sweep_dir), *again]) if ours or again else []
@@ -37,6 +42,28 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
     lost = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
     to_run = ({trial.number for trial in run_plan.to_run} | lost) - numbers
     return replace(run_plan, to_run=tuple(trial for trial in run_plan.trials if trial.number in to_run)), adopted
+
+
+def _leave_workers(ours: Sequence[QueuedTrial], launcher: TrialLauncher, sweep_dir: Path) -> None:
+    """Take trials from the queue of an earlier sweep's workers, for a launcher that knows of none.
+
+    Raises:
+        SweepError: workers run some of them; they would run twice.
+    """
+    roster = Roster(sweep_dir)
+    roster.news()
+    running = {attempt.number for attempt, worker in roster.running.items() if not roster.is_dead(worker)}
+    numbers = [
+        one.trial.number
+        for one in ours
+        if one.trial.number in running and one.job_id is None and is_in_queue(sweep_dir, one.batch)
+    ]
+    if numbers:
+        raise SweepError(
+            f"workers run trials {', '.join(map(str, numbers))} of {sweep_dir}, which {launcher.name} cannot await "
+            "without hydra.launcher.workers; set it, or end them with herd-results cancel"
+        )
+    withdraw(sweep_dir)
 
 
 def _note_ends(ends: Sequence[JobEnd], run_plan: RunPlan, sweep_dir: Path) -> None:
