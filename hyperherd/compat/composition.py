@@ -32,7 +32,7 @@ _IS_KNOWN = None not in (_Overrides, _create_defaults_list, _merge, _parse, _sea
 """Whether this Hydra composes in the two steps that are remembered here; if not, each job is composed in full."""
 
 _MOST = 64
-"""Choices of groups that are remembered where none is given up by its user, about 0.2 MB each."""
+"""Choices of groups that a process which composes many jobs holds merged at a time, about 0.2 MB each."""
 
 
 class _Remembered(Exception):
