@@ -49,7 +49,8 @@ def compare_kinds() -> None:
     records = {kind: {f"train/metric{i}": make(i) for i in range(10)} for kind, make in kinds().items()}
     costs: dict[str, list[tuple[float, float]]] = {kind: [] for kind in records}
     with tempfile.TemporaryDirectory() as folder:
-        log = MetricWriter(Path(folder), 0).log
+        writer = MetricWriter(Path(folder), 0)
+        log = writer.log
 
         def as_floats(metrics: dict[str, Any], step: int) -> None:
             log({name: float(value) for name, value in metrics.items()}, step)
@@ -57,6 +58,7 @@ def compare_kinds() -> None:
         for _ in range(ROUNDS):
             for kind, record in records.items():
                 costs[kind].append((cost(log, record), cost(as_floats, record)))
+        writer.close()
     print("| ten values | us a call | with float() |\n|---|--:|--:|")
     for kind, pairs in costs.items():
         print("| {} | {:.1f} | {:.1f} |".format(kind, *map(statistics.median, zip(*pairs, strict=True))))

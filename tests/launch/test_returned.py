@@ -59,7 +59,7 @@ def test_what_is_changed_in_it_stays() -> None:
 
 
 def test_the_configs_of_many_take_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hyperherd.launch.returned._first", b"")  # of whatever ran before in this process
+    monkeypatch.setattr("hyperherd.launch.returned._first", b"")  # another sweep of this process may have been first
     travelled(job())
     kept = [travelled(job(number)) for number in range(5)]
     assert all(len(pickle.dumps(vars(found))) < 1500 for found in kept)
