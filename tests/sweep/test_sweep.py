@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shlex
 import signal
+import subprocess
+import sys
 
 import pytest
 import yaml
@@ -14,6 +16,14 @@ from waiting import PATIENCE
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.events import read_events
 from hyperherd.records.sweep import SweepRecord
+
+
+def test_a_sweep_starts_without_what_its_end_is_shown_with() -> None:
+    program = "import sys, hyperherd.sweep.run; print(*sorted(sys.modules))"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    late = ("curves", "pages", "report", "tables", "statistics.comparison", "statistics.importance")
+    assert not [name for name in loaded if name.startswith(tuple(f"hyperherd.results.{room}" for room in late))]
+    assert "pyarrow" not in loaded
 
 
 def test_two_values_are_two_trials_with_all_their_files(app: App) -> None:

@@ -131,14 +131,14 @@ def _source(trial_dir: Path, surroundings: _Surroundings) -> _Source | None:
         if may_have_foreign(str(trial_dir), None, "") or surroundings.has_results(trial_dir):
             return None
         try:
-            return _own(Path(f"{trial_dir}/{METRICS_FILE}"))
+            return _own(f"{trial_dir}/{METRICS_FILE}")
         except FileNotFoundError:
             return _in_sweep_file(trial_dir, surroundings)
     except _BROKEN:
         return None  # Whoever reads it alone reports what is wrong.
 
 
-def _own(path: Path) -> _Source | None:
+def _own(path: str) -> _Source | None:
     """Return the rows of a trial's own file, if it is one of a single attempt, of a layout that we write."""
     data = read_regular(path, _MOST_BYTES)
     file = pq.ParquetReader()  # What a ParquetFile is made of takes a quarter less than that.
@@ -177,11 +177,11 @@ def _in_sweep_file(trial_dir: Path, surroundings: _Surroundings) -> _Source | No
     entry = file.trials.get(os.path.relpath(trial_dir, parent))
     if entry is None:
         return None
-    footer = _one_attempt(trial_dir, {key.encode(): value.encode() for key, value in entry["footer"].items()})
+    footer = _one_attempt(str(trial_dir), {key.encode(): value.encode() for key, value in entry["footer"].items()})
     return _Source(*footer, None, 0, file, int(entry["number"])) if footer and footer[0] else None
 
 
-def _one_attempt(path: Path, metadata: Mapping[bytes, bytes]) -> tuple[int, Mapping[int, AttemptStart]] | None:
+def _one_attempt(path: str, metadata: Mapping[bytes, bytes]) -> tuple[int, Mapping[int, AttemptStart]] | None:
     """Return the number of rows and how the attempt of a footer began, as far as that decides something.
 
     None: there are several, or that is not known.
@@ -192,7 +192,7 @@ def _one_attempt(path: Path, metadata: Mapping[bytes, bytes]) -> tuple[int, Mapp
     count = usual_rows(metadata)
     if count is not None:
         return count, {}
-    footer = Footer.decode(path, dict(metadata))
+    footer = Footer.decode(Path(path), dict(metadata))
     return None if footer.attempts is None or len(footer.attempts) > 1 else (footer.rows, footer.attempts)
 
 

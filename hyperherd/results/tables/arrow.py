@@ -85,11 +85,10 @@ def metric_batches(trials: TrialCollection, names: list[str] | None = None) -> I
     members = list(trials)
     for places, several in read_many([_dir_of_many(trial, names) for trial in members], names):
         chosen = members[places.start : places.stop]
-        if several is not None:
-            tables = [_led(several, chosen, labels, several[PLACE.name])]
-        else:
-            found = ((trial, _rows(trial, names)) for trial in chosen)
-            tables = [_led(rows, [trial], labels) for trial, rows in found if rows is not None]
+        tables = [] if several is None else [_led(several, chosen, labels, several[PLACE.name])]
+        for trial in chosen if several is None else ():
+            rows = _rows(trial, names)
+            tables += [] if rows is None else [_led(rows, [trial], labels)]
         for rows in tables:
             if PHASE.name in columns and PHASE.name not in rows.column_names:
                 rows = rows.append_column(PHASE, pa.nulls(len(rows), PHASE.type))
