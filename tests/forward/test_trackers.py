@@ -62,11 +62,15 @@ def test_all_is_there_once_and_a_second_export_adds_nothing(
     assert {name for name, *_ in next(iter(found.values()))} >= {"loss", "loss:test", "odd (name)", "nan"}
 
 
-def test_killed_at_any_moment(to: str, sweep: Path, tmp_path: Path) -> None:
-    if to == "wandb":
-        pytest.skip("its writer is a process of its own; tests/chaos/killed_exports.py")
-    made = lambda place: tracker(to, tmp_path / place)  # noqa: E731
-    killing.check(sweep, made, lambda place: READERS[to](tmp_path / place), 4, seed=1)
+@pytest.mark.parametrize(
+    ("name", "times"), [("jsonl", 4), ("tensorboard", 4), pytest.param("wandb", 3, marks=pytest.mark.slow)]
+)
+def test_killed_at_any_moment(name: str, times: int, sweep: Path, tmp_path: Path) -> None:
+    if name != "jsonl":
+        pytest.importorskip(name)
+    killing.check(
+        sweep, lambda place: tracker(name, tmp_path / place), lambda place: READERS[name](tmp_path / place), times, 1
+    )
 
 
 def test_secrets_stay_masked(to: str, sweep: Path, tmp_path: Path) -> None:
