@@ -141,4 +141,9 @@ class Staff:
             kind.unsure = None
             raise
         kind.unsure = None
+        # A controller that crashed may give an id twice. The earlier job is watched no more then: its trials are judged
+        # by their signs of life, as those of workers that somebody started by hand.
+        ids = {handle.job_id for handle in handles}
+        for one in self.kinds:
+            one.jobs = {number: handle for number, handle in one.jobs.items() if handle.job_id not in ids}
         kind.jobs.update({handle.job.number: handle for handle in handles})

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from hyperherd.errors import SweepError
+from hyperherd.errors import FormatError, SweepError
 from hyperherd.launch.base import JobHandle, TrialJob
 from hyperherd.launch.cluster.launcher import ClusterLauncher, LauncherParts
 from hyperherd.launch.workers.job import WorkerJob, WorkerTimes
@@ -65,7 +65,10 @@ class WorkerJobs(ClusterLauncher):
         """Return the jobs of workers of earlier invocations that are still queued or running, watched from now on."""
         found: list[JobHandle] = []
         for path in sorted(self._folder.glob("*.json")):
-            noted = read_json(path)
+            try:
+                noted = read_json(path)
+            except (OSError, FormatError):  # its workers claim trials all the same, and are awaited by their ledgers
+                continue
             count, resources = noted.get("count"), noted.get("resources")
             if type(count) is int and isinstance(resources, dict) and is_batch_name(path.stem):
                 found += self.find(self.jobs(count, resources), path.stem)
