@@ -7,7 +7,7 @@ from pathlib import Path
 import hyperherd
 
 PACKAGE = Path(hyperherd.__file__).parent
-OWN = {"writer._forget_parent", "task._attempt", "task._is_requeued"}
+OWN = {"writer._forget_parent", "task._attempt", "task._is_requeued", "task._is_claimed", "remote._pickled"}
 """Attributes of our own classes that their own module uses from outside."""
 KNOWN = ("self", "cls", "other", "os", "argparse")
 """`os._exit` is public, and argparse has no public name for the type of a group of arguments."""

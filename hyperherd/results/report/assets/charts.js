@@ -89,8 +89,14 @@ function savePicture(self, kind) {
   const picture = echarts.init(...(kind === 'SVG' ? [null, null, { renderer: 'svg', ssr: true, ...size }] : [el('div'), null, size]));
   picture.setOption(pictureOption(self.draw(), names, room));
   if (kind === 'SVG') download(`${name}.svg`, 'image/svg+xml', picture.renderToSVGString().replace(NOT_XML, '\ufffd'));
-  else picture.renderToCanvas({ pixelRatio: 2, backgroundColor: token('card') }).toBlob((blob) => downloadBlob(`${name}.png`, blob));
-  if (kind === 'SVG') picture.dispose(); else setTimeout(() => picture.dispose(), 0);
+  else downloadBlob(`${name}.png`, pngOf(picture.renderToCanvas({ pixelRatio: 2, backgroundColor: token('card') })));
+  picture.dispose();
+}
+
+/** Return a canvas as PNG, at once: `toBlob` waits until the page is idle, when a click may be too old to save anything. */
+function pngOf(canvas) {
+  const bytes = atob(canvas.toDataURL('image/png').split(',')[1]);
+  return new Blob([Uint8Array.from(bytes, (char) => char.charCodeAt(0))], { type: 'image/png' });
 }
 
 function pictureOption(option, names, room) {
