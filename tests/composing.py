@@ -21,6 +21,7 @@ from hyperherd.sweep.validation.shortcut import Shortcut
 from hyperherd.sweep.validation.validate import validate
 
 NEWER = not hydra.__version__.startswith("1.3")
+register_resolver = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
 
 on_any_hydra = pytest.mark.filterwarnings("ignore:.*will be removed in Hydra 1.5")
 """1.4 warns of things that 1.3 has no other way for."""
@@ -66,8 +67,7 @@ def schemas() -> Iterator[None]:
     frozen = OmegaConf.create({"x": 1, "y": {"z": 2}})
     OmegaConf.set_readonly(frozen, True)
     store.store(name="frozen", node={"frozen": frozen})
-    register = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
-    register("peek", lambda key, _root_: OmegaConf.select(_root_, key))
+    register_resolver("peek", lambda key, _root_: OmegaConf.select(_root_, key))
     yield
     for name in ("typed", "frozen"):
         del store.repo[f"{name}.yaml"]

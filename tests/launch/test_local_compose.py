@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from composing import register_resolver
 from hydra.core.singleton import Singleton
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -166,7 +167,7 @@ def test_a_resolver_may_compose_something_of_its_own_meanwhile(app: HydraApp, tm
             own: int = inner.compose_config("config", [], RunMode.RUN).own
             return own
 
-    OmegaConf.register_new_resolver("composes_another_app", other)
+    register_resolver("composes_another_app", other)
     try:
         texts = ("++hydra.job.config.override_dirname.kv_sep='${composes_another_app:}'",)  # read while it composes
         assert app.compose(["lr=2"], 0, "0").lr == 2

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from composing import NEWER, Counting, Typed, write_app
+from composing import NEWER, Counting, Typed, register_resolver, write_app
 from hydra.core.config_store import ConfigStore
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -143,11 +143,10 @@ def resolvers() -> Iterator[None]:
 
     store = ConfigStore.instance()
     store.store(name="typed", node={"t": Typed})
-    register = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
-    register("mul", lambda left, right: left * right)
-    register("make", lambda value: OmegaConf.create({"value": value, "again": "${seed}"}))
-    register("choice_of", lambda group: HydraConfig.get().runtime.choices[group])
-    register("peek_at", lambda name, _root_: OmegaConf.select(_root_, name))
+    register_resolver("mul", lambda left, right: left * right)
+    register_resolver("make", lambda value: OmegaConf.create({"value": value, "again": "${seed}"}))
+    register_resolver("choice_of", lambda group: HydraConfig.get().runtime.choices[group])
+    register_resolver("peek_at", lambda name, _root_: OmegaConf.select(_root_, name))
     yield
     del store.repo["typed.yaml"]
     for name in ("mul", "make", "choice_of", "peek_at"):
@@ -302,10 +301,9 @@ def test_what_only_a_running_trial_has_is_an_error_that_says_so(
     tmp_path: Path, condition: dict[str, Any], options: dict[str, Any], message: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("HYPERHERD_TRIAL_ID", "5")  # of a trial that starts this sweep
-    register = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
     counter = itertools.count()
-    register("random_here", lambda: next(counter), replace=True)
-    register("fail_here", lambda: 1 // 0, replace=True)
+    register_resolver("random_here", lambda: next(counter), replace=True)
+    register_resolver("fail_here", lambda: 1 // 0, replace=True)
     lines = (
         "name: run_${hydra:job.num}\ndir: ${hydra:runtime.output_dir}\nchance: ${random_here:}\njob: x\n"
         "home: ${oc.env:HYPERHERD_TRIAL_ID}\nseeded: ${mul:${seed},2}\nbroken: ${fail_here:}\n"
@@ -370,8 +368,7 @@ def test_resolvers_change_nothing_for_others(tmp_path: Path) -> None:
         node["a"] += 1
         return int(node["a"])
 
-    register = OmegaConf.register_resolver if NEWER else OmegaConf.register_new_resolver
-    register("careless", careless, replace=True)
+    register_resolver("careless", careless, replace=True)
     app = write_app(tmp_path, {"config": "lr: 1\nopt: {a: 1}\nsize: ${careless:${opt}}\n"})
     configs = EffectiveConfigs(app, {})
     assert found(configs, ["lr=2"], "size") == 2
