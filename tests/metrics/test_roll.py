@@ -111,27 +111,6 @@ def test_the_training_thread_never_waits_for_a_roll(tmp_path, monkeypatch):
     assert steps(tmp_path) == list(range(200))
 
 
-def test_turns_of_threads_are_short_while_something_is_rolled(tmp_path, monkeypatch):
-    usual, seen = sys.getswitchinterval(), []
-
-    def noted(*arguments):
-        seen.append(sys.getswitchinterval())
-        return make_part(*arguments)
-
-    monkeypatch.setattr(roll, "make_part", noted)
-    writer = MetricWriter(tmp_path, 0, SMALL)
-    for step in range(60):
-        writer.log({"m": float(step)}, step)
-    wait_for_rolls(writer)
-    writer.close()
-    assert seen
-    assert max(seen) <= 0.0005 < usual
-    assert sys.getswitchinterval() == usual
-    with roll._short_turns():
-        roll._after_fork_in_child()
-        assert sys.getswitchinterval() == usual
-
-
 def test_a_roll_that_fails_costs_no_row_and_one_warning(tmp_path, caplog, monkeypatch):
     def fail(*_):
         raise OSError(28, "No space left on device")

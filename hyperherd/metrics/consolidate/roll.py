@@ -10,12 +10,10 @@ from __future__ import annotations
 import logging
 import os
 import secrets
-import sys
 import threading
 import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,11 +34,6 @@ _PATIENCE = 10.0
 _rolling = threading.Lock()
 """Held while something is rolled, but for short pauses; a fork waits for one."""
 _PAUSE = 0.0005
-_TURN = 0.0005
-"""Seconds for which a thread keeps the interpreter while others wait, as long as something is rolled: with Python's own
-0.005 a log call, which lets go of it for its `write`, would wait that long to go on."""
-_turn_before: float | None = None
-"""Those that were in force before; None if nothing is rolled."""
 
 
 def make_part(
@@ -158,7 +151,7 @@ class Roller:
 
     def _roll(self, names: list[str], level: int) -> None:
         try:
-            with _rolling, _short_turns():
+            with _rolling:
                 part = make_part(self._folder, names, level, self._files, _let_others_fork)
         except (OSError, ImportError, FormatError, ValueError, MemoryError) as error:  # pyarrow raises the last two
             if not self._failed:
@@ -167,23 +160,6 @@ class Roller:
             return
         rolling_here.add(part)
         self._parts[level].append(part)
-
-
-@contextmanager
-def _short_turns() -> Iterator[None]:
-    global _turn_before
-    if _turn_before is not None:  # another writer's journal is being rolled
-        yield
-        return
-    _turn_before = sys.getswitchinterval()
-    sys.setswitchinterval(min(_TURN, _turn_before))
-    ours = sys.getswitchinterval()
-    try:
-        yield
-    finally:
-        if sys.getswitchinterval() == ours:  # else somebody has chosen another one meanwhile
-            sys.setswitchinterval(_turn_before)
-        _turn_before = None
 
 
 def _let_others_fork() -> None:
@@ -205,12 +181,9 @@ def _is_let_go(journal: str) -> bool:
 
 def _after_fork_in_child() -> None:
     # The thread that rolls exists in the parent alone, and what it replaces is the parent's to replace.
-    global _rolling, _turn_before
+    global _rolling
     _rolling = threading.Lock()
     rolling_here.clear()
-    if _turn_before is not None:
-        sys.setswitchinterval(_turn_before)
-        _turn_before = None
 
 
 os.register_at_fork(
