@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hyperherd.metrics.consolidate.merge import merge
@@ -338,6 +338,18 @@ def training(draw) -> list[tuple]:
 @pytest.mark.slow
 @settings(max_examples=80, deadline=None)
 @given(training())
+@example(  # the newest attempt makes a phase count again that an attempt between had left
+    [
+        ("phase", ""),
+        ("log", {"loss": 1.0}, 0),
+        ("next_attempt",),
+        ("phase", "fit-2"),
+        ("log", {"loss": 0.0}, 0),
+        ("next_attempt",),
+        ("phase", ""),
+        ("log", {"loss": 0.0}, 1),
+    ]
+)
 def test_the_running_summary_says_what_the_rows_say(operations):
     with tempfile.TemporaryDirectory() as folder:
         trial = Trial(Path(folder))

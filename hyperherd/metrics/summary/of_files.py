@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.metrics.rows.cuts import NO_STEP, AttemptStart, Cuts, joined
 from hyperherd.metrics.rows.journal import Final, latest
-from hyperherd.metrics.rows.phases import PhaseOrder, phase_of
+from hyperherd.metrics.rows.phases import PhaseOrder, is_phased, phase_of
 from hyperherd.metrics.rows.sources import SourceName
 from hyperherd.metrics.rows.stats import ObjectiveResult, Stats, combine, combine_stats
 from hyperherd.paths import TrialPaths
@@ -47,7 +47,7 @@ class FilesSummary:
     final: Mapping[str, Final] = field(default_factory=dict)
     attempts: Mapping[int, AttemptStart] = field(default_factory=dict)
     effect: object = None
-    """What of the rows the newest attempt's unmerged ones supersede; None if nothing."""
+    """What the newest attempt's unmerged rows change in these; see `effect_of`."""
     lasts: Mapping[str, int] = field(default_factory=dict)
     """The last step of every series, before anything was superseded."""
 
@@ -73,7 +73,10 @@ class FilesSummary:
         )
 
     def effect_of(self, own: AttemptStart) -> object:
-        """Return what of these rows the newest attempt supersedes, given how it began; None if nothing."""
+        """Return what the newest attempt changes in these rows, given how it began; None if nothing.
+
+        It supersedes some of them, or makes another phase of the objective's the one that counts.
+        """
         newest = self.places.newest
         older = {attempt: item for attempt, item in self.attempts.items() if attempt < newest}
         if not older:
@@ -82,7 +85,16 @@ class FilesSummary:
         firsts = {
             series: NO_STEP if cuts.restart(phase_of(series)) == newest else own.cut(series) for series in self.lasts
         }
-        return {series: step for series, step in firsts.items() if step <= self.lasts[series]} or None
+        superseded = {series: step for series, step in firsts.items() if step <= self.lasts[series]}
+        counts = self._counting({**older, newest: own})
+        moved = counts if counts != self._counting(older) else None
+        return (superseded, moved) if superseded or moved else None
+
+    def _counting(self, attempts: Mapping[int, AttemptStart]) -> str | None:
+        """Return the objective's series that counts among these, if attempts began so."""
+        if self.objective is None or not is_phased(self.lasts):
+            return None
+        return PhaseOrder(attempts).shown(self.lasts).get(self.objective.metric)
 
 
 def summarize_files(paths: TrialPaths, places: Places, spec: Mapping[str, Any] | None) -> FilesSummary:
