@@ -9,36 +9,17 @@ of counts, or with the assertion that failed; the seed is in the name of the fol
 
 from __future__ import annotations
 
-import argparse
-import os
-import sys
-import tempfile
-import time
-from pathlib import Path
+from collections import Counter
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-from real_slurm import own_slurm, reason_to_skip
+from killed_sweeps import kill_sweeps
 from slurm.test_kills import check_kills
 
 KILLS_OF_A_SWEEP = 5
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=60)
-    parser.add_argument("--seed", type=int, default=0, help="of the first sweep")
-    arguments = parser.parse_args()
-    if reason := reason_to_skip():
-        sys.exit(reason)
-    began, alive = time.monotonic(), 0
-    sweeps = -(-arguments.kills // KILLS_OF_A_SWEEP)
-    with own_slurm() as slurm, tempfile.TemporaryDirectory(prefix="hyperherd-chaos-") as folder:
-        os.environ.update(slurm.environment, OMP_NUM_THREADS="1")
-        for seed in range(arguments.seed, arguments.seed + sweeps):
-            alive += check_kills(Path(folder) / f"seed-{seed}", KILLS_OF_A_SWEEP, seed)
-            print(f"seed {seed}: {alive} kills so far", flush=True)
-    print(f"{sweeps} sweeps, {alive} killed alive, each trial once per attempt, in {time.monotonic() - began:.0f} s")
-
-
 if __name__ == "__main__":
-    main()
+    kill_sweeps(
+        __doc__,
+        KILLS_OF_A_SWEEP,
+        lambda folder, seed, slurm: Counter(alive=check_kills(folder, KILLS_OF_A_SWEEP, seed)),
+    )

@@ -2,43 +2,25 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from conftest import App
 from lsf.emulator.site import Site
 from real_slurm import own_slurm, reason_to_skip
 from waiting import PATIENCE, until
+from worker_sweeps import NOTES, jobs_of, ran
 
-from hyperherd.paths import SweepPaths
 from hyperherd.records.workers.ledger import Roster
 from hyperherd.sweep.cancel import cancel
 
 pytestmark = pytest.mark.slow
 
 LSF = ("hydra/launcher=herd_lsf", "hydra.launcher.poll_s=2", "hydra.launcher.workers=2")
-
-NOTES = """
-    from pathlib import Path
-    with open("ran", "a") as file: file.write(f"{cfg.width} {os.environ['HYPERHERD_ATTEMPT']}\\n")
-"""
-
-
-def ran(app: App) -> list[str]:
-    """Return ``width attempt`` of every execution."""
-    return sorted((app.folder / "ran").read_text().splitlines())
-
-
-def jobs_of(sweep_dir: Path) -> int:
-    """Return how many jobs of workers were submitted."""
-    found = (SweepPaths(sweep_dir).workers / "jobs").glob("*.json")
-    return sum(json.loads(path.read_text())["count"] for path in found)
 
 
 def test_workers_share_the_trials(app: App, lsf: Site) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
@@ -13,32 +12,15 @@ import pytest
 from conftest import App, wait_for
 from real_slurm import Slurm
 from waiting import PATIENCE, until
+from worker_sweeps import NOTES, jobs_of, ran
 
 from hyperherd import load
-from hyperherd.paths import SweepPaths
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import Roster
 
 pytestmark = pytest.mark.slow
 
 HERD = ["hydra/launcher=herd_slurm", "hydra.launcher.poll_s=2"]
-
-NOTES = """
-    from pathlib import Path
-    job = os.environ.get("SLURM_ARRAY_JOB_ID", os.environ.get("SLURM_JOB_ID"))
-    with open("ran", "a") as file: file.write(f"{cfg.width} {os.environ['HYPERHERD_ATTEMPT']}\\n")
-"""
-
-
-def ran(app: App) -> list[str]:
-    """Return ``width attempt`` of every execution."""
-    return sorted((app.folder / "ran").read_text().splitlines())
-
-
-def jobs_of(sweep_dir: Path) -> int:
-    """Return how many jobs of workers were submitted."""
-    found = (SweepPaths(sweep_dir).workers / "jobs").glob("*.json")
-    return sum(json.loads(path.read_text())["count"] for path in found)
 
 
 def test_workers_share_the_trials(app: App, slurm: Slurm) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from conftest import App, Sweep
 from waiting import PATIENCE, until
+from worker_sweeps import ran
 
 from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths
@@ -60,11 +61,6 @@ def told_by(process: subprocess.Popen[str], code: int = 0) -> str:
     told, _ = process.communicate(timeout=PATIENCE)
     assert process.returncode == code, told
     return told
-
-
-def ran(app: App) -> list[str]:
-    """Return ``width attempt`` of every execution."""
-    return sorted((app.folder / "ran").read_text().splitlines())
 
 
 @pytest.fixture

@@ -1,0 +1,27 @@
+"""Sweeps of workers: what they run, and what must be true of them under every scheduler."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from conftest import App
+
+from hyperherd.paths import SweepPaths
+
+NOTES = """
+    from pathlib import Path
+    with open("ran", "a") as file: file.write(f"{cfg.width} {os.environ['HYPERHERD_ATTEMPT']}\\n")
+"""
+"""Each execution leaves a line."""
+
+
+def ran(app: App) -> list[str]:
+    """Return ``width attempt`` of every execution."""
+    return sorted((app.folder / "ran").read_text().splitlines())
+
+
+def jobs_of(sweep_dir: Path) -> int:
+    """Return how many jobs of workers were submitted."""
+    found = (SweepPaths(sweep_dir).workers / "jobs").glob("*.json")
+    return sum(json.loads(path.read_text())["count"] for path in found)
