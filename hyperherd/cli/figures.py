@@ -40,7 +40,7 @@ def style_of(arguments: argparse.Namespace) -> FigureStyle:
     """Return how the figure looks that a command line asks for.
 
     Raises:
-        ResultsError: an option is invalid, or there is no file for the figure.
+        ResultsError: an option is invalid, or a file for the figure is missing.
     """
     from hyperherd.results.curves.style import SIZE, FigureStyle, size_of
 

@@ -32,7 +32,7 @@ def tracker(name: str, place: str | os.PathLike[str] | None = None, project: str
         project: MLflow's experiment or the project of W&B; None: the name of each sweep.
 
     Raises:
-        ResultsError: there is no such tracker, its package is not installed, or the folder is missing.
+        ResultsError: the tracker is not known, its package is not installed, or the folder is missing.
     """
     one_of(name, TRACKERS, "a tracker")
     if project is not None and name not in ("mlflow", "wandb"):

@@ -69,7 +69,7 @@ def import_metrics(
         how many rows were added, were there already, and which lines are not rows.
 
     Raises:
-        NothingFound: there is no such file, or no such trial.
+        NothingFound: the file or the trial does not exist.
         ResultsError: the file lies in the trial, where it is read without this.
         FormatError: it is not a regular file.
         OSError: it may not be read, or the trial's folder may not be written.

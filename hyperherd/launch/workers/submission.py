@@ -67,7 +67,7 @@ class WorkerJobs(ClusterLauncher):
         for path in sorted(self._folder.glob("*.json")):
             try:
                 noted = read_json(path)
-            except (OSError, FormatError):  # its workers claim trials all the same, and are awaited by their ledgers
+            except (OSError, FormatError):  # its workers claim trials even so; their ledgers show which
                 continue
             count, resources = noted.get("count"), noted.get("resources")
             if type(count) is int and isinstance(resources, dict) and is_batch_name(path.stem):

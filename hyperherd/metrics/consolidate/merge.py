@@ -122,7 +122,7 @@ def _remove_leftovers(paths: TrialPaths, files: FileOps) -> None:
 
 
 def _merge_finals(paths: TrialPaths, sources: Mapping[str, SourceName], files: FileOps) -> Footer | None:
-    """Write `metrics.parquet` if there are no rows, but final values at most; return its footer, or None if there are.
+    """Write `metrics.parquet` of a trial without rows; return its footer, or None, writing nothing, if there are rows.
 
     So a trial that logs no rows never loads pyarrow, which takes longer than all else that is done at its end.
     """

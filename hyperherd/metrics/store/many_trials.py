@@ -91,7 +91,7 @@ class _Source:
     """How its attempt began; empty in a trial of one phase, where that decides nothing."""
     rows: pa.Table | None
     attempt: int = 0
-    """That of all rows if there is no column of attempts, and none of texts, which then has nothing."""
+    """The attempt of all rows, where the file has no column of attempts; a column of texts is missing then, too."""
     file: SweepFile | None = None
     number: int = 0
 

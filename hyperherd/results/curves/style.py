@@ -92,10 +92,10 @@ class FigureStyle:
         return list(dict.fromkeys((*first, *labels)))
 
     def colours(self, count: int) -> Sequence[Any]:
-        """Return the colours of so many lines; further ones begin again. Imports matplotlib.
+        """Return a colour for each of `count` lines; further lines begin again. Imports matplotlib.
 
         Raises:
-            ResultsError: there is no such palette or colour.
+            ResultsError: the palette or a colour is not known.
         """
         from matplotlib import colormaps
         from matplotlib.colors import is_color_like

@@ -53,7 +53,7 @@ def most_rows(rows: Sequence[object], screen: Screen) -> int:
 
 
 def more_rows(count: int) -> Iterator[str]:
-    """Yield that so many rows are not shown, if any are not."""
+    """Yield a line with the number of rows that are not shown, if there are any."""
     if count:
         yield f"  ... {count} more (-f json shows all)"
 

@@ -71,7 +71,7 @@ def pivot_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
 
 
 def giving_way(columns: Sequence[Column]) -> list[int]:
-    """Return the columns that may be left out where there is no room for all, the first one to go last.
+    """Return the columns that may be left out on a narrow screen; the last of them goes first.
 
     The last metrics give way first, then the last parameters or values of a pivot; what the rows are named by and what
     they are judged by stays.
