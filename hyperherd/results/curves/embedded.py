@@ -11,7 +11,7 @@ TRUETYPE = 42
 """The format of fonts in PDF and PostScript; matplotlib's own choice is 3, which venues refuse."""
 
 
-class EmbeddedFigure(Figure):
+class EmbeddedFigure(Figure):  # type: ignore[misc]
     """A Figure that saves text as Type 42 fonts, also where a person calls `savefig`."""
 
     def savefig(self, *arguments: Any, **named: Any) -> None:
