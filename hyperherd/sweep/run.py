@@ -230,6 +230,7 @@ class SweepRun:
             space=self._plan.written,
             base=self._base,
             objective=self._settings.objective,
+            pruner=self._settings.pruner,
             seed_key=self._settings.seed_key,
             run_once=self._app.run_once,
             no_command=self._app.no_command,
