@@ -34,7 +34,7 @@ class Arrival(NamedTuple):
         value: of the metric.
         best: of its values so far.
         mean: of its values so far.
-        count: how many values these are.
+        logged: how many values these are.
     """
 
     number: int
@@ -44,13 +44,13 @@ class Arrival(NamedTuple):
     value: float
     best: float
     mean: float
-    count: int
+    logged: int
 
     @property
     def file_name(self) -> str:
         """The name that says it."""
         start = f"{self.number}_{self.attempt}_{self.config}_{self.step}"
-        return f"{start}_{self.value!r}_{self.best!r}_{self.mean!r}_{self.count}"
+        return f"{start}_{self.value!r}_{self.best!r}_{self.mean!r}_{self.logged}"
 
     @classmethod
     def from_name(cls, name: str) -> Arrival | None:

@@ -106,7 +106,19 @@ class TrialJudge:
             if decision.verdict == PRUNED and not self._readmitted:
                 # It was about to end when its process died.
                 self.verdict = StopVerdict(TrialState.PRUNED, one_line(decision.line))
+        if self._settings.by == "config" and not self._readmitted and self.verdict is None:
+            self._end_with_configuration()
         self._due = self._rungs.following(self._stood)
+
+    def _end_with_configuration(self) -> None:
+        """Find out whether the configuration was pruned before this attempt begins."""
+        try:
+            found = self._folder.pruned_configs().get(self._config)
+        except OSError:
+            return
+        if found is not None:
+            told = f"its configuration was pruned at rung {found[1]} (trial {found[0]}) before this attempt began"
+            self.verdict = StopVerdict(TrialState.PRUNED, told)
 
     def _shown(self, decision: Decision) -> Arrival | None:
         """Return what the trial has shown at a rung."""
@@ -186,7 +198,7 @@ class TrialJudge:
     def _about(self, step: int, rung: int | None = None, own: Arrival | None = None) -> dict[str, Any]:
         shown = None
         if own is not None:
-            shown = {"value": own.value, "best": own.best, "mean": own.mean, "count": own.count}
+            shown = {"value": own.value, "best": own.best, "mean": own.mean, "count": own.logged}
         return {
             "metric": self._settings.metric,
             "phase": self._phase or "",

@@ -15,6 +15,7 @@ from hyperherd.pruning.judge import TrialJudge
 from hyperherd.pruning.settings import PrunerSettings, read_pruner
 from hyperherd.records.disk.ownership import check_trusted, sweep_files
 from hyperherd.records.identity import trial_key
+from hyperherd.records.requests import Wish, read_request
 from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.records.trial import TrialRecord
 
@@ -50,6 +51,7 @@ def judge_of(sweep_dir: Path, number: int, trial_dir: Path, attempt: int) -> Tri
             attempt,
             config,
             **_before(trial_dir, attempt, settings),
+            readmitted=_is_readmitted(sweep_dir, number),
         )
     except (HyperherdError, OSError) as error:
         log.warning("trial %d is not judged by the pruner of its sweep: %s", number, error)
@@ -76,6 +78,11 @@ def note_completed(sweep: SweepRecord, sweep_dir: Path, number: int) -> None:
 def configuration(params: Mapping[str, Any], seed_key: str | None) -> str:
     """Return the hash of what the seeds of a configuration have in common."""
     return trial_key({name: value for name, value in params.items() if name != seed_key})
+
+
+def _is_readmitted(sweep_dir: Path, number: int) -> bool:
+    request = read_request(sweep_dir, number)
+    return request is not None and request.wish is Wish.CONTINUE
 
 
 def _before(trial_dir: Path, attempt: int, settings: PrunerSettings) -> dict[str, Any]:

@@ -44,9 +44,9 @@ class Seen:
 
     def resume(self, arrival: Arrival) -> None:
         """Take in what an earlier attempt has shown at a rung, if it had seen more than this one."""
-        if arrival.count <= self._count:
+        if arrival.logged <= self._count:
             return
-        self._sum, self._count = arrival.mean * arrival.count, arrival.count
+        self._sum, self._count = arrival.mean * arrival.logged, arrival.logged
         if math.isnan(self.best) or score(arrival.best, maximize=self._maximize) > score(
             self.best, maximize=self._maximize
         ):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from hyperherd.errors import SweepError, nearest
@@ -25,6 +26,7 @@ _REFUSED = {
     "NopPruner": f"it prunes nothing; leave {KEY} out",
     "BasePruner": "it is not a rule",
 }
+_SHOWN_RUNGS = 6
 _COMMON = ("name", "metric", "direction", "phase", "unit", "by", "min_steps", "max_steps", "nan")
 _OF_RULES: dict[str, tuple[str, ...]] = {
     "asha": ("eta", "min_trials", "only_full_rungs"),
@@ -132,6 +134,19 @@ class PrunerSettings:
         if self.rule.name == "asha":
             return Geometric(self.min_steps, options.get("eta", 3), self.max_steps)
         return Regular(self.min_steps, options.get("every", self.min_steps), self.max_steps)
+
+    @property
+    def described(self) -> str:
+        """What it does, in a line for people: the rule, what it judges, and the first rungs."""
+        what = f"{self.name} on {self.metric} ({self.direction})"
+        if self.nan and self.name != "nan":
+            what += ", NaN ends a trial"
+        first = [str(rung) for rung in islice(self.rungs, _SHOWN_RUNGS + 1)]
+        if not first:
+            return what
+        shown = f"{', '.join(first[:_SHOWN_RUNGS])}{', ...' if len(first) > _SHOWN_RUNGS else ''}"
+        one = " (one configuration by the mean over its seeds)" if self.by == "config" else ""
+        return f"{what}, compared at {self.unit} {shown}{one}"
 
     def made_rule(self) -> Rule:
         """Return what judges at rungs; see `RuleSettings.made`."""

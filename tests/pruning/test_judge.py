@@ -84,7 +84,8 @@ def test_an_attempt_that_died_before_it_was_told_ends_at_once(tmp_path: Path) ->
     log(judge(tmp_path, ASHA, 0), {5: 0.9})
     assert log(judge(tmp_path, ASHA, 1), {5: 0.2})
     again = judge(tmp_path, ASHA, 1, attempt=1, passed=5)
-    assert again.verdict is not None and again.verdict.reason.startswith("rung 5:")
+    assert again.verdict is not None
+    assert again.verdict.reason.startswith("rung 5:")
     assert len(read_decisions(tmp_path / "1")) == 1
 
 
@@ -123,7 +124,8 @@ def test_a_kill_between_the_rung_and_the_decision_is_made_up_for_by_the_next_att
     log(judge(tmp_path, ASHA, 0), {5: 0.9})
     script = KILLED.format(tests=str(Path(__file__).parents[1]), root=str(tmp_path), pruner=ASHA)
     assert subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=False).returncode == -9
-    assert len(shown(tmp_path)["5"]) == 2 and read_decisions(tmp_path / "1") == []
+    assert len(shown(tmp_path)["5"]) == 2
+    assert read_decisions(tmp_path / "1") == []
     # Its first value stands, although the next attempt has another one by now.
     assert log(judge(tmp_path, ASHA, 1, attempt=1, passed=5), {8: 0.99}).startswith(f"rung 5: {METRIC} 0.2 is number 2")
 
@@ -214,7 +216,8 @@ def test_single_values_end_a_trial(
     tmp_path: Path, pruner: dict[str, Any], values: dict[int, float], reason: str
 ) -> None:
     found = log(judge(tmp_path, pruner, 0), values)
-    assert found.startswith(reason) and bool(found) == bool(reason)
+    assert found.startswith(reason)
+    assert bool(found) == bool(reason)
     if "name" not in pruner:
         assert shown(tmp_path) == {}
 
@@ -236,7 +239,8 @@ def test_seeds_are_judged_by_their_mean_and_end_together(tmp_path: Path) -> None
     assert log(seed_of("b", 1), {5: 0.9}) == ""
     # Its mean, 0.8 and 0.7, is below 0.9, and a configuration is one among two.
     later = seed_of("a", 3)
-    assert "0.75 is number 2 of 2" in (reason := log(seed_of("a", 2), {5: 0.7})) and "mean over 2 seeds" in reason
+    assert "0.75 is number 2 of 2" in (reason := log(seed_of("a", 2), {5: 0.7}))
+    assert "mean over 2 seeds" in reason
     assert "trial 2 of its configuration was pruned at rung 5" in log(later, {5: 0.99})
     # The best configuration goes on, whatever one of its seeds has shown.
     assert log(seed_of("b", 4), {5: 0.85}) == ""
