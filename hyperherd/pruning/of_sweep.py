@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from hyperherd.pruning.settings import PrunerSettings, read_pruner
 from hyperherd.records.disk.ownership import check_trusted, sweep_files
 from hyperherd.records.identity import trial_key
 from hyperherd.records.requests import Wish, read_request
-from hyperherd.records.sweep import SweepRecord, find_planned_number
+from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned_number
 from hyperherd.records.trial import TrialRecord
 
 log = logging.getLogger("hyperherd")
@@ -78,6 +78,41 @@ def note_completed(sweep: SweepRecord, sweep_dir: Path, number: int) -> None:
 def configuration(params: Mapping[str, Any], seed_key: str | None) -> str:
     """Return the hash of what the seeds of a configuration have in common."""
     return trial_key({name: value for name, value in params.items() if name != seed_key})
+
+
+class PrunedSeeds:
+    """Finds the trials of a sweep whose configuration was pruned; without ``by: config`` there are none.
+
+    Args:
+        sweep_dir: of the sweep.
+        settings: of its pruner.
+        trials: of the sweep.
+        seed_key: the parameter that is the seed.
+    """
+
+    def __init__(
+        self, sweep_dir: Path, settings: PrunerSettings, trials: Iterable[PlannedTrial], seed_key: str | None
+    ) -> None:
+        self._folder = folder_of(sweep_dir, settings) if settings.by == "config" else None
+        self._configs: dict[str, list[int]] = {}
+        if self._folder is not None:
+            for trial in trials:
+                self._configs.setdefault(configuration(trial.params, seed_key), []).append(trial.number)
+
+    def found(self) -> dict[int, str]:
+        """Return the trials of the configurations that were pruned since the last call, each with why."""
+        found: dict[int, str] = {}
+        if self._folder is None:
+            return found
+        try:
+            pruned = self._folder.pruned_configs()
+        except OSError:
+            return found
+        for config in pruned.keys() & self._configs.keys():
+            number, rung = pruned[config]
+            told = f"not started: its configuration was pruned at rung {rung} (trial {number})"
+            found.update(dict.fromkeys(self._configs.pop(config), told))
+        return found
 
 
 def _is_readmitted(sweep_dir: Path, number: int) -> bool:
