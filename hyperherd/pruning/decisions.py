@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Collection, Iterator
 from dataclasses import asdict, dataclass, fields
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from hyperherd.records.disk.files import append, dumps, number, read_lines
 from hyperherd.records.disk.ownership import file_mode
 
 CONTINUED, PRUNED, NOT_JUDGED = "continued", "pruned", "not judged"
+_MOST = 10_000
+"""Decisions that are read of a trial; the file may be of anybody's making."""
 _MOST_RANGES = 200
 """A list of trials is kept as ranges of numbers; one that takes more of them is left out."""
 
@@ -107,7 +110,7 @@ def append_decision(trial_dir: Path, decision: Decision) -> None:
 def read_decisions(trial_dir: Path) -> list[Decision]:
     """Return the decisions about a trial in their order; empty if there are none, or none that can be read."""
     try:
-        return list(_read(TrialPaths(trial_dir).rungs))
+        return list(islice(_read(TrialPaths(trial_dir).rungs), _MOST))
     except (OSError, FormatError):
         return []
 

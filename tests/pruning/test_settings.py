@@ -55,6 +55,7 @@ def read(written: Any, objective: dict[str, str] | None = OBJECTIVE) -> Any:
         ({"name": "no_such_module.Rule", "min_steps": 1}, "cannot be imported: No module named"),
         ({"name": "os.system", "min_steps": 1}, "not a class with a method prune"),
         ({"name": "pathlib.Path", "min_steps": 1}, "not a class with a method prune"),
+        ({"name": "optuna.pruners.NopPruner", "min_steps": 1}, "does not take one argument, the rung"),
         ({"name": "SuccessiveHalvingPruner"}, "min_resource must be a positive whole number"),
         ({"name": "SuccessiveHalvingPruner", "min_resource": "auto"}, "min_resource must be a positive whole number"),
         ({"name": "MedianPruner", "min_steps": 1, "warmup": 3}, "MedianPruner does not take these options"),
