@@ -10,7 +10,7 @@ from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.paths import TrialPaths
-from hyperherd.pruning.decisions import Decision, from_ranges, read_decisions
+from hyperherd.pruning.decisions import Decision, as_ranges, from_ranges, read_decisions
 from hyperherd.records.places import leaves
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord, read_planned
@@ -34,7 +34,7 @@ def decision_lines(trial: Trial, screen: Screen) -> Iterator[str]:
     for one in found[-most:]:
         yield from wrapped(f"  {escaped(one.line)}: {escaped(one.verdict)}", screen, "    ")
     if missing := absent(trial, found[-1]):
-        named = enough([str(number) for number in missing], screen)
+        named = enough((as_ranges(missing) or "").split(","), screen)
         yield from wrapped(f"  {len(missing)} had not come to rung {found[-1].rung} yet: {named}", screen, "    ")
 
 
