@@ -26,6 +26,8 @@ ENDED = "ended"
 REQUEUED = "requeued"
 POSTPONED = "postponed"
 """What was to be submitted was not, and is to be later."""
+CONTINUED = "continued"
+"""A person wants a trial that was pruned, stopped or cancelled to be run on."""
 PENDING = "pending"
 """A job waits in a queue; the message is the scheduler's reason."""
 VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
