@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +25,8 @@ from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
 from hyperherd.paths import SweepPaths
+from hyperherd.pruning.of_sweep import PrunedSeeds
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance import git_version, package_versions
@@ -232,6 +234,7 @@ class SweepRun:
             space=self._plan.written,
             base=self._base,
             objective=self._settings.objective,
+            pruner=self._settings.pruner,
             seed_key=self._settings.seed_key,
             run_once=self._app.run_once,
             no_command=self._app.no_command,
@@ -268,7 +271,10 @@ class SweepRun:
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
             with self._beating(), watched(self._launcher, self._dir, trials, metric) as refresh:
-                loop = RunLoop(self._launcher, collector, judge, self._app.job_label, (self._lock.beat, refresh))
+                refreshes = self._lock.beat, refresh
+                loop = RunLoop(
+                    self._launcher, collector, judge, self._app.job_label, refreshes, self._pruned_seeds(trials)
+                )
                 if not self._launcher.waits:
                     if numbers:
                         left, why = loop.submit(numbers)
@@ -285,6 +291,12 @@ class SweepRun:
         self.is_clean = all(status.state.done for status in collector.statuses.values())
         self.was_stopped = bool(collector.stopping)
         return self._batches(returned)
+
+    def _pruned_seeds(self, trials: Sequence[PlannedTrial]) -> Callable[[], Mapping[int, str]]:
+        if self._settings.pruner is None:
+            return dict
+        pruner = read_pruner(self._settings.pruner)
+        return PrunedSeeds(self._dir, pruner, trials, self._settings.seed_key).found
 
     def _beating(self) -> AbstractContextManager[None]:
         """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hyperherd.errors import TrialPruned
 from hyperherd.escape import one_line
 from hyperherd.paths import TrialPaths
+from hyperherd.pruning.of_sweep import note_completed
 from hyperherd.records.config import config_hash
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
@@ -98,6 +99,8 @@ def run_in_context(
                 ending = replace(ending, requeued=True)
             record = logbook.close(ending)
         _log_end(record)
+    if record.state is TrialState.COMPLETED:
+        note_completed(place.sweep, place.sweep_dir, place.trial.number)
     if late and record.state is not TrialState.CANCELLED:
         raise interruption(late)
     if record.state is not TrialState.COMPLETED and not record.stop_reason:
@@ -120,9 +123,10 @@ def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list
     with restored_process_state():
         os.environ.update(variables(place, attempt))
         of_sweep = place.sweep_dir, place.trial.number
-        stopping = trial_log.enter(place.trial_dir, attempt, of_sweep=of_sweep).stopping
+        is_judged = place.sweep.pruner is not None
+        stopping = trial_log.enter(place.trial_dir, attempt, of_sweep=of_sweep, is_judged=is_judged).stopping
         try:
-            if standing := standing_verdict(*of_sweep, attempt):
+            if standing := standing_verdict(*of_sweep, attempt) or stopping.verdict:
                 stopping.decide(standing)
                 raise TrialPruned(stopping.tell().reason)
             value = task()

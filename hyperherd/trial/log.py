@@ -21,6 +21,7 @@ from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.rows.values import NotLogged
 from hyperherd.metrics.writer import MetricWriter
+from hyperherd.pruning.of_sweep import judge_of
 from hyperherd.trial import notes
 from hyperherd.trial.phases import Phases, RunningPhase, entered, logged_before, logged_by_others
 from hyperherd.trial.ranks import current_rank
@@ -255,7 +256,12 @@ def entered_trial() -> CurrentTrial | None:
 
 
 def enter(
-    trial_dir: Path, attempt: int, *, keeps_state: bool = True, of_sweep: tuple[Path, int] | None = None
+    trial_dir: Path,
+    attempt: int,
+    *,
+    keeps_state: bool = True,
+    of_sweep: tuple[Path, int] | None = None,
+    is_judged: bool = True,
 ) -> CurrentTrial:
     """Make `trial_dir` the trial this process logs to, until :func:`leave`.
 
@@ -264,6 +270,7 @@ def enter(
         attempt: which attempt this is.
         keeps_state: whether this process keeps the trial's state; else another one does, which started it.
         of_sweep: the directory of its sweep, and its number; there somebody may ask it to end.
+        is_judged: whether that sweep has a pruner, as far as the caller knows.
     """
     global _current
     notes.begin(trial_dir.absolute(), attempt, keeps_state=keeps_state)
@@ -271,6 +278,10 @@ def enter(
     if of_sweep is not None:
         _current.stopping.is_possible = True
         _current.beside.append(RequestWatch(*of_sweep, attempt, _current.stopping))
+        if is_judged and (judge := judge_of(*of_sweep, _current.trial_dir, attempt)) is not None:
+            _current.stopping.judged_by(judge)
+            if judge.verdict is not None:
+                _current.stopping.decide(judge.verdict)
     return _current
 
 

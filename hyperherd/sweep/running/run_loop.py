@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from hydra.core.utils import JobReturn
 
@@ -33,6 +33,7 @@ class RunLoop:
         judge: decides what follows from failures.
         label: prefix of their jobs' names.
         refreshes: called at every end, and about once a second where the launcher allows it.
+        unwanted: returns the trials, and why, that are pruned without having run; each of them once.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RunLoop:
         judge: FailureTracker,
         label: str,
         refreshes: Sequence[Callable[[], None]],
+        unwanted: Callable[[], Mapping[int, str]] = dict,
     ) -> None:
         self._launcher = launcher
         self._collector = collector
@@ -49,6 +51,7 @@ class RunLoop:
         self._backlog = Backlog(launcher, collector, label)
         self._reasons = QueueReasons(collector)
         self._refreshes = refreshes
+        self._unwanted = unwanted
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
         self._to_run_on: set[int] = set()
@@ -195,6 +198,7 @@ class RunLoop:
             self._launcher.cancel(meant)
         if not self._collector.stopping and (verdict := stop_verdict(self._collector.sweep_dir)):
             self._stop(verdict.reason)
+        self._prune_unstarted()
         self._run_on()
 
     def _run_on(self) -> None:
@@ -212,6 +216,16 @@ class RunLoop:
             self._dropped.discard(number)
             self._backlog.retry(job)
             self._hand_over()
+
+    def _prune_unstarted(self) -> None:
+        """Do without the seeds of configurations that were pruned."""
+        if reasons := self._unwanted():
+            self._backlog.drop(set(reasons))
+            before = len(self._collector.statuses)
+            meant = self._collector.prune_unstarted(reasons)
+            if count := len(meant) + len(self._collector.statuses) - before:
+                log.info("%s of pruned configurations not started", counted(count, "seed"))
+            self._launcher.cancel(meant)
 
     def _stop(self, verdict: str) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
