@@ -30,6 +30,7 @@ from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance import git_version, package_versions
+from hyperherd.records.requests import go_on
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
@@ -116,6 +117,7 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
         check_folder(resumed or app.sweep_dir, shared=settings.shared)
     share_folders(settings.shared)
     with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
+        go_on(directory.path)
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         if contest := begun_contest(app, arguments, settings, plan):
             return _decide(app, settings, contest.resumed(directory.path), directory)
