@@ -136,7 +136,7 @@ def trial(number: int, state: TrialState, step: int | None, max_step: int | None
 
 def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> None:
     objective = Objective("acc", "maximize", source="saved")
-    begun = replace(trial(0, TrialState.PRUNED, 5), metrics={"acc": {"last": 0.5}})
+    begun = replace(trial(0, TrialState.PRUNED, 5), started=1.8e9)
     assert ended_badly(begun, objective)
     assert not ended_badly(trial(1, TrialState.PRUNED, None), objective)
 
