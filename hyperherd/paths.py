@@ -56,6 +56,11 @@ class SweepPaths:
         return self.records / "requests"
 
     @property
+    def notified(self) -> Path:
+        """Of what the sweep has notified people."""
+        return self.records / "notified.jsonl"
+
+    @property
     def workers(self) -> Path:
         """The folder of the queue and the ledgers of workers."""
         return self.records / "workers"
@@ -131,6 +136,11 @@ class TrialPaths:
     def tags(self) -> Path:
         """The folder of tags that it was given after the fact."""
         return self.records / "tags"
+
+    @property
+    def alerts(self) -> Path:
+        """The folder of what it wanted people to know."""
+        return self.records / "alerts"
 
     @property
     def attempts(self) -> Path:

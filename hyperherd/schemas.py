@@ -48,6 +48,7 @@ class HerdSweeperConf:
     canary: Optional[int] = None  # noqa: UP045
     stop_after_failures: Any = None
     stop_after_same_error: Optional[int] = None  # noqa: UP045
+    notify: Any = None
     # As the first HyperHerd writes them.
     parameters: Any = None
     constraints: List[Any] = field(default_factory=list)  # noqa: UP006

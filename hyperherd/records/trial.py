@@ -59,6 +59,8 @@ class TrialRecord:
     """Phase -> metric -> its summary there; empty if there is only the phase without a name."""
     final: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] | None = None
+    alerts: dict[str, int] = field(default_factory=dict)
+    """Level -> how many alerts of it there are, the worst level first."""
     sweep: str | None = None
     """The sweep it belongs to, by the absolute path of its directory; None in a file of an earlier version."""
     choices: dict[str, Any] = field(default_factory=dict)
@@ -73,8 +75,9 @@ class TrialRecord:
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""
         record = {"format": FORMAT, **asdict(self)}
-        if not self.phases:
-            del record["phases"]
+        for name in ("phases", "alerts"):
+            if not record[name]:
+                del record[name]
         replace_json(TrialPaths(trial_dir).trial, record, durable=durable)
 
     @classmethod
@@ -173,5 +176,6 @@ _KINDS: dict[str, kinds.Kind] = {
     "phases": kinds.flat_mapping,
     "final": kinds.mapping,
     "objective": kinds.optional(kinds.mapping),
+    "alerts": lambda value: kinds.mapping(value) and all(map(kinds.count, value.values())),
 }
 _FIELDS = frozenset(item.name for item in fields(TrialRecord))

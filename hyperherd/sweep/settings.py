@@ -13,6 +13,7 @@ from omegaconf.errors import OmegaConfBaseException
 from hyperherd.errors import SweepError, nearest
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
+from hyperherd.sweep.notify_settings import NotifySettings, read_notify
 
 _CHOICES = {
     "order": ("grid", "random"),
@@ -81,6 +82,7 @@ class SweepSettings:
     on_code_change: str = "report"
     shared: bool = False
     policy: Policy = field(default_factory=Policy)
+    notify: NotifySettings | None = None
 
 
 def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSettings:
@@ -96,7 +98,8 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     Raises:
         SweepError: a value that is not valid; the message names its key.
     """
-    plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_")}
+    # Not as a value: what its interpolations refer to is secret.
+    plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_") and key != "notify"}
     _check_keys(plain)
     _check_kinds(plain)
     _check_shared(plain, overrides)
@@ -110,6 +113,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     plain["objective"] = _objective(plain.get("objective"))
     plain["decide"] = _decide(plain)
     plain["only"] = _texts(plain.get("only"))
+    plain["notify"] = read_notify(sweeper)
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
     # null stands for the default.
     return SweepSettings(**{key: value for key, value in _first_hyperherd(plain).items() if value is not None})

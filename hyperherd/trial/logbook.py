@@ -13,6 +13,7 @@ from typing import Any
 from hyperherd.metrics.consolidate.merge import merge, move_unreadable
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import METRICS_FILE, TrialPaths
+from hyperherd.records.alerts import alert_files, counted_by_level
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.files import replace_json
 from hyperherd.records.provenance import provenance, versions
@@ -52,6 +53,7 @@ class Logbook:
         self._found: dict[str, Any] = {"code": {}}
         self._objective = sweep.objective
         self._max_step: int | None = None
+        self._alert_bytes = 0
         self.record = TrialRecord(
             number=trial.number,
             key=trial.key,
@@ -163,6 +165,7 @@ class Logbook:
             self._summary.refresh()
         except Exception as error:  # noqa: BLE001 - Arrow has errors of many kinds; whatever they are, the state is written
             self._set_aside(error)
+        self._count_alerts()
         told = _fields(self._summary, self._max_step)
         self.record = self.record.with_(heartbeat=time.time(), beats=self.record.beats + 1, **told)
         try:
@@ -171,6 +174,16 @@ class Logbook:
             self._warn(error)
             return False
         return True
+
+    def _count_alerts(self) -> None:
+        """Count the alerts of all processes and attempts of the trial, if there are new ones."""
+        try:
+            size = sum(size for _, size in alert_files(self._trial_dir).values())
+            if size != self._alert_bytes:
+                self.record = self.record.with_(alerts=counted_by_level(self._trial_dir))
+                self._alert_bytes = size
+        except OSError as error:
+            self._warn(error)
 
     def _merge(self) -> None:
         # The journals stay as they are when this fails, and are read in their place.

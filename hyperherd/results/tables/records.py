@@ -243,6 +243,7 @@ def _sweep(sweep: Sweep, label: str, objective: Objective | None) -> dict[str, A
 def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
     """Return one trial as JSON has it."""
     tags = {"tags": list(trial.tags)} if trial.tags else {}
+    alerts = {"alerts": [asdict(alert) for alert in trial.alerts]} if trial.alert_counts else {}
     return {
         "number": trial.number,
         "name": trial.name,
@@ -270,4 +271,5 @@ def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
         "overrides": list(trial.overrides),
         "command": trial.command,
         **tags,
+        **alerts,
     }
