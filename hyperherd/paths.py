@@ -66,6 +66,11 @@ class SweepPaths:
         return self.records / "workers"
 
     @property
+    def rungs(self) -> Path:
+        """The folder of what trials have shown at the rungs of a pruner."""
+        return self.records / "rungs"
+
+    @property
     def trash(self) -> Path:
         """The folder of trials that were moved out of the way."""
         return self.records / "trash"
@@ -126,6 +131,11 @@ class TrialPaths:
     def summary(self) -> Path:
         """Final values."""
         return self.records / "summary.json"
+
+    @property
+    def rungs(self) -> Path:
+        """What was decided about it at the rungs of a pruner."""
+        return self.records / "rungs.jsonl"
 
     @property
     def note(self) -> Path:

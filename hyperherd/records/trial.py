@@ -48,6 +48,8 @@ class TrialRecord:
     error: TrialError | None = None
     requeued: bool = False
     """Whether the attempt ended because its scheduler runs the job again."""
+    stop_reason: str = ""
+    """Why it was pruned, or cancelled by a request to stop; empty for every other end."""
     gpus: float | None = None
     """How many GPUs it was given, or sees; None if that is not known."""
     step: int | None = None
@@ -168,6 +170,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "job_id": kinds.optional(kinds.text),
     "exit_code": kinds.optional(kinds.whole),
     "requeued": kinds.flag,
+    "stop_reason": kinds.text,
     "gpus": kinds.optional(kinds.amount),
     "step": kinds.optional(kinds.whole),
     "max_step": kinds.optional(kinds.whole),

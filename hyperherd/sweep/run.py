@@ -25,6 +25,8 @@ from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
 from hyperherd.paths import SweepPaths
+from hyperherd.pruning.of_sweep import PrunedSeeds
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance import git_version, package_versions
@@ -243,6 +245,7 @@ class SweepRun:
             space=self._plan.written,
             base=self._base,
             objective=self._settings.objective,
+            pruner=self._settings.pruner,
             seed_key=self._settings.seed_key,
             run_once=self._app.run_once,
             no_command=self._app.no_command,
@@ -286,7 +289,9 @@ class SweepRun:
                 self._told_of(collector, judge) as tell,
             ):
                 refreshes = (self._lock.beat, refresh, tell)
-                loop = RunLoop(self._launcher, collector, judge, self._app.job_label, refreshes)
+                loop = RunLoop(
+                    self._launcher, collector, judge, self._app.job_label, refreshes, self._pruned_seeds(trials)
+                )
                 if not self._launcher.waits:
                     if numbers:
                         left, why = loop.submit(numbers)
@@ -303,6 +308,12 @@ class SweepRun:
         self.is_clean = all(status.state.done for status in collector.statuses.values())
         self.was_stopped = bool(collector.stopping)
         return self._batches(returned)
+
+    def _pruned_seeds(self, trials: Sequence[PlannedTrial]) -> Callable[[], Mapping[int, str]]:
+        if self._settings.pruner is None:
+            return dict
+        pruner = read_pruner(self._settings.pruner)
+        return PrunedSeeds(self._dir, pruner, trials, self._settings.seed_key).found
 
     def _beating(self) -> AbstractContextManager[None]:
         """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hyperherd.escape import one_line
 from hyperherd.metrics.consolidate.merge import merge, move_unreadable
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import METRICS_FILE, TrialPaths
@@ -21,15 +22,27 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
+from hyperherd.records.verdicts import StopVerdict
 from hyperherd.trial.attempts import next_attempt, scheduler_job
 from hyperherd.trial.ending import Ending
-from hyperherd.trial.notes import CHECKPOINT, GPUS, MAX_STEP, OBJECTIVE, STOPPED, TRAINING, handed_on, noted
+from hyperherd.trial.notes import (
+    CHECKPOINT,
+    GPUS,
+    MAX_STEP,
+    OBJECTIVE,
+    STOPPED,
+    TRAINING,
+    VERDICT,
+    handed_on,
+    noted,
+)
 from hyperherd.trial.system.gpus import given_gpus
 
 HEARTBEAT_SECONDS = 30.0
 LAST_WORD_SECONDS = 30.0
 """How long the end of a trial waits for room on the disk."""
 _FIRST_HEARTBEAT = 2.0
+_LONGEST_REASON = 2000
 
 log = logging.getLogger("hyperherd")
 
@@ -110,6 +123,14 @@ class Logbook:
         if news:
             self._keep_provenance({**self._found, **news})
 
+    def told(self) -> tuple[StopVerdict | None, bool]:
+        """Return the verdict that the training was told of, and whether that was in a process that it has started."""
+        for notes, elsewhere in ((noted(), False), (handed_on(self._trial_dir, self.record.attempt), True)):
+            if VERDICT in notes:
+                told = notes[VERDICT]
+                return StopVerdict(TrialState(told["state"]), one_line(told["reason"])[:_LONGEST_REASON]), elsewhere
+        return None, False
+
     def close(self, ending: Ending) -> TrialRecord:
         """Write the last state with everything that was logged; return it."""
         # The heartbeat ends first: one that came after the last state would replace it.
@@ -126,6 +147,7 @@ class Logbook:
             exit_code=ending.exit_code,
             error=ending.error,
             requeued=ending.requeued,
+            stop_reason=ending.stop_reason,
             ended=max(time.time(), self.record.started or 0.0),  # the clock may have been set back
         )
         if not self._write(durable=True):

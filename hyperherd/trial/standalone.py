@@ -22,7 +22,7 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hyperherd.errors import NoTrialError
+from hyperherd.errors import NoTrialError, TrialPruned
 from hyperherd.paths import TrialPaths
 from hyperherd.records.identity import trial_key
 from hyperherd.records.states import FailureCause, TrialState
@@ -191,6 +191,7 @@ def start_trial(
     Inside of a trial, of a sweep or of another such block, it is that trial, which then ends as it would without this.
     In a Hydra job that no sweep of ours runs it is a trial in the job's output directory, in a plain script one in
     `directory`. Further ranks of a distributed training log beside the first one, whose state alone is kept.
+    :class:`hyperherd.TrialPruned` ends the block, and not the program.
 
     Args:
         directory: of the trial; None for the one of the Hydra job.
@@ -221,6 +222,9 @@ def start_trial(
     trial = StandaloneTrial(job, config, copies_output=False)
     try:
         yield StartedTrial(job.trial_dir, trial.attempt)
+    except TrialPruned as pruned:  # a clean end, after which a loop goes on with its next trial
+        trial.close(pruned)
+        return
     except BaseException as error:
         trial.close(error)
         raise

@@ -21,6 +21,7 @@ from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.marginal import is_pooled, spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, few, problems
+from hyperherd.results.pages.pruning import savings_line
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.verdict import POOLED, single_lines, verdict_lines
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
@@ -137,7 +138,8 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     unsure = unlogged_objectives(trials) or _is_unsure(trials)
     judged = wrapped(ranking(trials), screen) if unsure else ()
     told = [*unhappy(trials, screen, most), *alerts_line_by_line(trials, screen)]
-    return page([*told, *judged, *best, *_gpu_hours(trials, screen)], screen)
+    spent = [*savings_line(trials, screen), *_gpu_hours(trials, screen)]
+    return page([*told, *judged, *best, *spent], screen)
 
 
 def _gpu_hours(trials: TrialCollection, screen: Screen) -> list[str]:
@@ -238,6 +240,7 @@ def _head(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups
         same = enough(assignments(trials.constant), Screen() if view.full else screen)
         yield from wrapped(f"same in all: {same}", screen)
     yield from wrapped(ranking(trials), screen)
+    yield from savings_line(trials, screen)
     yield from _gpu_hours(trials, screen)
     yield from _mixed(trials, screen, groups)
     if TrialState.UNKNOWN in trials.counts:
