@@ -76,6 +76,11 @@ class SweepPaths:
         return self.records / "trash"
 
     @property
+    def snapshots(self) -> Path:
+        """The folder of copies of the project, from which trials run."""
+        return self.records / "snapshots"
+
+    @property
     def index(self) -> Path:
         """What reading the trials again would find."""
         return self.records / "index.json"

@@ -45,6 +45,7 @@ class HerdSweeperConf:
     allow_drift: bool = False
     on_code_change: str = "report"
     shared: bool = False
+    snapshot: Any = False
     retry: Any = None
     canary: Optional[int] = None  # noqa: UP045
     stop_after_failures: Any = None

@@ -9,7 +9,8 @@ import operator
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -19,7 +20,9 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import setup_globals
 
 from hyperherd.errors import SweepError
+from hyperherd.launch.frozen import absolute, frozen_path, run_from
 from hyperherd.launch.script import Script, has_lasting_threads, running_script
+from hyperherd.records.snapshot import Snapshot, in_use
 from hyperherd.trial.ending import in_words
 
 _RESOLVERS = "omegaconf_resolvers"
@@ -50,6 +53,7 @@ class Payload:
         script: whose text is known.
         by_name: `content` pickled with references into the script, which is run before it is unpickled;
             None if it cannot be imported.
+        snapshot: of the project, which the other process runs from; every path of the project leads there.
     """
 
     path: list[str]
@@ -59,10 +63,15 @@ class Payload:
     content: bytes
     script: Script | None = None
     by_name: bytes | None = None
+    snapshot: Snapshot | None = None
 
     @classmethod
-    def pack(cls, content: Any) -> Payload:
+    def pack(cls, content: Any, snapshot: Snapshot | None = None) -> Payload:
         """Pack `content` together with Hydra's state; an error in pickling it is raised on."""
+        if snapshot is not None:
+            with _file_of_main(snapshot):
+                packed = cls.pack(content)
+            return packed._moved(snapshot)
         main = sys.modules["__main__"]
         spec = getattr(main, "__spec__", None)
         file = getattr(main, "__file__", None)
@@ -79,12 +88,24 @@ class Payload:
             by_value = b""
         return cls(list(sys.path), list(sys.argv), file, spec and spec.name, by_value, script, by_name)
 
+    def _moved(self, snapshot: Snapshot) -> Payload:
+        return replace(
+            self,
+            path=frozen_path(self.path, snapshot),
+            argv=[snapshot.inside(absolute(self.argv[0])), *self.argv[1:]],
+            file=None if self.file is None else snapshot.inside(absolute(self.file)),
+            script=self.script and replace(self.script, file=snapshot.inside(absolute(self.script.file))),
+            snapshot=snapshot,
+        )
+
     def unpack(self) -> Any:
         """Make this process look like the script's from here on, and return the content.
 
         Libraries that start the script again (Lightning, for further ranks) read sys.argv and ``__main__``.
         """
         sys.path[:], sys.argv[:] = self.path, self.argv
+        if self.snapshot is not None:
+            run_from(self.snapshot)
         if self.script is not None:
             # Before anything is imported: a traceback of the import itself must show the submitted text.
             self.script.show()
@@ -240,8 +261,25 @@ def _carried(content: bytes, script: Script | None) -> PortableFunction:
     return PortableFunction(pickle.loads(content), script)
 
 
+@contextmanager
+def _file_of_main(snapshot: Snapshot) -> Iterator[None]:
+    """Let the script's functions be pickled with the path that it has in the snapshot as their ``__file__``."""
+    main = vars(sys.modules["__main__"])
+    file = main.get("__file__")
+    if file is None:
+        yield
+        return
+    main["__file__"] = snapshot.inside(absolute(file))
+    try:
+        yield
+    finally:
+        main["__file__"] = file
+
+
 def _code(file: str, make: Any, arguments: Any) -> CodeType:
     code: CodeType = make(*arguments)
+    frozen = in_use()
+    file = file if frozen is None else frozen.inside(file)
     return code.replace(co_filename=file)
 
 

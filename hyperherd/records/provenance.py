@@ -14,6 +14,7 @@ from typing import Any
 import hyperherd
 from hyperherd.masking import masked_words
 from hyperherd.records.code import code_hash, imported_code
+from hyperherd.records.snapshot import in_use
 
 _PACKAGES = (
     "hydra-hyperherd",
@@ -47,6 +48,7 @@ def provenance(script: str) -> dict[str, Any]:
         "packages": package_versions(),
         "git": git_version(str(Path(script).parent)),
         "code": imported_code(script),
+        "snapshot": frozen.name if (frozen := in_use()) else None,
     }
 
 

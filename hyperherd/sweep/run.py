@@ -30,11 +30,13 @@ from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance import git_version, package_versions
+from hyperherd.records.snapshot import Snapshot
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
 from hyperherd.sweep.directory import SweepDirectory, claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
+from hyperherd.sweep.freezing.take import take_snapshot
 from hyperherd.sweep.messages import (
     report_detached,
     report_end,
@@ -196,6 +198,9 @@ class SweepRun:
         self._directories: Mapping[int, str | None] = {}
         self._ran = ran
         self._notifier = notifier
+        self._task = TrialTask(app.task_function, self._dir, app.script)
+        if settings.snapshot:
+            imported_code(app.script)  # it counts as it is now: what is edited from here on would differ from it
         self._launcher = self._make_launcher()
         self.is_clean = True
         """Whether all trials that it ran are done."""
@@ -224,6 +229,8 @@ class SweepRun:
             run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
         run_plan = select(run_plan, self._settings.only, self._dir)
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
+        if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
+            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot)
         self._run_plan = _placed(
             run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
         )
@@ -250,7 +257,7 @@ class SweepRun:
             run_once=self._app.run_once,
             no_command=self._app.no_command,
             note=self._settings.note,
-            invocations=[*record.invocations, *([] if self._ran else [_invocation(self._app)])],
+            invocations=[*record.invocations, *([] if self._ran else [_invocation(self._app, self._task.snapshot)])],
         ).write(self._dir)
         write_planned(self._dir, list(self._run_plan.trials))
         # Never rewritten: it is the config that the first trials ran with.
@@ -358,10 +365,15 @@ class SweepRun:
 
     def _make_launcher(self) -> TrialLauncher:
         """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
-        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir, self._app.script), self._dir)
+        plugin = self._app.launcher(self._task, self._dir)
         if offered := getattr(plugin, "trial_launcher", None):
             ours: TrialLauncher = offered()
             return ours
+        if self._settings.snapshot:
+            raise SweepError(
+                f"hydra.sweeper.snapshot: {type(plugin).__name__} runs the project as it is when a trial starts; use "
+                "hydra/launcher=herd_local, herd_slurm or herd_lsf, or remove hydra.sweeper.snapshot"
+            )
         return HydraLauncher(
             plugin,
             self._has_started,
@@ -382,7 +394,7 @@ def _placed(run_plan: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
     return replace(run_plan, trials=trials, to_run=tuple(placed))
 
 
-def _invocation(app: HydraApp) -> dict[str, Any]:
+def _invocation(app: HydraApp, snapshot: Snapshot | None) -> dict[str, Any]:
     return {
         "time": time.time(),
         "argv": sys.argv,
@@ -394,4 +406,5 @@ def _invocation(app: HydraApp) -> dict[str, Any]:
         "packages": package_versions(),
         "git": git_version(str(Path(app.script).parent)),
         "code": imported_code(app.script),
+        "snapshot": snapshot and {"name": snapshot.name, "root": snapshot.root},
     }

@@ -14,6 +14,7 @@ from hyperherd.errors import SweepError, nearest
 from hyperherd.pruning.settings import complete, read_pruner
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
+from hyperherd.sweep.freezing.take import SnapshotSettings
 from hyperherd.sweep.notify_settings import NotifySettings, read_notify
 
 _CHOICES = {
@@ -86,6 +87,7 @@ class SweepSettings:
     allow_drift: bool = False
     on_code_change: str = "report"
     shared: bool = False
+    snapshot: SnapshotSettings | None = None
     policy: Policy = field(default_factory=Policy)
     notify: NotifySettings | None = None
 
@@ -118,6 +120,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     plain["objective"] = _objective(plain.get("objective"))
     plain["decide"] = _decide(plain)
     plain["pruner"] = _pruner(plain)
+    plain["snapshot"] = _snapshot(plain.get("snapshot"))
     plain["only"] = _texts(plain.get("only"))
     plain["notify"] = read_notify(sweeper)
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
@@ -251,6 +254,29 @@ def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
             f"its name; use one of the rules that come with HyperHerd in a shared folder"
         )
     return found
+
+
+def _snapshot(written: Any) -> SnapshotSettings | None:
+    if written in (None, False):
+        return None
+    if written is True:
+        return SnapshotSettings()
+    key = "hydra.sweeper.snapshot"
+    if not isinstance(written, dict) or not written.keys() <= {"exclude", "max_mb"}:
+        raise SweepError(
+            f"{key} is {written!r}; expected true, false or a map such as {{exclude: [data/], max_mb: 200}}"
+        )
+    limit = written.get("max_mb", SnapshotSettings.max_mb)
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
+        raise SweepError(f"{key}.max_mb is {limit!r}; expected a number above 0")
+    patterns = written.get("exclude") or []
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    for pattern in patterns if isinstance(patterns, list) else [patterns]:
+        if not isinstance(pattern, str) or not pattern.strip("/"):
+            raise SweepError(f"{key}.exclude contains {pattern!r}; expected patterns such as data/ and '*.ckpt'")
+        if pattern.startswith("!"):
+            raise SweepError(f"{key}.exclude contains {pattern!r}; a pattern can only leave files out")
+    return SnapshotSettings(tuple(patterns), float(limit))
 
 
 def _objective(written: Any) -> dict[str, str] | None:

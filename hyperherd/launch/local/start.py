@@ -58,8 +58,10 @@ from hyperherd.launch.local.messages import Ready
 from hyperherd.launch.local.server import HELD, Server, Starter, Times
 from hyperherd.launch.local.slots import Capacity, Slot, Slots
 from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
+from hyperherd.launch.worker import snapshot_of
 from hyperherd.metrics.consolidate.merge import MERGES_ROWS
 from hyperherd.records.provenance import provenance
+from hyperherd.records.snapshot import in_use
 from hyperherd.trial.copier import start_copier
 from hyperherd.trial.output import use_copier
 
@@ -99,6 +101,11 @@ def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str
     """
     if method not in ("auto", "fork", "spawn"):
         raise SweepError(f"hydra.launcher.start_method: {method!r} is not one of auto, fork, spawn")
+    if snapshot_of(work.task_function) is not None and in_use() is None:
+        # A fork would have what the script has imported from the project itself, and the paths of that.
+        if method == "fork":
+            raise SweepError("hydra.launcher.start_method: trials that run from hydra.sweeper.snapshot are not forked")
+        return _spawn_server(work, pool, "they run from hydra.sweeper.snapshot")
     if method == "spawn":
         return _spawn_server(work, pool, "hydra.launcher.start_method is spawn")
     try:

@@ -25,6 +25,7 @@ from hyperherd.plural import counted
 from hyperherd.records.code import changed_files
 from hyperherd.records.lock import may_start_trials
 from hyperherd.records.provenance import package_versions
+from hyperherd.records.snapshot import in_use
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.records.workers.ledger import Roster
@@ -71,6 +72,7 @@ def work_by_hand(app: HydraApp, order: Order) -> None:
 
 def _worker(app: HydraApp, order: Order) -> Worker:
     task = TrialTask(app.task_function, order.sweep_dir, app.script).of_worker()
+    task.snapshot = in_use()
     pool = LocalLauncher(app.context, task, app.config, pool_options(order.at_once), shows_output=False)
     return Worker(order.sweep_dir, pool, at_once=order.at_once, lingers=lambda: may_start_trials(order.sweep_dir))
 
