@@ -13,7 +13,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from hyperherd.errors import FormatError
 from hyperherd.masking import masked_params
 from hyperherd.paths import SweepPaths
 from hyperherd.plural import counted
@@ -22,7 +21,6 @@ from hyperherd.records.clocks import FilesClock
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import TrialStatus
 from hyperherd.records.sweep import PlannedTrial
-from hyperherd.records.trial import TrialRecord
 from hyperherd.results.text.format import duration, setting
 from hyperherd.sweep.notify_settings import ALERT, FINISHED, FIRST_FAILURE, NEW_BEST, STALLED, STOPPED
 from hyperherd.sweep.notifying.message import Message, inert
@@ -56,6 +54,7 @@ class LaunchView:
         statuses: how those that have ended did, by number.
         failed_for_good: returns which have failed and are not run again.
         stopping: returns why the sweep ends early; empty if it does not.
+        retries: whether trials that failed may be run again.
     """
 
     trials: Mapping[int, PlannedTrial]
@@ -63,6 +62,7 @@ class LaunchView:
     statuses: Mapping[int, TrialStatus]
     failed_for_good: Callable[[], Collection[int]]
     stopping: Callable[[], str]
+    retries: bool = False
 
 
 @dataclass
@@ -118,7 +118,7 @@ class Notifier:
             view: of it.
             earlier: trials that ran before, whose alerts nobody may have been told of.
         """
-        self._view, self._ended, self._earlier = view, set(), list(earlier)
+        self._view, self._ended, self._done, self._earlier = view, set(), 0, list(earlier)
         try:
             with news_reported_to(self._hear):
                 yield
@@ -163,13 +163,10 @@ class Notifier:
         if trial is None:
             return
         self._read_alerts(trial)
-        try:
-            record = TrialRecord.read(trial_dir)
-        except (OSError, FormatError):
-            record = None
-        if record is not None and record.state is TrialState.FAILED:
-            error = f"{record.error.type}: {record.error.message}" if record.error else str(record.cause)
-            self._tell_failure(trial, record.attempt, error)
+        if self._view is not None and not self._view.retries:
+            status = status_of(self.sweep_dir, trial, ())
+            if status.state is TrialState.FAILED:
+                self._tell_failure(trial, status.attempt, f"{status.cause}: {status.reason}")
         self._tell_alerts()
         self.outbox.pump()
 
