@@ -345,6 +345,7 @@ class SweepRun:
             statuses=collector.statuses,
             failed_for_good=lambda: judge.failed_for_good,
             stopping=lambda: collector.stopping,
+            retries=bool(self._settings.policy.retry),
         )
         with self._notifier.watching(view, [trial for trial in self._run_plan.trials if self._before]):
             yield self._notifier.refresh

@@ -101,7 +101,12 @@ def _check_policy(app: HydraApp, order: Order) -> None:
     Raises:
         SweepError: no sweep runs, and its policy is not empty.
     """
-    policy = read_settings(app.config.hydra.sweeper, app.hydra_overrides).policy
+    settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
+    if settings.notify is not None:
+        log.warning(
+            "notifications: no sweep runs in %s, so nobody sends any; `herd-results` shows alerts", order.sweep_dir
+        )
+    policy = settings.policy
     names = {
         "retry": "retry",
         "canary": "canary",
