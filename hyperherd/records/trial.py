@@ -64,6 +64,8 @@ class TrialRecord:
     choices: dict[str, Any] = field(default_factory=dict)
     config_hash: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    """What the attempt has taken of its machine, once it has ended."""
 
     @property
     def standing(self) -> TrialState:
@@ -75,6 +77,8 @@ class TrialRecord:
         record = {"format": FORMAT, **asdict(self)}
         if not self.phases:
             del record["phases"]
+        if not self.resources:
+            del record["resources"]
         replace_json(TrialPaths(trial_dir).trial, record, durable=durable)
 
     @classmethod
@@ -154,6 +158,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "choices": kinds.mapping,
     "config_hash": kinds.text,
     "versions": kinds.mapping,
+    "resources": kinds.mapping,
     "attempt": kinds.count,
     "started": kinds.optional(kinds.moment),
     "ended": kinds.optional(kinds.moment),

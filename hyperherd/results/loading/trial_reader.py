@@ -191,6 +191,7 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
             gpus=record.gpus,
+            resources=record.resources,
             kept=self._kept_by(record),
             hint=told.hint,
         )
