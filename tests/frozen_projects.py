@@ -76,7 +76,7 @@ def commit(root: Path, ignored: str = "") -> None:
     """Make a repository of the project."""
     (root / ".gitignore").write_text(ignored)
     who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-    for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "all")):
+    for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "--allow-empty", "-m", "all")):
         subprocess.run(["git", "-C", str(root), *words], check=True)
 
 

@@ -121,7 +121,7 @@ class _Finder:
         return None
 
     def _inside(self, file: str) -> str:
-        if not is_frozen(file, self._snapshot) or file.startswith(f"{self._own}/"):
+        if not is_frozen(file, self._snapshot) or file.startswith(self._own):
             return file
         inside = self._snapshot.inside(file)
         if not inside.startswith(f"{self._snapshot.folder}/") and inside not in self._told:

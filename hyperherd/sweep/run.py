@@ -20,6 +20,7 @@ from hydra.errors import CompactHydraException
 from omegaconf import OmegaConf
 
 import hyperherd
+from hyperherd.compat.hydra import config_folders
 from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
@@ -216,7 +217,8 @@ class SweepRun:
         run_plan = select(run_plan, self._settings.only, self._dir)
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
         if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
-            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot)
+            folders = config_folders(self._app.loader)
+            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
         self._run_plan = _placed(
             run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
         )

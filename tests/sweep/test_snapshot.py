@@ -61,14 +61,33 @@ def write(root: Path, *names: str) -> None:
 
 
 def test_it_takes_what_git_does_not_ignore(tmp_path: Path) -> None:
-    write(tmp_path, "train.py", "new.py", "data/big", "gone.py", "x.ckpt", ".env", "tests/old/x.py", "inner/a.py")
-    write(tmp_path, "multirun/s/.hyperherd/sweep.json", "multirun/s/0/out", "env/pyvenv.cfg", "env/lib.py")
+    write(
+        tmp_path,
+        "train.py",
+        "new.py",
+        "data/big",
+        "gone.py",
+        "x.ckpt",
+        ".env",
+        "tests/old/x.py",
+        "inner/a.py",
+        "conf/own.yaml",
+    )
+    write(
+        tmp_path,
+        "conf/own.yaml",
+        "multirun/s/.hyperherd/sweep.json",
+        "multirun/s/0/out",
+        "env/pyvenv.cfg",
+        "env/lib.py",
+    )
     commit(tmp_path / "inner")
-    commit(tmp_path, "data/\n")
+    commit(tmp_path, "data/\nconf/own.yaml\n")
     (tmp_path / "gone.py").unlink()
     write(tmp_path, "untracked.py", "__pycache__/x.pyc")
-    assert Selection(str(tmp_path), ("*.ckpt", "tests/old/")).names == [
+    assert Selection(str(tmp_path), "train.py", ("conf",), ("*.ckpt", "tests/old/")).names == [
         ".gitignore",
+        "conf/own.yaml",
         "inner/.gitignore",
         "inner/a.py",
         "new.py",
@@ -88,8 +107,14 @@ def test_without_git_it_takes_all_but_outputs_environments_and_caches(tmp_path: 
         "v/pyvenv.cfg",
         "a/__pycache__/b",
     )
-    assert Selection(str(tmp_path)).names == ["data/x", "train.py"]
-    assert Selection(str(tmp_path), ("data",)).names == ["train.py"]
+    assert Selection(str(tmp_path), "train.py").names == ["data/x", "train.py"]
+    assert Selection(str(tmp_path), "train.py", exclude=("data",)).names == ["train.py"]
+
+
+def test_a_repository_that_ignores_the_script_is_another_one(tmp_path: Path) -> None:
+    write(tmp_path / "p", "train.py", "conf/a.yaml")
+    commit(tmp_path, "*\n")
+    assert Selection(str(tmp_path / "p"), "train.py").names == ["conf/a.yaml", "train.py"]
 
 
 @pytest.fixture(autouse=True)
