@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App
-from frozen_projects import commit, marks, told, write_project
+from frozen_projects import EDITS, commit, marks, told, write_editing, write_project
 from omegaconf import OmegaConf
 from results.builder import SweepBuilder
 from waiting import PATIENCE
@@ -240,20 +240,6 @@ class Finder:  # as setuptools makes one for `pip install -e` of a flat layout
             return spec_from_file_location(name, folder + "/__init__.py", submodule_search_locations=[folder])
 sys.meta_path.append(Finder)
 """
-EDITING = """
-from pathlib import Path
-import logging
-from hydra.experimental.callback import Callback
-class Handler(logging.Handler):
-    def emit(self, record):
-        if "to run" in record.getMessage():
-            for path in Path({root!r}).rglob("*"):
-                if path.suffix in (".py", ".yaml", ".txt") and ".hyperherd" not in path.parts:
-                    path.write_text(path.read_text().replace("before", "after"))
-class Edits(Callback):
-    def __init__(self):
-        logging.getLogger("hyperherd").addHandler(Handler())
-"""
 IMPORTS = {
     "module": ("from . import early", "from . import late"),
     "script": ("from pkg import early", "from pkg import late"),
@@ -284,11 +270,10 @@ def test_every_layout_of_a_project_runs_from_it(tmp_path: Path, how: str) -> Non
     site.mkdir()
     code = MAPPED.format(folder=str(root / "src/pkg")) if how == "finder" else ""
     (site / "sitecustomize.py").write_text(code)
-    (site / "editing.py").write_text(EDITING.format(root=str(root)))
+    write_editing(site, root)
     folder = {"finder": "", "path": "src"}.get(how, str(root / "src"))
     path = os.pathsep.join(filter(None, (str(site), folder)))
-    edits = "+hydra.callbacks.edits={_target_: editing.Edits}"
-    output = run(root, *start, *FROZEN, "width=1", edits, PYTHONPATH=path)
+    output = run(root, *start, *FROZEN, "width=1", EDITS, PYTHONPATH=path)
     ran = told(root.parent)
     assert [marks(one) for one in ran] == [{"before"}], output
     assert "after" in (root / "src/pkg/early.py").read_text()

@@ -27,7 +27,7 @@ from hyperherd.results.trials.commands import run_again
 from hyperherd.results.trials.machine import gpus_of, kept_diff, taken_of
 from hyperherd.results.trials.phases import name_of
 from hyperherd.results.trials.trial import Trial
-from hyperherd.results.values import flat
+from hyperherd.results.values import flat, lookup
 
 _SHOWN_FILES = 20
 _LONGEST_VALUE = 200
@@ -217,7 +217,8 @@ def _more_of_git(git: Mapping[str, Any], trial: Trial) -> Iterator[tuple[str, st
         if isinstance(about, dict):
             yield "submodule", f"{escaped(str(path))} {_git(about)}"
     if (diff := kept_diff(trial)) is not None:
-        yield "changes", escaped(str(diff))
+        cut = "" if lookup(dict(git), "diff.whole") is True else " (the first MiB)"
+        yield "changes", f"{escaped(str(diff))}{cut}"
 
 
 def _machine(trial: Trial) -> Iterator[tuple[str, str]]:

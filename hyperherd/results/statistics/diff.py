@@ -115,7 +115,7 @@ def _imports(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Dif
     here, there = ours.get("imported"), theirs.get("imported")
     if not isinstance(here, dict) or not isinstance(there, dict):
         return
-    told = [known.get("packages") or {} for known in (ours, theirs)]
+    told = [packages for known in (ours, theirs) if isinstance(packages := known.get("packages"), dict)]
     for name in here:
         if name in there and here[name] != there[name] and not any(name in packages for packages in told):
             yield Difference(f"imported.{name}", here[name], there[name])
