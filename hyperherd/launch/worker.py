@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import os
 import shlex
 import sys
@@ -17,7 +18,8 @@ import cloudpickle
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from hyperherd.errors import SweepError
+from hyperherd.errors import SweepError, TrialPruned
+from hyperherd.escape import one_line
 from hyperherd.launch.payload import PortableFunction
 from hyperherd.launch.script import running_script
 from hyperherd.overrides import place_overrides
@@ -29,12 +31,15 @@ from hyperherd.trial.attempts import attempt_of_job
 from hyperherd.trial.context import find_place, run_in_context, variables
 from hyperherd.trial.ending import TrialFailed, in_words
 from hyperherd.trial.ranks import started_together
+from hyperherd.trial.stopping.watch import standing_verdict
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
 
+
+log = logging.getLogger("hyperherd")
 
 _RANK_SECONDS = 300.0
 """How long a rank waits for rank 0 to begin the trial: nodes load libraries at their own pace."""
@@ -117,8 +122,15 @@ class TrialTask:
         hydra = HydraConfig.get()
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
-        os.environ.update(variables(place, _await_attempt(place.trial_dir)))
-        return self._task_function(config)
+        attempt = _await_attempt(place.trial_dir)
+        os.environ.update(variables(place, attempt))
+        if standing_verdict(place.sweep_dir, place.trial.number, attempt) is not None:
+            return None  # rank 0 ends at once as well
+        try:
+            return self._task_function(config)
+        except TrialPruned as pruned:
+            log.info("this rank ends: %s", one_line(str(pruned)))
+            return None
 
     @property
     def _is_elsewhere(self) -> bool:

@@ -167,7 +167,7 @@ def _explains(event: Event, record: TrialRecord) -> bool:
 
 def _reason(record: TrialRecord) -> str:
     if record.error is None:
-        return ""
+        return record.stop_reason
     return f"{record.error.type}: {record.error.message}".strip(": ")
 
 

@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from hyperherd.errors import SweepError
 from hyperherd.plural import counted
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
 from hyperherd.sweep.deciding import begun_contest
@@ -35,18 +36,22 @@ class Preview:
         trials: those that would be run, with their numbers, overrides, values and directories.
         kept: how many trials the directory already holds that would not be run.
         plan: what conditions and limits did.
+        pruner: what would end trials early; empty if nothing would.
     """
 
     sweep_dir: Path
     trials: tuple[PlannedTrial, ...]
     kept: int
     plan: Plan
+    pruner: str = ""
 
     def __str__(self) -> str:
         before = f"; {self.kept} already there would not run again" if self.kept else ""
         lines = [f"{counted(len(self.trials), 'trial')} would run in {self.sweep_dir}{before}"]
         lines += [f"  note: {note}" for note in self.plan.notes]
         lines += [f"  {line}" for line in plan_lines(self.plan)]
+        if self.pruner:
+            lines.append(f"  pruner: {self.pruner}")
         lines += trial_lines(self.trials, self.sweep_dir)
         return "\n".join(lines)
 
@@ -70,7 +75,8 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
         check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
     run_plan = select(run_plan, settings.only, sweep_dir)
     placed = validate(app, run_plan.to_run, sweep_dir, mode=settings.validate)
-    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan)
+    pruner = read_pruner(settings.pruner).described if settings.pruner else ""
+    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan, pruner)
 
 
 def plan(

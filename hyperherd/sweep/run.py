@@ -9,8 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,8 @@ from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
 from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths
+from hyperherd.pruning.of_sweep import PrunedSeeds
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance.git import git_state
@@ -45,6 +47,8 @@ from hyperherd.sweep.messages import (
     report_preview,
     report_start,
 )
+from hyperherd.sweep.notifying.notifications import checked_addresses, notifying
+from hyperherd.sweep.notifying.notifier import LaunchView, Notifier
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.resuming.drift import check_code, check_drift
@@ -113,21 +117,27 @@ def _join(app: HydraApp, trial_dir: Path) -> Batches:
 def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Batches:
     # Before the directory is claimed: a mistake in the space leaves nothing on the disk.
     resumed, plan = find_plan(app, arguments, settings)
+    found = checked_addresses(settings.notify)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     if not timestamped:  # a folder that has this time as its name is another sweep's, and gets nothing from us
         check_folder(resumed or app.sweep_dir, shared=settings.shared)
     share_folders(settings.shared)
-    with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
+    with (
+        claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory,
+        notifying(settings, found, directory.path) as notifier,
+    ):
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         if contest := begun_contest(app, arguments, settings, plan):
-            return _decide(app, settings, contest.resumed(directory.path), directory)
-        sweep = SweepRun(app, settings, plan, directory)
+            return _decide(app, settings, contest.resumed(directory.path), directory, notifier)
+        sweep = SweepRun(app, settings, plan, directory, notifier=notifier)
         sweep.reconcile()
         sweep.record()
         return sweep.launch()
 
 
-def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory: SweepDirectory) -> Batches:
+def _decide(
+    app: HydraApp, settings: SweepSettings, contest: Contest, directory: SweepDirectory, notifier: Notifier | None
+) -> Batches:
     """Run rounds of seeds until the contest is over, and report it as one sweep."""
     batches: Batches = []
     ran: set[int] = set()
@@ -135,7 +145,7 @@ def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory:
     following: Contest | None = contest
     while following is not None:
         contest = following
-        sweep = SweepRun(app, settings, contest.plan, directory, frozenset(ran))
+        sweep = SweepRun(app, settings, contest.plan, directory, frozenset(ran), notifier)
         sweep.reconcile()
         sweep.record()
         ran |= sweep.numbers
@@ -144,6 +154,8 @@ def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory:
         verdict = contest.verdict(directory.path)
         following = None if sweep.was_stopped else contest.after(verdict)
     told = contest.record(verdict, directory.path)
+    if notifier is not None and ran:
+        notifier.finished(is_clean=is_clean)
     report_end(directory.path)
     log.info(told)
     if not is_clean:
@@ -161,6 +173,7 @@ class SweepRun:
         plan: what is to be tried.
         directory: where it runs.
         ran: the numbers of trials that earlier rounds of this invocation have run, and which do not run again.
+        notifier: tells people about it; None if nobody is to be told.
 
     Raises:
         SweepError: the directory holds another sweep, or the launcher cannot start jobs.
@@ -173,6 +186,7 @@ class SweepRun:
         plan: Plan,
         directory: SweepDirectory,
         ran: frozenset[int] = frozenset(),
+        notifier: Notifier | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -185,6 +199,7 @@ class SweepRun:
         self._adopted: Sequence[JobHandle] = ()
         self._directories: Mapping[int, str | None] = {}
         self._ran = ran
+        self._notifier = notifier
         self._task = TrialTask(app.task_function, self._dir, app.script)
         if settings.snapshot:
             imported_code(app.script)  # it counts as it is now: what is edited from here on would differ from it
@@ -240,6 +255,7 @@ class SweepRun:
             space=self._plan.written,
             base=self._base,
             objective=self._settings.objective,
+            pruner=self._settings.pruner,
             seed_key=self._settings.seed_key,
             run_once=self._app.run_once,
             no_command=self._app.no_command,
@@ -256,6 +272,8 @@ class SweepRun:
         batches = self.run()
         if not self._launcher.waits:
             return []
+        if self._notifier is not None and (self.numbers or self._adopted):
+            self._notifier.finished(is_clean=self.is_clean)
         report_end(self._dir)
         if not self.is_clean:
             self._app.end_multirun()
@@ -275,8 +293,15 @@ class SweepRun:
         judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
-            with self._beating(), watched(self._launcher, self._dir, trials, metric) as refresh:
-                loop = RunLoop(self._launcher, collector, judge, self._app.job_label, (self._lock.beat, refresh))
+            with (
+                self._beating(),
+                watched(self._launcher, self._dir, trials, metric) as refresh,
+                self._told_of(collector, judge) as tell,
+            ):
+                refreshes = (self._lock.beat, refresh, tell)
+                loop = RunLoop(
+                    self._launcher, collector, judge, self._app.job_label, refreshes, self._pruned_seeds(trials)
+                )
                 if not self._launcher.waits:
                     if numbers:
                         left, why = loop.submit(numbers)
@@ -294,9 +319,38 @@ class SweepRun:
         self.was_stopped = bool(collector.stopping)
         return self._batches(returned)
 
+    def _pruned_seeds(self, trials: Sequence[PlannedTrial]) -> Callable[[], Mapping[int, str]]:
+        if self._settings.pruner is None:
+            return dict
+        pruner = read_pruner(self._settings.pruner)
+        return PrunedSeeds(self._dir, pruner, trials, self._settings.seed_key).found
+
     def _beating(self) -> AbstractContextManager[None]:
         """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""
         return nullcontext() if self._launcher.forks else self._lock.beating()
+
+    @contextmanager
+    def _told_of(self, collector: Collector, judge: FailureTracker) -> Iterator[Callable[[], None]]:
+        """Yield a function that tells people what is new; it is cheap to call often."""
+        if self._notifier is None:
+            yield lambda: None
+            return
+        if not self._launcher.waits:
+            log.warning(
+                "notifications: with hydra.launcher.wait=false nobody waits for the trials, so nobody sends any; "
+                "`herd-results` shows alerts"
+            )
+            yield lambda: None
+            return
+        view = LaunchView(
+            trials={trial.number: trial for trial in self._run_plan.trials},
+            open=lambda: [handle.job.number for handle in collector.open],
+            statuses=collector.statuses,
+            failed_for_good=lambda: judge.failed_for_good,
+            stopping=lambda: collector.stopping,
+        )
+        with self._notifier.watching(view, [trial for trial in self._run_plan.trials if self._before]):
+            yield self._notifier.refresh
 
     def _interrupted(self, collector: Collector) -> None:
         """Record and report how far the sweep came."""

@@ -11,9 +11,11 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
+from hyperherd.pruning.settings import complete, read_pruner
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
 from hyperherd.sweep.freezing.take import SnapshotSettings
+from hyperherd.sweep.notify_settings import NotifySettings, read_notify
 
 _CHOICES = {
     "order": ("grid", "random"),
@@ -36,6 +38,8 @@ _OTHER_SPELLINGS = {
     "rules": "conditions",
     "metric": "objective",
     "direction": "objective",
+    "pruning": "pruner",
+    "scheduler": "pruner",
 }
 """What other sweepers call these, for the hint about an unknown one."""
 _FEWEST_SEEDS = 2
@@ -69,6 +73,8 @@ class SweepSettings:
     strict: bool = True
     objective: dict[str, str] | None = None
     decide: Decide | None = None
+    pruner: dict[str, Any] | None = None
+    """As it was written, with the objective's metric and direction where it names none."""
     max_batch_size: int | None = None
     dry_run: bool = False
     validate: str = "auto"
@@ -83,6 +89,7 @@ class SweepSettings:
     shared: bool = False
     snapshot: SnapshotSettings | None = None
     policy: Policy = field(default_factory=Policy)
+    notify: NotifySettings | None = None
 
 
 def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSettings:
@@ -98,7 +105,8 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     Raises:
         SweepError: a value that is not valid; the message names its key.
     """
-    plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_")}
+    # Not as a value: what its interpolations refer to is secret.
+    plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_") and key != "notify"}
     _check_keys(plain)
     _check_kinds(plain)
     _check_shared(plain, overrides)
@@ -111,8 +119,10 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
             )
     plain["objective"] = _objective(plain.get("objective"))
     plain["decide"] = _decide(plain)
+    plain["pruner"] = _pruner(plain)
     plain["snapshot"] = _snapshot(plain.get("snapshot"))
     plain["only"] = _texts(plain.get("only"))
+    plain["notify"] = read_notify(sweeper)
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
     # null stands for the default.
     return SweepSettings(**{key: value for key, value in _first_hyperherd(plain).items() if value is not None})
@@ -228,6 +238,22 @@ def _decide(plain: Mapping[str, Any]) -> Decide | None:
     if plain.get("only"):
         raise SweepError("hydra.sweeper.decide and hydra.sweeper.only cannot be combined; remove one of them")
     return Decide(**written)
+
+
+def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the pruner after it was made once, so that what is wrong with it is said before anything runs."""
+    written = plain.get("pruner")
+    if written is None:
+        return None
+    found = complete(written, plain["objective"])
+    settings = read_pruner(found)
+    settings.made_rule()
+    if settings.rule is not None and settings.rule.is_custom and plain.get("shared"):
+        raise SweepError(
+            f"hydra.sweeper.pruner.name is {settings.rule.name!r}, a class, and hydra.sweeper.shared lets others write "
+            f"its name; use one of the rules that come with HyperHerd in a shared folder"
+        )
+    return found
 
 
 def _snapshot(written: Any) -> SnapshotSettings | None:

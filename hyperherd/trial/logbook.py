@@ -10,9 +10,11 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hyperherd.escape import one_line
 from hyperherd.metrics.consolidate.merge import merge, move_unreadable
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import METRICS_FILE, TrialPaths
+from hyperherd.records.alerts import alert_files, counted_by_level
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.files import replace_json
 from hyperherd.records.provenance.packages import imported_versions
@@ -21,9 +23,20 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
+from hyperherd.records.verdicts import StopVerdict
 from hyperherd.trial.attempts import next_attempt, scheduler_job
 from hyperherd.trial.ending import Ending
-from hyperherd.trial.notes import CHECKPOINT, GPUS, MAX_STEP, OBJECTIVE, STOPPED, TRAINING, handed_on, noted
+from hyperherd.trial.notes import (
+    CHECKPOINT,
+    GPUS,
+    MAX_STEP,
+    OBJECTIVE,
+    STOPPED,
+    TRAINING,
+    VERDICT,
+    handed_on,
+    noted,
+)
 from hyperherd.trial.system.gpus import given_gpus
 from hyperherd.trial.system.machine import gpus_of_torch, machine
 from hyperherd.trial.system.usage import Usage
@@ -32,6 +45,7 @@ HEARTBEAT_SECONDS = 30.0
 LAST_WORD_SECONDS = 30.0
 """How long the end of a trial waits for room on the disk."""
 _FIRST_HEARTBEAT = 2.0
+_LONGEST_REASON = 2000
 
 log = logging.getLogger("hyperherd")
 
@@ -57,6 +71,7 @@ class Logbook:
         self._found: dict[str, Any] = {"code": {}}
         self._objective = sweep.objective
         self._max_step: int | None = None
+        self._alert_bytes = 0
         self.record = TrialRecord(
             number=trial.number,
             key=trial.key,
@@ -122,6 +137,14 @@ class Logbook:
         if news:
             self._keep_provenance({**self._found, **news})
 
+    def told(self) -> tuple[StopVerdict | None, bool]:
+        """Return the verdict that the training was told of, and whether that was in a process that it has started."""
+        for notes, elsewhere in ((noted(), False), (handed_on(self._trial_dir, self.record.attempt), True)):
+            if VERDICT in notes:
+                told = notes[VERDICT]
+                return StopVerdict(TrialState(told["state"]), one_line(told["reason"])[:_LONGEST_REASON]), elsewhere
+        return None, False
+
     def close(self, ending: Ending) -> TrialRecord:
         """Write the last state with everything that was logged; return it."""
         # The heartbeat ends first: one that came after the last state would replace it.
@@ -138,6 +161,7 @@ class Logbook:
             exit_code=ending.exit_code,
             error=ending.error,
             requeued=ending.requeued,
+            stop_reason=ending.stop_reason,
             ended=max(time.time(), self.record.started or 0.0),  # the clock may have been set back
         )
         if not self._write(durable=True):
@@ -190,6 +214,7 @@ class Logbook:
             self._summary.refresh()
         except Exception as error:  # noqa: BLE001 - Arrow has errors of many kinds; whatever they are, the state is written
             self._set_aside(error)
+        self._count_alerts()
         told = _fields(self._summary, self._max_step)
         self.record = self.record.with_(heartbeat=time.time(), beats=self.record.beats + 1, **told)
         try:
@@ -198,6 +223,16 @@ class Logbook:
             self._warn(error)
             return False
         return True
+
+    def _count_alerts(self) -> None:
+        """Count the alerts of all processes and attempts of the trial, if there are new ones."""
+        try:
+            size = sum(size for _, size in alert_files(self._trial_dir).values())
+            if size != self._alert_bytes:
+                self.record = self.record.with_(alerts=counted_by_level(self._trial_dir))
+                self._alert_bytes = size
+        except OSError as error:
+            self._warn(error)
 
     def _merge(self) -> None:
         # The journals stay as they are when this fails, and are read in their place.

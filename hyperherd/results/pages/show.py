@@ -9,6 +9,7 @@ from typing import Any
 
 from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.results.files.logs import read_lines, shown
+from hyperherd.results.pages.alerts import alert_lines
 from hyperherd.results.pages.parts import (
     block,
     command_record,
@@ -20,6 +21,7 @@ from hyperherd.results.pages.parts import (
     shell_line,
     table,
 )
+from hyperherd.results.pages.pruning import decision_lines, decision_records
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import duration, escaped, exact, measure, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, enough, page, paint, state_colour, wrapped
@@ -58,6 +60,7 @@ def show_record(trial: Trial, *, lines: int = 20) -> dict[str, Any]:
             {"number": attempt.number, **_claim(attempt.claim), "logs": {k: str(v) for k, v in attempt.logs.items()}}
             for attempt in trial.attempts
         ],
+        **({"pruning": found} if (found := decision_records(trial)) else {}),
         "provenance": trial.provenance,
         "log": {stream: _tail(trial, stream, lines) for stream in ("stdout", "stderr")},
     }
@@ -74,6 +77,8 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
         yield from heading("command", screen)
         yield f"  {shell_line(command, screen)}"
     yield from no_command(trial, screen)
+    yield from alert_lines(trial, screen)
+    yield from decision_lines(trial, screen)
     yield from _metrics(trial, screen)
     yield from _config(trial, screen)
     yield from _provenance(trial, screen)

@@ -244,6 +244,7 @@ def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
     """Return one trial as JSON has it."""
     tags = {"tags": list(trial.tags)} if trial.tags else {}
     resources = {"resources": trial.resources} if trial.resources else {}
+    alerts = {"alerts": [asdict(alert) for alert in trial.alerts]} if trial.alert_counts else {}
     return {
         "number": trial.number,
         "name": trial.name,
@@ -272,4 +273,5 @@ def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
         "command": trial.command,
         **resources,
         **tags,
+        **alerts,
     }

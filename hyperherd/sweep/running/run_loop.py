@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 
 from hydra.core.utils import JobReturn
 
@@ -33,6 +33,7 @@ class RunLoop:
         judge: decides what follows from failures.
         label: prefix of their jobs' names.
         refreshes: called at every end, and about once a second where the launcher allows it.
+        unwanted: returns the trials, and why, that are pruned without having run; each of them once.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class RunLoop:
         judge: FailureTracker,
         label: str,
         refreshes: Sequence[Callable[[], None]],
+        unwanted: Callable[[], Mapping[int, str]] = dict,
     ) -> None:
         self._launcher = launcher
         self._collector = collector
@@ -49,6 +51,7 @@ class RunLoop:
         self._backlog = Backlog(launcher, collector, label)
         self._reasons = QueueReasons(collector)
         self._refreshes = refreshes
+        self._unwanted = unwanted
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
 
@@ -191,6 +194,17 @@ class RunLoop:
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
+            self._launcher.cancel(meant)
+        self._prune_unstarted()
+
+    def _prune_unstarted(self) -> None:
+        """Do without the seeds of configurations that were pruned."""
+        if reasons := self._unwanted():
+            self._backlog.drop(set(reasons))
+            before = len(self._collector.statuses)
+            meant = self._collector.prune_unstarted(reasons)
+            if count := len(meant) + len(self._collector.statuses) - before:
+                log.info("%s of pruned configurations not started", counted(count, "seed"))
             self._launcher.cancel(meant)
 
     def _stop(self, verdict: str) -> None:

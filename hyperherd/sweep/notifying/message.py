@@ -1,0 +1,48 @@
+"""A notification, and the journey of texts from runs into one: they are untrusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from hyperherd.escape import one_line
+
+TITLE, BODY, LINE = 120, 1500, 300
+"""Characters of a title, of a whole text, and of one line of it; what most services take has at least 2,000."""
+
+_INERT = str.maketrans({"@": "@\u200b", "<": "‹", ">": "›", "`": "'"})
+"""What chat services read as a mention (``@everyone``, ``<!channel>``), a link or code."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """What is to be said.
+
+    Attributes:
+        title: in one line.
+        lines: what is to be known; the head of the table and the command to look come after them.
+        level: ``info``, ``success``, ``warning`` or ``failure``, as apprise has them.
+        counts: whether the title goes on with how many trials are in which state.
+        settles: entries of :class:`.Told` that are true once it was sent.
+    """
+
+    title: str
+    lines: tuple[str, ...] = ()
+    level: str = "info"
+    counts: bool = False
+    settles: Mapping[str, int | str] = field(default_factory=dict)
+
+
+def inert(text: str, most: int = LINE) -> str:
+    """Return a text as one line that is no markup, mentions nobody, and is not too long."""
+    return inert_line(one_line(text), most)
+
+
+def inert_line(line: str, most: int = LINE) -> str:
+    """Do the same for a line that cannot steer a terminal any more, whose blanks stay as they are."""
+    return short(line, most).translate(_INERT)
+
+
+def short(text: str, most: int) -> str:
+    """Return at most so many characters of a text."""
+    return text if len(text) <= most else text[: most - 1] + "…"
