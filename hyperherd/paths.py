@@ -76,6 +76,11 @@ class SweepPaths:
         return self.records / "trash"
 
     @property
+    def diffs(self) -> Path:
+        """The folder of what checkouts had changed against their commits."""
+        return self.records / "diffs"
+
+    @property
     def snapshots(self) -> Path:
         """The folder of copies of the project, from which trials run."""
         return self.records / "snapshots"

@@ -29,6 +29,22 @@ def main(cfg):
 if __name__ == "__main__":
     main()
 """
+EDITING = """
+from pathlib import Path
+import logging
+from hydra.experimental.callback import Callback
+class Handler(logging.Handler):
+    def emit(self, record):
+        if "to run" in record.getMessage():
+            for path in Path({root!r}).rglob("*"):
+                if path.suffix in (".py", ".yaml", ".txt") and ".hyperherd" not in path.parts:
+                    path.write_text(path.read_text().replace("before", "after"))
+class Edits(Callback):
+    def __init__(self):
+        logging.getLogger("hyperherd").addHandler(Handler())
+"""
+EDITS = "+hydra.callbacks.edits={_target_: editing.Edits}"
+"""Has the project edited after the snapshot was taken, and before any trial begins; see `write_editing`."""
 MARKS = ("script", "early", "late", "config", "data")
 
 
@@ -51,6 +67,11 @@ def write_project(root: Path, place: str = ".", conf: str = "conf", imports: tup
         (code / f"{name}.py").write_text('MARK = "before"\n')
     (code / "data.txt").write_text("before")
     return code / "train.py"
+
+
+def write_editing(folder: Path, root: Path) -> None:
+    """Write the module of `EDITS` into a folder, for a project."""
+    (folder / "editing.py").write_text(EDITING.format(root=str(root)))
 
 
 def edit(root: Path) -> None:
@@ -76,7 +97,7 @@ def commit(root: Path, ignored: str = "") -> None:
     """Make a repository of the project."""
     (root / ".gitignore").write_text(ignored)
     who = ("-c", "user.name=a", "-c", "user.email=a@b.c")
-    for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-qm", "all")):
+    for words in (("init", "-q"), ("add", "-A"), (*who, "commit", "-q", "--allow-empty", "-m", "all")):
         subprocess.run(["git", "-C", str(root), *words], check=True)
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "Callbacks",  # a HydraContext needs some; a rank that joins a trial is to run none
     "Hydra",  # the app that `hydra.main` makes, for sweeps that are started from Python
     "apply_override",
+    "config_folders",
     "config_loader_impl",  # composing a job in parts, and once for many jobs
     "create_config_search_path",
     "defaults_list",
@@ -62,6 +63,13 @@ def set_version_base() -> None:
     if version.VersionBase.instance().getbase() in (None, version._UNSPECIFIED_):
         is_newer = tuple(int(part) for part in __version__.split(".")[:2]) >= (1, 4)
         version.setbase(version._UNSPECIFIED_ if is_newer else None)
+
+
+def config_folders(loader: Any) -> list[str]:
+    """Return the folders that Hydra reads configs from, without those of `hydra.searchpath`."""
+    scheme = FileConfigSource.scheme() + "://"
+    paths = [str(element.path) for element in loader.get_search_path().get_path()]
+    return [os.path.abspath(path.removeprefix(scheme)) for path in paths if path.startswith(scheme)]  # noqa: PTH100
 
 
 def move_config_folders(moved: Callable[[str], str]) -> None:

@@ -25,12 +25,13 @@ from hyperherd.records.disk.ownership import VARIABLE, check_trusted
 from hyperherd.records.snapshot import Snapshot
 
 _PATH = "PYTHONPATH"
+_OWN = os.path.dirname(hyperherd.__file__)  # noqa: PTH120 - with what begins like it: our other packages lie beside
 
 log = logging.getLogger("hyperherd")
 
 
 def run_from(snapshot: Snapshot) -> None:
-    """Let this process run from a snapshot, whose folders are on `sys.path`; nothing of the project is imported yet.
+    """Let this process run from a snapshot, whose folders are on `sys.path`, before it imports anything of the project.
 
     Raises:
         NotTrusted: somebody else could have written the snapshot.
@@ -47,6 +48,12 @@ def run_from(snapshot: Snapshot) -> None:
     if wanted:
         os.environ[_PATH] = os.pathsep.join(wanted)
     move_config_folders(snapshot.inside)
+    files = (file for module in list(sys.modules.values()) if (file := file_of(module)))
+    early = [file for file in files if is_frozen(file, snapshot) and not file.startswith((snapshot.folder, _OWN))]
+    if early:  # by a .pth file or sitecustomize of the environment
+        log.warning(
+            "imported from the project itself, before anything could lead to the snapshot: %s", ", ".join(early)
+        )
 
 
 def frozen_path(path: Sequence[str], snapshot: Snapshot) -> list[str]:
@@ -90,7 +97,6 @@ class _Finder:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._own = os.path.dirname(hyperherd.__file__)  # noqa: PTH120
         self._told: set[str] = set()
 
     def find_spec(
@@ -121,7 +127,7 @@ class _Finder:
         return None
 
     def _inside(self, file: str) -> str:
-        if not is_frozen(file, self._snapshot) or file.startswith(f"{self._own}/"):
+        if not is_frozen(file, self._snapshot) or file.startswith(_OWN):
             return file
         inside = self._snapshot.inside(file)
         if not inside.startswith(f"{self._snapshot.folder}/") and inside not in self._told:

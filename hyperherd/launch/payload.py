@@ -70,8 +70,7 @@ class Payload:
         """Pack `content` together with Hydra's state; an error in pickling it is raised on."""
         if snapshot is not None:
             with _file_of_main(snapshot):
-                packed = cls.pack(content)
-            return packed._moved(snapshot)
+                return _moved(cls.pack(content), snapshot)
         main = sys.modules["__main__"]
         spec = getattr(main, "__spec__", None)
         file = getattr(main, "__file__", None)
@@ -87,16 +86,6 @@ class Payload:
                 raise
             by_value = b""
         return cls(list(sys.path), list(sys.argv), file, spec and spec.name, by_value, script, by_name)
-
-    def _moved(self, snapshot: Snapshot) -> Payload:
-        return replace(
-            self,
-            path=frozen_path(self.path, snapshot),
-            argv=[snapshot.inside(absolute(self.argv[0])), *self.argv[1:]],
-            file=None if self.file is None else snapshot.inside(absolute(self.file)),
-            script=self.script and replace(self.script, file=snapshot.inside(absolute(self.script.file))),
-            snapshot=snapshot,
-        )
 
     def unpack(self) -> Any:
         """Make this process look like the script's from here on, and return the content.
@@ -259,6 +248,19 @@ def _carried(content: bytes, script: Script | None) -> PortableFunction:
         script.show()
         _empty_main(script.file)  # a class has its source where its module has its file
     return PortableFunction(pickle.loads(content), script)
+
+
+def _moved(payload: Payload, snapshot: Snapshot) -> Payload:
+    """Return a payload whose paths lead to the snapshot; those in pickles follow when they are loaded."""
+    file, script = payload.file, payload.script
+    return replace(
+        payload,
+        path=frozen_path(payload.path, snapshot),
+        argv=[snapshot.inside(absolute(payload.argv[0])), *payload.argv[1:]],
+        file=None if file is None else snapshot.inside(absolute(file)),
+        script=None if script is None else replace(script, file=snapshot.inside(absolute(script.file))),
+        snapshot=snapshot,
+    )
 
 
 @contextmanager

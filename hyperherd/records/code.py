@@ -34,12 +34,17 @@ def imported_code(script: str) -> dict[str, str]:
     root = frozen.folder if frozen else project_root(script)
     script = frozen.inside(script) if frozen else script
     roots = (root, frozen.root) if frozen else (root,)  # the latter for what the snapshot lacks
-    own = str(Path(hyperherd.__file__).parent)
+    below = tuple(f"{one.rstrip('/')}/" for one in roots)
+    own = str(Path(hyperherd.__file__).parent)  # with what begins like it: our other packages lie beside
     files = {script: None}
     # A copy, because another thread may be importing.
     for module in list(sys.modules.values()):
-        file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
-        if isinstance(file, str) and file.endswith(".py") and any(_is_of_project(file, one, own) for one in roots):
+        known = getattr(module, "__dict__", None)
+        file = known.get("__file__") if isinstance(known, dict) else None
+        # The folder first: there are thousands of modules, of which few are the project's.
+        if not isinstance(file, str) or not file.startswith(below) or not file.endswith(".py"):
+            continue
+        if not file.startswith(own) and not is_foreign(file):
             files[file] = None
     found = {}
     for path in list(files)[:_MOST_FILES]:
@@ -109,7 +114,3 @@ def is_foreign(file: str) -> bool:
     return file.startswith((f"{sys.prefix}/", f"{sys.base_prefix}/")) or any(
         part in _FOREIGN for part in file.split("/")
     )
-
-
-def _is_of_project(file: str, root: str, own: str) -> bool:
-    return file.startswith(root.rstrip("/") + "/") and not file.startswith(own) and not is_foreign(file)

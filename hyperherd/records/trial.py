@@ -68,6 +68,8 @@ class TrialRecord:
     choices: dict[str, Any] = field(default_factory=dict)
     config_hash: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    """What the attempt has taken of its machine, once it has ended."""
 
     @property
     def standing(self) -> TrialState:
@@ -77,7 +79,7 @@ class TrialRecord:
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""
         record = {"format": FORMAT, **asdict(self)}
-        for name in ("phases", "alerts"):
+        for name in ("phases", "alerts", "resources"):
             if not record[name]:
                 del record[name]
         replace_json(TrialPaths(trial_dir).trial, record, durable=durable)
@@ -159,6 +161,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "choices": kinds.mapping,
     "config_hash": kinds.text,
     "versions": kinds.mapping,
+    "resources": kinds.mapping,
     "attempt": kinds.count,
     "started": kinds.optional(kinds.moment),
     "ended": kinds.optional(kinds.moment),

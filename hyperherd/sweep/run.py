@@ -20,17 +20,19 @@ from hydra.errors import CompactHydraException
 from omegaconf import OmegaConf
 
 import hyperherd
+from hyperherd.compat.hydra import config_folders
 from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
+from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths
 from hyperherd.pruning.of_sweep import PrunedSeeds
 from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
-from hyperherd.records.provenance import git_version, package_versions
-from hyperherd.records.snapshot import Snapshot
+from hyperherd.records.provenance.git import git_state
+from hyperherd.records.provenance.packages import package_versions
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
@@ -230,7 +232,8 @@ class SweepRun:
         run_plan = select(run_plan, self._settings.only, self._dir)
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
         if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
-            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot)
+            folders = config_folders(self._app.loader)
+            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
         self._run_plan = _placed(
             run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
         )
@@ -257,7 +260,7 @@ class SweepRun:
             run_once=self._app.run_once,
             no_command=self._app.no_command,
             note=self._settings.note,
-            invocations=[*record.invocations, *([] if self._ran else [_invocation(self._app, self._task.snapshot)])],
+            invocations=[*record.invocations, *([] if self._ran else [self._invocation()])],
         ).write(self._dir)
         write_planned(self._dir, list(self._run_plan.trials))
         # Never rewritten: it is the config that the first trials ran with.
@@ -359,6 +362,25 @@ class SweepRun:
         if is_queued:
             report_detached(self._dir, self._launcher.name)
 
+    def _invocation(self) -> dict[str, Any]:
+        snapshot = self._task.snapshot
+        state = git_state(str(Path(self._app.script).parent))
+        if state is not None:
+            state.keep_diff(self._dir)
+        return {
+            "time": time.time(),
+            "argv": list(masked_words(sys.argv)),
+            "cwd": str(Path.cwd()),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "hyperherd": hyperherd.__version__,
+            "packages": package_versions(),
+            "git": state and state.facts,
+            "code": imported_code(self._app.script),
+            "snapshot": snapshot and {"name": snapshot.name, "root": snapshot.root},
+        }
+
     def _batches(self, returned: Mapping[int, JobReturn]) -> Batches:
         size = self._settings.max_batch_size or max(len(returned), 1)
         values = [returned[number] for number in sorted(returned)]
@@ -393,19 +415,3 @@ def _placed(run_plan: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
     found = {trial.number: trial for trial in placed}
     trials = tuple(found.get(trial.number, trial) for trial in run_plan.trials)
     return replace(run_plan, trials=trials, to_run=tuple(placed))
-
-
-def _invocation(app: HydraApp, snapshot: Snapshot | None) -> dict[str, Any]:
-    return {
-        "time": time.time(),
-        "argv": sys.argv,
-        "cwd": str(Path.cwd()),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "python": platform.python_version(),
-        "hyperherd": hyperherd.__version__,
-        "packages": package_versions(),
-        "git": git_version(str(Path(app.script).parent)),
-        "code": imported_code(app.script),
-        "snapshot": snapshot and {"name": snapshot.name, "root": snapshot.root},
-    }

@@ -17,7 +17,8 @@ from hyperherd.paths import METRICS_FILE, TrialPaths
 from hyperherd.records.alerts import alert_files, counted_by_level
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.files import replace_json
-from hyperherd.records.provenance import provenance, versions
+from hyperherd.records.provenance.packages import imported_versions
+from hyperherd.records.provenance.record import provenance, versions
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
@@ -37,6 +38,8 @@ from hyperherd.trial.notes import (
     noted,
 )
 from hyperherd.trial.system.gpus import given_gpus
+from hyperherd.trial.system.machine import gpus_of_torch, machine
+from hyperherd.trial.system.usage import Usage
 
 HEARTBEAT_SECONDS = 30.0
 LAST_WORD_SECONDS = 30.0
@@ -58,6 +61,8 @@ class Logbook:
         self, trial: PlannedTrial, trial_dir: Path, attempt: int, sweep: SweepRecord, sweep_dir: Path | None
     ) -> None:
         self._trial_dir = trial_dir
+        self._sweep_dir = sweep_dir
+        self._usage = Usage()
         self._sweep = sweep
         self._summary = RunningSummary(trial_dir, sweep.objective)
         self._stopped = threading.Event()
@@ -92,7 +97,7 @@ class Logbook:
             config_hash: of the config it runs with (docs/format.md).
         """
         self.record = self.record.with_(choices=choices, config_hash=config_hash)
-        found = provenance(self._sweep.script)
+        found = self._provenance()
         self.record = self.record.with_(versions=versions(found))
         # Before the merge, which may take long: from here on the trial is known to run.
         self._write(durable=True)
@@ -101,6 +106,15 @@ class Logbook:
         self._keep_provenance(found)
         self._beating = threading.Thread(target=self._beat, name="hyperherd-heartbeat", daemon=True)
         self._beating.start()
+
+    def _provenance(self) -> dict[str, Any]:
+        folder = self._sweep_dir or self._trial_dir
+        try:
+            found = provenance(self._sweep.script, self._sweep.invocations, folder)
+        except OSError as error:  # git's diff cannot be written
+            self._warn(error)
+            found = provenance(self._sweep.script, self._sweep.invocations)
+        return {**found, "machine": machine()}
 
     def _keep_provenance(self, found: dict[str, Any]) -> None:
         try:
@@ -138,9 +152,9 @@ class Logbook:
         if self._beating is not None:
             self._beating.join()
         self._take_notes()
+        self._take_late_imports()
+        self.record = self.record.with_(resources=self._usage.taken())  # before the merge, which is not the trial's
         self._merge()
-        if len(imported_code(self._sweep.script)) > len(self._found["code"]):  # what the task function imported itself
-            self._keep_provenance({**self._found, **provenance(self._sweep.script)})
         self.record = self.record.with_(
             state=ending.state,
             cause=ending.cause,
@@ -153,6 +167,18 @@ class Logbook:
         if not self._write(durable=True):
             self._insist()
         return self.record
+
+    def _take_late_imports(self) -> None:
+        """Add to the provenance what was imported, and which GPUs were used, since the attempt began."""
+        news: dict[str, Any] = {}
+        if len(code := imported_code(self._sweep.script)) > len(self._found["code"]):
+            news["code"] = code
+        if (imported := imported_versions()) != self._found.get("imported"):
+            news["imported"] = imported
+        if gpus := gpus_of_torch():
+            news["machine"] = {**self._found.get("machine", {}), "gpus": gpus}
+        if news:
+            self._keep_provenance({**self._found, **news})
 
     def _insist(self) -> None:
         """Write the last state as soon as there is room: without it the trial reads as lost.
@@ -178,6 +204,7 @@ class Logbook:
         pause = _FIRST_HEARTBEAT
         while not self._stopped.wait(min(pause, HEARTBEAT_SECONDS)):
             self._take_notes()
+            self._usage.look()
             self._write(durable=False)
             pause *= 1.3
 

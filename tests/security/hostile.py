@@ -20,7 +20,7 @@ from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.files import create, replace_json
-from hyperherd.records.provenance import provenance
+from hyperherd.records.provenance.record import provenance
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.results.api import load
 from hyperherd.results.files import index

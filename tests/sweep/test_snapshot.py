@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import App
-from frozen_projects import commit, marks, told, write_project
+from frozen_projects import EDITS, commit, marks, told, write_editing, write_project
 from omegaconf import OmegaConf
 from results.builder import SweepBuilder
 from waiting import PATIENCE
@@ -61,14 +61,33 @@ def write(root: Path, *names: str) -> None:
 
 
 def test_it_takes_what_git_does_not_ignore(tmp_path: Path) -> None:
-    write(tmp_path, "train.py", "new.py", "data/big", "gone.py", "x.ckpt", ".env", "tests/old/x.py", "inner/a.py")
-    write(tmp_path, "multirun/s/.hyperherd/sweep.json", "multirun/s/0/out", "env/pyvenv.cfg", "env/lib.py")
+    write(
+        tmp_path,
+        "train.py",
+        "new.py",
+        "data/big",
+        "gone.py",
+        "x.ckpt",
+        ".env",
+        "tests/old/x.py",
+        "inner/a.py",
+        "conf/own.yaml",
+    )
+    write(
+        tmp_path,
+        "conf/own.yaml",
+        "multirun/s/.hyperherd/sweep.json",
+        "multirun/s/0/out",
+        "env/pyvenv.cfg",
+        "env/lib.py",
+    )
     commit(tmp_path / "inner")
-    commit(tmp_path, "data/\n")
+    commit(tmp_path, "data/\nconf/own.yaml\n")
     (tmp_path / "gone.py").unlink()
     write(tmp_path, "untracked.py", "__pycache__/x.pyc")
-    assert Selection(str(tmp_path), ("*.ckpt", "tests/old/")).names == [
+    assert Selection(str(tmp_path), "train.py", ("conf",), ("*.ckpt", "tests/old/")).names == [
         ".gitignore",
+        "conf/own.yaml",
         "inner/.gitignore",
         "inner/a.py",
         "new.py",
@@ -88,8 +107,14 @@ def test_without_git_it_takes_all_but_outputs_environments_and_caches(tmp_path: 
         "v/pyvenv.cfg",
         "a/__pycache__/b",
     )
-    assert Selection(str(tmp_path)).names == ["data/x", "train.py"]
-    assert Selection(str(tmp_path), ("data",)).names == ["train.py"]
+    assert Selection(str(tmp_path), "train.py").names == ["data/x", "train.py"]
+    assert Selection(str(tmp_path), "train.py", exclude=("data",)).names == ["train.py"]
+
+
+def test_a_repository_that_ignores_the_script_is_another_one(tmp_path: Path) -> None:
+    write(tmp_path / "p", "train.py", "conf/a.yaml")
+    commit(tmp_path, "*\n")
+    assert Selection(str(tmp_path / "p"), "train.py").names == ["conf/a.yaml", "train.py"]
 
 
 @pytest.fixture(autouse=True)
@@ -215,20 +240,6 @@ class Finder:  # as setuptools makes one for `pip install -e` of a flat layout
             return spec_from_file_location(name, folder + "/__init__.py", submodule_search_locations=[folder])
 sys.meta_path.append(Finder)
 """
-EDITING = """
-from pathlib import Path
-import logging
-from hydra.experimental.callback import Callback
-class Handler(logging.Handler):
-    def emit(self, record):
-        if "to run" in record.getMessage():
-            for path in Path({root!r}).rglob("*"):
-                if path.suffix in (".py", ".yaml", ".txt") and ".hyperherd" not in path.parts:
-                    path.write_text(path.read_text().replace("before", "after"))
-class Edits(Callback):
-    def __init__(self):
-        logging.getLogger("hyperherd").addHandler(Handler())
-"""
 IMPORTS = {
     "module": ("from . import early", "from . import late"),
     "script": ("from pkg import early", "from pkg import late"),
@@ -259,11 +270,10 @@ def test_every_layout_of_a_project_runs_from_it(tmp_path: Path, how: str) -> Non
     site.mkdir()
     code = MAPPED.format(folder=str(root / "src/pkg")) if how == "finder" else ""
     (site / "sitecustomize.py").write_text(code)
-    (site / "editing.py").write_text(EDITING.format(root=str(root)))
+    write_editing(site, root)
     folder = {"finder": "", "path": "src"}.get(how, str(root / "src"))
     path = os.pathsep.join(filter(None, (str(site), folder)))
-    edits = "+hydra.callbacks.edits={_target_: editing.Edits}"
-    output = run(root, *start, *FROZEN, "width=1", edits, PYTHONPATH=path)
+    output = run(root, *start, *FROZEN, "width=1", EDITS, PYTHONPATH=path)
     ran = told(root.parent)
     assert [marks(one) for one in ran] == [{"before"}], output
     assert "after" in (root / "src/pkg/early.py").read_text()

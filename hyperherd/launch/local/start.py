@@ -60,10 +60,12 @@ from hyperherd.launch.local.slots import Capacity, Slot, Slots
 from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
 from hyperherd.launch.worker import snapshot_of
 from hyperherd.metrics.consolidate.merge import MERGES_ROWS
-from hyperherd.records.provenance import provenance
+from hyperherd.records.code import imported_code
+from hyperherd.records.provenance.packages import imported_versions, package_versions
 from hyperherd.records.snapshot import in_use
 from hyperherd.trial.copier import start_copier
 from hyperherd.trial.output import use_copier
+from hyperherd.trial.system.machine import machine
 
 
 @dataclass(frozen=True)
@@ -192,7 +194,9 @@ class _Forker:
         if not work.shows_output:
             with suppress(OSError):  # then each trial starts its own
                 use_copier(start_copier(_fork))
-            provenance(str(Path(sys.argv[0]).absolute()))  # it remembers what is the same in all trials
+            for known in (package_versions, imported_versions, machine):  # they remember what is the same in all trials
+                known()
+            imported_code(str(Path(sys.argv[0]).absolute()))
 
     def __call__(self, job: TrialJob, slot: Slot, report: IO[bytes]) -> int:
         self._composer.prepare(job)

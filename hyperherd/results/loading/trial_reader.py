@@ -192,6 +192,7 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
             gpus=record.gpus,
+            resources=record.resources,
             kept=self._kept_by(record),
             hint=told.hint,
             alert_counts=_alerts(record, place.dir),

@@ -111,6 +111,8 @@ class Trial:
     job_id: str | None = None
     gpus: float | None = None
     """How many GPUs it was given, or saw; None if that is not known."""
+    resources: dict[str, Any] = field(default_factory=dict)
+    """What it has taken of its machine, as in `trial.json`; empty until it has ended."""
     kept: KeptSettings | None = None
     """What its record says of its config; None if that is not in its record."""
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 
 from hyperherd.paths import RECORDS
@@ -19,6 +20,8 @@ _COMPILED = (".pyc", ".pyo")
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 _OUTPUT = (RECORDS, ".hydra", "multirun.yaml")
 _GIT_SECONDS = 60.0
+MOST_FILES = 50_000
+"""In one snapshot."""
 
 
 @dataclass(frozen=True)
@@ -27,17 +30,31 @@ class Selection:
 
     Attributes:
         root: the project's folder, absolute.
+        script: relative to that. Where git ignores it, a repository around the project knows nothing of this.
+        configs: folders of configs, relative to that; git often ignores some there, which are one's own.
         exclude: the user's patterns, as lines of a .gitignore: one without a slash is of a name at any depth.
     """
 
     root: str
+    script: str
+    configs: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
 
     @cached_property
     def names(self) -> list[str]:
         """Files and links, relative to the root."""
         listed = _listed_by_git(self.root)
-        return sorted(self._walked() if listed is None else filter(self._stays, listed))
+        if listed is None or self.script not in listed:
+            return sorted(islice(self._walked("."), MOST_FILES + 1))
+        return sorted({*filter(self._stays, listed), *self._configs()})
+
+    def _configs(self) -> Iterator[str]:
+        for folder in self.configs:
+            if f"{self.script}/".startswith(f"{folder}/") or folder == ".":  # beside the code, there may be data below
+                found = (path.name for path in Path(self.root, folder).glob("*.yaml"))
+                yield from (os.path.normpath(f"{folder}/{name}") for name in found)
+            else:
+                yield from (name for name in self._walked(folder) if name.endswith(".yaml"))
 
     def excludes(self, name: str) -> bool:
         """Return whether a pattern of the user leaves a file out."""
@@ -53,8 +70,8 @@ class Selection:
         above = ("/".join(folders[:end]) for end in range(1, len(folders) + 1))
         return not any(map(self._leaves_out_folder, above)) and self._takes_file(name)
 
-    def _walked(self) -> Iterator[str]:
-        for folder, folders, files in os.walk(self.root):
+    def _walked(self, start: str) -> Iterator[str]:
+        for folder, folders, files in os.walk(os.path.normpath(f"{self.root}/{start}")):
             below = os.path.relpath(folder, self.root)
             prefix = "" if below == "." else f"{below}/"
             links = [name for name in folders if Path(folder, name).is_symlink()]
@@ -91,7 +108,7 @@ def _matches(name: str, pattern: str, *, is_folder: bool) -> bool:
     return fnmatchcase(name if "/" in pattern.rstrip("/") else name.rpartition("/")[2], wanted)
 
 
-def _listed_by_git(root: str) -> Iterable[str] | None:
+def _listed_by_git(root: str) -> list[str] | None:
     """Return what git tracks, or would track, below a folder, in its submodules too; None without git."""
     arguments = ("ls-files", "-z", "--cached", "--others", "--exclude-standard")
     found = git_lines(root, *arguments)

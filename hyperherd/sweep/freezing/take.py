@@ -11,20 +11,19 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.frozen import file_of, is_frozen
-from hyperherd.paths import SweepPaths
+from hyperherd.paths import SweepPaths, conf_dir
 from hyperherd.records.code import file_hash, imported_code, is_foreign, project_root
-from hyperherd.records.disk.ownership import make_folder
+from hyperherd.records.disk.ownership import folder_mode, make_folder
 from hyperherd.records.snapshot import Snapshot, digest
-from hyperherd.sweep.freezing.files import Selection
+from hyperherd.sweep.freezing.files import MOST_FILES, Selection
 
-_MOST_FILES = 50_000
 _LISTED = 5
 _CLONE = 0x40049409
 """FICLONE of Linux: the new file shares the blocks of the old one until either is written to."""
@@ -45,13 +44,16 @@ _taken: dict[Path, Snapshot] = {}
 """Sweep directory -> its snapshot: rounds of one process run the same code."""
 
 
-def take_snapshot(sweep_dir: Path, script: str, settings: SnapshotSettings) -> Snapshot:
+def take_snapshot(
+    sweep_dir: Path, script: str, settings: SnapshotSettings, config_folders: Sequence[str] = ()
+) -> Snapshot:
     """Keep a copy of the script's project in the records of a sweep, unless this process has done so.
 
     Args:
         sweep_dir: absolute.
         script: absolute path.
         settings: what is left out, and how large it may be.
+        config_folders: that Hydra reads, absolute.
 
     Raises:
         SweepError: it is too large, cannot be written, or is not what this process has imported.
@@ -61,11 +63,17 @@ def take_snapshot(sweep_dir: Path, script: str, settings: SnapshotSettings) -> S
             raise SweepError(
                 f"{_KEY} needs a script with a file; this sweep was started from a notebook or an interpreter"
             )
-        _taken[sweep_dir] = _take(sweep_dir, script, Selection(project_root(script), settings.exclude), settings.max_mb)
+        root = project_root(script)
+        whole = Snapshot(root, root)
+        inside = tuple(name for folder in config_folders if (name := whole.relative(folder)) is not None)
+        selection = Selection(root, os.path.relpath(script, root), inside, settings.exclude)
+        others = (one for one in config_folders if whole.relative(one) is None and not is_foreign(f"{one}/"))
+        beside = [folder for folder in others if folder != str(conf_dir())]
+        _taken[sweep_dir] = _take(sweep_dir, script, selection, settings.max_mb, beside)
     return _taken[sweep_dir]
 
 
-def _take(sweep_dir: Path, script: str, selection: Selection, max_mb: float) -> Snapshot:
+def _take(sweep_dir: Path, script: str, selection: Selection, max_mb: float, beside: Sequence[str]) -> Snapshot:
     root = selection.root
     before = imported_code(script)
     names = dict.fromkeys((*selection.names, *_imported(script, selection)))
@@ -82,8 +90,8 @@ def _take(sweep_dir: Path, script: str, selection: Selection, max_mb: float) -> 
             f"{_KEY}: {_some(edited)} of {root} was edited while the sweep was being planned, so that the snapshot is "
             "not what was planned with; start it again"
         )
-    log.info("%s: trials run from %s, a copy of %s (%d files)", _KEY, snapshot.folder, root, len(names))
-    if outside := _outside(selection.root):
+    log.info("trials run from %s, a copy of %s (%d files)", snapshot.folder, root, len(names))
+    if outside := [*beside, *_outside(selection.root)]:
         log.warning("%s: not in the snapshot, and read as they are when a trial runs: %s", _KEY, _some(outside))
     return snapshot
 
@@ -100,6 +108,8 @@ def _imported(script: str, selection: Selection) -> Iterator[str]:
         name = whole.relative(file)
         if name is None or not is_frozen(file, whole) or not Path(file).is_file():
             continue
+        if any(Path(selection.root, parent).is_symlink() for parent in _parents(name)):
+            continue  # it is found through the link, wherever that leads
         if selection.excludes(name):
             raise SweepError(f"{_KEY}.exclude leaves out {name}, which the script imports; remove the pattern")
         yield name
@@ -116,7 +126,9 @@ def _outside(root: str) -> list[str]:
         file = file_of(module)
         if file is None or not Path(file).is_file() or whole.relative(file) is not None or is_foreign(file):
             continue
-        if name != "__main__" and not file.startswith(owned) and "hyperherd" not in name.split("."):
+        if name in ("__main__", "sitecustomize", "usercustomize") or "hyperherd" in name.split("."):
+            continue
+        if not file.startswith(owned):
             found.setdefault(str(Path(file).parent))
     return list(found)
 
@@ -124,12 +136,12 @@ def _outside(root: str) -> list[str]:
 def _check_size(root: str, names: Iterable[str], max_mb: float) -> None:
     sizes = {name: os.lstat(f"{root}/{name}").st_size for name in names}
     total = sum(sizes.values()) / 1e6
-    if total <= max_mb and len(sizes) <= _MOST_FILES:
+    if total <= max_mb and len(sizes) <= MOST_FILES:
         return
     largest = sorted(sizes, key=lambda name: -sizes[name])[:_LISTED]
     listed = ", ".join(f"{name} ({sizes[name] / 1e6:.1f} MB)" for name in largest)
     much = f"{total:.1f} MB, and {_KEY}.max_mb is {max_mb:g}"
-    many = f"{len(sizes)} files, more than {_MOST_FILES}"
+    many = f"{len(sizes)} files, more than {MOST_FILES}"
     raise SweepError(
         f"{_KEY}: {root} has {much if total > max_mb else many}. The largest files: {listed}. Leave out what the code "
         f"does not need: {_KEY}={{exclude: [data/, '*.ckpt']}}, or a line in .gitignore"
@@ -140,12 +152,12 @@ def _check_size(root: str, names: Iterable[str], max_mb: float) -> None:
 def _copied(root: str, names: list[str], folder: Path) -> Snapshot:
     filling = folder / f".{secrets.token_hex(6)}.tmp"
     try:
-        filling.mkdir()
+        filling.mkdir(folder_mode())
         known = set(names) | {parent for name in names for parent in _parents(name)}
         leaving = []
         for name in names:
             target = filling / name
-            target.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(target.parent)
             if Path(root, name).is_symlink():
                 leaving += _link(root, name, target, known)
             else:

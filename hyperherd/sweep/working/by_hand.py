@@ -24,7 +24,7 @@ from hyperherd.launch.workers.sharing import pool_options
 from hyperherd.plural import counted
 from hyperherd.records.code import changed_files
 from hyperherd.records.lock import may_start_trials
-from hyperherd.records.provenance import package_versions
+from hyperherd.records.provenance.packages import package_versions
 from hyperherd.records.snapshot import in_use
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord
