@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -97,7 +97,7 @@ def append_decision(trial_dir: Path, decision: Decision) -> None:
     Raises:
         OSError: the disk does not take it.
     """
-    values = {key: value for key, value in asdict(decision).items() if value is not None}
+    values = {key: value for key, value in vars(decision).items() if value is not None}
     flags = os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(TrialPaths(trial_dir).rungs, flags, file_mode())
     try:

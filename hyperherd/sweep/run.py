@@ -33,6 +33,7 @@ from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance.git import git_state
 from hyperherd.records.provenance.packages import package_versions
+from hyperherd.records.requests import go_on
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
@@ -126,6 +127,7 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
         claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory,
         notifying(settings, found, directory.path) as notifier,
     ):
+        go_on(directory.path)
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         if contest := begun_contest(app, arguments, settings, plan):
             return _decide(app, settings, contest.resumed(directory.path), directory, notifier)

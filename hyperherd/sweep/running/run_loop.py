@@ -12,7 +12,7 @@ from hyperherd.errors import HyperherdError
 from hyperherd.escape import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialLauncher
 from hyperherd.plural import counted
-from hyperherd.records.requests import take_requests
+from hyperherd.records.requests import Wish, stop_verdict, take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.sweep.running.backlog import Backlog
@@ -54,6 +54,7 @@ class RunLoop:
         self._unwanted = unwanted
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
+        self._to_run_on: set[int] = set()
 
     def run(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
         """Run these trials, await them and those that were adopted, and return what became of each.
@@ -195,7 +196,26 @@ class RunLoop:
             waiting = self._collector.drop(numbers, "cancelled on request")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
+        if not self._collector.stopping and (verdict := stop_verdict(self._collector.sweep_dir)):
+            self._stop(verdict.reason)
         self._prune_unstarted()
+        self._run_on()
+
+    def _run_on(self) -> None:
+        """Run trials on that somebody wants to be; one whose end has not been seen yet when it has."""
+        self._to_run_on |= set(take_requests(self._collector.sweep_dir, Wish.CONTINUE.value))
+        opened = {handle.job.number for handle in self._collector.open}
+        for number in sorted(self._to_run_on - opened):
+            self._to_run_on.discard(number)
+            if self._collector.stopping or (job := self._collector.reopen(number)) is None:
+                log.warning(
+                    "trial %d is not part of what runs here; it runs on when the sweep is started again", number
+                )
+                continue
+            log.info("trial %d is continued", number)
+            self._dropped.discard(number)
+            self._backlog.retry(job)
+            self._hand_over()
 
     def _prune_unstarted(self) -> None:
         """Do without the seeds of configurations that were pruned."""

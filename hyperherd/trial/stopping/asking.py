@@ -30,6 +30,16 @@ def should_stop() -> bool:
     return True
 
 
+def heed() -> None:
+    """End what a callback is called from, as a log call does (`Stopping.heed`).
+
+    Raises:
+        TrialPruned: the trial is to end.
+    """
+    if (trial := current_trial()) is not None:
+        trial.stopping.heed()
+
+
 def is_to_end(stopping: Stopping) -> bool:
     """Return whether a training that asks for itself alone is to end; it is told then."""
     if stopping.verdict is None:
