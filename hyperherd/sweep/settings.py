@@ -245,6 +245,11 @@ def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
     written = plain.get("pruner")
     if written is None:
         return None
+    if plain.get("decide"):
+        raise SweepError(
+            "hydra.sweeper.decide and hydra.sweeper.pruner cannot be combined: decide bounds its error by the values "
+            "of all seeds, and pruned ones would have none; remove one of them"
+        )
     found = complete(written, plain["objective"])
     settings = read_pruner(found)
     settings.made_rule()
