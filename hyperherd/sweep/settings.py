@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
+from hyperherd.sampling.settings import SamplerSettings, read_sampler
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
 
@@ -24,7 +25,7 @@ _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
 _POLICY = ("retry", "canary", "stop_after_failures", "stop_after_same_error")
 _OTHER_SPELLINGS = {
-    "n_trials": "max_trials",
+    "n_trials": "sampler.trials",
     "num_samples": "sample",
     "n_samples": "sample",
     "repeat": "seeds",
@@ -35,6 +36,10 @@ _OTHER_SPELLINGS = {
     "rules": "conditions",
     "metric": "objective",
     "direction": "objective",
+    "n_jobs": "hydra.launcher.max_parallel",
+    "storage": "sampler",
+    "study_name": "name",
+    "search_algorithm": "sampler",
 }
 """What other sweepers call these, for the hint about an unknown one."""
 _FEWEST_SEEDS = 2
@@ -68,6 +73,7 @@ class SweepSettings:
     strict: bool = True
     objective: dict[str, str] | None = None
     decide: Decide | None = None
+    sampler: SamplerSettings | None = None
     max_batch_size: int | None = None
     dry_run: bool = False
     validate: str = "auto"
@@ -109,6 +115,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
             )
     plain["objective"] = _objective(plain.get("objective"))
     plain["decide"] = _decide(plain)
+    plain["sampler"] = _sampler(plain)
     plain["only"] = _texts(plain.get("only"))
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
     # null stands for the default.
@@ -227,9 +234,44 @@ def _decide(plain: Mapping[str, Any]) -> Decide | None:
     return Decide(**written)
 
 
+_NOT_SAMPLED = {
+    "grid": "a sampler chooses the points itself",
+    "zip": "a sampler chooses every parameter by itself",
+    "grids": "a sampler searches one space; give its conditions in hydra.sweeper.conditions",
+    "sample": "hydra.sweeper.sampler.trials says how many points are tried",
+    "max_trials": "hydra.sweeper.sampler.trials says how many points are tried",
+    "order": "a sampler decides the order",
+    "parameters": "write hydra.sweeper.params",
+    "decide": "both choose which trials run next",
+    "only": "both choose which trials run next",
+    "canary": "what is tried next follows from the trials before; stop_after_failures ends the sweep early",
+}
+"""The keys that cannot stand beside a sampler, and why."""
+
+
+def _sampler(plain: Mapping[str, Any]) -> SamplerSettings | None:
+    sampler = read_sampler(plain.get("sampler"))
+    if sampler is None:
+        return None
+    for key, why in _NOT_SAMPLED.items():
+        if plain.get(key) and (key, plain[key]) != ("order", _CHOICES["order"][0]):
+            raise SweepError(f"hydra.sweeper.{key} and hydra.sweeper.sampler cannot be combined, because {why}")
+    if not plain.get("objective"):
+        raise SweepError(
+            "hydra.sweeper.sampler needs hydra.sweeper.objective, the metric that it optimizes and its direction, e.g. "
+            "{metric: val/acc, direction: maximize}"
+        )
+    return sampler
+
+
 def _objective(written: Any) -> dict[str, str] | None:
     if written is None:
         return None
+    if isinstance(written, list):
+        raise SweepError(
+            "hydra.sweeper.objective is a list, and several objectives cannot be optimized; give one, e.g. "
+            "{metric: val/acc, direction: maximize}"
+        )
     if not isinstance(written, dict) or written.keys() != {"metric", "direction"}:
         raise SweepError(
             f"hydra.sweeper.objective is {written!r}; expected a map such as {{metric: val/acc, direction: maximize}}"

@@ -72,6 +72,10 @@ class Collector:
         self.stopping = ""
         """Why trials that have not started are being cancelled."""
 
+    def plan(self, trials: Sequence[PlannedTrial]) -> None:
+        """Take note of further trials that may be launched."""
+        self._trials.update({trial.number: trial for trial in trials})
+
     def job(self, number: int) -> TrialJob:
         """Return the next execution of a trial, as it is to be handed over."""
         trial = self._trials[number]

@@ -1,0 +1,68 @@
+"""What became of the points of a search, read from the trials' own files."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from statistics import fmean
+
+from hyperherd.errors import NothingFound
+from hyperherd.records.disk.files import number
+from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.results.loading.load import load_trials
+from hyperherd.results.trials.objective import Objective
+from hyperherd.results.trials.trial import Trial
+from hyperherd.sampling.study import Outcome
+
+FAILED = Outcome("failed")
+
+
+def outcome(trials: Sequence[Trial], objective: Objective) -> Outcome:
+    """Return what became of a point whose trials, one for each seed, have ended.
+
+    Its value is the mean of those that have one. A seed that ended without a number, or with one that is not finite,
+    makes it fail: it is no better where others went well. A seed that failed of something else is left out.
+    """
+    values: list[float] = []
+    for trial in trials:
+        if not trial.state.finished:
+            continue
+        value = objective.value(trial)
+        if value is None or not math.isfinite(value):
+            return FAILED
+        values.append(value)
+    pruned = [curve for trial in trials if trial.state is TrialState.PRUNED and (curve := _curve(trial))]
+    if pruned:
+        return Outcome("pruned", curve=pruned[0])
+    return Outcome("completed", fmean(values)) if values else FAILED
+
+
+def _curve(trial: Trial) -> dict[int, float]:
+    """Return step → value of the objective, as far as the trial's record holds it."""
+    curve = (trial.objective or {}).get("curve")
+    pairs = [pair for pair in curve if isinstance(pair, list) and len(pair) == 2] if isinstance(curve, list) else []
+    found = {step: number(value) for step, value in pairs if type(step) is int and step >= 0}
+    return {step: value for step, value in found.items() if value is not None and math.isfinite(value)}
+
+
+def trials_of(sweep_dir: Path, planned: Iterable[PlannedTrial]) -> dict[int, Trial]:
+    """Return what a sweep's folder has of some of its trials, by number; one without a directory has nothing yet."""
+    found: dict[int, Trial] = {}
+    for one in planned:
+        if one.dir is None:
+            continue
+        with suppress(NothingFound):
+            own = next((trial for trial in load_trials([sweep_dir / one.dir]) if trial.key == one.key), None)
+            found |= {} if own is None else {one.number: own}
+    return found
+
+
+def all_trials(sweep_dir: Path) -> Mapping[int, Trial]:
+    """Return all trials of a sweep's folder by number."""
+    try:
+        return {trial.number: trial for trial in load_trials([sweep_dir]) if trial.number is not None}
+    except NothingFound:
+        return {}
