@@ -274,6 +274,26 @@ def test_trials_that_a_grid_left_in_the_folder_are_known(tmp_path: Path) -> None
     assert [trial.orphan for trial in read_planned(swept.dir)] == [True] * 3 + [False] * 3
 
 
+def test_an_earlier_sweep_is_told_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    older = Simulation(tmp_path / "older", (sampler(trials=12), "hydra.sweeper.seeds=2"))
+    older.run(slots=4)
+    told = f"from: '{older.dir}'"
+    swept = Simulation(tmp_path / "new", (sampler(trials=8).replace("seed: 7", f"seed: 7, {told}"),))
+    with caplog.at_level("INFO"):
+        swept.run()
+    assert f"12 of 12 points of {older.dir} told to the sampler" in caplog.text
+    # It has as many results as it needs to choose from the first point on.
+    fresh = Simulation(tmp_path / "fresh", (sampler(trials=8),))
+    fresh.run()
+    assert swept.points[0] != fresh.points[0]
+    narrow = replace(swept, folder=tmp_path / "narrow", space=("lr=interval(7.0,8.0)", *SPACE[1:]))
+    narrow.run()
+    assert f"0 of 12 points of {older.dir} told" in caplog.text
+    nowhere = replace(swept, settings=(sampler().replace("seed: 7", "seed: 7, from: nowhere"),))
+    with pytest.raises(SweepError, match=r"hydra.sweeper.sampler.from: .*nowhere"):
+        nowhere.search()
+
+
 @pytest.mark.parametrize(
     ("settings", "space", "message"),
     [

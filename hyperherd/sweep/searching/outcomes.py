@@ -7,9 +7,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from statistics import fmean
+from typing import Any
 
-from hyperherd.errors import NothingFound
+from hyperherd.errors import NothingFound, ResultsError, SweepError
 from hyperherd.records.disk.files import number
+from hyperherd.records.identity import trial_key
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.loading.load import load_trials
@@ -66,3 +68,20 @@ def all_trials(sweep_dir: Path) -> Mapping[int, Trial]:
         return {trial.number: trial for trial in load_trials([sweep_dir]) if trial.number is not None}
     except NothingFound:
         return {}
+
+
+def of_earlier_sweep(folder: str, seed_key: str, objective: Objective) -> list[tuple[Mapping[str, Any], Outcome]]:
+    """Return the points of an earlier sweep with what became of them, the seeds of one together.
+
+    Raises:
+        SweepError: there is no sweep.
+    """
+    try:
+        trials = load_trials([folder])
+    except (ResultsError, OSError) as error:
+        raise SweepError(f"hydra.sweeper.sampler.from: {error}") from None
+    points: dict[str, tuple[dict[str, Any], list[Trial]]] = {}
+    for trial in trials:
+        values = {name: value for name, value in trial.params.items() if name != seed_key}
+        points.setdefault(trial_key(values), (values, []))[1].append(trial)
+    return [(values, outcome(each, objective)) for values, each in points.values()]

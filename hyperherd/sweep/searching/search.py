@@ -30,7 +30,7 @@ from hyperherd.space.point import Assignment
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.planning.plan import Plan, TrialWriter, UnnumberedTrial
 from hyperherd.sweep.searching.asked import Asked, by_point
-from hyperherd.sweep.searching.outcomes import all_trials, outcome, trials_of
+from hyperherd.sweep.searching.outcomes import all_trials, of_earlier_sweep, outcome, trials_of
 from hyperherd.sweep.settings import SweepSettings
 
 log = logging.getLogger("hyperherd")
@@ -89,6 +89,9 @@ class Search:
             lacks_parts=bool(lacking),
         )
         self._points = SinglePoints(self._space, self._writer.context)
+        self._earlier = [
+            (folder, of_earlier_sweep(folder, settings.seed_key, self._objective)) for folder in self._settings.earlier
+        ]
         self._enqueued = [self._given(point, place) for place, point in enumerate(self._settings.enqueue)]
         self._sweep_dir: Path | None = None
         self._trials: dict[int, list[PlannedTrial]] = {}
@@ -156,13 +159,14 @@ class Search:
         self._sweep_dir = sweep_dir
         self._following = max((trial.number for trial in planned), default=-1) + 1
         running = set(in_flight)
+        self._know_earlier()
         found = all_trials(sweep_dir) if planned else {}
         points = by_point(trial for trial in planned if not trial.orphan)
         ours = {trial.number for _, trials in points.values() for trial in trials}
         for trial in planned:
             if trial.number not in ours:
                 self._others.add(trial.key)
-                self._know(("other", trial.number), found.get(trial.number))
+                self._know(("other", trial.number), trial.params, outcome(_of(found, [trial]), self._objective))
         for point, (_, trials) in points.items():
             self._trials[point] = trials
             self._ended[point] = {trial.number for trial in trials} - running
@@ -172,12 +176,18 @@ class Search:
             self._repeat(asked)
         self._enqueued = _without(self._enqueued, [asked.enqueued for asked, _ in points.values()])
 
-    def _know(self, key: Hashable, trial: Trial | None) -> bool:
-        """Tell the sampler of a trial that it has not proposed, if that has a value in this space; return whether."""
-        if trial is None:
-            return False
-        result = outcome([trial], self._objective)
-        values = {name: value for name, value in trial.params.items() if name != self._space.seed_key}
+    def _know_earlier(self) -> None:
+        """Tell the sampler of earlier sweeps, the points that are of this space and have a value."""
+        for folder, points in self._earlier:
+            known = [self._know(("from", folder, place), *point) for place, point in enumerate(points)]
+            level = logging.INFO if any(known) else logging.WARNING
+            log.log(
+                level, "search: %d of %s of %s told to the sampler", sum(known), counted(len(known), "point"), folder
+            )
+
+    def _know(self, key: Hashable, params: Mapping[str, Any], result: Outcome) -> bool:
+        """Tell the sampler of a point that it has not proposed, if that has a value in this space; return whether."""
+        values = {name: value for name, value in params.items() if name != self._space.seed_key}
         if result.state != "completed" or not values.keys() <= self._axes.keys() or not self._study.takes(values):
             return False
         self._study.accept(key, values)
