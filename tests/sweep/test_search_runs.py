@@ -10,6 +10,14 @@ from typing import Any, cast
 
 import pytest
 from conftest import App, wait_for
+from search_sweeps import (
+    BODY,
+    CONFIG,
+    SPACE,
+    check_search_kills,
+    check_that_no_slot_is_idle,
+    sampler,
+)
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialLauncher
@@ -20,56 +28,16 @@ from hyperherd.sweep.running.growing import Growing
 
 pytest.importorskip("optuna")
 
-BODY = """
-import time
-from hyperherd import log_result
-with open(os.environ.get("LOG", os.devnull), "a") as log:
-    log.write(f"{HydraConfig.get().job.num} {cfg.lr!r}\\n")
-if (wait := os.environ.get("WAIT_FOR")) and cfg.lr > 0.5:
-    while not os.path.exists(wait):
-        time.sleep(0.02)
-if os.environ.get("FAIL") and cfg.lr > 0.8:
-    raise ValueError("diverged")
-log_result("loss", (cfg.lr - 0.3) ** 2)
-"""
-SPACE = ("lr=interval(0.0,1.0)", "hydra.sweeper.objective={metric: loss, direction: minimize}")
 POOL = ("hydra/launcher=herd_local", "hydra.launcher.max_parallel=2")
 
 
 @pytest.fixture
 def searched(app: App) -> App:
-    return app.write(BODY, "lr: 0.1\nseed: 0\n")
+    return app.write(BODY, CONFIG)
 
 
-def sampler(trials: int, **given: Any) -> str:
-    more = "".join(f", {name}: {value}" for name, value in given.items())
-    return f"hydra.sweeper.sampler={{name: tpe, trials: {trials}, startup: 3, seed: 1{more}}}"
-
-
-def test_a_trial_that_takes_long_keeps_no_other_slot_idle(searched: App, tmp_path: Path) -> None:
-    """Those above 0.5 wait until all others have run, which they do although one slot is taken all the time."""
-    gate, log = tmp_path / "gate", tmp_path / "log"
-    condition = "hydra.sweeper.conditions=[{when: {seed: 0, lr: {gt: 0.5}}, exclude: true}]"
-    enqueued = sampler(6, enqueue="[{lr: 0.75}]")
-    # Excluded unless it was asked for: so exactly one trial waits.
-    conditions = condition.replace("seed: 0, lr: {gt: 0.5}", "expr: 'lr > 0.5 and lr != 0.75'")
-    process = searched.start(
-        "-m",
-        "hydra/sweeper=herd",
-        "hydra.sweep.dir=s",
-        *SPACE,
-        *POOL,
-        conditions,
-        enqueued,
-        WAIT_FOR=str(gate),
-        LOG=str(log),
-    )
-    wait_for(process, "trial 5 (")
-    assert sorted(int(line.split()[0]) for line in log.read_text().splitlines()) == [0, 1, 2, 3, 4, 5]
-    gate.touch()
-    out, _ = process.communicate()
-    assert process.returncode == 0, out
-    assert "6 completed" in out
+def test_a_trial_that_takes_long_keeps_no_other_slot_idle(app: App) -> None:
+    check_that_no_slot_is_idle(app, *POOL)
 
 
 @pytest.mark.slow
@@ -87,7 +55,13 @@ def test_a_killed_search_goes_on_with_the_same_trials(searched: App, tmp_path: P
     # One that was killed runs again, as the same trial; none that was done does.
     ran = [line.split()[0] for line in log.read_text().splitlines()]
     assert set(ran) == {str(number) for number in range(6)}
-    assert ran.count("0") == ran.count("1") == 1
+    assert ran.count("0") == ran.count("1") == 2  # its first and its last line
+
+
+@pytest.mark.slow
+def test_a_search_that_is_killed_at_random_instants_is_whole(tmp_path: Path) -> None:
+    """tests/chaos/searches.py does this longer."""
+    check_search_kills(tmp_path / "killed", 2, 5, *POOL)
 
 
 def test_failures_are_told_and_the_search_goes_on(searched: App) -> None:
