@@ -24,7 +24,7 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of its command line."""
     return numbers_parser(
         "prune",
-        "End running trials at their next log call, because their values do not promise anything. Their values and\n"
-        "checkpoints stay, and the sweep does not run them again; herd-results continue takes that back.",
+        "End running trials at their next log call, because their values do not promise anything. Values\n"
+        "and checkpoints stay, and the sweep does not run them again; herd-results continue takes it back.",
         "example:\n  herd-results prune multirun/s 3,7-9",
     )

@@ -33,9 +33,9 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of its command line."""
     return numbers_parser(
         "stop",
-        "End running trials at their next log call, to be gone on with later: the same sweep command, or\n"
-        "herd-results continue, runs them on from their checkpoints. Without numbers the whole sweep stops, and\n"
-        "nothing more starts.",
+        "End running trials at their next log call, to be gone on with later: the same sweep command,\n"
+        "or herd-results continue, runs them on from their checkpoints. Without numbers the whole sweep\n"
+        "stops, and nothing more starts.",
         "examples:\n"
         "  herd-results stop multirun/s         all that run; nothing more starts\n"
         "  herd-results stop multirun/s 3,7-9   these trials; the others go on",
