@@ -145,15 +145,12 @@ class RayTrial:
         self.status = "RUNNING"
 
 
-def rays(name: str) -> Judge:
-    """Return a scheduler of Ray Tune's, asked directly."""
-    from ray.tune.schedulers import ASHAScheduler, MedianStoppingRule
+def rays() -> Judge:
+    """Return the ASHA of Ray Tune, asked directly; its median rule asks a controller."""
+    from ray.tune.schedulers import ASHAScheduler
 
-    about: dict[str, Any] = {"metric": METRIC, "mode": "max", "time_attr": "step", "grace_period": FIRST}
-    scheduler: Any = (
-        ASHAScheduler(**about, max_t=STEPS, reduction_factor=ETA)
-        if name == "ASHA"
-        else MedianStoppingRule(**about, min_samples_required=5)
+    scheduler: Any = ASHAScheduler(
+        time_attr="step", metric=METRIC, mode="max", max_t=STEPS, grace_period=FIRST, reduction_factor=ETA
     )
     trials: dict[int, RayTrial] = {}
     last: dict[int, dict[str, Any]] = {}
@@ -197,7 +194,7 @@ def peers() -> dict[str, Callable[[Path], Judge]]:
     try:
         import ray.tune  # noqa: F401 - as above
 
-        found |= {"Ray ASHAScheduler": lambda root: rays("ASHA"), "Ray MedianStoppingRule": lambda root: rays("median")}
+        found["Ray ASHAScheduler"] = lambda root: rays()
     except ImportError:
         pass
     return found

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from hyperherd.results.trials.filters import between as between
     from hyperherd.sweep.from_python import run_sweep as run_sweep
     from hyperherd.sweep.preview import plan as plan
+    from hyperherd.trial.alerts import alert as alert
     from hyperherd.trial.checkpoint import checkpoint as checkpoint
     from hyperherd.trial.log import log_array as log_array
     from hyperherd.trial.log import log_metrics as log_metrics
@@ -35,6 +36,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "HyperherdError": "hyperherd.errors",
+    "alert": "hyperherd.trial.alerts",
     "between": "hyperherd.results.trials.filters",
     "checkpoint": "hyperherd.trial.checkpoint",
     "is_trial": "hyperherd.results.loading.load",
@@ -59,6 +61,7 @@ __all__ = [
     "Trial",
     "TrialPruned",
     "Trials",
+    "alert",
     "between",
     "checkpoint",
     "is_trial",

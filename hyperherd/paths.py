@@ -56,6 +56,11 @@ class SweepPaths:
         return self.records / "requests"
 
     @property
+    def notified(self) -> Path:
+        """Of what the sweep has notified people."""
+        return self.records / "notified.jsonl"
+
+    @property
     def workers(self) -> Path:
         """The folder of the queue and the ledgers of workers."""
         return self.records / "workers"
@@ -69,6 +74,16 @@ class SweepPaths:
     def trash(self) -> Path:
         """The folder of trials that were moved out of the way."""
         return self.records / "trash"
+
+    @property
+    def diffs(self) -> Path:
+        """The folder of what checkouts had changed against their commits."""
+        return self.records / "diffs"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of copies of the project, from which trials run."""
+        return self.records / "snapshots"
 
     @property
     def index(self) -> Path:
@@ -141,6 +156,11 @@ class TrialPaths:
     def tags(self) -> Path:
         """The folder of tags that it was given after the fact."""
         return self.records / "tags"
+
+    @property
+    def alerts(self) -> Path:
+        """The folder of what it wanted people to know."""
+        return self.records / "alerts"
 
     @property
     def attempts(self) -> Path:

@@ -98,6 +98,8 @@ class TrialJudge:
                 continue
             if self._phase is None:
                 self._phase = decision.phase
+            if decision.phase != self._phase:
+                continue
             if decision.rung is not None:
                 self._stood = max(self._stood, decision.rung)
                 if (own := self._shown(decision)) is not None:
@@ -141,7 +143,8 @@ class TrialJudge:
             return self.verdict
         settings = self._settings
         if settings.unit == "epoch" and "epoch" in metrics:
-            self._epoch = _number(metrics["epoch"], "epoch")
+            epoch = _number(metrics["epoch"], "epoch")
+            self._epoch = epoch if epoch is not None and math.isfinite(epoch) else None
         if settings.metric not in metrics or not self._counts(phase):
             return None
         value = _number(metrics[settings.metric], settings.metric)

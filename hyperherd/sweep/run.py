@@ -9,8 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,22 +20,26 @@ from hydra.errors import CompactHydraException
 from omegaconf import OmegaConf
 
 import hyperherd
+from hyperherd.compat.hydra import config_folders
 from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
+from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths
 from hyperherd.pruning.of_sweep import PrunedSeeds
 from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
-from hyperherd.records.provenance import git_version, package_versions
+from hyperherd.records.provenance.git import git_state
+from hyperherd.records.provenance.packages import package_versions
 from hyperherd.records.requests import go_on
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
 from hyperherd.sweep.directory import SweepDirectory, claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
+from hyperherd.sweep.freezing.take import take_snapshot
 from hyperherd.sweep.messages import (
     report_detached,
     report_end,
@@ -44,6 +48,8 @@ from hyperherd.sweep.messages import (
     report_preview,
     report_start,
 )
+from hyperherd.sweep.notifying.notifications import checked_addresses, notifying
+from hyperherd.sweep.notifying.notifier import LaunchView, Notifier
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.resuming.drift import check_code, check_drift
@@ -53,11 +59,14 @@ from hyperherd.sweep.resuming.recover import recover
 from hyperherd.sweep.resuming.resume import check_folder, find_plan
 from hyperherd.sweep.resuming.selection import select
 from hyperherd.sweep.running.collect import Collector
+from hyperherd.sweep.running.growing import Growing
 from hyperherd.sweep.running.live_table import watched
 from hyperherd.sweep.running.resources import check_resources
 from hyperherd.sweep.running.run_loop import RunLoop
+from hyperherd.sweep.searching.search import Search
+from hyperherd.sweep.searching.start import find_search
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.validation.validate import validate
+from hyperherd.sweep.validation.validate import Validator
 from hyperherd.sweep.working.by_hand import work_by_hand
 from hyperherd.sweep.working.order import take_order
 from hyperherd.trial.attempts import next_attempt
@@ -111,23 +120,34 @@ def _join(app: HydraApp, trial_dir: Path) -> Batches:
 
 def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Batches:
     # Before the directory is claimed: a mistake in the space leaves nothing on the disk.
-    resumed, plan = find_plan(app, arguments, settings)
+    search = None
+    if settings.sampler is None:
+        resumed, plan = find_plan(app, arguments, settings)
+    else:
+        resumed, search = find_search(app, arguments, settings)
+        plan = search.plan
+    found = checked_addresses(settings.notify)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     if not timestamped:  # a folder that has this time as its name is another sweep's, and gets nothing from us
         check_folder(resumed or app.sweep_dir, shared=settings.shared)
     share_folders(settings.shared)
-    with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
+    with (
+        claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory,
+        notifying(settings, found, directory.path) as notifier,
+    ):
         go_on(directory.path)
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         if contest := begun_contest(app, arguments, settings, plan):
-            return _decide(app, settings, contest.resumed(directory.path), directory)
-        sweep = SweepRun(app, settings, plan, directory)
+            return _decide(app, settings, contest.resumed(directory.path), directory, notifier)
+        sweep = SweepRun(app, settings, plan, directory, notifier=notifier, search=search)
         sweep.reconcile()
         sweep.record()
         return sweep.launch()
 
 
-def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory: SweepDirectory) -> Batches:
+def _decide(
+    app: HydraApp, settings: SweepSettings, contest: Contest, directory: SweepDirectory, notifier: Notifier | None
+) -> Batches:
     """Run rounds of seeds until the contest is over, and report it as one sweep."""
     batches: Batches = []
     ran: set[int] = set()
@@ -135,7 +155,7 @@ def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory:
     following: Contest | None = contest
     while following is not None:
         contest = following
-        sweep = SweepRun(app, settings, contest.plan, directory, frozenset(ran))
+        sweep = SweepRun(app, settings, contest.plan, directory, frozenset(ran), notifier)
         sweep.reconcile()
         sweep.record()
         ran |= sweep.numbers
@@ -144,6 +164,8 @@ def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory:
         verdict = contest.verdict(directory.path)
         following = None if sweep.was_stopped else contest.after(verdict)
     told = contest.record(verdict, directory.path)
+    if notifier is not None and ran:
+        notifier.finished(is_clean=is_clean)
     report_end(directory.path)
     log.info(told)
     if not is_clean:
@@ -161,6 +183,8 @@ class SweepRun:
         plan: what is to be tried.
         directory: where it runs.
         ran: the numbers of trials that earlier rounds of this invocation have run, and which do not run again.
+        notifier: tells people about it; None if nobody is to be told.
+        search: chooses the trials as it goes; None if the plan has them all.
 
     Raises:
         SweepError: the directory holds another sweep, or the launcher cannot start jobs.
@@ -173,6 +197,8 @@ class SweepRun:
         plan: Plan,
         directory: SweepDirectory,
         ran: frozenset[int] = frozenset(),
+        notifier: Notifier | None = None,
+        search: Search | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -183,9 +209,16 @@ class SweepRun:
         self._before = check_base(self._dir, self._base, allow_drift=settings.allow_drift)
         self._run_plan = RunPlan((), ())
         self._adopted: Sequence[JobHandle] = ()
-        self._directories: Mapping[int, str | None] = {}
+        self._directories: dict[int, str | None] = {}
         self._ran = ran
+        self._notifier = notifier
+        self._task = TrialTask(app.task_function, self._dir, app.script)
+        if settings.snapshot:
+            imported_code(app.script)  # it counts as it is now: what is edited from here on would differ from it
         self._launcher = self._make_launcher()
+        self._search = search
+        self._validator = Validator(app, self._dir, settings.validate)
+        self._growing = None if search is None else Growing(search, self._launcher, self._validator, self._dir)
         self.is_clean = True
         """Whether all trials that it ran are done."""
         self.was_stopped = False
@@ -200,7 +233,8 @@ class SweepRun:
 
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
-        run_plan = reconcile(self._dir, self._plan.drafts)
+        drafts = self._plan.drafts if self._search is None else self._search.recorded(self._dir)
+        run_plan = reconcile(self._dir, drafts)
         # All trials, whether they are to run or not: what has run is compared with what would run now.
         check_drift(self._app, run_plan.trials, self._dir, allow_drift=self._settings.allow_drift)
         if self._before:
@@ -213,10 +247,15 @@ class SweepRun:
             run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
         run_plan = select(run_plan, self._settings.only, self._dir)
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
-        self._run_plan = _placed(
-            run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
-        )
-        self._directories = {trial.number: trial.dir for trial in self._run_plan.to_run}
+        if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
+            folders = config_folders(self._app.loader)
+            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
+        if self._growing is not None:
+            run_plan = self._growing.begun(run_plan, self._adopted)
+        self._run_plan = _placed(run_plan, self._validator.placed(run_plan.to_run))
+        if self._growing is not None:
+            self._growing.planned(self._run_plan)
+        self._note_directories(self._run_plan.to_run)
 
     def record(self) -> None:
         """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
@@ -239,7 +278,7 @@ class SweepRun:
             run_once=self._app.run_once,
             no_command=self._app.no_command,
             note=self._settings.note,
-            invocations=[*record.invocations, *([] if self._ran else [_invocation(self._app)])],
+            invocations=[*record.invocations, *([] if self._ran else [self._invocation()])],
         ).write(self._dir)
         write_planned(self._dir, list(self._run_plan.trials))
         # Never rewritten: it is the config that the first trials ran with.
@@ -251,6 +290,8 @@ class SweepRun:
         batches = self.run()
         if not self._launcher.waits:
             return []
+        if self._notifier is not None and (self.numbers or self._adopted):
+            self._notifier.finished(is_clean=self.is_clean)
         report_end(self._dir)
         if not self.is_clean:
             self._app.end_multirun()
@@ -266,14 +307,25 @@ class SweepRun:
         queue = self._launcher.name if self._launcher.has_queue else None
         collector = Collector(self._dir, trials, queue, lambda: self._launcher.cluster)
         collector.awaiting(self._adopted)
-        self._launcher.listen(Pulse(self._dir, trials).sign)
-        judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
+        pulse = Pulse(self._dir, trials)
+        self._launcher.listen(pulse.sign)
+        expected = len(trials)
+        if self._growing is not None and self._search is not None:
+            expected = max(expected, self._search.trials - len(self._run_plan.trials) + expected)
+            self._growing.takers += [collector.plan, pulse.add, trials.extend, self._note_directories]
+            self._growing.report()
+        judge = FailureTracker(self._settings.policy, self._launcher, expected)
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
-            with self._beating(), watched(self._launcher, self._dir, trials, metric) as refresh:
-                refreshes = self._lock.beat, refresh
+            with (
+                self._beating(),
+                watched(self._launcher, self._dir, trials, metric, expected) as refresh,
+                self._told_of(collector, judge) as tell,
+            ):
+                refreshes = (self._lock.beat, refresh, tell)
+                unwanted = self._pruned_seeds(trials)
                 loop = RunLoop(
-                    self._launcher, collector, judge, self._app.job_label, refreshes, self._pruned_seeds(trials)
+                    self._launcher, collector, judge, self._app.job_label, refreshes, unwanted, self._growing
                 )
                 if not self._launcher.waits:
                     if numbers:
@@ -290,17 +342,51 @@ class SweepRun:
             raise
         self.is_clean = all(status.state.done for status in collector.statuses.values())
         self.was_stopped = bool(collector.stopping)
+        for warning in self._search.unmatched if self._search else ():
+            log.warning(warning)
         return self._batches(returned)
 
     def _pruned_seeds(self, trials: Sequence[PlannedTrial]) -> Callable[[], Mapping[int, str]]:
         if self._settings.pruner is None:
             return dict
-        pruner = read_pruner(self._settings.pruner)
-        return PrunedSeeds(self._dir, pruner, trials, self._settings.seed_key).found
+        seeds = PrunedSeeds(self._dir, read_pruner(self._settings.pruner), trials, self._settings.seed_key)
+        if self._growing is not None:
+            self._growing.takers.append(seeds.add)
+        return seeds.found
+
+    def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
+        self._directories.update({trial.number: trial.dir for trial in trials})
 
     def _beating(self) -> AbstractContextManager[None]:
         """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""
         return nullcontext() if self._launcher.forks else self._lock.beating()
+
+    @contextmanager
+    def _told_of(self, collector: Collector, judge: FailureTracker) -> Iterator[Callable[[], None]]:
+        """Yield a function that tells people what is new; it is cheap to call often."""
+        if self._notifier is None:
+            yield lambda: None
+            return
+        if not self._launcher.waits:
+            log.warning(
+                "notifications: with hydra.launcher.wait=false nobody waits for the trials, so nobody sends any; "
+                "`herd-results` shows alerts"
+            )
+            yield lambda: None
+            return
+        trials = {trial.number: trial for trial in self._run_plan.trials}
+        if self._growing is not None:
+            self._growing.takers.append(lambda more: trials.update({trial.number: trial for trial in more}))
+        view = LaunchView(
+            trials=trials,
+            open=lambda: [handle.job.number for handle in collector.open],
+            statuses=collector.statuses,
+            failed_for_good=lambda: judge.failed_for_good,
+            stopping=lambda: collector.stopping,
+            retries=bool(self._settings.policy.retry),
+        )
+        with self._notifier.watching(view, [trial for trial in self._run_plan.trials if self._before]):
+            yield self._notifier.refresh
 
     def _interrupted(self, collector: Collector) -> None:
         """Record and report how far the sweep came."""
@@ -311,6 +397,25 @@ class SweepRun:
         if is_queued:
             report_detached(self._dir, self._launcher.name)
 
+    def _invocation(self) -> dict[str, Any]:
+        snapshot = self._task.snapshot
+        state = git_state(str(Path(self._app.script).parent))
+        if state is not None:
+            state.keep_diff(self._dir)
+        return {
+            "time": time.time(),
+            "argv": list(masked_words(sys.argv)),
+            "cwd": str(Path.cwd()),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "hyperherd": hyperherd.__version__,
+            "packages": package_versions(),
+            "git": state and state.facts,
+            "code": imported_code(self._app.script),
+            "snapshot": snapshot and {"name": snapshot.name, "root": snapshot.root},
+        }
+
     def _batches(self, returned: Mapping[int, JobReturn]) -> Batches:
         size = self._settings.max_batch_size or max(len(returned), 1)
         values = [returned[number] for number in sorted(returned)]
@@ -318,10 +423,15 @@ class SweepRun:
 
     def _make_launcher(self) -> TrialLauncher:
         """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
-        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir, self._app.script), self._dir)
+        plugin = self._app.launcher(self._task, self._dir)
         if offered := getattr(plugin, "trial_launcher", None):
             ours: TrialLauncher = offered()
             return ours
+        if self._settings.snapshot:
+            raise SweepError(
+                f"hydra.sweeper.snapshot: {type(plugin).__name__} runs the project as it is when a trial starts; use "
+                "hydra/launcher=herd_local, herd_slurm or herd_lsf, or remove hydra.sweeper.snapshot"
+            )
         return HydraLauncher(
             plugin,
             self._has_started,
@@ -340,18 +450,3 @@ def _placed(run_plan: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
     found = {trial.number: trial for trial in placed}
     trials = tuple(found.get(trial.number, trial) for trial in run_plan.trials)
     return replace(run_plan, trials=trials, to_run=tuple(placed))
-
-
-def _invocation(app: HydraApp) -> dict[str, Any]:
-    return {
-        "time": time.time(),
-        "argv": sys.argv,
-        "cwd": str(Path.cwd()),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "python": platform.python_version(),
-        "hyperherd": hyperherd.__version__,
-        "packages": package_versions(),
-        "git": git_version(str(Path(app.script).parent)),
-        "code": imported_code(app.script),
-    }

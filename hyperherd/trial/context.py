@@ -24,6 +24,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
+from hyperherd.trial.alerts import report_news
 from hyperherd.trial.attempts import claim_attempt, scheduler_job
 from hyperherd.trial.ending import Ending, TrialFailed, ending_of
 from hyperherd.trial.isolation import restored_process_state
@@ -99,6 +100,7 @@ def run_in_context(
                 ending = replace(ending, requeued=True)
             record = logbook.close(ending)
         _log_end(record)
+        report_news(place.trial_dir)
     if record.state is TrialState.COMPLETED:
         note_completed(place.sweep, place.sweep_dir, place.trial.number)
     if late and record.state is not TrialState.CANCELLED:

@@ -29,6 +29,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialError
 from hyperherd.trial import log as trial_log
+from hyperherd.trial.alerts import alert
 from hyperherd.trial.attempts import claim_attempt
 from hyperherd.trial.checkpoint import PATTERNS, checkpoint_for
 from hyperherd.trial.context import TrialPlace, hash_of, variables
@@ -159,6 +160,10 @@ class StartedTrial:
     def log_array(self, name: str, array: Any, step: int | None = None) -> None:
         """Keep an array (:func:`hyperherd.log_array`)."""
         trial_log.log_array(name, array, step)
+
+    def alert(self, text: str, level: str = "info") -> bool:
+        """Let people know something (:func:`hyperherd.alert`)."""
+        return alert(text, level)
 
     def resumed(self, step: int) -> None:
         """Declare the step at which this attempt goes on (:func:`hyperherd.resumed`)."""

@@ -101,6 +101,10 @@ def test_a_dry_run_shows_the_rungs(tmp_path: Path) -> None:
             "no key 'min_step' (did you mean 'min_steps'?)",
         ),
         ((OBJECTIVE, "hydra.sweeper.pruner=asha"), "expected a map such as {name: asha"),
+        (
+            (OBJECTIVE, ASHA, "hydra.sweeper.seeds=2", "hydra.sweeper.decide={delta: 1, budget: 9}"),
+            "cannot be combined",
+        ),
         ((OBJECTIVE, "+hydra.sweeper.prunner={name: asha}"), "no key 'prunner' (did you mean 'pruner'?)"),
     ],
 )

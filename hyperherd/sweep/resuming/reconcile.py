@@ -97,6 +97,7 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
             draft.params,
             dir=before.dir if before else None,
             resources=draft.resources,
+            asked=draft.asked,
         )
     trials = sorted(
         (replace(trial, orphan=trial.key not in planned) for trial in numbered.values()), key=lambda trial: trial.number

@@ -76,6 +76,10 @@ class Collector:
         """Why trials that have not started are being cancelled."""
         self._pruned: dict[int, str] = {}
 
+    def plan(self, trials: Sequence[PlannedTrial]) -> None:
+        """Take note of further trials that may be launched."""
+        self._trials.update({trial.number: trial for trial in trials})
+
     def job(self, number: int) -> TrialJob:
         """Return the next execution of a trial, as it is to be handed over."""
         trial = self._trials[number]

@@ -24,8 +24,9 @@ from hyperherd.launch.workers.sharing import pool_options
 from hyperherd.plural import counted
 from hyperherd.records.code import changed_files
 from hyperherd.records.lock import may_start_trials
-from hyperherd.records.provenance import package_versions
+from hyperherd.records.provenance.packages import package_versions
 from hyperherd.records.requests import go_on, is_readmitted
+from hyperherd.records.snapshot import in_use
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.records.workers.ledger import Roster
@@ -73,6 +74,7 @@ def work_by_hand(app: HydraApp, order: Order) -> None:
 
 def _worker(app: HydraApp, order: Order) -> Worker:
     task = TrialTask(app.task_function, order.sweep_dir, app.script).of_worker()
+    task.snapshot = in_use()
     pool = LocalLauncher(app.context, task, app.config, pool_options(order.at_once), shows_output=False)
     return Worker(order.sweep_dir, pool, at_once=order.at_once, lingers=lambda: may_start_trials(order.sweep_dir))
 
@@ -101,7 +103,12 @@ def _check_policy(app: HydraApp, order: Order) -> None:
     Raises:
         SweepError: no sweep runs, and its policy is not empty.
     """
-    policy = read_settings(app.config.hydra.sweeper, app.hydra_overrides).policy
+    settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
+    if settings.notify is not None:
+        log.warning(
+            "notifications: no sweep runs in %s, so nobody sends any; `herd-results` shows alerts", order.sweep_dir
+        )
+    policy = settings.policy
     names = {
         "retry": "retry",
         "canary": "canary",

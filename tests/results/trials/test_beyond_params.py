@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import starting
 from results.builder import SweepBuilder
 
 from hyperherd import Trials, load
@@ -140,7 +140,7 @@ def test_choices_of_plain_hydra_come_from_its_own_files(tmp_path: Path) -> None:
     )
     for number, arguments in enumerate((["model=small,large"], ["lr=1,2", "hydra.output_subdir=x"])):
         command = [sys.executable, "app.py", "-m", *arguments, f"hydra.sweep.dir=m/{number}"]
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        starting.run(command, cwd=tmp_path).check_returncode()
     trials = load(tmp_path / "m")
     assert [trial.choices["model"] for trial in trials] == ["small", "large", "large", "large"]
     assert len(trials.filter("model=large")) == 3
