@@ -284,7 +284,7 @@ function closeToBest(pool) {
   return others.filter((place) => gap(place) <= most * Math.hypot(standardError(pool, best), standardError(pool, place)));
 }
 
-/** Return where the true mean of the best one lies in 95 %, although it was chosen; null: unknown. */
+/** Return where the true mean of the best one lies in 95 %, although it was chosen, from below with its bad seeds; null: unknown. */
 function bestInterval(pool) {
   if (!pool.freedom || !pool.samples.length) return null;
   const [best] = pool.order;
@@ -293,5 +293,5 @@ function bestInterval(pool) {
   const rivals = pool.samples.filter((sample, place) => mean - sample.mean <= 2 * safe * (standardError(pool, best) + standardError(pool, place))).length;
   const rest = (1 - OF_CHOICE) * LEVEL / 2;
   const reach = (tail) => pooledT(pool, tail) * standardError(pool, best);
-  return [(mean - reach(rest / rivals)) * pool.unit, (mean + reach(rest)) * pool.unit];
+  return [(Math.min(mean, pool.means[best]) - reach(rest / rivals)) * pool.unit, (mean + reach(rest)) * pool.unit];
 }
