@@ -8,7 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import select
+import selectors
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -153,10 +153,10 @@ def _git(folder: str, deadline: float, *arguments: str) -> bytes | None:
 def _read(descriptor: int, deadline: float) -> tuple[bytes, bool]:
     """Return what comes until the end, or until it is more than the largest diff; and whether it is all."""
     found = bytearray()
-    while len(found) <= _LARGEST_DIFF:
-        if not select.select([descriptor], [], [], max(deadline - time.monotonic(), 0.0))[0]:
-            return bytes(found), False
-        if not (piece := os.read(descriptor, 1 << 16)):
-            return bytes(found), True
-        found += piece
+    with selectors.DefaultSelector() as readable:
+        readable.register(descriptor, selectors.EVENT_READ)
+        while len(found) <= _LARGEST_DIFF and readable.select(max(deadline - time.monotonic(), 0.0)):
+            if not (piece := os.read(descriptor, 1 << 16)):
+                return bytes(found), True
+            found += piece
     return bytes(found), False
