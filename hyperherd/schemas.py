@@ -34,6 +34,7 @@ class HerdSweeperConf:
     objective: Any = None
     decide: Any = None
     pruner: Any = None
+    sampler: Any = None
     max_batch_size: Optional[int] = None  # noqa: UP045
     dry_run: bool = False
     validate: str = "auto"

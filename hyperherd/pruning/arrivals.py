@@ -158,10 +158,11 @@ def _first_words(names: Iterable[str]) -> list[Arrival]:
     found: dict[int, Arrival] = {}
     for name in names:
         arrival = Arrival.from_name(name)
-        if arrival is not None:
-            known = found.setdefault(arrival.number, arrival)
-            if (arrival.attempt, name) < (known.attempt, known.file_name):
-                found[arrival.number] = arrival
+        if arrival is None:
+            continue
+        known = found.get(arrival.number)
+        if known is None or (arrival.attempt, name) < (known.attempt, known.file_name):
+            found[arrival.number] = arrival
     return [found[number] for number in sorted(found)]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from hyperherd.records.disk.ownership import file_mode
 CONTINUED, PRUNED, NOT_JUDGED = "continued", "pruned", "not judged"
 _MOST = 10_000
 """Decisions that are read of a trial; the file may be of anybody's making."""
+_MOST_TRIALS = 10**6
 _MOST_RANGES = 200
 """A list of trials is kept as ranges of numbers; one that takes more of them is left out."""
 
@@ -97,7 +98,7 @@ def append_decision(trial_dir: Path, decision: Decision) -> None:
     Raises:
         OSError: the disk does not take it.
     """
-    values = {key: value for key, value in asdict(decision).items() if value is not None}
+    values = {key: value for key, value in vars(decision).items() if value is not None}
     flags = os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
     descriptor = os.open(TrialPaths(trial_dir).rungs, flags, file_mode())
     try:
@@ -142,11 +143,11 @@ def as_ranges(numbers: Collection[int]) -> str | None:
 
 
 def from_ranges(text: str) -> set[int]:
-    """Return the numbers of ``0-3,7``, as far as they can be read."""
+    """Return the numbers of ``0-3,7``, as far as they can be read and are as many as a sweep may have."""
     found: set[int] = set()
-    for part in text.split(","):
+    for part in text.split(",", _MOST_RANGES)[:_MOST_RANGES]:
         first, _, last = part.partition("-")
-        if first.isdecimal() and (last or first).isdecimal() and len(part) < 30:
-            low, high = int(first), int(last or first)
-            found.update(range(low, min(high, low + 10**6) + 1))
+        if len(part) < 30 and first.isdecimal() and (last or first).isdecimal() and len(found) < _MOST_TRIALS:
+            low = int(first)
+            found.update(range(low, min(int(last or first), low + _MOST_TRIALS) + 1))
     return found

@@ -98,6 +98,8 @@ class TrialJudge:
                 continue
             if self._phase is None:
                 self._phase = decision.phase
+            if decision.phase != self._phase:
+                continue
             if decision.rung is not None:
                 self._stood = max(self._stood, decision.rung)
                 if (own := self._shown(decision)) is not None:
@@ -141,7 +143,8 @@ class TrialJudge:
             return self.verdict
         settings = self._settings
         if settings.unit == "epoch" and "epoch" in metrics:
-            self._epoch = _number(metrics["epoch"], "epoch")
+            epoch = _number(metrics["epoch"], "epoch")
+            self._epoch = epoch if epoch is not None and math.isfinite(epoch) else None
         if settings.metric not in metrics or not self._counts(phase):
             return None
         value = _number(metrics[settings.metric], settings.metric)
@@ -163,8 +166,8 @@ class TrialJudge:
         """Stand at the rungs that have been reached, until one ends the trial."""
         for rung in self._rungs.reached(position, self._stood):
             if self.verdict is None:
+                self._stood = rung  # first: a class of the user's that raises there is not asked again
                 self._meet(rung, step)
-                self._stood = rung
         self._due = self._rungs.following(int(position))
 
     def _counts(self, phase: str) -> bool:

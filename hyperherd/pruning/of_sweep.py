@@ -93,11 +93,17 @@ class PrunedSeeds:
     def __init__(
         self, sweep_dir: Path, settings: PrunerSettings, trials: Iterable[PlannedTrial], seed_key: str | None
     ) -> None:
+        self._sweep_dir = sweep_dir
         self._folder = folder_of(sweep_dir, settings) if settings.by == "config" else None
+        self._seed_key = seed_key
         self._configs: dict[str, list[int]] = {}
+        self.add(trials)
+
+    def add(self, trials: Iterable[PlannedTrial]) -> None:
+        """Count further trials in."""
         if self._folder is not None:
             for trial in trials:
-                self._configs.setdefault(configuration(trial.params, seed_key), []).append(trial.number)
+                self._configs.setdefault(configuration(trial.params, self._seed_key), []).append(trial.number)
 
     def found(self) -> dict[int, str]:
         """Return the trials of the configurations that were pruned since the last call, each with why."""
@@ -111,7 +117,8 @@ class PrunedSeeds:
         for config in pruned.keys() & self._configs.keys():
             number, rung = pruned[config]
             told = f"not started: its configuration was pruned at rung {rung} (trial {number})"
-            found.update(dict.fromkeys(self._configs.pop(config), told))
+            seeds = [one for one in self._configs.pop(config) if not _is_readmitted(self._sweep_dir, one)]
+            found.update(dict.fromkeys(seeds, told))
         return found
 
 

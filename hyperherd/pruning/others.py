@@ -56,10 +56,11 @@ def own_rule(path: str, options: Mapping[str, Any]) -> OwnRule:
     except (ImportError, AttributeError) as error:
         raise SweepError(f"{_KEY}.name is {path!r}, which cannot be imported: {error}") from None
     # A class with this one method, so that no name in a config makes us call anything else.
-    if not inspect.isclass(found) or not callable(getattr(found, "prune", None)):
+    method = getattr(found, "prune", None)
+    if not inspect.isclass(found) or not callable(method):
         raise SweepError(f"{_KEY}.name is {path!r}, which is not a class with a method prune(rung)")
     try:
-        inspect.signature(found.prune).bind("self", "rung")
+        inspect.signature(method).bind("self", "rung")
     except TypeError:
         raise SweepError(f"{_KEY}.name is {path!r}, whose method prune does not take one argument, the rung") from None
     return OwnRule(path, _made(found, path, options))

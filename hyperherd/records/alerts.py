@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,8 +27,10 @@ MOST_BYTES = 1 << 20
 """Of all alerts of a trial; what raises them in each step must not fill the disk."""
 _FOR_ERRORS = MOST_BYTES // 4
 """Of these, what only errors may take."""
-_MOST_FILES = 1000
-"""Files that are read; a writer would have stopped long before."""
+_MOST_READ = 4 * MOST_BYTES
+"""Bytes that are read of a trial's alerts; writers stop long before."""
+_ENTRY = 1000
+"""What it costs to look at one more file, in bytes."""
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,16 @@ def has_room(trial_dir: Path, level: str) -> bool:
 def alert_files(trial_dir: Path) -> dict[str, tuple[Path, int]]:
     """Return the files with alerts of a trial by name, with their sizes; empty where there are none."""
     found: dict[str, tuple[Path, int]] = {}
+    room = _MOST_READ
     try:
         with os.scandir(TrialPaths(trial_dir).alerts) as entries:
             for entry in entries:
-                if len(found) < _MOST_FILES and entry.name.endswith(".jsonl"):
-                    with suppress(FileNotFoundError):
-                        found[entry.name] = Path(entry.path), entry.stat(follow_symlinks=False).st_size
+                if entry.name.endswith(".jsonl"):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    room -= size + _ENTRY
+                    if room < 0:  # of files that no writer of ours leaves, some are enough
+                        break
+                    found[entry.name] = Path(entry.path), size
     except (FileNotFoundError, NotADirectoryError):
         return {}
     return found

@@ -6,12 +6,14 @@ last one. A request to the sweep itself goes when it has seen it.
 
 from __future__ import annotations
 
+import os
 import secrets
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
+from typing import Any
 
 from hyperherd.errors import FormatError
 from hyperherd.escape import one_line
@@ -69,9 +71,9 @@ def ask_trial(sweep_dir: Path, number: int, request: TrialRequest) -> None:
 
 
 def read_request(sweep_dir: Path, number: int) -> TrialRequest | None:
-    """Return what somebody wants of a trial; None if nothing, or nothing that can be read."""
+    """Return what somebody wants of a trial; None if nothing, or nothing that counts."""
     try:
-        raw = read_json(request_path(sweep_dir, number))
+        raw = _read(request_path(sweep_dir, number), sweep_dir)
         wish = Wish(raw.get("want"))
     except (OSError, FormatError, ValueError):
         return None
@@ -79,6 +81,23 @@ def read_request(sweep_dir: Path, number: int) -> TrialRequest | None:
     if not kinds.count(attempt) or not isinstance(reason, str):
         return None
     return TrialRequest(wish, int(attempt or 0), reason)
+
+
+def _read(path: Path, sweep_dir: Path) -> dict[str, Any]:
+    """Return a request of this user, of the owner of the sweep, or of root; where others can write, theirs is none.
+
+    Raises:
+        OSError, FormatError: there is none.
+    """
+    if path.stat().st_uid not in (os.geteuid(), sweep_dir.stat().st_uid, 0):
+        raise FormatError(f"{path} belongs to another user")
+    return read_json(path)
+
+
+def is_readmitted(sweep_dir: Path, number: int, attempt: int) -> bool:
+    """Return whether somebody wants a trial to be run on that was pruned in this attempt."""
+    request = read_request(sweep_dir, number)
+    return request is not None and request.wish is Wish.CONTINUE and attempt <= request.attempt
 
 
 def ask_to_stop(sweep_dir: Path, reason: str) -> None:
@@ -89,7 +108,7 @@ def ask_to_stop(sweep_dir: Path, reason: str) -> None:
 def stop_verdict(sweep_dir: Path) -> StopVerdict | None:
     """Return why nothing more of a sweep is to start; None if it may."""
     try:
-        reason = read_json(_stop_path(sweep_dir)).get("reason")
+        reason = _read(_stop_path(sweep_dir), sweep_dir).get("reason")
     except (OSError, FormatError):
         return None
     return StopVerdict(TrialState.CANCELLED, one_line(reason)[:_LONGEST] if isinstance(reason, str) else "stopped")

@@ -132,11 +132,13 @@ def addresses(settings: NotifySettings, environment: Mapping[str, str] = os.envi
     found = []
     for place, written in enumerate(settings.urls):
         where = f"{_KEY}[{place}]"
-        for number, url in enumerate(_referred_to(written, where, environment), 1):
+        urls = list(_referred_to(written, where, environment))
+        for number, url in enumerate(urls, 1):
             kind, colon, _ = url.partition("://")
             if not colon or not kind.isalnum():
                 raise SweepError(f"{where} leads to a text, number {number} there, that is not like KIND://...")
-            found.append(Address(f"{where} ({kind})", url))
+            which = f"address {number}, " if len(urls) > 1 else ""
+            found.append(Address(f"{where} ({which}{kind})", url))
     return found
 
 

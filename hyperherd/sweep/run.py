@@ -33,6 +33,7 @@ from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.provenance.git import git_state
 from hyperherd.records.provenance.packages import package_versions
+from hyperherd.records.requests import go_on
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
@@ -58,11 +59,14 @@ from hyperherd.sweep.resuming.recover import recover
 from hyperherd.sweep.resuming.resume import check_folder, find_plan
 from hyperherd.sweep.resuming.selection import select
 from hyperherd.sweep.running.collect import Collector
+from hyperherd.sweep.running.growing import Growing
 from hyperherd.sweep.running.live_table import watched
 from hyperherd.sweep.running.resources import check_resources
 from hyperherd.sweep.running.run_loop import RunLoop
+from hyperherd.sweep.searching.search import Search
+from hyperherd.sweep.searching.start import find_search
 from hyperherd.sweep.settings import SweepSettings, read_settings
-from hyperherd.sweep.validation.validate import validate
+from hyperherd.sweep.validation.validate import Validator
 from hyperherd.sweep.working.by_hand import work_by_hand
 from hyperherd.sweep.working.order import take_order
 from hyperherd.trial.attempts import next_attempt
@@ -116,7 +120,12 @@ def _join(app: HydraApp, trial_dir: Path) -> Batches:
 
 def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Batches:
     # Before the directory is claimed: a mistake in the space leaves nothing on the disk.
-    resumed, plan = find_plan(app, arguments, settings)
+    search = None
+    if settings.sampler is None:
+        resumed, plan = find_plan(app, arguments, settings)
+    else:
+        resumed, search = find_search(app, arguments, settings)
+        plan = search.plan
     found = checked_addresses(settings.notify)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     if not timestamped:  # a folder that has this time as its name is another sweep's, and gets nothing from us
@@ -126,10 +135,11 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
         claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory,
         notifying(settings, found, directory.path) as notifier,
     ):
+        go_on(directory.path)
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         if contest := begun_contest(app, arguments, settings, plan):
             return _decide(app, settings, contest.resumed(directory.path), directory, notifier)
-        sweep = SweepRun(app, settings, plan, directory, notifier=notifier)
+        sweep = SweepRun(app, settings, plan, directory, notifier=notifier, search=search)
         sweep.reconcile()
         sweep.record()
         return sweep.launch()
@@ -174,6 +184,7 @@ class SweepRun:
         directory: where it runs.
         ran: the numbers of trials that earlier rounds of this invocation have run, and which do not run again.
         notifier: tells people about it; None if nobody is to be told.
+        search: chooses the trials as it goes; None if the plan has them all.
 
     Raises:
         SweepError: the directory holds another sweep, or the launcher cannot start jobs.
@@ -187,6 +198,7 @@ class SweepRun:
         directory: SweepDirectory,
         ran: frozenset[int] = frozenset(),
         notifier: Notifier | None = None,
+        search: Search | None = None,
     ) -> None:
         self._app = app
         self._settings = settings
@@ -197,13 +209,16 @@ class SweepRun:
         self._before = check_base(self._dir, self._base, allow_drift=settings.allow_drift)
         self._run_plan = RunPlan((), ())
         self._adopted: Sequence[JobHandle] = ()
-        self._directories: Mapping[int, str | None] = {}
+        self._directories: dict[int, str | None] = {}
         self._ran = ran
         self._notifier = notifier
         self._task = TrialTask(app.task_function, self._dir, app.script)
         if settings.snapshot:
             imported_code(app.script)  # it counts as it is now: what is edited from here on would differ from it
         self._launcher = self._make_launcher()
+        self._search = search
+        self._validator = Validator(app, self._dir, settings.validate)
+        self._growing = None if search is None else Growing(search, self._launcher, self._validator, self._dir)
         self.is_clean = True
         """Whether all trials that it ran are done."""
         self.was_stopped = False
@@ -218,7 +233,8 @@ class SweepRun:
 
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
-        run_plan = reconcile(self._dir, self._plan.drafts)
+        drafts = self._plan.drafts if self._search is None else self._search.recorded(self._dir)
+        run_plan = reconcile(self._dir, drafts)
         # All trials, whether they are to run or not: what has run is compared with what would run now.
         check_drift(self._app, run_plan.trials, self._dir, allow_drift=self._settings.allow_drift)
         if self._before:
@@ -234,10 +250,12 @@ class SweepRun:
         if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
             folders = config_folders(self._app.loader)
             self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
-        self._run_plan = _placed(
-            run_plan, validate(self._app, run_plan.to_run, self._dir, mode=self._settings.validate)
-        )
-        self._directories = {trial.number: trial.dir for trial in self._run_plan.to_run}
+        if self._growing is not None:
+            run_plan = self._growing.begun(run_plan, self._adopted)
+        self._run_plan = _placed(run_plan, self._validator.placed(run_plan.to_run))
+        if self._growing is not None:
+            self._growing.planned(self._run_plan)
+        self._note_directories(self._run_plan.to_run)
 
     def record(self) -> None:
         """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
@@ -289,18 +307,25 @@ class SweepRun:
         queue = self._launcher.name if self._launcher.has_queue else None
         collector = Collector(self._dir, trials, queue, lambda: self._launcher.cluster)
         collector.awaiting(self._adopted)
-        self._launcher.listen(Pulse(self._dir, trials).sign)
-        judge = FailureTracker(self._settings.policy, self._launcher, len(trials))
+        pulse = Pulse(self._dir, trials)
+        self._launcher.listen(pulse.sign)
+        expected = len(trials)
+        if self._growing is not None and self._search is not None:
+            expected = max(expected, self._search.trials - len(self._run_plan.trials) + expected)
+            self._growing.takers += [collector.plan, pulse.add, trials.extend, self._note_directories]
+            self._growing.report()
+        judge = FailureTracker(self._settings.policy, self._launcher, expected)
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
             with (
                 self._beating(),
-                watched(self._launcher, self._dir, trials, metric) as refresh,
+                watched(self._launcher, self._dir, trials, metric, expected) as refresh,
                 self._told_of(collector, judge) as tell,
             ):
                 refreshes = (self._lock.beat, refresh, tell)
+                unwanted = self._pruned_seeds(trials)
                 loop = RunLoop(
-                    self._launcher, collector, judge, self._app.job_label, refreshes, self._pruned_seeds(trials)
+                    self._launcher, collector, judge, self._app.job_label, refreshes, unwanted, self._growing
                 )
                 if not self._launcher.waits:
                     if numbers:
@@ -317,13 +342,20 @@ class SweepRun:
             raise
         self.is_clean = all(status.state.done for status in collector.statuses.values())
         self.was_stopped = bool(collector.stopping)
+        for warning in self._search.unmatched if self._search else ():
+            log.warning(warning)
         return self._batches(returned)
 
     def _pruned_seeds(self, trials: Sequence[PlannedTrial]) -> Callable[[], Mapping[int, str]]:
         if self._settings.pruner is None:
             return dict
-        pruner = read_pruner(self._settings.pruner)
-        return PrunedSeeds(self._dir, pruner, trials, self._settings.seed_key).found
+        seeds = PrunedSeeds(self._dir, read_pruner(self._settings.pruner), trials, self._settings.seed_key)
+        if self._growing is not None:
+            self._growing.takers.append(seeds.add)
+        return seeds.found
+
+    def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
+        self._directories.update({trial.number: trial.dir for trial in trials})
 
     def _beating(self) -> AbstractContextManager[None]:
         """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""
@@ -342,12 +374,16 @@ class SweepRun:
             )
             yield lambda: None
             return
+        trials = {trial.number: trial for trial in self._run_plan.trials}
+        if self._growing is not None:
+            self._growing.takers.append(lambda more: trials.update({trial.number: trial for trial in more}))
         view = LaunchView(
-            trials={trial.number: trial for trial in self._run_plan.trials},
+            trials=trials,
             open=lambda: [handle.job.number for handle in collector.open],
             statuses=collector.statuses,
             failed_for_good=lambda: judge.failed_for_good,
             stopping=lambda: collector.stopping,
+            retries=bool(self._settings.policy.retry),
         )
         with self._notifier.watching(view, [trial for trial in self._run_plan.trials if self._before]):
             yield self._notifier.refresh

@@ -12,6 +12,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
 from hyperherd.pruning.settings import complete, read_pruner
+from hyperherd.sampling.settings import SamplerSettings, read_sampler
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
 from hyperherd.sweep.freezing.take import SnapshotSettings
@@ -27,7 +28,7 @@ _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
 _POLICY = ("retry", "canary", "stop_after_failures", "stop_after_same_error")
 _OTHER_SPELLINGS = {
-    "n_trials": "max_trials",
+    "n_trials": "sampler.trials",
     "num_samples": "sample",
     "n_samples": "sample",
     "repeat": "seeds",
@@ -40,6 +41,10 @@ _OTHER_SPELLINGS = {
     "direction": "objective",
     "pruning": "pruner",
     "scheduler": "pruner",
+    "n_jobs": "hydra.launcher.max_parallel",
+    "storage": "sampler",
+    "study_name": "name",
+    "search_algorithm": "sampler",
 }
 """What other sweepers call these, for the hint about an unknown one."""
 _FEWEST_SEEDS = 2
@@ -75,6 +80,7 @@ class SweepSettings:
     decide: Decide | None = None
     pruner: dict[str, Any] | None = None
     """As it was written, with the objective's metric and direction where it names none."""
+    sampler: SamplerSettings | None = None
     max_batch_size: int | None = None
     dry_run: bool = False
     validate: str = "auto"
@@ -121,6 +127,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     plain["decide"] = _decide(plain)
     plain["pruner"] = _pruner(plain)
     plain["snapshot"] = _snapshot(plain.get("snapshot"))
+    plain["sampler"] = _sampler(plain)
     plain["only"] = _texts(plain.get("only"))
     plain["notify"] = read_notify(sweeper)
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
@@ -245,6 +252,11 @@ def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
     written = plain.get("pruner")
     if written is None:
         return None
+    if plain.get("decide"):
+        raise SweepError(
+            "hydra.sweeper.decide and hydra.sweeper.pruner cannot be combined: decide bounds its error by the values "
+            "of all seeds, and pruned ones would have none; remove one of them"
+        )
     found = complete(written, plain["objective"])
     settings = read_pruner(found)
     settings.made_rule()
@@ -279,9 +291,44 @@ def _snapshot(written: Any) -> SnapshotSettings | None:
     return SnapshotSettings(tuple(patterns), float(limit))
 
 
+_NOT_SAMPLED = {
+    "grid": "a sampler chooses the points itself",
+    "zip": "a sampler chooses every parameter by itself",
+    "grids": "a sampler searches one space; give its conditions in hydra.sweeper.conditions",
+    "sample": "hydra.sweeper.sampler.trials says how many points are tried",
+    "max_trials": "hydra.sweeper.sampler.trials says how many points are tried",
+    "order": "a sampler decides the order",
+    "parameters": "write hydra.sweeper.params",
+    "decide": "both choose which trials run next",
+    "only": "both choose which trials run next",
+    "canary": "what is tried next follows from the trials before; stop_after_failures ends the sweep early",
+}
+"""The keys that cannot stand beside a sampler, and why."""
+
+
+def _sampler(plain: Mapping[str, Any]) -> SamplerSettings | None:
+    sampler = read_sampler(plain.get("sampler"))
+    if sampler is None:
+        return None
+    for key, why in _NOT_SAMPLED.items():
+        if plain.get(key) and (key, plain[key]) != ("order", _CHOICES["order"][0]):
+            raise SweepError(f"hydra.sweeper.{key} and hydra.sweeper.sampler cannot be combined, because {why}")
+    if not plain.get("objective"):
+        raise SweepError(
+            "hydra.sweeper.sampler needs hydra.sweeper.objective, the metric that it optimizes and its direction, e.g. "
+            "{metric: val/acc, direction: maximize}"
+        )
+    return sampler
+
+
 def _objective(written: Any) -> dict[str, str] | None:
     if written is None:
         return None
+    if isinstance(written, list):
+        raise SweepError(
+            "hydra.sweeper.objective is a list, and several objectives cannot be optimized; give one, e.g. "
+            "{metric: val/acc, direction: maximize}"
+        )
     if not isinstance(written, dict) or written.keys() != {"metric", "direction"}:
         raise SweepError(
             f"hydra.sweeper.objective is {written!r}; expected a map such as {{metric: val/acc, direction: maximize}}"

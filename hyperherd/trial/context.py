@@ -81,7 +81,8 @@ def run_in_context(
         Exception: whatever else the task raised, after it has been noted.
     """
     if attempt is None or not is_claimed:
-        attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
+        of_sweep = place.sweep_dir, place.trial.number
+        attempt = claim_attempt(place.trial_dir, place.trial.key, attempt, of_sweep=of_sweep)
     logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep, place.sweep_dir)
     keep_config(config, place.trial_dir)  # before there are threads, because it may fork
     logbook.open(choices=chosen_groups(), config_hash=hash_of(place, config))

@@ -276,6 +276,7 @@ def enter(
     notes.begin(trial_dir.absolute(), attempt, keeps_state=keeps_state)
     _current = _trial(trial_dir, attempt)
     if of_sweep is not None:
+        _current.stopping.is_possible = True
         _current.beside.append(RequestWatch(*of_sweep, attempt, _current.stopping))
         if is_judged and (judge := judge_of(*of_sweep, _current.trial_dir, attempt)) is not None:
             _current.stopping.judged_by(judge)

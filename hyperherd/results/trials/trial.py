@@ -56,6 +56,8 @@ class Sweep:
     """What an optimizer judges its jobs by, several where it looks for the best compromises."""
     optimizer: Optimizer | None = None
     """The optimizer that chose its trials, and what it found best; None if another sweeper of Hydra's or we did."""
+    sampler: str = ""
+    """The sampler of ours that chose its trials; empty if none did."""
     seed_key: str = ""
     """The parameter that repeats a configuration; empty if it is not recorded."""
     note: str = ""

@@ -135,7 +135,7 @@ def _tries(deadline: float) -> Iterator[int]:
 
 def _notify(apprise: Any, server: Any, title: str, body: str, level: str) -> bool:
     try:
-        kind = apprise.NotifyType(level)
+        kind = getattr(apprise.NotifyType, level.upper())  # texts in 1.9.0, an enum in later versions
         return bool(server.notify(title=title, body=body, notify_type=kind, body_format=apprise.NotifyFormat.TEXT))
     except Exception:  # noqa: BLE001 - the boundary to the services of many authors
         return False

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hyperherd.escape import one_line
+from hyperherd.masking import masked_params
+from hyperherd.plural import counted
+from hyperherd.records.sweep import PlannedTrial
+from hyperherd.results.text.format import setting
 
 TITLE, BODY, LINE = 120, 1500, 300
 """Characters of a title, of a whole text, and of one line of it; what most services take has at least 2,000."""
 
+_SHOWN = 5
+"""Alerts or trials that one message names."""
+_SETTINGS, _VALUE = 6, 60
+"""Parameters of a trial that are named, and characters of a value."""
 _INERT = str.maketrans({"@": "@\u200b", "<": "‹", ">": "›", "`": "'"})
 """What chat services read as a mention (``@everyone``, ``<!channel>``), a link or code."""
 
@@ -46,3 +54,17 @@ def inert_line(line: str, most: int = LINE) -> str:
 def short(text: str, most: int) -> str:
     """Return at most so many characters of a text."""
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def named(trial: PlannedTrial) -> str:
+    """Return the number of a trial with its parameters, those of keys that look like secrets masked."""
+    params = list(masked_params(trial.params).items())
+    told = [f"{name}={short(setting(value), _VALUE)}" for name, value in params[:_SETTINGS]]
+    more = [f"... {len(params) - _SETTINGS} more"] if len(params) > _SETTINGS else []
+    return f"{trial.number} ({' '.join([*told, *more])})" if told else str(trial.number)
+
+
+def some_of(lines: Sequence[str], what: str) -> tuple[str, ...]:
+    """Return the first of many lines, and how many there are beside."""
+    left = len(lines) - _SHOWN
+    return (*lines[:_SHOWN], *((f"and {counted(left, f'more {what}')}",) if left > 0 else ()))

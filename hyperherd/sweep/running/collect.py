@@ -25,12 +25,13 @@ from hyperherd.records.events import (
     SUBMITTING,
     Event,
     EventLog,
+    read_events,
 )
 from hyperherd.records.states import FailureCause, TrialState
-from hyperherd.records.status import TrialStatus
+from hyperherd.records.status import READMITTED, TrialStatus
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
-from hyperherd.sweep.resuming.reconcile import beats_of, status_of
+from hyperherd.sweep.resuming.reconcile import beats_of, continued, status_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
 
@@ -68,11 +69,16 @@ class Collector:
         self._cluster = cluster
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
+        self._continued = continued(read_events(sweep_dir))
         self.statuses: dict[int, TrialStatus] = {}
         """How each trial ended, by number."""
         self.stopping = ""
         """Why trials that have not started are being cancelled."""
         self._pruned: dict[int, str] = {}
+
+    def plan(self, trials: Sequence[PlannedTrial]) -> None:
+        """Take note of further trials that may be launched."""
+        self._trials.update({trial.number: trial for trial in trials})
 
     def job(self, number: int) -> TrialJob:
         """Return the next execution of a trial, as it is to be handed over."""
@@ -210,6 +216,15 @@ class Collector:
         message = f"{status.cause or status.state}: {status.reason}"
         self._events.write([Event(RETRIED, number, status.attempt, message=message)])
 
+    def reopen(self, number: int) -> TrialJob | None:
+        """Return the next execution of a trial that was pruned, stopped or cancelled in this launch, to be run on."""
+        status = self.statuses.get(number)
+        if status is None or status.state not in READMITTED:
+            return None
+        del self.statuses[number]
+        self._continued = continued(read_events(self.sweep_dir))
+        return self.job(number)
+
     def error_of(self, number: int) -> TrialError | None:
         """Return the exception that ended a trial, if it left one."""
         directory = self._trials[number].dir
@@ -242,7 +257,9 @@ class Collector:
             self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
 
     def _status(self, handle: JobHandle) -> TrialStatus:
-        return status_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
+        number = handle.job.number
+        events = [*self._continued.get(number, ()), _event(SUBMITTING, handle)]
+        return status_of(self.sweep_dir, self._trials[number], events)
 
     def _note(
         self,

@@ -20,6 +20,10 @@ from hyperherd.trial.ranks import current_rank, world_size
 log = logging.getLogger("hyperherd")
 
 
+_PASSED_BEFORE_WARNING = 2
+"""Log calls since the verdict, in a rank that does not end by them: its loop has not asked between these."""
+
+
 class Judge(Protocol):
     """Judges a trial by what it logs."""
 
@@ -45,15 +49,23 @@ class Stopping:
         self.verdict: StopVerdict | None = None
         self.is_active = judge is not None
         """Whether a log call has anything to do beside logging."""
+        self.is_possible = judge is not None
+        """Whether there may be a verdict at all."""
         self.is_told = False
         """Whether the training knows of the verdict."""
         self._trainers = 0
         self._judging = threading.Lock()
         self._has_warned = False
+        self._passed = 0
 
     def judged_by(self, judge: Judge) -> None:
         """Have a judge look at what is logged from now on."""
-        self._judge, self.is_active = judge, True
+        self._judge, self.is_active, self.is_possible = judge, True, True
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether a rule judges what is logged."""
+        return self._judge is not None
 
     def decide(self, verdict: StopVerdict) -> None:
         """Take a verdict, unless there is one."""
@@ -90,16 +102,30 @@ class Stopping:
         if self.verdict is None or self._trainers:
             return
         if world_size() > 1:
-            if not self._has_warned:
-                self._has_warned = True
-                log.warning(
-                    "this trial is to end (%s), but it runs in several ranks, which end together only where all of "
-                    "them ask hyperherd.should_stop() at the same steps",
-                    self.verdict.reason,
-                )
+            self.warn_of_ranks()
             return
-        self.tell()
-        raise TrialPruned(self.verdict.reason)
+        raise TrialPruned(self.tell().reason)
+
+    def warn_of_ranks(self) -> None:
+        """Say once that rank 0 does not end alone."""
+        if self.verdict is None or self.is_told:
+            return
+        self._passed += 1
+        if self._passed == _PASSED_BEFORE_WARNING:
+            log.warning(
+                "this trial is to end (%s), but it runs in several ranks, which end together only where all of "
+                "them ask hyperherd.should_stop() at the same steps, or have our callback",
+                self.verdict.reason,
+            )
+
+    def refuse_after_end(self) -> None:
+        """Refuse to begin anything else in a trial whose training was told to end.
+
+        Raises:
+            TrialPruned: it was.
+        """
+        if self.is_told and self.verdict is not None:
+            raise TrialPruned(self.verdict.reason)
 
     def tell(self) -> StopVerdict:
         """Note that the training is told of the verdict, and return that."""
@@ -109,10 +135,10 @@ class Stopping:
             note(VERDICT, {"state": str(self.verdict.state), "reason": self.verdict.reason})
         return self.verdict
 
-    def learn(self) -> None:
-        """Note that the training is told, in a rank that may only know that rank 0 has a verdict."""
+    def learn(self) -> StopVerdict:
+        """Note that the training is told, in a rank that may only know that rank 0 has a verdict; return that."""
         self.decide(StopVerdict(TrialState.PRUNED, "rank 0 has decided that it ends"))
-        self.tell()
+        return self.tell()
 
     def trainer_begins(self) -> None:
         """Leave telling the training to the callback of its trainer: until it ends, log calls raise nothing."""

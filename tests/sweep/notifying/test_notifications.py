@@ -113,8 +113,8 @@ def test_receivers_that_fail_cost_a_sweep_nothing_but_a_line_each(app: App, ther
     assert len(there.titles) == 2  # who got it does not get it again because others did not
     told = [line for line in said(sweep).splitlines() if "notifications:" in line]
     assert sorted(line.partition("notifications: ")[2].partition(";")[0] for line in told) == [
-        "hydra.sweeper.notify[0] (json): no connection, or no answer",
-        "hydra.sweeper.notify[0] (json): the receiver answered 500",
+        "hydra.sweeper.notify[0] (address 1, json): the receiver answered 500",
+        "hydra.sweeper.notify[0] (address 2, json): no connection, or no answer",
     ]
     assert found_in(app.folder) == []
 

@@ -100,7 +100,7 @@ def test_variables_and_files_lead_to_addresses(tmp_path: Path) -> None:
         "xml://b",
         "json://127.0.0.1",
     ]
-    assert found[0].name == "hydra.sweeper.notify[0] (tgram)"
+    assert found[0].name == "hydra.sweeper.notify[0] (address 1, tgram)"
     assert "secret" not in repr(found)
 
 
