@@ -18,8 +18,8 @@ def run(argv: Sequence[str]) -> int:
     if done.asked:
         when = "now" if done.holder is not None else "when the same sweep command is run again"
         print(f"continued {when}: {trials_named(done.asked)}")
-    if done.dropped:
-        print(f"not to end any more, unless they have seen the request: {trials_named(done.dropped)}")
+    if done.let_be:
+        print(f"not to end any more, unless they have seen the request: {trials_named(done.let_be)}")
     return refused(done)
 
 
