@@ -30,5 +30,5 @@ def make_parser() -> argparse.ArgumentParser:
         "Have trials that were pruned, stopped or cancelled run on, as their next attempt, from the\n"
         "checkpoint that hyperherd.checkpoint() finds: at once if their sweep runs, else when the same sweep\n"
         "command is run again. It takes back a request to end that the trial has not seen yet.",
-        "example:\n  herd-results continue multirun/s 3,7-9",
+        "examples:\n  herd-results continue multirun/s 3,7-9",
     )
