@@ -75,6 +75,7 @@ _SWEEP_KINDS: dict[str, kinds.Kind] = {
     "run_once": kinds.texts,
     "no_command": kinds.optional(kinds.text),
     "decided": kinds.optional(kinds.mapping),
+    "pruner": kinds.optional(kinds.mapping),
 }
 
 
@@ -96,6 +97,7 @@ class SweepRecord:
     run_once: list[str] = field(default_factory=list)
     no_command: str | None = None
     decided: dict[str, Any] | None = None
+    pruner: dict[str, Any] | None = None
 
     def write(self, sweep_dir: Path) -> None:
         """Replace the `sweep.json` of `sweep_dir`."""

@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from hyperherd.errors import SweepError
 from hyperherd.plural import counted
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
 from hyperherd.sweep.deciding import begun_contest
@@ -37,6 +38,7 @@ class Preview:
         kept: how many trials the directory already holds that would not be run.
         plan: what conditions and limits did.
         search: of a search, the space, a line for each parameter; the trials are its first ones.
+        pruner: what would end trials early; empty if nothing would.
     """
 
     sweep_dir: Path
@@ -44,6 +46,7 @@ class Preview:
     kept: int
     plan: Plan
     search: tuple[str, ...] = ()
+    pruner: str = ""
 
     def __str__(self) -> str:
         before = f"; {self.kept} already there would not run again" if self.kept else ""
@@ -52,6 +55,8 @@ class Preview:
         lines += [f"  note: {note}" for note in self.plan.notes]
         lines += [f"  {line}" for line in plan_lines(self.plan)]
         lines += [f"  {line}" for line in self.search]
+        if self.pruner:
+            lines.append(f"  pruner: {self.pruner}")
         lines += trial_lines(self.trials, self.sweep_dir)
         return "\n".join(lines)
 
@@ -77,7 +82,7 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
         check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
     run_plan = select(run_plan, settings.only, sweep_dir)
     placed = validate(app, run_plan.to_run, sweep_dir, mode=settings.validate)
-    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan)
+    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan, pruner=_pruner(settings))
 
 
 def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
@@ -97,7 +102,12 @@ def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSett
         f"{search.settings.sampler} chooses {counted(search.settings.trials, 'point')}, each by the results of those "
         f"before it; the next ones, if there is no further result:",
     )
-    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(run_plan.to_run), search.plan, told)
+    kept = len(run_plan.trials) - len(run_plan.to_run)
+    return Preview(sweep_dir, tuple(placed), kept, search.plan, told, _pruner(settings))
+
+
+def _pruner(settings: SweepSettings) -> str:
+    return read_pruner(settings.pruner).described if settings.pruner else ""
 
 
 def plan(

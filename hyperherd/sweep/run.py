@@ -9,8 +9,8 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,19 +20,26 @@ from hydra.errors import CompactHydraException
 from omegaconf import OmegaConf
 
 import hyperherd
+from hyperherd.compat.hydra import config_folders
 from hyperherd.errors import HyperherdError, SweepError
 from hyperherd.launch.base import JobHandle, TrialJob, TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask, join_trial, refuse_ranks, trial_to_join
+from hyperherd.masking import masked_words
 from hyperherd.paths import SweepPaths
+from hyperherd.pruning.of_sweep import PrunedSeeds
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.ownership import share_folders
-from hyperherd.records.provenance import git_version, package_versions
+from hyperherd.records.provenance.git import git_state
+from hyperherd.records.provenance.packages import package_versions
+from hyperherd.records.requests import go_on
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
 from hyperherd.sweep.directory import SweepDirectory, claimed
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
+from hyperherd.sweep.freezing.take import take_snapshot
 from hyperherd.sweep.messages import (
     report_detached,
     report_end,
@@ -41,6 +48,8 @@ from hyperherd.sweep.messages import (
     report_preview,
     report_start,
 )
+from hyperherd.sweep.notifying.notifications import checked_addresses, notifying
+from hyperherd.sweep.notifying.notifier import LaunchView, Notifier
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.preview import preview
 from hyperherd.sweep.resuming.drift import check_code, check_drift
@@ -117,21 +126,28 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
     else:
         resumed, search = find_search(app, arguments, settings)
         plan = search.plan
+    found = checked_addresses(settings.notify)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     if not timestamped:  # a folder that has this time as its name is another sweep's, and gets nothing from us
         check_folder(resumed or app.sweep_dir, shared=settings.shared)
     share_folders(settings.shared)
-    with claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory:
+    with (
+        claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory,
+        notifying(settings, found, directory.path) as notifier,
+    ):
+        go_on(directory.path)
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         if contest := begun_contest(app, arguments, settings, plan):
-            return _decide(app, settings, contest.resumed(directory.path), directory)
-        sweep = SweepRun(app, settings, plan, directory, search=search)
+            return _decide(app, settings, contest.resumed(directory.path), directory, notifier)
+        sweep = SweepRun(app, settings, plan, directory, notifier=notifier, search=search)
         sweep.reconcile()
         sweep.record()
         return sweep.launch()
 
 
-def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory: SweepDirectory) -> Batches:
+def _decide(
+    app: HydraApp, settings: SweepSettings, contest: Contest, directory: SweepDirectory, notifier: Notifier | None
+) -> Batches:
     """Run rounds of seeds until the contest is over, and report it as one sweep."""
     batches: Batches = []
     ran: set[int] = set()
@@ -139,7 +155,7 @@ def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory:
     following: Contest | None = contest
     while following is not None:
         contest = following
-        sweep = SweepRun(app, settings, contest.plan, directory, frozenset(ran))
+        sweep = SweepRun(app, settings, contest.plan, directory, frozenset(ran), notifier)
         sweep.reconcile()
         sweep.record()
         ran |= sweep.numbers
@@ -148,6 +164,8 @@ def _decide(app: HydraApp, settings: SweepSettings, contest: Contest, directory:
         verdict = contest.verdict(directory.path)
         following = None if sweep.was_stopped else contest.after(verdict)
     told = contest.record(verdict, directory.path)
+    if notifier is not None and ran:
+        notifier.finished(is_clean=is_clean)
     report_end(directory.path)
     log.info(told)
     if not is_clean:
@@ -165,6 +183,7 @@ class SweepRun:
         plan: what is to be tried.
         directory: where it runs.
         ran: the numbers of trials that earlier rounds of this invocation have run, and which do not run again.
+        notifier: tells people about it; None if nobody is to be told.
         search: chooses the trials as it goes; None if the plan has them all.
 
     Raises:
@@ -178,6 +197,7 @@ class SweepRun:
         plan: Plan,
         directory: SweepDirectory,
         ran: frozenset[int] = frozenset(),
+        notifier: Notifier | None = None,
         search: Search | None = None,
     ) -> None:
         self._app = app
@@ -191,6 +211,10 @@ class SweepRun:
         self._adopted: Sequence[JobHandle] = ()
         self._directories: dict[int, str | None] = {}
         self._ran = ran
+        self._notifier = notifier
+        self._task = TrialTask(app.task_function, self._dir, app.script)
+        if settings.snapshot:
+            imported_code(app.script)  # it counts as it is now: what is edited from here on would differ from it
         self._launcher = self._make_launcher()
         self._search = search
         self._validator = Validator(app, self._dir, settings.validate)
@@ -225,6 +249,9 @@ class SweepRun:
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
         if self._growing is not None:
             run_plan = self._growing.begun(run_plan, self._adopted)
+        if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
+            folders = config_folders(self._app.loader)
+            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
         self._run_plan = _placed(run_plan, self._validator.placed(run_plan.to_run))
         if self._growing is not None:
             self._growing.planned(self._run_plan)
@@ -246,11 +273,12 @@ class SweepRun:
             space=self._plan.written,
             base=self._base,
             objective=self._settings.objective,
+            pruner=self._settings.pruner,
             seed_key=self._settings.seed_key,
             run_once=self._app.run_once,
             no_command=self._app.no_command,
             note=self._settings.note,
-            invocations=[*record.invocations, *([] if self._ran else [_invocation(self._app)])],
+            invocations=[*record.invocations, *([] if self._ran else [self._invocation()])],
         ).write(self._dir)
         write_planned(self._dir, list(self._run_plan.trials))
         # Never rewritten: it is the config that the first trials ran with.
@@ -262,6 +290,8 @@ class SweepRun:
         batches = self.run()
         if not self._launcher.waits:
             return []
+        if self._notifier is not None and (self.numbers or self._adopted):
+            self._notifier.finished(is_clean=self.is_clean)
         report_end(self._dir)
         if not self.is_clean:
             self._app.end_multirun()
@@ -287,9 +317,16 @@ class SweepRun:
         judge = FailureTracker(self._settings.policy, self._launcher, expected)
         metric = self._settings.objective["metric"] if self._settings.objective else None
         try:
-            with self._beating(), watched(self._launcher, self._dir, trials, metric, expected) as refresh:
-                refreshes = (self._lock.beat, refresh)
-                loop = RunLoop(self._launcher, collector, judge, self._app.job_label, refreshes, self._growing)
+            with (
+                self._beating(),
+                watched(self._launcher, self._dir, trials, metric, expected) as refresh,
+                self._told_of(collector, judge) as tell,
+            ):
+                refreshes = (self._lock.beat, refresh, tell)
+                unwanted = self._pruned_seeds(trials)
+                loop = RunLoop(
+                    self._launcher, collector, judge, self._app.job_label, refreshes, unwanted, self._growing
+                )
                 if not self._launcher.waits:
                     if numbers:
                         left, why = loop.submit(numbers)
@@ -312,9 +349,42 @@ class SweepRun:
     def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
         self._directories.update({trial.number: trial.dir for trial in trials})
 
+    def _pruned_seeds(self, trials: Sequence[PlannedTrial]) -> Callable[[], Mapping[int, str]]:
+        if self._settings.pruner is None:
+            return dict
+        pruner = read_pruner(self._settings.pruner)
+        return PrunedSeeds(self._dir, pruner, trials, self._settings.seed_key).found
+
     def _beating(self) -> AbstractContextManager[None]:
         """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""
         return nullcontext() if self._launcher.forks else self._lock.beating()
+
+    @contextmanager
+    def _told_of(self, collector: Collector, judge: FailureTracker) -> Iterator[Callable[[], None]]:
+        """Yield a function that tells people what is new; it is cheap to call often."""
+        if self._notifier is None:
+            yield lambda: None
+            return
+        if not self._launcher.waits:
+            log.warning(
+                "notifications: with hydra.launcher.wait=false nobody waits for the trials, so nobody sends any; "
+                "`herd-results` shows alerts"
+            )
+            yield lambda: None
+            return
+        trials = {trial.number: trial for trial in self._run_plan.trials}
+        if self._growing is not None:
+            self._growing.takers.append(lambda new: trials.update({trial.number: trial for trial in new}))
+        view = LaunchView(
+            trials=trials,
+            open=lambda: [handle.job.number for handle in collector.open],
+            statuses=collector.statuses,
+            failed_for_good=lambda: judge.failed_for_good,
+            stopping=lambda: collector.stopping,
+            retries=bool(self._settings.policy.retry),
+        )
+        with self._notifier.watching(view, [trial for trial in self._run_plan.trials if self._before]):
+            yield self._notifier.refresh
 
     def _interrupted(self, collector: Collector) -> None:
         """Record and report how far the sweep came."""
@@ -325,6 +395,25 @@ class SweepRun:
         if is_queued:
             report_detached(self._dir, self._launcher.name)
 
+    def _invocation(self) -> dict[str, Any]:
+        snapshot = self._task.snapshot
+        state = git_state(str(Path(self._app.script).parent))
+        if state is not None:
+            state.keep_diff(self._dir)
+        return {
+            "time": time.time(),
+            "argv": list(masked_words(sys.argv)),
+            "cwd": str(Path.cwd()),
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "python": platform.python_version(),
+            "hyperherd": hyperherd.__version__,
+            "packages": package_versions(),
+            "git": state and state.facts,
+            "code": imported_code(self._app.script),
+            "snapshot": snapshot and {"name": snapshot.name, "root": snapshot.root},
+        }
+
     def _batches(self, returned: Mapping[int, JobReturn]) -> Batches:
         size = self._settings.max_batch_size or max(len(returned), 1)
         values = [returned[number] for number in sorted(returned)]
@@ -332,10 +421,15 @@ class SweepRun:
 
     def _make_launcher(self) -> TrialLauncher:
         """Return the launcher of the config: the one it offers for trials if it is ours, else a wrapped one."""
-        plugin = self._app.launcher(TrialTask(self._app.task_function, self._dir, self._app.script), self._dir)
+        plugin = self._app.launcher(self._task, self._dir)
         if offered := getattr(plugin, "trial_launcher", None):
             ours: TrialLauncher = offered()
             return ours
+        if self._settings.snapshot:
+            raise SweepError(
+                f"hydra.sweeper.snapshot: {type(plugin).__name__} runs the project as it is when a trial starts; use "
+                "hydra/launcher=herd_local, herd_slurm or herd_lsf, or remove hydra.sweeper.snapshot"
+            )
         return HydraLauncher(
             plugin,
             self._has_started,
@@ -354,18 +448,3 @@ def _placed(run_plan: RunPlan, placed: Sequence[PlannedTrial]) -> RunPlan:
     found = {trial.number: trial for trial in placed}
     trials = tuple(found.get(trial.number, trial) for trial in run_plan.trials)
     return replace(run_plan, trials=trials, to_run=tuple(placed))
-
-
-def _invocation(app: HydraApp) -> dict[str, Any]:
-    return {
-        "time": time.time(),
-        "argv": sys.argv,
-        "cwd": str(Path.cwd()),
-        "host": socket.gethostname(),
-        "pid": os.getpid(),
-        "python": platform.python_version(),
-        "hyperherd": hyperherd.__version__,
-        "packages": package_versions(),
-        "git": git_version(str(Path(app.script).parent)),
-        "code": imported_code(app.script),
-    }

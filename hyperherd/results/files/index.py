@@ -122,7 +122,7 @@ class IndexEntry(NamedTuple):
         # Values are kept by position: a summary with another key, or another order, cannot be.
         usual = all(tuple(summary) == STATISTICS for summary in told.metrics.values())
         times = (found.signature[0], *told.signature[::3])
-        if not (record.state.done and usual and found.is_usual and all(map(is_settled, times))):
+        if not (record.state.done and usual and found.is_usual and all(map(is_settled, times))) or record.alerts:
             return None
         is_odd = found.is_odd or bool(told.signature)  # Other programs' NaN is a number here, and JSON has none.
         summaries = strict(told.metrics) if is_odd else told.metrics

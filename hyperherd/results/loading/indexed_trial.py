@@ -110,7 +110,7 @@ class IndexedTrial(Trial):
 
     def forget(self) -> None:
         """Let go of its `trial.json`."""
-        for name in ("_record", "metrics", "phases", "objective", "overrides"):
+        for name in ("_record", "metrics", "phases", "objective", "overrides", "resources"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -153,6 +153,11 @@ class IndexedTrial(Trial):
     def step_seconds(self) -> float | None:
         """The usual time between two logged steps."""
         return self._record.step_seconds if self._record else None
+
+    @cached_property
+    def resources(self) -> dict[str, Any]:
+        """What it has taken of its machine."""
+        return self._record.resources if self._record else {}
 
     @cached_property
     def host(self) -> str:

@@ -16,6 +16,7 @@ from hyperherd.masking import masked_name, masked_params, masked_words
 from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import METRICS_FILE, RECORDS
+from hyperherd.records.alerts import counted_by_level
 from hyperherd.records.config import KeptSettings
 from hyperherd.records.places import Outside, is_below, leaves, trial_dir_of
 from hyperherd.records.states import TrialState
@@ -191,8 +192,10 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
             gpus=record.gpus,
+            resources=record.resources,
             kept=self._kept_by(record),
             hint=told.hint,
+            alert_counts=_alerts(record, place.dir),
         )
         if told.unread:
             trial.__dict__["_unread"] = told.unread
@@ -246,6 +249,7 @@ class TrialReader:
             started=_began(trial_dir),
             step=_last_step(logged),
             hint=logged.hint,
+            alert_counts=counted_by_level(trial_dir),
         )
 
     def _unreadable(self, planned: PlannedTrial | None, trial_dir: Path, reason: str) -> Trial:
@@ -302,6 +306,11 @@ def read_logged(trial_dir: Path) -> LoggedMetrics:
         return LoggedMetrics(final=final, hint=str(error))
     except (OSError, FormatError) as error:
         return LoggedMetrics(error=_why(error))
+
+
+def _alerts(record: TrialRecord, trial_dir: Path) -> dict[str, int]:
+    """Return how many alerts of each level there are; one that was killed may have raised some after its last word."""
+    return record.alerts if record.state.done else counted_by_level(trial_dir)
 
 
 def _why(error: Exception) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Mapping
 from typing import Any
 
+from hyperherd.records.alerts import LEVELS
 from hyperherd.results.pages.effects import effect_verdict, joint_text, survivor_texts
 from hyperherd.results.pages.failures import split_text
 from hyperherd.results.pages.verdict import interval_text, verdict
@@ -22,6 +23,7 @@ from hyperherd.results.values import Gap
 _MOST_GROUPS = 50
 _MOST_CONTRASTS = 12
 _MOST_COMMANDS = 3
+_MOST_ALERTS = 200
 _LONGEST_MESSAGE = 500
 _LONGEST_TRACEBACK = 20_000
 
@@ -158,6 +160,25 @@ def _failure(group: FailureGroup, places: Places) -> dict[str, Any]:
         "traceback": group.traceback[-_LONGEST_TRACEBACK:],
         "command": command_of(group.trials[0]),
     }
+
+
+def what_was_alerted(trials: TrialCollection, places: Places) -> dict[str, Any] | None:
+    """Return the alerts of all trials, the worst and newest first; None if there are none."""
+    found = [(trial, alert) for trial in trials if trial.alert_counts for alert in trial.alerts]
+    if not found:
+        return None
+    found.sort(key=lambda one: (LEVELS.index(one[1].level), one[1].time), reverse=True)
+    shown = [
+        {
+            "trial": places[trial],
+            "time": alert.time,
+            "level": alert.level,
+            "text": alert.text[:_LONGEST_MESSAGE],
+            "rank": alert.rank,
+        }
+        for trial, alert in found[:_MOST_ALERTS]
+    ]
+    return {"total": len(found), "shown": shown}
 
 
 def command_of(trial: Trial) -> str:

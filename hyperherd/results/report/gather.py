@@ -25,6 +25,7 @@ from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number, measure, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.directions import direction_of, interest
+from hyperherd.results.trials.machine import gpus_of, machine_of
 from hyperherd.results.trials.metric_names import has_metric, phase_notes
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
@@ -184,6 +185,9 @@ def _environment(trial: Trial) -> dict[str, str] | None:
     found = {name: told.get(name) for name in ("host", "python", "platform", "hyperherd")}
     if isinstance(git, dict):
         found["commit"] = f"{git.get('commit')}{' + changes' if git.get('dirty') else ''}"
+        found["branch"] = git.get("branch")
+    found |= {"CPU": machine_of(trial, "cpu"), "GPU": gpus_of(trial), "driver": machine_of(trial, "driver")}
+    found["snapshot of the code"] = told.get("snapshot")
     packages = told.get("packages")
     if isinstance(packages, dict):
         found.update({f"{name} version": version for name, version in packages.items()})

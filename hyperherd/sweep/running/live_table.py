@@ -20,7 +20,8 @@ from hyperherd.errors import FormatError
 from hyperherd.escape import one_line
 from hyperherd.launch.base import ROUTINE, TrialLauncher, WaitingJob
 from hyperherd.metrics.store.foreign import first_results
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.pruning.decisions import read_decisions
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
@@ -56,6 +57,7 @@ class Progress:
         }
         self._known = len(trials)
         self._results = first_results(sweep_dir)
+        self._rungs = SweepPaths(sweep_dir).rungs
         # Those from before the launch belong to earlier attempts. The clock of the host that wrote them does not tell.
         self._seen = {number: written for number, path in self._paths.items() if (written := _written(path))}
         self._seen_at: dict[int, float] = {}
@@ -109,6 +111,13 @@ class Progress:
         name = self._metric or next(iter(sorted(filter(direction_of, record.metrics), key=_validation_first)), None)
         last = record.metrics.get(name or "", {}).get("last")
         return "" if last is None else f"{name} {measure(last)}"
+
+    def rung(self, record: TrialRecord) -> str:
+        """Return what was decided at the last rung of a trial, in short; empty if nothing was."""
+        if not self._rungs.is_dir():
+            return ""
+        decisions = read_decisions(self._paths[record.number].parent.parent)
+        return decisions[-1].short if decisions else ""
 
     @property
     def pace(self) -> Pace:
@@ -296,6 +305,7 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
             one_line(" ".join(f"{name}={setting(value)}" for name, value in record.params.items())),
             _steps(record),
             one_line(progress.metric(record)),
+            one_line(progress.rung(record)),
             "" if left is None else f"{duration(left)} left",
         )
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from typing import Protocol
 
 from hydra.core.utils import JobReturn
@@ -13,7 +13,7 @@ from hyperherd.errors import HyperherdError
 from hyperherd.escape import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialLauncher
 from hyperherd.plural import counted
-from hyperherd.records.requests import take_requests
+from hyperherd.records.requests import Wish, stop_verdict, take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.sweep.running.backlog import Backlog
@@ -44,6 +44,7 @@ class RunLoop:
         judge: decides what follows from failures.
         label: prefix of their jobs' names.
         refreshes: called at every end, and about once a second where the launcher allows it.
+        unwanted: returns the trials, and why, that are pruned without having run; each of them once.
         growth: where further trials come from while others run, if the sweep is to grow.
     """
 
@@ -54,6 +55,7 @@ class RunLoop:
         judge: FailureTracker,
         label: str,
         refreshes: Sequence[Callable[[], None]],
+        unwanted: Callable[[], Mapping[int, str]] = dict,
         growth: Growth | None = None,
     ) -> None:
         self._launcher = launcher
@@ -62,9 +64,11 @@ class RunLoop:
         self._backlog = Backlog(launcher, collector, label)
         self._reasons = QueueReasons(collector)
         self._refreshes = refreshes
+        self._unwanted = unwanted
         self._growth = growth
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
+        self._to_run_on: set[int] = set()
 
     def run(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
         """Run these trials, await them and those that were adopted, and return what became of each.
@@ -217,6 +221,36 @@ class RunLoop:
                 self._growth = None
                 log.warning("the search asks for no more trials")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
+            self._launcher.cancel(meant)
+        if not self._collector.stopping and (verdict := stop_verdict(self._collector.sweep_dir)):
+            self._stop(verdict.reason)
+        self._prune_unstarted()
+        self._run_on()
+
+    def _run_on(self) -> None:
+        """Run trials on that somebody wants to be; one whose end has not been seen yet when it has."""
+        self._to_run_on |= set(take_requests(self._collector.sweep_dir, Wish.CONTINUE.value))
+        opened = {handle.job.number for handle in self._collector.open}
+        for number in sorted(self._to_run_on - opened):
+            self._to_run_on.discard(number)
+            if self._collector.stopping or (job := self._collector.reopen(number)) is None:
+                log.warning(
+                    "trial %d is not part of what runs here; it runs on when the sweep is started again", number
+                )
+                continue
+            log.info("trial %d is continued", number)
+            self._dropped.discard(number)
+            self._backlog.retry(job)
+            self._hand_over()
+
+    def _prune_unstarted(self) -> None:
+        """Do without the seeds of configurations that were pruned."""
+        if reasons := self._unwanted():
+            self._backlog.drop(set(reasons))
+            before = len(self._collector.statuses)
+            meant = self._collector.prune_unstarted(reasons)
+            if count := len(meant) + len(self._collector.statuses) - before:
+                log.info("%s of pruned configurations not started", counted(count, "seed"))
             self._launcher.cancel(meant)
 
     def _stop(self, verdict: str) -> None:

@@ -17,6 +17,7 @@ import hyperherd
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
 from hyperherd.results.text.format import measure, setting
+from hyperherd.trial.alerts import AlertBook
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -327,11 +328,14 @@ def test_hostile_texts_are_texts(browser: Any, sweep: SweepBuilder) -> None:
     sweep.trial({"val/acc": 0.7, HOSTILE: 2.5}, params={"name": "plain", HOSTILE: 2, "seed": 1, "c\x1bd": 1})
     error = TrialError(HOSTILE, HOSTILE, f"Traceback\n{HOSTILE}\n\u2028\x1b[31m\x00")
     sweep.trial(params={"name": HOSTILE, "seed": 3}, state=TrialState.FAILED, cause=FailureCause.EXCEPTION, error=error)
+    AlertBook(sweep.dir / "3", 0).add(HOSTILE, "error")
     opened = Opened(browser, hyperherd.load(sweep.dir).report(sweep.dir / "r.html"))
     page = opened.page
     scrolled(page)
+    assert HOSTILE in page.locator("#alerts").inner_text()
     page.locator("#filter").fill("constructor=constructor")
     assert opened.rows() == 1
+    assert "No selected trial" in page.locator("#alerts").inner_text()
     page.locator("#clear").click()
     assert opened.rows() == 4
     for place in range(page.locator("#trials button.link").count()):

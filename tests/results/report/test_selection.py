@@ -24,7 +24,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.results.pages.verdict import interval_text, verdict
 from hyperherd.results.report import lookups, sampling
 from hyperherd.results.report.gather import gather
-from hyperherd.results.report.lookups import COLUMNS, FACTS
+from hyperherd.results.report.lookups import COLUMNS, FACTS, RECORDED
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.statistics.distributions import fisher, t_bound
 from hyperherd.results.statistics.pooling import Pool, Sample
@@ -138,7 +138,7 @@ def test_phases_are_asked_for_as_on_the_command_line(tmp_path: Path) -> None:
 
 
 def test_every_fact_that_the_command_line_knows_is_in_the_report() -> None:
-    assert {*FACTS, *COLUMNS, fields.TAG} == set(fields._FACTS)
+    assert {*FACTS, *RECORDED, *COLUMNS, fields.TAG} == set(fields._FACTS)
 
 
 def test_the_distributions_are_those_of_python() -> None:
