@@ -33,8 +33,8 @@ class HerdSweeperConf:
     strict: bool = True
     objective: Any = None
     decide: Any = None
-    sampler: Any = None
     pruner: Any = None
+    sampler: Any = None
     max_batch_size: Optional[int] = None  # noqa: UP045
     dry_run: bool = False
     validate: str = "auto"

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import starting
 from hydra.core.singleton import Singleton
 from hydra.version import VersionBase
 from hypothesis import HealthCheck, settings
-from waiting import PATIENCE
 
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
@@ -102,7 +102,7 @@ class App:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the app without waiting, in a session of its own; what is left of that ends with the test."""
-        process = subprocess.Popen(
+        process = starting.start(
             self.command(*arguments),
             cwd=self.folder,
             env={**os.environ, **environment},
@@ -116,14 +116,12 @@ class App:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the app to its end, whatever that is."""
-        return subprocess.run(
+        return starting.run(
             self.command(*arguments),
             cwd=self.folder,
             env={**os.environ, **environment},
             text=True,
             errors="replace",
-            capture_output=True,
-            timeout=PATIENCE,
         )
 
     def sweep(self, *arguments: str, code: int = 0, to: str = "multirun/s", **environment: str) -> Sweep:

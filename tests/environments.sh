@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # Run the suite in environments that pip would not choose by itself on this machine: other Pythons, the oldest versions of
 # everything, the next Hydra. Each is made from nothing; a test that needs what is not there is skipped with its reason.
+# Here every script that a test starts has an interpreter of its own (FROM_SCRATCH, see tests/starting.py).
 # Usage: bash tests/environments.sh [python3.10 | python3.13 | oldest | trainers | trackers | next] ...     (all of them by default)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1 FROM_SCRATCH=1
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 

@@ -166,8 +166,8 @@ class TrialJudge:
         """Stand at the rungs that have been reached, until one ends the trial."""
         for rung in self._rungs.reached(position, self._stood):
             if self.verdict is None:
+                self._stood = rung  # first: a class of the user's that raises there is not asked again
                 self._meet(rung, step)
-                self._stood = rung
         self._due = self._rungs.following(int(position))
 
     def _counts(self, phase: str) -> bool:

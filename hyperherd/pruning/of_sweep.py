@@ -95,10 +95,15 @@ class PrunedSeeds:
     ) -> None:
         self._sweep_dir = sweep_dir
         self._folder = folder_of(sweep_dir, settings) if settings.by == "config" else None
+        self._seed_key = seed_key
         self._configs: dict[str, list[int]] = {}
+        self.add(trials)
+
+    def add(self, trials: Iterable[PlannedTrial]) -> None:
+        """Count further trials in."""
         if self._folder is not None:
             for trial in trials:
-                self._configs.setdefault(configuration(trial.params, seed_key), []).append(trial.number)
+                self._configs.setdefault(configuration(trial.params, self._seed_key), []).append(trial.number)
 
     def found(self) -> dict[int, str]:
         """Return the trials of the configurations that were pruned since the last call, each with why."""

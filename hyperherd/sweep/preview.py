@@ -37,16 +37,16 @@ class Preview:
         trials: those that would be run, with their numbers, overrides, values and directories.
         kept: how many trials the directory already holds that would not be run.
         plan: what conditions and limits did.
-        search: of a search, the space, a line for each parameter; the trials are its first ones.
         pruner: what would end trials early; empty if nothing would.
+        search: of a search, the space, a line for each parameter; the trials are its first ones.
     """
 
     sweep_dir: Path
     trials: tuple[PlannedTrial, ...]
     kept: int
     plan: Plan
-    search: tuple[str, ...] = ()
     pruner: str = ""
+    search: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         before = f"; {self.kept} already there would not run again" if self.kept else ""
@@ -54,9 +54,9 @@ class Preview:
         lines = [f"{counted(len(self.trials), 'trial')} would run{first} in {self.sweep_dir}{before}"]
         lines += [f"  note: {note}" for note in self.plan.notes]
         lines += [f"  {line}" for line in plan_lines(self.plan)]
-        lines += [f"  {line}" for line in self.search]
         if self.pruner:
             lines.append(f"  pruner: {self.pruner}")
+        lines += [f"  {line}" for line in self.search]
         lines += trial_lines(self.trials, self.sweep_dir)
         return "\n".join(lines)
 
@@ -103,7 +103,7 @@ def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSett
         f"before it; the next ones, if there is no further result:",
     )
     kept = len(run_plan.trials) - len(run_plan.to_run)
-    return Preview(sweep_dir, tuple(placed), kept, search.plan, told, _pruner(settings))
+    return Preview(sweep_dir, tuple(placed), kept, search.plan, _pruner(settings), told)
 
 
 def _pruner(settings: SweepSettings) -> str:

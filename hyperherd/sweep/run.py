@@ -346,14 +346,16 @@ class SweepRun:
             log.warning(warning)
         return self._batches(returned)
 
-    def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
-        self._directories.update({trial.number: trial.dir for trial in trials})
-
     def _pruned_seeds(self, trials: Sequence[PlannedTrial]) -> Callable[[], Mapping[int, str]]:
         if self._settings.pruner is None:
             return dict
-        pruner = read_pruner(self._settings.pruner)
-        return PrunedSeeds(self._dir, pruner, trials, self._settings.seed_key).found
+        seeds = PrunedSeeds(self._dir, read_pruner(self._settings.pruner), trials, self._settings.seed_key)
+        if self._growing is not None:
+            self._growing.takers.append(seeds.add)
+        return seeds.found
+
+    def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
+        self._directories.update({trial.number: trial.dir for trial in trials})
 
     def _beating(self) -> AbstractContextManager[None]:
         """Show other hosts that the sweep runs; where no thread may do so, the launcher's pauses do (`RunLoop`)."""
@@ -374,7 +376,7 @@ class SweepRun:
             return
         trials = {trial.number: trial for trial in self._run_plan.trials}
         if self._growing is not None:
-            self._growing.takers.append(lambda new: trials.update({trial.number: trial for trial in new}))
+            self._growing.takers.append(lambda more: trials.update({trial.number: trial for trial in more}))
         view = LaunchView(
             trials=trials,
             open=lambda: [handle.job.number for handle in collector.open],

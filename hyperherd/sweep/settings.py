@@ -39,12 +39,12 @@ _OTHER_SPELLINGS = {
     "rules": "conditions",
     "metric": "objective",
     "direction": "objective",
+    "pruning": "pruner",
+    "scheduler": "pruner",
     "n_jobs": "hydra.launcher.max_parallel",
     "storage": "sampler",
     "study_name": "name",
     "search_algorithm": "sampler",
-    "pruning": "pruner",
-    "scheduler": "pruner",
 }
 """What other sweepers call these, for the hint about an unknown one."""
 _FEWEST_SEEDS = 2
@@ -78,9 +78,9 @@ class SweepSettings:
     strict: bool = True
     objective: dict[str, str] | None = None
     decide: Decide | None = None
-    sampler: SamplerSettings | None = None
     pruner: dict[str, Any] | None = None
     """As it was written, with the objective's metric and direction where it names none."""
+    sampler: SamplerSettings | None = None
     max_batch_size: int | None = None
     dry_run: bool = False
     validate: str = "auto"
@@ -125,9 +125,9 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
             )
     plain["objective"] = _objective(plain.get("objective"))
     plain["decide"] = _decide(plain)
-    plain["sampler"] = _sampler(plain)
     plain["pruner"] = _pruner(plain)
     plain["snapshot"] = _snapshot(plain.get("snapshot"))
+    plain["sampler"] = _sampler(plain)
     plain["only"] = _texts(plain.get("only"))
     plain["notify"] = read_notify(sweeper)
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
@@ -247,42 +247,6 @@ def _decide(plain: Mapping[str, Any]) -> Decide | None:
     return Decide(**written)
 
 
-_NOT_SAMPLED = {
-    "grid": "a sampler chooses the points itself",
-    "zip": "a sampler chooses every parameter by itself",
-    "grids": "a sampler searches one space; give its conditions in hydra.sweeper.conditions",
-    "sample": "hydra.sweeper.sampler.trials says how many points are tried",
-    "max_trials": "hydra.sweeper.sampler.trials says how many points are tried",
-    "order": "a sampler decides the order",
-    "parameters": "write hydra.sweeper.params",
-    "decide": "both choose which trials run next",
-    "only": "both choose which trials run next",
-    "canary": "what is tried next follows from the trials before; stop_after_failures ends the sweep early",
-}
-"""The keys that cannot stand beside a sampler, and why."""
-
-
-def _sampler(plain: Mapping[str, Any]) -> SamplerSettings | None:
-    sampler = read_sampler(plain.get("sampler"))
-    if sampler is None:
-        return None
-    for key, why in _NOT_SAMPLED.items():
-        if plain.get(key) and (key, plain[key]) != ("order", _CHOICES["order"][0]):
-            raise SweepError(f"hydra.sweeper.{key} and hydra.sweeper.sampler cannot be combined, because {why}")
-    pruner = plain.get("pruner")
-    if isinstance(pruner, dict) and pruner.get("by") == "config":
-        raise SweepError(
-            "hydra.sweeper.pruner.by=config and hydra.sweeper.sampler cannot be combined: the seeds of a point are "
-            "not all planned when it is judged; remove by"
-        )
-    if not plain.get("objective"):
-        raise SweepError(
-            "hydra.sweeper.sampler needs hydra.sweeper.objective, the metric that it optimizes and its direction, e.g. "
-            "{metric: val/acc, direction: maximize}"
-        )
-    return sampler
-
-
 def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the pruner after it was made once, so that what is wrong with it is said before anything runs."""
     written = plain.get("pruner")
@@ -325,6 +289,36 @@ def _snapshot(written: Any) -> SnapshotSettings | None:
         if pattern.startswith("!"):
             raise SweepError(f"{key}.exclude contains {pattern!r}; a pattern can only leave files out")
     return SnapshotSettings(tuple(patterns), float(limit))
+
+
+_NOT_SAMPLED = {
+    "grid": "a sampler chooses the points itself",
+    "zip": "a sampler chooses every parameter by itself",
+    "grids": "a sampler searches one space; give its conditions in hydra.sweeper.conditions",
+    "sample": "hydra.sweeper.sampler.trials says how many points are tried",
+    "max_trials": "hydra.sweeper.sampler.trials says how many points are tried",
+    "order": "a sampler decides the order",
+    "parameters": "write hydra.sweeper.params",
+    "decide": "both choose which trials run next",
+    "only": "both choose which trials run next",
+    "canary": "what is tried next follows from the trials before; stop_after_failures ends the sweep early",
+}
+"""The keys that cannot stand beside a sampler, and why."""
+
+
+def _sampler(plain: Mapping[str, Any]) -> SamplerSettings | None:
+    sampler = read_sampler(plain.get("sampler"))
+    if sampler is None:
+        return None
+    for key, why in _NOT_SAMPLED.items():
+        if plain.get(key) and (key, plain[key]) != ("order", _CHOICES["order"][0]):
+            raise SweepError(f"hydra.sweeper.{key} and hydra.sweeper.sampler cannot be combined, because {why}")
+    if not plain.get("objective"):
+        raise SweepError(
+            "hydra.sweeper.sampler needs hydra.sweeper.objective, the metric that it optimizes and its direction, e.g. "
+            "{metric: val/acc, direction: maximize}"
+        )
+    return sampler
 
 
 def _objective(written: Any) -> dict[str, str] | None:

@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import starting
 from waiting import PATIENCE, until
 
 import hyperherd
@@ -29,7 +30,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "mnist"
 def start(folder: Path, script: str, *overrides: str) -> subprocess.Popen[str]:
     """Start a script of the example on the bundled digits, its outputs below `folder`."""
     places = [f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep", f"data.root={folder}/none"]
-    return subprocess.Popen(
+    return starting.start(
         [sys.executable, script, *overrides, *places],
         cwd=EXAMPLE,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"},

@@ -161,6 +161,19 @@ found.judge({{METRIC: number / 10}}, 5, "")
         assert (one.verdict == PRUNED) == bool(better) or (one.cohort or 0) >= 3
 
 
+def test_a_rule_that_raises_is_not_asked_again_at_that_rung(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "raising_rule.py").write_text(
+        "class Rule:\n    def prune(self, rung):\n        return 1 / 0\n", "utf-8"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    one = judge(tmp_path, {"name": "raising_rule.Rule", "min_steps": 5}, 0)
+    with pytest.raises(ZeroDivisionError):  # which the trial's Stopping warns about
+        log(one, {5: 0.5})
+    assert log(one, {6: 0.5, 7: 0.5}) == ""
+    with pytest.raises(ZeroDivisionError):
+        log(one, {10: 0.5})
+
+
 def test_clocks_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for number, hour in enumerate((3600.0, -3600.0, 0.0)):
         monkeypatch.setattr("time.time", lambda hour=hour: 1.8e9 + hour)

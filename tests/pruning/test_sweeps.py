@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,10 @@ from hyperherd.pruning.decisions import read_decisions
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.results.pages.show import show_page, show_record
+from hyperherd.results.statistics.endings import ended_badly
 from hyperherd.results.statistics.savings import savings
 from hyperherd.results.text.layout import Screen
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.preview import plan
@@ -129,6 +132,13 @@ def test_a_class_of_ones_own_is_not_taken_from_a_shared_folder(tmp_path: Path, m
 def trial(number: int, state: TrialState, step: int | None, max_step: int | None = None) -> Trial:
     sweep = Sweep("s", Path("/s"))
     return Trial(number, str(number), None, sweep, state, step=step, max_step=max_step)
+
+
+def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> None:
+    objective = Objective("acc", "maximize", source="saved")
+    begun = replace(trial(0, TrialState.PRUNED, 5), started=1.8e9)
+    assert ended_badly(begun, objective)
+    assert not ended_badly(trial(1, TrialState.PRUNED, None), objective)
 
 
 @pytest.mark.parametrize(

@@ -72,10 +72,6 @@ def test_what_is_no_sampler_is_refused_by_name(given: Any, message: str) -> None
         ({"canary": 2}, "hydra.sweeper.canary and"),
         ({"decide": {"delta": 1, "budget": 9}, "seeds": 2}, "hydra.sweeper.decide and"),
         ({"parameters": {"lr": {"values": [1]}}}, "hydra.sweeper.parameters and"),
-        (
-            {"pruner": {"name": "asha", "by": "config"}},
-            "hydra.sweeper.pruner.by=config and hydra.sweeper.sampler cannot",
-        ),
         ({"objective": None}, "sampler needs hydra.sweeper.objective"),
         ({"objective": [OBJECTIVE, OBJECTIVE]}, "several objectives cannot be optimized"),
     ],

@@ -107,6 +107,7 @@ def test_without_git_it_takes_all_but_outputs_environments_and_caches(tmp_path: 
         "v/pyvenv.cfg",
         "a/__pycache__/b",
     )
+    write(tmp_path, ".hyperherd/sweep.json")  # of a sweep in the project's own folder
     assert Selection(str(tmp_path), "train.py").names == ["data/x", "train.py"]
     assert Selection(str(tmp_path), "train.py", exclude=("data",)).names == ["train.py"]
 

@@ -62,10 +62,11 @@ def absent(trial: Trial, decision: Decision) -> list[int]:
 
 
 def savings_line(trials: TrialCollection, screen: Screen) -> list[str]:
-    """Return how many trials were pruned, and what that has saved; nothing if none was."""
+    """Return how many trials were pruned and what that has saved; nothing if that is not known."""
     pruned = {trial.sweep.dir for trial in trials if trial.state is TrialState.PRUNED}
     found = savings(trials, dict(_max_steps(pruned)))
-    return [] if found is None else wrapped(str(found), screen)
+    # How many they are stands beside the other states already.
+    return [] if found is None or found.share is None else wrapped(str(found), screen)
 
 
 def _max_steps(sweep_dirs: Iterable[Path]) -> Iterator[tuple[Path, int]]:

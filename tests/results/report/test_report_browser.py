@@ -16,6 +16,8 @@ from results.showcase import showcase
 import hyperherd
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.pages.effects import effect_verdict
+from hyperherd.results.statistics.importance.effects import effects
 from hyperherd.results.text.format import measure, setting
 from hyperherd.trial.alerts import AlertBook
 
@@ -193,8 +195,12 @@ def test_one_selection_drives_every_view_as_the_same_filter_would(opened: Opened
         ranks = [rank for rank in opened.column(1) if rank != "–"]
         assert ranks == [str(rank) for rank in range(1, len(trials.ranked) + 1)]
         groups = trials.seeds()
-        scope = page.locator("#effects .scope")
-        assert scope.is_visible() == (text != "")
+        matters = effects(trials)
+        page.wait_for_selector("#effects[aria-busy='false']")
+        assert f"{matters.trials} finished trial" in page.locator("#effects .scope").inner_text()
+        panels = page.locator("#effects h3").all_inner_texts()
+        expected = [f"{one.parameter} {effect_verdict(one, matters.trials)}" for one in matters.parameters]
+        assert panels == expected
         shown = page.locator("#configurations tbody tr.best").all_inner_texts()
         if not groups.ranked:
             assert shown == []
