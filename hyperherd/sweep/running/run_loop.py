@@ -252,6 +252,8 @@ class RunLoop:
             if count := len(meant) + len(self._collector.statuses) - before:
                 log.info("%s of pruned configurations not started", counted(count, "seed"))
             self._launcher.cancel(meant)
+            for number in reasons:  # what was cancelled has its end to come
+                self._grow(number)
 
     def _stop(self, verdict: str, level: int = logging.ERROR) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
