@@ -273,7 +273,7 @@ def _values(folder: Path, told: str) -> list[float]:
     if results.exists():
         (line,) = [line for line in results.read_text().splitlines() if line.startswith("best_value:")]
         return [float(line.split(":")[1])]
-    return [float(trial.value("return_value")) for trial in load([folder])]
+    return [float(trial.value("return_value")) for trial in load(folder)]
 
 
 if __name__ == "__main__":

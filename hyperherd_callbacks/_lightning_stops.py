@@ -34,8 +34,7 @@ class TrainerStops:
     def begin(self, trainer: Trainer) -> None:
         """Begin to ask, with a training; to be called in every rank."""
         self.end()
-        trial = current_trial()
-        stopping = trial.stopping if trial is not None and not trainer.fast_dev_run else None
+        stopping = _stopping() if not trainer.fast_dev_run else None
         is_possible = stopping is not None and stopping.is_possible
         if trainer.world_size > 1:
             is_possible = trainer.strategy.reduce_boolean_decision(is_possible)
@@ -73,6 +72,15 @@ class TrainerStops:
             told = stopping.learn()
             if trainer.is_global_zero:
                 log.info("the training ends at step %d: %s", trainer.global_step, told.reason)
+
+
+def _stopping() -> Stopping | None:
+    try:
+        trial = current_trial()
+    except Exception:  # The boundary to the user's training: the hook that calls this is not guarded otherwise.
+        log.warning("this training cannot be ended from outside", exc_info=True)
+        return None
+    return trial.stopping if trial is not None else None
 
 
 def stop_single(trainer: Trainer) -> None:

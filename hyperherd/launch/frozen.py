@@ -44,7 +44,7 @@ def run_from(snapshot: Snapshot) -> None:
     # For interpreters that the trial starts. The first entry is that of the script, which they find by themselves.
     given = os.environ.get(_PATH, "").split(os.pathsep)
     ours = [entry for entry in sys.path[1:] if entry.startswith(snapshot.folder)]
-    wanted = dict.fromkeys((*ours, *(snapshot.inside(absolute(entry)) for entry in given if entry)))
+    wanted = dict.fromkeys((*ours, *(_moved(entry, snapshot) for entry in given if entry)))
     if wanted:
         os.environ[_PATH] = os.pathsep.join(wanted)
     move_config_folders(snapshot.inside)
@@ -63,7 +63,7 @@ def frozen_path(path: Sequence[str], snapshot: Snapshot) -> list[str]:
     are added: what a trial starts (processes of a data loader) has no finder of ours. The project's own come last, for
     modules that the snapshot lacks.
     """
-    found = [snapshot.inside(absolute(entry)) for entry in path]
+    found = [_moved(entry, snapshot) for entry in path]
     for module in list(sys.modules.values()):
         file = file_of(module)
         name = getattr(module, "__name__", "")
@@ -73,7 +73,14 @@ def frozen_path(path: Sequence[str], snapshot: Snapshot) -> list[str]:
         folder = os.path.dirname(parent) if os.path.basename(file) == "__init__.py" else parent  # noqa: PTH119, PTH120
         if (inside := snapshot.inside(folder)) not in found:
             found.append(inside)
-    return [*found, *(one for one in map(absolute, path) if one not in found)]
+    return [*found, *(entry for entry in path if entry not in found)]
+
+
+def _moved(entry: str, snapshot: Snapshot) -> str:
+    """Return an entry of `sys.path` in the snapshot, or as it is: some are no folders, but names for a path hook."""
+    folder = absolute(entry)
+    inside = snapshot.inside(folder)
+    return entry if inside == folder else inside
 
 
 def is_frozen(file: str, snapshot: Snapshot) -> bool:

@@ -196,8 +196,10 @@ class Study:
             raise SweepError("hydra.sweeper.sampler.options.seed: give the seed as hydra.sweeper.sampler.seed")
         if self._settings.startup is not None:
             options["n_startup_trials"] = self._settings.startup
-        if name == "TPESampler" and self._lacks_parts:
-            options.setdefault("group", True)
+        if name == "TPESampler":  # by default only from Optuna 5 on
+            options = {"multivariate": True, "constant_liar": True, **options}
+            if self._lacks_parts and options["multivariate"]:
+                options.setdefault("group", True)
         if "warn_independent_sampling" in arguments:
             options.setdefault("warn_independent_sampling", False)
 

@@ -82,8 +82,7 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
         check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
     run_plan = select(run_plan, settings.only, sweep_dir)
     placed = validate(app, run_plan.to_run, sweep_dir, mode=settings.validate)
-    pruner = read_pruner(settings.pruner).described if settings.pruner else ""
-    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan, pruner)
+    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan, pruner=_pruner(settings))
 
 
 def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
@@ -103,7 +102,12 @@ def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSett
         f"{search.settings.sampler} chooses {counted(search.settings.trials, 'point')}, each by the results of those "
         f"before it; the next ones, if there is no further result:",
     )
-    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(run_plan.to_run), search.plan, search=told)
+    kept = len(run_plan.trials) - len(run_plan.to_run)
+    return Preview(sweep_dir, tuple(placed), kept, search.plan, _pruner(settings), told)
+
+
+def _pruner(settings: SweepSettings) -> str:
+    return read_pruner(settings.pruner).described if settings.pruner else ""
 
 
 def plan(

@@ -247,11 +247,11 @@ class SweepRun:
             run_plan, self._adopted = recover(run_plan, self._launcher, self._dir)
         run_plan = select(run_plan, self._settings.only, self._dir)
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
+        if self._growing is not None:
+            run_plan = self._growing.begun(run_plan, self._adopted)
         if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
             folders = config_folders(self._app.loader)
             self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
-        if self._growing is not None:
-            run_plan = self._growing.begun(run_plan, self._adopted)
         self._run_plan = _placed(run_plan, self._validator.placed(run_plan.to_run))
         if self._growing is not None:
             self._growing.planned(self._run_plan)

@@ -3,6 +3,7 @@ from __future__ import annotations
 import importlib.util
 import logging
 from collections.abc import Callable, Mapping
+from statistics import median
 from typing import Any
 
 import pytest
@@ -84,7 +85,7 @@ def test_a_point_without_a_parameter_is_learned_from() -> None:
     found = search(made, 40, dropped)
     assert {frozenset(point) for point in found} == {frozenset("xy") | {"opt", "momentum"}, frozenset("xy") | {"opt"}}
     value = [point["x"] ** 2 + point["y"] / 1000 for point in found]
-    assert sum(value[20:]) < sum(value[:20])
+    assert median(value[20:]) < median(value[:10])
     assert not made.takes({"x": 5})
     assert made.takes({"x": 0.5})
     assert not study(X, Y).takes({"x": 0.5})

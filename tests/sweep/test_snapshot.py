@@ -107,6 +107,7 @@ def test_without_git_it_takes_all_but_outputs_environments_and_caches(tmp_path: 
         "v/pyvenv.cfg",
         "a/__pycache__/b",
     )
+    write(tmp_path, ".hyperherd/sweep.json")  # of a sweep in the project's own folder
     assert Selection(str(tmp_path), "train.py").names == ["data/x", "train.py"]
     assert Selection(str(tmp_path), "train.py", exclude=("data",)).names == ["train.py"]
 
@@ -262,7 +263,7 @@ def package(root: Path, how: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["module", "path", "finder"])
+@pytest.mark.parametrize("how", ["module", "finder"])
 def test_every_layout_of_a_project_runs_from_it(tmp_path: Path, how: str) -> None:
     """The project is edited by a callback of Hydra's, after the snapshot was taken and before any trial begins."""
     root, site = tmp_path / "p", tmp_path / "site"
@@ -271,8 +272,7 @@ def test_every_layout_of_a_project_runs_from_it(tmp_path: Path, how: str) -> Non
     code = MAPPED.format(folder=str(root / "src/pkg")) if how == "finder" else ""
     (site / "sitecustomize.py").write_text(code)
     write_editing(site, root)
-    folder = {"finder": "", "path": "src"}.get(how, str(root / "src"))
-    path = os.pathsep.join(filter(None, (str(site), folder)))
+    path = str(site) if how == "finder" else f"{site}{os.pathsep}src"
     output = run(root, *start, *FROZEN, "width=1", EDITS, PYTHONPATH=path)
     ran = told(root.parent)
     assert [marks(one) for one in ran] == [{"before"}], output

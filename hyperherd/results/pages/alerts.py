@@ -23,7 +23,7 @@ _IN_A_PAGE = 30
 """Alerts on the page of one trial."""
 
 
-def alerts_line_by_line(trials: TrialCollection, screen: Screen) -> Iterator[str]:
+def alerts_of_trials(trials: TrialCollection, screen: Screen) -> Iterator[str]:
     """Yield a line for each trial that raised alerts, with the last one of its worst level; the worst trials first."""
     alerting = [trial for trial in trials if trial.alert_counts]
     alerting.sort(key=_order)
@@ -54,7 +54,7 @@ def _worst(trial: Trial) -> Alert | None:
     return max(trial.alerts, key=lambda alert: (LEVELS.index(alert.level), alert.time), default=None)
 
 
-def alert_lines(trial: Trial, screen: Screen) -> Iterator[str]:
+def alerts_of_one(trial: Trial, screen: Screen) -> Iterator[str]:
     """Yield the last alerts of one trial, for its page."""
     found = trial.alerts
     if not found:

@@ -15,7 +15,7 @@ from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.optimizers import is_of
 from hyperherd.results.files.trainer_files import RETURN_VALUE
-from hyperherd.results.pages.alerts import alerts_line_by_line
+from hyperherd.results.pages.alerts import alerts_of_trials
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.marginal import is_pooled, spread_line
@@ -89,7 +89,7 @@ def below(trials: TrialCollection, screen: Screen) -> list[str]:
 
 def _amiss(trials: TrialCollection, screen: Screen) -> list[str]:
     """Return what went wrong, and what trials wanted people to know."""
-    return section([*problems(trials, screen), *alerts_line_by_line(trials, screen)])
+    return section([*problems(trials, screen), *alerts_of_trials(trials, screen)])
 
 
 def below_groups(groups: AnyGroups, screen: Screen) -> list[str]:
@@ -137,7 +137,7 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
         best = [*_best(trials, screen), *(verdict_lines(groups, screen) if groups.ranked else ())]
     unsure = unlogged_objectives(trials) or _is_unsure(trials)
     judged = wrapped(ranking(trials), screen) if unsure else ()
-    told = [*unhappy(trials, screen, most), *alerts_line_by_line(trials, screen)]
+    told = [*unhappy(trials, screen, most), *alerts_of_trials(trials, screen)]
     spent = [*savings_line(trials, screen), *_gpu_hours(trials, screen)]
     return page([*told, *judged, *best, *spent], screen)
 

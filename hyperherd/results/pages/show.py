@@ -9,7 +9,7 @@ from typing import Any
 
 from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.results.files.logs import read_lines, shown
-from hyperherd.results.pages.alerts import alert_lines
+from hyperherd.results.pages.alerts import alerts_of_one
 from hyperherd.results.pages.parts import (
     block,
     command_record,
@@ -77,7 +77,7 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
         yield from heading("command", screen)
         yield f"  {shell_line(command, screen)}"
     yield from no_command(trial, screen)
-    yield from alert_lines(trial, screen)
+    yield from alerts_of_one(trial, screen)
     yield from decision_lines(trial, screen)
     yield from _metrics(trial, screen)
     yield from _config(trial, screen)

@@ -16,6 +16,7 @@ from typing import Any
 from hyperherd import __version__
 from hyperherd.plural import counted
 from hyperherd.results.pages.overview import ranking
+from hyperherd.results.report.comparable import comparable
 from hyperherd.results.report.findings import command_of, what_is_sure, what_ranks
 from hyperherd.results.report.lookups import lookups, typed
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
@@ -46,6 +47,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         notes.append(f"{counted(len(left_out), 'metric')} left out of the report: {', '.join(left_out[:5])} ...")
     labels = sweep_labels(ordered.sweeps)
     places = {trial: place for place, trial in enumerate(ordered)}
+    params = [_param(ordered, name) for name in ordered.varying]
     document = {
         "schema": SCHEMA,
         "title": " + ".join(list(labels.values())[:3]) + (" ..." if len(labels) > 3 else ""),
@@ -61,9 +63,10 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         "sweeps": [_sweep(sweep, label) for sweep, label in labels.items()],
         "directions": _directions(ordered, [*sampled.curves, *(metric["name"] for metric in metrics)]),
         "constant": {name: setting(value) for name, value in ordered.constant.items()},
-        "params": [_param(ordered, name) for name in ordered.varying],
+        "params": params,
         "metrics": metrics,
         "trials": _columns(ordered),
+        "comparable": comparable(trials, ordered, params) if ordered.ranked else None,
         **{section.name: section.data(ordered, places) for section in SECTIONS if section.data},
         "provenance": _provenance(ordered),
         "lookups": lookups(ordered, [metric["name"] for metric in metrics]),

@@ -14,7 +14,16 @@ from pathlib import Path
 from hyperherd.paths import RECORDS
 
 _NEVER = frozenset((".git", ".hg", ".svn", ".jj", "__pycache__", ".venv", ".tox", ".nox", "node_modules", ".eggs"))
-_NEVER |= {".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".cache", ".ipynb_checkpoints"}
+_NEVER |= {
+    RECORDS,
+    ".hydra",
+    ".mypy_cache",
+    ".pytest_cache",
+    ".ruff_cache",
+    ".hypothesis",
+    ".cache",
+    ".ipynb_checkpoints",
+}
 _SECRET = frozenset((".env", ".netrc", ".git-credentials"))
 _COMPILED = (".pyc", ".pyo")
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
@@ -51,8 +60,8 @@ class Selection:
     def _configs(self) -> Iterator[str]:
         for folder in self.configs:
             if f"{self.script}/".startswith(f"{folder}/") or folder == ".":  # beside the code, there may be data below
-                found = (path.name for path in Path(self.root, folder).glob("*.yaml"))
-                yield from (os.path.normpath(f"{folder}/{name}") for name in found)
+                found = (os.path.normpath(f"{folder}/{path.name}") for path in Path(self.root, folder).glob("*.yaml"))
+                yield from filter(self._takes_file, found)
             else:
                 yield from (name for name in self._walked(folder) if name.endswith(".yaml"))
 
@@ -93,11 +102,12 @@ class Selection:
 
     def _leaves_out_folder(self, name: str) -> bool:
         if name not in self._folders:
-            path = f"{self.root}/{name}"
-            marks = (*_ENVIRONMENT, *_OUTPUT)
+            marks = (f"{self.root}/{name}/{mark}" for mark in (*_ENVIRONMENT, *_OUTPUT))
             self._folders[name] = (
-                name.rpartition("/")[2] in _NEVER or any(os.path.lexists(f"{path}/{mark}") for mark in marks)
-            ) or any(_matches(name, pattern, is_folder=True) for pattern in self.exclude)
+                name.rpartition("/")[2] in _NEVER
+                or any(map(os.path.lexists, marks))
+                or any(_matches(name, pattern, is_folder=True) for pattern in self.exclude)
+            )
         return self._folders[name]
 
 

@@ -134,7 +134,10 @@ def _outside(root: str) -> list[str]:
 
 
 def _check_size(root: str, names: Iterable[str], max_mb: float) -> None:
-    sizes = {name: os.lstat(f"{root}/{name}").st_size for name in names}
+    sizes = {}
+    for name in names:
+        with suppress(FileNotFoundError):  # as below
+            sizes[name] = os.lstat(f"{root}/{name}").st_size
     total = sum(sizes.values()) / 1e6
     if total <= max_mb and len(sizes) <= MOST_FILES:
         return
@@ -158,16 +161,16 @@ def _copied(root: str, names: list[str], folder: Path) -> Snapshot:
         for name in names:
             target = filling / name
             make_folder(target.parent)
-            if Path(root, name).is_symlink():
-                leaving += _link(root, name, target, known)
-            else:
-                _copy(f"{root}/{name}", target)
+            with suppress(FileNotFoundError):  # an editor's own file, which has gone since it was listed
+                if Path(root, name).is_symlink():
+                    leaving += _link(root, name, target, known)
+                else:
+                    _copy(f"{root}/{name}", target)
         if leaving:
             log.warning("%s: links lead out of what is copied, and are followed as they are: %s", _KEY, _some(leaving))
         place = folder / digest(filling)
         if not place.is_dir():
-            with suppress(FileExistsError):
-                filling.rename(place)
+            filling.rename(place)
         return Snapshot(root, str(place))
     finally:
         shutil.rmtree(filling, ignore_errors=True)

@@ -222,8 +222,8 @@ class RunLoop:
                 log.warning("the search asks for no more trials")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
-        if not self._collector.stopping and (verdict := stop_verdict(self._collector.sweep_dir)):
-            self._stop(verdict.reason)
+        if not self._collector.stopping and stop_verdict(self._collector.sweep_dir) is not None:
+            self._stop("herd-results stop", logging.WARNING)
         self._prune_unstarted()
         self._run_on()
 
@@ -252,13 +252,15 @@ class RunLoop:
             if count := len(meant) + len(self._collector.statuses) - before:
                 log.info("%s of pruned configurations not started", counted(count, "seed"))
             self._launcher.cancel(meant)
+            for number in reasons:  # what was cancelled has its end to come
+                self._grow(number)
 
-    def _stop(self, verdict: str) -> None:
+    def _stop(self, verdict: str, level: int = logging.ERROR) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
         waiting = self._backlog.numbers
         self._backlog.drop(waiting)
         unstarted = self._collector.unstarted
         dropped = len(unstarted) + len(self._collector.drop(waiting, self._collector.stopping))
         also = f"; cancelled {counted(dropped, 'trial')} that had not started" if dropped else ""
-        log.error("%s%s", verdict, also)
+        log.log(level, "%s%s", verdict, also)
         self._launcher.cancel(unstarted)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from hyperherd.trial.log import current_trial
 from hyperherd.trial.ranks import current_rank
-from hyperherd.trial.stopping.stopping import Stopping
 from hyperherd.trial.stopping.together import any_rank, has_group
 
 
@@ -20,10 +19,10 @@ def should_stop() -> bool:
     counts as pruned (or stopped), whatever it does then. Outside of a trial it is False.
     """
     trial = current_trial()
-    if not has_group():
-        return trial is not None and is_to_end(trial.stopping)
-    wanted = trial is not None and trial.stopping.verdict is not None and current_rank() == 0
-    if not any_rank(wanted):
+    wanted = trial is not None and trial.stopping.verdict is not None
+    if has_group():
+        wanted = any_rank(wanted and current_rank() == 0)
+    if not wanted:
         return False
     if trial is not None:
         trial.stopping.learn()
@@ -38,11 +37,3 @@ def heed() -> None:
     """
     if (trial := current_trial()) is not None:
         trial.stopping.heed()
-
-
-def is_to_end(stopping: Stopping) -> bool:
-    """Return whether a training that asks for itself alone is to end; it is told then."""
-    if stopping.verdict is None:
-        return False
-    stopping.tell()
-    return True

@@ -20,6 +20,10 @@ from hyperherd.trial.ranks import current_rank, world_size
 log = logging.getLogger("hyperherd")
 
 
+_PASSED_BEFORE_WARNING = 2
+"""Log calls since the verdict, in a rank that does not end by them: its loop has not asked between these."""
+
+
 class Judge(Protocol):
     """Judges a trial by what it logs."""
 
@@ -52,6 +56,7 @@ class Stopping:
         self._trainers = 0
         self._judging = threading.Lock()
         self._has_warned = False
+        self._passed = 0
 
     def judged_by(self, judge: Judge) -> None:
         """Have a judge look at what is logged from now on."""
@@ -103,8 +108,10 @@ class Stopping:
 
     def warn_of_ranks(self) -> None:
         """Say once that rank 0 does not end alone."""
-        if self.verdict is not None and not self.is_told and not self._has_warned:
-            self._has_warned = True
+        if self.verdict is None or self.is_told:
+            return
+        self._passed += 1
+        if self._passed == _PASSED_BEFORE_WARNING:
             log.warning(
                 "this trial is to end (%s), but it runs in several ranks, which end together only where all of "
                 "them ask hyperherd.should_stop() at the same steps, or have our callback",

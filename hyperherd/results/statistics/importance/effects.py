@@ -180,7 +180,8 @@ def _chooser(trial: Trial) -> str:
 
 
 def _rank(effect: ParameterEffect) -> tuple[bool, float]:
-    return not effect.matters, 1.0 if effect.share is None else -effect.share
+    # Shares that differ by rounding alone are equal: then the order of the parameters stands.
+    return not effect.matters, 1.0 if effect.share is None else -round(effect.share, 9)
 
 
 def _terms(points: Sequence[_JudgedTrial], varying: Sequence[str]) -> list[Term]:

@@ -367,3 +367,11 @@ def test_equal_values_have_no_variance_to_share(tmp_path: Path, value: float) ->
     assert [(effect.share, effect.unique) for effect in found.parameters] == [(None, None)]
     assert found.noise is not None
     assert (found.noise.std, found.noise.share) == (0.0, None)
+
+
+def test_rounding_is_no_effect_where_the_objective_follows_exactly() -> None:
+    rows = [({"x": float(place), "other": place % 3, "k": "ab"[place % 2]}, 2.0 * place) for place in range(200)]
+    found = {effect.parameter: effect.matters for effect in effects(as_trials(rows)).parameters}
+    assert found == {"x": True, "other": False, "k": False}
+    few = effects(as_trials([(params, 0.1 * value) for params, value in rows[:20]]))
+    assert [effect.matters for effect in few.parameters] == [True, False, False]
