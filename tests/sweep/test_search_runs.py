@@ -103,6 +103,17 @@ def test_a_trial_that_does_not_compose_ends_the_search_before_it_begins(searched
         plan(["hydra/sweeper=herd", *SPACE, "lrr=1,2", sampler(5)], config_dir=searched.folder / "conf")
 
 
+def test_a_later_trial_that_does_not_compose_costs_no_other_its_result(searched: App) -> None:
+    (searched.folder / "conf" / "model").mkdir()
+    (searched.folder / "conf" / "model" / "a.yaml").write_text("width: 1\n")
+    (searched.folder / "conf" / "model" / "b.yaml").write_text("defaults: [nowhere]\n")
+    enqueued = sampler(5, enqueue="[{model: a, lr: 0.1}, {model: a, lr: 0.2}, {model: b}]")
+    sweep = searched.sweep("+model=a,b", *SPACE, *POOL, enqueued, code=1)
+    assert "does not compose" in sweep.done.stderr
+    assert sweep.states == {0: "completed", 1: "completed"}
+    assert len(sweep.planned) == 2
+
+
 class Launcher(TrialLauncher):
     """Answers what a search asks of a launcher."""
 
