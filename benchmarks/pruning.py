@@ -3,7 +3,8 @@
     python benchmarks/pruning.py [SEEDS] [PYTHON_WITH_RAY]
 
 500 trials begin in random order, 8 at once, each at a pace of its own; who is told to end makes room for the next
-one. The curves rise by a power law to different heights, at different speeds, so that they cross, and have noise.
+one. The curves rise by a power law to different heights, at different speeds, and have noise. Those that end high tend
+to rise slowly, so that curves cross and what ends best may be pruned.
 *Regret* is how much better the best trial of all would have ended than the best one that ran to its end.
 """
 
@@ -52,8 +53,8 @@ def curves(rng: random.Random) -> list[list[float]]:
     """Return a curve for each trial."""
     found = []
     for _ in range(TRIALS):
-        end, start = rng.betavariate(4, 2), rng.uniform(0, 0.2)
-        pace, power = math.exp(rng.gauss(1.5, 0.8)), rng.uniform(0.7, 1.5)
+        end, start = rng.betavariate(8, 3), rng.uniform(0, 0.2)
+        pace, power = math.exp(rng.gauss(0.5 + 2 * end, 1.0)), rng.uniform(0.7, 1.5)
         noise = rng.uniform(0.002, 0.02)
         found.append(
             [end - (end - start) * (1 + t / pace) ** -power + rng.gauss(0, noise) for t in range(1, STEPS + 1)]
@@ -230,6 +231,7 @@ def cost() -> None:
                 judge.report(trial, FIRST, 0.5)
             times, between = [], []
             for trial in range(cohort, cohort + 50):
+                judge.report(trial, FIRST - 2, 0.9)
                 began = time.process_time()
                 judge.report(trial, FIRST - 1, 0.9)
                 between.append(time.process_time() - began)

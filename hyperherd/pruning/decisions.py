@@ -76,8 +76,10 @@ class Decision:
     def line(self) -> str:
         """It in one line."""
         where = f"step {self.step}" if self.rung is None else f"rung {self.rung}"
-        if self.rung is not None and (self.unit != "step" or self.step != self.rung):
-            where += f" {self.unit}s (step {self.step})" if self.unit != "step" else f" (step {self.step})"
+        if self.rung is not None and self.unit != "step":
+            where += f" (in {self.unit}s, step {self.step})"
+        elif self.rung not in (None, self.step):
+            where += f" (step {self.step})"
         return f"{where}: {self.metric} {self.reason}"
 
 

@@ -6,8 +6,8 @@ log call. One that never logs again does not end by this: that is what :mod:`hyp
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Set
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from hyperherd.errors import NothingFound, SweepError
@@ -34,13 +34,15 @@ class Steered:
     Attributes:
         asked: the numbers of the trials that find the request, or run on.
         refused: number -> why nothing was asked of that trial.
-        dropped: of those whose start, or end, is off.
+        not_started: of those that waited in a queue, and do not any more.
+        let_be: of those that were asked to end before, and are not any more.
         holder: the sweep that runs; None if none does.
     """
 
     asked: tuple[int, ...]
     refused: Mapping[int, str] = field(default_factory=dict)
-    dropped: tuple[int, ...] = ()
+    not_started: tuple[int, ...] = ()
+    let_be: tuple[int, ...] = ()
     holder: LockHolder | None = None
 
 
@@ -52,7 +54,8 @@ def prune(sweep_dir: Path, numbers: Set[int]) -> Steered:
         Outside: the sweep's files lead elsewhere.
         SweepError: it belongs to another user.
     """
-    return _end(_Seen(sweep_dir, numbers), Wish.PRUNE)
+    seen = _Seen(sweep_dir, numbers)
+    return _end(seen, seen.meant, Wish.PRUNE)
 
 
 def stop(sweep_dir: Path, numbers: Set[int] | None = None) -> Steered:
@@ -63,15 +66,13 @@ def stop(sweep_dir: Path, numbers: Set[int] | None = None) -> Steered:
     """
     seen = _Seen(sweep_dir, numbers)
     if numbers is not None:
-        return _end(seen, Wish.STOP)
+        return _end(seen, seen.meant, Wish.STOP)
     # First: a trial that begins at this moment, and is not seen to run, finds it.
     ask_to_stop(sweep_dir, _REASONS[Wish.STOP])
     seen = _Seen(sweep_dir, None)
-    running = {number for number, status in seen.statuses.items() if status.state in _BEGUN}
-    done = _end(_Seen(sweep_dir, running), Wish.STOP)
+    done = _end(seen, [trial for trial in seen.meant if seen.statuses[trial.number].state in _BEGUN], Wish.STOP)
     # The sweep that runs finds the request, and cancels what has not started; else nobody does.
-    dropped = cancel(sweep_dir, PENDING).numbers if seen.holder is None else ()
-    return Steered(done.asked, {}, dropped, seen.holder)
+    return done if seen.holder is not None else replace(done, not_started=cancel(sweep_dir, PENDING).numbers)
 
 
 def run_on(sweep_dir: Path, numbers: Set[int]) -> Steered:
@@ -104,7 +105,12 @@ def run_on(sweep_dir: Path, numbers: Set[int]) -> Steered:
     )
     if ended and seen.holder is not None:
         ask_to_run_on(sweep_dir, [trial.number for trial in ended])
-    return Steered(tuple(trial.number for trial in ended), refused, tuple(trial.number for trial in asked), seen.holder)
+    return Steered(
+        tuple(trial.number for trial in ended),
+        refused,
+        let_be=tuple(trial.number for trial in asked),
+        holder=seen.holder,
+    )
 
 
 def _is_asked(sweep_dir: Path, number: int) -> bool:
@@ -135,9 +141,9 @@ class _Seen:
         }
 
 
-def _end(seen: _Seen, wish: Wish) -> Steered:
+def _end(seen: _Seen, meant: Iterable[PlannedTrial], wish: Wish) -> Steered:
     asked, refused = [], {}
-    for trial in seen.meant:
+    for trial in meant:
         status = seen.statuses[trial.number]
         if status.state in _BEGUN:
             ask_trial(seen.sweep_dir, trial.number, TrialRequest(wish, status.attempt, _REASONS[wish]))

@@ -21,6 +21,7 @@ from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.rows.values import NotLogged
 from hyperherd.metrics.writer import MetricWriter
+from hyperherd.paths import SweepPaths
 from hyperherd.pruning.of_sweep import judge_of
 from hyperherd.trial import notes
 from hyperherd.trial.phases import Phases, RunningPhase, entered, logged_before, logged_by_others
@@ -323,9 +324,12 @@ def _find() -> CurrentTrial:
 
 
 def _sweep_of_environment() -> tuple[Path, int] | None:
-    """Return the sweep that the environment names, and the number of the trial in it."""
+    """Return the sweep of ours that the environment names, and the number of the trial in it."""
     workspace, number = os.environ.get(WORKSPACE), os.environ.get(TRIAL_ID, "")
-    return (Path(workspace), int(number)) if workspace and number.isdecimal() and number.isascii() else None
+    if not workspace or not number.isdecimal() or not number.isascii():
+        return None
+    # A trial without a sweep, or of another sweeper, has these variables as well.
+    return (Path(workspace), int(number)) if SweepPaths(workspace).sweep.is_file() else None
 
 
 def _find_hydra_job() -> CurrentTrial | None:

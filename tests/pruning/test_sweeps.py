@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from conftest import App
 from omegaconf import OmegaConf
+from pruning.same import ASHA, BODY, LR, OBJECTIVE, PLACES, swept
 
 from hyperherd import load
 from hyperherd.errors import SweepError
@@ -26,19 +27,10 @@ from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.preview import plan
 from hyperherd.sweep.settings import read_settings
 
-BODY = """
-from hyperherd import log_metrics
-for step in range(1, 31):
-    log_metrics({"acc": cfg.lr * (1 - 1 / (step + 1)) + 0.001 * cfg.get("seed", 0)}, step=step)
-"""
-OBJECTIVE = "hydra.sweeper.objective={metric: acc, direction: maximize}"
-ASHA = "hydra.sweeper.pruner={name: asha, min_steps: 3, max_steps: 30, eta: 3}"
-
 
 @pytest.mark.slow
 def test_a_sweep_prunes_says_why_and_what_that_saved(app: App) -> None:
-    sweep = app.write(BODY).sweep("lr=0.9,0.1,0.5,0.95,0.2", OBJECTIVE, ASHA)
-    assert sweep.states == {0: "completed", 1: "pruned", 2: "pruned", 3: "completed", 4: "pruned"}
+    sweep = swept(app)
     told = sweep.done.stdout
     assert "trial 2 (lr-0.5) pruned" in told
     assert "is number 2 of 3; the best one goes on (0.675 or more)" in told
@@ -58,16 +50,17 @@ def test_a_sweep_prunes_says_why_and_what_that_saved(app: App) -> None:
     page = show_page(worst, Screen())
     assert "rung 3: acc 0.15 is number 4 of 5; the best one goes on (0.7125 or more): pruned" in page
     record = json.loads(json.dumps(show_record(next(trial for trial in trials if trial.number == 0))))
-    assert [(one["rung"], one["verdict"], one["rank"], one["cohort"]) for one in record["pruning"]] == [
-        (3, "continued", 1, 1),
-        (9, "continued", 1, 1),
-        (27, "continued", 1, 1),
-    ]
+    assert [(one["rung"], one["rank"], one["cohort"]) for one in record["pruning"]] == PLACES[0]
     # Again: pruned trials are done.
-    assert "5 trials, 0 to run" in app.sweep(OBJECTIVE, ASHA, "lr=0.9,0.1,0.5,0.95,0.2").done.stdout
+    assert "5 trials, 0 to run" in app.sweep(OBJECTIVE, ASHA, LR).done.stdout
     # A trial of an edited space joins the rungs that are there.
-    later = app.sweep("lr=0.9,0.1,0.5,0.95,0.2,0.92", OBJECTIVE, ASHA)
+    later = app.sweep(f"{LR},0.92", OBJECTIVE, ASHA)
     assert [(one.rung, one.cohort, one.rank) for one in read_decisions(later.dir / "5")] == [(3, 6, 2), (9, 3, 2)]
+
+
+@pytest.mark.slow
+def test_the_same_trials_survive_in_the_local_pool(app: App) -> None:
+    swept(app, "hydra/launcher=herd_local", "hydra.launcher.max_parallel=1")
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -78,10 +79,12 @@ def test_git_tells_commit_branch_remote_and_changes(project: Path) -> None:
 
 
 def test_a_huge_diff_is_cut(project: Path) -> None:
-    (project / "train.py").write_text("lr = 1\n" * 1_000_000)
+    (project / "train.py").write_text("password = 'hunter2'\n" * 100_000)
     state = state_of(project)
     assert state.facts["diff"]["whole"] is False
-    assert len(state.diff) == 1 << 20
+    assert len(state.diff) <= 1 << 20
+    assert state.diff.endswith(b"\n+password = <masked>\n")
+    assert b"hunter" not in state.diff
 
 
 def test_submodules_have_the_commit_that_is_wanted_and_whether_they_have_it(project: Path, tmp_path: Path) -> None:
@@ -108,14 +111,19 @@ def test_no_repository_a_broken_one_and_no_git_are_no_obstacle(
     assert provenance(str(project / "train.py"))["git"] is None
 
 
-def test_a_git_that_hangs_is_given_up(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_git_that_hangs_or_fails_in_part_is_given_up(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = project / "bin"
     folder.mkdir()
-    (folder / "git").write_text("#!/bin/sh\nsleep 600 &\nsleep 600\n")
+    (folder / "git").write_text("#!/bin/sh\nsleep 20 &\nexec sleep 20\n")
     (folder / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
-    monkeypatch.setattr(git, "SECONDS", 0.2)
+    monkeypatch.setattr(git, "SECONDS", 0.5)
     assert git_state(str(project)) is None
+    monkeypatch.setattr(git, "SECONDS", 60.0)
+    real = shutil.which("git", path=os.environ["PATH"].partition(":")[2])
+    (folder / "git").write_text(f'#!/bin/sh\ncase "$*" in *status*) exit 1;; esac\nexec {real} "$@"\n')
+    facts = state_of(project).facts
+    assert (len(facts["commit"]), facts["dirty"], facts["diff"]) == (40, None, None)
 
 
 def test_a_trial_takes_over_what_git_said_to_its_sweep_only_for_the_same_code(project: Path) -> None:

@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+import textwrap
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from waiting import PATIENCE
 
 import hyperherd
+from hyperherd.records.requests import TrialRequest, Wish, ask_trial
 from hyperherd.records.states import TrialState
 from hyperherd.records.verdicts import StopVerdict
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.log import CurrentTrial
+from hyperherd.trial.notes import handed_on
 
 
 class AboveThree:
@@ -71,3 +78,35 @@ def test_a_rule_that_fails_ends_no_training_and_is_named_once(
     hyperherd.log_result("loss", 1.0, 0)
     hyperherd.log_result("loss", 1.0, 1)
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == ["the pruning rule failed"]
+
+
+def test_a_process_of_a_trial_without_a_sweep_says_nothing_of_pruners(tmp_path: Path) -> None:
+    trial_dir = tmp_path / "trial"
+    code = "import hyperherd; hyperherd.log_result('loss', 1.0, 1); print(hyperherd.should_stop())"
+    named = {"HYPERHERD_WORKSPACE": str(trial_dir), "HYPERHERD_TRIAL_ID": "0", "HYPERHERD_TRIAL_DIR": str(trial_dir)}
+    done = subprocess.run([sys.executable, "-c", code], env={**os.environ, **named}, capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+def test_somebody_asks_a_process_that_the_trial_has_started(tmp_path: Path) -> None:
+    (tmp_path / ".hyperherd").mkdir()
+    (tmp_path / ".hyperherd" / "sweep.json").write_text("{}")
+    code = """
+        import itertools, time, hyperherd
+        for step in itertools.count():
+            hyperherd.log_result("loss", 1.0, step)
+            time.sleep(0.05)
+    """
+    named = {"HYPERHERD_WORKSPACE": str(tmp_path), "HYPERHERD_TRIAL_ID": "3", "HYPERHERD_ATTEMPT": "2"}
+    named["HYPERHERD_TRIAL_DIR"] = str(tmp_path / "trial")
+    ask_trial(tmp_path, 3, TrialRequest(Wish.STOP, 2, "the test"))
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        env={**os.environ, **named},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+    )
+    assert "TrialPruned: the test" in done.stderr
+    # The process that keeps the trial's records finds out why.
+    assert handed_on(tmp_path / "trial", 2)["verdict"] == {"state": "cancelled", "reason": "the test"}

@@ -18,8 +18,8 @@ def run(argv: Sequence[str]) -> int:
     if done.asked:
         when = "now" if done.holder is not None else "when the same sweep command is run again"
         print(f"continued {when}: {trials_named(done.asked)}")
-    if done.dropped:
-        print(f"not to end any more, unless they have seen the request: {trials_named(done.dropped)}")
+    if done.let_be:
+        print(f"not to end any more, unless they have seen the request: {trials_named(done.let_be)}")
     return refused(done)
 
 
@@ -30,5 +30,5 @@ def make_parser() -> argparse.ArgumentParser:
         "Have trials that were pruned, stopped or cancelled run on, as their next attempt, from the\n"
         "checkpoint that hyperherd.checkpoint() finds: at once if their sweep runs, else when the same sweep\n"
         "command is run again. It takes back a request to end that the trial has not seen yet.",
-        "example:\n  herd-results continue multirun/s 3,7-9",
+        "examples:\n  herd-results continue multirun/s 3,7-9",
     )

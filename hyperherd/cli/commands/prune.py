@@ -26,5 +26,5 @@ def make_parser() -> argparse.ArgumentParser:
         "prune",
         "End running trials at their next log call, because their values do not promise anything. Values\n"
         "and checkpoints stay, and the sweep does not run them again; herd-results continue takes it back.",
-        "example:\n  herd-results prune multirun/s 3,7-9",
+        "examples:\n  herd-results prune multirun/s 3,7-9",
     )

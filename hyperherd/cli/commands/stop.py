@@ -20,8 +20,8 @@ def run(argv: Sequence[str]) -> int:
         print(f"stopped at the next log call: {trials_named(done.asked)}; {NO_LOG}")
     elif arguments.numbers is None:
         print("no trial runs")
-    if done.dropped:
-        print(f"cancelled {counted(len(done.dropped), 'trial')} that had not started{listed(done.dropped)}")
+    if done.not_started:
+        print(f"cancelled {counted(len(done.not_started), 'trial')} that had not started{listed(done.not_started)}")
     if arguments.numbers is None:
         if done.holder is not None:
             print("the sweep that runs starts nothing more, and ends with its last trial")

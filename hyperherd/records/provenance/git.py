@@ -8,10 +8,10 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
-import select
+import selectors
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -78,49 +78,48 @@ def inherited(invocations: Sequence[Mapping[str, Any]], code: Mapping[str, str])
 @functools.lru_cache(maxsize=8)
 def git_state(folder: str) -> GitState | None:
     """Return the state of the checkout that holds `folder`; None without git, a commit, or an answer in time."""
-    deadline = time.monotonic() + SECONDS
-    git = functools.partial(_git, folder, deadline)
+    git = functools.partial(_git, folder, time.monotonic() + SECONDS)
+    commit = _line(git("rev-parse", "HEAD"))
+    if not commit:
+        return None
     # Without untracked files, for which git would have to look through every folder.
-    status = git("status", "--porcelain=v2", "--branch", "--untracked-files=no")
-    if status is None:
-        return None
-    lines = status.decode(errors="replace").splitlines()
-    head = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# ") and " " in line[2:])
-    commit = head.get("branch.oid", "(initial)")
-    if commit == "(initial)":
-        return None
-    branch = head.get("branch.head", "(detached)")
-    changes = [line for line in lines if not line.startswith("#")]
-    remote = git("config", "--get", "remote.origin.url")
+    status = git("status", "--porcelain", "--untracked-files=no")
+    remote = _line(git("config", "--get", "remote.origin.url"))
     facts: dict[str, Any] = {
         "commit": commit,
-        "branch": None if branch == "(detached)" else branch,
-        "dirty": bool(changes),
-        "remote": masked_text(remote.decode(errors="replace").strip()) if remote else None,
-        "submodules": dict(_submodules(git, changes)),
+        "branch": _line(git("symbolic-ref", "--short", "--quiet", "HEAD")) or None,
+        "dirty": None if status is None else bool(status),
+        "remote": masked_text(remote) or None,
+        "submodules": dict(_submodules(git, (status or b"").decode(errors="replace").splitlines())),
         "diff": None,
     }
     diff = b""
-    if changes and (found := git("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv")):
-        diff = masked_text(found[:_LARGEST_DIFF].decode(errors="replace")).encode()
-        digest = hashlib.sha256(diff).hexdigest()[:16]
-        facts["diff"] = {"hash": digest, "whole": len(found) <= _LARGEST_DIFF}
+    if status and (found := git("diff", "HEAD", "--no-color", "--no-ext-diff", "--no-textconv")):
+        is_whole = len(found) <= _LARGEST_DIFF
+        # Up to the end of a line: half a token is not recognised.
+        kept = found if is_whole else found[: found.rfind(b"\n", 0, _LARGEST_DIFF) + 1]
+        diff = masked_text(kept.decode(errors="replace")).encode()
+        facts["diff"] = {"hash": hashlib.sha256(diff).hexdigest()[:16], "whole": is_whole}
     return GitState(facts, diff)
 
 
-def _submodules(git: Any, changes: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _submodules(git: Callable[..., bytes | None], changes: Sequence[str]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield the path of each submodule, with the commit that the checkout wants and whether it has another state."""
-    root = git("rev-parse", "--show-toplevel")
-    if root is None or not Path(os.fsdecode(root.rstrip(b"\n")), ".gitmodules").is_file():
+    root = _line(git("rev-parse", "--show-toplevel"))
+    if not root or not Path(root, ".gitmodules").is_file():
         return
-    named = git("config", "--file", os.fsdecode(root.rstrip(b"\n")) + "/.gitmodules", "--get-regexp", r"\.path$") or b""
+    named = git("config", "--file", f"{root}/.gitmodules", "--get-regexp", r"\.path$") or b""
     paths = [os.fsdecode(line.partition(b" ")[2]) for line in named.splitlines()]
-    staged = git("-C", os.fsdecode(root.rstrip(b"\n")), "ls-files", "-s", "--", *paths) if paths else None
+    staged = git("-C", root, "ls-files", "-s", "--", *paths) if paths else None
     for line in (staged or b"").splitlines():
         about, _, path = os.fsdecode(line).partition("\t")
         mode, commit, *_ = about.split(" ")
         if mode == "160000":
-            yield path, {"commit": commit, "dirty": any(change.endswith(f" {path}") for change in changes)}
+            yield path, {"commit": commit, "dirty": any(change[3:] == path for change in changes)}
+
+
+def _line(printed: bytes | None) -> str:
+    return os.fsdecode(printed or b"").strip()
 
 
 def _git(folder: str, deadline: float, *arguments: str) -> bytes | None:
@@ -153,10 +152,10 @@ def _git(folder: str, deadline: float, *arguments: str) -> bytes | None:
 def _read(descriptor: int, deadline: float) -> tuple[bytes, bool]:
     """Return what comes until the end, or until it is more than the largest diff; and whether it is all."""
     found = bytearray()
-    while len(found) <= _LARGEST_DIFF:
-        if not select.select([descriptor], [], [], max(deadline - time.monotonic(), 0.0))[0]:
-            return bytes(found), False
-        if not (piece := os.read(descriptor, 1 << 16)):
-            return bytes(found), True
-        found += piece
+    with selectors.DefaultSelector() as readable:
+        readable.register(descriptor, selectors.EVENT_READ)
+        while len(found) <= _LARGEST_DIFF and readable.select(max(deadline - time.monotonic(), 0.0)):
+            if not (piece := os.read(descriptor, 1 << 16)):
+                return bytes(found), True
+            found += piece
     return bytes(found), False

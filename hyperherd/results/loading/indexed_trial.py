@@ -47,6 +47,7 @@ class IndexedTrial(Trial):
         final = dict(zip(entry.shape[1], entry.final))  # noqa: B905
         told["final"] = decode_final(final) if entry.is_odd else final
         told["kept"] = entry.kept
+        told["alert_counts"] = {}  # a trial with alerts has no entry
         told["sweep"], told["script"], told["_path"], told["_entry"] = sweep, sweep.script, path, entry
         return trial
 

@@ -79,6 +79,7 @@ class _Column:
         self._everywhere = all(name in trial.params for trial in trials if not _is_unread(trial))
 
     def code(self, value: Any) -> int:
+        """Return the place of a value among the different ones; -1 for a gap."""
         if isinstance(value, Gap):
             return -1
         key = _token(value)

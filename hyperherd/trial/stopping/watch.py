@@ -31,11 +31,13 @@ class RequestWatch:
         self._stopping = stopping
         self._seen: tuple[int, int] | None = None
         self._closed = threading.Event()
-        threading.Thread(target=self._run, name="hyperherd-requests", daemon=True).start()
+        self._thread = threading.Thread(target=self._run, name="hyperherd-requests", daemon=True)
+        self._thread.start()
 
     def close(self) -> None:
-        """Stop looking."""
+        """Stop looking; the next trial of this process may fork before it has threads of its own."""
         self._closed.set()
+        self._thread.join(timeout=LOOKS_EACH)
 
     def _run(self) -> None:
         while not self._closed.wait(LOOKS_EACH):

@@ -37,7 +37,7 @@ def gpus_of_torch() -> list[str] | None:
 
 @functools.lru_cache(maxsize=1)
 def _cpu() -> str | None:
-    with suppress(OSError), open("/proc/cpuinfo") as file:
+    with suppress(OSError), open("/proc/cpuinfo", errors="replace") as file:
         if found := _MODEL.search(file.read(1 << 13)):  # of hundreds of cores, the first
             return found[1].strip()
     return platform.processor() or None
@@ -61,11 +61,11 @@ def _gpus() -> tuple[str | None, list[tuple[str, str, str]]]:
     found = []
     for number, path in enumerate(sorted(_DRIVER.glob("gpus/*/information"))):
         with suppress(OSError):
-            about = dict(line.split(":", 1) for line in path.read_text().splitlines() if ":" in line)
+            about = dict(line.split(":", 1) for line in path.read_text(errors="replace").splitlines() if ":" in line)
             found.append((str(number), about.get("GPU UUID", "").strip(), about.get("Model", "").strip()))
     version = None
     with suppress(OSError):
-        told = re.search(r"\s(\d+\.\d+[.\d]*)\s", (_DRIVER / "version").read_text().partition("\n")[0])
+        told = re.search(r"\s(\d+\.\d+[.\d]*)\s", (_DRIVER / "version").read_text(errors="replace").partition("\n")[0])
         version = told[1] if told else None
     # The files list GPUs that a scheduler has hidden from this job; of one kind they have one name anyway.
     if found and version and len({name for _, _, name in found}) == 1:

@@ -197,7 +197,7 @@ def test_one_selection_drives_every_view_as_the_same_filter_would(opened: Opened
         groups = trials.seeds()
         matters = effects(trials)
         page.wait_for_selector("#effects[aria-busy='false']")
-        assert f"{matters.trials} finished trial" in page.locator("#effects .scope").inner_text()
+        assert f"{matters.trials} finished trial" in page.locator("#effects [role=status]").inner_text()
         panels = page.locator("#effects h3").all_inner_texts()
         expected = [f"{one.parameter} {effect_verdict(one, matters.trials)}" for one in matters.parameters]
         assert panels == expected
@@ -221,6 +221,26 @@ def test_one_selection_drives_every_view_as_the_same_filter_would(opened: Opened
         legend = page.locator("#curves .legend button").all_inner_texts()
         order = [" ".join(f"{name}={setting(v)}" for name, v in group.settings.items()) for group in groups.ranked]
         assert [line.split("n=")[0].split("\n")[0].strip() for line in legend][: len(order)] == order
+
+
+def test_what_cannot_be_said_of_a_selection_is_said(opened: Opened) -> None:
+    page = opened.page
+    told = {
+        "lr=0.01 model=cnn": "No parameter varies among them, so there is nothing to compare. The same in all of them, "
+        "so nothing can be said of it: lr=0.01 model=cnn.",
+        "lr=0.01": "The same in all of them, so nothing can be said of it: lr=0.01.",
+        "nothing=1": "Of the 0 selected trials: 0 finished trials with a value. There is nothing to compare.",
+        "number=0,12": "Of the 2 selected trials: 2 finished trials with a value.",
+    }
+    for text, expected in told.items():
+        page.locator("#filter").fill(text)
+        opened.rows()
+        page.wait_for_selector("#effects[aria-busy='false']")
+        assert expected in page.locator("#effects [role=status]").inner_text()
+    assert page.locator("#effects h3").all_inner_texts() == ["lr too few trials to tell (2)"]
+    page.locator("#clear").click()
+    page.wait_for_selector("#effects h3 .up")
+    assert page.locator("#effects [role=status]").inner_text() == "Of 20 finished trials with a value, 4 left out."
 
 
 def test_the_address_carries_the_filter(opened: Opened, browser: Any, file: Path) -> None:

@@ -30,7 +30,7 @@ function drawEffects(found) {
   const noise = found.noise ? ` Seed noise: ± ${error_(found.noise.std)}${found.noise.share === null ? '' : `, ${percent(found.noise.share)} of the variance`}.` : '';
   fill('effects', 'Effects',
     `share of the variance of ${found.ranks ? 'the ranks of ' : ''}${data.objective.label} that a parameter explains beyond the others, without chance; tests and intervals hold for all together at 95 %; pairs are trials that differ only in this parameter.${noise}`,
-    el('p', { class: 'scope', role: 'status' }, scopeText(found)), ...[...found.joint.map(jointText), ...found.survivors.map((split) => survivorText(split, found.looked))].map((note) => el('p', { class: 'muted' }, note)), grid);
+    el('p', { class: 'told', role: 'status' }, scopeText(found)), ...[...found.joint.map(jointText), ...found.survivors.map((split) => survivorText(split, found.looked))].map((note) => el('p', { class: 'told' }, note)), grid);
   grid.append(...folded(found.parameters.map(effectPanel), PANELS_SHOWN, 'parameter'));
   byId('effects').setAttribute('aria-busy', 'false');
 }
@@ -41,7 +41,8 @@ function scopeText(found) {
   const left = found.left_out ? `, ${found.left_out.toLocaleString('en')} left out` : '';
   if (selectsAll()) return `Of ${of}${left}.`;
   const told = [`Of the ${plural(selection.size, 'selected trial')}: ${of}${left}.`];
-  if (!found.parameters.length) told.push('No parameter varies among them, so there is nothing to compare.');
+  if (!found.trials) told.push('There is nothing to compare.');
+  else if (!found.parameters.length) told.push('No parameter varies among them, so there is nothing to compare.');
   const fixed = data.effects.parameters.filter(({ name }) => found.trials && !found.parameters.some((item) => item.name === name))
     .map(({ name }) => [name, valueText(name, found.fixed.get(name) ?? null)]);
   if (fixed.length) told.push(`The same in all of them, so nothing can be said of it: ${inWords(fixed.slice(0, SETTINGS_SHOWN))}${fixed.length > SETTINGS_SHOWN ? ` and ${fixed.length - SETTINGS_SHOWN} more` : ''}.`);
@@ -65,7 +66,7 @@ function survivorText(split, looked) {
     + `(${pText(split.p)} for all ${plural(looked, 'split')}); the effects are those of the trials that have one`;
 }
 
-const percent = (share) => (share === null ? '–' : share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(share < 0.1 ? 1 : 0)} %`);
+const percent = (share) => (share === null ? '–' : share < 0.001 ? '< 0.1 %' : `${(100 * share).toFixed(share < 0.1 || share >= 0.99 && share < 1 ? 1 : 0)} %`);
 
 function effectPanel(item) {
   const { value, upto, mean, trials } = item.best;

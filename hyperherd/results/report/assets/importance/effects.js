@@ -5,7 +5,7 @@ const MOST_STEPS = 20;
 const IN_RANGES = 5;
 const MOST_CONTRASTS = 12;
 
-/** Return what `data.effects` holds, of chosen trials in the order of the report: a page with many parameters lives between the steps. */
+/** Return what `data.effects` holds, of chosen trials in the order of the report, in steps between which a page can live. */
 function* effectsInSteps(chosen) {
   const settings_ = settingsAmong(chosen);
   const ranked = chosen.filter(isRanked);
@@ -97,7 +97,10 @@ function directionOf({ names, columns: [line] }) {
 
 /** Return the effects, those that matter first, of these and of the others the greatest share first. */
 function* comparedEffects(judged, values, codesOf, [shown, repeats], better, unit) {
-  const parts = (columns) => { const found = withoutEach(columns.map((column) => codesOf.get(column)), values.length); return new Map(columns.map((column, place) => [column, found[place]])); };
+  const parts = (columns) => {
+    const found = withoutEach(columns.map((column) => codesOf.get(column)), values.length);
+    return new Map(columns.map((column, place) => [column, found[place]]));
+  };
   const [without, withoutSeeds] = [parts([...shown, ...repeats]), repeats.length ? parts(shown) : new Map()];
   const named = judged.verdicts.flatMap((verdict) => verdict.term.names.map((column) => ({ column, verdict })));
   for (const item of named) {
@@ -162,7 +165,7 @@ function seedNoise(values, configurations, unit) {
   return { std: Math.sqrt(inside / freedom) * unit, share: total ? inside / total : null };
 }
 
-// Survivors ------------------------------------------------------------------------------------------------------------
+// Survivors and verdicts -----------------------------------------------------------------------------------------------
 
 const isEnded = (trial) => (isFinished(trial) || isProblem(trial)) && !data.comparable.blameless.includes(trial) && !data.comparable.unread.includes(trial);
 

@@ -1,7 +1,7 @@
 // What was set for each of some trials: as results/trials/settings.py, beyond_params.py and seed_names.py have it, of
 // what report/comparable.py and configs.py say of all trials. A setting is the place of its column.
 
-const PLAIN_VALUE = 0;
+const [PLAIN_VALUE, REFERENCE] = [0, 1]; // as configs.py
 
 /** Return {table(trials), seeds} of chosen trials: the settings of some of them, and those settings that are seeds. */
 function settingsAmong(chosen) {
@@ -96,7 +96,7 @@ function differentChoices(configs, columns, params) {
 }
 
 function differentKeys(configs, columns, params) {
-  const names = new Set([...params].map((column) => nameAt(column)).concat(data.comparable.constant));
+  const names = new Set([...params].map(nameAt).concat(data.comparable.constant));
   const isParam = (name) => name.split('.').some((_, place, parts) => names.has(parts.slice(0, place + 1).join('.')));
   const found = new Map(); // place -> whether it is a setting of its own
   for (const group of groupBy(configs, configs.map((config) => config.group))) {
@@ -104,7 +104,7 @@ function differentKeys(configs, columns, params) {
     columns.forEach((column, place) => {
       const values = members.map((config) => config.values[place]);
       if (found.has(place) || isParam(nameAt(column)) || new Set(values.map(([code]) => code)).size < 2) return;
-      if (values.some(([, kind]) => kind === 1)) found.set(place, false);
+      if (values.some(([, kind]) => kind === REFERENCE)) found.set(place, false);
       else if (values.every(([, kind]) => kind === PLAIN_VALUE)) found.set(place, true);
     });
   }
