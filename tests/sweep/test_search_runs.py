@@ -25,6 +25,7 @@ from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.sweep.preview import plan
 from hyperherd.sweep.running.growing import Growing
+from hyperherd.sweep.searching.asked import by_point
 
 pytest.importorskip("optuna")
 
@@ -102,6 +103,17 @@ def test_a_trial_that_does_not_compose_ends_the_search_before_it_begins(searched
         plan(["hydra/sweeper=herd", *SPACE, "lrr=1,2", sampler(5)], config_dir=searched.folder / "conf")
 
 
+def test_a_later_trial_that_does_not_compose_costs_no_other_its_result(searched: App) -> None:
+    (searched.folder / "conf" / "model").mkdir()
+    (searched.folder / "conf" / "model" / "a.yaml").write_text("width: 1\n")
+    (searched.folder / "conf" / "model" / "b.yaml").write_text("defaults: [nowhere]\n")
+    enqueued = sampler(5, enqueue="[{model: a, lr: 0.1}, {model: a, lr: 0.2}, {model: b}]")
+    sweep = searched.sweep("+model=a,b", *SPACE, *POOL, enqueued, code=1)
+    assert "does not compose" in sweep.done.stderr
+    assert sweep.states == {0: "completed", 1: "completed"}
+    assert len(sweep.planned) == 2
+
+
 class Launcher(TrialLauncher):
     """Answers what a search asks of a launcher."""
 
@@ -144,6 +156,22 @@ def test_another_launcher_gets_batches_and_is_told_so(searched: App) -> None:
     assert set(sweep.states.values()) == {"completed"}
     assert "runs trials in batches of 2" in sweep.done.stdout
     assert [trial.asked["after"] for trial in sweep.planned] == [[], [], [0, 1], [], [2, 3]]
+
+
+@pytest.mark.slow
+def test_pruned_points_are_told_so_and_so_are_their_seeds(app: App) -> None:
+    app.write("""
+        from hyperherd import log_metrics
+        for step in range(1, 10):
+            log_metrics({"loss": abs(cfg.lr - 0.3) + 1 / step}, step=step)
+    """, CONFIG)  # fmt: skip
+    pruner = "hydra.sweeper.pruner={name: asha, min_steps: 3, max_steps: 9, by: config}"
+    sweep = app.sweep(*SPACE, *POOL[:1], "hydra.launcher.max_parallel=1", "hydra.sweeper.seeds=2", sampler(6), pruner)
+    pruned = {trial.number for trial in sweep.planned if sweep.states.get(trial.number, "pruned") == "pruned"}
+    assert pruned
+    assert pruned >= set(range(12)) - set(sweep.states)  # the seeds that never began
+    told = [point for asked, _ in by_point(sweep.planned).values() for point in asked.after]
+    assert told == [0, 2, 4, 6, 8]
 
 
 def test_cancelling_all_that_runs_ends_the_search(searched: App, tmp_path: Path) -> None:

@@ -66,6 +66,7 @@ class RunLoop:
         self._refreshes = refreshes
         self._unwanted = unwanted
         self._growth = growth
+        self._fault: HyperherdError | None = None
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
         self._to_run_on: set[int] = set()
@@ -75,6 +76,7 @@ class RunLoop:
 
         Raises:
             SweepError: the launcher refuses them; trials that it took before run on, or were awaited.
+            HyperherdError: no more trials can be chosen; those that ran have ended.
         """
         try:
             for part in self._parts(numbers):
@@ -82,6 +84,8 @@ class RunLoop:
                 self._take_ends(of=set(part) if len(part) < len(numbers) else None)
             if self._collector.open or self._backlog.numbers:
                 self._take_ends()  # of those in a queue that a canary did not wait for
+            if self._fault is not None:
+                raise self._fault
         except BaseException as error:  # Ctrl-C, SIGTERM, a refusal: trials are asked to stop, and their ends collected
             if isinstance(error, Exception) and not self._collector.stopping:
                 message = str(error) if isinstance(error, HyperherdError) else in_words(error)
@@ -177,7 +181,15 @@ class RunLoop:
         if self._growth is None or number in self._open_numbers:
             return
         self._growth.ended(number)
-        if not self._collector.stopping and (numbers := self._growth.more(len(self._open_numbers))):
+        if self._collector.stopping:
+            return
+        try:
+            numbers = self._growth.more(len(self._open_numbers))
+        except HyperherdError as error:  # what runs is not to blame, and ends as it would have
+            log.error("no more trials are started: %s", one_line(str(error)))
+            self._growth, self._fault = None, error
+            return
+        if numbers:
             self._add(numbers)
 
     @property

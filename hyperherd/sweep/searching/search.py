@@ -198,7 +198,7 @@ class Search:
         """Bring the sampler to where it was after it had proposed a point."""
         self._learn(point for point in asked.after if point in self.outcomes)
         if self._study.keeps_notes and not self._is_whole(asked.enqueued):
-            for draw in range(asked.draws):
+            for draw in range(min(asked.draws, _DRAWS)):
                 if draw:
                     self._study.reject()
                 self._study.propose(asked.point, draw, evenly=draw >= _GUIDED)
