@@ -56,8 +56,8 @@ other_python() {
 oldest() {
     local python
     python=$(interpreter 3.10)
-    python3 tests/bounds.py oldest plot sql pandas xarray completion > "$work/oldest.txt"
-    create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas,xarray,completion]" --group test
+    python3 tests/bounds.py oldest plot sql pandas xarray completion optuna > "$work/oldest.txt"
+    create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas,xarray,completion,optuna]" --group test
     check oldest "${library[@]}"
 }
 
