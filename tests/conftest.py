@@ -39,10 +39,20 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(trylast=True)  # when it is known which of them run
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with most slow tests first: workers that share files must not be left with these at the end."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Put the files that take longest first: workers that share files must not be left with these at the end."""
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += _weight(item)
+    items.sort(key=lambda item: -weights[item.path])
+
+
+def _weight(item: pytest.Item) -> int:
+    """About how many tenths of a second a test takes."""
+    if item.get_closest_marker("slow"):
+        return 50
+    return 15 if {"app", "browser", "site", "slurm"} & set(getattr(item, "fixturenames", ())) else 1
 
 
 DEFAULT_BODY = """

@@ -27,7 +27,7 @@ from waiting import PATIENCE
 SERVER = Path(__file__).parent / "fork_server.py"
 PR_SET_CHILD_SUBREAPER = 36
 
-SWEEP = ("hydra.utils", "hyperherd.sweep.run", "hyperherd.results.pages.overview", "hyperherd.trial.checkpoint")
+SWEEP = ("hydra.utils", "hyperherd.sweep.run", "hyperherd.launch.local.launcher", "hyperherd.results.pages.overview")
 """What the script of a sweep has imported at the end."""
 TRAINERS = {
     "pytorch_lightning|lightning_fabric": ("pytorch_lightning",),

@@ -67,7 +67,6 @@ from hyperherd.sweep.searching.search import Search
 from hyperherd.sweep.searching.start import find_search
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.validate import Validator
-from hyperherd.sweep.working.by_hand import work_by_hand
 from hyperherd.sweep.working.order import take_order
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.signals import EXIT_CODES, held_back, noted_signals
@@ -99,6 +98,8 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
         order = take_order()
         with noted_signals(of_schedulers=True), hydra_config(app.config):  # Hydra 1.3 has no `${hydra:...}` in a sweep
             if order is not None:
+                from hyperherd.sweep.working.by_hand import work_by_hand  # with the pool of processes, rarely needed
+
                 work_by_hand(app, order)
                 return []
             settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)

@@ -54,7 +54,7 @@ for step in range(1, 50):
 open(f"rank-{rank}-step-{step}", "x").close()
 dist.destroy_process_group()
 '''
-    open("program.py", "w").write(program)
+    open("program.py", "w").write(textwrap.dedent(program))
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     subprocess.run([*torchrun, "program.py"], check=True)
 """

@@ -91,6 +91,7 @@ def make_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--checkpoints-of",
         choices=_WANTED,
+        metavar="WHOSE",
         help="losers: of ranked trials that are not the best; failed: of failed ones; all-but-best: of both, and of "
         "pruned ones",
     )
@@ -98,7 +99,8 @@ def make_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--snapshots",
         choices=("unused", "all"),
-        help="copies of the code (hydra.sweeper.snapshot): unused: that no trial ran and workers would not run",
+        metavar="WHICH",
+        help="copies of the code (hydra.sweeper.snapshot): unused: that no trial ran and workers would not run; all",
     )
     what.add_argument("--trash", action="store_true", help="what was moved to the trash")
     parser.add_argument(

@@ -124,6 +124,8 @@ class IndexEntry(NamedTuple):
         times = (found.signature[0], *told.signature[::3])
         if not (record.state.done and usual and found.is_usual and all(map(is_settled, times))) or record.alerts:
             return None
+        if record.stop_reason:  # which has no place there; and an event may have a pruned trial run on
+            return None
         is_odd = found.is_odd or bool(told.signature)  # Other programs' NaN is a number here, and JSON has none.
         summaries = strict(told.metrics) if is_odd else told.metrics
         statistics = [value for summary in summaries.values() for value in summary.values()]

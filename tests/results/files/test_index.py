@@ -322,3 +322,16 @@ def test_json_lets_go_of_what_it_read(many: SweepBuilder) -> None:
     assert "".join([first, *pieces]) == page(many)
     assert "".join(jsonl_pieces(trials)).count("\n") == len(trials)
     assert not any("_record" in vars(trial) or "objective" in vars(trial) for trial in trials)
+
+
+def test_a_pruned_trial_keeps_its_reason_and_may_be_continued(sweep: SweepBuilder) -> None:
+    for number in range(SMALLEST + 1):
+        ended = {"state": TrialState.PRUNED, "stop_reason": "rung 5", "beats": 4} if number == 3 else {}
+        sweep.trial({"val/acc": 0.5}, params={"lr": number}, **ended)
+    settle(sweep)
+    for _ in range(2):
+        trial = load(sweep.dir)[3]
+        assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 5")
+    assert stored(sweep) == SMALLEST
+    sweep.event(3, "continued", beats=4)
+    assert load(sweep.dir)[3].state is TrialState.WAITING

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from hyperherd import load
 from hyperherd.records.disk.files import strict
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
+from hyperherd.results.pages.effects_line import p_text
 from hyperherd.results.report.findings import told_effects
 from hyperherd.results.report.gather import gather
 from hyperherd.results.statistics.distributions import fisher, kurtosis, normal_scores, telling_share
@@ -121,7 +123,7 @@ def check(seeds: range) -> int:
 
 
 def test_effects_of_a_selection_are_those_of_the_same_filter() -> None:
-    assert check(range(20)) > 40  # as main, of many more
+    assert check(range(len(DESIGNS))) > 25  # of many more: see below
 
 
 def different_sweeps(root: Path, seed: int) -> Trials:
@@ -158,10 +160,9 @@ def different_sweeps(root: Path, seed: int) -> Trials:
     return load(root)
 
 
-@pytest.mark.parametrize("seed", [0, 1])
-def test_settings_of_a_selection_are_those_of_the_same_filter(tmp_path: Path, seed: int) -> None:
-    """Which parameters, choices and keys of configs tell trials apart depends on which trials are selected."""
-    trials = different_sweeps(tmp_path, seed)
+def check_sweeps(root: Path, seed: int) -> set[str]:
+    """Compare the two for many selections of trials of several sweeps; return what was found to vary."""
+    trials = different_sweeps(root, seed)
     draw = random.Random(seed)
     texts = ["", "opt=sgd", "lr=0.1", "seed=0", "epochs=5", "wd=0", "data=a,c", "script=train.py", "sched=step"]
     dirs = [str(sweep.dir) for sweep in trials.sweeps]
@@ -170,13 +171,18 @@ def test_settings_of_a_selection_are_those_of_the_same_filter(tmp_path: Path, se
         folders = "|".join(f"{one}/" for one in draw.sample(dirs, draw.randint(1, 3)))
         texts.append(f"dir~{folders} number={','.join(map(str, chosen))}")
     (answers,) = in_node(OF_EACH, [asked_of(trials, texts)])
-    varying = set()
+    varying: set[str] = set()
     for text, answer in zip(texts, answers, strict=True):
         expected = told_effects(effects(trials.filter(*text.split())))
-        assert same(answer, expected), (text, answer, expected)
+        assert same(answer, expected), (seed, text, answer, expected)
         varying |= {item["name"] for item in expected["parameters"]}
-    assert varying >= {"lr", "wd", "opt", "sched", "data", "epochs", "model.width"}
-    assert ("script" in varying) == (seed == 1)
+    return varying
+
+
+def test_settings_of_a_selection_are_those_of_the_same_filter(tmp_path: Path) -> None:
+    """Which parameters, choices and keys of configs tell trials apart depends on which trials are selected."""
+    found = check_sweeps(tmp_path, 1)
+    assert found >= {"lr", "wd", "opt", "sched", "data", "epochs", "model.width", "script"}
 
 
 def test_the_distributions_of_effects_are_those_of_python() -> None:
@@ -195,10 +201,15 @@ def test_the_distributions_of_effects_are_those_of_python() -> None:
     hard = [[draw.uniform(-1, 1) * 10 ** draw.randint(-20, 20) for _ in range(30)] for _ in range(200)]
     hard += [[1e100, 1.0, -1e100], [1.0, 2**-53, 2**-106], [1.0, 2**-53, -(2**-106)], []]
     assert list(map(float, in_node("return sumOf(asked);", hard))) == list(map(math.fsum, hard))
+    ps = [0.0625, 0.1875, *(place / 8 for place in range(1, 8)), 0.505, 0.555, 0.1, 0.0995, 0.2, 1.0, 5e-4]
+    assert in_node("return pText(asked);", [*ps, None]) == list(map(p_text, [*ps, None]))
     tables = [(1, 3, 2, 30), (3, 3, 4, 40), (0, 5, 3, 20), (2, 4, 2, 9)]
     found = in_node("return fisher(...asked, false);", [list(table) for table in tables])
     assert found == pytest.approx([fisher(*table) for table in tables], rel=1e-9)
 
 
-if __name__ == "__main__":  # PYTHONPATH=tests python tests/results/report/test_importance.py POOLS
+if __name__ == "__main__":  # PYTHONPATH=tests python tests/results/report/test_importance.py POOLS SWEEPS
     print(check(range(int(sys.argv[1]))), "parameters matter, the same in both")
+    with tempfile.TemporaryDirectory() as folder:
+        for seed in range(int(sys.argv[2])):
+            check_sweeps(Path(folder, str(seed)), seed)

@@ -186,4 +186,11 @@ function effectVerdict({ p, telling: enough }, twins, trials) {
   return `not shown to matter, ${pText(p)}${twins.length ? ` (confounded with ${others})` : ''}`;
 }
 
-const pText = (p) => (p === null ? 'p unknown' : p < 0.001 ? 'p < 0.001' : p < 0.1 ? `p = ${p.toFixed(3)}` : `p = ${p.toFixed(2)}`);
+const pText = (p) => (p === null ? 'p unknown' : p < 0.001 ? 'p < 0.001' : `p = ${evenly(p, p < 0.1 ? 3 : 2)}`);
+
+/** Return a number with so many digits; half way it becomes even, as in Python: 0.625 is 0.62. */
+function evenly(value, digits) {
+  const isHalf = value * 2 ** (digits + 1) % 2 === 1;
+  const below = Math.floor(value * 10 ** digits);
+  return (isHalf ? (below + below % 2) / 10 ** digits : value).toFixed(digits);
+}
