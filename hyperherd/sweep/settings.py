@@ -28,7 +28,7 @@ _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
 _POLICY = ("retry", "canary", "stop_after_failures", "stop_after_same_error")
 _OTHER_SPELLINGS = {
-    "n_trials": "sampler.trials",
+    "n_trials": "max_trials",
     "num_samples": "sample",
     "n_samples": "sample",
     "repeat": "seeds",
