@@ -74,10 +74,10 @@ def _run_script(path: str) -> None:
     system = ctypes.CDLL(None)
     system.fopen.restype = ctypes.c_void_p
     name = ctypes.c_char_p(os.fsencode(path))
-    if ctypes.pythonapi.PyRun_SimpleFileExFlags(ctypes.c_void_p(system.fopen(name, b"rb")), name, 1, None) == 0:
-        return
-    if not issubclass(sys.last_type, KeyboardInterrupt):  # of which the interpreter makes a signal in the end
-        sys.exit(1)
+    if ctypes.pythonapi.PyRun_SimpleFileExFlags(ctypes.c_void_p(system.fopen(name, b"rb")), name, 1, None):
+        # It is printed already. An exception here ends as the script's would: with 1, or by the signal of Ctrl-C.
+        sys.excepthook = lambda *_: None
+        raise RuntimeError(path)
 
 
 if __name__ == "__main__":

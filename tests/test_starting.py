@@ -79,6 +79,7 @@ def test_a_forked_script_sees_what_it_sees_alone(folder: Path, monkeypatch: pyte
         "wrong syntax",
         "import os; os.kill(os.getpid(), 9)",
         "import os, signal; os.kill(os.getpid(), signal.SIGINT)",
+        "import sys; sys.excepthook = lambda *_: exec('print(1)'); raise KeyboardInterrupt",
     ],
 )
 def test_it_ends_as_it_does_alone(tmp_path: Path, body: str) -> None:
