@@ -20,7 +20,19 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "results"))
 
-from best_draws import CONTESTS, DELTA, IDENTIFIABLE, OTHERS, complete_first, identifiable, others, play, told
+from best_draws import (
+    CONTESTS,
+    DELTA,
+    IDENTIFIABLE,
+    OTHERS,
+    PRUNED,
+    complete_first,
+    identifiable,
+    ignoring_pruned,
+    others,
+    play,
+    told,
+)
 
 
 def main(count: int) -> None:
@@ -33,6 +45,14 @@ def main(count: int) -> None:
     for kind in OTHERS:
         found = [told(one) for one in others(kind, count, "benchmark")]
         print(f"{kind:28}  {'':5}  {'':14}  {_claims(found)}", flush=True)
+
+    print(f"\n{'':44}  named  covers  regret, and where pruned seeds do not count")
+    for kind in PRUNED:
+        drawn = list(others(kind, count, "benchmark"))
+        for which in (drawn, [ignoring_pruned(one) for one in drawn]):
+            found = [told(one) for one in which]
+            right, covered = _percent([one.right for one in found]), _percent([one.covered for one in found])
+            print(f"{kind:44}  {right}   {covered}  {sum(one.regret for one in found) / count:7.3f}", flush=True)
 
     print(f"\n{'':44}  decided  wrong  trials")
     for kind, truth in CONTESTS.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from hyperherd.errors import HyperherdError as HyperherdError
+    from hyperherd.errors import TrialPruned as TrialPruned
     from hyperherd.results.api import Trial as Trial
     from hyperherd.results.api import Trials as Trials
     from hyperherd.results.api import load as load
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from hyperherd.results.trials.filters import between as between
     from hyperherd.sweep.from_python import run_sweep as run_sweep
     from hyperherd.sweep.preview import plan as plan
+    from hyperherd.trial.alerts import alert as alert
     from hyperherd.trial.checkpoint import checkpoint as checkpoint
     from hyperherd.trial.log import log_array as log_array
     from hyperherd.trial.log import log_metrics as log_metrics
@@ -27,12 +29,14 @@ if TYPE_CHECKING:
     from hyperherd.trial.log import resumed as resumed
     from hyperherd.trial.log import total_steps as total_steps
     from hyperherd.trial.standalone import start_trial as start_trial
+    from hyperherd.trial.stopping.asking import should_stop as should_stop
     from hyperherd.trial.system.monitor import log_system as log_system
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "HyperherdError": "hyperherd.errors",
+    "alert": "hyperherd.trial.alerts",
     "between": "hyperherd.results.trials.filters",
     "checkpoint": "hyperherd.trial.checkpoint",
     "is_trial": "hyperherd.results.loading.load",
@@ -41,19 +45,23 @@ _HOMES = {
     "plan": "hyperherd.sweep.preview",
     "run_sweep": "hyperherd.sweep.from_python",
     "Trial": "hyperherd.results.api",
+    "TrialPruned": "hyperherd.errors",
     "Trials": "hyperherd.results.api",
     "log_array": "hyperherd.trial.log",
     "log_metrics": "hyperherd.trial.log",
     "log_result": "hyperherd.trial.log",
     "log_system": "hyperherd.trial.system.monitor",
     "resumed": "hyperherd.trial.log",
+    "should_stop": "hyperherd.trial.stopping.asking",
     "start_trial": "hyperherd.trial.standalone",
     "total_steps": "hyperherd.trial.log",
 }
 __all__ = [
     "HyperherdError",
     "Trial",
+    "TrialPruned",
     "Trials",
+    "alert",
     "between",
     "checkpoint",
     "is_trial",
@@ -66,6 +74,7 @@ __all__ = [
     "plan",
     "resumed",
     "run_sweep",
+    "should_stop",
     "start_trial",
     "total_steps",
 ]

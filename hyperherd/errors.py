@@ -5,6 +5,7 @@ HyperherdError
 ├── SweepError          a sweep that cannot start or continue as requested
 │   └── AttemptTaken    another process already runs this attempt of the trial
 ├── NoTrialError        a log call outside of any trial
+├── TrialPruned         the end of a trial that a rule or a person has stopped; no failure
 ├── ResultsError        a question about results that cannot be answered
 │   └── NothingFound    no sweep or trial was found, or none that matches
 └── FormatError         a file written by a newer version, or not ours
@@ -34,6 +35,14 @@ class AttemptTaken(SweepError):
 
 class NoTrialError(HyperherdError):
     """A value was logged where there is neither a trial nor a Hydra job to keep it."""
+
+
+class TrialPruned(HyperherdError):
+    """This trial is to end now: a pruning rule or a person has stopped it.
+
+    Log calls with a step raise it, in loops of one's own; it may be raised by one's own code as well, with the reason.
+    The trial that it leaves has not failed: it is pruned, or, if a person has stopped it, cancelled.
+    """
 
 
 class ResultsError(HyperherdError):

@@ -1,7 +1,7 @@
 """Which keys look like secrets, and texts in which the values of such keys are masked.
 
-Only the name of a key counts: a secret under another name, in a message or in a log is not recognised
-(docs/security.md).
+Of a value the name of its key counts; in command lines and texts well-known tokens and passwords in URLs, too. A secret
+of another shape under another name, in a message or in a log is not recognised (docs/security.md).
 """
 
 from __future__ import annotations
@@ -44,6 +44,21 @@ _WORDS = {"null": None, "true": True, "false": False, "": None}
 _FLAT = frozenset({int, float, bool, str, type(None)})
 _ENTRY = re.compile(r"((?P<name>[A-Za-z_][\w.-]*)\s*:\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^,}\]]+)")
 """Key and value in a dict of Hydra's grammar."""
+
+_SHAPE = re.compile(
+    r"(?<![A-Za-z0-9])(?:gh[opsur]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{16,}"
+    r"|(?:AKIA|ASIA)[A-Z0-9]{12,}|xox[abeprs]-[\w-]{10,}|sk-[\w-]{16,}|AIza[\w-]{30,}"
+    r"|eyJ[\w-]{10,}\.[\w-]{10,}\.[\w-]*)"
+)
+"""Tokens of GitHub, GitLab, Hugging Face, AWS, Slack, OpenAI and Google, and web tokens."""
+_URL = re.compile(r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]{0,30}://)(?P<who>[^\s/'\"<>]+)@")
+_SETTING = re.compile(
+    r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)(?P<sign>["']?[ \t]*[:=][ \t]*)"""
+    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\n,;)}\]]+)"""
+)
+_PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*-----|\Z)", re.DOTALL)
+_LOGINS = ("git", "hg", "ssh")
+"""Before the host of an address with which one logs in by a key: no secrets."""
 
 
 @lru_cache(maxsize=4096)
@@ -100,6 +115,7 @@ def _any_secret(names: tuple[str, ...]) -> bool:
 
 def masked_word(word: str) -> str:
     """Return one argument of a command (``+wandb.api_key=...``, ``--token=...``) with the mask in place of secrets."""
+    word = masked_shapes(word)
     start, equals, value = word.partition("=")
     if not equals:
         return word
@@ -119,6 +135,22 @@ def masked_words(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(result)
 
 
+def masked_shapes(text: str) -> str:
+    """Return a text with the mask in place of well-known tokens, and of passwords in URLs."""
+    text = _SHAPE.sub(MASK, text)
+    return _URL.sub(_masked_url, text) if "://" in text else text
+
+
+def masked_text(text: str) -> str:
+    """Return a text of any kind (a diff, an address) with the mask in place of what looks like a secret.
+
+    Values of names that look like secrets are masked wherever a colon or an equals sign follows the name: rather a line
+    of code too many than a password.
+    """
+    text = _PRIVATE_KEY.sub(rf"\1 {MASK} \2", text)
+    return masked_shapes(_SETTING.sub(_masked_setting, text))
+
+
 def masked_name(name: str, overrides: Iterable[str]) -> str:
     """Return the name of a trial, which is made of its overrides, with the mask in place of secrets."""
     for word in overrides:
@@ -130,3 +162,16 @@ def masked_name(name: str, overrides: Iterable[str]) -> str:
 
 def _masked_entry(found: re.Match[str]) -> str:
     return f"{found[1]}{MASK}" if is_secret(found["name"]) and _is_telling(found["value"].strip()) else found[0]
+
+
+def _masked_setting(found: re.Match[str]) -> str:
+    value = found["value"].strip().strip("'\"")
+    is_hidden = is_secret(found["name"]) and _is_telling(_WORDS.get(value.lower(), value))
+    return f"{found['name']}{found['sign']}{MASK}" if is_hidden else found[0]
+
+
+def _masked_url(found: re.Match[str]) -> str:
+    user, colon, _ = found["who"].partition(":")
+    if colon:
+        return f"{found['scheme']}{user}:{MASK}@"
+    return found[0] if user in _LOGINS or not found["scheme"].startswith("http") else f"{found['scheme']}{MASK}@"

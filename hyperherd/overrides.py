@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString
+from hydra.core.override_parser.types import Glob, IntervalSweep, Override, Quote, QuotedString, RangeSweep
 from hydra.errors import HydraException
 
 from hyperherd.compat.hydra import escape_special_characters, unshuffled
 from hyperherd.errors import SpaceError, nearest
-from hyperherd.space.parameters import Interval, Values
+from hyperherd.space.parameters import Interval, Scale, Values
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -198,10 +198,11 @@ def _swept(override: Override, seed: int) -> Values:
         whole = isinstance(sweep.start, int) and isinstance(sweep.end, int)
         return Interval(sweep.start, sweep.end, log="log" in sweep.tags, integer=whole)
     if not getattr(sweep, "shuffle", False):
-        return tuple(_plain(value) for value in override.sweep_iterator())
-    values = [_plain(value) for value in unshuffled(override, sweep).sweep_iterator()]
-    random.Random(seed).shuffle(values)
-    return tuple(values)
+        values = tuple(_plain(value) for value in override.sweep_iterator())
+        return Scale(values) if isinstance(sweep, RangeSweep) else values
+    shuffled = [_plain(value) for value in unshuffled(override, sweep).sweep_iterator()]
+    random.Random(seed).shuffle(shuffled)
+    return tuple(shuffled)
 
 
 def _plain(value: Any) -> Any:

@@ -56,14 +56,34 @@ class SweepPaths:
         return self.records / "requests"
 
     @property
+    def notified(self) -> Path:
+        """Of what the sweep has notified people."""
+        return self.records / "notified.jsonl"
+
+    @property
     def workers(self) -> Path:
         """The folder of the queue and the ledgers of workers."""
         return self.records / "workers"
 
     @property
+    def rungs(self) -> Path:
+        """The folder of what trials have shown at the rungs of a pruner."""
+        return self.records / "rungs"
+
+    @property
     def trash(self) -> Path:
         """The folder of trials that were moved out of the way."""
         return self.records / "trash"
+
+    @property
+    def diffs(self) -> Path:
+        """The folder of what checkouts had changed against their commits."""
+        return self.records / "diffs"
+
+    @property
+    def snapshots(self) -> Path:
+        """The folder of copies of the project, from which trials run."""
+        return self.records / "snapshots"
 
     @property
     def index(self) -> Path:
@@ -123,6 +143,11 @@ class TrialPaths:
         return self.records / "summary.json"
 
     @property
+    def rungs(self) -> Path:
+        """What was decided about it at the rungs of a pruner."""
+        return self.records / "rungs.jsonl"
+
+    @property
     def note(self) -> Path:
         """What somebody noted about it after the fact."""
         return self.records / "note.json"
@@ -131,6 +156,11 @@ class TrialPaths:
     def tags(self) -> Path:
         """The folder of tags that it was given after the fact."""
         return self.records / "tags"
+
+    @property
+    def alerts(self) -> Path:
+        """The folder of what it wanted people to know."""
+        return self.records / "alerts"
 
     @property
     def attempts(self) -> Path:

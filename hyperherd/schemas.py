@@ -33,6 +33,8 @@ class HerdSweeperConf:
     strict: bool = True
     objective: Any = None
     decide: Any = None
+    pruner: Any = None
+    sampler: Any = None
     max_batch_size: Optional[int] = None  # noqa: UP045
     dry_run: bool = False
     validate: str = "auto"
@@ -44,10 +46,12 @@ class HerdSweeperConf:
     allow_drift: bool = False
     on_code_change: str = "report"
     shared: bool = False
+    snapshot: Any = False
     retry: Any = None
     canary: Optional[int] = None  # noqa: UP045
     stop_after_failures: Any = None
     stop_after_same_error: Optional[int] = None  # noqa: UP045
+    notify: Any = None
     # As the first HyperHerd writes them.
     parameters: Any = None
     constraints: List[Any] = field(default_factory=list)  # noqa: UP006

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from hyperherd.errors import TrialPruned
 from hyperherd_callbacks._stream import Stream
 from hyperherd_callbacks._training import Outside
 
@@ -54,12 +55,17 @@ class CallbackHooks(Hooks):
 
 
 def harmless(hook: Hook) -> Hook:
-    """Make a failure inside `hook`, a method of `Hooks`, one warning instead of the end of a training run."""
+    """Make a failure inside `hook`, a method of `Hooks`, one warning instead of the end of a training run.
+
+    `TrialPruned` is no failure: it ends the trial.
+    """
 
     @functools.wraps(hook)
     def guarded(self: Hooks, *args: Any, **kwargs: Any) -> None:
         try:
             hook(self, *args, **kwargs)
+        except TrialPruned:
+            raise
         except Exception:  # The boundary to the user's training: an error of ours must not end it.
             if not self._warned:
                 self._warned = True

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
+from hyperherd.trial.log import current_trial
 from hyperherd.trial.notes import TRAINING, note
 from hyperherd_callbacks._training import Outside, facts, model_facts, note_checkpoint
 
@@ -85,6 +86,9 @@ def stop_reason(trainer: Trainer) -> str | None:
     """Return why a training was told to stop before it was done; None if it was not."""
     if not trainer.should_stop:
         return None
+    trial = current_trial()
+    if trial is not None and trial.stopping.is_told and trial.stopping.verdict is not None:
+        return trial.stopping.verdict.reason
     for callback in cast("list[Any]", trainer.callbacks):
         name = type(callback).__name__
         if getattr(callback, "stopped_epoch", 0) or getattr(callback, "stopping_reason_message", None):

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from hyperherd.trial.log import begin_phase, current_trial, end_phase, resumed
 from hyperherd.trial.ranks import current_rank
+from hyperherd.trial.stopping.asking import heed
 from hyperherd_callbacks._hooks import Hooks, harmless
 from hyperherd_callbacks._lightning_facts import check_savers, note_best, note_training
+from hyperherd_callbacks._lightning_stops import stop_single
 
 if TYPE_CHECKING:
     from pytorch_lightning import LightningModule, Trainer
@@ -82,6 +84,7 @@ class LoggerCore(Hooks):
         if trainer is None:  # Fabric: the steps are the program's own, and a call without one gets the next.
             self._step = self._step + 1 if step is None else step
             self._stream.write(metrics, self._step)
+            heed()
             return
         if self._written is not None:
             if self._written(trainer, metrics):
@@ -91,6 +94,8 @@ class LoggerCore(Hooks):
             if trainer.state.fn == "fit" and trainer.ckpt_path is not None and step is not None:
                 resumed(step + 1)
         self._stream.write(metrics, (step or 0) + 1)
+        if self._written is None:
+            stop_single(trainer)
 
     def _writes(self, trainer: Trainer | None) -> bool:
         """Return whether this process writes: the main one, in a trial, and not for a try."""

@@ -14,6 +14,7 @@ from hyperherd.trial.log import CurrentTrial, begin_phase, current_trial, end_ph
 from hyperherd.trial.notes import TRAINING, note
 from hyperherd.trial.phases import RunningPhase
 from hyperherd.trial.ranks import current_rank
+from hyperherd.trial.stopping.asking import heed
 from hyperherd_callbacks._hooks import Hooks, build, harmless
 from hyperherd_callbacks._training import facts
 
@@ -28,7 +29,8 @@ class _AccelerateHooks(Hooks):
 
     A call without a step gets the step after the last one, so that no call takes the place of an earlier one. What is
     given to ``init_trackers(config=...)`` is recorded in the trial's provenance. Outside of a trial and a Hydra job it
-    does nothing.
+    does nothing. Where the trial is to end, ``accelerator.log`` raises :class:`hyperherd.TrialPruned`; with several
+    processes each asks :func:`hyperherd.should_stop` instead.
 
     Args:
         prefix: names the phase of what is logged, such as ``fold0/``; phases without one are numbered. It ends with
@@ -75,6 +77,7 @@ class _AccelerateHooks(Hooks):
         if self._writes():
             self._begin_phase()  # older versions of accelerate do not call `start`
             self._stream.write(values, self._step)
+            heed()
 
     def _begin_phase(self) -> None:
         self._phase = self._phase or begin_phase("train", self.prefix)

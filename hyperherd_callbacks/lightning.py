@@ -1,7 +1,8 @@
 """The metrics of a Lightning trainer, streamed into the trial.
 
 Only values that Lightning has computed anyway are read, at moments when reading them computes nothing: no device is
-waited for and no collective entered on account of this callback, so rank 0 may read alone. Neither Lightning nor torch
+waited for and no collective entered to read, so rank 0 may read alone. Whether the training is to end all ranks ask
+together, in hooks of their own that nothing guards (`_lightning_stops`). Neither Lightning nor torch
 is imported before `HyperHerdStreamCallback` is first named.
 """
 
@@ -25,6 +26,7 @@ from hyperherd_callbacks._lightning_facts import (
 from hyperherd_callbacks._lightning_logger import LoggerCore
 from hyperherd_callbacks._lightning_rows import Snapshots
 from hyperherd_callbacks._lightning_steps import StepCounter, expected_steps_of, logged_on_step
+from hyperherd_callbacks._lightning_stops import TrainerStops, refuse_after_end
 from hyperherd_callbacks._lightning_values import gathered_metrics, hidden_metrics, step_metrics
 from hyperherd_callbacks._training import note_stop, settle_stops
 
@@ -88,9 +90,11 @@ class _LightningHooks(CallbackHooks):
         self._step = 0
         self._snapshots = Snapshots()
         self._flushed = 0.0
+        self._stops = TrainerStops()
 
     @harmless
     def setup(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        refuse_after_end()  # in every rank: all were told
         # No file is made here: the Tuner calls this hook and then none.
         self._active = trainer.is_global_zero and not trainer.fast_dev_run and current_trial() is not None
         self._snapshots.forget()
@@ -110,8 +114,12 @@ class _LightningHooks(CallbackHooks):
         phase, self._phase = self._phase, None
         end_phase(phase)
 
-    @harmless
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._stops.begin(trainer)
+        self._begin_training(trainer, pl_module)
+
+    @harmless
+    def _begin_training(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._steps = StepCounter.of(trainer)
         self._look(trainer, keep=False)  # What a LearningRateFinder left behind is none of this run.
         self._begin(trainer)
@@ -122,8 +130,12 @@ class _LightningHooks(CallbackHooks):
             check_savers(trainer, self._outside)
             note_training(trainer, pl_module)
 
-    @harmless
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._begin_epoch(trainer)
+        self._stops.ask(trainer)
+
+    @harmless
+    def _begin_epoch(self, trainer: Trainer) -> None:
         self._look(trainer)  # The last epoch's means, and what the module logged in its on_train_epoch_end.
         self._epoch = trainer.current_epoch
         if self._active and not self._is_announced:
@@ -148,6 +160,8 @@ class _LightningHooks(CallbackHooks):
             self._steps.count += 1
         else:
             self._count_batch(trainer)
+        if self._stops.is_on:
+            self._stops.after_batch(trainer, batch_idx)
 
     @harmless
     def _count_batch(self, trainer: Trainer) -> None:
@@ -182,16 +196,24 @@ class _LightningHooks(CallbackHooks):
 
     on_test_epoch_end = on_validation_epoch_end
 
-    @harmless
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not trainer.sanity_checking:
-            self._look(trainer)
-            self._flush_what_is_due()
+        self._end_evaluation(trainer)
+        self._stops.ask(trainer)
 
     on_test_end = on_validation_end
 
     @harmless
+    def _end_evaluation(self, trainer: Trainer) -> None:
+        if not trainer.sanity_checking:
+            self._look(trainer)
+            self._flush_what_is_due()
+
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._end_epoch(trainer)
+        self._stops.ask(trainer)
+
+    @harmless
+    def _end_epoch(self, trainer: Trainer) -> None:
         if gathered_metrics(trainer) is not None:
             self._look(trainer, keep=self._steps.count != self._step)
         self._step = -1  # What comes now is the epoch's, and new.
@@ -209,12 +231,14 @@ class _LightningHooks(CallbackHooks):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._look(trainer)
         self._flush()
+        self._stops.end()
         if self._active and (reason := stop_reason(trainer)):
             note_stop(self._steps.count, self._phase, reason)
 
     @harmless
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         # Also Ctrl-C, SIGTERM and sys.exit; no other hook follows.
+        self._stops.end()
         if gathered_metrics(trainer) is not None and not trainer.sanity_checking:
             self._look(trainer, keep=self._steps.count != self._step)
         self._flush()
@@ -279,7 +303,11 @@ class _LightningHooks(CallbackHooks):
 
     def _flush_what_is_due(self) -> None:
         """Write what waits, at the end of an epoch or a validation: they may follow each other in milliseconds."""
-        if self._snapshots.on_device or not 0 <= time.time() - self._flushed <= _MEMORY_SECONDS:
+        if (
+            self._stops.is_judged
+            or self._snapshots.on_device
+            or not 0 <= time.time() - self._flushed <= _MEMORY_SECONDS
+        ):
             self._flush()
 
     def _flush(self) -> None:

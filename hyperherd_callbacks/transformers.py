@@ -15,6 +15,7 @@ from hyperherd.trial.log import begin_phase, continue_phase, current_trial, end_
 from hyperherd.trial.notes import TRAINING, note
 from hyperherd_callbacks._hooks import CallbackHooks, build, harmless
 from hyperherd_callbacks._training import facts, model_facts, note_checkpoint, note_stop
+from hyperherd_callbacks._transformers_stops import ControlStops
 
 if TYPE_CHECKING:
     from transformers import TrainerCallback, TrainerControl, TrainerState, TrainingArguments
@@ -33,8 +34,9 @@ class _TransformersHooks(CallbackHooks):
     """Streams into the trial what the Trainer logs, with its `global_step`.
 
     How often the Trainer logs is set there (`logging_steps`, 500 unless set). Each `train`, and each `evaluate` and
-    `predict` outside of it, is a phase of the trial (docs/results.md). Outside of a trial and a Hydra job it does
-    nothing. A value that JSON cannot hold (an array, an object) is left out alone, and named once in a warning.
+    `predict` outside of it, is a phase of the trial (docs/results.md). Where the trial is to end, it sets
+    `control.should_training_stop`. Outside of a trial and a Hydra job it does nothing. A value that JSON cannot hold
+    (an array, an object) is left out alone, and named once in a warning.
 
     Args:
         every_n_steps: of the losses that the Trainer logs while it trains, keep one each time this many steps have
@@ -59,11 +61,16 @@ class _TransformersHooks(CallbackHooks):
         self._is_evaluating = False
         self._evaluation: RunningPhase | None = None
         self._evaluated: set[str] = set()
+        self._stops = ControlStops()
 
-    @harmless
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
+        self._stops.begin()
+        self._begin_training(args, state, model)
+
+    @harmless
+    def _begin_training(self, args: TrainingArguments, state: TrainerState, model: Any) -> None:
         self._last_kept = state.global_step
         end_phase(self._training)  # Of a training that raised: no hook tells of that.
         self._evaluation = None
@@ -85,8 +92,9 @@ class _TransformersHooks(CallbackHooks):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         training, self._training = self._training, None
+        reason = self._stops.end() or _stop_reason(args, state)
         if training is not None and control.should_training_stop and state.global_step < state.max_steps:
-            note_stop(state.global_step, training, _stop_reason(args, state))
+            note_stop(state.global_step, training, reason)
         end_phase(training)
         self._is_evaluating = False
 
@@ -95,8 +103,12 @@ class _TransformersHooks(CallbackHooks):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._is_evaluating = True
+        self._stops.refuse_after_end()
 
-    @harmless
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        """End a training of one process; several ask together when they log."""
+        self._stops.after_step(control)
+
     def on_log(
         self,
         args: TrainingArguments,
@@ -105,6 +117,11 @@ class _TransformersHooks(CallbackHooks):
         logs: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
+        self._log(state, logs)
+        self._stops.ask(control)  # Every rank logs at the same steps.
+
+    @harmless
+    def _log(self, state: TrainerState, logs: Mapping[str, Any] | None) -> None:
         # Evaluation arrives here too; on_evaluate would only repeat it.
         if self._training is None and self._is_evaluating:
             self._stream_evaluation(logs or {}, state)

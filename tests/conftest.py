@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import starting
 from hydra.core.singleton import Singleton
 from hydra.version import VersionBase
 from hypothesis import HealthCheck, settings
-from waiting import PATIENCE
 
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
@@ -39,10 +39,20 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(trylast=True)  # when it is known which of them run
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the files with most slow tests first: workers that share files must not be left with these at the end."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Put the files that take longest first: workers that share files must not be left with these at the end."""
+    weights: Counter[Path] = Counter()
+    for item in items:
+        weights[item.path] += _weight(item)
+    items.sort(key=lambda item: -weights[item.path])
+
+
+def _weight(item: pytest.Item) -> int:
+    """About how many tenths of a second a test takes."""
+    if item.get_closest_marker("slow"):
+        return 50
+    return 15 if {"app", "browser", "site", "slurm"} & set(getattr(item, "fixturenames", ())) else 1
 
 
 DEFAULT_BODY = """
@@ -102,7 +112,7 @@ class App:
 
     def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         """Start the app without waiting, in a session of its own; what is left of that ends with the test."""
-        process = subprocess.Popen(
+        process = starting.start(
             self.command(*arguments),
             cwd=self.folder,
             env={**os.environ, **environment},
@@ -116,14 +126,12 @@ class App:
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run the app to its end, whatever that is."""
-        return subprocess.run(
+        return starting.run(
             self.command(*arguments),
             cwd=self.folder,
             env={**os.environ, **environment},
             text=True,
             errors="replace",
-            capture_output=True,
-            timeout=PATIENCE,
         )
 
     def sweep(self, *arguments: str, code: int = 0, to: str = "multirun/s", **environment: str) -> Sweep:

@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Run the suite in environments that pip would not choose by itself on this machine: other Pythons, the oldest versions of
 # everything, the next Hydra. Each is made from nothing; a test that needs what is not there is skipped with its reason.
+# Here every script that a test starts has an interpreter of its own (FROM_SCRATCH, see tests/starting.py).
 # Usage: bash tests/environments.sh [python3.10 | python3.13 | oldest | trainers | trackers | next] ...     (all of them by default)
 set -euo pipefail
 root=$(cd "$(dirname "$0")/.." && pwd)
 cd "$root"
-export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1} HF_HUB_OFFLINE=1 FROM_SCRATCH=1
 work=$(mktemp -d)
-trap 'rm -rf "$work"' EXIT
+trap 'wait; rm -rf "$work"' EXIT
 
 # What needs no trainer, about two minutes of it on two quiet cores.
 library=(tests/space tests/test_overrides.py tests/records tests/metrics tests/results tests/plugins
@@ -45,50 +46,63 @@ check() {
     "$work/$name/bin/python" -m pytest -q -n 2 --dist loadfile -p no:cacheprovider -m "not slow" "$@"
 }
 
-other_python() {
+# Make the environment of a name.
+prepare() {
     local python
-    python=$(interpreter "$1")
-    create "$1" "$python" --editable ".[plot,sql]" --group test
-    check "$1" "${library[@]}"
+    case $1 in
+        python3.*)
+            python=$(interpreter "${1#python}")
+            create "$1" "$python" --editable ".[plot,sql]" --group test
+            ;;
+        oldest)
+            python=$(interpreter 3.10)
+            python3 tests/bounds.py oldest plot sql pandas xarray completion optuna > "$work/oldest.txt"
+            create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas,xarray,completion,optuna]" --group test
+            ;;
+        trainers)
+            # The CPU build of torch is for one Python; all that is older than today's there are the trainers.
+            python3 tests/bounds.py oldest lightning transformers | tail -n 3 > "$work/trainers.txt"
+            create trainers python3 -c tests/constraints.txt -c "$work/trainers.txt" torch --editable ".[lightning,transformers]" --group test
+            ;;
+        trackers)
+            create trackers python3 --editable ".[mlflow,wandb,tensorboard]" mlflow "hypothesis>=6.100" numpy "pytest>=8" "pytest-timeout>=2.3" "pytest-xdist>=3.7"
+            ;;
+        next)
+            python3 tests/bounds.py without hydra-core plot sql > "$work/next.txt"
+            create next python3 --pre "hydra-core>=1.4.0rc1,<1.5"  # by itself: --pre is for everything that a command names
+            create next python3 -r "$work/next.txt" --group test
+            create next python3 --no-deps --editable .  # which wants hydra-core below 1.4
+            ;;
+        *) echo "$1 is not an environment; see the head of tests/environments.sh" >&2; return 2 ;;
+    esac
 }
 
-oldest() {
-    local python
-    python=$(interpreter 3.10)
-    python3 tests/bounds.py oldest plot sql pandas xarray completion > "$work/oldest.txt"
-    create oldest "$python" -c "$work/oldest.txt" --editable ".[plot,sql,pandas,xarray,completion]" --group test
-    check oldest "${library[@]}"
+# Run in the environment of a name what it is for.
+run_tests() {
+    case $1 in
+        python3.* | oldest) check "$1" "${library[@]}" ;;
+        trainers) check trainers tests/callbacks ;;
+        # A whole MLflow with its server, which wants an older pyarrow than the newest. What these tests start is slow, and belongs here.
+        trackers) "$work/trackers/bin/python" -m pytest -q -p no:cacheprovider tests/forward ;;
+        next)
+            "$work/next/bin/python" -c "import hydra; assert hydra.__version__.startswith('1.4'), hydra.__version__"
+            check next "${hydra[@]}"
+            ;;
+    esac
 }
 
-# The CPU build of torch is for one Python; all that is older than today's there are the trainers.
-trainers() {
-    python3 tests/bounds.py oldest lightning transformers | tail -n 3 > "$work/trainers.txt"
-    create trainers python3 -c tests/constraints.txt -c "$work/trainers.txt" torch --editable ".[lightning,transformers]" --group test
-    check trainers tests/callbacks
-}
-
-# A whole MLflow with its server, which wants an older pyarrow than the newest. What these tests start is slow, and belongs here.
-trackers() {
-    create trackers python3 --editable ".[mlflow,wandb,tensorboard]" mlflow "hypothesis>=6.100" numpy "pytest>=8" "pytest-timeout>=2.3" "pytest-xdist>=3.7"
-    "$work/trackers/bin/python" -m pytest -q -p no:cacheprovider tests/forward
-}
-
-next() {
-    python3 tests/bounds.py without hydra-core plot sql > "$work/next.txt"
-    create next python3 --pre "hydra-core>=1.4.0rc1,<1.5"  # by itself: --pre is for everything that a command names
-    create next python3 -r "$work/next.txt" --group test
-    create next python3 --no-deps --editable .  # which wants hydra-core below 1.4
-    "$work/next/bin/python" -c "import hydra; assert hydra.__version__.startswith('1.4'), hydra.__version__"
-    check next "${hydra[@]}"
-}
-
-for environment in "${@:-python3.10 python3.13 oldest trainers trackers next}"; do
-    for name in $environment; do
-        echo "== $name"
-        case $name in
-            python3.*) other_python "${name#python}" ;;
-            oldest | trainers | trackers | next) "$name" ;;
-            *) echo "$name is not an environment; see the head of $0" >&2; exit 2 ;;
-        esac
-    done
+# While the tests run in one environment, the next is made, which waits for the network.
+names=("$@")
+[ $# -gt 0 ] || names=(python3.10 python3.13 oldest trainers trackers next)
+prepare "${names[0]}" &
+making=$!
+for place in "${!names[@]}"; do
+    echo "== ${names[place]}"
+    wait $making
+    if [ $((place + 1)) -lt ${#names[@]} ]; then
+        prepare "${names[place + 1]}" &
+        making=$!
+    fi
+    run_tests "${names[place]}"
+    rm -rf "${work:?}/${names[place]}"
 done

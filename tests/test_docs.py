@@ -45,6 +45,7 @@ def test_there_are_examples() -> None:
         "docs/results.md",
         "docs/search_space.md",
         "docs/launching.md",
+        "docs/pruning.md",
         "docs/sites.md",
         "examples/mnist/README.md",
     ],

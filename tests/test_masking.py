@@ -9,7 +9,7 @@ from results.builder import SweepBuilder
 
 from hyperherd import load
 from hyperherd.cli.main import main
-from hyperherd.masking import MASK, is_secret, masked, masked_word, masked_words
+from hyperherd.masking import MASK, is_secret, masked, masked_text, masked_word, masked_words
 
 WORDS = "s3same-word"
 
@@ -50,6 +50,34 @@ def test_only_values_that_tell_something_are_masked() -> None:
         "~token",
         "lr=1",
     )
+    words = ("serve", "https://me:secret@host/x", "model.path=hf_0123456789abcdefgh")
+    assert masked_words(words) == ("serve", f"https://me:{MASK}@host/x", f"model.path={MASK}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("token = 'abc'", "token = <masked>"),
+        ('{"api_key": "a:b", "lr": 1}', '{"api_key": <masked>, "lr": 1}'),
+        ("export HF_TOKEN=abc", "export HF_TOKEN=<masked>"),
+        ("password: a b c", "password: <masked>"),
+        ("password: null, max_tokens: 5", "password: null, max_tokens: 5"),
+        ("x = ghp_0123456789abcdefgh", "x = <masked>"),
+        ("AKIAIOSFODNN7EXAMPLE.", "<masked>."),
+        ("https://me:p@ss@host/x?a=1", "https://me:<masked>@host/x?a=1"),
+        ("https://abcdef@host/x and ssh://git@host/x", "https://<masked>@host/x and ssh://git@host/x"),
+        ("git@github.com:a/b.git https://host/a@b", "git@github.com:a/b.git https://host/a@b"),
+        ("-----BEGIN RSA PRIVATE KEY-----\n+abc\n+def", "-----BEGIN RSA PRIVATE KEY----- <masked> "),
+    ],
+)
+def test_texts_of_any_kind(text: str, expected: str) -> None:
+    assert masked_text(text) == expected
+
+
+def test_a_long_text_takes_no_longer_than_its_length() -> None:
+    """A pattern that looks back would take hours for these."""
+    for text in ("a" * 500_000, "a." * 250_000, "a://" * 100_000, "token" * 100_000, '"a' * 250_000):
+        assert masked_text(text).startswith(text[:1])
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from hyperherd import schemas
 from hyperherd.launch.lsf.options import LsfParameters
 from hyperherd.paths import conf_dir
+from hyperherd.pruning.settings import _COMMON, _OF_RULES
 from hyperherd.sweep.settings import SweepSettings, read_settings
 
 SCHEMAS = {
@@ -34,13 +35,30 @@ def test_the_presets_show_every_option_with_its_default(preset: str) -> None:
     assert shown == defaults(SCHEMAS[preset])
 
 
+PRUNING = ("sweeper/herd_asha", "sweeper/herd_median")
+"""Presets that add a pruner to another one."""
+
+
+@pytest.mark.parametrize("preset", PRUNING)
+def test_the_presets_of_pruners_are_valid(preset: str) -> None:
+    shown = yaml.safe_load((conf_dir() / f"hydra/{preset}.yaml").read_text())
+    assert shown.keys() == {"defaults", "pruner"}
+    sweeper = OmegaConf.structured(schemas.HerdSweeperConf)
+    objective = {"metric": "acc", "direction": "maximize"}
+    settings = read_settings(OmegaConf.merge(sweeper, {"pruner": shown["pruner"], "objective": objective}))
+    assert settings.pruner is not None
+    rule = settings.pruner["name"]
+    # Every key that one may set there is shown.
+    assert shown["pruner"].keys() == {*_COMMON, *_OF_RULES[rule]}
+
+
 def test_every_preset_has_a_schema() -> None:
     presets = {
         f"{path.parent.name}/{path.stem}"
         for path in conf_dir().glob("hydra/*/*.yaml")
         if path.parent.name in ("sweeper", "launcher")
     }
-    assert presets == set(SCHEMAS)
+    assert presets == {*SCHEMAS, *PRUNING}
 
 
 def test_an_untouched_sweeper_is_read_as_the_defaults_of_its_settings() -> None:

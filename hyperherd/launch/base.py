@@ -150,6 +150,16 @@ class TrialLauncher(ABC):
         return False
 
     @property
+    def slots(self) -> int | None:
+        """How many trials run at once, if more can be submitted while these run; None if that is not possible."""
+        return None
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether what is submitted while trials run waits for all of them; it takes `slots` at once then."""
+        return False
+
+    @property
     def has_queue(self) -> bool:
         """Whether jobs outlive the sweep that submitted them, so that :meth:`find` and :meth:`adopt` can know them."""
         return False

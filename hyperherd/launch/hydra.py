@@ -19,6 +19,10 @@ if TYPE_CHECKING:
 log = logging.getLogger("hyperherd")
 
 
+_ONE_BY_ONE = "BasicLauncher"
+"""Hydra's own."""
+
+
 class HydraLauncher(TrialLauncher):
     """Runs trials through a Hydra launcher's ``launch``, which blocks until a whole block has ended.
 
@@ -48,6 +52,16 @@ class HydraLauncher(TrialLauncher):
     def name(self) -> str:
         """The launcher's name."""
         return type(self._launcher).__name__
+
+    @property
+    def slots(self) -> int | None:
+        """How many jobs are handed over at once; one by one to the launcher that runs them so."""
+        return self._max_block if self.takes_batches else 1
+
+    @property
+    def takes_batches(self) -> bool:
+        """Whether all jobs of a block have ended before the next one begins, and more than one may run."""
+        return self.name != _ONE_BY_ONE
 
     @property
     def shows_output(self) -> bool:

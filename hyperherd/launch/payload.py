@@ -9,7 +9,8 @@ import operator
 import pickle
 import sys
 from collections.abc import Callable, Iterator, Set
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from importlib.machinery import ModuleSpec
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -19,7 +20,9 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import setup_globals
 
 from hyperherd.errors import SweepError
+from hyperherd.launch.frozen import absolute, frozen_path, run_from
 from hyperherd.launch.script import Script, has_lasting_threads, running_script
+from hyperherd.records.snapshot import Snapshot, in_use
 from hyperherd.trial.ending import in_words
 
 _RESOLVERS = "omegaconf_resolvers"
@@ -50,6 +53,7 @@ class Payload:
         script: whose text is known.
         by_name: `content` pickled with references into the script, which is run before it is unpickled;
             None if it cannot be imported.
+        snapshot: of the project, which the other process runs from; every path of the project leads there.
     """
 
     path: list[str]
@@ -59,10 +63,14 @@ class Payload:
     content: bytes
     script: Script | None = None
     by_name: bytes | None = None
+    snapshot: Snapshot | None = None
 
     @classmethod
-    def pack(cls, content: Any) -> Payload:
+    def pack(cls, content: Any, snapshot: Snapshot | None = None) -> Payload:
         """Pack `content` together with Hydra's state; an error in pickling it is raised on."""
+        if snapshot is not None:
+            with _file_of_main(snapshot):
+                return _moved(cls.pack(content), snapshot)
         main = sys.modules["__main__"]
         spec = getattr(main, "__spec__", None)
         file = getattr(main, "__file__", None)
@@ -85,6 +93,8 @@ class Payload:
         Libraries that start the script again (Lightning, for further ranks) read sys.argv and ``__main__``.
         """
         sys.path[:], sys.argv[:] = self.path, self.argv
+        if self.snapshot is not None:
+            run_from(self.snapshot)
         if self.script is not None:
             # Before anything is imported: a traceback of the import itself must show the submitted text.
             self.script.show()
@@ -240,8 +250,38 @@ def _carried(content: bytes, script: Script | None) -> PortableFunction:
     return PortableFunction(pickle.loads(content), script)
 
 
+def _moved(payload: Payload, snapshot: Snapshot) -> Payload:
+    """Return a payload whose paths lead to the snapshot; those in pickles follow when they are loaded."""
+    file, script = payload.file, payload.script
+    return replace(
+        payload,
+        path=frozen_path(payload.path, snapshot),
+        argv=[snapshot.inside(absolute(payload.argv[0])), *payload.argv[1:]],
+        file=None if file is None else snapshot.inside(absolute(file)),
+        script=None if script is None else replace(script, file=snapshot.inside(absolute(script.file))),
+        snapshot=snapshot,
+    )
+
+
+@contextmanager
+def _file_of_main(snapshot: Snapshot) -> Iterator[None]:
+    """Let the script's functions be pickled with the path that it has in the snapshot as their ``__file__``."""
+    main = vars(sys.modules["__main__"])
+    file = main.get("__file__")
+    if file is None:
+        yield
+        return
+    main["__file__"] = snapshot.inside(absolute(file))
+    try:
+        yield
+    finally:
+        main["__file__"] = file
+
+
 def _code(file: str, make: Any, arguments: Any) -> CodeType:
     code: CodeType = make(*arguments)
+    frozen = in_use()
+    file = file if frozen is None else frozen.inside(file)
     return code.replace(co_filename=file)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import os
 import shlex
 import sys
@@ -17,23 +18,28 @@ import cloudpickle
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import OmegaConf
 
-from hyperherd.errors import SweepError
+from hyperherd.errors import SweepError, TrialPruned
+from hyperherd.escape import one_line
 from hyperherd.launch.payload import PortableFunction
 from hyperherd.launch.script import running_script
 from hyperherd.overrides import place_overrides
 from hyperherd.records.code import remember, remembered_hash
+from hyperherd.records.snapshot import VARIABLE, Snapshot
 from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import attempt_of_job
 from hyperherd.trial.context import find_place, run_in_context, variables
 from hyperherd.trial.ending import TrialFailed, in_words
 from hyperherd.trial.ranks import started_together
+from hyperherd.trial.stopping.watch import standing_verdict
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
     from hydra.types import HydraContext, TaskFunction
     from omegaconf import DictConfig
 
+
+log = logging.getLogger("hyperherd")
 
 _RANK_SECONDS = 300.0
 """How long a rank waits for rank 0 to begin the trial: nodes load libraries at their own pace."""
@@ -46,6 +52,8 @@ class TrialTask:
     _script, _script_hash = "", ""
     _is_requeued: Callable[[], bool] | None = None
     _is_claimed = False
+    snapshot: Snapshot | None = None
+    """What it runs from; None for the project as it is then."""
 
     def __init__(self, task_function: TaskFunction, sweep_dir: Path, script: str) -> None:
         functools.update_wrapper(self, task_function)  # for callbacks that inspect the task function
@@ -84,7 +92,8 @@ class TrialTask:
     def __call__(self, config: DictConfig) -> Any:
         """Run the trial that this job is for; see :func:`hyperherd.trial.context.run_in_context`."""
         hydra = HydraConfig.get()
-        remember(self._script, self._script_hash)  # a job of a cluster runs it as it was when it was submitted
+        if self.snapshot is None:
+            remember(self._script, self._script_hash)  # a job of a cluster runs it as it was when it was submitted
         # Unresolved: an override may be an interpolation, and the plan holds it as written.
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
@@ -113,13 +122,25 @@ class TrialTask:
         hydra = HydraConfig.get()
         overrides: Any = OmegaConf.to_container(hydra.overrides.task, resolve=False)
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
-        os.environ.update(variables(place, _await_attempt(place.trial_dir)))
-        return self._task_function(config)
+        attempt = _await_attempt(place.trial_dir)
+        os.environ.update(variables(place, attempt))
+        if standing_verdict(place.sweep_dir, place.trial.number, attempt) is not None:
+            return None  # rank 0 ends at once as well
+        try:
+            return self._task_function(config)
+        except TrialPruned as pruned:
+            log.info("this rank ends: %s", one_line(str(pruned)))
+            return None
 
     @property
     def _is_elsewhere(self) -> bool:
         """Whether what it returns or raises has to be pickled on its way to the sweep."""
         return os.getpid() != self._sweep_pid
+
+
+def snapshot_of(task_function: Any) -> Snapshot | None:
+    """Return the snapshot that what a launcher is to run runs from; None for the project as it is then."""
+    return task_function.snapshot if isinstance(task_function, TrialTask) else None
 
 
 def _likely_number(hydra: Any) -> int | None:
@@ -154,13 +175,25 @@ def trial_to_join(script: str) -> Path | None:
 
     Args:
         script: absolute path of the script this process runs.
+
+    Raises:
+        SweepError: the trial runs from a snapshot, and this process does not.
     """
     trial_dir = os.environ.get(trial_log.TRIAL_DIR)
     workspace = os.environ.get(trial_log.WORKSPACE)
     ranks = (os.environ.get(name, "0") for name in ("LOCAL_RANK", "RANK"))
     if not (trial_dir and workspace) or all(rank in ("", "0") for rank in ranks):
         return None
-    return Path(trial_dir) if SweepRecord.read(Path(workspace)).script == script else None
+    record = SweepRecord.read(Path(workspace)).script
+    if frozen := os.environ.get(VARIABLE):
+        if record == script:
+            raise SweepError(
+                f"this process is a rank of a trial that runs from the snapshot in {frozen}, and was started from "
+                f"{script} itself (`python -m` finds modules in the working directory): start the script by its path, "
+                "let one job have several tasks (tasks_per_node), or remove hydra.sweeper.snapshot"
+            )
+        return Path(trial_dir) if script.startswith(f"{frozen}/") and record.endswith(script[len(frozen) :]) else None
+    return Path(trial_dir) if record == script else None
 
 
 def refuse_ranks() -> None:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import hyperherd
+from hyperherd.records.snapshot import in_use
 
 _ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _FOREIGN = ("site-packages", "dist-packages")
@@ -24,23 +25,34 @@ _seen: dict[str, str] = {}
 def imported_code(script: str) -> dict[str, str]:
     """Return path -> hash of the script and of every module of its project that is imported, relative to the project.
 
+    In a process that runs from a snapshot the absolute path of what that lacks, and was imported nevertheless.
+
     Args:
         script: absolute path.
     """
-    root = project_root(script)
-    own = str(Path(hyperherd.__file__).parent)
+    frozen = in_use()
+    root = frozen.folder if frozen else project_root(script)
+    script = frozen.inside(script) if frozen else script
+    roots = (root, frozen.root) if frozen else (root,)  # the latter for what the snapshot lacks
+    below = tuple(f"{one.rstrip('/')}/" for one in roots)
+    own = str(Path(hyperherd.__file__).parent)  # with what begins like it: our other packages lie beside
     files = {script: None}
     # A copy, because another thread may be importing.
     for module in list(sys.modules.values()):
-        file = vars(module).get("__file__") if hasattr(module, "__dict__") else None
-        if isinstance(file, str) and file.endswith(".py") and _is_of_project(file, root, own):
+        known = getattr(module, "__dict__", None)
+        file = known.get("__file__") if isinstance(known, dict) else None
+        # The folder first: there are thousands of modules, of which few are the project's.
+        if not isinstance(file, str) or not file.startswith(below) or not file.endswith(".py"):
+            continue
+        if not file.startswith(own) and not is_foreign(file):
             files[file] = None
     found = {}
     for path in list(files)[:_MOST_FILES]:
         if path not in _seen and (digest := file_hash(path)):
             _seen[path] = digest
         if path in _seen:
-            found[os.path.relpath(path, root)] = _seen[path]
+            is_beside = frozen is not None and not path.startswith(f"{root}/")
+            found[path if is_beside else os.path.relpath(path, root)] = _seen[path]
     return found
 
 
@@ -65,7 +77,8 @@ def file_hash(path: str) -> str:
 
 def changed_files(before: Mapping[str, str], script: str) -> list[str]:
     """Return which files of some earlier code differ from those of this process, or from the disk if not imported."""
-    root, now = project_root(script), imported_code(script)
+    frozen, now = in_use(), imported_code(script)
+    root = frozen.folder if frozen else project_root(script)
     return sorted(
         name
         for name, digest in before.items()
@@ -96,7 +109,8 @@ def project_root(script: str) -> str:
     return str(folder)
 
 
-def _is_of_project(file: str, root: str, own: str) -> bool:
-    if not file.startswith(root.rstrip("/") + "/") or file.startswith((own, sys.prefix, sys.base_prefix)):
-        return False
-    return not any(part in _FOREIGN for part in file.split("/"))
+def is_foreign(file: str) -> bool:
+    """Return whether a file is of an environment, and of no project."""
+    return file.startswith((f"{sys.prefix}/", f"{sys.base_prefix}/")) or any(
+        part in _FOREIGN for part in file.split("/")
+    )

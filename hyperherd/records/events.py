@@ -26,9 +26,13 @@ ENDED = "ended"
 REQUEUED = "requeued"
 POSTPONED = "postponed"
 """What was to be submitted was not, and is to be later."""
+CONTINUED = "continued"
+"""A person wants a trial that was pruned, stopped or cancelled to be run on."""
 PENDING = "pending"
 """A job waits in a queue; the message is the scheduler's reason."""
-VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled"})
+PRUNED = "pruned"
+"""A trial is not started, because its configuration was pruned."""
+VERDICTS = frozenset({*(cause.value for cause in FailureCause), "lost", "cancelled", PRUNED})
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,7 @@ class Event:
         """What it records about an attempt that could not record its own end; None if it is not a verdict."""
         if self.event not in VERDICTS:
             return None
-        if self.event in ("lost", "cancelled"):
+        if self.event in ("lost", "cancelled", PRUNED):
             return TrialState(self.event), None
         return TrialState.FAILED, FailureCause(self.event)
 

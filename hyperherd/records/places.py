@@ -127,5 +127,5 @@ def check_records_inside(sweep_dir: Path) -> None:
         Outside: a link leads elsewhere.
     """
     paths = SweepPaths(sweep_dir)
-    for path in (paths.sweep, paths.trials, paths.lock, paths.events, paths.requests, paths.multirun):
+    for path in (paths.sweep, paths.trials, paths.lock, paths.events, paths.requests, paths.notified, paths.multirun):
         below(sweep_dir, path.relative_to(sweep_dir).as_posix())

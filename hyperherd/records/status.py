@@ -11,13 +11,15 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from hyperherd.records.events import ENDED, PENDING, POSTPONED, REQUEUED, SUBMITTED, SUBMITTING, Event
+from hyperherd.records.events import CONTINUED, ENDED, PENDING, POSTPONED, REQUEUED, SUBMITTED, SUBMITTING, Event
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialRecord
 
 SILENCE = 180.0
 """Seconds without a heartbeat after which a running trial is stalled."""
 
+READMITTED = (TrialState.PRUNED, TrialState.CANCELLED)
+"""How a trial may have ended that a person can have run on."""
 _GONE = "but its directory, or its trial.json, is gone"
 _REASONS_TO_END_IT = frozenset({"timeout", "preempted", "node_failure", "oom"})
 
@@ -58,10 +60,13 @@ def derive_status(
     """
     history, earlier = _since_the_directory(list(events)), None
     attempt = max((event.attempt for event in history), default=0)
-    # What is done stays done, whatever was tried with it since.
-    if record is not None and record.state.done:
+    is_readmitted = record is not None and record.state in READMITTED and _is_continued(record, history)
+    # What is done stays done, whatever was tried with it since; but a person may have a pruned trial run on.
+    if record is not None and record.state.done and not is_readmitted:
         return TrialStatus(record.state, record.attempt, record.cause, _reason(record))
     if record is not None and record.attempt >= attempt:
+        if is_readmitted and attempt <= record.attempt:
+            return TrialStatus(TrialState.WAITING, record.attempt, reason=f"{record.state}, and to be continued")
         if record.state is not TrialState.RUNNING:
             return _requeued(record, history) or _last_word(record, history)
         attempt = record.attempt
@@ -74,6 +79,8 @@ def derive_status(
     for event in reversed(own):
         if event.event == SUBMITTING:  # anew: earlier verdicts are about a job that never started
             break
+        if event.event == CONTINUED and record is None:
+            return TrialStatus(TrialState.WAITING, attempt, reason="cancelled, and to be continued")
         if event.event == POSTPONED and record is None:
             if earlier is not None and not observer.is_held:
                 return _last_word(earlier, history)  # nobody runs it again: the error stands
@@ -91,6 +98,12 @@ def derive_status(
     if status.state is TrialState.WAITING and earlier is not None and not any(event.launcher for event in own):
         return _last_word(earlier, history)  # as above; a queue may have it, whoever died before that was noted
     return status
+
+
+def _is_continued(record: TrialRecord, history: Iterable[Event]) -> bool:
+    """Return whether somebody wants a trial to run on that has ended as its record says; it may have run on since."""
+    ends = [(event.attempt, event.beats) for event in history if event.event == CONTINUED and event.beats is not None]
+    return any((record.attempt, record.beats) <= end for end in ends)
 
 
 def _since_the_directory(history: list[Event]) -> list[Event]:
@@ -167,7 +180,7 @@ def _explains(event: Event, record: TrialRecord) -> bool:
 
 def _reason(record: TrialRecord) -> str:
     if record.error is None:
-        return ""
+        return record.stop_reason
     return f"{record.error.type}: {record.error.message}".strip(": ")
 
 

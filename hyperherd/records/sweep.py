@@ -29,6 +29,8 @@ class PlannedTrial:
     orphan: bool = False
     resources: dict[str, Any] = field(default_factory=dict)
     trashed: bool = False
+    asked: dict[str, Any] = field(default_factory=dict)
+    """How a sampler chose it; docs/format.md explains it."""
 
     @classmethod
     def from_json(cls, raw: dict[str, Any]) -> PlannedTrial:
@@ -43,6 +45,8 @@ class PlannedTrial:
         return PlannedTrial(**{**vars(self), "dir": where})
 
 
+_LEFT_OUT = ("trashed", "asked")
+"""Not written where they say nothing."""
 _PLANNED = frozenset(item.name for item in fields(PlannedTrial))
 _PLANNED_KINDS: dict[str, kinds.Kind] = {
     "number": kinds.whole,
@@ -54,6 +58,7 @@ _PLANNED_KINDS: dict[str, kinds.Kind] = {
     "orphan": kinds.flag,
     "resources": kinds.mapping,
     "trashed": kinds.flag,
+    "asked": kinds.mapping,
 }
 _SWEEP_KINDS: dict[str, kinds.Kind] = {
     "name": kinds.text,
@@ -70,6 +75,7 @@ _SWEEP_KINDS: dict[str, kinds.Kind] = {
     "run_once": kinds.texts,
     "no_command": kinds.optional(kinds.text),
     "decided": kinds.optional(kinds.mapping),
+    "pruner": kinds.optional(kinds.mapping),
 }
 
 
@@ -91,6 +97,7 @@ class SweepRecord:
     run_once: list[str] = field(default_factory=list)
     no_command: str | None = None
     decided: dict[str, Any] | None = None
+    pruner: dict[str, Any] | None = None
 
     def write(self, sweep_dir: Path) -> None:
         """Replace the `sweep.json` of `sweep_dir`."""
@@ -128,7 +135,7 @@ def write_planned(sweep_dir: Path, trials: list[PlannedTrial]) -> None:
 
 
 def _line(trial: PlannedTrial) -> dict[str, Any]:
-    return {key: value for key, value in vars(trial).items() if key != "trashed" or value}
+    return {key: value for key, value in vars(trial).items() if key not in _LEFT_OUT or value}
 
 
 def read_planned(sweep_dir: Path, problems: list[str] | None = None) -> list[PlannedTrial]:

@@ -48,6 +48,8 @@ class TrialRecord:
     error: TrialError | None = None
     requeued: bool = False
     """Whether the attempt ended because its scheduler runs the job again."""
+    stop_reason: str = ""
+    """Why it was pruned, or cancelled by a request to stop; empty for every other end."""
     gpus: float | None = None
     """How many GPUs it was given, or sees; None if that is not known."""
     step: int | None = None
@@ -59,11 +61,15 @@ class TrialRecord:
     """Phase -> metric -> its summary there; empty if there is only the phase without a name."""
     final: dict[str, Any] = field(default_factory=dict)
     objective: dict[str, Any] | None = None
+    alerts: dict[str, int] = field(default_factory=dict)
+    """Level -> how many alerts of it there are, the worst level first."""
     sweep: str | None = None
     """The sweep it belongs to, by the absolute path of its directory; None in a file of an earlier version."""
     choices: dict[str, Any] = field(default_factory=dict)
     config_hash: str = ""
     versions: dict[str, Any] = field(default_factory=dict)
+    resources: dict[str, Any] = field(default_factory=dict)
+    """What the attempt has taken of its machine, once it has ended."""
 
     @property
     def standing(self) -> TrialState:
@@ -73,8 +79,9 @@ class TrialRecord:
     def write(self, trial_dir: Path, *, durable: bool = True) -> None:
         """Replace the `trial.json` of `trial_dir`."""
         record = {"format": FORMAT, **asdict(self)}
-        if not self.phases:
-            del record["phases"]
+        for name in ("phases", "alerts", "resources"):
+            if not record[name]:
+                del record[name]
         replace_json(TrialPaths(trial_dir).trial, record, durable=durable)
 
     @classmethod
@@ -155,6 +162,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "choices": kinds.mapping,
     "config_hash": kinds.text,
     "versions": kinds.mapping,
+    "resources": kinds.mapping,
     "attempt": kinds.count,
     "started": kinds.optional(kinds.moment),
     "ended": kinds.optional(kinds.moment),
@@ -166,6 +174,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "job_id": kinds.optional(kinds.text),
     "exit_code": kinds.optional(kinds.whole),
     "requeued": kinds.flag,
+    "stop_reason": kinds.text,
     "gpus": kinds.optional(kinds.amount),
     "step": kinds.optional(kinds.whole),
     "max_step": kinds.optional(kinds.whole),
@@ -174,5 +183,6 @@ _KINDS: dict[str, kinds.Kind] = {
     "phases": kinds.flat_mapping,
     "final": kinds.mapping,
     "objective": kinds.optional(kinds.mapping),
+    "alerts": lambda value: kinds.mapping(value) and all(map(kinds.count, value.values())),
 }
 _FIELDS = frozenset(item.name for item in fields(TrialRecord))

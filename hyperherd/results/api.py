@@ -206,7 +206,9 @@ class Trials(TrialCollection):
 
         return metric_table(self, None if names is None else list(names))
 
-    def to_pandas(self, *, config: bool | Iterable[str] = False, every_value: bool = False) -> pandas.DataFrame:
+    def to_pandas(
+        self, *, config: bool | Iterable[str] = False, columns: Iterable[str] = (), every_value: bool = False
+    ) -> pandas.DataFrame:
         """Return one row per trial as a pandas data frame, of which means may be taken.
 
         Only trials that count have metrics: finished ones, of several with one configuration and seed the newest. The
@@ -215,6 +217,7 @@ class Trials(TrialCollection):
 
         Args:
             config: names of config values that become columns, too; True: all of them.
+            columns: what becomes columns, too, named as for ``-c``: ``gpu``, ``peak_memory``, ``git.commit``.
             every_value: what the others have logged so far, too, as in :meth:`table`.
 
         Raises:
@@ -222,7 +225,7 @@ class Trials(TrialCollection):
         """
         from hyperherd.results.tables.frames import trial_frame  # imports pyarrow
 
-        return trial_frame(self, config, every_value=every_value)
+        return trial_frame(self, config, columns, every_value=every_value)
 
     def to_xarray(self, *names: str) -> xarray.Dataset:
         """Return metrics as an xarray dataset: a dimension for each parameter that varies, and one for seeds.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -131,7 +131,7 @@ def _expanded(space: SearchSpace, context: Context) -> tuple[list[Assignment], R
     for effect in report.effects:
         if effect.warning is not None and not any(text.startswith(f"{effect.label}:") for text in ignored):
             report.warnings.append(effect.warning)
-    return _repeated(space, placed), report
+    return repeated(space, placed), report
 
 
 def _complain(complaints: Iterable[str], report: Report, *, strict: bool) -> None:
@@ -196,9 +196,9 @@ class _Expander:
         """Return all assignments by their identity, or the first `limit` of them."""
         kept: _Kept = {}
         for number, grid in enumerate(self.space.grids):
-            rules = self._rules(grid)
+            rules = self.rules(grid)
             for block, values in grid.points(self._context):
-                for point in self._conditioned(rules, values):
+                for point in self.conditioned(rules, values):
                     report.merged += not self._keep(kept, (number, block), point)
                 if limit is not None and len(kept) >= limit:
                     report.left_out = None
@@ -220,7 +220,7 @@ class _Expander:
             (number,) = rng.choices(range(len(sizes)), sizes)
             grid = self.space.grids[number]
             block, values = grid.draw(self._context, rng)
-            left = self._conditioned(self._rules(grid), values)
+            left = self.conditioned(self.rules(grid), values)
             if left:
                 self._keep(kept, (number, block), rng.choice(left))
         return kept
@@ -259,7 +259,8 @@ class _Expander:
                 question.answered = _has(point, question.name)
         self._questions = [question for question in self._questions if not question.answered]
 
-    def _conditioned(self, rules: _Rules, values: dict[str, Value]) -> list[Point]:
+    def conditioned(self, rules: _Rules, values: dict[str, Value]) -> list[Point]:
+        """Return what conditions leave of a point."""
         point = Point(values, self._context)
         if self._questions:
             self._ask(point, None)
@@ -276,7 +277,7 @@ class _Expander:
             points = after
         return points
 
-    def _rules(self, grid: Grid) -> _Rules:
+    def rules(self, grid: Grid) -> _Rules:
         """Return the conditions that points of a grid meet, each with what it has done."""
         return [(rule, self.effects[id(rule)]) for rule in (*grid.conditions, *self.space.conditions)]
 
@@ -287,7 +288,7 @@ class _Expander:
         others: list[tuple[str, str]] = []
         if len(values) > len(numbers) - numbers.count(ABSENT):
             others = sorted((name, self._token(value)) for name, value in values.items() if name not in self._searched)
-        key: Any = self._what_it_comes_to(point) if self._completes else (numbers, *others) if others else numbers
+        key: Any = self.what_it_comes_to(point) if self._completes else (numbers, *others) if others else numbers
         if key in kept:
             return False
         # What a condition `set` comes last: the other names it made room for are the coarser difference.
@@ -295,7 +296,7 @@ class _Expander:
         kept[key] = ((*block, numbers, last), point.assignment())
         return True
 
-    def _what_it_comes_to(self, point: Point) -> frozenset[tuple[str, str]]:
+    def what_it_comes_to(self, point: Point) -> frozenset[tuple[str, str]]:
         """Return the values of everything searched or added anywhere, where `point` leaves them to the config too.
 
         So a trial for which a parameter was dropped equals one that is given the value which the config has there.
@@ -308,6 +309,39 @@ class _Expander:
         return frozenset(found)
 
 
+class SinglePoints:
+    """Takes points of a space through its conditions one by one, for a search that chooses them as it goes.
+
+    Args:
+        space: the search space; it may have intervals.
+        context: the config that each point would have.
+
+    Attributes:
+        effects: what each condition has done so far.
+        warnings: names that no trial has, if the space is not strict.
+
+    Raises:
+        SpaceError: a condition has a name that no trial has.
+    """
+
+    def __init__(self, space: SearchSpace, context: Context) -> None:
+        effects = {id(rule): Effect(rule.label, rule.actions) for rule in space.rules}
+        report = Report(1, list(effects.values()), left_out=None)
+        _complain(not_swept(space.rules, space.parameters), report, strict=space.strict)
+        self._expander = _Expander(space, context, effects)
+        self._context = context
+        self._grid = space.grids[0]
+        _complain(self._expander.unanswered(report), report, strict=space.strict)
+        self.effects = report.effects
+        self.warnings = report.warnings
+
+    def left_of(self, values: Mapping[str, Value]) -> list[tuple[Hashable, Assignment]]:
+        """Return what conditions leave of a point, each assignment with its identity: equal ones have equal ones."""
+        expander = self._expander
+        points = expander.conditioned(expander.rules(self._grid), dict(values))
+        return [(expander.what_it_comes_to(point), point.assignment()) for point in points]
+
+
 def _has(point: Point, name: str) -> bool:
     try:
         point.look_up(name)
@@ -316,7 +350,7 @@ def _has(point: Point, name: str) -> bool:
     return True
 
 
-def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignment]:
+def repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignment]:
     """Return every assignment once for each seed, the repeats of one beside each other."""
     if space.seeds is None:
         return assignments
@@ -331,6 +365,11 @@ def _repeated(space: SearchSpace, assignments: list[Assignment]) -> list[Assignm
     ]
 
 
+def excluded_by(effects: Iterable[Effect]) -> str:
+    """Return which conditions have excluded how many points; empty if none has."""
+    return "; ".join(f"{effect.label} excluded {effect.excluded}" for effect in effects if effect.excluded)
+
+
 def _nothing_left(report: Report) -> str:
-    blame = "; ".join(f"{effect.label} excluded {effect.excluded}" for effect in report.effects if effect.excluded)
+    blame = excluded_by(report.effects)
     return f"no trial remains of {counted(report.size, 'grid point')}" + (f": {blame}" if blame else "")

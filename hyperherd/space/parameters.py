@@ -19,7 +19,7 @@ DEFAULT_STEPS = 5
 
 _DIGITS = 12
 """Significant digits of computed points: 0.3, and not 0.30000000000000004."""
-_KEYS = ("values", "low", "high", "scale", "steps", "default", "abbrev", "labels", "type")
+_KEYS = ("values", "low", "high", "scale", "steps", "default", "abbrev", "labels", "type", "ordered")
 _SCALES = ("linear", "log")
 _OTHER_SPELLINGS = {
     "values": ("value", "choices", "choice", "options", "categories", "grid_search", "sequence", "list"),
@@ -57,12 +57,12 @@ class Interval:
     def cut(self, steps: int) -> tuple[Value, ...]:
         """Return `steps` evenly spaced points, the ends exact; fewer than 2 give the lower end alone."""
         if steps < 2:
-            return (self.low,)
+            return Scale((self.low,))
         inner = (self._at(step / (steps - 1)) for step in range(1, steps - 1))
         points = (self.low, *(float(f"{point:.{_DIGITS}g}") for point in inner), self.high)
         if all(isinstance(end, int) for end in (self.low, self.high)) and all(float(p).is_integer() for p in points):
-            return tuple(int(point) for point in points)
-        return tuple(float(point) for point in points)
+            return Scale(int(point) for point in points)
+        return Scale(float(point) for point in points)
 
     def draw(self, rng: random.Random) -> Value:
         """Return a point drawn evenly from the interval, on its scale."""
@@ -75,6 +75,10 @@ class Interval:
         if self.log:
             return math.exp(math.log(self.low) + share * (math.log(self.high) - math.log(self.low)))
         return self.low + share * (self.high - self.low)
+
+
+class Scale(tuple[Value, ...]):
+    """Values that have an order and are evenly spaced, such as the steps of a range; two neighbours are alike."""
 
 
 Values = tuple[Value, ...] | Interval
@@ -134,7 +138,7 @@ def read_parameter(key: str, written: Any, read_text: TextReader) -> Parameter:
     Args:
         key: its name, with prefix if it has one.
         written: a text in sweep syntax, a list of values, a single value, or a map: ``{values: [...]}`` or
-            ``{low, high, scale, steps}``, each with ``default``, ``abbrev`` and ``labels`` if wanted.
+            ``{low, high, scale, steps}``, each with ``default``, ``abbrev``, ``labels`` and ``ordered`` if wanted.
         read_text: reads texts.
 
     Raises:
@@ -148,6 +152,10 @@ def read_parameter(key: str, written: Any, read_text: TextReader) -> Parameter:
         if option not in _KEYS:
             raise SpaceError(f"parameter {key!r}: unknown key {option!r}{_hint(key, written, option)}")
     values = read_values(key, written["values"], read_text) if "values" in written else _read_range(key, written)
+    if not isinstance(written.get("ordered", False), bool):
+        raise SpaceError(f"parameter {key!r}: ordered is {written['ordered']!r}; expected true or false")
+    if written.get("ordered") and isinstance(values, tuple):
+        values = Scale(values)
     default = (written["default"],) if written.get("default") is not None else ()
     labels = tuple(map(str, written.get("labels") or ()))
     return Parameter(name, values, prefix, default, str(written.get("abbrev") or ""), labels)

@@ -184,6 +184,11 @@ class FailureTracker:
             self._errors[signature(error)] += 1
 
     @property
+    def failed_for_good(self) -> frozenset[int]:
+        """The numbers of the trials that have failed and are not run again."""
+        return frozenset(self._failed)
+
+    @property
     def verdict(self) -> str:
         """Why the sweep is to stop; empty if it is to continue."""
         failures, limit = len(self._failed), self.policy.failures

@@ -12,6 +12,7 @@ from yaml import YAMLError
 
 from hyperherd.errors import SweepError
 from hyperherd.plural import counted
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
 from hyperherd.sweep.deciding import begun_contest
@@ -21,6 +22,7 @@ from hyperherd.sweep.resuming.drift import check_code, check_drift
 from hyperherd.sweep.resuming.reconcile import check_base, reconcile
 from hyperherd.sweep.resuming.resume import find_plan
 from hyperherd.sweep.resuming.selection import select
+from hyperherd.sweep.searching.start import find_search
 from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.validation.template import NO_COMPOSITION
 from hyperherd.sweep.validation.validate import composition_error, validate
@@ -35,24 +37,34 @@ class Preview:
         trials: those that would be run, with their numbers, overrides, values and directories.
         kept: how many trials the directory already holds that would not be run.
         plan: what conditions and limits did.
+        pruner: what would end trials early; empty if nothing would.
+        search: of a search, the space, a line for each parameter; the trials are its first ones.
     """
 
     sweep_dir: Path
     trials: tuple[PlannedTrial, ...]
     kept: int
     plan: Plan
+    pruner: str = ""
+    search: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         before = f"; {self.kept} already there would not run again" if self.kept else ""
-        lines = [f"{counted(len(self.trials), 'trial')} would run in {self.sweep_dir}{before}"]
+        first = " first" if self.search else ""
+        lines = [f"{counted(len(self.trials), 'trial')} would run{first} in {self.sweep_dir}{before}"]
         lines += [f"  note: {note}" for note in self.plan.notes]
         lines += [f"  {line}" for line in plan_lines(self.plan)]
+        if self.pruner:
+            lines.append(f"  pruner: {self.pruner}")
+        lines += [f"  {line}" for line in self.search]
         lines += trial_lines(self.trials, self.sweep_dir)
         return "\n".join(lines)
 
 
 def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
+    if settings.sampler is not None:
+        return _search_preview(app, arguments, settings)
     resumed, plan = find_plan(app, arguments, settings)
     sweep_dir = resumed or app.sweep_dir
     if contest := begun_contest(app, arguments, settings, plan):
@@ -70,7 +82,32 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
         check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
     run_plan = select(run_plan, settings.only, sweep_dir)
     placed = validate(app, run_plan.to_run, sweep_dir, mode=settings.validate)
-    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan)
+    return Preview(sweep_dir, tuple(placed), len(run_plan.trials) - len(placed), plan, pruner=_pruner(settings))
+
+
+def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
+    """Return what a search would begin with: the first points, which follow from no result."""
+    resumed, search = find_search(app, arguments, settings)
+    sweep_dir = resumed or app.sweep_dir
+    record = check_base(sweep_dir, app.base(search.plan.fixed), allow_drift=settings.allow_drift)
+    run_plan = reconcile(sweep_dir, search.recorded(sweep_dir))
+    check_drift(app, run_plan.trials, sweep_dir, allow_drift=settings.allow_drift)
+    if record:
+        check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
+    search.begin(sweep_dir, run_plan.trials, [trial.number for trial in run_plan.to_run])
+    asked = search.ask(search.settings.shown)
+    placed = validate(app, [*run_plan.to_run, *asked], sweep_dir, mode=settings.validate)
+    told = (
+        *search.told,
+        f"{search.settings.sampler} chooses {counted(search.settings.trials, 'point')}, each by the results of those "
+        f"before it; the next ones, if there is no further result:",
+    )
+    kept = len(run_plan.trials) - len(run_plan.to_run)
+    return Preview(sweep_dir, tuple(placed), kept, search.plan, _pruner(settings), told)
+
+
+def _pruner(settings: SweepSettings) -> str:
+    return read_pruner(settings.pruner).described if settings.pruner else ""
 
 
 def plan(

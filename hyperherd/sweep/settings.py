@@ -11,8 +11,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.errors import SweepError, nearest
+from hyperherd.pruning.settings import complete, read_pruner
+from hyperherd.sampling.settings import SamplerSettings, read_sampler
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.failure_policy import Policy, read_policy
+from hyperherd.sweep.freezing.take import SnapshotSettings
+from hyperherd.sweep.notify_settings import NotifySettings, read_notify
 
 _CHOICES = {
     "order": ("grid", "random"),
@@ -35,6 +39,12 @@ _OTHER_SPELLINGS = {
     "rules": "conditions",
     "metric": "objective",
     "direction": "objective",
+    "pruning": "pruner",
+    "scheduler": "pruner",
+    "n_jobs": "hydra.launcher.max_parallel",
+    "storage": "sampler",
+    "study_name": "name",
+    "search_algorithm": "sampler",
 }
 """What other sweepers call these, for the hint about an unknown one."""
 _FEWEST_SEEDS = 2
@@ -68,6 +78,9 @@ class SweepSettings:
     strict: bool = True
     objective: dict[str, str] | None = None
     decide: Decide | None = None
+    pruner: dict[str, Any] | None = None
+    """As it was written, with the objective's metric and direction where it names none."""
+    sampler: SamplerSettings | None = None
     max_batch_size: int | None = None
     dry_run: bool = False
     validate: str = "auto"
@@ -80,7 +93,9 @@ class SweepSettings:
     allow_drift: bool = False
     on_code_change: str = "report"
     shared: bool = False
+    snapshot: SnapshotSettings | None = None
     policy: Policy = field(default_factory=Policy)
+    notify: NotifySettings | None = None
 
 
 def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSettings:
@@ -96,7 +111,8 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     Raises:
         SweepError: a value that is not valid; the message names its key.
     """
-    plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_")}
+    # Not as a value: what its interpolations refer to is secret.
+    plain = {str(key): _plain(sweeper, key) for key in sweeper if not str(key).startswith("_") and key != "notify"}
     _check_keys(plain)
     _check_kinds(plain)
     _check_shared(plain, overrides)
@@ -109,7 +125,11 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
             )
     plain["objective"] = _objective(plain.get("objective"))
     plain["decide"] = _decide(plain)
+    plain["pruner"] = _pruner(plain)
+    plain["snapshot"] = _snapshot(plain.get("snapshot"))
+    plain["sampler"] = _sampler(plain)
     plain["only"] = _texts(plain.get("only"))
+    plain["notify"] = read_notify(sweeper)
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
     # null stands for the default.
     return SweepSettings(**{key: value for key, value in _first_hyperherd(plain).items() if value is not None})
@@ -227,9 +247,88 @@ def _decide(plain: Mapping[str, Any]) -> Decide | None:
     return Decide(**written)
 
 
+def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the pruner after it was made once, so that what is wrong with it is said before anything runs."""
+    written = plain.get("pruner")
+    if written is None:
+        return None
+    if plain.get("decide"):
+        raise SweepError(
+            "hydra.sweeper.decide and hydra.sweeper.pruner cannot be combined: decide bounds its error by the values "
+            "of all seeds, and pruned ones would have none; remove one of them"
+        )
+    found = complete(written, plain["objective"])
+    settings = read_pruner(found)
+    settings.made_rule()
+    if settings.rule is not None and settings.rule.is_custom and plain.get("shared"):
+        raise SweepError(
+            f"hydra.sweeper.pruner.name is {settings.rule.name!r}, a class, and hydra.sweeper.shared lets others write "
+            f"its name; use one of the rules that come with HyperHerd in a shared folder"
+        )
+    return found
+
+
+def _snapshot(written: Any) -> SnapshotSettings | None:
+    if written in (None, False):
+        return None
+    if written is True:
+        return SnapshotSettings()
+    key = "hydra.sweeper.snapshot"
+    if not isinstance(written, dict) or not written.keys() <= {"exclude", "max_mb"}:
+        raise SweepError(
+            f"{key} is {written!r}; expected true, false or a map such as {{exclude: [data/], max_mb: 200}}"
+        )
+    limit = written.get("max_mb", SnapshotSettings.max_mb)
+    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
+        raise SweepError(f"{key}.max_mb is {limit!r}; expected a number above 0")
+    patterns = written.get("exclude") or []
+    patterns = [patterns] if isinstance(patterns, str) else patterns
+    for pattern in patterns if isinstance(patterns, list) else [patterns]:
+        if not isinstance(pattern, str) or not pattern.strip("/"):
+            raise SweepError(f"{key}.exclude contains {pattern!r}; expected patterns such as data/ and '*.ckpt'")
+        if pattern.startswith("!"):
+            raise SweepError(f"{key}.exclude contains {pattern!r}; a pattern can only leave files out")
+    return SnapshotSettings(tuple(patterns), float(limit))
+
+
+_NOT_SAMPLED = {
+    "grid": "a sampler chooses the points itself",
+    "zip": "a sampler chooses every parameter by itself",
+    "grids": "a sampler searches one space; give its conditions in hydra.sweeper.conditions",
+    "sample": "hydra.sweeper.sampler.trials says how many points are tried",
+    "max_trials": "hydra.sweeper.sampler.trials says how many points are tried",
+    "order": "a sampler decides the order",
+    "parameters": "write hydra.sweeper.params",
+    "decide": "both choose which trials run next",
+    "only": "both choose which trials run next",
+    "canary": "what is tried next follows from the trials before; stop_after_failures ends the sweep early",
+}
+"""The keys that cannot stand beside a sampler, and why."""
+
+
+def _sampler(plain: Mapping[str, Any]) -> SamplerSettings | None:
+    sampler = read_sampler(plain.get("sampler"))
+    if sampler is None:
+        return None
+    for key, why in _NOT_SAMPLED.items():
+        if plain.get(key) and (key, plain[key]) != ("order", _CHOICES["order"][0]):
+            raise SweepError(f"hydra.sweeper.{key} and hydra.sweeper.sampler cannot be combined, because {why}")
+    if not plain.get("objective"):
+        raise SweepError(
+            "hydra.sweeper.sampler needs hydra.sweeper.objective, the metric that it optimizes and its direction, e.g. "
+            "{metric: val/acc, direction: maximize}"
+        )
+    return sampler
+
+
 def _objective(written: Any) -> dict[str, str] | None:
     if written is None:
         return None
+    if isinstance(written, list):
+        raise SweepError(
+            "hydra.sweeper.objective is a list, and several objectives cannot be optimized; give one, e.g. "
+            "{metric: val/acc, direction: maximize}"
+        )
     if not isinstance(written, dict) or written.keys() != {"metric", "direction"}:
         raise SweepError(
             f"hydra.sweeper.objective is {written!r}; expected a map such as {{metric: val/acc, direction: maximize}}"

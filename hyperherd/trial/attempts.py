@@ -15,6 +15,7 @@ from hyperherd.paths import TrialPaths
 from hyperherd.records.clocks import FilesClock
 from hyperherd.records.disk.files import create, read_json
 from hyperherd.records.places import in_place
+from hyperherd.records.requests import is_readmitted
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import (
     SILENCE,
@@ -42,7 +43,14 @@ def claimed_keys(trial_dir: Path) -> set[str]:
     return keys
 
 
-def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again: bool = False) -> int:
+def claim_attempt(
+    trial_dir: Path,
+    key: str,
+    meant: int | None = None,
+    *,
+    again: bool = False,
+    of_sweep: tuple[Path, int] | None = None,
+) -> int:
     """Claim an attempt for this process and return its number.
 
     A job that its scheduler has requeued is the next attempt after the one it was meant to be.
@@ -52,6 +60,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again:
         key: the trial's identity, so that the claim alone identifies the trial of the directory.
         meant: which attempt this is to be; None for the next.
         again: whether it is one although the trial is running or done: nobody but the user starts a single run.
+        of_sweep: the directory of its sweep, and its number; there somebody may have a pruned trial run on.
 
     Raises:
         AttemptTaken: the trial is running or done, or someone claimed this attempt first; nothing was touched.
@@ -69,7 +78,7 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again:
     if status is not None and not again:
         # A job with a given attempt got it from a sweep or a scheduler that saw the previous attempt end.
         is_running = status.state is TrialState.RUNNING and meant is None and not is_requeued
-        if status.state.done or is_running:
+        if (status.state.done and not _is_readmitted(status.state, status.attempt, of_sweep)) or is_running:
             raise AttemptTaken(f"attempt {status.attempt} of the trial in {trial_dir} is already {status.state}")
     # Created exclusively: of two processes that come this far at once, one gets the attempt.
     if not create(TrialPaths(trial_dir).attempts / str(attempt), _claim(key)):
@@ -77,13 +86,14 @@ def claim_attempt(trial_dir: Path, key: str, meant: int | None = None, *, again:
     return attempt
 
 
-def claim_for_worker(trial_dir: Path, key: str, attempt: int) -> bool:
+def claim_for_worker(trial_dir: Path, key: str, attempt: int, of_sweep: tuple[Path, int] | None = None) -> bool:
     """Claim an attempt that is in the queue of workers, for a trial that this process starts; return whether it got it.
 
-    The trial that gets it runs as that attempt without a claim of its own. One that is done is never run again, nor is
-    an attempt claimed while a later one was.
+    The trial that gets it runs as that attempt without a claim of its own. One that is done is never run again, unless
+    it was pruned and somebody wants it to be (`of_sweep`: as in :func:`claim_attempt`), nor is an attempt claimed while
+    a later one was.
     """
-    if next_attempt(trial_dir) > attempt or _is_done(trial_dir):
+    if next_attempt(trial_dir) > attempt or _is_done(trial_dir, of_sweep):
         return False
     return create(TrialPaths(trial_dir).attempts / str(attempt), _claim(key))
 
@@ -106,11 +116,16 @@ def is_abandoned(trial_dir: Path) -> bool:
     return silent > SILENCE
 
 
-def _is_done(trial_dir: Path) -> bool:
+def _is_done(trial_dir: Path, of_sweep: tuple[Path, int] | None) -> bool:
     try:
-        return TrialRecord.read(trial_dir).state.done
+        record = TrialRecord.read(trial_dir)
     except (OSError, FormatError):  # no attempt has begun, or the last one was cut short
         return False
+    return record.state.done and not _is_readmitted(record.state, record.attempt, of_sweep)
+
+
+def _is_readmitted(state: TrialState, attempt: int, of_sweep: tuple[Path, int] | None) -> bool:
+    return state is TrialState.PRUNED and of_sweep is not None and is_readmitted(*of_sweep, attempt)
 
 
 def _claim(key: str) -> dict[str, Any]:

@@ -15,13 +15,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from hyperherd.errors import TrialPruned
 from hyperherd.escape import one_line
 from hyperherd.paths import TrialPaths
+from hyperherd.pruning.of_sweep import note_completed
 from hyperherd.records.config import config_hash
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
+from hyperherd.trial.alerts import report_news
 from hyperherd.trial.attempts import claim_attempt, scheduler_job
 from hyperherd.trial.ending import Ending, TrialFailed, ending_of
 from hyperherd.trial.isolation import restored_process_state
@@ -33,6 +36,7 @@ from hyperherd.trial.output import copied_output
 from hyperherd.trial.process_state import restored_streams
 from hyperherd.trial.repeated_errors import log_error
 from hyperherd.trial.signals import held_back, interruption, noted_signals
+from hyperherd.trial.stopping.watch import standing_verdict
 from hyperherd.trial.unobserved import unobserved_trainer
 
 if TYPE_CHECKING:
@@ -77,7 +81,8 @@ def run_in_context(
         Exception: whatever else the task raised, after it has been noted.
     """
     if attempt is None or not is_claimed:
-        attempt = claim_attempt(place.trial_dir, place.trial.key, attempt)
+        of_sweep = place.sweep_dir, place.trial.number
+        attempt = claim_attempt(place.trial_dir, place.trial.key, attempt, of_sweep=of_sweep)
     logbook = Logbook(place.trial, place.trial_dir, attempt, place.sweep, place.sweep_dir)
     keep_config(config, place.trial_dir)  # before there are threads, because it may fork
     logbook.open(choices=chosen_groups(), config_hash=hash_of(place, config))
@@ -87,7 +92,7 @@ def run_in_context(
         restored_streams(),  # once more behind the copy, for a trial may have closed the copy's descriptors
         copied_output(paths.log(attempt, "out"), paths.log(attempt, "err")),
     ):
-        outcome = _run(place, task, attempt, signals)
+        outcome = _run(place, task, attempt, signals, logbook)
         with held_back() as late:  # the attempt has ended; a signal is for those after it
             trial_log.leave()
             ending = outcome.ending
@@ -95,9 +100,12 @@ def run_in_context(
                 ending = replace(ending, requeued=True)
             record = logbook.close(ending)
         _log_end(record)
+        report_news(place.trial_dir)
+    if record.state is TrialState.COMPLETED:
+        note_completed(place.sweep, place.sweep_dir, place.trial.number)
     if late and record.state is not TrialState.CANCELLED:
         raise interruption(late)
-    if record.state is not TrialState.COMPLETED:
+    if record.state is not TrialState.COMPLETED and not record.stop_reason:
         _raise(record, outcome.error, signals)
     return outcome.value
 
@@ -111,20 +119,26 @@ class _Outcome:
     ending: Ending
 
 
-def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list[int]) -> _Outcome:
+def _run(place: TrialPlace, task: Callable[[], Any], attempt: int, signals: list[int], logbook: Logbook) -> _Outcome:
     """Run the task in a process that is then as it was; whatever it raised is returned."""
     value, error, owner, kills = None, None, os.getpid(), group_memory_kills()
     with restored_process_state():
         os.environ.update(variables(place, attempt))
-        trial_log.enter(place.trial_dir, attempt)
+        of_sweep = place.sweep_dir, place.trial.number
+        is_judged = place.sweep.pruner is not None
+        stopping = trial_log.enter(place.trial_dir, attempt, of_sweep=of_sweep, is_judged=is_judged).stopping
         try:
+            if standing := standing_verdict(*of_sweep, attempt) or stopping.verdict:
+                stopping.decide(standing)
+                raise TrialPruned(stopping.tell().reason)
             value = task()
             _note_unobserved()
             trial_log.log_returned(value)
         except BaseException as raised:  # noqa: BLE001 - the boundary of a trial: its end is recorded, then reported below
             error = raised
         # At once: a signal that comes later takes nothing away from an error that was there before.
-        ending = _with_cause(ending_of(error, signals), kills)
+        told, elsewhere = logbook.told()
+        ending = _with_cause(ending_of(error, signals, told, elsewhere=elsewhere), kills)
         if os.getpid() != owner:
             _end_forked_child(error, ending)
     return _Outcome(value, error, ending)
@@ -175,13 +189,16 @@ def _end_forked_child(error: BaseException | None, ending: Ending) -> NoReturn:
         with suppress(Exception):  # as above
             stream.flush()
     # Without what is registered with atexit, which is the parent's to do.
-    os._exit((ending.exit_code if ending.exit_code is not None else int(error is not None)) & 0xFF)
+    code = ending.exit_code if ending.exit_code is not None else int(error is not None and not ending.stop_reason)
+    os._exit(code & 0xFF)
 
 
 def _log_end(record: TrialRecord) -> None:
     seconds = (record.ended or 0) - (record.started or 0)
     what = f"trial {record.number} ({record.name}) {record.state} after {seconds:.1f} s"
-    if record.state is not TrialState.FAILED or record.error is None:
+    if record.stop_reason:
+        log.info("%s: %s", what, one_line(record.stop_reason))
+    elif record.state is not TrialState.FAILED or record.error is None:
         log.info(what)
     elif record.cause is FailureCause.EXIT:
         log.error("%s: %s", what, one_line(record.error.message))

@@ -7,12 +7,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from hyperherd.errors import HyperherdError
+from hyperherd.errors import HyperherdError, TrialPruned
+from hyperherd.escape import one_line
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.records.verdicts import StopVerdict
 
 _MESSAGE, _TRACEBACK = 20_000, 200_000
 """Characters that are kept of an exception's message and of its traceback."""
+_LONGEST_CHAIN = 50
 
 
 class TrialFailed(HyperherdError):
@@ -47,15 +50,21 @@ class Ending:
     exit_code: int | None = None
     error: TrialError | None = None
     requeued: bool = False
+    stop_reason: str = ""
+    """Why it ended before it was done, if a pruning rule or a person had it end; never empty then."""
 
 
-def ending_of(error: BaseException | None, signals: Sequence[int]) -> Ending:
+def ending_of(
+    error: BaseException | None, signals: Sequence[int], told: StopVerdict | None = None, *, elsewhere: bool = False
+) -> Ending:
     """Return how the attempt ended.
 
     Args:
         error: what the task function raised; None if it returned.
         signals: numbers of the signals noted meanwhile. One of them makes it cancelled whatever followed, because a
             framework that was interrupted may return as if it had finished.
+        told: the verdict that its training was told of, if there was one.
+        elsewhere: whether that was in a process which the trial has started, whose error is not the one raised here.
     """
     # By type: `isinstance` asks an object for its `__class__`, which in a class of the user's may raise.
     kind = type(error)
@@ -65,10 +74,30 @@ def ending_of(error: BaseException | None, signals: Sequence[int]) -> Ending:
     if signals or issubclass(kind, KeyboardInterrupt):
         return Ending(TrialState.CANCELLED)
     if error is None:
-        return Ending(TrialState.COMPLETED)
+        return Ending(TrialState.COMPLETED) if told is None else _stopped(told)
+    if (pruned := _pruned_by(error)) is not None:
+        return _stopped(told or StopVerdict(TrialState.PRUNED, one_line(_message(pruned)) or "the trial ended itself"))
     if issubclass(kind, SystemExit):
-        return _exit(error)
+        ending = _exit(error)
+        return ending if told is None or ending.state is not TrialState.COMPLETED else _stopped(told)
+    if told is not None and elsewhere:
+        return _stopped(told)
     return Ending(TrialState.FAILED, FailureCause.EXCEPTION, error=describe(error))
+
+
+def _stopped(verdict: StopVerdict) -> Ending:
+    return Ending(verdict.state, stop_reason=verdict.reason or str(verdict.state))
+
+
+def _pruned_by(error: BaseException) -> BaseException | None:
+    """Return the `TrialPruned` that an error is, or was raised because of; a trainer may wrap what its loop raises."""
+    found: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if found is None or issubclass(type(found), TrialPruned):
+            return found
+        cause = _stored(BaseException, "__cause__", found)
+        found = cause if cause is not None else _stored(BaseException, "__context__", found)
+    return None
 
 
 def _exit(error: BaseException) -> Ending:

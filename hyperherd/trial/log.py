@@ -21,9 +21,13 @@ from hyperherd.errors import FormatError, NoTrialError
 from hyperherd.metrics.arrays import save_array
 from hyperherd.metrics.rows.values import NotLogged
 from hyperherd.metrics.writer import MetricWriter
+from hyperherd.paths import SweepPaths
+from hyperherd.pruning.of_sweep import judge_of
 from hyperherd.trial import notes
 from hyperherd.trial.phases import Phases, RunningPhase, entered, logged_before, logged_by_others
 from hyperherd.trial.ranks import current_rank
+from hyperherd.trial.stopping.stopping import Stopping
+from hyperherd.trial.stopping.watch import RequestWatch
 
 WORKSPACE = "HYPERHERD_WORKSPACE"
 SWEEP_NAME = "HYPERHERD_SWEEP_NAME"
@@ -53,6 +57,8 @@ class CurrentTrial:
     attempt: int
     writer: MetricWriter
     phases: Phases
+    stopping: Stopping = field(default_factory=Stopping)
+    """Whether it is to end before it is done."""
     beside: list[Beside] = field(default_factory=list)
     """What ends with it."""
 
@@ -83,6 +89,7 @@ def log_result(name: str, value: Any, step: int | None = None) -> None:
     Raises:
         NoTrialError: there is neither a trial nor a Hydra job to log to.
         TypeError: JSON cannot hold the value, or the step is not an integer.
+        TrialPruned: the value has been logged, and the trial is to end now (docs/pruning.md).
     """
     log_metrics({name: value}, step)
 
@@ -94,6 +101,7 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
         NoTrialError: there is neither a trial nor a Hydra job to log to.
         TypeError: the step is not an integer; or JSON cannot hold some of the values, which the message names: all
             others have been logged then.
+        TrialPruned: the values have been logged, and the trial is to end now (docs/pruning.md).
     """
     trial = _current or _find()
     if step is None:
@@ -102,12 +110,15 @@ def log_metrics(metrics: Mapping[str, Any], step: int | None = None) -> None:
     if trial.phases.is_waiting:
         trial.phases.settle(metrics)
     trial.writer.log(metrics, step)
+    if trial.stopping.is_active:
+        trial.stopping.look([(metrics, step, 0.0)], trial.writer.phase)
+        trial.stopping.heed()
 
 
 def log_rows(rows: Sequence[tuple[Mapping[str, Any], int, float]]) -> None:
     """Log several records of one phase: metrics, their step, and when they were measured, in seconds since 1970.
 
-    For callbacks, which write what many steps have logged at once.
+    For callbacks, which write what many steps have logged at once, and end a training in its trainer's way.
 
     Raises:
         as :func:`log_metrics`, after everything that can be logged has been.
@@ -116,7 +127,13 @@ def log_rows(rows: Sequence[tuple[Mapping[str, Any], int, float]]) -> None:
     if trial.phases.is_waiting:
         for metrics, _, _ in rows:
             trial.phases.settle(metrics)
-    trial.writer.log_rows(rows)
+    try:
+        trial.writer.log_rows(rows)
+    except NotLogged:
+        trial.stopping.look(rows, trial.writer.phase)  # what could be logged counts
+        raise
+    if trial.stopping.is_active:
+        trial.stopping.look(rows, trial.writer.phase)
 
 
 @contextmanager
@@ -239,17 +256,33 @@ def entered_trial() -> CurrentTrial | None:
     return _current or (_find() if os.environ.get(TRIAL_DIR) else None)
 
 
-def enter(trial_dir: Path, attempt: int, *, keeps_state: bool = True) -> CurrentTrial:
+def enter(
+    trial_dir: Path,
+    attempt: int,
+    *,
+    keeps_state: bool = True,
+    of_sweep: tuple[Path, int] | None = None,
+    is_judged: bool = True,
+) -> CurrentTrial:
     """Make `trial_dir` the trial this process logs to, until :func:`leave`.
 
     Args:
         trial_dir: its directory.
         attempt: which attempt this is.
         keeps_state: whether this process keeps the trial's state; else another one does, which started it.
+        of_sweep: the directory of its sweep, and its number; there somebody may ask it to end.
+        is_judged: whether that sweep has a pruner, as far as the caller knows.
     """
     global _current
     notes.begin(trial_dir.absolute(), attempt, keeps_state=keeps_state)
     _current = _trial(trial_dir, attempt)
+    if of_sweep is not None:
+        _current.stopping.is_possible = True
+        _current.beside.append(RequestWatch(*of_sweep, attempt, _current.stopping))
+        if is_judged and (judge := judge_of(*of_sweep, _current.trial_dir, attempt)) is not None:
+            _current.stopping.judged_by(judge)
+            if judge.verdict is not None:
+                _current.stopping.decide(judge.verdict)
     return _current
 
 
@@ -276,7 +309,8 @@ def _find() -> CurrentTrial:
         return _hydra_job[2]
     if trial_dir := os.environ.get(TRIAL_DIR):
         # A process that the trial started: it has no trial context that would close its journal.
-        trial = enter(Path(trial_dir), int(os.environ.get(ATTEMPT) or 0), keeps_state=False)
+        attempt = int(os.environ.get(ATTEMPT) or 0)
+        trial = enter(Path(trial_dir), attempt, keeps_state=False, of_sweep=_sweep_of_environment())
         atexit.register(leave)
         return trial
     job = _find_hydra_job()
@@ -287,6 +321,15 @@ def _find() -> CurrentTrial:
             "`python script.py -m key=a,b hydra/sweeper=herd`."
         )
     return job
+
+
+def _sweep_of_environment() -> tuple[Path, int] | None:
+    """Return the sweep of ours that the environment names, and the number of the trial in it."""
+    workspace, number = os.environ.get(WORKSPACE), os.environ.get(TRIAL_ID, "")
+    if not workspace or not number.isdecimal() or not number.isascii():
+        return None
+    # A trial without a sweep, or of another sweeper, has these variables as well.
+    return (Path(workspace), int(number)) if SweepPaths(workspace).sweep.is_file() else None
 
 
 def _find_hydra_job() -> CurrentTrial | None:

@@ -10,25 +10,42 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hyperherd.escape import one_line
 from hyperherd.metrics.consolidate.merge import merge, move_unreadable
 from hyperherd.metrics.summary.running import RunningSummary
 from hyperherd.paths import METRICS_FILE, TrialPaths
+from hyperherd.records.alerts import alert_files, counted_by_level
 from hyperherd.records.code import imported_code
 from hyperherd.records.disk.files import replace_json
-from hyperherd.records.provenance import provenance, versions
+from hyperherd.records.provenance.packages import imported_versions
+from hyperherd.records.provenance.record import provenance, versions
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import process_started
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialRecord
+from hyperherd.records.verdicts import StopVerdict
 from hyperherd.trial.attempts import next_attempt, scheduler_job
 from hyperherd.trial.ending import Ending
-from hyperherd.trial.notes import CHECKPOINT, GPUS, MAX_STEP, OBJECTIVE, STOPPED, TRAINING, handed_on, noted
+from hyperherd.trial.notes import (
+    CHECKPOINT,
+    GPUS,
+    MAX_STEP,
+    OBJECTIVE,
+    STOPPED,
+    TRAINING,
+    VERDICT,
+    handed_on,
+    noted,
+)
 from hyperherd.trial.system.gpus import given_gpus
+from hyperherd.trial.system.machine import gpus_of_torch, machine
+from hyperherd.trial.system.usage import Usage
 
 HEARTBEAT_SECONDS = 30.0
 LAST_WORD_SECONDS = 30.0
 """How long the end of a trial waits for room on the disk."""
 _FIRST_HEARTBEAT = 2.0
+_LONGEST_REASON = 2000
 
 log = logging.getLogger("hyperherd")
 
@@ -44,6 +61,8 @@ class Logbook:
         self, trial: PlannedTrial, trial_dir: Path, attempt: int, sweep: SweepRecord, sweep_dir: Path | None
     ) -> None:
         self._trial_dir = trial_dir
+        self._sweep_dir = sweep_dir
+        self._usage = Usage()
         self._sweep = sweep
         self._summary = RunningSummary(trial_dir, sweep.objective)
         self._stopped = threading.Event()
@@ -52,6 +71,7 @@ class Logbook:
         self._found: dict[str, Any] = {"code": {}}
         self._objective = sweep.objective
         self._max_step: int | None = None
+        self._alert_bytes = 0
         self.record = TrialRecord(
             number=trial.number,
             key=trial.key,
@@ -77,7 +97,7 @@ class Logbook:
             config_hash: of the config it runs with (docs/format.md).
         """
         self.record = self.record.with_(choices=choices, config_hash=config_hash)
-        found = provenance(self._sweep.script)
+        found = self._provenance()
         self.record = self.record.with_(versions=versions(found))
         # Before the merge, which may take long: from here on the trial is known to run.
         self._write(durable=True)
@@ -86,6 +106,15 @@ class Logbook:
         self._keep_provenance(found)
         self._beating = threading.Thread(target=self._beat, name="hyperherd-heartbeat", daemon=True)
         self._beating.start()
+
+    def _provenance(self) -> dict[str, Any]:
+        folder = self._sweep_dir or self._trial_dir
+        try:
+            found = provenance(self._sweep.script, self._sweep.invocations, folder)
+        except OSError as error:  # git's diff cannot be written
+            self._warn(error)
+            found = provenance(self._sweep.script, self._sweep.invocations)
+        return {**found, "machine": machine()}
 
     def _keep_provenance(self, found: dict[str, Any]) -> None:
         try:
@@ -108,6 +137,14 @@ class Logbook:
         if news:
             self._keep_provenance({**self._found, **news})
 
+    def told(self) -> tuple[StopVerdict | None, bool]:
+        """Return the verdict that the training was told of, and whether that was in a process that it has started."""
+        for notes, elsewhere in ((noted(), False), (handed_on(self._trial_dir, self.record.attempt), True)):
+            if VERDICT in notes:
+                told = notes[VERDICT]
+                return StopVerdict(TrialState(told["state"]), one_line(told["reason"])[:_LONGEST_REASON]), elsewhere
+        return None, False
+
     def close(self, ending: Ending) -> TrialRecord:
         """Write the last state with everything that was logged; return it."""
         # The heartbeat ends first: one that came after the last state would replace it.
@@ -115,20 +152,33 @@ class Logbook:
         if self._beating is not None:
             self._beating.join()
         self._take_notes()
+        self._take_late_imports()
+        self.record = self.record.with_(resources=self._usage.taken())  # before the merge, which is not the trial's
         self._merge()
-        if len(imported_code(self._sweep.script)) > len(self._found["code"]):  # what the task function imported itself
-            self._keep_provenance({**self._found, **provenance(self._sweep.script)})
         self.record = self.record.with_(
             state=ending.state,
             cause=ending.cause,
             exit_code=ending.exit_code,
             error=ending.error,
             requeued=ending.requeued,
+            stop_reason=ending.stop_reason,
             ended=max(time.time(), self.record.started or 0.0),  # the clock may have been set back
         )
         if not self._write(durable=True):
             self._insist()
         return self.record
+
+    def _take_late_imports(self) -> None:
+        """Add to the provenance what was imported, and which GPUs were used, since the attempt began."""
+        news: dict[str, Any] = {}
+        if len(code := imported_code(self._sweep.script)) > len(self._found["code"]):
+            news["code"] = code
+        if (imported := imported_versions()) != self._found.get("imported"):
+            news["imported"] = imported
+        if gpus := gpus_of_torch():
+            news["machine"] = {**self._found.get("machine", {}), "gpus": gpus}
+        if news:
+            self._keep_provenance({**self._found, **news})
 
     def _insist(self) -> None:
         """Write the last state as soon as there is room: without it the trial reads as lost.
@@ -154,6 +204,7 @@ class Logbook:
         pause = _FIRST_HEARTBEAT
         while not self._stopped.wait(min(pause, HEARTBEAT_SECONDS)):
             self._take_notes()
+            self._usage.look()
             self._write(durable=False)
             pause *= 1.3
 
@@ -163,6 +214,7 @@ class Logbook:
             self._summary.refresh()
         except Exception as error:  # noqa: BLE001 - Arrow has errors of many kinds; whatever they are, the state is written
             self._set_aside(error)
+        self._count_alerts()
         told = _fields(self._summary, self._max_step)
         self.record = self.record.with_(heartbeat=time.time(), beats=self.record.beats + 1, **told)
         try:
@@ -171,6 +223,16 @@ class Logbook:
             self._warn(error)
             return False
         return True
+
+    def _count_alerts(self) -> None:
+        """Count the alerts of all processes and attempts of the trial, if there are new ones."""
+        try:
+            size = sum(size for _, size in alert_files(self._trial_dir).values())
+            if size != self._alert_bytes:
+                self.record = self.record.with_(alerts=counted_by_level(self._trial_dir))
+                self._alert_bytes = size
+        except OSError as error:
+            self._warn(error)
 
     def _merge(self) -> None:
         # The journals stay as they are when this fails, and are read in their place.

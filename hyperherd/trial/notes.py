@@ -17,6 +17,7 @@ from hyperherd.paths import FORMAT, TrialPaths
 from hyperherd.records.disk import kinds
 from hyperherd.records.disk.files import read_json, replace_json
 from hyperherd.records.places import in_place
+from hyperherd.records.states import TrialState
 from hyperherd.trial.ranks import current_rank
 
 OBJECTIVE = "objective"
@@ -25,6 +26,7 @@ CHECKPOINT = "checkpoint"
 STOPPED = "stopped"
 GPUS = "gpus"
 MAX_STEP = "max_step"
+VERDICT = "verdict"
 
 _DIRECTIONS = {"min": "minimize", "max": "maximize", "minimize": "minimize", "maximize": "maximize"}
 
@@ -39,7 +41,8 @@ def note(name: str, value: Any) -> None:
     Args:
         name: ``objective`` (``{"metric", "direction"}``), by which the trial is judged unless its sweep says otherwise;
             ``training``, ``checkpoint`` or ``stopped``, keys of `provenance.json` (docs/format.md); ``gpus``, how many
-            GPUs it sees; ``max_step``, how many steps it is going to take.
+            GPUs it sees; ``max_step``, how many steps it is going to take; ``verdict`` (``{"state", "reason"}``), why
+            its training was told to end.
         value: any JSON value, or a function without arguments that returns one, and never raises: it is called each
             time the fact is wanted.
     """
@@ -92,7 +95,12 @@ def _is_objective(value: Any) -> bool:
     return isinstance(value, dict) and isinstance(value.get("metric"), str) and value.get("direction") in _ORDERS
 
 
+def _is_verdict(value: Any) -> bool:
+    return isinstance(value, dict) and value.get("state") in _STOPPED and kinds.text(value.get("reason"))
+
+
 _ORDERS = ("minimize", "maximize")
+_STOPPED = (TrialState.PRUNED, TrialState.CANCELLED)
 _KINDS: dict[str, Callable[[Any], bool]] = {
     OBJECTIVE: _is_objective,
     TRAINING: kinds.mapping,
@@ -100,6 +108,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     STOPPED: lambda value: isinstance(value, list),
     GPUS: kinds.amount,
     MAX_STEP: kinds.whole,
+    VERDICT: _is_verdict,
 }
 """What a note must be to be taken over from a file."""
 

@@ -28,6 +28,15 @@ def started_together(environment: Mapping[str, str]) -> tuple[str, int] | None:
     return None
 
 
+def world_size() -> int:
+    """Return how many ranks this program has, as torch knows it, else as the environment has it."""
+    distributed = sys.modules.get("torch.distributed")
+    if distributed is not None and distributed.is_available() and distributed.is_initialized():
+        return int(distributed.get_world_size())
+    together = started_together(os.environ)
+    return 1 if together is None else together[1]
+
+
 def current_rank() -> int:
     """Return the rank of this process as torch knows it, else as the environment has it; 0 where there is only one."""
     distributed = sys.modules.get("torch.distributed")

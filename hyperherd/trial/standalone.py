@@ -22,13 +22,14 @@ from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from hyperherd.errors import NoTrialError
+from hyperherd.errors import NoTrialError, TrialPruned
 from hyperherd.paths import TrialPaths
 from hyperherd.records.identity import trial_key
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.records.trial import TrialError
 from hyperherd.trial import log as trial_log
+from hyperherd.trial.alerts import alert
 from hyperherd.trial.attempts import claim_attempt
 from hyperherd.trial.checkpoint import PATTERNS, checkpoint_for
 from hyperherd.trial.context import TrialPlace, hash_of, variables
@@ -160,6 +161,10 @@ class StartedTrial:
         """Keep an array (:func:`hyperherd.log_array`)."""
         trial_log.log_array(name, array, step)
 
+    def alert(self, text: str, level: str = "info") -> bool:
+        """Let people know something (:func:`hyperherd.alert`)."""
+        return alert(text, level)
+
     def resumed(self, step: int) -> None:
         """Declare the step at which this attempt goes on (:func:`hyperherd.resumed`)."""
         trial_log.resumed(step)
@@ -186,6 +191,7 @@ def start_trial(
     Inside of a trial, of a sweep or of another such block, it is that trial, which then ends as it would without this.
     In a Hydra job that no sweep of ours runs it is a trial in the job's output directory, in a plain script one in
     `directory`. Further ranks of a distributed training log beside the first one, whose state alone is kept.
+    :class:`hyperherd.TrialPruned` ends the block, and not the program.
 
     Args:
         directory: of the trial; None for the one of the Hydra job.
@@ -216,6 +222,9 @@ def start_trial(
     trial = StandaloneTrial(job, config, copies_output=False)
     try:
         yield StartedTrial(job.trial_dir, trial.attempt)
+    except TrialPruned as pruned:  # a clean end, after which a loop goes on with its next trial
+        trial.close(pruned)
+        return
     except BaseException as error:
         trial.close(error)
         raise

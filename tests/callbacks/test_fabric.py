@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from waiting import PATIENCE
+import starting
 
 from hyperherd.metrics.reader import read_metrics
 
@@ -60,6 +59,7 @@ LOOP = """
 def test_of_two_processes_one_writes(tmp_path: Path) -> None:
     script = tmp_path / "loop.py"
     script.write_text(textwrap.dedent(LOOP))
-    subprocess.run([sys.executable, script, tmp_path / "t"], check=True, timeout=PATIENCE, cwd=tmp_path)
+    done = starting.run([sys.executable, str(script), "t"], text=True, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
     assert read_metrics(tmp_path / "t", raw=True)["value"].to_pylist() == [0.0, 0.0, 0.0]
     assert not (tmp_path / "t" / ".hyperherd" / "ranks").exists()

@@ -13,8 +13,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import starting
 from callbacks.lightning_runs import BATCHES, QUIET, Kept, Module, batches, fit, make_trainer, steps
-from waiting import PATIENCE
 
 from hyperherd import load, start_trial
 from hyperherd.metrics.reader import read_metrics
@@ -291,7 +291,8 @@ DDP = """
 def test_of_two_processes_one_writes(tmp_path: Path, strategy: str) -> None:
     script, trial_dir = tmp_path / "train.py", tmp_path / "trial"
     script.write_text(textwrap.dedent(DDP))
-    subprocess.run([sys.executable, script, strategy, trial_dir], check=True, capture_output=True, timeout=PATIENCE)
+    done = starting.run([sys.executable, str(script), strategy, str(trial_dir)], text=True)
+    assert done.returncode == 0, done.stderr
     rows = read_metrics(trial_dir, raw=True).to_pylist()
     assert not list((trial_dir / ".hyperherd").glob("ranks/*/*"))
     assert [row["step"] for row in rows if row["metric"] == "loss"] == list(range(1, 9))

@@ -239,7 +239,7 @@ def test_records_that_everybody_can_write_do_not_decide(swept: SweepBuilder, cle
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "one of the arguments --checkpoints-of --trials --trash is required"),
+        ([], "one of the arguments --checkpoints-of --trials --snapshots --trash is required"),
         (["--checkpoints-of", "losers", "--trash"], "not allowed with argument"),
         (["--checkpoints-of", "losers", "--keep", "0"], "at least one configuration keeps its checkpoints"),
     ],

@@ -120,7 +120,7 @@ def noisy(
 
 
 @pytest.mark.parametrize(
-    "command", ["", "show", "cancel", "work", "clean", "note", "tag", "help", "completion", "compare"]
+    "command", ["", "show", "cancel", "stop", "work", "clean", "note", "tag", "help", "completion", "compare"]
 )
 def test_help(sweep: Path, command: str) -> None:
     page = pipe("help", *command.split(), COLUMNS="100").stdout

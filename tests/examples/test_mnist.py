@@ -14,6 +14,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import starting
 from waiting import PATIENCE, until
 
 import hyperherd
@@ -29,7 +30,7 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "mnist"
 def start(folder: Path, script: str, *overrides: str) -> subprocess.Popen[str]:
     """Start a script of the example on the bundled digits, its outputs below `folder`."""
     places = [f"hydra.run.dir={folder}/run", f"hydra.sweep.dir={folder}/sweep", f"data.root={folder}/none"]
-    return subprocess.Popen(
+    return starting.start(
         [sys.executable, script, *overrides, *places],
         cwd=EXAMPLE,
         env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONDONTWRITEBYTECODE": "1"},
@@ -53,41 +54,43 @@ def steps(trial_dir: Path, metric: str) -> list[int]:
 
 
 @pytest.mark.slow
-def test_train(tmp_path: Path) -> None:
-    told = run(tmp_path, "train.py", "epochs=2")
-    assert "data: digits, 1197 training images of 8x8" in told
-    assert steps(tmp_path / "run", "train/loss") == list(range(1, 39))
-    assert steps(tmp_path / "run", "val/acc") == [19, 38]
-    final = read_final(tmp_path / "run")
-    assert set(final) == {"data", "test/acc", "test/loss"}
-    assert final["test/acc"] > 0.6
+def test_train_and_going_on_from_its_checkpoint(tmp_path: Path) -> None:
+    run(tmp_path, "train.py", "epochs=1")
+    for _ in range(2):  # the second time there is nothing left to train
+        told = run(tmp_path, "train.py", "epochs=2")
+        assert "data: digits, 1197 training images of 8x8" in told
+        assert read_metrics(tmp_path / "run", ["train/loss"], raw=True)["step"].to_pylist() == list(range(1, 39))
+        assert steps(tmp_path / "run", "train/loss") == list(range(1, 39))
+        assert steps(tmp_path / "run", "val/acc") == [19, 38]
+        final = read_final(tmp_path / "run")
+        assert set(final) == {"data", "test/acc", "test/loss"}
+        assert final["test/acc"] > 0.6
 
 
 @pytest.mark.slow
-def test_train_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    for epochs in (1, 2, 2):
-        run(tmp_path, "train.py", f"epochs={epochs}")
-    assert read_metrics(tmp_path / "run", ["train/loss"], raw=True)["step"].to_pylist() == list(range(1, 39))
-
-
-@pytest.mark.slow
-def test_finetune_goes_on_from_its_checkpoint(tmp_path: Path) -> None:
-    for epochs in (1, 2):
-        run(tmp_path, "finetune.py", f"epochs={epochs}")
+def test_finetune_and_going_on_from_its_checkpoint(tmp_path: Path) -> None:
+    run(tmp_path, "finetune.py", "epochs=1")
+    assert steps(tmp_path / "run", "loss") == [5, 10, 15, 20, 25, 30, 35]
+    assert steps(tmp_path / "run", "eval_acc") == [38]
+    assert set(read_final(tmp_path / "run")) == {"data", "test_acc"}
+    run(tmp_path, "finetune.py", "epochs=2")
     assert read_metrics(tmp_path / "run", ["loss"], raw=True)["step"].to_pylist() == list(range(5, 76, 5))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("script", "metric", "checkpoint"),
-    [("train.py", "train/loss", "checkpoints/*.ckpt"), ("finetune.py", "loss", "checkpoint-*/trainer_state.json")],
+    ("script", "epochs", "metric", "checkpoint"),
+    [
+        ("train.py", 24, "train/loss", "checkpoints/*.ckpt"),
+        ("finetune.py", 10, "loss", "checkpoint-*/trainer_state.json"),
+    ],
 )
 def test_a_trial_that_is_killed_goes_on_where_its_checkpoint_is(
-    tmp_path: Path, script: str, metric: str, checkpoint: str
+    tmp_path: Path, script: str, epochs: int, metric: str, checkpoint: str
 ) -> None:
     """Killed once after its first checkpoint, it comes back as its next attempt and does not begin anew."""
-    overrides = ["-m", "epochs=40", "hydra/sweeper=herd", "hydra/launcher=herd_local", "hydra.sweeper.retry={signal:1}"]
-    sweep = start(tmp_path, script, *overrides)
+    overrides = ["hydra/sweeper=herd", "hydra/launcher=herd_local", "hydra.sweeper.retry={signal:1}"]
+    sweep = start(tmp_path, script, "-m", f"epochs={epochs}", *overrides)
     trial_dir = tmp_path / "sweep" / "0"
     until(lambda: any(trial_dir.glob(checkpoint)), sweep)
     os.kill(TrialRecord.read(trial_dir).pid or 0, signal.SIGKILL)
@@ -104,14 +107,6 @@ def test_a_trial_that_is_killed_goes_on_where_its_checkpoint_is(
 def test_train_swept_over_every_choice(tmp_path: Path) -> None:
     run(tmp_path, "train.py", "-m", "epochs=1", "model=cnn,mlp", "optimizer=sgd,adam")
     assert [steps(tmp_path / "sweep" / str(number), "val/acc") for number in range(4)] == [[19]] * 4
-
-
-@pytest.mark.slow
-def test_finetune(tmp_path: Path) -> None:
-    run(tmp_path, "finetune.py", "epochs=1")
-    assert steps(tmp_path / "run", "loss") == [5, 10, 15, 20, 25, 30, 35]
-    assert steps(tmp_path / "run", "eval_acc") == [38]
-    assert set(read_final(tmp_path / "run")) == {"data", "test_acc"}
 
 
 def test_every_key_of_the_configs_has_a_comment() -> None:

@@ -306,7 +306,7 @@ def check_reading_for(trial: Path, seconds: float) -> int:
     with subprocess.Popen(code, stdout=subprocess.PIPE) as process:
         process.stdout.readline()
         threading.Thread(target=process.stdout.read, daemon=True).start()
-        while time.monotonic() < end:
+        while not reads or time.monotonic() < end:
             table = read_metrics(trial, ["m"], raw=True)
             found = table["step"].to_pylist()
             assert found == list(range(len(found)))

@@ -114,13 +114,13 @@ def test_a_line_of_the_plan_holds_all_there_is_of_a_trial(tmp_path: Path) -> Non
     params = {"lr": 0.1, "layers": [1, {"a": math.inf}], "text": "é\udcff"}
     trials = [
         PlannedTrial(0, "k0", "n", ("lr=0.1", "layers=[1]"), params, resources={"mem_gb": 1}).placed("0"),
-        PlannedTrial(1, "k1", "n", (), {}, dir="x", orphan=True, trashed=True).placed(None),
+        PlannedTrial(1, "k1", "n", (), {}, dir="x", orphan=True, trashed=True, asked={"point": 1}).placed(None),
     ]
     assert trials[0] == replace(trials[0], dir="0")
     assert trials[1] == replace(trials[1], dir=None)
     write_planned(tmp_path, trials)
     expected = [{**asdict(trials[0])}, asdict(trials[1])]
-    del expected[0]["trashed"]
+    del expected[0]["trashed"], expected[0]["asked"]
     written = (tmp_path / ".hyperherd" / "trials.jsonl").read_bytes()
     assert written == "".join(f"{dumps(line)}\n" for line in expected).encode("utf-8", "surrogatepass")
 

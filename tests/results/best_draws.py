@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 import random
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from hyperherd.results.statistics.contest import judge
 from hyperherd.results.statistics.pooling import Pool, Sample
@@ -45,6 +46,8 @@ class Told:
 
     right: bool
     """The best one in truth is named."""
+    regret: float
+    """How much worse than that the one that is named is."""
     covered: bool
     """The interval of the one that is named covers its truth."""
     among: bool
@@ -57,11 +60,11 @@ def told(drawn: Drawn) -> Told:
     pool = Pool(Sample(tuple(drawn.values[place]), drawn.bad[place]) for place in places)
     first = pool.order[0]
     interval = pool.interval(first)
-    assert interval is not None
     named = places[first]
     near = {places[place] for place in pool.close(first)}
-    covered = interval[0] <= drawn.truth[named] <= interval[1]
-    return Told(named == drawn.best, covered, drawn.best in near | {named})
+    covered = interval is None or interval[0] <= drawn.truth[named] <= interval[1]
+    regret = drawn.truth[drawn.best] - drawn.truth[named]
+    return Told(named == drawn.best, regret, covered, drawn.best in near | {named})
 
 
 def complete_first(drawn: Drawn) -> bool:
@@ -125,6 +128,52 @@ def _normal(chance: random.Random, width: float, count: int) -> Drawn:
     return _sweep(chance, [chance.gauss(0, width) for _ in range(count)], [SEEDS] * count)
 
 
+def _halving(early: dict[tuple[int, int], float], chance: random.Random) -> set[tuple[int, int]]:
+    """Return who goes on at one rung of asynchronous successive halving, of trials that come there in random order."""
+    order, seen, kept = list(early), [], set()
+    chance.shuffle(order)
+    for who in order:
+        bisect.insort(seen, early[who])
+        if early[who] >= seen[-max(1, len(seen) // 3)]:
+            kept.add(who)
+    return kept
+
+
+def _median(early: dict[tuple[int, int], float], chance: random.Random) -> set[tuple[int, int]]:
+    """Return who goes on that is not below the median of those before it; the first five do."""
+    order, seen, kept = list(early), [], set()
+    chance.shuffle(order)
+    for who in order:
+        if len(seen) < 5 or early[who] >= seen[len(seen) // 2]:
+            kept.add(who)
+        bisect.insort(seen, early[who])
+    return kept
+
+
+_RULES = {"halving": _halving, "median": _median}
+
+
+def _pruned(chance: random.Random, rule: str, noise: float, seeds: int, truth: list[float]) -> Drawn:
+    """Return a sweep in which a rule has pruned by an early value, which is the last one and noise."""
+    last = {(place, seed): chance.gauss(mean, 1) for place, mean in enumerate(truth) for seed in range(seeds)}
+    kept = _RULES[rule]({who: value + chance.gauss(0, noise) for who, value in last.items()}, chance)
+    values = [[last[place, seed] for seed in range(seeds) if (place, seed) in kept] for place in range(len(truth))]
+    return Drawn(truth, values, [seeds - len(one) for one in values], [0] * len(truth))
+
+
+def _of_pruning(rule: str, noise: float, seeds: int) -> Callable[[random.Random], Drawn]:
+    return lambda chance: _pruned(chance, rule, noise, seeds, [chance.gauss(0, 1) for _ in range(CONFIGURATIONS)])
+
+
+PRUNED: dict[str, Callable[[random.Random], Drawn]] = {
+    f"{rule}, {seeds} seeds, early values {what}": _of_pruning(rule, noise, seeds)
+    for rule in _RULES
+    for noise, what in ((0.5, "close"), (2.0, "vague"))
+    for seeds in (3, 6)
+}
+"""Sweeps of normal truth with a pruner; a seed that it ended is a bad one."""
+
+
 IDENTIFIABLE: dict[str, Callable[[random.Random], Drawn]] = {
     "nothing dies": _three_errors,
     "1 to 5 seeds": lambda chance: _three_errors(chance, seeds=lambda _: chance.randint(1, 5)),
@@ -166,7 +215,12 @@ def others(kind: str, count: int, seed: str) -> Iterator[Drawn]:
     """Yield this many sweeps of a kind."""
     chance = random.Random(f"{seed} {kind}")
     for _ in range(count):
-        yield OTHERS[kind](chance)
+        yield (OTHERS.get(kind) or PRUNED[kind])(chance)
+
+
+def ignoring_pruned(drawn: Drawn) -> Drawn:
+    """Return a sweep as it would be judged if seeds that were pruned did not count at all."""
+    return replace(drawn, bad=[0] * len(drawn.bad))
 
 
 CONTESTS: dict[str, Callable[[random.Random], list[float]]] = {

@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from hyperherd.records.config import KeptConfig, config_hash
 from hyperherd.records.events import Event, EventLog
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
@@ -82,6 +83,24 @@ class SweepBuilder:
     def file(self, number: int) -> Path:
         """The `trial.json` of a trial."""
         return self.dir / str(number) / ".hyperherd" / "trial.json"
+
+
+def kept_trial(
+    sweep: SweepBuilder, acc: float | None, params: dict[str, Any], config: dict[str, Any], **choices: str
+) -> None:
+    """Write a trial with the config it kept; interpolations are those of its texts."""
+    texts = {name: value for name, value in config.items() if isinstance(value, str) and "${" in value}
+    names = [name for name in params if name not in choices]
+    record = sweep.trial(
+        {} if acc is None else {"val/acc": acc},
+        params=params,
+        choices=choices,
+        config_hash=config_hash(config, names, (str(sweep.dir),)),
+    )
+    resolved = {name: 0 if name in texts else value for name, value in config.items()}
+    KeptConfig(choices, {**resolved, **{name: params[name] for name in names}}, texts).write(
+        sweep.dir / str(record.number)
+    )
 
 
 def every_state(root: Path) -> SweepBuilder:

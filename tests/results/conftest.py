@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import starting
 from results.builder import SweepBuilder
 from waiting import PATIENCE
 
@@ -59,7 +60,7 @@ class HydraApp:
         """Run the app in its folder, once for each list of arguments, at once; a job that fails is meant to."""
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         commands = [[sys.executable, "src/train.py", *arguments] for arguments in runs]
-        for process in [subprocess.Popen(command, cwd=self.folder, **quiet) for command in commands]:
+        for process in [starting.start(command, cwd=self.folder, **quiet) for command in commands]:
             process.wait(timeout=PATIENCE)
 
 

@@ -20,10 +20,11 @@ from hyperherd.metrics.consolidate.merge import merge
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.paths import TrialPaths
 from hyperherd.records.disk.files import create, replace_json
-from hyperherd.records.provenance import provenance
+from hyperherd.records.provenance.record import provenance
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.results.api import load
 from hyperherd.results.files import index
+from hyperherd.trial.alerts import AlertBook
 
 SPEC = {"metric": "val/acc", "direction": "maximize"}
 _CONFIG = "lr: 0.1\nmodel: {width: 8, depth: '${model.width}'}\nlayers: [1, 2]\nbase: &b {k: 1}\nother: *b\n"
@@ -36,7 +37,8 @@ def write_sweep(root: Path) -> Path:
     for number in range(4):
         sweep.trial({"val/acc": 0.5 + number / 10}, {"note": "x"}, params={"lr": 0.1 * number, "seed": number})
         _fill(sweep.dir / str(number), merged=number % 2 == 0)
-    sweep.failed({"val/acc": 0.1}, params={"lr": 0.9, "seed": 4})
+    sweep.failed({"val/acc": 0.1}, params={"lr": 0.9, "seed": 4}, alerts={"error": 1})
+    AlertBook(sweep.dir / "4", 0).add("loss is NaN", "error")
     sweep.plan(lr=1.0, seed=5)
     sweep.event(5, "submitted", job_id="12_5", job_name="n", launcher="nobody")
     _plain(sweep.dir / "6")

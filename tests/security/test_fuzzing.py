@@ -70,6 +70,9 @@ def commands(sweep: Path, out: Path, number: int) -> list[list[str]]:
         ["help"],
         ["completion", "bash"],
         ["compact", str(sweep), "--delete"],
+        ["prune", str(sweep), "0-5"],
+        ["stop", str(sweep)],
+        ["continue", str(sweep), "0,1,2"],
         ["cancel", str(sweep)],
         ["work", str(sweep), "--script", str(sweep / "nothing.py")],
     ]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App
-from waiting import PATIENCE
 
 pytest.importorskip("pytorch_lightning")
 pytest.importorskip("transformers")
@@ -64,8 +63,8 @@ ASK = """
     ids=["lightning", "transformers"],
 )
 def test_a_trainer_that_nobody_observed_is_found(tmp_path: Path, code: str, answers: str) -> None:
-    whole = textwrap.dedent(code) + textwrap.dedent(ASK)
-    done = subprocess.run([sys.executable, "-c", whole], capture_output=True, text=True, cwd=tmp_path, timeout=PATIENCE)
+    (tmp_path / "train.py").write_text(textwrap.dedent(code) + textwrap.dedent(ASK))
+    done = starting.run([sys.executable, "train.py"], text=True, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == answers
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from hyperherd.cli.numbers import listed, numbers_in, trials_named
 from hyperherd.cli.options import command_parser
 from hyperherd.cli.terminal import say
 from hyperherd.plural import counted
@@ -19,25 +19,14 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.sweep.cancel import cancel
 
     done = cancel(resolved(arguments.path).absolute(), arguments.only)
-    print(f"cancelled {counted(len(done.numbers), 'trial')}{_list(done.numbers)}")
+    print(f"cancelled {counted(len(done.numbers), 'trial')}{listed(done.numbers)}")
     if arguments.only is not None and done.passed_over:
-        say(f"not running: {_trials(done.passed_over)}")
+        say(f"not running: {trials_named(done.passed_over)}")
     if done.asked:
-        say(f"asked to end, but not seen to end within a minute: {_trials(done.asked)}; run the same command again")
+        say(
+            f"asked to end, but not seen to end within a minute: {trials_named(done.asked)}; run the same command again"
+        )
     return 1 if done.asked else 0
-
-
-def _trials(numbers: Sequence[int]) -> str:
-    return f"trial{'s' * (len(numbers) != 1)} {_numbers(numbers)}"
-
-
-def _list(numbers: Sequence[int]) -> str:
-    shown = _numbers(numbers[:20])
-    return f": {shown}{', ...' if len(numbers) > 20 else ''}" if numbers else ""
-
-
-def _numbers(numbers: Sequence[int]) -> str:
-    return ", ".join(map(str, numbers))
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -68,13 +57,12 @@ def _only(text: str) -> str | set[int | str]:
         return text
     numbers: set[int | str] = set()
     for word in text.split(","):
-        found = re.fullmatch(r"\s*(\d+)(?:(?:-|\.\.)(\d+))?\s*", word)
-        if found is None and is_given_job(word.strip()):
+        if (found := numbers_in(word)) is not None:
+            numbers |= found
+        elif is_given_job(word.strip()):
             numbers.add(word.strip())
-            continue
-        if found is None:
+        else:
             raise argparse.ArgumentTypeError(
                 f"{text!r} is neither 'pending' nor numbers such as 0,3-5 nor job ids such as 4242_3"
             )
-        numbers |= set(range(int(found[1]), int(found[2] or found[1]) + 1))
     return numbers

@@ -38,12 +38,15 @@ def run(argv: Sequence[str]) -> int:
 def _clean(arguments: argparse.Namespace) -> tuple[Cleaning, str]:
     from hyperherd.results.files.newest import resolved
     from hyperherd.sweep.tidying.clean import clean_checkpoints
+    from hyperherd.sweep.tidying.snapshots import clean_snapshots
     from hyperherd.sweep.tidying.trash import empty_trash, trash_orphans
 
     path = resolved(arguments.path)
     how = {"act": arguments.yes, "shared": arguments.shared}
     if arguments.trash:
         return empty_trash(path, **how), "deleted"
+    if arguments.snapshots:
+        return clean_snapshots(path, arguments.snapshots, **how), "deleted"
     if arguments.trials:
         return trash_orphans(path, **how), "moved to .hyperherd/trash"
     wanted, keep = arguments.checkpoints_of, arguments.keep
@@ -88,10 +91,17 @@ def make_parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--checkpoints-of",
         choices=_WANTED,
+        metavar="WHOSE",
         help="losers: of ranked trials that are not the best; failed: of failed ones; all-but-best: of both, and of "
         "pruned ones",
     )
     what.add_argument("--trials", choices=("orphaned",), help="trials that the search space no longer holds")
+    what.add_argument(
+        "--snapshots",
+        choices=("unused", "all"),
+        metavar="WHICH",
+        help="copies of the code (hydra.sweeper.snapshot): unused: that no trial ran and workers would not run; all",
+    )
     what.add_argument("--trash", action="store_true", help="what was moved to the trash")
     parser.add_argument(
         "--keep", type=count, default=1, metavar="K", help="best configurations that keep theirs (default: 1)"

@@ -18,7 +18,7 @@ SHELLS = ("bash", "zsh", "fish")
 _FUNCTION = f"_shtab_{PROGRAM.replace('-', '_')}"
 _FOLDERS = {("export", "output")}
 """Command and option whose value is a folder."""
-_NOT_FILES = {"command", "shell", "drawn"}
+_NOT_FILES = {"command", "shell", "drawn", "numbers"}
 """Positional arguments that are not paths."""
 _FALLBACKS = {
     # Without a command the words are paths and filters, where shtab's scripts expect a command.

@@ -34,7 +34,7 @@ from hyperherd.launch.commands import FIRST_PAUSE
 from hyperherd.launch.payload import Payload
 from hyperherd.launch.pickles import PRIVATE_UMASK, read_own
 from hyperherd.launch.returned import failed, pickled, raised
-from hyperherd.launch.worker import TrialTask
+from hyperherd.launch.worker import TrialTask, snapshot_of
 from hyperherd.records.disk.files import replace_bytes
 from hyperherd.records.states import FailureCause
 from hyperherd.schedulers import hide_from_lightning, restarts
@@ -75,7 +75,7 @@ class JobPayload:
             SweepError: it cannot be pickled.
         """
         try:
-            content = pickle.dumps(Payload.pack(self))
+            content = pickle.dumps(Payload.pack(self, snapshot_of(self.task_function)))
         except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
             raise SweepError(
                 f"the task function cannot be sent to jobs, because it cannot be pickled: {in_words(error)}"

@@ -108,6 +108,11 @@ class ClusterLauncher(TrialLauncher):
         return self._settings.wait
 
     @property
+    def slots(self) -> int:
+        """How many jobs of the sweep run at once, if the cluster lets them."""
+        return self._settings.parallelism
+
+    @property
     def has_queue(self) -> bool:
         """Jobs outlive the sweep."""
         return True

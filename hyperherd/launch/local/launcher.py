@@ -95,6 +95,11 @@ class LocalLauncher(TrialLauncher):
         return True
 
     @property
+    def slots(self) -> int:
+        """How many trials run at once."""
+        return len(self._pool.capacity.slots)
+
+    @property
     def resources(self) -> Mapping[str, Any]:
         """What each trial may have of its own."""
         return {"timeout_min": self._timeout_min}

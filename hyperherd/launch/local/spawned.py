@@ -14,6 +14,7 @@ from hyperherd.launch.local.messages import Returned, append
 from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
 from hyperherd.launch.payload import Payload
 from hyperherd.launch.returned import failed, pickled
+from hyperherd.launch.worker import snapshot_of
 from hyperherd.trial.ending import in_words
 from hyperherd.trial.signals import noted_signals
 
@@ -25,7 +26,7 @@ def pack(work: PoolPayload, reason: str) -> bytes:
         SweepError: it cannot be pickled.
     """
     try:
-        payload = Payload.pack(work)
+        payload = Payload.pack(work, snapshot_of(work.task_function))
     except Exception as error:  # noqa: BLE001 - user code: pickling runs methods of their classes
         raise SweepError(
             f"trials cannot be forked, because {reason}, and cannot run in fresh Python interpreters, because the task "

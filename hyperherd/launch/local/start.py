@@ -58,10 +58,14 @@ from hyperherd.launch.local.messages import Ready
 from hyperherd.launch.local.server import HELD, Server, Starter, Times
 from hyperherd.launch.local.slots import Capacity, Slot, Slots
 from hyperherd.launch.local.trial import PoolPayload, finish, run_trial, setup_trial_process
+from hyperherd.launch.worker import snapshot_of
 from hyperherd.metrics.consolidate.merge import MERGES_ROWS
-from hyperherd.records.provenance import provenance
+from hyperherd.records.code import imported_code
+from hyperherd.records.provenance.packages import imported_versions, package_versions
+from hyperherd.records.snapshot import in_use
 from hyperherd.trial.copier import start_copier
 from hyperherd.trial.output import use_copier
+from hyperherd.trial.system.machine import machine
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,11 @@ def start_server(work: PoolPayload, pool: Pool, method: str, warn: Callable[[str
     """
     if method not in ("auto", "fork", "spawn"):
         raise SweepError(f"hydra.launcher.start_method: {method!r} is not one of auto, fork, spawn")
+    if snapshot_of(work.task_function) is not None and in_use() is None:
+        # A fork would have what the script has imported from the project itself, and the paths of that.
+        if method == "fork":
+            raise SweepError("hydra.launcher.start_method: trials that run from hydra.sweeper.snapshot are not forked")
+        return _spawn_server(work, pool, "they run from hydra.sweeper.snapshot")
     if method == "spawn":
         return _spawn_server(work, pool, "hydra.launcher.start_method is spawn")
     try:
@@ -185,7 +194,9 @@ class _Forker:
         if not work.shows_output:
             with suppress(OSError):  # then each trial starts its own
                 use_copier(start_copier(_fork))
-            provenance(str(Path(sys.argv[0]).absolute()))  # it remembers what is the same in all trials
+            for known in (package_versions, imported_versions, machine):  # they remember what is the same in all trials
+                known()
+            imported_code(str(Path(sys.argv[0]).absolute()))
 
     def __call__(self, job: TrialJob, slot: Slot, report: IO[bytes]) -> int:
         self._composer.prepare(job)

@@ -175,7 +175,7 @@ class Worker:
         except SweepError as error:  # nobody can run it, so that nobody is to wait for it
             self._ledger.ended(attempt, "lost", str(error))
             return False
-        if not claim_for_worker(directory, trial.key, attempt.attempt):
+        if not claim_for_worker(directory, trial.key, attempt.attempt, (self._sweep_dir, attempt.number)):
             if next_attempt(directory) <= attempt.attempt:  # it is done, so that nobody will ever claim this one
                 self._ledger.ended(attempt, None, "an earlier attempt is done")
             return False

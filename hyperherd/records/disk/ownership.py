@@ -35,6 +35,16 @@ def is_own(path: Path) -> bool:
         return False
 
 
+def owner(path: Path) -> str:
+    """Return whose `path` is, if it is another user's; an empty string if it is this one's.
+
+    Raises:
+        OSError: it cannot be looked at.
+    """
+    uid = path.stat().st_uid
+    return "" if uid == os.geteuid() else _user(uid)
+
+
 def distrust(path: Path, *, or_root: bool = True) -> str:
     """Return who else could have written `path`, in words; an empty string if nobody could.
 

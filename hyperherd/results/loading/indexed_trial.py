@@ -209,7 +209,7 @@ class IndexedTrial(Trial):
 
     def forget(self) -> None:
         """Let go of what is read of it on demand."""
-        for name in ("_record", "metrics", "phases", "objective", "overrides"):
+        for name in ("_record", "metrics", "phases", "objective", "overrides", "resources"):
             self.__dict__.pop(name, None)
 
     @_Lazy
@@ -245,12 +245,24 @@ class IndexedTrial(Trial):
     @_Lazy
     def reason(self) -> str:
         """Why it is not simply done."""
-        return f"{self.error.type}: {self.error.message}".strip(": ") if self.error else ""
+        if self.error:
+            return f"{self.error.type}: {self.error.message}".strip(": ")
+        return self._record.stop_reason if self._record else ""
 
     @_Lazy
     def step_seconds(self) -> float | None:
         """The usual time between two logged steps."""
         return self._record.step_seconds if self._record else None
+
+    @_Lazy
+    def resources(self) -> dict[str, Any]:
+        """What it has taken of its machine."""
+        return self._record.resources if self._record else {}
+
+    @_Lazy
+    def alert_counts(self) -> dict[str, int]:
+        """Nothing: a trial with alerts has no entry."""
+        return {}
 
     @_Lazy
     def host(self) -> str:

@@ -68,11 +68,17 @@ def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
         run_once=masked_words(record.run_once) if record else (),
         no_command=(record.no_command or "") if record else "",
         objective=saved_objective(record.objective) if record else None,
+        sampler=_sampler(record) if record else "",
         seed_key=(record.seed_key or "") if record else "",
         note=(record.note or "") if record else "",
         problem="; ".join(problems),
     )
     return SweepFiles(sweep, planned, events, bool(planned) and may_start_trials(sweep_dir))
+
+
+def _sampler(record: SweepRecord) -> str:
+    sampler = record.space.get("sampler")
+    return str(sampler.get("_target_") or sampler.get("name") or "tpe") if isinstance(sampler, dict) else ""
 
 
 def _cwd(record: SweepRecord) -> Path | None:

@@ -16,10 +16,12 @@ from hyperherd.masking import masked_name, masked_params, masked_words
 from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import METRICS_FILE, RECORDS
+from hyperherd.records.alerts import counted_by_level
 from hyperherd.records.config import KeptSettings
+from hyperherd.records.events import CONTINUED
 from hyperherd.records.places import Outside, is_below, leaves, trial_dir_of
 from hyperherd.records.states import TrialState
-from hyperherd.records.status import Observer, derive_status
+from hyperherd.records.status import READMITTED, Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.discover import TrialFolder, absolute, is_trial_dir
@@ -47,6 +49,9 @@ class TrialReader:
         self._by_key = {trial.key: trial for trial in files.planned}
         self._by_dir = {os.path.normpath(trial.dir): trial for trial in files.planned if trial.dir}
         self._seen = {trial.number for trial in files.planned if trial.trashed}
+        self._continued = {
+            number for number, events in files.events.items() if any(event.event == CONTINUED for event in events)
+        }
         self._count = 0
         self._kept: dict[str, KeptSettings] = {}
         self._results = first_results(files.sweep.dir)
@@ -62,15 +67,16 @@ class TrialReader:
 
     @property
     def is_all_done(self) -> bool:
-        """Whether every trial it has read or knows to be planned is done, and may be kept."""
+        """Whether every trial it has read or knows to be planned is done whatever events say, and may be kept."""
         return self._count == self._to_keep and not any(trial.number not in self._seen for trial in self._files.planned)
 
     def read(self, place: TrialFolder) -> Trial:
         """Return the trial in `place`."""
         self._count += 1
         self.fresh = None
-        if place.stored is not None:
-            return self._stored(place, place.stored)
+        row = place.stored
+        if row is not None and not self._may_run_on(row.fact("number"), row.fact("state")):
+            return self._stored(place, row)
         try:
             if place.error:
                 raise FormatError(place.error)
@@ -120,8 +126,12 @@ class TrialReader:
         if self._by_key and (known := self._by_key.get(trial.key)) is not None:
             self._seen.add(known.number)
         self.stored.append(row)
-        self._to_keep += 1
+        self._to_keep += trial.state not in READMITTED
         return trial
+
+    def _may_run_on(self, number: int, state: TrialState) -> bool:
+        """Return whether an event may say that a trial which has ended so is to run on: the index has no events."""
+        return number in self._continued and state in READMITTED
 
     def not_found(self, sweep_dir: Path) -> Iterator[Trial]:
         """Yield the planned trials that were not found by looking through `sweep_dir`.
@@ -195,14 +205,16 @@ class TrialReader:
             host=record.host,
             job_id=record.job_id,
             gpus=record.gpus,
+            resources=record.resources,
             kept=self._kept_by(record),
             hint=told.hint,
+            alert_counts=_alerts(record, place.dir),
         )
         if told.unread:
             trial.__dict__["_unread"] = told.unread
-        elif place.name and not (told.is_from_trainer or told.hint):
+        elif place.name and not (told.is_from_trainer or told.hint or self._may_run_on(record.number, record.state)):
             self.fresh = IndexEntry.of(place.name, found, told, trial.kept)
-            self._to_keep += self.fresh is not None
+            self._to_keep += self.fresh is not None and record.state not in READMITTED
         return trial
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:
@@ -251,6 +263,7 @@ class TrialReader:
             started=_began(trial_dir),
             step=_last_step(logged),
             hint=logged.hint,
+            alert_counts=counted_by_level(trial_dir),
         )
 
     def _unreadable(self, planned: PlannedTrial | None, trial_dir: Path, reason: str) -> Trial:
@@ -307,6 +320,11 @@ def read_logged(trial_dir: Path) -> LoggedMetrics:
         return LoggedMetrics(final=final, hint=str(error))
     except (OSError, FormatError) as error:
         return LoggedMetrics(error=_why(error))
+
+
+def _alerts(record: TrialRecord, trial_dir: Path) -> dict[str, int]:
+    """Return how many alerts of each level there are; one that was killed may have raised some after its last word."""
+    return record.alerts if record.state.done else counted_by_level(trial_dir)
 
 
 def _why(error: Exception) -> str:

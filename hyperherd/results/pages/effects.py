@@ -42,6 +42,7 @@ def effects_record(found: Effects) -> dict[str, Any]:
         "ranks": found.ranks,
         "comparisons": found.comparisons,
         "survivors": rates_record(found.survivors),
+        "chosen_by": list(found.chosen_by),
     }
 
 
@@ -54,6 +55,8 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
         f"{counted(found.trials, 'finished trial')}, {found.left_out} left out{f' ({reasons})' if reasons else ''}",
         screen,
     )
+    if found.chosen_by:
+        yield from wrapped(chosen_text(found), screen)
     if not found.parameters:
         yield from _joint_lines(found, screen)
         yield "no parameter varies among these trials, so there is nothing to compare"
@@ -72,6 +75,14 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
         yield from _contrast_lines(effect, screen)
     yield ""
     yield from wrapped(_explained(found), screen, "")
+
+
+def chosen_text(found: Effects) -> str:
+    """Return why effects among trials that a sampler chose say less than those of a grid."""
+    return (
+        f"caution: {' and '.join(map(escaped, found.chosen_by))} chose trials by the values of others, so they crowd "
+        "where values are good and are no design: shares are those among these trials, and a p-value may claim too much"
+    )
 
 
 def _explained(found: Effects) -> str:

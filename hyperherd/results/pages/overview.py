@@ -15,11 +15,13 @@ from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.optimizers import is_of
 from hyperherd.results.files.trainer_files import RETURN_VALUE
+from hyperherd.results.pages.alerts import alerts_of_trials
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.marginal import is_pooled, spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, few, problems
+from hyperherd.results.pages.pruning import savings_line
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.verdict import POOLED, single_lines, verdict_lines
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
@@ -82,7 +84,12 @@ def above(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups
 def below(trials: TrialCollection, screen: Screen) -> list[str]:
     """Return the lines below a table of trials: what went wrong, what was best, what matters."""
     best = [*_best(trials, screen), *single_lines(trials, screen), *effects_line(trials, screen)]
-    return [*section(list(problems(trials, screen))), *section(best)]
+    return [*_amiss(trials, screen), *section(best)]
+
+
+def _amiss(trials: TrialCollection, screen: Screen) -> list[str]:
+    """Return what went wrong, and what trials wanted people to know."""
+    return section([*problems(trials, screen), *alerts_of_trials(trials, screen)])
 
 
 def below_groups(groups: AnyGroups, screen: Screen) -> list[str]:
@@ -93,7 +100,7 @@ def below_groups(groups: AnyGroups, screen: Screen) -> list[str]:
         told += f"; {POOLED}"
     best = [*_best_group(groups, screen), *effects_line(trials, screen, groups.keys)]
     numbers = wrapped(told, screen) if told else []
-    return [*numbers, *section(list(problems(trials, screen))), *section(best)]
+    return [*numbers, *_amiss(trials, screen), *section(best)]
 
 
 def render_groups(groups: AnyGroups, screen: Screen, view: View | None = None) -> str:
@@ -110,7 +117,7 @@ def render_pivot(groups: AnyGroups, screen: Screen, view: View) -> str:
         "",
         *pivot_grid(groups, screen, view),
         *wrapped(f"{spread_line(groups, what='cell')}; (2/3) = 2 of 3 trials counted", screen),
-        *section(list(problems(groups.trials, screen))),
+        *_amiss(groups.trials, screen),
     ]
     return page(lines, screen)
 
@@ -130,7 +137,9 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
         best = [*_best(trials, screen), *(verdict_lines(groups, screen) if groups.ranked else ())]
     unsure = unlogged_objectives(trials) or _is_unsure(trials)
     judged = wrapped(ranking(trials), screen) if unsure else ()
-    return page([*unhappy(trials, screen, most), *judged, *best, *_gpu_hours(trials, screen)], screen)
+    told = [*unhappy(trials, screen, most), *alerts_of_trials(trials, screen)]
+    spent = [*savings_line(trials, screen), *_gpu_hours(trials, screen)]
+    return page([*told, *judged, *best, *spent], screen)
 
 
 def _gpu_hours(trials: TrialCollection, screen: Screen) -> list[str]:
@@ -231,6 +240,7 @@ def _head(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups
         same = enough(assignments(trials.constant), Screen() if view.full else screen)
         yield from wrapped(f"same in all: {same}", screen)
     yield from wrapped(ranking(trials), screen)
+    yield from savings_line(trials, screen)
     yield from _gpu_hours(trials, screen)
     yield from _mixed(trials, screen, groups)
     if TrialState.UNKNOWN in trials.counts:

@@ -9,6 +9,7 @@ from typing import Any
 
 from hyperherd.metrics.rows.phases import SYSTEM
 from hyperherd.results.files.logs import read_lines, shown
+from hyperherd.results.pages.alerts import alerts_of_one
 from hyperherd.results.pages.parts import (
     block,
     command_record,
@@ -20,13 +21,15 @@ from hyperherd.results.pages.parts import (
     shell_line,
     table,
 )
+from hyperherd.results.pages.pruning import decision_lines, decision_records
 from hyperherd.results.tables.records import SCHEMA, trial_record
 from hyperherd.results.text.format import duration, escaped, exact, measure, one_line, setting
 from hyperherd.results.text.layout import GLYPHS, Screen, enough, page, paint, state_colour, wrapped
 from hyperherd.results.trials.commands import run_again
+from hyperherd.results.trials.machine import gpus_of, kept_diff, taken_of
 from hyperherd.results.trials.phases import name_of
 from hyperherd.results.trials.trial import Trial
-from hyperherd.results.values import flat
+from hyperherd.results.values import flat, lookup
 
 _SHOWN_FILES = 20
 _LONGEST_VALUE = 200
@@ -57,6 +60,7 @@ def show_record(trial: Trial, *, lines: int = 20) -> dict[str, Any]:
             {"number": attempt.number, **_claim(attempt.claim), "logs": {k: str(v) for k, v in attempt.logs.items()}}
             for attempt in trial.attempts
         ],
+        **({"pruning": found} if (found := decision_records(trial)) else {}),
         "provenance": trial.provenance,
         "log": {stream: _tail(trial, stream, lines) for stream in ("stdout", "stderr")},
     }
@@ -73,6 +77,8 @@ def _lines(trial: Trial, screen: Screen, lines: int) -> Iterator[str]:
         yield from heading("command", screen)
         yield f"  {shell_line(command, screen)}"
     yield from no_command(trial, screen)
+    yield from alerts_of_one(trial, screen)
+    yield from decision_lines(trial, screen)
     yield from _metrics(trial, screen)
     yield from _config(trial, screen)
     yield from _provenance(trial, screen)
@@ -97,11 +103,20 @@ def _facts(trial: Trial, screen: Screen) -> Iterator[tuple[str, str]]:
         yield "step", f"{trial.step} of {trial.max_step}" if trial.max_step is not None else str(trial.step)
     yield "host", escaped(trial.host + (f", job {trial.job_id}" if trial.job_id else ""))
     yield "GPUs", f"{trial.gpus:g}" if trial.gpus else ""
+    yield "resources", ", ".join(_resources(trial))
     yield from _training(trial.provenance)
     attempts = trial.attempts
     if len(attempts) > 1:
         claims = (f"{attempt.number} {_claimed(attempt.claim)}".rstrip() for attempt in attempts)
         yield "attempts", escaped(", ".join(claims))
+
+
+def _resources(trial: Trial) -> Iterator[str]:
+    if (seconds := taken_of(trial, "cpu_s")) is not None:
+        yield f"CPU time {duration(seconds)}"
+    for what, name in (("memory", "peak_memory_gib"), ("GPU memory", "peak_gpu_memory_gib")):
+        if (peak := taken_of(trial, name)) is not None:
+            yield f"peak {what} {peak:.3g} GiB"
 
 
 def _training(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -182,9 +197,13 @@ def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
     yield from pairs(
         [
             ("code", _git(git) if isinstance(git, dict) else ""),
+            *_more_of_git(git if isinstance(git, dict) else {}, trial),
+            ("snapshot", escaped(str(found.get("snapshot") or ""))),
             ("script", escaped(trial.script)),
             *((name, escaped(str(value))) for name, value in facts.items() if value),
+            *_machine(trial),
             ("packages", _packages(found.get("packages"), screen)),
+            ("imported", _packages(found.get("imported"), screen)),
         ],
         screen,
     )
@@ -193,6 +212,27 @@ def _provenance(trial: Trial, screen: Screen) -> Iterator[str]:
 def _git(git: Mapping[str, Any]) -> str:
     changed = " with uncommitted changes" if git.get("dirty") else ""
     return escaped(f"{git.get('commit')}{changed}")
+
+
+def _more_of_git(git: Mapping[str, Any], trial: Trial) -> Iterator[tuple[str, str]]:
+    for name in ("branch", "remote"):
+        yield name, escaped(str(git.get(name) or ""))
+    submodules = git.get("submodules")
+    for path, about in submodules.items() if isinstance(submodules, dict) else ():
+        if isinstance(about, dict):
+            yield "submodule", f"{escaped(str(path))} {_git(about)}"
+    if (diff := kept_diff(trial)) is not None:
+        cut = "" if lookup(dict(git), "diff.whole") is True else " (the first MiB)"
+        yield "changes", f"{escaped(str(diff))}{cut}"
+
+
+def _machine(trial: Trial) -> Iterator[tuple[str, str]]:
+    machine = trial.provenance.get("machine")
+    if isinstance(machine, dict):
+        cores = machine.get("cpus")
+        yield "CPU", escaped(str(machine.get("cpu") or "")) + (f", {cores} cores" if isinstance(cores, int) else "")
+        yield "GPU", escaped(gpus_of(trial) or "")
+        yield "driver", escaped(str(machine.get("driver") or ""))
 
 
 def _packages(packages: Any, screen: Screen) -> str:

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.pages.effects import effect_verdict, joint_text, survivor_texts
+from hyperherd.records.alerts import LEVELS
+from hyperherd.results.pages.effects import effect_verdict
 from hyperherd.results.pages.failures import split_text
 from hyperherd.results.pages.verdict import interval_text, verdict
+from hyperherd.results.report.lookups import typed
 from hyperherd.results.statistics.configurations import AnyGroup, GroupCollection, seed_keys
 from hyperherd.results.statistics.endings import ended_badly
+from hyperherd.results.statistics.failure_rates import Split
 from hyperherd.results.statistics.failures import FailureGroup, failures
 from hyperherd.results.statistics.importance.contrasts import Contrast
-from hyperherd.results.statistics.importance.effects import ParameterEffect, effects
+from hyperherd.results.statistics.importance.effects import Effects, ParameterEffect, effects
 from hyperherd.results.text.format import setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here, run_again
@@ -22,6 +26,7 @@ from hyperherd.results.values import Gap
 _MOST_GROUPS = 50
 _MOST_CONTRASTS = 12
 _MOST_COMMANDS = 3
+_MOST_ALERTS = 200
 _LONGEST_MESSAGE = 500
 _LONGEST_TRACEBACK = 20_000
 
@@ -92,23 +97,32 @@ def what_matters(trials: TrialCollection) -> dict[str, Any] | None:
     """Return the share of variance and the matched pairs of each parameter; None if nothing can be said."""
     if trials.objective is None or len(trials.ranked) < 3:
         return None
-    found = effects(trials)
+    return told_effects(effects(trials))
+
+
+def told_effects(found: Effects) -> dict[str, Any]:
+    """Return effects as the report tells them."""
     return {
         "trials": found.trials,
         "left_out": found.left_out,
         "noise": None if found.noise is None else {"std": found.noise.std, "share": found.noise.share},
         "parameters": [_effect(effect, found.trials) for effect in found.parameters],
         "ranks": found.ranks,
-        "notes": [joint_text(item) for item in found.interactions] + [*survivor_texts(found)],
+        "joint": [{"names": list(item.parameters), "share": item.share, "p": item.p} for item in found.interactions],
+        "survivors": [_split(split) for split in found.survivors.splits],
+        "looked": found.survivors.looked,
     }
 
 
 def _effect(effect: ParameterEffect, trials: int) -> dict[str, Any]:
+    best = effect.levels[0]
     return {
         "name": effect.parameter,
         "verdict": effect_verdict(effect, trials),
         "matters": effect.matters,
-        "share": effect.share,
+        "share": effect.share if effect.matters or effect.telling else None,
+        "best": {"value": _typed(best.value), "upto": _typed(best.upto), "mean": best.mean, "trials": best.trials},
+        "p": effect.p,
         "unique": effect.unique,
         "chance": effect.chance,
         "over": effect.over,
@@ -119,15 +133,25 @@ def _effect(effect: ParameterEffect, trials: int) -> dict[str, Any]:
 
 def _contrast(contrast: Contrast) -> dict[str, Any]:
     return {
-        "value": text(contrast.value),
-        "against": text(contrast.against),
+        "value": typed(contrast.value),
+        "against": typed(contrast.against),
         "pairs": contrast.pairs,
         "wins": contrast.wins,
+        "ties": contrast.ties,
+        "paired": contrast.paired,
         "mean": contrast.mean,
         "low": contrast.low,
         "high": contrast.high,
         "sure": contrast.sure,
     }
+
+
+def _split(split: Split) -> dict[str, Any]:
+    return {**asdict(split), "value": typed(split.value)}
+
+
+def _typed(value: Any) -> str | None:
+    return None if value is None or isinstance(value, Gap) else typed(value)
 
 
 def what_failed(trials: TrialCollection, places: Places) -> dict[str, Any] | None:
@@ -158,6 +182,25 @@ def _failure(group: FailureGroup, places: Places) -> dict[str, Any]:
         "traceback": group.traceback[-_LONGEST_TRACEBACK:],
         "command": command_of(group.trials[0]),
     }
+
+
+def what_was_alerted(trials: TrialCollection, places: Places) -> dict[str, Any] | None:
+    """Return the alerts of all trials, the worst and newest first; None if there are none."""
+    found = [(trial, alert) for trial in trials if trial.alert_counts for alert in trial.alerts]
+    if not found:
+        return None
+    found.sort(key=lambda one: (LEVELS.index(one[1].level), one[1].time), reverse=True)
+    shown = [
+        {
+            "trial": places[trial],
+            "time": alert.time,
+            "level": alert.level,
+            "text": alert.text[:_LONGEST_MESSAGE],
+            "rank": alert.rank,
+        }
+        for trial, alert in found[:_MOST_ALERTS]
+    ]
+    return {"total": len(found), "shown": shown}
 
 
 def command_of(trial: Trial) -> str:

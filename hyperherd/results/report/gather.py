@@ -16,6 +16,7 @@ from typing import Any
 from hyperherd import __version__
 from hyperherd.plural import counted
 from hyperherd.results.pages.overview import ranking
+from hyperherd.results.report.comparable import comparable
 from hyperherd.results.report.findings import command_of, what_is_sure, what_ranks
 from hyperherd.results.report.lookups import lookups, typed
 from hyperherd.results.report.sampling import MOST_READ, sample_curves
@@ -25,6 +26,7 @@ from hyperherd.results.tables.columns import sweep_labels
 from hyperherd.results.text.format import exact, is_number, measure, setting
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.directions import direction_of, interest
+from hyperherd.results.trials.machine import gpus_of, machine_of
 from hyperherd.results.trials.metric_names import has_metric, phase_notes
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap
@@ -45,6 +47,7 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         notes.append(f"{counted(len(left_out), 'metric')} left out of the report: {', '.join(left_out[:5])} ...")
     labels = sweep_labels(ordered.sweeps)
     places = {trial: place for place, trial in enumerate(ordered)}
+    params = [_param(ordered, name) for name in ordered.varying]
     document = {
         "schema": SCHEMA,
         "title": " + ".join(list(labels.values())[:3]) + (" ..." if len(labels) > 3 else ""),
@@ -60,9 +63,10 @@ def gather(trials: TrialCollection, command: str) -> tuple[dict[str, Any], list[
         "sweeps": [_sweep(sweep, label) for sweep, label in labels.items()],
         "directions": _directions(ordered, [*sampled.curves, *(metric["name"] for metric in metrics)]),
         "constant": {name: setting(value) for name, value in ordered.constant.items()},
-        "params": [_param(ordered, name) for name in ordered.varying],
+        "params": params,
         "metrics": metrics,
         "trials": _columns(ordered),
+        "comparable": comparable(trials, ordered, params) if ordered.ranked else None,
         **{section.name: section.data(ordered, places) for section in SECTIONS if section.data},
         "provenance": _provenance(ordered),
         "lookups": lookups(ordered, [metric["name"] for metric in metrics]),
@@ -184,6 +188,9 @@ def _environment(trial: Trial) -> dict[str, str] | None:
     found = {name: told.get(name) for name in ("host", "python", "platform", "hyperherd")}
     if isinstance(git, dict):
         found["commit"] = f"{git.get('commit')}{' + changes' if git.get('dirty') else ''}"
+        found["branch"] = git.get("branch")
+    found |= {"CPU": machine_of(trial, "cpu"), "GPU": gpus_of(trial), "driver": machine_of(trial, "driver")}
+    found["snapshot of the code"] = told.get("snapshot")
     packages = told.get("packages")
     if isinstance(packages, dict):
         found.update({f"{name} version": version for name, version in packages.items()})

@@ -23,6 +23,8 @@ FACTS = (
     *("key", "ended", "host", "job_id", "note"),
 )
 """Facts of a trial that no column of the report has as they are."""
+RECORDED = ("branch", "commit", "cpu", "gpu", "driver", "cpu_time", "peak_memory", "peak_gpu_memory")
+"""Facts for which a file of each trial is read: of many trials a report does without."""
 COLUMNS = ("state", "step", "time", "seconds", "dir", "started", "attempt", "max_step")
 """Those that columns of the report have."""
 _LONGEST = 500
@@ -42,7 +44,7 @@ def lookups(trials: TrialCollection, metrics: Iterable[str]) -> dict[str, Any]:
     first = list(metrics)[:_MOST_METRICS]
     few = len(trials) <= MOST_READ
     return {
-        "facts": {name: _coded(map(fact_field(name).value, trials)) for name in FACTS},
+        "facts": {name: _coded(map(fact_field(name).value, trials)) for name in (*FACTS, *(RECORDED if few else ()))},
         "tags": [list(trial.tags) for trial in trials] if any(trial.tags for trial in trials) else None,
         "constants": {name: _coded(trials.setting(trial, name) for trial in trials) for name in _constants(trials)},
         "config": _nested([trial.config for trial in trials]) if few else None,

@@ -18,7 +18,12 @@ from hyperherd.records.disk.files import strict
 from hyperherd.results.report.sections import SECTIONS
 
 _ECHARTS = "echarts/echarts.min.js"
-_FIRST_SCRIPTS = ("base.js", "charts.js", "store.js", "filter.js", "statistics.js", "ranking.js", "summary.js")
+_IMPORTANCE = ("design", "variance", "significance", "contrasts", "rates", "settings", "effects")
+_FIRST_SCRIPTS = (
+    *("base.js", "charts.js", "store.js", "filter.js", "statistics.js", "ranking.js"),
+    *(f"importance/{name}.js" for name in _IMPORTANCE),
+    "summary.js",
+)
 _PACKED = 1 << 20
 """Bytes of JSON above which it is compressed; the browser unpacks it."""
 

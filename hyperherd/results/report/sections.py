@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from hyperherd.results.report.findings import Places, configurations, what_failed, what_matters
+from hyperherd.results.report.findings import Places, configurations, what_failed, what_matters, what_was_alerted
 from hyperherd.results.trials.collection import TrialCollection
 
 
@@ -39,6 +39,7 @@ SECTIONS = (
     Section("history", "Best so far", "showHistory", "history.js"),
     Section("curves", "Curves", "showCurves", "curves.js"),
     Section("failures", "Failures", "showFailures", "failures.js", what_failed),
+    Section("alerts", "Alerts", "showAlerts", "alerts.js", what_was_alerted),
     Section("timeline", "Timeline", "showTimeline", "timeline.js"),
     Section("compare", "Compare", "showCompare", "compare.js"),
     Section("trials", "Trials", "showTable", "table.js"),

@@ -10,6 +10,7 @@ from typing import Any
 
 from hyperherd.results.text.format import is_number
 from hyperherd.results.trials.directions import direction_of
+from hyperherd.results.trials.machine import gpus_of, machine_of
 from hyperherd.results.trials.objective import MAXIMIZE
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, flat, lookup
@@ -68,7 +69,9 @@ def diff(a: Trial, b: Trial) -> Diff:
         params=tuple(params),
         config=tuple(config) if a.config and b.config else (),
         code=tuple(_differences(_code(a, ours), _code(b, theirs))) if ours and theirs else (),
-        environment=tuple(_differences(_environment(a, ours), _environment(b, theirs))) if ours and theirs else (),
+        environment=(*_differences(_environment(a, ours), _environment(b, theirs)), *_imports(ours, theirs))
+        if ours and theirs
+        else (),
         metrics=tuple(_metrics(a, b)),
         unknown=tuple(_unknown(a, b)),
     )
@@ -91,7 +94,8 @@ def _differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Difference]
 
 def _code(trial: Trial, provenance: Mapping[str, Any]) -> dict[str, Any]:
     git = provenance.get("git")
-    known = {"script": trial.script, **(git if isinstance(git, dict) else {}), "hyperherd": provenance.get("hyperherd")}
+    state = flat(git) if isinstance(git, dict) else {}
+    known = {"script": trial.script, **state, **{name: provenance.get(name) for name in ("snapshot", "hyperherd")}}
     return {name: value for name, value in known.items() if value is not None}
 
 
@@ -101,7 +105,20 @@ def _environment(trial: Trial, provenance: Mapping[str, Any]) -> dict[str, Any]:
     known = {name: provenance[name] for name in names if name in provenance}
     if trial.dir is not None and known.get("cwd") == os.path.abspath(trial.dir):  # noqa: PTH100 - links are kept
         del known["cwd"]  # hydra.job.chdir: that a trial's own directory is not a difference
+    machine = {"cpu": machine_of(trial, "cpu"), "gpu": gpus_of(trial), "driver": machine_of(trial, "driver")}
+    known |= {name: value for name, value in machine.items() if value is not None}
     return {**known, **(flat({"packages": packages}) if isinstance(packages, dict) else {})}
+
+
+def _imports(ours: Mapping[str, Any], theirs: Mapping[str, Any]) -> Iterator[Difference]:
+    """Yield packages that both have imported, in different versions; importing one more is not a difference."""
+    here, there = ours.get("imported"), theirs.get("imported")
+    if not isinstance(here, dict) or not isinstance(there, dict):
+        return
+    told = [packages for known in (ours, theirs) if isinstance(packages := known.get("packages"), dict)]
+    for name in here:
+        if name in there and here[name] != there[name] and not any(name in packages for packages in told):
+            yield Difference(f"imported.{name}", here[name], there[name])
 
 
 def _metrics(a: Trial, b: Trial) -> Iterator[MetricDifference]:

@@ -36,7 +36,7 @@ _OPEN = frozenset(
     }
 )
 _NOT_THE_SETTINGS = frozenset({FailureCause.NODE_FAILURE, FailureCause.PREEMPTED})
-"""Causes that no setting has a part in: such trials are not counted where rates are compared."""
+"""Causes that no setting has a part in."""
 _MOST_COMBINED = 3
 _MOST_SETTINGS = 30
 
@@ -121,13 +121,18 @@ def ended(trials: TrialCollection, failed: Callable[[Trial], bool], seeds: Colle
     found = []
     for trial in trials:
         known = trial.state is not TrialState.UNREADABLE or trial.params
-        if trial.cause in _NOT_THE_SETTINGS or not known or not (trial.state.finished or trial.state.problem):
+        if is_blameless(trial) or not known or not (trial.state.finished or trial.state.problem):
             continue
         settings = settings_of(trials, trial)
         tokens = tokens_of(settings)
         configuration = frozenset(item for item in tokens.items() if item[0] not in seeds)
         found.append(Ended(settings, tokens, failed(trial), places.setdefault(configuration, len(places))))
     return found
+
+
+def is_blameless(trial: Trial) -> bool:
+    """Return whether no setting has a part in how a trial ended: it is not counted where rates are compared."""
+    return trial.cause in _NOT_THE_SETTINGS
 
 
 def last_own_frame(traceback: str) -> str:

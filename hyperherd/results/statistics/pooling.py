@@ -132,7 +132,9 @@ class Pool:
         """Return what the true mean of the one at `best` lies between in 95 %, although it was chosen; None: unknown.
 
         Whichever of those that could have been chosen was the luckiest one, the lower end holds for it, by Bonferroni's
-        correction; that they are all that could have been takes a tenth of the error (Zrnic and Fithian 2024).
+        correction; that they are all that could have been takes a tenth of the error (Zrnic and Fithian 2024). Where
+        some of its seeds ended badly, it is that of the mean with these: those that were pruned are missing because
+        their values were low, and the mean of the others is too good.
         """
         if not self.freedom:
             return None
@@ -143,7 +145,7 @@ class Pool:
             for place, sample in enumerate(self.samples)
         )
         rest = (1 - _OF_CHOICE) * LEVEL / 2
-        low = one.mean - self._t(rest / rivals) * self._sem(best)
+        low = min(one.mean, self._means[best]) - self._t(rest / rivals) * self._sem(best)
         high = one.mean + self._t(rest) * self._sem(best)
         return math.ldexp(low, self._exponent), math.ldexp(high, self._exponent)
 

@@ -24,7 +24,9 @@ STANDING = "values_are"
 _MEASURED = (Role.METRIC, Role.OBJECTIVE)
 
 
-def trial_frame(trials: TrialCollection, config: bool | Iterable[str], *, every_value: bool) -> pandas.DataFrame:
+def trial_frame(
+    trials: TrialCollection, config: bool | Iterable[str], also: str | Iterable[str], *, every_value: bool
+) -> pandas.DataFrame:
     """Return one row per trial; see :meth:`hyperherd.Trials.to_pandas`."""
     groups = GroupCollection.by_configuration(trials)
     standings = _standings(groups)
@@ -36,6 +38,11 @@ def trial_frame(trials: TrialCollection, config: bool | Iterable[str], *, every_
     columns.insert(place, Column(STANDING, Role.IDENTITY, standings))
     last = next(place for place, column in enumerate(columns) if column.name == "dir")
     columns[last:last] = _config_columns(trials, config, columns)
+    known = {column.name for column in columns}
+    for name in dict.fromkeys((also,) if isinstance(also, str) else also):
+        if name not in known:
+            field = find_field(trials, name)
+            columns.insert(-1, Column(field.name, field.role, [field.value(trial) for trial in trials]))
     frame = data_frame(columns_table(columns))
     # A mean of seeds, or of the numbers of trials, would look like a result.
     for name in ("number", *(param_field(trials, key).name for key in groups.keys)):

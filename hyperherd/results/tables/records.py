@@ -258,6 +258,8 @@ def _sweep(sweep: Sweep, label: str, objective: Objective | None) -> dict[str, A
 def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
     """Return one trial as JSON has it."""
     tags = {"tags": list(found)} if (found := trial.tags) else {}
+    resources = {"resources": trial.resources} if trial.resources else {}
+    alerts = {"alerts": [asdict(alert) for alert in trial.alerts]} if trial.alert_counts else {}
     return {
         "number": trial.number,
         "name": trial.name,
@@ -284,5 +286,7 @@ def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
         "error": None if trial.error is None else asdict(trial.error),
         "overrides": list(trial.overrides),
         "command": trial.command,
+        **resources,
         **tags,
+        **alerts,
     }

@@ -81,12 +81,21 @@ def _compare(
         values = [values.get(name, _ABSENT) for values in written]
         if len({_ABSENT if value is _ABSENT else token(value) for value in values}) == 1:
             continue
-        if any(isinstance(value, str) and "${" in value for value in map(_as_text, values)):
+        if any(map(is_reference, values)):
             rewritten[name] = None
-        elif not any(
-            is_of_one_trial(value, _places(trial)) for value, trial in zip(map(_as_text, values), members, strict=True)
-        ):
+        elif not any(is_of_trial(value, trial) for value, trial in zip(values, members, strict=True)):
             plain[name] = None
+
+
+def is_reference(value: Any) -> bool:
+    """Return whether a value of a written config follows from another one by an interpolation."""
+    text = _as_text(value)
+    return isinstance(text, str) and "${" in text
+
+
+def is_of_trial(value: Any, trial: Trial) -> bool:
+    """Return whether a value of a trial's config is a path or time that no other trial has."""
+    return is_of_one_trial(_as_text(value), _places(trial))
 
 
 def _as_text(value: Any) -> Any:

@@ -14,6 +14,7 @@ from typing import Any
 from hyperherd.errors import ResultsError, nearest, some_of
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.judging import ask_objective, at_best
+from hyperherd.results.trials.machine import gpus_of, machine_of, taken_of, text_of
 from hyperherd.results.trials.metric_names import find_metric
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
@@ -72,6 +73,14 @@ _FACTS: dict[str, Callable[[Trial], Any]] = {
     "max_step": lambda trial: trial.max_step,
     "host": lambda trial: trial.host or None,
     "job_id": lambda trial: trial.job_id,
+    "branch": lambda trial: text_of(trial, "git.branch"),
+    "commit": lambda trial: text_of(trial, "git.commit"),
+    "cpu": lambda trial: machine_of(trial, "cpu"),
+    "gpu": gpus_of,
+    "driver": lambda trial: machine_of(trial, "driver"),
+    "cpu_time": lambda trial: taken_of(trial, "cpu_s"),
+    "peak_memory": lambda trial: taken_of(trial, "peak_memory_gib"),
+    "peak_gpu_memory": lambda trial: taken_of(trial, "peak_gpu_memory_gib"),
     "note": lambda trial: trial.note or None,
     TAG: lambda trial: ", ".join(trial.tags) or None,
 }

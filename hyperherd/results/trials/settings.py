@@ -24,10 +24,10 @@ def settings_of(trials: TrialCollection, trial: Trial) -> dict[str, Any]:
     names = dict.fromkeys((*(trials.params if len(trials.sweeps) > 1 else trial.params), *trials.varying))
     found = {name: trials.setting(trial, name) for name in names}
     known = {name: value for name, value in found.items() if not isinstance(value, Gap)}
-    return {**({SCRIPT: script} if script else {}), **_fixed(trial), **known}
+    return {**({SCRIPT: script} if script else {}), **fixed_settings(trial), **known}
 
 
-def _fixed(trial: Trial) -> dict[str, Any]:
+def fixed_settings(trial: Trial) -> dict[str, Any]:
     """Return what was fixed for a trial of whose config nothing is left."""
     # Its config is looked at last: of thousands of trials few have such overrides, and a config takes long to read.
     if trial.kept is not None or not trial.fixed_overrides or trial.config:

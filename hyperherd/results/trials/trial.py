@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TextIO
 from hyperherd.errors import FormatError, ResultsError, nearest
 from hyperherd.masking import masked_dict
 from hyperherd.metrics.arrays import list_arrays, read_array
+from hyperherd.records.alerts import Alert, read_alerts
 from hyperherd.records.config import KeptConfig, KeptSettings, config_hash
 from hyperherd.records.disk.guarded import open_text
 from hyperherd.records.states import FailureCause, TrialState
@@ -56,6 +57,8 @@ class Sweep:
     """What an optimizer judges its jobs by, several where it looks for the best compromises."""
     optimizer: Optimizer | None = None
     """The optimizer that chose its trials, and what it found best; None if another sweeper of Hydra's or we did."""
+    sampler: str = ""
+    """The sampler of ours that chose its trials; empty if none did."""
     seed_key: str = ""
     """The parameter that repeats a configuration; empty if it is not recorded."""
     note: str = ""
@@ -111,8 +114,13 @@ class Trial:
     job_id: str | None = None
     gpus: float | None = None
     """How many GPUs it was given, or saw; None if that is not known."""
+    resources: dict[str, Any] = field(default_factory=dict)
+    """What it has taken of its machine, as in `trial.json`; empty until it has ended."""
     kept: KeptSettings | None = None
     """What its record says of its config; None if that is not in its record."""
+
+    alert_counts: dict[str, int] = field(default_factory=dict)
+    """Level -> how many alerts of it it has raised, the worst level first."""
 
     hint: str = ""
     """What it takes to read metrics that lie beside it and were not read; empty if nothing does."""
@@ -345,6 +353,11 @@ class Trial:
     def tags(self) -> tuple[str, ...]:
         """The tags that it was given after the fact, sorted."""
         return trial_dir.tags(self.dir) if self.dir else ()
+
+    @cached_property
+    def alerts(self) -> list[Alert]:
+        """What it wanted people to know (:func:`hyperherd.alert`), the earliest first."""
+        return read_alerts(self.dir) if self.dir and self.alert_counts else []
 
     @property
     def attempts(self) -> list[trial_dir.Attempt]:

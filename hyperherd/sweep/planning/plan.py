@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from hyperherd.garbage import rarely_collected
@@ -23,13 +23,14 @@ from hyperherd.sweep.settings import SweepSettings
 
 @dataclass(frozen=True)
 class UnnumberedTrial:
-    """A trial that has no number yet."""
+    """A trial that has no number yet; `asked` says how a sampler chose it, if one did."""
 
     key: str
     name: str
     overrides: tuple[str, ...]
     params: dict[str, Any]
     resources: dict[str, Any]
+    asked: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,49 @@ class Plan:
     notes: tuple[str, ...]
 
 
+class TrialWriter:
+    """Makes trials of the assignments of a space as it was given.
+
+    Args:
+        app: the Hydra app that sweeps.
+        arguments: the overrides of the command line, sweeps and fixed ones, without those of `hydra.*`.
+        settings: `hydra.sweeper`.
+
+    Attributes:
+        given: the space, and what is fixed.
+        written: the space as the user wrote it, for `sweep.json`.
+        fixed: overrides that all trials share, as written.
+        context: where conditions look names up.
+
+    Raises:
+        SpaceError: the space cannot be read.
+    """
+
+    def __init__(self, app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> None:
+        self.given = read_space(app, arguments, settings)
+        self.written = _written(settings, arguments)
+        self.fixed = tuple(argument.text for argument in (*self.given.fixed.values(), *self.given.static.values()))
+        self._overrides = OverrideWriter(app, self.given)
+        configs = EffectiveConfigs(app, _unknown(self.given, settings))
+        self.context = ComposedContext(app, configs, self._overrides, self.fixed)
+        self._check = PlanCheck(configs, self.given)
+        self._names = TrialNames(self.given.space.parameters)
+        self._name_key = settings.name_key
+
+    def check(self, assignment: Assignment) -> None:
+        """Raise SpaceError if an override of the trial that an assignment is undoes another."""
+        self._check.check(assignment, self._overrides.overrides(assignment))
+
+    def trial(self, assignment: Assignment) -> UnnumberedTrial:
+        """Return the trial that an assignment is."""
+        values = assignment.values
+        name = self._names.name(values)
+        overrides = self._overrides.overrides(assignment)
+        if self._name_key and split_key(self._name_key)[1] not in self.given.fixed:
+            overrides = (override(self._name_key, name), *overrides)
+        return UnnumberedTrial(trial_key(values), name, overrides, values, assignment.resources)
+
+
 @rarely_collected()
 def make_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Plan:
     """Plan a sweep.
@@ -63,23 +107,16 @@ def make_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     Raises:
         SpaceError: the space cannot be read, or holds no trial.
     """
-    given = read_space(app, arguments, settings)
-    writer = OverrideWriter(app, given)
-    configs = EffectiveConfigs(app, _unknown(given, settings))
-    fixed = tuple(argument.text for argument in (*given.fixed.values(), *given.static.values()))
-    assignments, report = expand(given.space, ComposedContext(app, configs, writer, fixed))
-    check, names = PlanCheck(configs, given), TrialNames(given.space.parameters)
+    writer = TrialWriter(app, arguments, settings)
+    assignments, report = expand(writer.given.space, writer.context)
     for assignment in assignments:
-        check.check(assignment, writer.overrides(assignment))
+        writer.check(assignment)
     return Plan(
-        written=_written(settings, arguments),
-        fixed=fixed,
-        drafts=tuple(
-            _draft(assignment, names.name(assignment.values), writer, given, settings.name_key)
-            for assignment in assignments
-        ),
+        written=writer.written,
+        fixed=writer.fixed,
+        drafts=tuple(writer.trial(assignment) for assignment in assignments),
         report=report,
-        notes=(*given.notes, *report.warnings),
+        notes=(*writer.given.notes, *report.warnings),
     )
 
 
@@ -95,19 +132,9 @@ def _unknown(given: SpaceAsGiven, settings: SweepSettings) -> dict[str, str]:
     return unknown
 
 
-def _draft(
-    assignment: Assignment, name: str, writer: OverrideWriter, given: SpaceAsGiven, name_key: str | None
-) -> UnnumberedTrial:
-    """Return the trial that an assignment is."""
-    values = assignment.values
-    overrides = writer.overrides(assignment)
-    if name_key and split_key(name_key)[1] not in given.fixed:
-        overrides = (override(name_key, name), *overrides)
-    return UnnumberedTrial(trial_key(values), name, overrides, values, assignment.resources)
-
-
 def _written(settings: SweepSettings, arguments: Sequence[str]) -> dict[str, Any]:
     defaults = SweepSettings()
     names = ("params", "conditions", "grid", "zip", "grids", "sample", "order", "max_trials", "seeds", "seed", "strict")
     changed = {name: getattr(settings, name) for name in names if getattr(settings, name) != getattr(defaults, name)}
-    return {"params": {}, "conditions": [], **changed, "overrides": list(arguments)}
+    sampler = {"sampler": dict(settings.sampler.written)} if settings.sampler else {}
+    return {"params": {}, "conditions": [], **changed, **sampler, "overrides": list(arguments)}

@@ -24,9 +24,15 @@ class Pulse:
     """
 
     def __init__(self, sweep_dir: Path, trials: Iterable[PlannedTrial]) -> None:
-        self._dirs = {trial.number: sweep_dir / trial.dir for trial in trials if trial.dir is not None}
+        self._sweep_dir = sweep_dir
+        self._dirs: dict[int, Path] = {}
+        self.add(trials)
         self._clock = FilesClock(SweepPaths(sweep_dir).records)
         self._host = socket.gethostname()
+
+    def add(self, trials: Iterable[PlannedTrial]) -> None:
+        """Watch further trials."""
+        self._dirs.update({trial.number: self._sweep_dir / trial.dir for trial in trials if trial.dir is not None})
 
     def sign(self, number: int) -> object | None:
         """Return the last sign of life of a trial: it differs when there is a new one; None if the trial gives none."""

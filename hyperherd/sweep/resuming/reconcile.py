@@ -15,7 +15,7 @@ from hyperherd.escape import one_line
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.clocks import FilesClock
 from hyperherd.records.disk.files import read_json
-from hyperherd.records.events import POSTPONED, SUBMITTED, SUBMITTING, Event, read_events
+from hyperherd.records.events import CONTINUED, POSTPONED, SUBMITTED, SUBMITTING, Event, read_events
 from hyperherd.records.places import trial_dir_of
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus, derive_status
@@ -97,6 +97,7 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
             draft.params,
             dir=before.dir if before else None,
             resources=draft.resources,
+            asked=draft.asked,
         )
     trials = sorted(
         (replace(trial, orphan=trial.key not in planned) for trial in numbered.values()), key=lambda trial: trial.number
@@ -153,12 +154,22 @@ def events_by_trial(sweep_dir: Path) -> Mapping[int, list[Event]]:
     return events
 
 
+def continued(events: Sequence[Event]) -> Mapping[int, list[Event]]:
+    """Return which ends of trials somebody has taken back, by number."""
+    found = defaultdict(list)
+    for event in events:
+        if event.event == CONTINUED:
+            found[event.number].append(event)
+    return found
+
+
 def queued_job(trial: PlannedTrial, events: Sequence[Event]) -> QueuedTrial | None:
     """Return the last job of `trial` that was put in a queue; what it was called comes before what its id is."""
     last = max((place for place, event in enumerate(events) if event.event == SUBMITTING), default=None)
     if last is None or events[last].launcher is None:
         return None
-    if any(event.event == POSTPONED for event in events[last:]):  # the queue did not take it
+    # The queue did not take it; or its job has ended, and the next one is to be put there.
+    if any(event.event in (POSTPONED, CONTINUED) for event in events[last:]):
         return None
     intent = events[last]
     # An id noted before the last intent is that of an earlier attempt's job.

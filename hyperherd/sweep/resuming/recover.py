@@ -14,7 +14,15 @@ from hyperherd.plural import counted
 from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events, submitted_by_others
 from hyperherd.records.workers.ledger import Roster
 from hyperherd.records.workers.queue import is_in_queue, withdraw
-from hyperherd.sweep.resuming.reconcile import QueuedTrial, RunPlan, beats_of, check_cluster, last_restart, status_of
+from hyperherd.sweep.resuming.reconcile import (
+    QueuedTrial,
+    RunPlan,
+    beats_of,
+    check_cluster,
+    continued,
+    last_restart,
+    status_of,
+)
 
 log = logging.getLogger("hyperherd")
 
@@ -38,8 +46,9 @@ def recover(run_plan: RunPlan, launcher: TrialLauncher, sweep_dir: Path) -> tupl
     _note_ends(launcher.past_ends, run_plan, sweep_dir)
     numbers = {handle.job.number for handle in adopted}
     gone = [queued.trial for queued in _not_of_others(ours, numbers, sweep_dir) if not queued.trial.orphan]
-    # By the trial's own record alone: the events still call it submitted.
-    lost = {trial.number for trial in gone if not status_of(sweep_dir, trial, ()).state.done}
+    # By the trial's own record, unless somebody had it run on: the events still call it submitted.
+    back = continued(read_events(sweep_dir)) if gone else {}
+    lost = {one.number for one in gone if not status_of(sweep_dir, one, back.get(one.number, ())).state.done}
     to_run = ({trial.number for trial in run_plan.to_run} | lost) - numbers
     return replace(run_plan, to_run=tuple(trial for trial in run_plan.trials if trial.number in to_run)), adopted
 

@@ -40,6 +40,11 @@ def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     sweep_dir = resumed_dir(app, settings.resume, shared=settings.shared)
     check_folder(sweep_dir, shared=settings.shared)
     record = SweepRecord.read(sweep_dir)
+    if record.space.get("sampler") and not arguments:
+        raise SweepError(
+            f"hydra.sweeper.resume: {sweep_dir} is a search that a sampler guides; repeat hydra.sweeper.sampler and "
+            "hydra.sweeper.objective on the command line, as they were given then, or with more trials"
+        )
     # A space that stands in the config is read again from there; one that was typed is only on record.
     if arguments or not record.space.get("overrides"):
         return sweep_dir, make_plan(app, arguments, settings)
@@ -150,7 +155,8 @@ def recorded_plan(sweep_dir: Path, record: SweepRecord) -> Plan:
         written=record.space,
         fixed=_texts(record.base.get("overrides")),  # a record that lacks it is refused by `check_base`
         drafts=tuple(
-            UnnumberedTrial(trial.key, trial.name, trial.overrides, trial.params, trial.resources) for trial in planned
+            UnnumberedTrial(trial.key, trial.name, trial.overrides, trial.params, trial.resources, trial.asked)
+            for trial in planned
         ),
         report=Report(size=len(planned), effects=[], left_out=0),
         notes=(),

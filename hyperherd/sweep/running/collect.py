@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,18 +18,20 @@ from hyperherd.records.events import (
     ENDED,
     PENDING,
     POSTPONED,
+    PRUNED,
     REQUEUED,
     RETRIED,
     SUBMITTED,
     SUBMITTING,
     Event,
     EventLog,
+    read_events,
 )
 from hyperherd.records.states import FailureCause, TrialState
-from hyperherd.records.status import TrialStatus
+from hyperherd.records.status import READMITTED, TrialStatus
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
-from hyperherd.sweep.resuming.reconcile import beats_of, status_of
+from hyperherd.sweep.resuming.reconcile import beats_of, continued, status_of
 from hyperherd.trial.attempts import next_attempt
 from hyperherd.trial.ending import in_words
 
@@ -67,10 +69,16 @@ class Collector:
         self._cluster = cluster
         self._events = EventLog(sweep_dir)
         self._open: dict[int, JobHandle] = {}
+        self._continued = continued(read_events(sweep_dir))
         self.statuses: dict[int, TrialStatus] = {}
         """How each trial ended, by number."""
         self.stopping = ""
         """Why trials that have not started are being cancelled."""
+        self._pruned: dict[int, str] = {}
+
+    def plan(self, trials: Sequence[PlannedTrial]) -> None:
+        """Take note of further trials that may be launched."""
+        self._trials.update({trial.number: trial for trial in trials})
 
     def job(self, number: int) -> TrialJob:
         """Return the next execution of a trial, as it is to be handed over."""
@@ -126,13 +134,31 @@ class Collector:
         if handle := self._open.get(number):
             self._note(PENDING, [handle], message=job.reason)
 
-    def drop(self, numbers: Collection[int], reason: str) -> list[int]:
-        """Note that those of these trials that were not handed over yet never will be, and return them."""
+    def prune_unstarted(self, reasons: Mapping[int, str]) -> list[JobHandle]:
+        """Note that trials which have not started are pruned, and return those of them that are to be cancelled.
+
+        Args:
+            reasons: number of the trial -> why.
+        """
+        meant = [handle for handle in self.unstarted if handle.job.number in reasons]
+        self._pruned |= {handle.job.number: reasons[handle.job.number] for handle in meant}
+        for number, reason in reasons.items():
+            self.drop([number], reason, PRUNED)
+        return meant
+
+    def drop(self, numbers: Collection[int], reason: str, event: str = "cancelled") -> list[int]:
+        """Note that those of these trials that were not handed over yet never will be, and return them.
+
+        Args:
+            numbers: of the trials.
+            reason: why.
+            event: the verdict on them.
+        """
         waiting = self._trials.keys() - self._open.keys() - self.statuses.keys()
         attempts = {number: self.next_attempt(number) for number in sorted(waiting.intersection(numbers))}
-        self._events.write(Event("cancelled", *of, message=reason) for of in attempts.items())
+        self._events.write(Event(event, *of, message=reason) for of in attempts.items())
         for number, attempt in attempts.items():
-            self.statuses[number] = TrialStatus(TrialState.CANCELLED, attempt, reason=reason)
+            self.statuses[number] = TrialStatus(TrialState(event), attempt, reason=reason)
         return list(attempts)
 
     @property
@@ -154,12 +180,11 @@ class Collector:
         # A trial that was asked to stop records that it was cancelled; its launcher may know why.
         knows_why = end.verdict in _REASONS_TO_END_IT or end.rank is not None or end.outranks_record
         if not status.state.ended or (status.state is TrialState.CANCELLED and knows_why):
-            reason = self._reason(end) or status.reason or _NO_END
+            reason = self._pruned.get(job.number) or self._reason(end) or status.reason or _NO_END
+            verdict = PRUNED if job.number in self._pruned else str(end.verdict or "lost")
             attempt = max(status.attempt, job.attempt)  # a scheduler that requeued the job made more of them
             beats = self._beats(job.number, attempt)
-            event = replace(
-                _event(str(end.verdict or "lost"), end.handle), attempt=attempt, message=reason, beats=beats
-            )
+            event = replace(_event(verdict, end.handle), attempt=attempt, message=reason, beats=beats)
             self._events.write([event])
             state, cause = event.verdict or (TrialState.LOST, None)
             status = TrialStatus(state, event.attempt, cause, reason)
@@ -190,6 +215,15 @@ class Collector:
         status = self.statuses[number]
         message = f"{status.cause or status.state}: {status.reason}"
         self._events.write([Event(RETRIED, number, status.attempt, message=message)])
+
+    def reopen(self, number: int) -> TrialJob | None:
+        """Return the next execution of a trial that was pruned, stopped or cancelled in this launch, to be run on."""
+        status = self.statuses.get(number)
+        if status is None or status.state not in READMITTED:
+            return None
+        del self.statuses[number]
+        self._continued = continued(read_events(self.sweep_dir))
+        return self.job(number)
 
     def error_of(self, number: int) -> TrialError | None:
         """Return the exception that ended a trial, if it left one."""
@@ -223,7 +257,9 @@ class Collector:
             self._trials[number] = replace(trial, dir=str(returned.hydra_cfg.hydra.runtime.output_dir))
 
     def _status(self, handle: JobHandle) -> TrialStatus:
-        return status_of(self.sweep_dir, self._trials[handle.job.number], [_event(SUBMITTING, handle)])
+        number = handle.job.number
+        events = [*self._continued.get(number, ()), _event(SUBMITTING, handle)]
+        return status_of(self.sweep_dir, self._trials[number], events)
 
     def _note(
         self,

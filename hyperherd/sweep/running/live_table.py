@@ -20,7 +20,8 @@ from hyperherd.errors import FormatError
 from hyperherd.escape import one_line
 from hyperherd.launch.base import ROUTINE, TrialLauncher, WaitingJob
 from hyperherd.metrics.store.foreign import first_results
-from hyperherd.paths import TrialPaths
+from hyperherd.paths import SweepPaths, TrialPaths
+from hyperherd.pruning.decisions import read_decisions
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
@@ -40,8 +41,13 @@ _SHARE_OF_TIME = 0.05
 class Progress:
     """The trials of one launch as their files have them, read again when they change."""
 
-    def __init__(self, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None) -> None:
+    def __init__(
+        self, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None, expected: int | None = None
+    ) -> None:
         self.trials = trials
+        """It may grow while the sweep runs."""
+        self._sweep_dir = sweep_dir
+        self._expected = expected or 0
         self.waiting: Callable[[], Mapping[int, WaitingJob]] = dict
         """Returns why jobs in a queue do not run yet."""
         self.began = time.time()
@@ -49,7 +55,9 @@ class Progress:
         self._paths = {
             trial.number: TrialPaths(sweep_dir / trial.dir).trial for trial in trials if trial.dir is not None
         }
+        self._known = len(trials)
         self._results = first_results(sweep_dir)
+        self._rungs = SweepPaths(sweep_dir).rungs
         # Those from before the launch belong to earlier attempts. The clock of the host that wrote them does not tell.
         self._seen = {number: written for number, path in self._paths.items() if (written := _written(path))}
         self._seen_at: dict[int, float] = {}
@@ -59,6 +67,10 @@ class Progress:
     def read(self) -> list[TrialRecord]:
         """Read what has changed, and return the records whose state or attempt is new."""
         changed = []
+        for trial in self.trials[self._known :]:
+            if trial.dir is not None:
+                self._paths[trial.number] = TrialPaths(self._sweep_dir / trial.dir).trial
+        self._known = len(self.trials)
         for number, path in list(self._paths.items()):
             before = self.records.get(number)
             try:
@@ -75,6 +87,11 @@ class Progress:
             if before is None or (before.standing, before.attempt) != (record.standing, record.attempt):
                 changed.append(record)
         return changed
+
+    @property
+    def total(self) -> int:
+        """How many trials there are to be, those of a search that it has not asked for yet among them."""
+        return max(len(self.trials), self._expected)
 
     @property
     def running(self) -> list[TrialRecord]:
@@ -95,6 +112,13 @@ class Progress:
         last = record.metrics.get(name or "", {}).get("last")
         return "" if last is None else f"{name} {measure(last)}"
 
+    def rung(self, record: TrialRecord) -> str:
+        """Return what was decided at the last rung of a trial, in short; empty if nothing was."""
+        if not self._rungs.is_dir():
+            return ""
+        decisions = read_decisions(self._paths[record.number].parent.parent)
+        return decisions[-1].short if decisions else ""
+
     @property
     def pace(self) -> Pace:
         """How far the launch has come, and how long the rest takes."""
@@ -103,7 +127,7 @@ class Progress:
         return Pace(
             [max((record.ended or 0.0) - (record.started or 0.0), 0.0) for record in done],
             [Underway(self._seconds(record), self.seconds_left(record)) for record in running],
-            len(self.trials) - len(self.records),
+            self.total - len(self.records),
             len(self.records) - len(running),
         )
 
@@ -143,13 +167,24 @@ def _validation_first(name: str) -> tuple[bool, str]:
 
 @contextmanager
 def watched(
-    launcher: TrialLauncher, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None = None
+    launcher: TrialLauncher,
+    sweep_dir: Path,
+    trials: Sequence[PlannedTrial],
+    metric: str | None = None,
+    expected: int | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that shows the progress of the trials; it is cheap to call often.
 
     Trials that a foreign launcher runs print where the sweep prints, so nothing is drawn there.
+
+    Args:
+        launcher: runs the trials.
+        sweep_dir: absolute.
+        trials: those that are to run; the list may grow.
+        metric: the one that matters.
+        expected: how many there are to be, if the list is to grow.
     """
-    progress = Progress(sweep_dir, trials, metric)
+    progress = Progress(sweep_dir, trials, metric, expected)
     if launcher.shows_output:
         yield lambda: None
     elif is_terminal(sys.stdout):
@@ -262,7 +297,7 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
     rows, now = min(_ROWS, max(height - 3, 0)), time.time()
     counted = ", ".join(f"{count} {state}" for state, count in progress.counts.items())
     bar = progress.pace.line(unicode=unicode)
-    yield _cut(f"{bar}; {counted} of {len(progress.trials)}; {duration(now - progress.began)}", width)
+    yield _cut(f"{bar}; {counted} of {progress.total}; {duration(now - progress.began)}", width)
     running = progress.running
     for record in running[:rows]:
         left = progress.seconds_left(record)
@@ -270,6 +305,7 @@ def lines(progress: Progress, width: int, height: int = 24, *, unicode: bool = F
             one_line(" ".join(f"{name}={setting(value)}" for name, value in record.params.items())),
             _steps(record),
             one_line(progress.metric(record)),
+            one_line(progress.rung(record)),
             "" if left is None else f"{duration(left)} left",
         )
         yield _cut(f"  {record.number:>4}  {'  '.join(part for part in parts if part)}", width)

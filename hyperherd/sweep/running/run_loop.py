@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from typing import Protocol
 
 from hydra.core.utils import JobReturn
 
@@ -12,7 +13,7 @@ from hyperherd.errors import HyperherdError
 from hyperherd.escape import one_line
 from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialLauncher
 from hyperherd.plural import counted
-from hyperherd.records.requests import take_requests
+from hyperherd.records.requests import Wish, stop_verdict, take_requests
 from hyperherd.records.states import TrialState
 from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.sweep.running.backlog import Backlog
@@ -24,6 +25,16 @@ from hyperherd.trial.signals import Terminated
 log = logging.getLogger("hyperherd")
 
 
+class Growth(Protocol):
+    """Gives further trials as slots come free."""
+
+    def ended(self, number: int) -> None:
+        """Take note that a trial has ended and will not be run again."""
+
+    def more(self, open_trials: int) -> Sequence[int]:
+        """Return the numbers of trials that are to be run now, planned and recorded, while others are open."""
+
+
 class RunLoop:
     """One launch of a sweep's trials.
 
@@ -33,6 +44,8 @@ class RunLoop:
         judge: decides what follows from failures.
         label: prefix of their jobs' names.
         refreshes: called at every end, and about once a second where the launcher allows it.
+        unwanted: returns the trials, and why, that are pruned without having run; each of them once.
+        growth: where further trials come from while others run, if the sweep is to grow.
     """
 
     def __init__(
@@ -42,6 +55,8 @@ class RunLoop:
         judge: FailureTracker,
         label: str,
         refreshes: Sequence[Callable[[], None]],
+        unwanted: Callable[[], Mapping[int, str]] = dict,
+        growth: Growth | None = None,
     ) -> None:
         self._launcher = launcher
         self._collector = collector
@@ -49,14 +64,19 @@ class RunLoop:
         self._backlog = Backlog(launcher, collector, label)
         self._reasons = QueueReasons(collector)
         self._refreshes = refreshes
+        self._unwanted = unwanted
+        self._growth = growth
+        self._fault: HyperherdError | None = None
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
+        self._to_run_on: set[int] = set()
 
     def run(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
         """Run these trials, await them and those that were adopted, and return what became of each.
 
         Raises:
             SweepError: the launcher refuses them; trials that it took before run on, or were awaited.
+            HyperherdError: no more trials can be chosen; those that ran have ended.
         """
         try:
             for part in self._parts(numbers):
@@ -64,6 +84,8 @@ class RunLoop:
                 self._take_ends(of=set(part) if len(part) < len(numbers) else None)
             if self._collector.open or self._backlog.numbers:
                 self._take_ends()  # of those in a queue that a canary did not wait for
+            if self._fault is not None:
+                raise self._fault
         except BaseException as error:  # Ctrl-C, SIGTERM, a refusal: trials are asked to stop, and their ends collected
             if isinstance(error, Exception) and not self._collector.stopping:
                 message = str(error) if isinstance(error, HyperherdError) else in_words(error)
@@ -135,12 +157,9 @@ class RunLoop:
             status = self._collector.statuses[number]
             if not status.state.done and status.state is not TrialState.CANCELLED:
                 self._failed(end.handle)
+            self._grow(number)
             self._attend()
-            if (
-                of is not None
-                and self._launcher.has_queue
-                and not of & (self._backlog.numbers | {one.job.number for one in self._collector.open})
-            ):
+            if of is not None and self._launcher.has_queue and not of & self._open_numbers:
                 return
 
     def _ends(self) -> Iterator[JobEnd]:
@@ -156,6 +175,26 @@ class RunLoop:
                 return
             time.sleep(min(self._backlog.seconds_left, 1.0))  # nothing runs, and the scheduler takes nothing
             self._attend()
+
+    def _grow(self, number: int) -> None:
+        """Run what follows from the end of a trial, unless that runs again."""
+        if self._growth is None or number in self._open_numbers:
+            return
+        self._growth.ended(number)
+        if self._collector.stopping:
+            return
+        try:
+            numbers = self._growth.more(len(self._open_numbers))
+        except HyperherdError as error:  # what runs is not to blame, and ends as it would have
+            log.error("no more trials are started: %s", one_line(str(error)))
+            self._growth, self._fault = None, error
+            return
+        if numbers:
+            self._add(numbers)
+
+    @property
+    def _open_numbers(self) -> Set[int]:
+        return self._backlog.numbers | {handle.job.number for handle in self._collector.open}
 
     def _failed(self, handle: JobHandle) -> None:
         """Retry a failed trial if the policy allows it, else count it and stop the sweep if that was one too many."""
@@ -190,15 +229,50 @@ class RunLoop:
             self._backlog.drop(numbers)
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")
+            if self._growth is not None and not self._open_numbers - numbers:  # all of them: nothing is to follow
+                self._growth = None
+                log.warning("the search asks for no more trials")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
+        if not self._collector.stopping and stop_verdict(self._collector.sweep_dir) is not None:
+            self._stop("herd-results stop", logging.WARNING)
+        self._prune_unstarted()
+        self._run_on()
 
-    def _stop(self, verdict: str) -> None:
+    def _run_on(self) -> None:
+        """Run trials on that somebody wants to be; one whose end has not been seen yet when it has."""
+        self._to_run_on |= set(take_requests(self._collector.sweep_dir, Wish.CONTINUE.value))
+        opened = {handle.job.number for handle in self._collector.open}
+        for number in sorted(self._to_run_on - opened):
+            self._to_run_on.discard(number)
+            if self._collector.stopping or (job := self._collector.reopen(number)) is None:
+                log.warning(
+                    "trial %d is not part of what runs here; it runs on when the sweep is started again", number
+                )
+                continue
+            log.info("trial %d is continued", number)
+            self._dropped.discard(number)
+            self._backlog.retry(job)
+            self._hand_over()
+
+    def _prune_unstarted(self) -> None:
+        """Do without the seeds of configurations that were pruned."""
+        if reasons := self._unwanted():
+            self._backlog.drop(set(reasons))
+            before = len(self._collector.statuses)
+            meant = self._collector.prune_unstarted(reasons)
+            if count := len(meant) + len(self._collector.statuses) - before:
+                log.info("%s of pruned configurations not started", counted(count, "seed"))
+            self._launcher.cancel(meant)
+            for number in reasons:  # what was cancelled has its end to come
+                self._grow(number)
+
+    def _stop(self, verdict: str, level: int = logging.ERROR) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
         waiting = self._backlog.numbers
         self._backlog.drop(waiting)
         unstarted = self._collector.unstarted
         dropped = len(unstarted) + len(self._collector.drop(waiting, self._collector.stopping))
         also = f"; cancelled {counted(dropped, 'trial')} that had not started" if dropped else ""
-        log.error("%s%s", verdict, also)
+        log.log(level, "%s%s", verdict, also)
         self._launcher.cancel(unstarted)

@@ -26,32 +26,44 @@ from hyperherd.trial.attempts import claimed_keys
 
 @rarely_collected()
 def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mode: str = "auto") -> list[PlannedTrial]:
-    """Return `trials` with their directories.
+    """Return `trials` with their directories; see :class:`Validator`."""
+    return Validator(app, sweep_dir, mode).placed(trials)
+
+
+class Validator:
+    """Validates trials, all at once or as they come.
 
     Args:
         app: the Hydra app that sweeps.
-        trials: those that are to run.
         sweep_dir: `hydra.sweep.dir`, absolute.
         mode: ``full`` composes every trial. ``auto`` comes to the same verdict and the same directories; it composes
             one config for each choice of config groups, and each trial for which that would not be a proof. ``none``
             proves nothing: it composes one config for each choice of config groups, for the directories. One that
             needs more stays unknown until the trial is launched, and a trial that does not compose fails then.
-
-    Raises:
-        SweepError: one does not compose, two share a directory, or something else lies in one.
     """
-    [where] = place_overrides(sweep_dir, None)
-    find = _finder(app, where, mode)
-    placed = [trial.placed(find(trial).dir) for trial in trials]
-    for trial in placed:
-        _check_is_below(trial, sweep_dir)
-    _check_distinct(placed)
-    # Last, because only this looks at the disk, once for each trial that may have something in its place.
-    taken = _names_in(sweep_dir)
-    for trial, before in zip(placed, trials, strict=True):
-        if trial.dir is not None and (taken is None or _begins(trial.dir) in taken):
-            _check_free(trial, trial.dir, before, sweep_dir)
-    return placed
+
+    def __init__(self, app: HydraApp, sweep_dir: Path, mode: str = "auto") -> None:
+        self._sweep_dir = sweep_dir
+        [where] = place_overrides(sweep_dir, None)
+        self._find = _finder(app, where, mode)
+        self._owners: dict[str, PlannedTrial] = {}
+
+    def placed(self, trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
+        """Return trials that are to run with their directories.
+
+        Raises:
+            SweepError: one does not compose, two share a directory, or something else lies in one.
+        """
+        placed = [trial.placed(self._find(trial).dir) for trial in trials]
+        for trial in placed:
+            _check_is_below(trial, self._sweep_dir)
+        _check_distinct(placed, self._owners)
+        # Last, because only this looks at the disk, once for each trial that may have something in its place.
+        taken = _names_in(self._sweep_dir)
+        for trial, before in zip(placed, trials, strict=True):
+            if trial.dir is not None and (taken is None or _begins(trial.dir) in taken):
+                _check_free(trial, trial.dir, before, self._sweep_dir)
+        return placed
 
 
 def _names_in(sweep_dir: Path) -> set[str] | None:
@@ -125,8 +137,7 @@ def _check_is_below(trial: PlannedTrial, sweep_dir: Path) -> None:
     )
 
 
-def _check_distinct(trials: Sequence[PlannedTrial]) -> None:
-    owners: dict[str, PlannedTrial] = {}
+def _check_distinct(trials: Sequence[PlannedTrial], owners: dict[str, PlannedTrial]) -> None:
     for trial in trials:
         if trial.dir is None:
             continue

@@ -24,7 +24,9 @@ from hyperherd.launch.workers.sharing import pool_options
 from hyperherd.plural import counted
 from hyperherd.records.code import changed_files
 from hyperherd.records.lock import may_start_trials
-from hyperherd.records.provenance import package_versions
+from hyperherd.records.provenance.packages import package_versions
+from hyperherd.records.requests import go_on, is_readmitted
+from hyperherd.records.snapshot import in_use
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.records.workers.ledger import Roster
@@ -58,6 +60,7 @@ def work_by_hand(app: HydraApp, order: Order) -> None:
             )
     else:
         _check_policy(app, order)
+        go_on(order.sweep_dir)
         _queue_the_rest(order.sweep_dir, record)
     worker = _worker(app, order)
     try:
@@ -71,6 +74,7 @@ def work_by_hand(app: HydraApp, order: Order) -> None:
 
 def _worker(app: HydraApp, order: Order) -> Worker:
     task = TrialTask(app.task_function, order.sweep_dir, app.script).of_worker()
+    task.snapshot = in_use()
     pool = LocalLauncher(app.context, task, app.config, pool_options(order.at_once), shows_output=False)
     return Worker(order.sweep_dir, pool, at_once=order.at_once, lingers=lambda: may_start_trials(order.sweep_dir))
 
@@ -99,7 +103,12 @@ def _check_policy(app: HydraApp, order: Order) -> None:
     Raises:
         SweepError: no sweep runs, and its policy is not empty.
     """
-    policy = read_settings(app.config.hydra.sweeper, app.hydra_overrides).policy
+    settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
+    if settings.notify is not None:
+        log.warning(
+            "notifications: no sweep runs in %s, so nobody sends any; `herd-results` shows alerts", order.sweep_dir
+        )
+    policy = settings.policy
     names = {
         "retry": "retry",
         "canary": "canary",
@@ -146,6 +155,7 @@ def _unstarted(sweep_dir: Path, run_plan: RunPlan) -> list[Attempt]:
         if status.state in (TrialState.WAITING, TrialState.SUBMITTED):
             # What is in the queue and was claimed nobody else takes from there.
             is_left = is_abandoned(sweep_dir / trial.dir) if following else trial.number not in in_queue
+            is_left = is_left or is_readmitted(sweep_dir, trial.number, status.attempt)
         elif status.state is TrialState.CANCELLED:
             # By the death of its worker: of what was cancelled on request the worker has noted the end.
             worker = roster.running.get(Attempt(trial.number, status.attempt))

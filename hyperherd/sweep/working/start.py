@@ -19,8 +19,10 @@ from hyperherd.paths import SweepPaths
 from hyperherd.records.code import file_hash
 from hyperherd.records.disk.ownership import NotTrusted, distrust, sweep_files
 from hyperherd.records.places import check_records_inside
+from hyperherd.records.snapshot import Snapshot
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.results.files.yaml_files import read_yaml
+from hyperherd.sweep.working import frozen
 from hyperherd.sweep.working.order import Order
 
 _NOT_HANDED_ON = ("hydra.sweep.dir=", "hydra.mode=", "hydra.sweeper.resume=", "hydra.sweeper.dry_run=")
@@ -68,16 +70,22 @@ def work_command(sweep_dir: Path, order: Order, script: Path | None = None, *, a
     if record.no_command:
         raise SweepError(f"{sweep_dir}: no worker can be started by hand, because {record.no_command}")
     last = record.invocations[-1] if record.invocations else {}
-    started, found = _started(record, script)
+    snapshot = _snapshot(sweep_dir, last)
+    if snapshot is not None and script is not None:
+        raise SweepError("--script: the sweep has kept a snapshot of its code, which is what runs; leave it out")
+    started, found = _started(record, script, snapshot)
     faults = [*_other_python(last), *(_other_script(found, last) if found is not None else ())]
     if faults and not allow_changes:
         raise SweepError(f"{'; '.join(faults)}. Results could not be compared; --allow-changes runs it nevertheless")
     cwd, notes = _folder(last)
     fixed = record.base.get("overrides")
     overrides = [*(fixed if isinstance(fixed, list) else ()), *_hydra_overrides(sweep_dir)]
-    words = [sys.executable, *started, "--multirun", *map(str, overrides)]
+    before = [] if snapshot is None else frozen.command(snapshot, str(last.get("cwd")))
+    words = [sys.executable, *before, *started, "--multirun", *map(str, overrides)]
     if any(MASK in word for word in words):
         raise SweepError(f"{sweep_dir}: the sweep's command holds a secret that is not on record, so it cannot be run")
+    if snapshot is not None:
+        notes = [*notes, f"the code is the snapshot {snapshot.folder}"]
     name = str(found) if found is not None else f"-m {started[1]}"
     return WorkCommand(tuple(words), order.environment, cwd, name, (*faults, *notes))
 
@@ -92,7 +100,29 @@ def _check_trusted(sweep_dir: Path) -> None:
             )
 
 
-def _started(record: SweepRecord, script: Path | None) -> tuple[list[str], Path | None]:
+def _snapshot(sweep_dir: Path, last: dict[str, Any]) -> Snapshot | None:
+    """Return what the sweep kept of its code when it was started last; None if it runs the project itself.
+
+    Raises:
+        NotTrusted: somebody else could have written it.
+        SweepError: it is gone, or was changed.
+    """
+    noted = last.get("snapshot")
+    if not isinstance(noted, dict):
+        return None
+    name, root = str(noted.get("name")), str(noted.get("root"))
+    folder = SweepPaths(sweep_dir).snapshots / name
+    if not name.isalnum() or not folder.is_dir():
+        raise SweepError(f"the snapshot of the sweep's code, {folder}, is gone; run the sweep's command again")
+    if fault := distrust(folder, or_root=False):
+        raise NotTrusted(f"{fault}: another user could decide what runs here")
+    snapshot = Snapshot(root, str(folder))
+    if snapshot.digest() != name:
+        raise SweepError(f"{folder} was changed since the sweep took it; run the sweep's command again")
+    return snapshot
+
+
+def _started(record: SweepRecord, script: Path | None, snapshot: Snapshot | None) -> tuple[list[str], Path | None]:
     """Return what to start, with the flags of Hydra, and the file of the script; None for a module.
 
     Raises:
@@ -105,7 +135,8 @@ def _started(record: SweepRecord, script: Path | None) -> tuple[list[str], Path 
         if script is not None:
             raise SweepError(f"--script: the sweep runs the module {command[2]}, which is found by its name")
         return command[1:], None
-    found = (script or Path(command[1])).absolute()
+    written = command[1] if snapshot is None else snapshot.inside(command[1])
+    found = (script or Path(written)).absolute()
     if not found.is_file():
         where = "--script" if script else "the sweep's script"
         raise SweepError(f"{where}: {found} does not exist here; give its path on this machine with --script")

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from waiting import PATIENCE
+import starting
 
 from hyperherd import load
 from hyperherd.errors import FormatError
@@ -38,9 +38,7 @@ def test_its_command_runs_the_trial_again(plain: Path) -> None:
     trial = load(plain / "multirun")[1]
     assert trial.command[:2] == ["python", str(plain / "src" / "train.py")]
     again = plain / "again"
-    subprocess.run(
-        [sys.executable, *trial.command[1:], f"hydra.run.dir={again}"], cwd=plain, check=True, timeout=PATIENCE
-    )
+    starting.run([sys.executable, *trial.command[1:], f"hydra.run.dir={again}"], cwd=plain).check_returncode()
     assert load(again)[0].params == trial.params
 
 

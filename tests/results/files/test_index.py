@@ -242,7 +242,7 @@ def test_a_broken_index_is_none_and_is_made_anew(many: SweepBuilder) -> None:
         *(
             partial(changed, index, old, new)
             for old, new in [
-                (b'"format":6', b'"format":7'),
+                (b'"format":7', b'"format":8'),
                 (b'"hyperherd":"', b'"hyperher_":"'),
                 (b'"shapes":[[', b'"shapes":[7'),
                 (b'"count":5', b'"count":9'),
@@ -266,7 +266,8 @@ def test_a_broken_index_is_none_and_is_made_anew(many: SweepBuilder) -> None:
         assert not Index.read(many.dir).rows, change
         assert page(many) == expected
         assert stored(many) == SMALLEST + 5
-    for rest in (b"", b"[]", b'{"name": 7}', b"{", b'{"phases": {"": 7}}'):
+    odd = (b'{"phases": {"": 7}}', b'{"stop_reason": 7}', b'{"resources": [7]}')
+    for rest in (b"", b"[]", b'{"name": 7}', b"{", *odd):
         other_entries(index, rest=rest)
         assert page(many) == expected
 
@@ -405,3 +406,21 @@ def test_a_trial_takes_what_the_index_has_of_it_along_and_no_more(many: SweepBui
     assert len(data) < 10_000
     SweepPaths(many.dir).index.unlink()
     assert to_json(Trials(pickle.loads(data), trials.objective)) == to_json(trials[3:5])
+
+
+def test_a_pruned_trial_keeps_its_reason_and_may_be_continued(sweep: SweepBuilder) -> None:
+    for number in range(SMALLEST + 1):
+        ended = {"state": TrialState.PRUNED, "stop_reason": "rung 5", "beats": 4} if number == 3 else {}
+        sweep.trial({"val/acc": 0.5}, params={"lr": number}, **ended)
+    settle(sweep)
+    for _ in range(2):
+        trial = load(sweep.dir)[3]
+        assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 5")
+    assert stored(sweep) == SMALLEST + 1
+    sweep.event(3, "continued", beats=4)
+    for _ in range(2):
+        assert load(sweep.dir)[3].state is TrialState.WAITING
+    SweepPaths(sweep.dir).index.unlink()
+    for _ in range(2):  # nor is it kept that it was pruned once
+        assert load(sweep.dir)[3].state is TrialState.WAITING
+    assert stored(sweep) == SMALLEST

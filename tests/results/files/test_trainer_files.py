@@ -3,13 +3,12 @@ from __future__ import annotations
 import csv
 import json
 import math
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import starting
 from results.builder import SweepBuilder
-from waiting import PATIENCE
 
 from hyperherd import Trials, load
 from hyperherd.records.states import TrialState
@@ -129,7 +128,7 @@ def test_returned_values_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text(APP)
     callback = "+hydra.callbacks.log._target_=hydra.experimental.callbacks.LogJobReturnCallback"
     command = [sys.executable, "app.py", "-m", "+lr=1,2,3", callback, "hydra.sweep.dir=multirun/s"]
-    subprocess.run(command, cwd=tmp_path, capture_output=True, timeout=PATIENCE)
+    starting.run(command, cwd=tmp_path)
     trials = load(tmp_path / "multirun")
     assert [str(trial.state) for trial in trials][:2] == ["completed", "completed"]
     assert [trial.final for trial in trials][:2] == [{"return_value": 1}, {"acc": 0.2}]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import tempfile
 from importlib import resources
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,10 +13,13 @@ from typing import Any
 
 import pytest
 
+from hyperherd.results.report.page import script_parts
+
 ASSETS = resources.files("hyperherd.results.report").joinpath("assets")
-FILES = ("base.js", "store.js", "filter.js", "statistics.js", "ranking.js")
+_PLAIN = {"base.js", "store.js", "filter.js", "statistics.js", "ranking.js"}
+FILES = tuple(name for name, _ in script_parts() if name in _PLAIN or name.startswith("importance/"))
 START = """
-const given = JSON.parse(require('fs').readFileSync(0, 'utf8'));
+const given = JSON.parse(require('node:fs').readFileSync(0, 'utf8'));
 if (given.data) prepare(given.data);
 const answered = (asked) => {
   try { return { value: answer(asked) }; } catch (error) { return { error: error.message }; }
@@ -49,8 +53,10 @@ def in_node(answer: str, asked: list[Any], document: bytes | None = None, files:
     ours = [ASSETS.joinpath(name).read_text("utf-8") for name in files]
     code = "\n".join([browser, *ours, f"function answer(asked) {{ {answer} }}", START])
     given = json.dumps({"asked": asked, "data": json.loads(document) if document else None})
-    command = [NODE, "-e", f"(() => {{ 'use strict'; {code} }})();"]
-    done = subprocess.run(command, input=given, capture_output=True, text=True)
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder, "script.cjs")  # longer than a word of a command line may be
+        script.write_text(f"(() => {{ 'use strict'; {code} }})();", "utf-8")
+        done = subprocess.run([NODE, str(script)], input=given, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     found: list[dict[str, Any]] = json.loads(done.stdout)
     return [one.get("value", one) for one in found]

@@ -25,6 +25,7 @@ from hyperherd.results.report.findings import command_of
 from hyperherd.results.report.gather import gather
 from hyperherd.results.report.page import page
 from hyperherd.results.report.write import write_report
+from hyperherd.trial.alerts import AlertBook
 
 ASSETS = resources.files("hyperherd.results.report").joinpath("assets")
 ECHARTS = {
@@ -146,6 +147,24 @@ def test_configurations_effects_and_failures_are_those_of_their_rooms(
     }
     places = [trial for group in document["failures"]["groups"] for trial in group["trials"]]
     assert {document["trials"]["state"][place] for place in places} == {"stalled", "failed"}
+
+
+def test_alerts_are_there_the_worst_and_newest_first(sweep: SweepBuilder) -> None:
+    assert gather(hyperherd.load(_with_a_trial(sweep)), "")[0]["alerts"] is None
+    for level, text in (("error", "bad"), ("info", "fine"), ("error", "worse")):
+        AlertBook(sweep.dir / "0", 0).add(text, level)
+    found = gather(hyperherd.load(sweep.dir), "")[0]["alerts"]
+    assert found["total"] == 3
+    assert [(alert["level"], alert["text"]) for alert in found["shown"]] == [
+        ("error", "worse"),
+        ("error", "bad"),
+        ("info", "fine"),
+    ]
+
+
+def _with_a_trial(sweep: SweepBuilder) -> Path:
+    sweep.running({"val/acc": 0.5})
+    return sweep.dir
 
 
 def test_curves_are_thinned(tmp_path: Path) -> None:

@@ -16,7 +16,10 @@ from results.showcase import showcase
 import hyperherd
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.trial import TrialError
+from hyperherd.results.pages.effects import effect_verdict
+from hyperherd.results.statistics.importance.effects import effects
 from hyperherd.results.text.format import measure, setting
+from hyperherd.trial.alerts import AlertBook
 
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -192,8 +195,12 @@ def test_one_selection_drives_every_view_as_the_same_filter_would(opened: Opened
         ranks = [rank for rank in opened.column(1) if rank != "–"]
         assert ranks == [str(rank) for rank in range(1, len(trials.ranked) + 1)]
         groups = trials.seeds()
-        scope = page.locator("#effects .scope")
-        assert scope.is_visible() == (text != "")
+        matters = effects(trials)
+        page.wait_for_selector("#effects[aria-busy='false']")
+        assert f"{matters.trials} finished trial" in page.locator("#effects [role=status]").inner_text()
+        panels = page.locator("#effects h3").all_inner_texts()
+        expected = [f"{one.parameter} {effect_verdict(one, matters.trials)}" for one in matters.parameters]
+        assert panels == expected
         shown = page.locator("#configurations tbody tr.best").all_inner_texts()
         if not groups.ranked:
             assert shown == []
@@ -214,6 +221,26 @@ def test_one_selection_drives_every_view_as_the_same_filter_would(opened: Opened
         legend = page.locator("#curves .legend button").all_inner_texts()
         order = [" ".join(f"{name}={setting(v)}" for name, v in group.settings.items()) for group in groups.ranked]
         assert [line.split("n=")[0].split("\n")[0].strip() for line in legend][: len(order)] == order
+
+
+def test_what_cannot_be_said_of_a_selection_is_said(opened: Opened) -> None:
+    page = opened.page
+    told = {
+        "lr=0.01 model=cnn": "No parameter varies among them, so there is nothing to compare. The same in all of them, "
+        "so nothing can be said of it: lr=0.01 model=cnn.",
+        "lr=0.01": "The same in all of them, so nothing can be said of it: lr=0.01.",
+        "nothing=1": "Of the 0 selected trials: 0 finished trials with a value. There is nothing to compare.",
+        "number=0,12": "Of the 2 selected trials: 2 finished trials with a value.",
+    }
+    for text, expected in told.items():
+        page.locator("#filter").fill(text)
+        opened.rows()
+        page.wait_for_selector("#effects[aria-busy='false']")
+        assert expected in page.locator("#effects [role=status]").inner_text()
+    assert page.locator("#effects h3").all_inner_texts() == ["lr too few trials to tell (2)"]
+    page.locator("#clear").click()
+    page.wait_for_selector("#effects h3 .up")
+    assert page.locator("#effects [role=status]").inner_text() == "Of 20 finished trials with a value, 4 left out."
 
 
 def test_the_address_carries_the_filter(opened: Opened, browser: Any, file: Path) -> None:
@@ -327,11 +354,14 @@ def test_hostile_texts_are_texts(browser: Any, sweep: SweepBuilder) -> None:
     sweep.trial({"val/acc": 0.7, HOSTILE: 2.5}, params={"name": "plain", HOSTILE: 2, "seed": 1, "c\x1bd": 1})
     error = TrialError(HOSTILE, HOSTILE, f"Traceback\n{HOSTILE}\n\u2028\x1b[31m\x00")
     sweep.trial(params={"name": HOSTILE, "seed": 3}, state=TrialState.FAILED, cause=FailureCause.EXCEPTION, error=error)
+    AlertBook(sweep.dir / "3", 0).add(HOSTILE, "error")
     opened = Opened(browser, hyperherd.load(sweep.dir).report(sweep.dir / "r.html"))
     page = opened.page
     scrolled(page)
+    assert HOSTILE in page.locator("#alerts").inner_text()
     page.locator("#filter").fill("constructor=constructor")
     assert opened.rows() == 1
+    assert "No selected trial" in page.locator("#alerts").inner_text()
     page.locator("#clear").click()
     assert opened.rows() == 4
     for place in range(page.locator("#trials button.link").count()):

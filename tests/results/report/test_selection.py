@@ -24,7 +24,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.results.pages.verdict import interval_text, verdict
 from hyperherd.results.report import lookups, sampling
 from hyperherd.results.report.gather import gather
-from hyperherd.results.report.lookups import COLUMNS, FACTS
+from hyperherd.results.report.lookups import COLUMNS, FACTS, RECORDED
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.statistics.distributions import fisher, t_bound
 from hyperherd.results.statistics.pooling import Pool, Sample
@@ -138,7 +138,7 @@ def test_phases_are_asked_for_as_on_the_command_line(tmp_path: Path) -> None:
 
 
 def test_every_fact_that_the_command_line_knows_is_in_the_report() -> None:
-    assert {*FACTS, *COLUMNS, fields.TAG} == set(fields._FACTS)
+    assert {*FACTS, *RECORDED, *COLUMNS, fields.TAG} == set(fields._FACTS)
 
 
 def test_the_distributions_are_those_of_python() -> None:
@@ -146,7 +146,7 @@ def test_the_distributions_are_those_of_python() -> None:
     found = in_node("return tBound(...asked);", [list(pair) for pair in freedoms])
     assert found == pytest.approx([t_bound(*pair) for pair in freedoms], rel=1e-9)
     tables = [(1, 3, 2, 30), (3, 3, 4, 40), (0, 5, 3, 20), (2, 4, 2, 9)]
-    found = in_node("return fisherTail(...asked);", [list(table) for table in tables])
+    found = in_node("return fisher(...asked, true);", [list(table) for table in tables])
     assert found == pytest.approx([fisher(*table, one_sided=True) for table in tables], rel=1e-9)
 
 

@@ -8,7 +8,7 @@ import time
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from results.best_draws import IDENTIFIABLE, OTHERS, identifiable, others, told
+from results.best_draws import IDENTIFIABLE, OTHERS, PRUNED, identifiable, ignoring_pruned, others, told
 
 from hyperherd.results.statistics.pooling import Pool, Sample
 
@@ -29,6 +29,15 @@ def test_what_is_claimed_of_the_one_that_is_named_holds(kind: str) -> None:
     found = [told(drawn) for drawn in others(kind, DRAWS, "suite")]
     assert sum(one.covered for one in found) >= FEWEST
     assert sum(one.among for one in found) >= FEWEST
+
+
+def test_a_pruned_seed_counts_against_its_configuration() -> None:
+    kinds = [kind for kind in PRUNED if "close" in kind]
+    for kind in kinds:  # what they would have reached is not known, but it is no news about nothing
+        drawn = list(others(kind, DRAWS, "suite"))
+        counted, ignored = [told(one) for one in drawn], [told(ignoring_pruned(one)) for one in drawn]
+        assert sum(one.regret for one in counted) < sum(one.regret for one in ignored)
+        assert sum(one.covered for one in counted) >= FEWEST - 10  # less than promised where early values tell all
 
 
 def test_a_single_lucky_seed_is_drawn_towards_the_others() -> None:

@@ -2,31 +2,16 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-from results.builder import SweepBuilder
+import starting
+from results.builder import SweepBuilder, kept_trial
 
 from hyperherd import Trials, load
-from hyperherd.records.config import KeptConfig, config_hash
 from hyperherd.results.files.index.index import SMALLEST
 from hyperherd.results.statistics.importance.effects import effects
-
-
-def kept_trial(sweep: SweepBuilder, acc: float, params: dict[str, Any], config: dict[str, Any], **choices: str) -> None:
-    """Write a trial with the config it kept; interpolations are those of its texts."""
-    texts = {name: value for name, value in config.items() if isinstance(value, str) and "${" in value}
-    names = [name for name in params if name not in choices]
-    record = sweep.trial(
-        {"val/acc": acc}, params=params, choices=choices, config_hash=config_hash(config, names, (str(sweep.dir),))
-    )
-    resolved = {name: 0 if name in texts else value for name, value in config.items()}
-    KeptConfig(choices, {**resolved, **{name: params[name] for name in names}}, texts).write(
-        sweep.dir / str(record.number)
-    )
 
 
 @pytest.fixture
@@ -143,7 +128,7 @@ def test_choices_of_plain_hydra_come_from_its_own_files(tmp_path: Path) -> None:
     )
     for number, arguments in enumerate((["model=small,large"], ["lr=1,2", "hydra.output_subdir=x"])):
         command = [sys.executable, "app.py", "-m", *arguments, f"hydra.sweep.dir=m/{number}"]
-        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+        starting.run(command, cwd=tmp_path).check_returncode()
     trials = load(tmp_path / "m")
     assert [trial.choices["model"] for trial in trials] == ["small", "large", "large", "large"]
     assert len(trials.filter("model=large")) == 3

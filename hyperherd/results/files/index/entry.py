@@ -76,7 +76,7 @@ class IndexEntry(NamedTuple):
 
     @classmethod
     def of(cls, place: str, found: TrialFile, told: RecordedMetrics, kept: KeptSettings | None) -> IndexEntry | None:
-        """Return what may be kept of a trial; None if it is not done, or would lose something.
+        """Return what may be kept of a trial; None if it is not done, has alerts, or would lose something.
 
         Args:
             place: its directory below the sweep's.
@@ -88,7 +88,7 @@ class IndexEntry(NamedTuple):
         # Values are kept by position: a summary with another key, or another order, cannot be.
         usual = found.is_usual and all(tuple(summary) == STATISTICS for summary in told.metrics.values())
         times = (found.signature[0], *told.signature[::3])
-        if not (usual and record.state.done and record.cause is None and all(map(is_settled, times))):
+        if not (usual and record.state.done and record.cause is None and all(map(is_settled, times))) or record.alerts:
             return None
         last = record.heartbeat if record.ended is None else record.ended
         seconds = None if last is None or record.started is None else max(last - record.started, 0.0)
@@ -117,6 +117,8 @@ class Rest(NamedTuple):
     host: str = ""
     job_id: str | None = None
     error: TrialError | None = None
+    stop_reason: str = ""
+    resources: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
     @classmethod
     def of(cls, record: TrialRecord, told: RecordedMetrics) -> Rest:
@@ -127,8 +129,8 @@ class Rest(NamedTuple):
             told: its metrics, those in files of other programs included.
         """
         name, overrides = masked_name(record.name, record.overrides), masked_words(record.overrides)
-        lead = (name, overrides, record.phases, told.objective)
-        return cls(*lead, record.step_seconds, record.host, record.job_id, record.error)
+        lead = (name, overrides, record.phases, told.objective, record.step_seconds)
+        return cls(*lead, record.host, record.job_id, record.error, record.stop_reason, record.resources)
 
 
 _ABSENT = Rest._field_defaults
@@ -179,6 +181,8 @@ _KINDS: dict[str, kinds.Kind] = {
     "host": kinds.text,
     "job_id": kinds.optional(kinds.text),
     "error": _is_error,
+    "stop_reason": kinds.text,
+    "resources": kinds.mapping,
 }
 
 

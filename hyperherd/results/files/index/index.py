@@ -2,8 +2,8 @@
 
 Invariant: deleting it changes nothing but time. An entry replaces its `trial.json` only while that file and the JSONL
 of other programs beside it have the same modification time, size and inode; it is made only of a trial that is done,
-about which no other file has anything to say, and only if the files are too old to be changed within the tick of the
-clock that their time was taken from.
+about which no other file has anything to say (no alerts, and no event that has a pruned one run on), and only if the
+files are too old to be changed within the tick of the clock that their time was taken from.
 
 It begins with a line that says whose it is, a header in JSON that says where the columns of each block lie, and a
 checksum of both: it is not synced, so that a crash of the machine may leave any part of it empty. It is no Parquet,
@@ -40,7 +40,7 @@ from hyperherd.results.files.index.block import MOST, Block, Row, blocks_of
 from hyperherd.results.files.index.entry import IndexEntry, Shape, as_text
 from hyperherd.results.files.trial_json import Signature
 
-FORMAT = 6
+FORMAT = 7
 SMALLEST = 100
 """Sweeps of fewer trials are read as fast without."""
 _MAGIC = b"HyperHerd index\n"

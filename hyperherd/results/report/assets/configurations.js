@@ -18,8 +18,8 @@ function showConfigurations() {
 }
 
 function drawConfigurations(body) {
-  // While less is selected the room stays, so that a chart below does not move under the brush.
-  body.style.setProperty('min-height', selectsAll() ? '' : `${body.offsetHeight}px`);
+  // With a brush the room stays, so that the chart below does not move under it.
+  body.style.setProperty('min-height', selectsAll() || !selection.brushes.size ? '' : `${body.offsetHeight}px`);
   const found = rankedConfigurations();
   const rows = found.rows.slice(0, configurationsShown);
   if (!rows.length) {

@@ -9,15 +9,33 @@ const FEWEST_TO_CAP = 4;
 const FAR = 10;
 const MOST_FREEDOM = 200;
 
-/** Return the sum of numbers, with what rounding takes away put back (Neumaier). */
+/** Return the sum of numbers, rounded once, as Python's `fsum` (Shewchuk 1997). */
 function sumOf(values) {
-  let [sum, lost] = [0, 0];
-  for (const value of values) {
-    const next = sum + value;
-    lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
-    sum = next;
+  const parts = []; // do not overlap, the smallest first
+  let used = 0;
+  for (let value of values) {
+    const before = used;
+    used = 0;
+    for (let place = 0; place < before; place += 1) {
+      const part = parts[place];
+      const high = value + part;
+      const low = Math.abs(value) < Math.abs(part) ? value - (high - part) : part - (high - value);
+      if (low) parts[used++] = low;
+      value = high;
+    }
+    parts[used++] = value;
   }
-  return Number.isFinite(lost) ? sum + lost : sum;
+  parts.length = used;
+  let sum = parts.pop() ?? 0;
+  let low = 0;
+  while (parts.length && !low) {
+    const [high, part] = [sum, parts.pop()];
+    sum = high + part;
+    low = part - (sum - high);
+  }
+  // Half way between two numbers, what is left below decides.
+  const twice = 2 * low;
+  return parts.length && (low < 0) === (parts.at(-1) < 0) && sum + twice - sum === twice ? sum + twice : sum;
 }
 
 const meanOf = (values) => (values.every((value) => value === values[0]) ? values[0] ?? null : sumOf(values) / values.length);
@@ -90,15 +108,74 @@ function tBound(freedom, coverage = 1 - LEVEL) {
   return knownBounds.get(key);
 }
 
+/** Return the probability that an F of these degrees of freedom is greater than `ratio`. */
+function fTail(ratio, between, within_) {
+  if (ratio <= 0) return 1;
+  return ratio === Infinity ? 0 : betaMass(within_ / (within_ + between * ratio), within_ / 2, between / 2);
+}
+
+/** Return the part of what others leave unexplained that has to be explained to be significant at `level`. */
+function tellingShare(level, between, within_) {
+  let [low, high] = [0, 1];
+  for (let turn = 0; turn < 50; turn += 1) {
+    const middle = (low + high) / 2;
+    if (betaMass(middle, within_ / 2, between / 2) < level) low = middle; else high = middle;
+  }
+  return 1 - low;
+}
+
 const logChoose = (n, k) => logGamma(n + 1) - logGamma(k + 1) - logGamma(n - k + 1);
 
-/** Return the probability of at least as many failures by chance (Fisher's exact test, one-sided). */
-function fisherTail(failed, having, allFailed, everyone) {
-  const most = Math.min(having, allFailed);
+/** Return the p of Fisher's exact test: of all that is at most as likely, or one-sided of at least as many failures. */
+function fisher(failed, having, allFailed, everyone, oneSided) {
+  const [least, most] = [Math.max(0, having + allFailed - everyone), Math.min(having, allFailed)];
+  const logs = [];
+  for (let k = least; k <= most; k += 1) logs.push(logChoose(having, k) + logChoose(everyone - having, allFailed - k));
   const whole = logChoose(everyone, allFailed);
-  let sum = 0;
-  for (let k = failed; k <= most; k += 1) sum += Math.exp(logChoose(having, k) + logChoose(everyone - having, allFailed - k) - whole);
-  return Math.min(1, sum);
+  const limit = logs[failed - least] + 1e-7;
+  const counted = logs.filter((log, place) => (oneSided ? place >= failed - least : log <= limit));
+  return Math.min(1, sumOf(counted.map((log) => Math.exp(log - whole))));
+}
+
+function countValues(values) {
+  const counts = new Map();
+  for (const value of values) counts.set(value, (counts.get(value) ?? 0) + 1);
+  return counts;
+}
+
+/** Return the quantiles of the normal distribution at the ranks of `values`; ties share theirs. */
+function normalScores(values) {
+  const scores = new Map();
+  let below = 0;
+  for (const [value, ties] of [...countValues(values)].sort(([a], [b]) => a - b)) {
+    scores.set(value, normalQuantile((below + (ties + 1) / 2) / (values.length + 1)));
+    below += ties;
+  }
+  return Array.from(values, (value) => scores.get(value));
+}
+
+/** Return the fourth moment over the squared second one, 3 of a normal distribution; 0 if all values are equal. */
+function kurtosis(values) {
+  const mean = sumOf(values) / values.length;
+  const second = squaresOf(values, mean) / values.length;
+  return second ? sumOf(values.map((value) => ((value - mean) ** 2 / second) ** 2)) / values.length : 0;
+}
+
+const NEAR = [[2509.0809287301227, 33430.57558358813, 67265.7709270087, 45921.95393154987, 13731.69376550946, 1971.5909503065513, 133.14166789178438, 3.3871328727963665],
+  [5226.495278852854, 28729.085735721943, 39307.89580009271, 21213.794301586597, 5394.196021424751, 687.1870074920579, 42.31333070160091, 1]];
+const BETWEEN = [[0.0007745450142783414, 0.022723844989269184, 0.2417807251774506, 1.2704582524523684, 3.6478483247632045, 5.769497221460691, 4.630337846156546, 1.4234371107496835],
+  [1.0507500716444169e-9, 0.0005475938084995345, 0.015198666563616457, 0.14810397642748008, 0.6897673349851, 1.6763848301838038, 2.053191626637759, 1]];
+const TAIL = [[2.0103343992922881e-7, 2.7115555687434876e-5, 0.0012426609473880784, 0.026532189526576124, 0.29656057182850487, 1.7848265399172913, 5.463784911164114, 6.657904643501103],
+  [2.0442631033899397e-15, 1.421511758316446e-7, 1.8463183175100548e-5, 0.0007868691311456133, 0.014875361290850615, 0.1369298809227358, 0.599832206555888, 1]];
+
+/** Return the normal quantile of a probability (Wichura 1988, algorithm AS 241). */
+function normalQuantile(p) {
+  const ratio = ([above, below], x) => above.reduce((sum, part) => sum * x + part, 0) / below.reduce((sum, part) => sum * x + part, 0);
+  const middle = p - 0.5;
+  if (Math.abs(middle) <= 0.425) return middle * ratio(NEAR, 0.180625 - middle * middle);
+  const root = Math.sqrt(-Math.log(middle <= 0 ? p : 1 - p));
+  const x = root <= 5 ? ratio(BETWEEN, root - 1.6) : ratio(TAIL, root - 5);
+  return middle < 0 ? -x : x;
 }
 
 // Partial pooling ------------------------------------------------------------------------------------------------------
@@ -140,7 +217,7 @@ function means({ samples, variance }) {
   const seeds = samples.reduce((sum, { n, bad }) => sum + n + bad, 0);
   const worst = samples.reduce((low, { values }) => Math.min(low, ...values), Infinity);
   return samples.map(({ n, bad, mean }) => {
-    const prone = bad && fisherTail(bad, n + bad, total, seeds) < LEVEL;
+    const prone = bad && fisher(bad, n + bad, total, seeds, true) < LEVEL;
     return mean + bad * ((prone ? worst : mean - Math.sqrt(variance)) - mean) / (n + bad);
   });
 }
@@ -207,7 +284,7 @@ function closeToBest(pool) {
   return others.filter((place) => gap(place) <= most * Math.hypot(standardError(pool, best), standardError(pool, place)));
 }
 
-/** Return where the true mean of the best one lies in 95 %, although it was chosen; null: unknown. */
+/** Return where the true mean of the best one lies in 95 %, although it was chosen, from below with its bad seeds; null: unknown. */
 function bestInterval(pool) {
   if (!pool.freedom || !pool.samples.length) return null;
   const [best] = pool.order;
@@ -216,5 +293,5 @@ function bestInterval(pool) {
   const rivals = pool.samples.filter((sample, place) => mean - sample.mean <= 2 * safe * (standardError(pool, best) + standardError(pool, place))).length;
   const rest = (1 - OF_CHOICE) * LEVEL / 2;
   const reach = (tail) => pooledT(pool, tail) * standardError(pool, best);
-  return [(mean - reach(rest / rivals)) * pool.unit, (mean + reach(rest)) * pool.unit];
+  return [(Math.min(mean, pool.means[best]) - reach(rest / rivals)) * pool.unit, (mean + reach(rest)) * pool.unit];
 }

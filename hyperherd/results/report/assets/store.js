@@ -72,6 +72,7 @@ const selection = {
 };
 
 const isSelected = (trial) => selection.chosen[trial] === 1;
+const selectedTrials = () => Array.from({ length: count }, (_, trial) => trial).filter(isSelected);
 const selectsAll = () => selection.size === count;
 
 function select_() {

@@ -122,6 +122,8 @@ class Effects:
     """How many pairs of values were compared; the intervals of all contrasts hold together."""
     survivors: Rates = field(default_factory=lambda: Rates((), 0, 0, 0))
     """Where trials that ended are left out more often: the effects are those of the others."""
+    chosen_by: tuple[str, ...] = ()
+    """The samplers and optimizers that chose trials among them by the values of others."""
 
 
 @dataclass(frozen=True)
@@ -168,11 +170,18 @@ def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
         judged.ranks,
         looked,
         _survivors(trials, objective, names),
+        tuple(dict.fromkeys(name for trial in trials if (name := _chooser(trial)))),
     )
 
 
+def _chooser(trial: Trial) -> str:
+    """Return what chose a trial by the values of others; empty for one of a grid."""
+    return trial.sweep.sampler or (trial.sweep.optimizer.name if trial.sweep.optimizer else "")
+
+
 def _rank(effect: ParameterEffect) -> tuple[bool, float]:
-    return not effect.matters, 1.0 if effect.share is None else -effect.share
+    # Shares that differ by rounding alone are equal: then the order of the parameters stands.
+    return not effect.matters, 1.0 if effect.share is None else -round(effect.share, 9)
 
 
 def _terms(points: Sequence[_JudgedTrial], varying: Sequence[str]) -> list[Term]:

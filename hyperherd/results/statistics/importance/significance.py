@@ -190,8 +190,8 @@ class _Tests:
         count = len(self._values)
         least = 1 / count if item.lone else 0.0
         if rest < 1e-12:  # exact fits of rounded values come about by chance, which no F knows
-            different = math.exp(math.lgamma(count + 1) - math.fsum(map(_log_ties, Counter(self._values).values())))
-            least = max(least, 2 / different)
+            alike = math.fsum(map(_log_ties, Counter(self._values).values()))
+            least = max(least, 2 * math.exp(alike - math.lgamma(count + 1)))
         return least
 
     def _share_model(self) -> Model | None:

@@ -18,6 +18,8 @@ Matrix = list[list[float]]
 
 _DEPENDENT = 0.01
 """A column of which less than this part is new beside the others cannot be told apart from them."""
+_ROUNDED = 1e-20
+"""A smaller part of the variance comes from rounding: where all is explained, any of it would seem to matter."""
 _LACK_OF_FIT = ((8, 0.25), (4, 0.05), (1, 0.01))
 """Below these p, by the degrees of freedom between configurations, these differ by more than the model and their seeds
 explain, and are what is counted. Many cost little power where they are counted in vain (Bancroft 1964), few much."""
@@ -71,8 +73,8 @@ class Explained:
     """The degrees of freedom of `rest`."""
 
     def p(self, noise: Noise) -> float:
-        """Return the p of its F test; 1 if nothing is left to compare with."""
-        if self.left <= 0 or not self.freedom:
+        """Return the p of its F test; 1 if nothing is explained, or nothing is left to compare with."""
+        if self.left <= 0 or not self.freedom or self.squares < _ROUNDED:
             return 1.0
         variance, freedom = noise.error(self.rest, self.left)
         return f_tail(self.squares / self.freedom / variance if variance > 0 else math.inf, self.freedom, freedom)

@@ -4,6 +4,7 @@ import itertools
 import math
 import random
 import statistics
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,9 @@ from hyperherd import load
 from hyperherd.errors import ResultsError
 from hyperherd.records.states import TrialState
 from hyperherd.results.api import Trials
+from hyperherd.results.pages.effects import effects_page, effects_record
 from hyperherd.results.statistics.importance.effects import Effects, ParameterEffect, effects
+from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap
@@ -167,6 +170,19 @@ def test_lower_may_be_better() -> None:
     assert [level.value for level in effect.levels] == [0.1, 0.2, 0.5]
     assert [(item.value, item.against, item.wins) for item in effect.contrasts] == [(0.1, 0.2, 2), (0.1, 0.5, 2)]
     assert effect.contrasts[0].mean == pytest.approx(-0.1)
+
+
+def test_trials_that_a_sampler_chose_are_no_design() -> None:
+    rows = [({"lr": lr}, lr) for lr in (0.1, 0.5, 0.2)]
+    trials = as_trials(rows)
+    assert effects(trials).chosen_by == ()
+    chosen = (replace(trial, sweep=replace(trial.sweep, sampler="t\x1bpe")) for trial in trials)
+    found = effects(Trials(chosen, trials.objective))
+    assert found.chosen_by == ("t\x1bpe",)
+    told = effects_page(found, Screen(unicode=True))
+    assert "caution: t\\x1bpe chose trials by the values of others" in told
+    assert "caution" not in effects_page(effects(trials), Screen(unicode=True))
+    assert effects_record(found)["chosen_by"] == ["t\x1bpe"]
 
 
 def test_what_is_not_finished_or_not_finite_is_left_out() -> None:
@@ -351,3 +367,11 @@ def test_equal_values_have_no_variance_to_share(tmp_path: Path, value: float) ->
     assert [(effect.share, effect.unique) for effect in found.parameters] == [(None, None)]
     assert found.noise is not None
     assert (found.noise.std, found.noise.share) == (0.0, None)
+
+
+def test_rounding_is_no_effect_where_the_objective_follows_exactly() -> None:
+    rows = [({"x": float(place), "other": place % 3, "k": "ab"[place % 2]}, 2.0 * place) for place in range(200)]
+    found = {effect.parameter: effect.matters for effect in effects(as_trials(rows)).parameters}
+    assert found == {"x": True, "other": False, "k": False}
+    few = effects(as_trials([(params, 0.1 * value) for params, value in rows[:20]]))
+    assert [effect.matters for effect in few.parameters] == [True, False, False]

@@ -1,0 +1,1 @@
+"""Where a result comes from: the code, the packages, the machine. Never a reason for a trial to fail."""

@@ -1,0 +1,114 @@
+"""A sweep that grows: as a slot comes free, the search is asked for the next point, and what it says is recorded."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from hyperherd.errors import SweepError
+from hyperherd.launch.base import JobHandle, TrialLauncher
+from hyperherd.plural import counted
+from hyperherd.records.sweep import PlannedTrial, write_planned
+from hyperherd.sweep.resuming.reconcile import RunPlan
+from hyperherd.sweep.running.resources import check_resources
+from hyperherd.sweep.searching.search import Search
+from hyperherd.sweep.validation.validate import Validator
+
+log = logging.getLogger("hyperherd")
+
+
+class Growing:
+    """Has a search choose trials, as many as the launcher has slots for.
+
+    Invariant: a trial is in `trials.jsonl`, with how it was chosen, before it is handed to the launcher.
+
+    Args:
+        search: chooses them.
+        launcher: runs them.
+        validator: of all trials of the sweep.
+        sweep_dir: absolute.
+
+    Raises:
+        SweepError: the launcher cannot be given trials while others run.
+    """
+
+    def __init__(self, search: Search, launcher: TrialLauncher, validator: Validator, sweep_dir: Path) -> None:
+        self._slots = _slots(search, launcher)
+        self._search = search
+        self._launcher = launcher
+        self._validator = validator
+        self._sweep_dir = sweep_dir
+        self._trials: list[PlannedTrial] = []
+        self.takers: list[Callable[[Sequence[PlannedTrial]], object]] = []
+        """Get each trial that is added, before it is launched."""
+
+    def begun(self, run_plan: RunPlan, adopted: Sequence[JobHandle]) -> RunPlan:
+        """Return a run plan with the trials that the search adds before anything is launched."""
+        in_flight = {trial.number for trial in run_plan.to_run} | {handle.job.number for handle in adopted}
+        left_alone = {queued.trial.number for queued in run_plan.queued}
+        self._search.begin(self._sweep_dir, run_plan.trials, in_flight | left_alone)
+        asked = self._search.ask(self._slots - len(in_flight))
+        check_resources(asked, self._launcher)
+        return replace(run_plan, trials=(*run_plan.trials, *asked), to_run=(*run_plan.to_run, *asked))
+
+    def planned(self, run_plan: RunPlan) -> None:
+        """Take note of the trials that the sweep begins with, and where they run."""
+        self._trials = list(run_plan.trials)
+        self._search.placed(run_plan.to_run)
+
+    def ended(self, number: int) -> None:
+        """Take note that a trial has ended and will not be run again."""
+        self._search.ended(number)
+
+    def more(self, open_trials: int) -> Sequence[int]:
+        """Plan and record what runs next while so many trials are open; return the numbers."""
+        if open_trials and self._launcher.takes_batches:
+            return []
+        asked = self._search.ask(self._slots - open_trials)
+        if not asked:
+            return []
+        check_resources(asked, self._launcher)
+        placed = self._validator.placed(asked)
+        self._search.placed(placed)
+        self._trials += placed
+        write_planned(self._sweep_dir, self._trials)
+        for take in self.takers:
+            take(placed)
+        return [trial.number for trial in placed]
+
+    def report(self) -> None:
+        """Report how it is going to choose."""
+        points = counted(self._search.settings.trials, "point")
+        log.info("search: %s by %s, %d at once", points, self._search.settings.sampler, self._slots)
+        if self._launcher.takes_batches:
+            log.warning(
+                "%s runs trials in batches of %d, so the sampler waits until a whole batch has ended; herd_local, "
+                "herd_slurm and herd_lsf run the next trial as soon as one has ended",
+                self._launcher.name,
+                self._slots,
+            )
+        elif 1 < self._search.settings.trials <= self._slots:
+            log.warning(
+                "%s runs %d trials at once, so all points are chosen before there is any result; let fewer run at once "
+                "(hydra.launcher.max_parallel or array_parallelism)",
+                self._launcher.name,
+                self._slots,
+            )
+
+
+def _slots(search: Search, launcher: TrialLauncher) -> int:
+    if not launcher.waits:
+        raise SweepError("hydra.sweeper.sampler needs the trials' values, so hydra.launcher.wait must be true")
+    if launcher.slots is not None:
+        return launcher.slots
+    if launcher.takes_batches:
+        raise SweepError(
+            f"hydra.sweeper.sampler: {launcher.name} runs trials in batches; give the number of trials in one as "
+            "hydra.sweeper.max_batch_size, or choose hydra/launcher=herd_local, herd_slurm or herd_lsf"
+        )
+    raise SweepError(
+        "hydra.sweeper.sampler chooses trials one after the other, and workers take them from a queue that has to be "
+        "full; remove hydra.launcher.workers, or hydra.sweeper.sampler"
+    )

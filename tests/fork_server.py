@@ -1,0 +1,88 @@
+"""Scripts that start in an interpreter which has imported already what they are going to import.
+
+`tests/starting.py` starts this server: `python fork_server.py SOCKET MODULE...`. For each request it forks a process
+that becomes what `python script.py ...` would be, and that is handed over to the one who asked: it is forked twice, and
+the one between ends, so that the system gives the orphan to the next ancestor that adopts orphans.
+"""
+
+from __future__ import annotations
+
+import builtins
+import ctypes
+import gc
+import importlib
+import json
+import os
+import socket
+import sys
+import time
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+LONGEST_REQUEST = 1 << 18
+
+
+def serve(requests: socket.socket) -> dict[str, Any]:
+    """Fork for each request. Returns the request in the forked process alone; the server ends when nobody can ask."""
+    while True:
+        told, streams, _, _ = socket.recv_fds(requests, LONGEST_REQUEST, 3)
+        if not told:
+            os._exit(0)
+        reading, writing = os.pipe()
+        between = os.fork()
+        if between == 0:
+            between = os.getpid()
+            if os.fork():
+                os._exit(0)
+            request = json.loads(told)
+            if request.pop("is_leader"):
+                os.setsid()
+            for number, stream in enumerate(streams):
+                os.dup2(stream, number)
+                os.close(stream)
+            while os.getppid() == between:  # not yet adopted
+                time.sleep(0.0002)
+            os.write(writing, str(os.getpid()).encode())
+            for descriptor in (reading, writing, requests.detach()):
+                os.close(descriptor)
+            return request
+        os.waitpid(between, 0)
+        requests.send(os.read(reading, 20))
+        for descriptor in (reading, writing, *streams):
+            os.close(descriptor)
+
+
+def become(command: list[str], folder: str, environment: dict[str, str], mask: int) -> None:
+    """Run a script as `python script.py ...` does."""
+    os.chdir(folder)
+    os.umask(mask)
+    os.environ.clear()
+    os.environ.update(environment)
+    sys.orig_argv[:] = command
+    sys.argv[:] = command[1:]
+    script = Path(command[1]).absolute()
+    sys.path[0] = str(script.resolve().parent)
+    _run_script(str(script))
+
+
+def _run_script(path: str) -> None:
+    """Run a script by the interpreter's own function for that, so that no frames of ours are in its tracebacks."""
+    main = ModuleType("__main__")
+    main.__dict__.update(__builtins__=builtins, __annotations__={})
+    sys.modules["__main__"] = main
+    system = ctypes.CDLL(None)
+    system.fopen.restype = ctypes.c_void_p
+    name = ctypes.c_char_p(os.fsencode(path))
+    if ctypes.pythonapi.PyRun_SimpleFileExFlags(ctypes.c_void_p(system.fopen(name, b"rb")), name, 1, None):
+        # It is printed already. An exception here ends as the script's would: with 1, or by the signal of Ctrl-C.
+        sys.excepthook = lambda *_: None
+        raise RuntimeError(path)
+
+
+if __name__ == "__main__":
+    for module in sys.argv[2:]:
+        importlib.import_module(module)
+    gc.collect()
+    gc.freeze()  # Pages of memory that no collection touches stay shared.
+    become(**serve(socket.socket(fileno=int(sys.argv[1]))))

@@ -1,0 +1,82 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from omegaconf import OmegaConf
+
+from hyperherd.errors import SweepError
+from hyperherd.sampling.settings import read_sampler
+from hyperherd.schemas import HerdSweeperConf
+from hyperherd.sweep.settings import read_settings
+
+OBJECTIVE = {"metric": "loss", "direction": "minimize"}
+
+
+def test_what_is_asked_for() -> None:
+    assert read_sampler(None) is None
+    asked = read_sampler({"trials": 60})
+    assert asked is not None
+    assert (asked.sampler, asked.trials, asked.startup, asked.seed) == ("TPESampler", 60, None, None)
+    asked = read_sampler(
+        {"name": "gp", "trials": 60, "startup": 5, "seed": 7, "options": {"deterministic_objective": True}}
+    )
+    assert asked is not None
+    assert (asked.sampler, asked.startup, asked.seed) == ("GPSampler", 5, 7)
+    assert asked.options == {"deterministic_objective": True}
+
+
+def test_a_config_of_hydras_own_sweeper_for_optuna_is_understood() -> None:
+    asked = read_sampler({"_target_": "optuna.samplers.TPESampler", "seed": 123, "n_startup_trials": 4, "trials": 20})
+    assert asked is not None
+    assert (asked.sampler, asked.seed, asked.options, asked.shown) == ("TPESampler", 123, {"n_startup_trials": 4}, 4)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ("tpe", "expected a map such as"),
+        ({"name": "tpe"}, "sampler.trials is missing"),
+        ({"name": "tep", "trials": 5}, "did you mean 'tpe'"),
+        ({"trials": 0}, "sampler.trials is 0; expected a whole number from 1 up"),
+        ({"trials": 2.5}, "sampler.trials is 2.5"),
+        ({"trials": True}, "sampler.trials is True"),
+        ({"trials": 5, "seed": -1}, "sampler.seed is -1; expected a whole number from 0 up"),
+        ({"n_trials": 5}, "no key 'n_trials' .did you mean trials"),
+        ({"trials": 5, "n_jobs": 4}, "did you mean hydra.launcher.max_parallel"),
+        ({"trials": 5, "n_ei_candidates": 4}, "go into hydra.sweeper.sampler.options"),
+        ({"trials": 5, "options": [1]}, "expected a map of arguments"),
+        ({"name": "random", "trials": 5, "startup": 3}, "RandomSampler does not begin with points drawn evenly"),
+        ({"trials": 5, "startup": 3, "options": {"n_startup_trials": 3}}, "two names of one key"),
+        ({"_target_": "os.system", "trials": 5}, "expected a class of optuna.samplers"),
+        ({"_target_": "optuna.samplers.TPESampler", "name": "tpe", "trials": 5}, "both name and _target_"),
+        ({"trials": 5, "enqueue": {"lr": 1}}, "expected a list of points"),
+        ({"trials": 5, "from": [1]}, "expected the folder of an earlier sweep"),
+    ],
+)
+def test_what_is_no_sampler_is_refused_by_name(given: Any, message: str) -> None:
+    with pytest.raises(SweepError, match=message):
+        read_sampler(given)
+
+
+@pytest.mark.parametrize(
+    ("beside", "message"),
+    [
+        ({"grid": "all"}, "hydra.sweeper.grid and hydra.sweeper.sampler cannot be combined"),
+        ({"zip": [["a", "b"]]}, "hydra.sweeper.zip and"),
+        ({"grids": [{}]}, "hydra.sweeper.grids and"),
+        ({"sample": 5}, "hydra.sweeper.sample and hydra.sweeper.sampler cannot be combined, because hydra.sweeper.sam"),
+        ({"max_trials": 5}, "hydra.sweeper.max_trials and"),
+        ({"order": "random"}, "hydra.sweeper.order and"),
+        ({"only": "failed"}, "hydra.sweeper.only and"),
+        ({"canary": 2}, "hydra.sweeper.canary and"),
+        ({"decide": {"delta": 1, "budget": 9}, "seeds": 2}, "hydra.sweeper.decide and"),
+        ({"parameters": {"lr": {"values": [1]}}}, "hydra.sweeper.parameters and"),
+        ({"objective": None}, "sampler needs hydra.sweeper.objective"),
+        ({"objective": [OBJECTIVE, OBJECTIVE]}, "several objectives cannot be optimized"),
+    ],
+)
+def test_what_cannot_stand_beside_a_sampler_is_refused_by_name(beside: dict[str, Any], message: str) -> None:
+    given = {"objective": OBJECTIVE, "sampler": {"trials": 5}, **beside}
+    with pytest.raises(SweepError, match=message):
+        read_settings(OmegaConf.merge(OmegaConf.structured(HerdSweeperConf), given))  # type: ignore[arg-type]

@@ -1,0 +1,14 @@
+"""Trials that prune themselves in jobs of Slurm."""
+
+from __future__ import annotations
+
+import pytest
+from conftest import App
+from pruning.same import swept
+from real_slurm import Slurm
+
+pytestmark = pytest.mark.slow
+
+
+def test_the_same_trials_survive_as_without_a_cluster(app: App, slurm: Slurm) -> None:
+    swept(app, "hydra/launcher=herd_slurm", "hydra.launcher.poll_s=2", "hydra.launcher.workers=1")
