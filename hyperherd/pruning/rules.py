@@ -10,7 +10,6 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from hyperherd.plural import counted
 from hyperherd.pruning.rungs import Judgement, Rung
 
 
@@ -69,11 +68,11 @@ class Median:
         if math.isnan(rung.own.best):
             return Judgement(True, "all its values are NaN", facts)
         if len(means) < self.min_trials:
-            told = f"{counted(len(means), 'trial')} completed; nobody is pruned before {self.min_trials} have"
+            told = f"of those at this rung {len(means)} completed; nobody is pruned before {self.min_trials} have"
             return Judgement(False, told, facts)
         scores = [rung.score(mean) for mean in means]
         middle = statistics.median(scores)
-        median = middle if rung.maximize or not math.isfinite(middle) else -middle
+        median = middle if rung.maximize else -middle
         worse = rung.score(rung.own.best) < middle
         told = f"its best value {rung.own.best:.6g} is {'worse' if worse else 'no worse'} than {median:.6g}"
         return Judgement(
