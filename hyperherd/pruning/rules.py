@@ -44,7 +44,8 @@ class SuccessiveHalving:
             return Judgement(False, f"{placed}; nobody is pruned before {self.min_trials} have come", facts)
         bound = "or more" if rung.maximize else "or less"
         what = f"the best {keep} go on" if keep > 1 else "the best one goes on"
-        return Judgement(own < bar, f"{placed}; {what} ({least:.6g} {bound})", facts)
+        least_told = "" if math.isnan(least) else f" ({least:.6g} {bound})"
+        return Judgement(own < bar, f"{placed}; {what}{least_told}", facts)
 
 
 @dataclass(frozen=True)
