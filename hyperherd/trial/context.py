@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hyperherd.errors import TrialPruned
 from hyperherd.escape import one_line
 from hyperherd.paths import TrialPaths
-from hyperherd.pruning.of_sweep import note_completed
+from hyperherd.pruning.of_sweep import judge_of, note_completed
 from hyperherd.records.config import config_hash
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
@@ -108,6 +108,15 @@ def run_in_context(
     if record.state is not TrialState.COMPLETED and not record.stop_reason:
         _raise(record, outcome.error, signals)
     return outcome.value
+
+
+def ends_at_once(place: TrialPlace, attempt: int) -> bool:
+    """Return whether an attempt ends before its task is called; a further rank of it must not wait for the first."""
+    number = place.trial.number
+    if standing_verdict(place.sweep_dir, number, attempt) is not None:
+        return True
+    judge = judge_of(place.sweep_dir, number, place.trial_dir, attempt) if place.sweep.pruner is not None else None
+    return judge is not None and judge.verdict is not None
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from hyperherd import load
 from hyperherd.errors import SweepError
 from hyperherd.pruning.decisions import read_decisions
 from hyperherd.records.states import TrialState
-from hyperherd.records.sweep import SweepRecord
+from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.results.pages.show import show_page, show_record
 from hyperherd.results.statistics.endings import ended_badly
 from hyperherd.results.statistics.savings import savings
@@ -26,6 +26,7 @@ from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.preview import plan
 from hyperherd.sweep.settings import read_settings
+from hyperherd.trial.context import TrialPlace, ends_at_once
 
 
 @pytest.mark.slow
@@ -72,6 +73,13 @@ def test_the_seeds_of_a_pruned_configuration_are_not_started(app: App) -> None:
     assert [str(trials[number].state) for number in range(8)] == ["completed"] * 4 + ["pruned"] * 4
     assert trials[7].reason == "not started: its configuration was pruned at rung 3 (trial 4)"
     assert not (sweep.dir / "7/.hyperherd/trial.json").exists()
+    # All ranks of an attempt that was in a queue know that it ends before it begins.
+    record = SweepRecord.read(sweep.dir)
+    places = [
+        TrialPlace(find_planned_number(sweep.dir, number), record, sweep.dir, sweep.dir / str(number))
+        for number in (0, 4, 7)
+    ]
+    assert [ends_at_once(place, 1) for place in places] == [False, True, True]
     assert "8 trials, 0 to run" in app.sweep("lr=0.9,0.1", "+seed=0,1,2,3", OBJECTIVE, by_config).done.stdout
 
 
