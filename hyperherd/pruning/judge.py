@@ -292,7 +292,8 @@ class TrialJudge:
         self.verdict = StopVerdict(TrialState.PRUNED, one_line(decision.line))
         if self._settings.by == "config" and decision.rung is not None:
             try:
-                self._folder.prune_config(self._config, self._number, decision.rung)
+                if self._config not in self._folder.pruned_configs():  # else another seed has decided, not this one
+                    self._folder.prune_config(self._config, self._number, decision.rung)
             except OSError as error:
                 self._warn(f"that its configuration is pruned cannot be noted for its other seeds: {error}")
 
