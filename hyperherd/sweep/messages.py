@@ -133,7 +133,7 @@ def unjudged(sweep_dir: Path, trials: Iterable[Trial]) -> list[str]:
         return []
     where = "the first phase that trains" if settings.phase is None else f"the phase {settings.phase}"
     told = f"it judges {settings.metric}, logged in {where} at {settings.unit} {first} or later"
-    return [one_line(f"hint:  no trial has come to a rung of the pruner; {told}")]
+    return [f"hint:  no trial has come to a rung of the pruner; {one_line(told)}"]
 
 
 def report_detached(sweep_dir: Path, launcher: str) -> None:

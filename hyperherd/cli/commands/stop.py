@@ -25,7 +25,8 @@ def run(argv: Sequence[str]) -> int:
     if arguments.numbers is None:
         if done.holder is not None:
             print("the sweep that runs starts nothing more, and ends with its last trial")
-        print("the same sweep command goes on with all of them")
+        if done.asked or done.not_started or done.holder is not None:
+            print("the same sweep command goes on with all of them")
     return refused(done)
 
 
