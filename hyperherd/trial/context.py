@@ -26,7 +26,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.alerts import report_news
 from hyperherd.trial.attempts import claim_attempt, scheduler_job
-from hyperherd.trial.ending import Ending, TrialFailed, ending_of
+from hyperherd.trial.ending import Ending, TrialFailed, ending_of, raised_while_it_ended
 from hyperherd.trial.isolation import restored_process_state
 from hyperherd.trial.kept_config import chosen_groups, keep_config, written_config
 from hyperherd.trial.logbook import Logbook
@@ -100,6 +100,8 @@ def run_in_context(
                 ending = replace(ending, requeued=True)
             record = logbook.close(ending)
         _log_end(record)
+        if record.stop_reason and (also := raised_while_it_ended(outcome.error)):
+            log.warning("trial %d (%s): while it ended: %s", record.number, record.name, one_line(also))
         report_news(place.trial_dir)
     if record.state is TrialState.COMPLETED:
         note_completed(place.sweep, place.sweep_dir, place.trial.number)

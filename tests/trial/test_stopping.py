@@ -19,6 +19,7 @@ from hyperherd.records.states import TrialState
 from hyperherd.records.verdicts import StopVerdict
 from hyperherd.trial import log as trial_log
 from hyperherd.trial import notes
+from hyperherd.trial.ending import raised_while_it_ended
 from hyperherd.trial.log import CurrentTrial
 from hyperherd.trial.notes import begin, handed_on, note
 
@@ -126,3 +127,18 @@ def test_what_a_process_was_told_outlasts_the_notes_of_the_next(
     begin(tmp_path, 3, keeps_state=False)
     note("max_step", 4)
     assert handed_on(tmp_path, 3) == {"max_step": 4}
+
+
+def test_what_fails_while_a_trial_ends_is_told() -> None:
+    def raised(cause: bool) -> BaseException:
+        try:
+            try:
+                raise hyperherd.TrialPruned("why")
+            except hyperherd.TrialPruned as pruned:
+                raise OSError("disk full") from (pruned if cause else None)
+        except OSError as error:
+            return error
+
+    assert [raised_while_it_ended(raised(cause)) for cause in (False, True)] == ["OSError: disk full", ""]
+    for error in (None, OSError("disk full"), hyperherd.TrialPruned("why"), SystemExit(0)):
+        assert raised_while_it_ended(error) == ""
