@@ -135,6 +135,10 @@ class Study:
         """Return whether a point was accepted under this key, and nothing was told of it yet."""
         return key in self._open
 
+    def was_told(self, key: Hashable) -> bool:
+        """Return whether a point was accepted under this key, and what became of it was told."""
+        return key in self._numbers and key not in self._open
+
     def takes(self, values: Mapping[str, Value]) -> bool:
         """Return whether a point has a value of every parameter, or of some where that is allowed."""
         parts = self._encoded(values)

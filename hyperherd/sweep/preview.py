@@ -94,7 +94,8 @@ def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSett
     check_drift(app, run_plan.trials, sweep_dir, allow_drift=settings.allow_drift)
     if record:
         check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
-    search.begin(sweep_dir, run_plan.trials, [trial.number for trial in run_plan.to_run])
+    in_flight = [*run_plan.to_run, *(queued.trial for queued in run_plan.queued)]
+    search.begin(sweep_dir, run_plan.trials, [trial.number for trial in in_flight])
     asked = search.ask(search.settings.shown)
     placed = validate(app, [*run_plan.to_run, *asked], sweep_dir, mode=settings.validate)
     told = (

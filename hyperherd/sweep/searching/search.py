@@ -108,7 +108,17 @@ class Search:
     @property
     def trials(self) -> int:
         """How many trials it comes to."""
-        return self._settings.trials * (self._space.seeds or 1)
+        return self._settings.trials * self.seeds
+
+    @property
+    def seeds(self) -> int:
+        """How many trials each point comes to."""
+        return self._space.seeds or 1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no further point is going to be chosen."""
+        return self._is_exhausted or len(self._trials) >= self._settings.trials
 
     @property
     def settings(self) -> SamplerSettings:
@@ -198,10 +208,11 @@ class Search:
         """Bring the sampler to where it was after it had proposed a point."""
         self._learn(point for point in asked.after if point in self.outcomes)
         if self._study.keeps_notes and not self._is_whole(asked.enqueued):
+            proposed: dict[str, Any] = {}
             for draw in range(min(asked.draws, _DRAWS)):
                 if draw:
-                    self._study.reject()
-                self._study.propose(asked.point, draw, evenly=draw >= _GUIDED)
+                    self._reject(self._points.left_of({**proposed, **asked.enqueued}))
+                proposed = self._study.propose(asked.point, draw, evenly=draw >= _GUIDED)
         for values in asked.rejected:
             self._study.avoid(values)
         self._study.accept(asked.point, self._trials[asked.point][0].params)
@@ -229,7 +240,7 @@ class Search:
         asked: list[PlannedTrial] = []
         self._learned += self._learn(self.outcomes)
         for _ in range(count):
-            if self._is_exhausted or len(self._trials) >= self._settings.trials:
+            if self.is_complete:
                 break
             asked += self._next()
         return asked
@@ -259,7 +270,9 @@ class Search:
             is_new = is_new and not left
             if draw < _GUIDED and not self._study.keeps_notes:
                 rejected.append(proposed)
-            self._study.reject(self.outcomes.get(self._identities.get(left[0][0], -1)) if left else None)
+            self._reject(left)
+        if given and not is_new:
+            return self._next_without(given)
         if is_new:
             what = f"hydra.sweeper.sampler.enqueue: {_shown(given)}: " if given else ""
             blame = excluded_by(self._points.effects)
@@ -273,8 +286,17 @@ class Search:
         """Return the trials of a point that was asked for by name, with a value of every parameter."""
         if fresh := self._fresh(self._points.left_of(given)):
             return self._taken(Asked(self._following, given, 1, tuple(self._learned), (), given), *fresh[0])
+        return self._next_without(given)
+
+    def _next_without(self, given: Mapping[str, Any]) -> list[PlannedTrial]:
+        """Return the trials of the point after one that was asked for by name."""
         log.warning("hydra.sweeper.sampler.enqueue: %s was tried before", _shown(given))
         return self._next()
+
+    def _reject(self, left: Sequence[_Left]) -> None:
+        """Tell the sampler that a point is not tried, and what it came to if the sampler knows of one that equals it."""
+        point = self._identities.get(left[0][0]) if left else None
+        self._study.reject(self.outcomes[point] if point is not None and self._study.was_told(point) else None)
 
     def _fresh(self, left: Sequence[_Left]) -> list[_Left]:
         """Return those that were not tried, here or before the search began."""
