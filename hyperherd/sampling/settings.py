@@ -21,7 +21,9 @@ NAMES = {
 STARTUP = {"TPESampler": 10, "GPSampler": 10, "CmaEsSampler": 1}
 """The samplers that begin with points drawn evenly, and with how many unless they are told otherwise."""
 
-_SHOWN = 10
+_SHOWN = {"QMCSampler": 1}
+"""How many points follow from no result: its sequence begins when there is one. Of others that are not above, any."""
+_USUALLY_SHOWN = 10
 _TARGET, _MODULE = "_target_", "optuna.samplers."
 _KEYS = ("name", "trials", "startup", "seed", "options", "enqueue", "from")
 _OTHER_SPELLINGS = {
@@ -67,8 +69,10 @@ class SamplerSettings:
     @property
     def shown(self) -> int:
         """How many points a preview shows: those that do not depend on results."""
-        given = self.startup or self.options.get("n_startup_trials") or STARTUP.get(self.sampler, _SHOWN)
-        return min(self.trials, max(int(given), len(self.enqueue)))
+        given = self.options.get("n_startup_trials") if self.startup is None else self.startup
+        if given is None:
+            given = {**STARTUP, **_SHOWN}.get(self.sampler, _USUALLY_SHOWN)
+        return min(self.trials, max(given, len(self.enqueue), 1))
 
 
 def read_sampler(written: Any) -> SamplerSettings | None:
@@ -93,6 +97,9 @@ def read_sampler(written: Any) -> SamplerSettings | None:
         raise SweepError(f"{_KEY}.startup: {sampler} does not begin with points drawn evenly; remove startup")
     if written.get("startup") is not None and "n_startup_trials" in options:
         raise SweepError(f"{_KEY} has both startup and n_startup_trials, which are two names of one key; keep one")
+    drawn = options.get("n_startup_trials")
+    if drawn is not None and not _is_count(drawn, 0):
+        raise SweepError(f"{_KEY}: n_startup_trials is {drawn!r}; expected a whole number from 0 up")
     return SamplerSettings(
         sampler,
         trials,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +23,15 @@ from search_sweeps import (
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
+from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
+from hyperherd.sweep.app import composed_app, hydra_config
 from hyperherd.sweep.preview import plan
+from hyperherd.sweep.resuming.reconcile import RunPlan
 from hyperherd.sweep.running.growing import Growing
 from hyperherd.sweep.searching.asked import by_point
+from hyperherd.sweep.searching.search import Search
+from hyperherd.sweep.settings import read_settings
 
 pytest.importorskip("optuna")
 
@@ -114,6 +120,13 @@ def test_a_later_trial_that_does_not_compose_costs_no_other_its_result(searched:
     assert len(sweep.planned) == 2
 
 
+def test_every_trial_of_a_search_runs_from_the_snapshot(searched: App) -> None:
+    sweep = searched.sweep(*SPACE, *POOL, sampler(3), "hydra.sweeper.snapshot=true")
+    ran = [json.loads(TrialPaths(sweep.dir / str(number)).provenance.read_text()) for number in range(3)]
+    [kept] = SweepPaths(sweep.dir).snapshots.iterdir()
+    assert [one["snapshot"] for one in ran] == [kept.name] * 3
+
+
 class Launcher(TrialLauncher):
     """Answers what a search asks of a launcher."""
 
@@ -137,6 +150,16 @@ class Launcher(TrialLauncher):
 def test_a_launcher_that_cannot_go_on_while_trials_run_is_refused(launcher: TrialLauncher, message: str) -> None:
     with pytest.raises(SweepError, match=message):
         Growing(cast(Any, None), launcher, cast(Any, None), Path())
+
+
+@pytest.mark.parametrize(("slots", "points"), [(1, 1), (3, 1), (4, 2), (6, 2)])
+def test_the_seeds_of_a_point_fill_slots(searched: App, slots: int, points: int) -> None:
+    app = composed_app(searched.folder / "conf", "config", ["hydra/sweeper=herd", *SPACE, sampler(9)])
+    with hydra_config(app.config):
+        settings = replace(read_settings(app.config.hydra.sweeper), seeds=3)
+        search = Search(app, SPACE[:1], settings)
+        growing = Growing(search, Launcher(slots=slots), cast(Any, None), searched.folder)
+        assert len(growing.begun(RunPlan((), ()), ()).to_run) == 3 * points
 
 
 def test_hydras_own_launcher_gets_one_trial_after_the_other_and_others_batches() -> None:

@@ -161,6 +161,18 @@ def test_conditions_mean_what_they_mean_in_a_grid(tmp_path: Path) -> None:
     assert search.unmatched == []
 
 
+def test_a_sampler_that_fails_is_an_error_of_the_sweep(tmp_path: Path) -> None:
+    settings = sampler(trials=6, options="{n_ei_candidates: many}")
+    with pytest.raises(SweepError, match=r"hydra.sweeper.sampler: TPESampler cannot choose a point: \w+Error: "):
+        Simulation(tmp_path, (settings,)).run()
+
+
+def test_a_metric_that_no_trial_has_is_told_at_the_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    misspelt = "hydra.sweeper.objective={metric: lss, direction: minimize}"
+    Simulation(tmp_path, (sampler(trials=3), misspelt)).run()
+    assert caplog.text.count("has completed without a number as its lss (did you mean 'loss'?)") == 1
+
+
 def test_a_condition_that_leaves_nothing_is_named(tmp_path: Path) -> None:
     conditions = "hydra.sweeper.conditions=[{name: too fast, when: {lr: {gt: -1}}, exclude: true}]"
     with pytest.raises(SweepError, match=r"none of 200 points .* condition 0 \(too fast\).* excluded 200"):

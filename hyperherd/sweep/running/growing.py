@@ -41,6 +41,7 @@ class Growing:
         self._validator = validator
         self._sweep_dir = sweep_dir
         self._trials: list[PlannedTrial] = []
+        self._warned: set[str] = set()
         self.takers: list[Callable[[Sequence[PlannedTrial]], object]] = []
         """Get each trial that is added, before it is launched."""
 
@@ -50,7 +51,7 @@ class Growing:
         left_alone = {queued.trial.number for queued in run_plan.queued}
         self._search.begin(self._sweep_dir, run_plan.trials, in_flight | left_alone)
         asked = self._search.ask(self._points(self._slots - len(in_flight)))
-        check_resources(asked, self._launcher)
+        self._warned |= check_resources(asked, self._launcher, self._warned)
         return replace(run_plan, trials=(*run_plan.trials, *asked), to_run=(*run_plan.to_run, *asked))
 
     def planned(self, run_plan: RunPlan) -> None:
@@ -69,7 +70,7 @@ class Growing:
         asked = self._search.ask(self._points(self._slots - open_trials))
         if not asked:
             return []
-        check_resources(asked, self._launcher)
+        self._warned |= check_resources(asked, self._launcher, self._warned)
         placed = self._validator.placed(asked)
         self._search.placed(placed)
         self._trials += placed

@@ -102,6 +102,7 @@ class Search:
         self._ended: dict[int, set[int]] = {}
         self._following = 0
         self._is_exhausted = False
+        self._has_warned = False
         notes = (*self._writer.given.notes, *self._points.warnings)
         self.plan = Plan(self._writer.written, self._writer.fixed, (), Report(0, []), notes)
 
@@ -226,7 +227,21 @@ class Search:
                 self._ended[point].add(number)
                 if self._has_ended(point):
                     assert self._sweep_dir is not None
-                    self.outcomes[point] = outcome(_of(trials_of(self._sweep_dir, trials), trials), self._objective)
+                    found = _of(trials_of(self._sweep_dir, trials), trials)
+                    self.outcomes[point] = outcome(found, self._objective)
+                    self._warn_of_missing(found)
+
+    def _warn_of_missing(self, trials: Iterable[Trial]) -> None:
+        """Warn once of a trial that has no value at all: most likely the metric has another name, and none has one."""
+        for trial in trials:
+            if not self._has_warned and trial.state.finished and self._objective.value(trial) is None:
+                self._has_warned = True
+                log.warning(
+                    "search: trial %s has completed without a number as its %s%s, so the sampler learns nothing of it",
+                    trial.number,
+                    self._objective.metric,
+                    nearest(self._objective.metric, [*trial.metrics, *trial.final]),
+                )
 
     def _has_ended(self, point: int) -> bool:
         return len(self._ended[point]) == len(self._trials[point])
@@ -294,7 +309,7 @@ class Search:
         return self._next()
 
     def _reject(self, left: Sequence[_Left]) -> None:
-        """Tell the sampler that a point is not tried, and what it came to if the sampler knows of one that equals it."""
+        """Tell the sampler that a point is not tried, and what it came to if the sampler knows an equal one."""
         point = self._identities.get(left[0][0]) if left else None
         self._study.reject(self.outcomes[point] if point is not None and self._study.was_told(point) else None)
 
