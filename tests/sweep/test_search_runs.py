@@ -32,6 +32,7 @@ from hyperherd.sweep.running.growing import Growing
 from hyperherd.sweep.searching.asked import by_point
 from hyperherd.sweep.searching.search import Search
 from hyperherd.sweep.settings import read_settings
+from hyperherd.sweep.validation.validate import Validator
 
 pytest.importorskip("optuna")
 
@@ -160,6 +161,21 @@ def test_the_seeds_of_a_point_fill_slots(searched: App, slots: int, points: int)
         search = Search(app, SPACE[:1], settings)
         growing = Growing(search, Launcher(slots=slots), cast(Any, None), searched.folder)
         assert len(growing.begun(RunPlan((), ()), ()).to_run) == 3 * points
+
+
+def test_points_that_cannot_be_recorded_are_not_launched(searched: App) -> None:
+    app = composed_app(searched.folder / "conf", "config", ["hydra/sweeper=herd", *SPACE, sampler(9)])
+    with hydra_config(app.config):
+        search = Search(app, SPACE[:1], read_settings(app.config.hydra.sweeper))
+        validator = Validator(app, searched.folder)
+        growing = Growing(search, Launcher(slots=2), validator, searched.folder)
+        growing.begun(RunPlan((), ()), ())
+        taken: list[Any] = []
+        growing.takers.append(taken.append)
+        SweepPaths(searched.folder).trials.mkdir(parents=True)  # so that it cannot be replaced
+        with pytest.raises(SweepError, match="trials that were chosen cannot be recorded in"):
+            growing.more(0)
+        assert not taken
 
 
 def test_hydras_own_launcher_gets_one_trial_after_the_other_and_others_batches() -> None:

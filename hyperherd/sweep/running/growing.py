@@ -64,7 +64,11 @@ class Growing:
         self._search.ended(number)
 
     def more(self, open_trials: int) -> Sequence[int]:
-        """Plan and record what runs next while so many trials are open; return the numbers."""
+        """Plan and record what runs next while so many trials are open; return the numbers.
+
+        Raises:
+            SweepError: there is nothing that can run, or it cannot be recorded.
+        """
         if open_trials and self._launcher.takes_batches:
             return []
         asked = self._search.ask(self._points(self._slots - open_trials))
@@ -74,7 +78,10 @@ class Growing:
         placed = self._validator.placed(asked)
         self._search.placed(placed)
         self._trials += placed
-        write_planned(self._sweep_dir, self._trials)
+        try:
+            write_planned(self._sweep_dir, self._trials)
+        except OSError as error:  # what runs may yet be able to write, and ends as it would have
+            raise SweepError(f"trials that were chosen cannot be recorded in {self._sweep_dir}: {error}") from error
         for take in self.takers:
             take(placed)
         return [trial.number for trial in placed]
