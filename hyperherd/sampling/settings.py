@@ -24,6 +24,7 @@ STARTUP = {"TPESampler": 10, "GPSampler": 10, "CmaEsSampler": 1}
 _SHOWN = {"QMCSampler": 1}
 """How many points follow from no result: its sequence begins when there is one. Of others that are not above, any."""
 _USUALLY_SHOWN = 10
+_LEARN_NOTHING = frozenset({"BruteForceSampler", "GridSampler", "QMCSampler", "RandomSampler"})
 _TARGET, _MODULE = "_target_", "optuna.samplers."
 _KEYS = ("name", "trials", "startup", "seed", "options", "enqueue", "from")
 _OTHER_SPELLINGS = {
@@ -67,6 +68,11 @@ class SamplerSettings:
     earlier: tuple[str, ...] = ()
 
     @property
+    def learns(self) -> bool:
+        """Whether results change what is tried next."""
+        return self.sampler not in _LEARN_NOTHING
+
+    @property
     def shown(self) -> int:
         """How many points a preview shows: those that do not depend on results."""
         given = self.options.get("n_startup_trials") if self.startup is None else self.startup
@@ -88,7 +94,7 @@ def read_sampler(written: Any) -> SamplerSettings | None:
     sampler, options = _class(written)
     trials = written.get("trials")
     if trials is None:
-        raise SweepError(f"{_KEY}.trials is missing: the number of points to try, e.g. {_KEY}.trials=60")
+        raise SweepError(f"{_KEY}.trials is missing: the number of points to try, e.g. +{_KEY}.trials=60")
     for key, least in (("trials", 1), ("startup", 1), ("seed", 0)):
         value = written.get(key)
         if value is not None and not _is_count(value, least):
@@ -100,6 +106,9 @@ def read_sampler(written: Any) -> SamplerSettings | None:
     drawn = options.get("n_startup_trials")
     if drawn is not None and not _is_count(drawn, 0):
         raise SweepError(f"{_KEY}: n_startup_trials is {drawn!r}; expected a whole number from 0 up")
+    points = _points(written.get("enqueue"))
+    if len(points) > trials:
+        raise SweepError(f"{_KEY}.enqueue has {len(points)} points, and {_KEY}.trials is {trials}; raise that")
     return SamplerSettings(
         sampler,
         trials,
@@ -107,7 +116,7 @@ def read_sampler(written: Any) -> SamplerSettings | None:
         written.get("startup"),
         written.get("seed"),
         options,
-        _points(written.get("enqueue")),
+        points,
         _folders(written.get("from")),
     )
 

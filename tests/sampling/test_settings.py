@@ -48,6 +48,7 @@ def test_a_preview_shows_the_points_that_follow_from_no_result(given: dict[str, 
     asked = read_sampler({"trials": 60, **given})
     assert asked is not None
     assert asked.shown == shown
+    assert asked.learns == (asked.sampler not in ("QMCSampler", "RandomSampler"))
 
 
 @pytest.mark.parametrize(
@@ -70,6 +71,10 @@ def test_a_preview_shows_the_points_that_follow_from_no_result(given: dict[str, 
         ({"_target_": "os.system", "trials": 5}, "expected a class of optuna.samplers"),
         ({"_target_": "optuna.samplers.TPESampler", "name": "tpe", "trials": 5}, "both name and _target_"),
         ({"trials": 5, "enqueue": {"lr": 1}}, "expected a list of points"),
+        (
+            {"trials": 1, "enqueue": [{"lr": 1}, {"lr": 2}]},
+            "enqueue has 2 points, and .*.trials is 1",
+        ),
         ({"trials": 5, "from": [1]}, "expected the folder of an earlier sweep"),
     ],
 )

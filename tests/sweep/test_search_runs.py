@@ -101,7 +101,7 @@ def test_what_it_would_begin_with_is_shown(searched: App) -> None:
     told = str(shown)
     assert "4 trials would run first in" in told
     assert "lr: 0 to 1" in told
-    assert "TPESampler chooses 60 points, each by the results of those before it" in told
+    assert "TPESampler chooses 60 points, each by the results that there are" in told
     assert not (searched.folder / "multirun").exists()
 
 

@@ -102,7 +102,7 @@ class Growing:
                 self._launcher.name,
                 self._slots,
             )
-        elif 1 < self._search.settings.trials <= self._points(self._slots):
+        elif self._search.settings.learns and 1 < self._search.settings.trials <= self._points(self._slots):
             log.warning(
                 "%s runs %d trials at once, so all points are chosen before there is any result; let fewer run at once "
                 "(hydra.launcher.max_parallel or array_parallelism)",
