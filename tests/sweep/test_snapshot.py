@@ -24,7 +24,8 @@ from hyperherd.records.snapshot import VARIABLE, digest
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.sweep.freezing import take
 from hyperherd.sweep.freezing.files import Selection
-from hyperherd.sweep.freezing.take import SnapshotSettings, take_snapshot
+from hyperherd.sweep.freezing.settings import SnapshotSettings
+from hyperherd.sweep.freezing.take import take_snapshot
 from hyperherd.sweep.settings import read_settings
 from hyperherd.sweep.tidying.clean import Cleaning
 from hyperherd.sweep.tidying.snapshots import clean_snapshots

@@ -134,6 +134,7 @@ class RunLoop:
             log.error("trial %d cannot be run again: %s", number, reason)
             self._collector.retry_refused(refusal.job, refusal.reason)
             self._failed_for_good(number)
+            self._grow(number)  # its end came before it was to run again
 
     def _parts(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         """Yield what is run together: the canary, and then the others unless it failed."""
