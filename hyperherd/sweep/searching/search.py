@@ -22,14 +22,12 @@ from hyperherd.results.trials.trial import Trial
 from hyperherd.sampling.axes import Axis
 from hyperherd.sampling.settings import SamplerSettings
 from hyperherd.sampling.study import TAKES_PARTS, Outcome, Study
-from hyperherd.space.actions import Drop, Force, Replace, Set
-from hyperherd.space.conditions import Condition
 from hyperherd.space.expansion import Report, SinglePoints, excluded_by, repeated
-from hyperherd.space.expressions import Expression
 from hyperherd.space.point import Assignment
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.planning.plan import Plan, TrialWriter, UnnumberedTrial
 from hyperherd.sweep.searching.asked import Asked, by_point
+from hyperherd.sweep.searching.lacking_parts import lacking_parts
 from hyperherd.sweep.searching.outcomes import all_trials, of_earlier_sweep, outcome, trials_of
 from hyperherd.sweep.settings import SweepSettings
 
@@ -74,7 +72,7 @@ class Search:
                 "hydra.sweeper.sampler has nothing to search; give parameters in hydra.sweeper.params, or on the "
                 "command line, e.g. 'lr=tag(log,interval(0.0001,0.1))'"
             )
-        lacking = _lacking_parts(self._space.rules, self._axes)
+        lacking = lacking_parts(self._space.rules, self._axes)
         if lacking and self._settings.sampler not in TAKES_PARTS:
             raise SweepError(
                 f"{lacking}: with it points lack a parameter, or have a value outside of its range, of which "
@@ -372,23 +370,6 @@ class Search:
         if self._is_whole(found) and not self._points.left_of(found):
             raise SweepError(f"{key_of}: {_shown(found)} is excluded: {excluded_by(self._points.effects)}")
         return found
-
-
-def _lacking_parts(rules: Iterable[Condition], axes: Mapping[str, Axis]) -> str:
-    """Return the first condition by which points may lack a parameter or have a value that it does not take."""
-    for rule in rules:
-        for action in rule.actions:
-            values: list[tuple[str, Any]] = []
-            if isinstance(action, Drop):
-                return rule.label
-            if isinstance(action, Force | Set):
-                values = list(action.values)
-            elif isinstance(action, Replace):
-                values = [(name, value) for name, options in action.values for value in options]
-            for name, value in values:
-                if name in axes and (isinstance(value, Expression) or axes[name].encode(value) is None):
-                    return rule.label
-    return ""
 
 
 def _of(found: Mapping[int, Trial], trials: Iterable[PlannedTrial]) -> list[Trial]:
