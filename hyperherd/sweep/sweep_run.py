@@ -33,6 +33,7 @@ from hyperherd.sweep.messages import (
     report_nothing_to_submit,
     report_start,
 )
+from hyperherd.sweep.notify_settings import address_files
 from hyperherd.sweep.notifying.notifier import LaunchView, Notifier
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.resuming.drift import check_code, check_drift
@@ -131,9 +132,12 @@ class SweepRun:
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
         if self._growing is not None:
             run_plan = self._growing.begun(run_plan, self._adopted)
-        if self._settings.snapshot and run_plan.to_run:  # before validation, which may take long
+        # Also for those that are launched later: retries of what an earlier sweep left in a queue, points of a search.
+        is_launching = bool(run_plan.to_run or self._adopted) or self._growing is not None
+        if self._settings.snapshot and is_launching:  # before validation, which may take long
             folders = config_folders(self._app.loader)
-            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
+            without = address_files(self._settings.notify) if self._settings.notify else ()
+            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders, without)
         self._run_plan = _placed(run_plan, self._validator.placed(run_plan.to_run))
         if self._growing is not None:
             self._growing.planned(self._run_plan)
