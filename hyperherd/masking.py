@@ -43,7 +43,7 @@ _ABOUT = _words("file files path paths dir directory env url name length len siz
 _WORDS = {"null": None, "true": True, "false": False, "": None}
 _FLAT = frozenset({int, float, bool, str, type(None)})
 _ENTRY = re.compile(r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)["']?\s*:\s*""")
-_OF_ENTRY = re.compile(r"""'[^']*'|"[^"]*"|[{\[].*|[^,}\]]*""", re.DOTALL)
+_OF_ENTRY = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[{\[].*|(?:\\.|[^,}\]\\])*""", re.DOTALL)
 """Key and value in a dict of Hydra's grammar, or of JSON; what is nested below a secret goes with all that follows."""
 
 _SHAPE = re.compile(

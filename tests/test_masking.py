@@ -57,6 +57,8 @@ def test_only_values_that_tell_something_are_masked() -> None:
         '--config={"api_key": <masked>, "lr": 1}',
         '{"api_key": <masked>}',
     )
+    escaped = [r"a={token:'x\'y',b:1}", r"a={token:x\,y,b:1}"]
+    assert masked_words(escaped) == ("a={token:<masked>,b:1}", "a={token:<masked>,b:1}")
     words = ("serve", "https://me:secret@host/x", "model.path=hf_0123456789abcdefgh")
     assert masked_words(words) == ("serve", f"https://me:{MASK}@host/x", f"model.path={MASK}")
 

@@ -149,6 +149,7 @@ def test_its_files_are_copies_under_the_hash_of_all(tmp_path: Path) -> None:
     assert (first / "train.py").stat().st_nlink == 1
     assert [oct((first / name).stat().st_mode & 0o777) for name in ("train.py", "run.sh")] == ["0o444", "0o555"]
     (tmp_path / "train.py").write_text("other")
+    (first.parent / ".0123.tmp").mkdir()  # a process was killed
     second = taken(tmp_path)
     assert second != first
     assert sorted(path.name for path in first.parent.iterdir()) == sorted((first.name, second.name))

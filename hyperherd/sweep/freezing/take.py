@@ -26,6 +26,7 @@ from hyperherd.records.snapshot import Snapshot, digest
 from hyperherd.sweep.freezing.files import MOST_FILES, Selection
 
 _LISTED = 5
+_FILLING = ".{}.tmp"
 _CLONE = 0x40049409
 """FICLONE of Linux: the new file shares the blocks of the old one until either is written to."""
 _KEY = "hydra.sweeper.snapshot"
@@ -88,6 +89,8 @@ def _take(sweep_dir: Path, script: str, selection: Selection, max_mb: float, bes
     folder = SweepPaths(sweep_dir).snapshots
     try:
         _make_private(folder)
+        for left in folder.glob(_FILLING.format("*")):  # of a process that was killed; this one holds the sweep
+            shutil.rmtree(left, ignore_errors=True)
         snapshot = _copied(root, list(names), folder)
     except OSError as error:
         raise SweepError(f"{_KEY}: the project cannot be copied to {folder}: {error}") from None
@@ -161,7 +164,7 @@ def _check_size(root: str, names: Iterable[str], max_mb: float) -> None:
 
 
 def _copied(root: str, names: list[str], folder: Path) -> Snapshot:
-    filling = folder / f".{secrets.token_hex(6)}.tmp"
+    filling = folder / _FILLING.format(secrets.token_hex(6))
     try:
         filling.mkdir(folder_mode())
         known = set(names) | {parent for name in names for parent in _parents(name)}
