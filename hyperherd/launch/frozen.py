@@ -155,6 +155,8 @@ class _Finder:
             return file
         inside = self._snapshot.inside(file)
         if not inside.startswith(f"{self._snapshot.folder}/") and inside not in self._told:
+            if not os.path.isdir(self._snapshot.folder):  # noqa: PTH112 - in each import
+                raise ImportError(f"{self._snapshot.folder}, the snapshot of the code that runs, is gone")
             self._told.add(inside)
             log.warning("%s is not in the snapshot of the code (git may ignore it), and is read as it is now", inside)
         return inside

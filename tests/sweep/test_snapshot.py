@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -371,6 +372,9 @@ def test_what_a_trial_starts_finds_what_a_finder_led_to(tmp_path: Path, monkeypa
     assert found == str(tmp_path / "kept/src/frozen_package/__init__.py")
     told = [sys.executable, "-c", "import frozen_package; print(frozen_package.__file__)"]
     assert subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip() == found
+    shutil.rmtree(tmp_path / "kept")
+    with pytest.raises(ImportError, match="the snapshot of the code that runs, is gone"):
+        importlib.import_module("frozen_package")
 
 
 def test_a_rank_that_was_started_from_the_project_itself_is_refused(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
