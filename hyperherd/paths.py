@@ -88,7 +88,7 @@ class SweepPaths:
     @property
     def index(self) -> Path:
         """What reading the trials again would find."""
-        return self.records / "index.json"
+        return self.records / "index.bin"
 
     @property
     def multirun(self) -> Path:

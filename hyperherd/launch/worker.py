@@ -28,10 +28,9 @@ from hyperherd.records.snapshot import VARIABLE, Snapshot
 from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.attempts import attempt_of_job
-from hyperherd.trial.context import find_place, run_in_context, variables
+from hyperherd.trial.context import ends_at_once, find_place, run_in_context, variables
 from hyperherd.trial.ending import TrialFailed, in_words
 from hyperherd.trial.ranks import started_together
-from hyperherd.trial.stopping.watch import standing_verdict
 
 if TYPE_CHECKING:
     from hydra.core.utils import JobReturn
@@ -124,8 +123,8 @@ class TrialTask:
         place = find_place(self._sweep_dir, overrides, Path(hydra.runtime.output_dir), _likely_number(hydra))
         attempt = _await_attempt(place.trial_dir)
         os.environ.update(variables(place, attempt))
-        if standing_verdict(place.sweep_dir, place.trial.number, attempt) is not None:
-            return None  # rank 0 ends at once as well
+        if ends_at_once(place, attempt):
+            return None
         try:
             return self._task_function(config)
         except TrialPruned as pruned:

@@ -131,11 +131,14 @@ class RungFolder:
         _create(self.path / "pruned", f"{config}_{number}_{rung}")
 
     def pruned_configs(self) -> dict[str, tuple[int, int]]:
-        """Return the pruned configurations, each with the trial and the rung that decided it first."""
+        """Return the pruned configurations, each with the trial and the rung that decided it.
+
+        Of seeds that decided at once it is the one at the lowest rung, then with the lowest number.
+        """
         found: dict[str, tuple[int, int]] = {}
-        for name in sorted(_names(self.path / "pruned")):
-            if parts := _PRUNED.fullmatch(name):
-                found.setdefault(parts[1], (int(parts[2]), int(parts[3])))
+        matches = [parts for name in _names(self.path / "pruned") if (parts := _PRUNED.fullmatch(name))]
+        for parts in sorted(matches, key=lambda parts: (int(parts[3]), int(parts[2]))):
+            found.setdefault(parts[1], (int(parts[2]), int(parts[3])))
         return found
 
 

@@ -67,7 +67,7 @@ class Decision:
 
     @property
     def short(self) -> str:
-        """It in a few words: ``rung 15: 3rd of 8``."""
+        """It in a few words: ``rung 15: 3 of 8``."""
         where = f"step {self.step}" if self.rung is None else f"rung {self.rung}"
         placed = f"{self.rank} of {self.cohort}" if self.rank is not None else self.verdict
         return f"{where}: {placed}"

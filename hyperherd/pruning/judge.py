@@ -104,7 +104,7 @@ class TrialJudge:
                 self._stood = max(self._stood, decision.rung)
                 if (own := self._shown(decision)) is not None:
                     self._earlier[decision.rung] = own.value
-                    self._seen.resume(own)
+                    self._seen.resume(own, decision.rung, _improved_at(decision))
             if decision.verdict == PRUNED and not self._readmitted:
                 # It was about to end when its process died.
                 self.verdict = StopVerdict(TrialState.PRUNED, one_line(decision.line))
@@ -183,9 +183,11 @@ class TrialJudge:
             return f"is {value} (nan: true)"
         if position < settings.min_steps:
             return ""
-        if settings.upper is not None and not value <= settings.upper:
+        if math.isnan(value) and (settings.upper is not None or settings.lower is not None):
+            return "is NaN, which lies within no bounds (threshold)"
+        if settings.upper is not None and value > settings.upper:
             return f"{value:.6g} is above {settings.upper:.6g} (upper)"
-        if settings.lower is not None and not value >= settings.lower:
+        if settings.lower is not None and value < settings.lower:
             return f"{value:.6g} is below {settings.lower:.6g} (lower)"
         if settings.rule is None and settings.patience is not None and not self._is_patient(position):
             return self._unimproved(position)
@@ -202,6 +204,7 @@ class TrialJudge:
         shown = None
         if own is not None:
             shown = {"value": own.value, "best": own.best, "mean": own.mean, "count": own.logged}
+            shown["best_at"] = self._seen.best_at
         return {
             "metric": self._settings.metric,
             "phase": self._phase or "",
@@ -289,7 +292,8 @@ class TrialJudge:
         self.verdict = StopVerdict(TrialState.PRUNED, one_line(decision.line))
         if self._settings.by == "config" and decision.rung is not None:
             try:
-                self._folder.prune_config(self._config, self._number, decision.rung)
+                if self._config not in self._folder.pruned_configs():  # else another seed has decided, not this one
+                    self._folder.prune_config(self._config, self._number, decision.rung)
             except OSError as error:
                 self._warn(f"that its configuration is pruned cannot be noted for its other seeds: {error}")
 
@@ -301,6 +305,12 @@ class TrialJudge:
         if not self._has_warned:
             self._has_warned = True
             log.warning("trial %d: %s", self._number, message)
+
+
+def _improved_at(decision: Decision) -> float:
+    """Return where the best value up to a rung was logged; at the latest at the rung, where that is not known."""
+    found = (decision.own or {}).get("best_at")
+    return found if isinstance(found, int | float) and math.isfinite(found) else decision.rung or 0
 
 
 def _number(value: Any, name: str) -> float | None:

@@ -53,8 +53,9 @@ def own_rule(path: str, options: Mapping[str, Any]) -> OwnRule:
     module, _, name = path.rpartition(".")
     try:
         found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise SweepError(f"{_KEY}.name is {path!r}, which cannot be imported: {error}") from None
+    except Exception as error:  # noqa: BLE001 - the boundary to the user's module, which may raise anything
+        told = error if isinstance(error, ImportError | AttributeError) else _raised(error)
+        raise SweepError(f"{_KEY}.name is {path!r}, which cannot be imported: {told}") from None
     # A class with this one method, so that no name in a config makes us call anything else.
     method = getattr(found, "prune", None)
     if not inspect.isclass(found) or not callable(method):
@@ -76,8 +77,13 @@ def _made(kind: Any, name: str, options: Mapping[str, Any]) -> Any:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that one of Optuna's is experimental: it was asked for by its name
             return kind(**options)
-    except (TypeError, ValueError) as error:
-        raise SweepError(f"{_KEY}: {name} refuses its options: {error}") from None
+    except Exception as error:  # noqa: BLE001 - the boundary to the user's class, which may raise anything
+        told = error if isinstance(error, TypeError | ValueError) else _raised(error)
+        raise SweepError(f"{_KEY}: {name} refuses its options: {told}") from None
+
+
+def _raised(error: Exception) -> str:
+    return f"it raised {type(error).__name__}: {error}"
 
 
 _WRAPPABLE = ("MedianPruner", "PercentilePruner", "WilcoxonPruner")

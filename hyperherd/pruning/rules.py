@@ -10,7 +10,6 @@ import math
 import statistics
 from dataclasses import dataclass
 
-from hyperherd.plural import counted
 from hyperherd.pruning.rungs import Judgement, Rung
 
 
@@ -45,7 +44,8 @@ class SuccessiveHalving:
             return Judgement(False, f"{placed}; nobody is pruned before {self.min_trials} have come", facts)
         bound = "or more" if rung.maximize else "or less"
         what = f"the best {keep} go on" if keep > 1 else "the best one goes on"
-        return Judgement(own < bar, f"{placed}; {what} ({least:.6g} {bound})", facts)
+        least_told = "" if math.isnan(least) else f" ({least:.6g} {bound})"
+        return Judgement(own < bar, f"{placed}; {what}{least_told}", facts)
 
 
 @dataclass(frozen=True)
@@ -69,11 +69,11 @@ class Median:
         if math.isnan(rung.own.best):
             return Judgement(True, "all its values are NaN", facts)
         if len(means) < self.min_trials:
-            told = f"{counted(len(means), 'trial')} completed; nobody is pruned before {self.min_trials} have"
+            told = f"of those at this rung {len(means)} completed; nobody is pruned before {self.min_trials} have"
             return Judgement(False, told, facts)
         scores = [rung.score(mean) for mean in means]
         middle = statistics.median(scores)
-        median = middle if rung.maximize or not math.isfinite(middle) else -middle
+        median = middle if rung.maximize else -middle
         worse = rung.score(rung.own.best) < middle
         told = f"its best value {rung.own.best:.6g} is {'worse' if worse else 'no worse'} than {median:.6g}"
         return Judgement(

@@ -196,6 +196,10 @@ def read_pruner(written: Mapping[str, Any]) -> PrunerSettings:
         own_rule = own.get("rule")
         if name == "threshold" and not values.keys() & {"lower", "upper"}:
             raise SweepError(f"{KEY}: threshold needs lower or upper, or both")
+        if values.get("lower", -math.inf) > values.get("upper", math.inf):
+            raise SweepError(
+                f"{KEY}: lower ({values['lower']}) is above upper ({values['upper']}), so every value would end a trial"
+            )
         if name == "patient" and "patience" not in values:
             raise SweepError(f"{KEY}: patient needs patience, in steps or epochs without an improvement")
         values["rule"] = None if own_rule is None else _wrapped(own_rule)
@@ -213,7 +217,7 @@ def _names() -> str:
 
 
 def _check_name(name: Any, key: str) -> None:
-    if name is None or name in _OF_RULES or name in OPTUNA:
+    if name is None or (isinstance(name, str) and name in (*_OF_RULES, *OPTUNA)):
         return
     if isinstance(name, str) and name in _REFUSED:
         raise SweepError(f"{key} is {name!r}, which cannot be used here: {_REFUSED[name]}")
@@ -266,6 +270,9 @@ def _check_rungs(settings: PrunerSettings) -> None:
     if rule.name == "SuccessiveHalvingPruner":
         if type(rule.options.get("min_resource")) is not int or rule.options["min_resource"] < 1:
             raise SweepError(f"{KEY}.min_resource must be a positive whole number, which is the first rung")
+        for item in ("reduction_factor", "min_early_stopping_rate"):
+            if type(rule.options.get(item, 0)) is not int:
+                raise SweepError(f"{KEY}.{item} is {rule.options[item]!r}; expected a whole number")
         if settings.min_steps:
             raise SweepError(f"{KEY}.min_steps: the first rung of SuccessiveHalvingPruner is its min_resource")
     elif not settings.min_steps:
@@ -300,7 +307,8 @@ _KINDS: dict[str, _Check] = {
     "min_steps": _whole(1),
     "max_steps": _whole(1),
     "nan": _FLAG,
-    "eta": (lambda value: type(value) in (int, float) and 1 < value < 1e6, "a number above 1"),
+    # Closer to 1 nearly everyone goes on, and most powers are rounded up to one rung.
+    "eta": (lambda value: type(value) in (int, float) and 1.01 <= value < 1e6, "a number from 1.01 on"),
     "min_trials": _whole(1),
     "only_full_rungs": _FLAG,
     "every": _whole(1),

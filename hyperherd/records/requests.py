@@ -45,11 +45,14 @@ class TrialRequest:
         wish: what.
         attempt: which execution of it there was then; later ones heed it, too.
         reason: why, for people.
+        continued: of a stop, the attempt of the wish to continue that it replaced, which counts again when the stop is
+            taken back; None if there was none.
     """
 
     wish: Wish
     attempt: int
     reason: str = ""
+    continued: int | None = None
 
     def verdict(self, attempt: int) -> StopVerdict | None:
         """Return why an attempt of the trial is to end; None if it is not."""
@@ -66,7 +69,15 @@ def request_path(sweep_dir: Path, number: int) -> Path:
 
 def ask_trial(sweep_dir: Path, number: int, request: TrialRequest) -> None:
     """Want something of a trial, whatever was wanted of it before."""
-    content = {"format": FORMAT, "want": request.wish.value, "attempt": request.attempt, "reason": request.reason}
+    content: dict[str, Any] = {
+        "format": FORMAT,
+        "want": request.wish.value,
+        "attempt": request.attempt,
+        "reason": request.reason,
+    }
+    before = read_request(sweep_dir, number) if request.wish is Wish.STOP else None
+    if before is not None:
+        content["continued"] = before.attempt if before.wish is Wish.CONTINUE else before.continued
     replace_json(request_path(sweep_dir, number), content)
 
 
@@ -80,7 +91,8 @@ def read_request(sweep_dir: Path, number: int) -> TrialRequest | None:
     attempt, reason = raw.get("attempt"), raw.get("reason")
     if not kinds.count(attempt) or not isinstance(reason, str):
         return None
-    return TrialRequest(wish, int(attempt or 0), reason)
+    continued = raw.get("continued")
+    return TrialRequest(wish, int(attempt or 0), reason, continued if kinds.count(continued) else None)
 
 
 def _read(path: Path, sweep_dir: Path) -> dict[str, Any]:
@@ -126,7 +138,13 @@ def go_on(sweep_dir: Path) -> None:
         request = read_request(sweep_dir, number)
         if request is not None and request.wish is Wish.STOP:
             with suppress(OSError):
-                request_path(sweep_dir, number).unlink(missing_ok=True)
+                if request.continued is not None:
+                    ask_trial(sweep_dir, number, TrialRequest(Wish.CONTINUE, request.continued))
+                else:
+                    request_path(sweep_dir, number).unlink(missing_ok=True)
+    # The sweep that these were for ended before it saw them; the trials wait, and whoever goes on finds that.
+    for _ in take_requests(sweep_dir, Wish.CONTINUE.value):
+        pass
 
 
 def _numbers(sweep_dir: Path) -> Iterator[int]:

@@ -102,9 +102,9 @@ class TrialRecord:
         try:
             values["state"] = TrialState(values["state"])
             values["cause"] = FailureCause(values["cause"]) if values.get("cause") else None
-            if fault := kinds.fault(values, _KINDS) or _fault_of_phases({"": values.get("metrics") or {}}):
+            if fault := kinds.fault(values, _KINDS) or fault_of_phases({"": values.get("metrics") or {}}):
                 raise FormatError(f"{path}: {fault}")
-            if fault := _fault_of_phases(values.get("phases") or {}):
+            if fault := fault_of_phases(values.get("phases") or {}):
                 raise FormatError(f"{path}: {fault}")
             values["overrides"] = tuple(values["overrides"])
             if error := values.get("error"):
@@ -125,7 +125,8 @@ def _error(raw: Mapping[str, Any]) -> TrialError:
     return error
 
 
-def _fault_of_phases(phases: Mapping[str, Any]) -> str:
+def fault_of_phases(phases: Mapping[str, Any]) -> str:
+    """Return what is wrong with the summaries of metrics by phase; an empty string if nothing is."""
     for phase, metrics in phases.items():
         if not isinstance(metrics, dict):
             return f"the metrics of phase {phase!r} cannot be {metrics!r:.80}"

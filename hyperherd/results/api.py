@@ -365,13 +365,11 @@ def _plot_trial(trial: Trial, metric: str | None = None, **options: Any) -> Figu
 
 def _restored(kind: type[Trial], state: dict[str, Any]) -> Trial:
     """Return an unpickled trial."""
-    trial = kind.__new__(kind)
-    trial.__dict__.update(state)
-    return trial
+    return kind.of_state(state)
 
 
 def _reduced(trial: Trial) -> tuple[Any, ...]:
-    return _restored, (type(trial), trial.__dict__)
+    return _restored, (type(trial), trial.state_alone())
 
 
 # A trial is below all rooms that draw, and loading makes it without them: it declares the method, and gets it here.

@@ -21,7 +21,10 @@ NAMES = {
 STARTUP = {"TPESampler": 10, "GPSampler": 10, "CmaEsSampler": 1}
 """The samplers that begin with points drawn evenly, and with how many unless they are told otherwise."""
 
-_SHOWN = 10
+_SHOWN = {"QMCSampler": 1}
+"""How many points follow from no result: its sequence begins when there is one. Of others that are not above, any."""
+_USUALLY_SHOWN = 10
+_LEARN_NOTHING = frozenset({"BruteForceSampler", "GridSampler", "QMCSampler", "RandomSampler"})
 _TARGET, _MODULE = "_target_", "optuna.samplers."
 _KEYS = ("name", "trials", "startup", "seed", "options", "enqueue", "from")
 _OTHER_SPELLINGS = {
@@ -65,10 +68,17 @@ class SamplerSettings:
     earlier: tuple[str, ...] = ()
 
     @property
+    def learns(self) -> bool:
+        """Whether results change what is tried next."""
+        return self.sampler not in _LEARN_NOTHING
+
+    @property
     def shown(self) -> int:
         """How many points a preview shows: those that do not depend on results."""
-        given = self.startup or self.options.get("n_startup_trials") or STARTUP.get(self.sampler, _SHOWN)
-        return min(self.trials, max(int(given), len(self.enqueue)))
+        given = self.options.get("n_startup_trials") if self.startup is None else self.startup
+        if given is None:
+            given = {**STARTUP, **_SHOWN}.get(self.sampler, _USUALLY_SHOWN)
+        return min(self.trials, max(given, len(self.enqueue), 1))
 
 
 def read_sampler(written: Any) -> SamplerSettings | None:
@@ -84,7 +94,7 @@ def read_sampler(written: Any) -> SamplerSettings | None:
     sampler, options = _class(written)
     trials = written.get("trials")
     if trials is None:
-        raise SweepError(f"{_KEY}.trials is missing: the number of points to try, e.g. {_KEY}.trials=60")
+        raise SweepError(f"{_KEY}.trials is missing: the number of points to try, e.g. +{_KEY}.trials=60")
     for key, least in (("trials", 1), ("startup", 1), ("seed", 0)):
         value = written.get(key)
         if value is not None and not _is_count(value, least):
@@ -93,6 +103,12 @@ def read_sampler(written: Any) -> SamplerSettings | None:
         raise SweepError(f"{_KEY}.startup: {sampler} does not begin with points drawn evenly; remove startup")
     if written.get("startup") is not None and "n_startup_trials" in options:
         raise SweepError(f"{_KEY} has both startup and n_startup_trials, which are two names of one key; keep one")
+    drawn = options.get("n_startup_trials")
+    if drawn is not None and not _is_count(drawn, 0):
+        raise SweepError(f"{_KEY}: n_startup_trials is {drawn!r}; expected a whole number from 0 up")
+    points = _points(written.get("enqueue"))
+    if len(points) > trials:
+        raise SweepError(f"{_KEY}.enqueue has {len(points)} points, and {_KEY}.trials is {trials}; raise that")
     return SamplerSettings(
         sampler,
         trials,
@@ -100,7 +116,7 @@ def read_sampler(written: Any) -> SamplerSettings | None:
         written.get("startup"),
         written.get("seed"),
         options,
-        _points(written.get("enqueue")),
+        points,
         _folders(written.get("from")),
     )
 

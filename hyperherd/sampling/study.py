@@ -94,12 +94,21 @@ class Study:
             number: of the trial that it is for.
             draw: how many were proposed for it before.
             evenly: whether to draw it without the sampler.
+
+        Raises:
+            SweepError: the sampler fails.
         """
         seed = _seed(self._seed, number, draw)
         self._is_guided = not evenly
         with _quiet():
             self._study.sampler = self._optuna.samplers.RandomSampler(seed=seed) if evenly else self._make(seed)
-            self._proposed = self._study.ask(self._distributions)
+            try:
+                self._proposed = self._study.ask(self._distributions)
+            except Exception as error:  # Optuna's code with arguments of the user's, which it does not check before
+                name = self._settings.sampler
+                raise SweepError(
+                    f"hydra.sweeper.sampler: {name} cannot choose a point: {type(error).__name__}: {error}"
+                ) from error
         return {name: self._axes[name].decode(value) for name, value in self._proposed.params.items()}
 
     def reject(self, outcome: Outcome | None = None) -> None:
@@ -134,6 +143,10 @@ class Study:
     def is_open(self, key: Hashable) -> bool:
         """Return whether a point was accepted under this key, and nothing was told of it yet."""
         return key in self._open
+
+    def was_told(self, key: Hashable) -> bool:
+        """Return whether a point was accepted under this key, and what became of it was told."""
+        return key in self._numbers and key not in self._open
 
     def takes(self, values: Mapping[str, Value]) -> bool:
         """Return whether a point has a value of every parameter, or of some where that is allowed."""
@@ -190,7 +203,7 @@ class Study:
         arguments = inspect.signature(kind).parameters
         if unknown := next((key for key in options if key not in arguments), None):
             raise SweepError(
-                f"hydra.sweeper.sampler.options: {name} has no argument {unknown!r}{nearest(unknown, arguments)}"
+                f"hydra.sweeper.sampler.options: {name} has no argument {unknown!r}{nearest(str(unknown), arguments)}"
             )
         if "seed" in options:
             raise SweepError("hydra.sweeper.sampler.options.seed: give the seed as hydra.sweeper.sampler.seed")

@@ -329,7 +329,6 @@ class SinglePoints:
         report = Report(1, list(effects.values()), left_out=None)
         _complain(not_swept(space.rules, space.parameters), report, strict=space.strict)
         self._expander = _Expander(space, context, effects)
-        self._context = context
         self._grid = space.grids[0]
         _complain(self._expander.unanswered(report), report, strict=space.strict)
         self.effects = report.effects

@@ -21,8 +21,9 @@ from hyperherd.results.loading.load import load_trials
 from hyperherd.results.statistics.contest import Verdict, judge
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
 from hyperherd.sweep.app import HydraApp
+from hyperherd.sweep.decide_settings import Decide
 from hyperherd.sweep.planning.plan import Plan, UnnumberedTrial, make_plan
-from hyperherd.sweep.settings import Decide, SweepSettings
+from hyperherd.sweep.settings import SweepSettings
 
 log = logging.getLogger("hyperherd")
 

@@ -6,14 +6,17 @@ import logging
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperherd.errors import ResultsError
+from hyperherd.errors import HyperherdError, ResultsError
 from hyperherd.escape import one_line
 from hyperherd.plural import counted
+from hyperherd.pruning.of_sweep import folder_of
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import SweepRecord
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.collection import TrialCollection
@@ -24,6 +27,7 @@ from hyperherd.trial.unobserved import FRAMEWORKS
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
     from hyperherd.records.sweep import PlannedTrial
+    from hyperherd.results.trials.trial import Trial
     from hyperherd.sweep.planning.plan import Plan
     from hyperherd.sweep.resuming.reconcile import RunPlan
 
@@ -96,7 +100,7 @@ def report_end(sweep_dir: Path) -> None:
         lines.append(f"why:   herd-results failures {where}")
     if any(not trial.state.done for trial in trials):
         lines.append(f"go on: the same command with hydra.sweeper.resume={where}; what is done is kept")
-    lines += _hint(trials)
+    lines += _hint(trials) + unjudged(sweep_dir, trials)
     say("\n".join([f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}{lines[0]}", *lines[1:]]))
 
 
@@ -113,6 +117,23 @@ def _hint(trials: TrialCollection) -> list[str]:
         f"hint:  trial {silent.label} uses {FRAMEWORKS[framework]}, and no metric was logged; add "
         f"hyperherd_callbacks.{framework}.HyperHerdStreamCallback() to the trainer's callbacks"
     ]
+
+
+def unjudged(sweep_dir: Path, trials: Iterable[Trial]) -> list[str]:
+    """Return a line for a sweep whose pruner has had nothing to compare, although a trial has completed."""
+    try:
+        pruner = SweepRecord.read(sweep_dir).pruner
+        if pruner is None or not any(trial.state is TrialState.COMPLETED for trial in trials):
+            return []
+        settings = read_pruner(pruner)
+        first = next(iter(settings.rungs), None)
+        if first is None or folder_of(sweep_dir, settings).positions():
+            return []
+    except (HyperherdError, OSError):
+        return []
+    where = "the first phase that trains" if settings.phase is None else f"the phase {settings.phase}"
+    told = f"it judges {settings.metric}, logged in {where} at {settings.unit} {first} or later"
+    return [f"hint:  no trial has come to a rung of the pruner; {one_line(told)}"]
 
 
 def report_detached(sweep_dir: Path, launcher: str) -> None:

@@ -94,14 +94,15 @@ def _search_preview(app: HydraApp, arguments: Sequence[str], settings: SweepSett
     check_drift(app, run_plan.trials, sweep_dir, allow_drift=settings.allow_drift)
     if record:
         check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")
-    search.begin(sweep_dir, run_plan.trials, [trial.number for trial in run_plan.to_run])
+    in_flight = [*run_plan.to_run, *(queued.trial for queued in run_plan.queued)]
+    search.begin(sweep_dir, run_plan.trials, [trial.number for trial in in_flight])
     asked = search.ask(search.settings.shown)
     placed = validate(app, [*run_plan.to_run, *asked], sweep_dir, mode=settings.validate)
-    told = (
-        *search.told,
-        f"{search.settings.sampler} chooses {counted(search.settings.trials, 'point')}, each by the results of those "
-        f"before it; the next ones, if there is no further result:",
-    )
+    how = "chooses" if search.settings.learns else "draws"
+    why = ", each by the results that there are" if search.settings.learns else ""
+    points = counted(search.settings.trials, "point")
+    next_ones = f"{search.settings.sampler} {how} {points}{why}; the next ones, if there is no further result:"
+    told = (*search.told, next_ones)
     kept = len(run_plan.trials) - len(run_plan.to_run)
     return Preview(sweep_dir, tuple(placed), kept, search.plan, _pruner(settings), told)
 

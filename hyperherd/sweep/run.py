@@ -16,10 +16,7 @@ from hyperherd.records.requests import go_on
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
 from hyperherd.sweep.directory import SweepDirectory, claimed
-from hyperherd.sweep.messages import (
-    report_end,
-    report_preview,
-)
+from hyperherd.sweep.messages import report_end, report_preview
 from hyperherd.sweep.notifying.notifications import checked_addresses, notifying
 from hyperherd.sweep.notifying.notifier import Notifier
 from hyperherd.sweep.preview import preview
@@ -84,14 +81,14 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
     else:
         resumed, search = find_search(app, arguments, settings)
         plan = search.plan
-    found = checked_addresses(settings.notify)
+    addresses = checked_addresses(settings.notify)
     timestamped = resumed is None and app.sweep_dir_is_timestamped
     if not timestamped:  # a folder that has this time as its name is another sweep's, and gets nothing from us
         check_folder(resumed or app.sweep_dir, shared=settings.shared)
     share_folders(settings.shared)
     with (
         claimed(resumed or app.sweep_dir, timestamped=timestamped) as directory,
-        notifying(settings, found, directory.path) as notifier,
+        notifying(settings, addresses, directory.path) as notifier,
     ):
         go_on(directory.path)
         # Held while trials are numbered: two sweeps at once would give one number to two of them.

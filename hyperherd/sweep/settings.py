@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,8 +13,9 @@ from hyperherd.errors import SweepError, nearest
 from hyperherd.pruning.settings import complete, read_pruner
 from hyperherd.sampling.settings import SamplerSettings, read_sampler
 from hyperherd.schemas import HerdSweeperConf
+from hyperherd.sweep.decide_settings import Decide, read_decide
 from hyperherd.sweep.failure_policy import Policy, read_policy
-from hyperherd.sweep.freezing.take import SnapshotSettings
+from hyperherd.sweep.freezing.settings import SnapshotSettings, read_snapshot
 from hyperherd.sweep.notify_settings import NotifySettings, read_notify
 
 _CHOICES = {
@@ -49,15 +49,6 @@ _OTHER_SPELLINGS = {
 """What other sweepers call these, for the hint about an unknown one."""
 _FEWEST_SEEDS = 2
 _COUNTS = ("sample", "max_trials", "seeds", "max_batch_size")
-
-
-@dataclass(frozen=True)
-class Decide:
-    """`hydra.sweeper.decide`: when a configuration is the best one, and how many trials that may take."""
-
-    delta: float
-    budget: int
-    alpha: float = 0.05
 
 
 @dataclass(frozen=True)
@@ -126,7 +117,7 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
     plain["objective"] = _objective(plain.get("objective"))
     plain["decide"] = _decide(plain)
     plain["pruner"] = _pruner(plain)
-    plain["snapshot"] = _snapshot(plain.get("snapshot"))
+    plain["snapshot"] = read_snapshot(plain.get("snapshot"))
     plain["sampler"] = _sampler(plain)
     plain["only"] = _texts(plain.get("only"))
     plain["notify"] = read_notify(sweeper)
@@ -220,21 +211,9 @@ def _texts(written: Any) -> tuple[str, ...]:
 
 
 def _decide(plain: Mapping[str, Any]) -> Decide | None:
-    written = plain.get("decide")
-    if written is None:
+    decide = read_decide(plain.get("decide"))
+    if decide is None:
         return None
-    if not isinstance(written, dict) or not {"delta", "budget"} <= written.keys() <= {"delta", "budget", "alpha"}:
-        raise SweepError(
-            f"hydra.sweeper.decide is {written!r}; expected a map such as {{delta: 0.005, alpha: 0.05, budget: 200}}"
-        )
-    limits = {"delta": (0.0, math.inf), "budget": (0.0, math.inf), "alpha": (0.0, 0.5)}
-    for key, value in written.items():
-        low, high = limits[key]
-        if isinstance(value, bool) or not isinstance(value, int if key == "budget" else int | float):
-            raise SweepError(f"hydra.sweeper.decide.{key} is {value!r}; expected a number")
-        if not low < value < high:
-            expected = f"a number above {low:g}" if high == math.inf else f"a number between {low:g} and {high:g}"
-            raise SweepError(f"hydra.sweeper.decide.{key} is {value}; expected {expected}")
     if not plain.get("objective"):
         raise SweepError("hydra.sweeper.decide needs hydra.sweeper.objective, the metric that judges and its direction")
     if (plain.get("seeds") or 0) < _FEWEST_SEEDS:
@@ -244,7 +223,7 @@ def _decide(plain: Mapping[str, Any]) -> Decide | None:
         )
     if plain.get("only"):
         raise SweepError("hydra.sweeper.decide and hydra.sweeper.only cannot be combined; remove one of them")
-    return Decide(**written)
+    return decide
 
 
 def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -266,29 +245,6 @@ def _pruner(plain: Mapping[str, Any]) -> dict[str, Any] | None:
             f"its name; use one of the rules that come with HyperHerd in a shared folder"
         )
     return found
-
-
-def _snapshot(written: Any) -> SnapshotSettings | None:
-    if written in (None, False):
-        return None
-    if written is True:
-        return SnapshotSettings()
-    key = "hydra.sweeper.snapshot"
-    if not isinstance(written, dict) or not written.keys() <= {"exclude", "max_mb"}:
-        raise SweepError(
-            f"{key} is {written!r}; expected true, false or a map such as {{exclude: [data/], max_mb: 200}}"
-        )
-    limit = written.get("max_mb", SnapshotSettings.max_mb)
-    if isinstance(limit, bool) or not isinstance(limit, int | float) or not 0 < limit < math.inf:
-        raise SweepError(f"{key}.max_mb is {limit!r}; expected a number above 0")
-    patterns = written.get("exclude") or []
-    patterns = [patterns] if isinstance(patterns, str) else patterns
-    for pattern in patterns if isinstance(patterns, list) else [patterns]:
-        if not isinstance(pattern, str) or not pattern.strip("/"):
-            raise SweepError(f"{key}.exclude contains {pattern!r}; expected patterns such as data/ and '*.ckpt'")
-        if pattern.startswith("!"):
-            raise SweepError(f"{key}.exclude contains {pattern!r}; a pattern can only leave files out")
-    return SnapshotSettings(tuple(patterns), float(limit))
 
 
 _NOT_SAMPLED = {

@@ -72,7 +72,10 @@ def stop(sweep_dir: Path, numbers: Set[int] | None = None) -> Steered:
     seen = _Seen(sweep_dir, None)
     done = _end(seen, [trial for trial in seen.meant if seen.statuses[trial.number].state in _BEGUN], Wish.STOP)
     # The sweep that runs finds the request, and cancels what has not started; else nobody does.
-    return done if seen.holder is not None else replace(done, not_started=cancel(sweep_dir, PENDING).numbers)
+    if seen.holder is not None:
+        return done
+    waited = cancel(sweep_dir, PENDING).numbers  # those that were requeued as well
+    return replace(done, asked=tuple(number for number in done.asked if number not in waited), not_started=waited)
 
 
 def run_on(sweep_dir: Path, numbers: Set[int]) -> Steered:

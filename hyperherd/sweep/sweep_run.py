@@ -132,9 +132,7 @@ class SweepRun:
         run_plan = replace(run_plan, to_run=tuple(one for one in run_plan.to_run if one.number not in self._ran))
         if self._growing is not None:
             run_plan = self._growing.begun(run_plan, self._adopted)
-        # Also for those that are launched later: retries of what an earlier sweep left in a queue, points of a search.
-        is_launching = bool(run_plan.to_run or self._adopted) or self._growing is not None
-        if self._settings.snapshot and is_launching:  # before validation, which may take long
+        if self._settings.snapshot and self._will_start(run_plan):  # before validation, which may take long
             folders = config_folders(self._app.loader)
             without = address_files(self._settings.notify) if self._settings.notify else ()
             self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders, without)
@@ -142,6 +140,11 @@ class SweepRun:
         if self._growing is not None:
             self._growing.planned(self._run_plan)
         self._note_directories(self._run_plan.to_run)
+
+    def _will_start(self, run_plan: RunPlan) -> bool:
+        """Return whether a trial may be started now or later: one that is awaited may have to run again."""
+        may_follow = bool(self._adopted) or (self._search is not None and not self._search.is_complete)
+        return bool(run_plan.to_run) or (self._launcher.waits and may_follow)
 
     def record(self) -> None:
         """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
@@ -199,7 +202,8 @@ class SweepRun:
         self._launcher.listen(pulse.sign)
         expected = len(trials)
         if self._growing is not None and self._search is not None:
-            expected = max(expected, self._search.trials - len(self._run_plan.trials) + expected)
+            in_space = sum(not trial.orphan for trial in self._run_plan.trials)
+            expected += max(self._search.trials - in_space, 0)
             self._growing.takers += [collector.plan, pulse.add, trials.extend, self._note_directories]
             self._growing.report()
         judge = FailureTracker(self._settings.policy, self._launcher, expected)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from hyperherd.errors import TrialPruned
 from hyperherd.escape import one_line
 from hyperherd.paths import TrialPaths
-from hyperherd.pruning.of_sweep import note_completed
+from hyperherd.pruning.of_sweep import judge_of, note_completed
 from hyperherd.records.config import config_hash
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, find_planned
@@ -26,7 +26,7 @@ from hyperherd.records.trial import TrialRecord
 from hyperherd.trial import log as trial_log
 from hyperherd.trial.alerts import report_news
 from hyperherd.trial.attempts import claim_attempt, scheduler_job
-from hyperherd.trial.ending import Ending, TrialFailed, ending_of
+from hyperherd.trial.ending import Ending, TrialFailed, ending_of, raised_while_it_ended
 from hyperherd.trial.isolation import restored_process_state
 from hyperherd.trial.kept_config import chosen_groups, keep_config, written_config
 from hyperherd.trial.logbook import Logbook
@@ -100,6 +100,8 @@ def run_in_context(
                 ending = replace(ending, requeued=True)
             record = logbook.close(ending)
         _log_end(record)
+        if record.stop_reason and (also := raised_while_it_ended(outcome.error)):
+            log.warning("trial %d (%s): while it ended: %s", record.number, record.name, one_line(also))
         report_news(place.trial_dir)
     if record.state is TrialState.COMPLETED:
         note_completed(place.sweep, place.sweep_dir, place.trial.number)
@@ -108,6 +110,15 @@ def run_in_context(
     if record.state is not TrialState.COMPLETED and not record.stop_reason:
         _raise(record, outcome.error, signals)
     return outcome.value
+
+
+def ends_at_once(place: TrialPlace, attempt: int) -> bool:
+    """Return whether an attempt ends before its task is called; a further rank of it must not wait for the first."""
+    number = place.trial.number
+    if standing_verdict(place.sweep_dir, number, attempt) is not None:
+        return True
+    judge = judge_of(place.sweep_dir, number, place.trial_dir, attempt) if place.sweep.pruner is not None else None
+    return judge is not None and judge.verdict is not None
 
 
 @dataclass(frozen=True)

@@ -100,6 +100,17 @@ def _pruned_by(error: BaseException) -> BaseException | None:
     return None
 
 
+def raised_while_it_ended(error: BaseException | None) -> str:
+    """Return in words what went wrong while `TrialPruned` was on its way, such as in a `finally`; empty if nothing did.
+
+    The trial is pruned nevertheless; but perhaps its checkpoint was not saved.
+    """
+    if error is None or issubclass(type(error), TrialPruned | SystemExit) or _pruned_by(error) is None:
+        return ""
+    # What was raised from it, by its name, is how a program hands it on.
+    return in_words(error) if _stored(BaseException, "__cause__", error) is None else ""
+
+
 def _exit(error: BaseException) -> Ending:
     code = _exit_code(error)
     if code == 0:

@@ -67,6 +67,9 @@ def begin(trial_dir: Path, attempt: int, *, keeps_state: bool) -> None:
     global _trial
     _noted.clear()
     _trial = trial_dir, attempt, os.getpid() if keeps_state else None
+    # What this process hands on replaces what one before it did, which may have been told to end.
+    if not keeps_state and VERDICT in (before := handed_on(trial_dir, attempt)):
+        _noted[VERDICT] = before[VERDICT]
 
 
 def hand_on() -> None:

@@ -164,3 +164,25 @@ def test_nothing_is_logged_that_would_not_be_read(tmp_path: Path) -> None:
     assert logged(None, found["json"][0].as_py()) == nested(180)
     merge(tmp_path, None)
     assert read_final(tmp_path) == {"deep": nested(180)}
+
+
+def test_a_bare_nan_beside_an_integer_beyond_64_bits(tmp_path: Path) -> None:
+    writer = MetricWriter(tmp_path, 0)
+    writer.log({"a": 1.0}, 0)
+    writer.close()
+    (journal,) = TrialPaths(tmp_path).metrics.iterdir()
+    mixed = b'{"deep": [NaN, 1180591620717411303424]}'
+    lines = [
+        b'{"ts": 1.0, "final": {"x": %b, "y": NaN}}' % mixed,
+        b'{"ts": 1.0, "step": 1, "metrics": {}, "json": {"b": %b}}' % mixed,
+    ]
+    with journal.open("ab") as stream:
+        stream.writelines(line + b"\n" for line in lines)
+    (TrialPaths(tmp_path).metrics / "c.jsonl").write_bytes(b'{"step": 1, "value": %b}\n' % mixed)
+    for _ in range(2):
+        final, rows = read_final(tmp_path), read_metrics(tmp_path)
+        texts = dict(zip(rows["metric"].to_pylist(), rows["json"].to_pylist(), strict=True))
+        values = [final["x"], logged(None, texts["b"]), logged(None, texts["c"])]
+        assert [repr(value) for value in values] == ["{'deep': [nan, 1180591620717411303424]}"] * 3
+        assert repr(final["y"]) == "nan"
+        merge(tmp_path)

@@ -222,7 +222,7 @@ def test_epochs_are_counted_by_the_metric_of_that_name(tmp_path: Path, caplog: p
         ({**ASHA}, {5: float("nan")}, "rung 5: val/acc NaN, of 1"),
         ({"name": "threshold", "lower": 0.3, "min_steps": 3}, {1: 0.1, 3: 0.4, 4: 0.2}, "step 4: val/acc 0.2 is below"),
         ({"name": "threshold", "upper": 3}, {1: 0.1, 3: 3, 4: 3.5}, "step 4: val/acc 3.5 is above 3 (upper)"),
-        ({"name": "threshold", "upper": 3}, {1: float("nan")}, "step 1: val/acc nan is above 3"),
+        ({"name": "threshold", "upper": 3}, {1: float("nan")}, "step 1: val/acc is NaN, which lies within no bounds"),
         ({"name": "patient", "patience": 3}, {1: 0.5, 2: 0.4, 4: 0.4, 5: 0.4}, "step 5: val/acc has not improved on"),
         ({"name": "patient", "patience": 3}, {1: 0.5, 2: 0.4, 4: 0.5, 7: 0.4}, ""),
     ],
@@ -246,6 +246,21 @@ def test_a_patient_rule_is_held_back_while_the_metric_improves(tmp_path: Path) -
     assert log(one, dict.fromkeys(range(11, 21), 0.05)).startswith("rung 20:")
 
 
+def test_a_resumed_attempt_knows_when_the_metric_has_improved_and_counts_no_value_twice(tmp_path: Path) -> None:
+    patient = {"name": "patient", "patience": 6, "rule": {"name": "median", "min_trials": 1}, "min_steps": 5}
+    log(judge(tmp_path, patient, 0), dict.fromkeys(range(1, 30), 0.9))
+    completed = next((tmp_path / "rungs").iterdir()) / "completed"
+    completed.mkdir()
+    (completed / "0").touch()
+    assert log(judge(tmp_path, patient, 1), {step: step / 100 for step in range(1, 10)}) == ""
+    again = judge(tmp_path, patient, 1, attempt=1, passed=9)
+    assert log(again, dict.fromkeys((4, 5, 6, 10), 0.01)) == ""
+    last = read_decisions(tmp_path / "1")[-1]
+    assert last.reason.endswith("but it has improved since step 5 (patience)")
+    assert last.own == {"value": 0.01, "best": 0.05, "mean": pytest.approx(0.17 / 7), "count": 7, "best_at": 5}
+    assert log(again, {15: 0.01}).startswith("rung 15:")
+
+
 def test_seeds_are_judged_by_their_mean_and_end_together(tmp_path: Path) -> None:
     def seed_of(config: str, number: int) -> TrialJudge:
         return judge(tmp_path, {**ASHA, "by": "config"}, number, config=config * 16)
@@ -253,10 +268,11 @@ def test_seeds_are_judged_by_their_mean_and_end_together(tmp_path: Path) -> None
     assert log(seed_of("a", 0), {5: 0.8}) == ""
     assert log(seed_of("b", 1), {5: 0.9}) == ""
     # Its mean, 0.8 and 0.7, is below 0.9, and a configuration is one among two.
-    later = seed_of("a", 3)
+    later = [seed_of("a", 13), seed_of("a", 14)]
     assert "0.75 is number 2 of 2" in (reason := log(seed_of("a", 2), {5: 0.7}))
     assert "mean over 2 seeds" in reason
-    assert "trial 2 of its configuration was pruned at rung 5" in log(later, {5: 0.99})
+    for one in later:
+        assert "trial 2 of its configuration was pruned at rung 5" in log(one, {5: 0.99})
     # The best configuration goes on, whatever one of its seeds has shown.
     assert log(seed_of("b", 4), {5: 0.85}) == ""
 

@@ -200,3 +200,15 @@ def test_nobody_is_pruned_before_enough_have_come() -> None:
     assert SuccessiveHalving(3, min_trials=3).judge(rung(0.1, 0.2, 0.3)).prune
     assert not Median(min_trials=3).judge(rung(0.1, 0.2, 0.3)).prune
     assert Median(min_trials=2).judge(rung(0.1, 0.2, 0.3)).prune
+
+
+def test_a_median_of_values_that_diverged_is_told_as_it_is() -> None:
+    diverged = [Contender(math.inf, math.inf, math.inf, (number,), has_completed=True) for number in (1, 2)]
+    found = Median(2).judge(Rung(1, False, Contender(0.5, 0.5, 0.5, (0,)), tuple(diverged)))
+    assert not found.prune
+    assert found.reason.startswith("its best value 0.5 is no worse than inf, the median")
+
+
+def test_no_bound_is_told_where_fewer_numbers_have_come_than_go_on() -> None:
+    found = SuccessiveHalving(3).judge(rung(0.5, *[math.nan] * 5))
+    assert found.reason == "0.5 is number 1 of 6; the best 2 go on"

@@ -29,11 +29,17 @@ def read(written: Any, objective: dict[str, str] | None = OBJECTIVE) -> Any:
         ({"name": "HyperbandPruner", "min_steps": 1}, "which cannot be used here: it assigns a trial to a bracket"),
         ({"name": "ThresholdPruner"}, "threshold does the same"),
         ({"name": "MedianPrunr", "min_steps": 1}, "did you mean 'MedianPruner'"),
+        ({"name": ["asha"], "min_steps": 1}, "name is ['asha'] (did you mean 'asha'?)"),
+        ({"name": "threshold", "lower": 2, "upper": 1}, "lower (2) is above upper (1)"),
+        (
+            {"name": "SuccessiveHalvingPruner", "min_resource": 1, "max_steps": 9, "reduction_factor": "4"},
+            "whole number",
+        ),
         ({"name": "asha"}, "needs min_steps"),
         ({"name": "asha", "grace_period": 5}, "did you mean 'min_steps'"),
         ({"name": "asha", "min_steps": 5, "reduction_factor": 3}, "did you mean 'eta'"),
         ({"name": "asha", "min_steps": 5, "etta": 3}, "did you mean 'eta'"),
-        ({"name": "asha", "min_steps": 5, "eta": 1}, "pruner.eta is 1; expected a number above 1"),
+        ({"name": "asha", "min_steps": 5, "eta": 1}, "pruner.eta is 1; expected a number from 1.01 on"),
         ({"name": "asha", "min_steps": 0}, "pruner.min_steps is 0; expected a whole number from 1 on"),
         ({"name": "asha", "min_steps": 2.5}, "min_steps is 2.5"),
         ({"name": "asha", "min_steps": True}, "min_steps is True"),
@@ -112,6 +118,9 @@ def test_a_class_of_ones_own_is_a_rule(tmp_path: Path, monkeypatch: pytest.Monke
     assert verdicts[1] is None
     assert verdicts[2] is not None
     assert verdicts[2].reason == f"rung 5: {METRIC} 0.30 behind"
+    (tmp_path / "my_broken_rules.py").write_text("class Broken:\n    x = 1 / 0\n", "utf-8")
+    with pytest.raises(SweepError, match="cannot be imported: it raised ZeroDivisionError"):
+        read({**pruner, "name": "my_broken_rules.Broken"}).made_rule()
     with pytest.raises(SweepError, match="it takes margin"):
         read({**pruner, "margn": 1}).made_rule()
     monkeypatch.delitem(sys.modules, "my_rules")

@@ -14,9 +14,12 @@ from pruning.same import ASHA, BODY, LR, OBJECTIVE, PLACES, swept
 
 from hyperherd import load
 from hyperherd.errors import SweepError
+from hyperherd.pruning.arrivals import Arrival
 from hyperherd.pruning.decisions import read_decisions
+from hyperherd.pruning.of_sweep import folder_of
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.states import TrialState
-from hyperherd.records.sweep import SweepRecord
+from hyperherd.records.sweep import SweepRecord, find_planned_number
 from hyperherd.results.pages.show import show_page, show_record
 from hyperherd.results.statistics.endings import ended_badly
 from hyperherd.results.statistics.savings import savings
@@ -24,8 +27,10 @@ from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.schemas import HerdSweeperConf
+from hyperherd.sweep.messages import unjudged
 from hyperherd.sweep.preview import plan
 from hyperherd.sweep.settings import read_settings
+from hyperherd.trial.context import TrialPlace, ends_at_once
 
 
 @pytest.mark.slow
@@ -72,6 +77,13 @@ def test_the_seeds_of_a_pruned_configuration_are_not_started(app: App) -> None:
     assert [str(trials[number].state) for number in range(8)] == ["completed"] * 4 + ["pruned"] * 4
     assert trials[7].reason == "not started: its configuration was pruned at rung 3 (trial 4)"
     assert not (sweep.dir / "7/.hyperherd/trial.json").exists()
+    # All ranks of an attempt that was in a queue know that it ends before it begins.
+    record = SweepRecord.read(sweep.dir)
+    places = [
+        TrialPlace(find_planned_number(sweep.dir, number), record, sweep.dir, sweep.dir / str(number))
+        for number in (0, 4, 7)
+    ]
+    assert [ends_at_once(place, 1) for place in places] == [False, True, True]
     assert "8 trials, 0 to run" in app.sweep("lr=0.9,0.1", "+seed=0,1,2,3", OBJECTIVE, by_config).done.stdout
 
 
@@ -120,6 +132,20 @@ def test_a_class_of_ones_own_is_not_taken_from_a_shared_folder(tmp_path: Path, m
     config = OmegaConf.merge(OmegaConf.structured(HerdSweeperConf), written)
     with pytest.raises(SweepError, match="use one of the rules that come with HyperHerd in a shared folder"):
         read_settings(config, ["hydra.sweeper.shared=true"])
+
+
+def test_a_sweep_whose_metric_came_to_no_rung_is_told(tmp_path: Path) -> None:
+    pruner = {"metric": "val/acc", "direction": "maximize", "name": "asha", "min_steps": 3, "unit": "epoch"}
+    SweepRecord("s", 1.8e9, "train.py", "train", {}, {}, pruner=pruner).write(tmp_path)
+    completed = [trial(0, TrialState.COMPLETED, 2)]
+    [told] = unjudged(tmp_path, completed)
+    assert told.endswith("it judges val/acc, logged in the first phase that trains at epoch 3 or later")
+    assert unjudged(tmp_path, [trial(0, TrialState.FAILED, 2)]) == []
+    folder = folder_of(tmp_path, read_pruner(pruner))
+    folder.complete(0)  # which is no rung
+    assert unjudged(tmp_path, completed) == [told]
+    folder.meet(3, Arrival(0, 0, "c", 299, 0.5, 0.5, 0.5, 1))
+    assert unjudged(tmp_path, completed) == []
 
 
 def trial(number: int, state: TrialState, step: int | None, max_step: int | None = None) -> Trial:

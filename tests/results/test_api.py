@@ -12,7 +12,7 @@ from results.builder import SweepBuilder
 import hyperherd
 from hyperherd import load
 from hyperherd.paths import SweepPaths
-from hyperherd.results.files.index import SMALLEST
+from hyperherd.results.files.index.index import SMALLEST
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 
 OLD = 1_700_000_000

@@ -33,6 +33,25 @@ def test_a_config_of_hydras_own_sweeper_for_optuna_is_understood() -> None:
 
 
 @pytest.mark.parametrize(
+    ("given", "shown"),
+    [
+        ({}, 10),
+        ({"startup": 3}, 3),
+        ({"options": {"n_startup_trials": 0}}, 1),
+        ({"name": "qmc"}, 1),
+        ({"name": "random"}, 10),
+        ({"name": "cmaes", "enqueue": [{"lr": 1}, {"lr": 2}]}, 2),
+        ({"trials": 5}, 5),
+    ],
+)
+def test_a_preview_shows_the_points_that_follow_from_no_result(given: dict[str, Any], shown: int) -> None:
+    asked = read_sampler({"trials": 60, **given})
+    assert asked is not None
+    assert asked.shown == shown
+    assert asked.learns == (asked.sampler not in ("QMCSampler", "RandomSampler"))
+
+
+@pytest.mark.parametrize(
     ("given", "message"),
     [
         ("tpe", "expected a map such as"),
@@ -48,9 +67,14 @@ def test_a_config_of_hydras_own_sweeper_for_optuna_is_understood() -> None:
         ({"trials": 5, "options": [1]}, "expected a map of arguments"),
         ({"name": "random", "trials": 5, "startup": 3}, "RandomSampler does not begin with points drawn evenly"),
         ({"trials": 5, "startup": 3, "options": {"n_startup_trials": 3}}, "two names of one key"),
+        ({"trials": 5, "options": {"n_startup_trials": "many"}}, "n_startup_trials is 'many'; expected a whole number"),
         ({"_target_": "os.system", "trials": 5}, "expected a class of optuna.samplers"),
         ({"_target_": "optuna.samplers.TPESampler", "name": "tpe", "trials": 5}, "both name and _target_"),
         ({"trials": 5, "enqueue": {"lr": 1}}, "expected a list of points"),
+        (
+            {"trials": 1, "enqueue": [{"lr": 1}, {"lr": 2}]},
+            "enqueue has 2 points, and .*.trials is 1",
+        ),
         ({"trials": 5, "from": [1]}, "expected the folder of an earlier sweep"),
     ],
 )

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 
 import pytest
-from conftest import App
+from conftest import App, wait_for
 from frozen_projects import edit, marks, told, write_project
 from real_slurm import Slurm
 from waiting import PATIENCE, until
@@ -92,4 +94,28 @@ def test_workers_by_hand_run_it_too(project: App, slurm: Slurm) -> None:
     done = subprocess.run(command, cwd=project.folder, capture_output=True, text=True, timeout=PATIENCE)
     slurm.ask("scancel", *held(slurm))
     assert "ran 2 trials, 2 completed" in done.stdout, done.stderr
+    assert [marks(one) for one in told(project.folder)] == [{"before"}] * 2
+
+
+def test_what_follows_on_awaited_jobs_runs_from_a_snapshot_too(project: App, slurm: Slurm) -> None:
+    """The sweep dies, and is started again while all slots are in use: nothing is to be run then, but later."""
+    pytest.importorskip("optuna")
+    search = [
+        "width=int(interval(1,8))",
+        "hydra.sweeper.objective={metric: loss, direction: minimize}",
+        "hydra.sweeper.sampler={trials: 2}",
+        "hydra.launcher.array_parallelism=1",
+    ]
+    command = ("-m", "hydra/sweeper=herd", *HELD, FROZEN, "hydra.sweep.dir=s", *search)
+    process = project.start(*command)
+    until(lambda: held(slurm), process)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    process = project.start(*command)
+    wait_for(process, "snapshot")
+    edit(project.folder)
+    slurm.ask("scontrol", "release", *held(slurm))
+    until(lambda: (project.folder / "s/0/.hyperherd/attempts").exists() and held(slurm), process)
+    slurm.ask("scontrol", "release", *held(slurm))
+    process.communicate(timeout=PATIENCE)
     assert [marks(one) for one in told(project.folder)] == [{"before"}] * 2

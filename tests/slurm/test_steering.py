@@ -54,5 +54,5 @@ def test_what_waits_in_the_queue_is_taken_out_when_a_sweep_stops(app: App) -> No
     left = app.sweep(*HERD, "hydra.launcher.wait=false", "hydra.launcher.array_parallelism=1").dir
     until(lambda: states(left)[0] == "running")
     done = herd_results("stop", left)
-    assert "cancelled 2 trials that had not started: 1, 2" in done.stdout, done.stderr
+    assert "cancelled 2 trials that waited in a queue: 1, 2" in done.stdout, done.stderr
     until(lambda: states(left) == ["cancelled"] * 3)

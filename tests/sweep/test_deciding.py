@@ -17,8 +17,9 @@ from hyperherd.results.statistics.best import winners
 from hyperherd.results.statistics.contest import judge
 from hyperherd.results.text.layout import Screen
 from hyperherd.schemas import HerdSweeperConf
+from hyperherd.sweep.decide_settings import Decide
 from hyperherd.sweep.preview import plan
-from hyperherd.sweep.settings import Decide, read_settings
+from hyperherd.sweep.settings import read_settings
 
 BODY = """
 import random

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -22,10 +23,16 @@ from search_sweeps import (
 from hyperherd.errors import SweepError
 from hyperherd.launch.base import TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
+from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
+from hyperherd.sweep.app import composed_app, hydra_config
 from hyperherd.sweep.preview import plan
+from hyperherd.sweep.resuming.reconcile import RunPlan
 from hyperherd.sweep.running.growing import Growing
 from hyperherd.sweep.searching.asked import by_point
+from hyperherd.sweep.searching.search import Search
+from hyperherd.sweep.settings import read_settings
+from hyperherd.sweep.validation.validate import Validator
 
 pytest.importorskip("optuna")
 
@@ -70,7 +77,7 @@ def test_failures_are_told_and_the_search_goes_on(searched: App) -> None:
     failed = [number for number, trial in enumerate(sweep.planned) if trial.params["lr"] > 0.8]
     assert failed
     assert sweep.states == {number: "failed" if number in failed else "completed" for number in range(6)}
-    assert "search: 6 points by TPESampler, 2 at once" in sweep.done.stdout
+    assert "search: 6 points by TPESampler, 2 trials at once" in sweep.done.stdout
     record = SweepRecord.read(sweep.dir)
     assert record.space["sampler"]["trials"] == 6
     again = searched.sweep(*SPACE, *POOL, sampler(7))
@@ -94,7 +101,7 @@ def test_what_it_would_begin_with_is_shown(searched: App) -> None:
     told = str(shown)
     assert "4 trials would run first in" in told
     assert "lr: 0 to 1" in told
-    assert "TPESampler chooses 60 points, each by the results of those before it" in told
+    assert "TPESampler chooses 60 points, each by the results that there are" in told
     assert not (searched.folder / "multirun").exists()
 
 
@@ -112,6 +119,13 @@ def test_a_later_trial_that_does_not_compose_costs_no_other_its_result(searched:
     assert "does not compose" in sweep.done.stderr
     assert sweep.states == {0: "completed", 1: "completed"}
     assert len(sweep.planned) == 2
+
+
+def test_every_trial_of_a_search_runs_from_the_snapshot(searched: App) -> None:
+    sweep = searched.sweep(*SPACE, *POOL, sampler(3), "hydra.sweeper.snapshot=true")
+    ran = [json.loads(TrialPaths(sweep.dir / str(number)).provenance.read_text()) for number in range(3)]
+    [kept] = SweepPaths(sweep.dir).snapshots.iterdir()
+    assert [one["snapshot"] for one in ran] == [kept.name] * 3
 
 
 class Launcher(TrialLauncher):
@@ -137,6 +151,31 @@ class Launcher(TrialLauncher):
 def test_a_launcher_that_cannot_go_on_while_trials_run_is_refused(launcher: TrialLauncher, message: str) -> None:
     with pytest.raises(SweepError, match=message):
         Growing(cast(Any, None), launcher, cast(Any, None), Path())
+
+
+@pytest.mark.parametrize(("slots", "points"), [(1, 1), (3, 1), (4, 2), (6, 2)])
+def test_the_seeds_of_a_point_fill_slots(searched: App, slots: int, points: int) -> None:
+    app = composed_app(searched.folder / "conf", "config", ["hydra/sweeper=herd", *SPACE, sampler(9)])
+    with hydra_config(app.config):
+        settings = replace(read_settings(app.config.hydra.sweeper), seeds=3)
+        search = Search(app, SPACE[:1], settings)
+        growing = Growing(search, Launcher(slots=slots), cast(Any, None), searched.folder)
+        assert len(growing.begun(RunPlan((), ()), ()).to_run) == 3 * points
+
+
+def test_points_that_cannot_be_recorded_are_not_launched(searched: App) -> None:
+    app = composed_app(searched.folder / "conf", "config", ["hydra/sweeper=herd", *SPACE, sampler(9)])
+    with hydra_config(app.config):
+        search = Search(app, SPACE[:1], read_settings(app.config.hydra.sweeper))
+        validator = Validator(app, searched.folder)
+        growing = Growing(search, Launcher(slots=2), validator, searched.folder)
+        growing.begun(RunPlan((), ()), ())
+        taken: list[Any] = []
+        growing.takers.append(taken.append)
+        SweepPaths(searched.folder).trials.mkdir(parents=True)  # so that it cannot be replaced
+        with pytest.raises(SweepError, match="trials that were chosen cannot be recorded in"):
+            growing.more(0)
+        assert not taken
 
 
 def test_hydras_own_launcher_gets_one_trial_after_the_other_and_others_batches() -> None:

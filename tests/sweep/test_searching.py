@@ -111,6 +111,20 @@ def test_a_search_that_was_killed_goes_on_as_it_would_have(tmp_path: Path, name:
         assert [trial.number for trial in read_planned(killed.dir)] == list(range(10))
 
 
+def test_points_that_were_drawn_again_are_drawn_again_after_a_kill(tmp_path: Path) -> None:
+    pytest.importorskip("cmaes")
+    space = ("width=int(interval(1,5))", "warmup=int(interval(1,5))")  # so few that most are drawn more than once
+    whole = Simulation(
+        tmp_path / "whole", (sampler(name="cmaes", trials=18),), space, lambda point: point["width"] * point["warmup"]
+    )
+    whole.run()
+    killed = replace(whole, folder=tmp_path / "killed")
+    killed.run(kill_at=12)
+    killed.run()
+    assert killed.points == whole.points
+    assert sum(trial.asked["draws"] for trial in read_planned(whole.dir)[:12]) > 12
+
+
 def test_the_search_learns(tmp_path: Path) -> None:
     swept = Simulation(tmp_path, (sampler(trials=40, startup=10), DROP))
     swept.run(slots=4)
@@ -145,6 +159,18 @@ def test_conditions_mean_what_they_mean_in_a_grid(tmp_path: Path) -> None:
     assert {trial.resources.get("mem_gb") for trial in read_planned(swept.dir)} == {4, None}
     assert any(trial.asked["draws"] > 1 for trial in read_planned(swept.dir))
     assert search.unmatched == []
+
+
+def test_a_sampler_that_fails_is_an_error_of_the_sweep(tmp_path: Path) -> None:
+    settings = sampler(trials=6, options="{n_ei_candidates: many}")
+    with pytest.raises(SweepError, match=r"hydra.sweeper.sampler: TPESampler cannot choose a point: \w+Error: "):
+        Simulation(tmp_path, (settings,)).run()
+
+
+def test_a_metric_that_no_trial_has_is_told_at_the_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    misspelt = "hydra.sweeper.objective={metric: lss, direction: minimize}"
+    Simulation(tmp_path, (sampler(trials=3), misspelt)).run()
+    assert caplog.text.count("has completed without a number as its lss (did you mean 'loss'?)") == 1
 
 
 def test_a_condition_that_leaves_nothing_is_named(tmp_path: Path) -> None:
@@ -243,6 +269,16 @@ def test_points_that_are_asked_for_come_first(tmp_path: Path) -> None:
     assert swept.points[1]["opt"] == "sgd"
     assert len(swept.points) == 12
     assert [bool(trial.asked["enqueued"]) for trial in read_planned(swept.dir)] == [True, True] + [False] * 10
+
+
+def test_a_part_that_was_asked_for_and_has_no_new_point_does_not_end_the_search(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = sampler(trials=4).replace("seed: 7", "seed: 7, enqueue: [{lr: 0.5}, {lr: 0.5}, {lr: 0.5}]")
+    swept = Simulation(tmp_path, (settings,), ("lr=interval(0.0,1.0)", "opt=sgd,adam"))
+    swept.run()
+    assert [point["lr"] == 0.5 for point in swept.points] == [True, True, False, False]
+    assert "enqueue: lr=0.5 was tried before" in caplog.text
 
 
 @pytest.mark.parametrize(

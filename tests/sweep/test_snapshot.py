@@ -29,7 +29,8 @@ from hyperherd.records.snapshot import VARIABLE, Snapshot, digest, in_use
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.sweep.freezing import take
 from hyperherd.sweep.freezing.files import Selection
-from hyperherd.sweep.freezing.take import SnapshotSettings, take_snapshot
+from hyperherd.sweep.freezing.settings import SnapshotSettings
+from hyperherd.sweep.freezing.take import take_snapshot
 from hyperherd.sweep.notify_settings import NotifySettings, address_files
 from hyperherd.sweep.settings import read_settings
 from hyperherd.sweep.tidying.clean import Cleaning

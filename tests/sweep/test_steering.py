@@ -16,7 +16,16 @@ from waiting import PATIENCE, until
 import hyperherd
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.events import CONTINUED, Event
-from hyperherd.records.requests import TrialRequest, Wish, ask_trial, go_on, read_request, request_path
+from hyperherd.records.requests import (
+    TrialRequest,
+    Wish,
+    ask_to_run_on,
+    ask_trial,
+    go_on,
+    read_request,
+    request_path,
+    take_requests,
+)
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, derive_status
 from hyperherd.records.trial import TrialRecord
@@ -71,7 +80,9 @@ def test_trials_of_a_sweep_that_runs_are_pruned_stopped_and_continued(app: App) 
     until_logged(sweep, sweep_dir, 3)
     assert states(sweep_dir)[0] == "cancelled"
     done = herd_results("continue", sweep_dir, "0,1,2")
-    assert (done.returncode, done.stdout) == (1, "continued now: trials 0, 1\n"), done.stderr
+    assert done.returncode == 1, done.stderr
+    assert done.stdout.startswith("continued at once where they belong to what the sweep runs")
+    assert done.stdout.endswith(": trials 0, 1\n")
     assert "trial 2: it is running, neither pruned nor stopped" in done.stderr
     (app.folder / "go").touch()
     told, _ = sweep.communicate(timeout=PATIENCE)
@@ -192,6 +203,24 @@ def test_going_on_takes_back_what_was_to_stop_alone(tmp_path: Path) -> None:
     go_on(tmp_path)
     left = [read_request(tmp_path, number) for number in range(3)]
     assert [request and request.wish for request in left] == [Wish.PRUNE, None, Wish.CONTINUE]
+
+
+def test_a_trial_that_was_continued_and_then_stopped_is_still_one_that_was_continued(tmp_path: Path) -> None:
+    continued = TrialRequest(Wish.CONTINUE, 0)
+    ask_trial(tmp_path, 0, continued)
+    for attempt in (1, 2):
+        ask_trial(tmp_path, 0, TrialRequest(Wish.STOP, attempt))
+        request = read_request(tmp_path, 0)
+        assert request is not None
+        assert request.verdict(attempt) is not None
+    go_on(tmp_path)
+    assert read_request(tmp_path, 0) == continued
+
+
+def test_what_was_to_be_continued_by_a_sweep_that_has_ended_waits_for_no_other(tmp_path: Path) -> None:
+    ask_to_run_on(tmp_path, [3])
+    go_on(tmp_path)
+    assert list(take_requests(tmp_path, "continue")) == []
 
 
 def _record(**changes: object) -> TrialRecord:

@@ -18,8 +18,10 @@ from hyperherd.records.requests import TrialRequest, Wish, ask_trial
 from hyperherd.records.states import TrialState
 from hyperherd.records.verdicts import StopVerdict
 from hyperherd.trial import log as trial_log
+from hyperherd.trial import notes
+from hyperherd.trial.ending import raised_while_it_ended
 from hyperherd.trial.log import CurrentTrial
-from hyperherd.trial.notes import handed_on
+from hyperherd.trial.notes import begin, handed_on, note
 
 
 class AboveThree:
@@ -110,3 +112,33 @@ def test_somebody_asks_a_process_that_the_trial_has_started(tmp_path: Path) -> N
     assert "TrialPruned: the test" in done.stderr
     # The process that keeps the trial's records finds out why.
     assert handed_on(tmp_path / "trial", 2)["verdict"] == {"state": "cancelled", "reason": "the test"}
+
+
+def test_what_a_process_was_told_outlasts_the_notes_of_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(notes, "_trial", None)
+    monkeypatch.setattr(notes, "_noted", {})
+    told = {"state": "pruned", "reason": "the test"}
+    for name, value in (("verdict", told), ("max_step", 3)):
+        begin(tmp_path, 2, keeps_state=False)
+        note(name, value)
+    assert handed_on(tmp_path, 2) == {"verdict": told, "max_step": 3}
+    begin(tmp_path, 3, keeps_state=False)
+    note("max_step", 4)
+    assert handed_on(tmp_path, 3) == {"max_step": 4}
+
+
+def test_what_fails_while_a_trial_ends_is_told() -> None:
+    def raised(cause: bool) -> BaseException:
+        try:
+            try:
+                raise hyperherd.TrialPruned("why")
+            except hyperherd.TrialPruned as pruned:
+                raise OSError("disk full") from (pruned if cause else None)
+        except OSError as error:
+            return error
+
+    assert [raised_while_it_ended(raised(cause)) for cause in (False, True)] == ["OSError: disk full", ""]
+    for error in (None, OSError("disk full"), hyperherd.TrialPruned("why"), SystemExit(0)):
+        assert raised_while_it_ended(error) == ""

@@ -16,8 +16,9 @@ def run(argv: Sequence[str]) -> int:
 
     done = run_on(sweep_dir_of(arguments.path), arguments.numbers)
     if done.asked:
-        when = "now" if done.holder is not None else "when the same sweep command is run again"
-        print(f"continued {when}: {trials_named(done.asked)}")
+        again = "when the same sweep command is run again"
+        now = f"at once where they belong to what the sweep runs, else {again}"
+        print(f"continued {again if done.holder is None else now}: {trials_named(done.asked)}")
     if done.let_be:
         print(f"not to end any more, unless they have seen the request: {trials_named(done.let_be)}")
     return refused(done)

@@ -21,11 +21,12 @@ def run(argv: Sequence[str]) -> int:
     elif arguments.numbers is None:
         print("no trial runs")
     if done.not_started:
-        print(f"cancelled {counted(len(done.not_started), 'trial')} that had not started{listed(done.not_started)}")
+        print(f"cancelled {counted(len(done.not_started), 'trial')} that waited in a queue{listed(done.not_started)}")
     if arguments.numbers is None:
         if done.holder is not None:
             print("the sweep that runs starts nothing more, and ends with its last trial")
-        print("the same sweep command goes on with all of them")
+        if done.asked or done.not_started or done.holder is not None:
+            print("the same sweep command goes on with all of them")
     return refused(done)
 
 

@@ -215,7 +215,8 @@ def _add(rows: Rows, record: dict[str, Any] | None) -> bool:
     time = as_time(record.get("ts"))
     if isinstance(final := record.get("final"), dict):
         for name, value in final.items():
-            rows.final[values.as_name(name)] = (time or 0.0, value)
+            # Another program may have written a bare NaN, of which no file of ours holds more than its word.
+            rows.final[values.as_name(name)] = (time or 0.0, values.wrap(value))
         return True
     try:
         phase = as_phase(record.get("phase"))
@@ -247,7 +248,7 @@ def add_record(rows: Rows, record: dict[str, Any], phase: str = "") -> bool:
     time = as_time(record.get("ts"))
     for name in chain(numeric, exact.keys() - numeric.keys()):
         value = as_number(numeric.get(name))
-        text = values.dumps(exact[name]).decode() if name in exact else None
+        text = values.dumps(values.wrap(exact[name])).decode() if name in exact else None
         if value is None and text is None:
             rows.skipped += 1
         else:

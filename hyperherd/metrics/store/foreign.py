@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from hyperherd.errors import FormatError
 from hyperherd.metrics.rows.journal import Rows, add_record, as_number, as_time, blocks, load
 from hyperherd.metrics.rows.sources import SourceName
-from hyperherd.metrics.rows.values import as_name, as_step, dumps
+from hyperherd.metrics.rows.values import as_name, as_step, dumps, wrap
 from hyperherd.paths import RECORDS, SweepPaths, TrialPaths
 from hyperherd.records.disk.files import read_json
 from hyperherd.records.disk.guarded import open_regular
@@ -45,8 +45,9 @@ def may_have_foreign(trial_dir: str, number: int | None, results: str) -> bool:
         results: what :func:`first_results` returned.
     """
     # `access` raises nothing where nothing is, as is usual, and takes half as long as `exists`.
-    if any(os.access(f"{trial_dir}/{place}", os.F_OK) for place in _PLACES):
-        return True
+    for place in _PLACES:
+        if os.access(f"{trial_dir}/{place}", os.F_OK):
+            return True
     return bool(results) and os.access(f"{results}/{number}/stream", os.F_OK)
 
 
@@ -138,7 +139,7 @@ def add_foreign(rows: Rows, record: dict[str, Any] | None, metric: str) -> bool:
     # Before the flat shape, in which `value` would be the name of a metric.
     if "value" in record and record.keys() <= _ONE_VALUE:
         value = as_number(record["value"])
-        text = None if value is not None else dumps(record["value"]).decode()
+        text = None if value is not None else dumps(wrap(record["value"])).decode()
         rows.add(step, metric, value, as_time(record.get("ts")), text)
         return True
     return _add_flat(rows, step, {name: value for name, value in record.items() if name != counter})

@@ -18,7 +18,8 @@ from hyperherd.errors import NothingFound
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.places import stays_in
 from hyperherd.results.files.hydra_job import hydra_folder, is_hydra_folder
-from hyperherd.results.files.index import Index, IndexEntry
+from hyperherd.results.files.index.block import Row
+from hyperherd.results.files.index.index import Index
 
 _OUR_SWEEP_MARKS = (f"{RECORDS}/sweep.json", f"{RECORDS}/trials.jsonl")
 _SWEEP_MARKS = (*_OUR_SWEEP_MARKS, "multirun.yaml", "optimization_results.yaml")
@@ -41,7 +42,7 @@ class TrialFolder(NamedTuple):
     error: str = ""
     name: str = ""
     """Its path below the sweep, where that is known."""
-    stored: IndexEntry | None = None
+    stored: Row | None = None
     """What the index of its sweep still rightly has of it."""
     outside: bool = False
     """Whether a link in the sweep led to it, out of the sweep."""
@@ -133,8 +134,10 @@ class _Walk:
                     if not is_sweep:
                         continue
                 real, links = _subfolders(visit.path)
-                if any(is_hydra_folder(f"{visit.path}/{name}") for name in real):  # hydra.output_subdir
-                    self.found.places.append(TrialFolder(visit.path, visit.sweep, name=visit.below[:-1]))
+                before = len(self.found.places)
+                rest = self._unknown(visit, real)
+                if any(is_hydra_folder(folder.path) for folder in rest):  # hydra.output_subdir
+                    self.found.places[before:] = [TrialFolder(visit.path, visit.sweep, name=visit.below[:-1])]
                     continue
             except FileNotFoundError:  # gone since it was listed
                 continue
@@ -143,7 +146,7 @@ class _Walk:
                 continue
             # What lies in a folder comes before its neighbours, in order, so that trials are found as they are listed;
             # links wait until all real folders have been seen.
-            pending.extendleft(reversed(self._unknown(visit, real)))
+            pending.extendleft(reversed(rest))
             pending.extend(_below(visit, name) for name in links if self._may_follow(visit, name))
             if links:
                 self._notice_twins()

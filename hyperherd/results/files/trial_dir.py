@@ -130,10 +130,11 @@ def _fresh(target: Path) -> Iterator[None]:
         raise ResultsError(f"{target} already exists and is not overwritten; choose another target") from None
 
 
-def tags(trial_dir: Path) -> tuple[str, ...]:
+def tags(trial_dir: Path | str) -> tuple[str, ...]:
     """Return the tags that a trial was given; none if a link leads elsewhere, or they may not be read."""
     if not os.path.isdir(f"{trial_dir}/{RECORDS}/tags"):  # noqa: PTH112 - for each trial of thousands
         return ()
+    trial_dir = Path(trial_dir)
     try:
         in_place(TrialPaths(trial_dir).tags, trial_dir)
         return read_tags(trial_dir)

@@ -18,15 +18,17 @@ from hyperherd.metrics.store.foreign import first_results
 from hyperherd.paths import METRICS_FILE, RECORDS
 from hyperherd.records.alerts import counted_by_level
 from hyperherd.records.config import KeptSettings
+from hyperherd.records.events import CONTINUED
 from hyperherd.records.places import Outside, is_below, leaves, trial_dir_of
 from hyperherd.records.states import TrialState
-from hyperherd.records.status import Observer, derive_status
+from hyperherd.records.status import READMITTED, Observer, derive_status
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialRecord
 from hyperherd.results.files.discover import TrialFolder, absolute, is_trial_dir
 from hyperherd.results.files.event_files import NoReader
 from hyperherd.results.files.hydra_job import HydraOrigin, hydra_folder, read_job, read_origin
-from hyperherd.results.files.index import IndexEntry
+from hyperherd.results.files.index.block import Row
+from hyperherd.results.files.index.entry import IndexEntry
 from hyperherd.results.files.recorded_metrics import recorded_metrics
 from hyperherd.results.files.trainer_files import read_outcome, read_series, summaries
 from hyperherd.results.files.trial_json import TrialFile, decode_final, decode_numbers, read_record
@@ -47,28 +49,34 @@ class TrialReader:
         self._by_key = {trial.key: trial for trial in files.planned}
         self._by_dir = {os.path.normpath(trial.dir): trial for trial in files.planned if trial.dir}
         self._seen = {trial.number for trial in files.planned if trial.trashed}
+        self._continued = {
+            number for number, events in files.events.items() if any(event.event == CONTINUED for event in events)
+        }
         self._count = 0
         self._kept: dict[str, KeptSettings] = {}
         self._results = first_results(files.sweep.dir)
         saved = files.sweep.objective
         self._spec = saved.spec if saved else None
-        self.entries: dict[str, IndexEntry] = {}
-        """What may be kept of the trials that are done, by their directories below the sweep's."""
+        self.stored: list[Row] = []
+        """What the index rightly had."""
+        self.fresh: IndexEntry | None = None
+        """What may be kept of the trial that was read last; None if it was stored, is not done, or is not like that."""
+        self._to_keep = 0
         self.outside: set[str] = set()
         """The real places of its trials that lie outside of the sweep."""
 
     @property
     def is_all_done(self) -> bool:
-        """Whether every trial it has read or knows to be planned is done, and may be kept."""
-        return self._count == len(self.entries) and not any(
-            trial.number not in self._seen for trial in self._files.planned
-        )
+        """Whether every trial it has read or knows to be planned is done whatever events say, and may be kept."""
+        return self._count == self._to_keep and not any(trial.number not in self._seen for trial in self._files.planned)
 
     def read(self, place: TrialFolder) -> Trial:
         """Return the trial in `place`."""
         self._count += 1
-        if place.stored is not None:
-            return self._stored(place, place.stored)
+        self.fresh = None
+        row = place.stored
+        if row is not None and not self._may_run_on(row.fact("number"), row.fact("state")):
+            return self._stored(place, row)
         try:
             if place.error:
                 raise FormatError(place.error)
@@ -113,13 +121,17 @@ class TrialReader:
     def _below_sweep(self, place: TrialFolder) -> str:
         return os.path.relpath(absolute(place.dir), self._files.sweep.dir)
 
-    def _stored(self, place: TrialFolder, entry: IndexEntry) -> Trial:
-        trial = IndexedTrial.of(entry, place.path, self._files.sweep)
-        known = self._by_key.get(trial.key)
-        if known is not None:
+    def _stored(self, place: TrialFolder, row: Row) -> Trial:
+        trial = IndexedTrial.of(row, place.path, self._files.sweep)
+        if self._by_key and (known := self._by_key.get(trial.key)) is not None:
             self._seen.add(known.number)
-        self.entries[place.name] = entry
+        self.stored.append(row)
+        self._to_keep += trial.state not in READMITTED
         return trial
+
+    def _may_run_on(self, number: int, state: TrialState) -> bool:
+        """Return whether an event may say that a trial which has ended so is to run on: the index has no events."""
+        return number in self._continued and state in READMITTED
 
     def not_found(self, sweep_dir: Path) -> Iterator[Trial]:
         """Yield the planned trials that were not found by looking through `sweep_dir`.
@@ -128,6 +140,7 @@ class TrialReader:
         """
         for planned in self._files.planned:
             if planned.number not in self._seen:
+                self.fresh = None
                 yield self._elsewhere(planned, sweep_dir) if planned.dir else self._planned(planned, None)
 
     def _elsewhere(self, planned: PlannedTrial, sweep_dir: Path) -> Trial:
@@ -199,8 +212,9 @@ class TrialReader:
         )
         if told.unread:
             trial.__dict__["_unread"] = told.unread
-        elif place.name and not (told.is_from_trainer or told.hint) and (entry := IndexEntry.of(found, told)):
-            self.entries[place.name] = entry
+        elif place.name and not (told.is_from_trainer or told.hint or self._may_run_on(record.number, record.state)):
+            self.fresh = IndexEntry.of(place.name, found, told, trial.kept)
+            self._to_keep += self.fresh is not None and record.state not in READMITTED
         return trial
 
     def _planned(self, planned: PlannedTrial, trial_dir: Path | None) -> Trial:

@@ -34,8 +34,9 @@ def decision_lines(trial: Trial, screen: Screen) -> Iterator[str]:
     for one in found[-most:]:
         yield from wrapped(f"  {escaped(one.line)}: {escaped(one.verdict)}", screen, "    ")
     if missing := absent(trial, found[-1]):
-        named = enough((as_ranges(missing) or "").split(","), screen)
-        yield from wrapped(f"  {len(missing)} had not come to rung {found[-1].rung} yet: {named}", screen, "    ")
+        ranges = as_ranges(missing)
+        named = "" if ranges is None else f": {enough(ranges.split(','), screen)}"
+        yield from wrapped(f"  {len(missing)} had not come to rung {found[-1].rung} yet{named}", screen, "    ")
 
 
 def decision_records(trial: Trial) -> list[dict[str, Any]]:

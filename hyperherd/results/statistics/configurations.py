@@ -24,7 +24,7 @@ from hyperherd.results.trials.fields import Field, fact_field, find_field, param
 from hyperherd.results.trials.objective import MINIMIZE, Objective
 from hyperherd.results.trials.seed_names import is_seed
 from hyperherd.results.trials.settings import SCRIPT
-from hyperherd.results.trials.trial import Trial
+from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap, lookup
 from hyperherd.space.values import identity as identity_of
 
@@ -91,11 +91,21 @@ class Group(Generic[C]):
 
     def judged(self, objective: Objective) -> Spread:
         """Return the finite values of the objective over the trials that count."""
-        return spread([objective.value(trial) for trial in self.counted])
+        known = self._judged
+        if objective not in known:
+            known[objective] = spread([objective.value(trial) for trial in self.counted])
+        return known[objective]
+
+    @cached_property
+    def _judged(self) -> dict[Objective, Spread]:
+        """What is known of it by the objectives that it was asked for."""
+        return {}
 
     def bad_seeds(self, objective: Objective) -> int:
         """Return how many seeds have no finite value because of what their values did."""
-        bad = sum(ended_badly(trial, objective) for trial in self.counted)
+        counted = self.counted
+        # Each of them has finished: one with a finite value has not ended badly.
+        bad = sum(ended_badly(trial, objective) for trial in counted) if self.judged(objective).n < len(counted) else 0
         if not self.missing:
             return bad
         missing = set(map(id, self.missing))
@@ -332,8 +342,14 @@ def _by_params(trial: Trial, seeds: Sequence[str]) -> str:
     """Return one text for the trials of one sweep that have the same parameters but for seeds."""
     if trial.number is None or (trial.state is TrialState.UNREADABLE and not trial.params):
         return f"{trial.dir}"
-    names = _names(tuple(trial.params), tuple(seeds))
-    return f"{trial.sweep.dir}\n{names}{_one_text([trial.params[name] for name in names])}"
+    names = _names(trial.param_names, tuple(seeds))
+    params = trial.params
+    return f"{_place(trial.sweep, names)}{_one_text([params[name] for name in names])}"
+
+
+@lru_cache(maxsize=1024)
+def _place(sweep: Sweep, names: tuple[str, ...]) -> str:
+    return f"{sweep.dir}\n{names}"
 
 
 @lru_cache(maxsize=1024)
@@ -348,7 +364,9 @@ def _identity(values: dict[str, Any]) -> str:
 
 def _one_text(values: Sequence[Any]) -> str:
     """Return one text for all values that are identical to some: to a trial 1, 1.0 and true are three values."""
-    return repr([value if type(value) in _PLAIN else _text(value) for value in values])
+    if not _PLAIN.issuperset(map(type, values)):
+        values = [value if type(value) in _PLAIN else _text(value) for value in values]
+    return repr(values)
 
 
 def _text(value: Any) -> Any:

@@ -46,11 +46,13 @@ def savings(trials: Iterable[Trial], max_steps: Mapping[object, int]) -> Savings
     if not pruned:
         return None
     completed = [trial for trial in everything if trial.state is TrialState.COMPLETED]
-    lengths = {trial.step for trial in completed}
-    usual = next(iter(lengths)) if len(lengths) == 1 else None
+    lengths: dict[object, set[int | None]] = {}
+    for trial in completed:
+        lengths.setdefault(trial.sweep.dir, set()).add(trial.step)
+    usual = {sweep: next(iter(found)) for sweep, found in lengths.items() if len(found) == 1}
     taken, whole = 0, 0
     for trial in pruned:
-        full = trial.max_step or max_steps.get(trial.sweep.dir) or usual
+        full = trial.max_step or max_steps.get(trial.sweep.dir) or usual.get(trial.sweep.dir)
         if full is None or (trial.step or 0) > full:
             return Savings(len(pruned), len(everything), len(pruned) + len(completed))
         taken, whole = taken + (trial.step or 0), whole + full

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
+
+import orjson
 
 from hyperherd.records.disk.files import strict
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
@@ -126,30 +129,42 @@ def json_pieces(
         "varying": list(trials.varying),
     }
     if groups is None:
-        return _document(head, {"trials": trial_records(trials, sorted_by(trials, view)[:limit])})
+        return _document(head, {"trials": _trial_lines(trials, sorted_by(trials, view)[:limit])})
     head["seed_keys"] = list(groups.keys)
     head["pooled_over"] = list(pooled_over(groups))
     # The limit counts what is asked for, and a group is worth nothing without its trials.
     rows = group_records(groups, groups_sorted_by(groups, view)[:limit])
-    return _document(head, {"groups": rows, "trials": trial_records(trials, list(trials.sorted()))})
+    return _document(head, {"groups": map(_line, rows), "trials": _trial_lines(trials, list(trials.sorted()))})
 
 
-def _document(head: dict[str, Any], lists: dict[str, Iterable[dict[str, Any]]]) -> Iterator[str]:
+def _document(head: dict[str, Any], lists: dict[str, Iterable[str]]) -> Iterator[str]:
     """Yield one JSON object in pieces; of the lists, which may be long, an item each."""
     yield json.dumps(strict(head), indent=1, allow_nan=False, default=str).removesuffix("\n}")
     for name, items in lists.items():
         yield f',\n "{name}": [\n'
         for place, item in enumerate(items):
-            yield ",\n" + _line(item) if place else _line(item)
+            yield ",\n" + item if place else item
         yield "\n ]"
     yield "\n}\n"
 
 
-def _line(record: dict[str, Any]) -> str:
-    try:
-        return json.dumps(record, allow_nan=False, default=str)
-    except ValueError:  # A number that JSON cannot express; to look for one everywhere takes longer than all the rest.
-        return json.dumps(strict(record), allow_nan=False, default=str)
+def _line(record: dict[str, Any], *, is_finite: bool = False) -> str:
+    """Return a record as JSON; `is_finite` if it is known to have no number that JSON cannot express."""
+    if not is_finite:
+        try:
+            json.dumps(record, allow_nan=False, default=str)  # to look for one everywhere in Python takes longer
+        except ValueError:
+            record = strict(record)
+    with suppress(TypeError):  # an integer beyond 64 bits, or half a surrogate pair
+        line = orjson.dumps(record, default=str)
+        if line.isascii():
+            return line.decode()
+    return json.dumps(record, allow_nan=False, default=str, separators=(",", ":"))
+
+
+def _trial_lines(trials: TrialCollection, rows: Sequence[Trial]) -> Iterator[str]:
+    for trial, record in zip(rows, trial_records(trials, rows), strict=True):
+        yield _line(record, is_finite=trial.is_finite and "settings" not in record)
 
 
 def jsonl_pieces(
@@ -158,10 +173,10 @@ def jsonl_pieces(
     """Return one line of strict JSON per trial, or per group."""
     view = view or View()
     if groups is not None:
-        records = group_records(groups, groups_sorted_by(groups, view)[:limit])
+        lines: Iterable[str] = map(_line, group_records(groups, groups_sorted_by(groups, view)[:limit]))
     else:
-        records = trial_records(trials, sorted_by(trials, view)[:limit])
-    return (_line(record) + "\n" for record in records)
+        lines = _trial_lines(trials, sorted_by(trials, view)[:limit])
+    return (f"{line}\n" for line in lines)
 
 
 STREAMED = {"json": json_pieces, "jsonl": jsonl_pieces}
@@ -242,14 +257,14 @@ def _sweep(sweep: Sweep, label: str, objective: Objective | None) -> dict[str, A
 
 def trial_record(trial: Trial, objective: Objective | None) -> dict[str, Any]:
     """Return one trial as JSON has it."""
-    tags = {"tags": list(trial.tags)} if trial.tags else {}
+    tags = {"tags": list(found)} if (found := trial.tags) else {}
     resources = {"resources": trial.resources} if trial.resources else {}
     alerts = {"alerts": [asdict(alert) for alert in trial.alerts]} if trial.alert_counts else {}
     return {
         "number": trial.number,
         "name": trial.name,
         "key": trial.key or None,
-        "dir": None if trial.dir is None else str(trial.dir),
+        "dir": trial.dir_text,
         "state": trial.state.value,
         "cause": None if trial.cause is None else trial.cause.value,
         "reason": trial.reason or None,

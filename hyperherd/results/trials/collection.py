@@ -156,8 +156,8 @@ class TrialCollection(Sequence[Trial]):
     def _swept(self) -> dict[Sweep, set[str]]:
         """Sweep -> the parameters that any of its trials has."""
         swept: dict[Sweep, set[str]] = defaultdict(set)
-        for trial in self._trials:
-            swept[trial.sweep].update(trial.params)
+        for sweep, names in dict.fromkeys((trial.sweep, trial.param_names) for trial in self._trials):
+            swept[sweep].update(names)
         return swept
 
     @cached_property
@@ -189,7 +189,8 @@ class TrialCollection(Sequence[Trial]):
 
     @cached_property
     def _names(self) -> dict[str, None]:
-        return dict.fromkeys(name for trial in self._trials for name in trial.params)
+        kinds = dict.fromkeys(trial.param_names for trial in self._trials)
+        return dict.fromkeys(name for names in kinds for name in names)
 
     @cached_property
     def metric_names(self) -> tuple[str, ...]:

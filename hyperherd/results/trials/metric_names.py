@@ -13,7 +13,7 @@ from hyperherd.results.trials.trial import Trial
 
 def metric_names(trials: Iterable[Trial]) -> list[str]:
     """Return the names of all metrics and final values of `trials`, sorted."""
-    kinds = dict.fromkeys((trial.metric_names, tuple(trial.final)) for trial in trials)
+    kinds = dict.fromkeys((trial.metric_names, trial.final_names) for trial in trials)
     return sorted({name for metrics, final in kinds for name in (*metrics, *final)})
 
 
@@ -48,7 +48,8 @@ def find_metric(text: str, trials: Iterable[Trial], known: Collection[str]) -> t
 def has_metric(name: str, trials: Iterable[Trial]) -> bool:
     """Return whether any of the trials has logged ``METRIC`` or ``METRIC:PHASE``, with steps or without."""
     return any(
-        name in trial.metric_names or name in trial.final or trial.asked_phase(name) is not None for trial in trials
+        name in trial.metric_names or name in trial.final_names or trial.asked_phase(name) is not None
+        for trial in trials
     )
 
 
@@ -67,7 +68,11 @@ def phase_notes(trials: Iterable[Trial], metrics: Collection[str] | None = None)
     """
     several: dict[str, None] = {}
     phases: dict[str, None] = {}
-    kinds = {tuple((phase, tuple(names)) for phase, names in trial.phase_names.items()) for trial in trials}
+    kinds = {
+        tuple((phase, tuple(names)) for phase, names in trial.phase_names.items())
+        for trial in trials
+        if trial.phase_names
+    }
     for kind in map(dict, sorted(kinds)):
         for name in sorted({name for names in kind.values() for name in names}):
             if (metrics is None and is_statistic(name)) or (metrics is not None and name not in metrics):

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
     from matplotlib.figure import Figure
+    from typing_extensions import Self
 
 
 @dataclass(frozen=True)
@@ -198,6 +199,26 @@ class Trial:
         )
 
     @property
+    def param_names(self) -> tuple[str, ...]:
+        """Its parameters."""
+        return tuple(self.params)
+
+    @property
+    def final_names(self) -> tuple[str, ...]:
+        """What it has logged without a step."""
+        return tuple(self.final)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether it is known to have no number but those that JSON has a word for."""
+        return False
+
+    @property
+    def dir_text(self) -> str | None:
+        """Its directory as text."""
+        return None if self.dir is None else str(self.dir)
+
+    @property
     def metric_names(self) -> tuple[str, ...]:
         """The metrics it has logged with steps."""
         return tuple(self.metrics)
@@ -300,6 +321,17 @@ class Trial:
     @cached_property
     def _kept_config(self) -> KeptConfig | None:
         return trial_dir.kept_config(self.dir)
+
+    def state_alone(self) -> dict[str, Any]:
+        """Return its state, for another process."""
+        return self.__dict__
+
+    @classmethod
+    def of_state(cls, state: dict[str, Any]) -> Self:
+        """Return the trial that :meth:`state_alone` was asked of."""
+        trial = cls.__new__(cls)
+        trial.__dict__.update(state)
+        return trial
 
     def forget(self) -> None:
         """Let go of what was read of it on demand, and can be read again: of thousands that is more than memory."""

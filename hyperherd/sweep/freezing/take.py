@@ -13,7 +13,6 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from glob import escape
 from pathlib import Path
 
@@ -24,22 +23,14 @@ from hyperherd.records.code import file_hash, imported_code, is_foreign, project
 from hyperherd.records.disk.ownership import VARIABLE, folder_mode, make_folder
 from hyperherd.records.snapshot import Snapshot, digest
 from hyperherd.sweep.freezing.files import MOST_FILES, Selection
+from hyperherd.sweep.freezing.settings import KEY, SnapshotSettings
 
 _LISTED = 5
 _FILLING = ".{}.tmp"
 _CLONE = 0x40049409
 """FICLONE of Linux: the new file shares the blocks of the old one until either is written to."""
-_KEY = "hydra.sweeper.snapshot"
 
 log = logging.getLogger("hyperherd")
-
-
-@dataclass(frozen=True)
-class SnapshotSettings:
-    """`hydra.sweeper.snapshot`."""
-
-    exclude: tuple[str, ...] = ()
-    max_mb: float = 100.0
 
 
 _taken: dict[Path, Snapshot] = {}
@@ -68,7 +59,7 @@ def take_snapshot(
     if sweep_dir not in _taken:
         if not Path(script).is_file():
             raise SweepError(
-                f"{_KEY} needs a script with a file; this sweep was started from a notebook or an interpreter"
+                f"{KEY} needs a script with a file; this sweep was started from a notebook or an interpreter"
             )
         root = project_root(script)
         whole = Snapshot(root, root)
@@ -93,17 +84,17 @@ def _take(sweep_dir: Path, script: str, selection: Selection, max_mb: float, bes
             shutil.rmtree(left, ignore_errors=True)
         snapshot = _copied(root, list(names), folder)
     except OSError as error:
-        raise SweepError(f"{_KEY}: the project cannot be copied to {folder}: {error}") from None
+        raise SweepError(f"{KEY}: the project cannot be copied to {folder}: {error}") from None
     edited = [name for name, known in before.items() if file_hash(f"{snapshot.folder}/{name}") != known]
     if edited:
         raise SweepError(
-            f"{_KEY}: {_some(edited)} of {root} was edited while the sweep was being planned, so that the snapshot is "
+            f"{KEY}: {_some(edited)} of {root} was edited while the sweep was being planned, so that the snapshot is "
             "not what was planned with; start it again"
         )
     log.info("trials run from %s, a copy of %s (%d files)", snapshot.folder, root, len(names))
     lacking = [f"{root}/{name}" for name in selection.configs if not os.path.lexists(f"{snapshot.folder}/{name}")]
     if outside := [*beside, *filter(os.path.isdir, lacking), *_outside(selection.root)]:
-        log.warning("%s: not in the snapshot, and read as they are when a trial runs: %s", _KEY, _some(outside))
+        log.warning("%s: not in the snapshot, and read as they are when a trial runs: %s", KEY, _some(outside))
     return snapshot
 
 
@@ -122,7 +113,7 @@ def _imported(script: str, selection: Selection) -> Iterator[str]:
         if any(Path(selection.root, parent).is_symlink() for parent in _parents(name)):
             continue  # it is found through the link, wherever that leads
         if selection.excludes(name):
-            raise SweepError(f"{_KEY}.exclude leaves out {name}, which the script imports; remove the pattern")
+            raise SweepError(f"{KEY}.exclude leaves out {name}, which the script imports; remove the pattern")
         yield name
 
 
@@ -154,12 +145,12 @@ def _check_size(root: str, names: Iterable[str], max_mb: float) -> None:
         return
     largest = sorted(sizes, key=lambda name: -sizes[name])[:_LISTED]
     listed = ", ".join(f"{name} ({sizes[name] / 1e6:.1f} MB)" for name in largest)
-    much = f"{total:.1f} MB, and {_KEY}.max_mb is {max_mb:g}"
+    much = f"{total:.1f} MB, and {KEY}.max_mb is {max_mb:g}"
     many = f"{len(sizes)} files, more than {MOST_FILES}"
     raise SweepError(
-        f"{_KEY}: {root} has {much if total > max_mb else many}. The largest files: {listed}. Leave out what the code "
-        f"does not need: {_KEY}={{exclude: [data/, '*.ckpt']}}, or a line in .gitignore"
-        + (f"; or allow more: {_KEY}={{max_mb: {total * 1.2:.0f}}}" if total > max_mb else "")
+        f"{KEY}: {root} has {much if total > max_mb else many}. The largest files: {listed}. Leave out what the code "
+        f"does not need: {KEY}={{exclude: [data/, '*.ckpt']}}, or a line in .gitignore"
+        + (f"; or allow more: {KEY}={{max_mb: {total * 1.2:.0f}}}" if total > max_mb else "")
     )
 
 
@@ -178,13 +169,13 @@ def _copied(root: str, names: list[str], folder: Path) -> Snapshot:
                 else:
                     _copy(f"{root}/{name}", target)
         if leaving:
-            log.warning("%s: links lead out of what is copied, and are followed as they are: %s", _KEY, _some(leaving))
+            log.warning("%s: links lead out of what is copied, and are followed as they are: %s", KEY, _some(leaving))
         place = folder / digest(filling)
         if not place.is_dir():
             filling.rename(place)
         elif changed := [name for name in names if file_hash(f"{place}/{name}") != file_hash(f"{filling}/{name}")]:
             raise SweepError(
-                f"{_KEY}: {place} is of an earlier start, and was changed since: {_some(changed)}; delete it, if no "
+                f"{KEY}: {place} is of an earlier start, and was changed since: {_some(changed)}; delete it, if no "
                 "trial runs from it"
             )
         return Snapshot(root, str(place))

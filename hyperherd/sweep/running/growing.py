@@ -41,6 +41,7 @@ class Growing:
         self._validator = validator
         self._sweep_dir = sweep_dir
         self._trials: list[PlannedTrial] = []
+        self._warned: set[str] = set()
         self.takers: list[Callable[[Sequence[PlannedTrial]], object]] = []
         """Get each trial that is added, before it is launched."""
 
@@ -49,8 +50,8 @@ class Growing:
         in_flight = {trial.number for trial in run_plan.to_run} | {handle.job.number for handle in adopted}
         left_alone = {queued.trial.number for queued in run_plan.queued}
         self._search.begin(self._sweep_dir, run_plan.trials, in_flight | left_alone)
-        asked = self._search.ask(self._slots - len(in_flight))
-        check_resources(asked, self._launcher)
+        asked = self._search.ask(self._points(self._slots - len(in_flight)))
+        self._warned |= check_resources(asked, self._launcher, self._warned)
         return replace(run_plan, trials=(*run_plan.trials, *asked), to_run=(*run_plan.to_run, *asked))
 
     def planned(self, run_plan: RunPlan) -> None:
@@ -63,25 +64,37 @@ class Growing:
         self._search.ended(number)
 
     def more(self, open_trials: int) -> Sequence[int]:
-        """Plan and record what runs next while so many trials are open; return the numbers."""
+        """Plan and record what runs next while so many trials are open; return the numbers.
+
+        Raises:
+            SweepError: there is nothing that can run, or it cannot be recorded.
+        """
         if open_trials and self._launcher.takes_batches:
             return []
-        asked = self._search.ask(self._slots - open_trials)
+        asked = self._search.ask(self._points(self._slots - open_trials))
         if not asked:
             return []
-        check_resources(asked, self._launcher)
+        self._warned |= check_resources(asked, self._launcher, self._warned)
         placed = self._validator.placed(asked)
         self._search.placed(placed)
         self._trials += placed
-        write_planned(self._sweep_dir, self._trials)
+        try:
+            write_planned(self._sweep_dir, self._trials)
+        except OSError as error:  # what runs may yet be able to write, and ends as it would have
+            raise SweepError(f"trials that were chosen cannot be recorded in {self._sweep_dir}: {error}") from error
         for take in self.takers:
             take(placed)
         return [trial.number for trial in placed]
 
+    def _points(self, slots: int) -> int:
+        """Return how many points take up free slots, each with one trial for each seed."""
+        return -(-slots // self._search.seeds)
+
     def report(self) -> None:
         """Report how it is going to choose."""
         points = counted(self._search.settings.trials, "point")
-        log.info("search: %s by %s, %d at once", points, self._search.settings.sampler, self._slots)
+        at_once = counted(self._slots, "trial")
+        log.info("search: %s by %s, %s at once", points, self._search.settings.sampler, at_once)
         if self._launcher.takes_batches:
             log.warning(
                 "%s runs trials in batches of %d, so the sampler waits until a whole batch has ended; herd_local, "
@@ -89,7 +102,7 @@ class Growing:
                 self._launcher.name,
                 self._slots,
             )
-        elif 1 < self._search.settings.trials <= self._slots:
+        elif self._search.settings.learns and 1 < self._search.settings.trials <= self._points(self._slots):
             log.warning(
                 "%s runs %d trials at once, so all points are chosen before there is any result; let fewer run at once "
                 "(hydra.launcher.max_parallel or array_parallelism)",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 
 from hyperherd.errors import SweepError, nearest
 from hyperherd.launch.base import TrialLauncher
@@ -15,8 +15,18 @@ _AMOUNTS = {"mem_gb", "timeout_min", "cpus_per_task"}
 log = logging.getLogger("hyperherd")
 
 
-def check_resources(trials: Sequence[PlannedTrial], launcher: TrialLauncher) -> None:
+def check_resources(
+    trials: Sequence[PlannedTrial], launcher: TrialLauncher, warned: Set[str] = frozenset()
+) -> set[str]:
     """Refuse resources that a launcher with resources does not know; warn of those that one without cannot give.
+
+    Args:
+        trials: that are to run.
+        launcher: runs them.
+        warned: resources that were warned of before.
+
+    Returns:
+        the resources that it has warned of.
 
     Raises:
         SweepError: a name is none of the launcher's.
@@ -27,9 +37,9 @@ def check_resources(trials: Sequence[PlannedTrial], launcher: TrialLauncher) -> 
             if isinstance(amount, bool) or not isinstance(amount, int | float) or not amount > 0:
                 raise SweepError(f"trial {trial.number} requests {name}={amount!r}, which is not a positive number")
     asked = {name: trial.number for trial in reversed(trials) for name in trial.resources}
-    unknown = [name for name in asked if name not in launcher.resources]
+    unknown = [name for name in asked if name not in launcher.resources and name not in warned]
     if not unknown:
-        return
+        return set()
     if launcher.has_queue:
         name = unknown[0]
         raise SweepError(
@@ -42,3 +52,4 @@ def check_resources(trials: Sequence[PlannedTrial], launcher: TrialLauncher) -> 
         ", ".join(unknown),
         launcher.name,
     )
+    return set(unknown)

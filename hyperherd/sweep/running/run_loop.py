@@ -134,6 +134,7 @@ class RunLoop:
             log.error("trial %d cannot be run again: %s", number, reason)
             self._collector.retry_refused(refusal.job, refusal.reason)
             self._failed_for_good(number)
+            self._grow(number)  # its end came before it was to run again
 
     def _parts(self, numbers: Sequence[int]) -> Iterator[Sequence[int]]:
         """Yield what is run together: the canary, and then the others unless it failed."""
@@ -246,9 +247,8 @@ class RunLoop:
         for number in sorted(self._to_run_on - opened):
             self._to_run_on.discard(number)
             if self._collector.stopping or (job := self._collector.reopen(number)) is None:
-                log.warning(
-                    "trial %d is not part of what runs here; it runs on when the sweep is started again", number
-                )
+                why = self._collector.stopping or "it is not part of what runs here"
+                log.warning("trial %d runs on when the sweep is started again: %s", number, one_line(why))
                 continue
             log.info("trial %d is continued", number)
             self._dropped.discard(number)

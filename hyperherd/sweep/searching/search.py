@@ -102,13 +102,24 @@ class Search:
         self._ended: dict[int, set[int]] = {}
         self._following = 0
         self._is_exhausted = False
+        self._has_warned = False
         notes = (*self._writer.given.notes, *self._points.warnings)
         self.plan = Plan(self._writer.written, self._writer.fixed, (), Report(0, []), notes)
 
     @property
     def trials(self) -> int:
         """How many trials it comes to."""
-        return self._settings.trials * (self._space.seeds or 1)
+        return self._settings.trials * self.seeds
+
+    @property
+    def seeds(self) -> int:
+        """How many trials each point comes to."""
+        return self._space.seeds or 1
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether no further point is going to be chosen."""
+        return self._is_exhausted or len(self._trials) >= self._settings.trials
 
     @property
     def settings(self) -> SamplerSettings:
@@ -198,10 +209,11 @@ class Search:
         """Bring the sampler to where it was after it had proposed a point."""
         self._learn(point for point in asked.after if point in self.outcomes)
         if self._study.keeps_notes and not self._is_whole(asked.enqueued):
+            proposed: dict[str, Any] = {}
             for draw in range(min(asked.draws, _DRAWS)):
                 if draw:
-                    self._study.reject()
-                self._study.propose(asked.point, draw, evenly=draw >= _GUIDED)
+                    self._reject(self._points.left_of({**proposed, **asked.enqueued}))
+                proposed = self._study.propose(asked.point, draw, evenly=draw >= _GUIDED)
         for values in asked.rejected:
             self._study.avoid(values)
         self._study.accept(asked.point, self._trials[asked.point][0].params)
@@ -215,7 +227,21 @@ class Search:
                 self._ended[point].add(number)
                 if self._has_ended(point):
                     assert self._sweep_dir is not None
-                    self.outcomes[point] = outcome(_of(trials_of(self._sweep_dir, trials), trials), self._objective)
+                    found = _of(trials_of(self._sweep_dir, trials), trials)
+                    self.outcomes[point] = outcome(found, self._objective)
+                    self._warn_of_missing(found)
+
+    def _warn_of_missing(self, trials: Iterable[Trial]) -> None:
+        """Warn once of a trial that has no value at all: most likely the metric has another name, and none has one."""
+        for trial in trials:
+            if not self._has_warned and trial.state.finished and self._objective.value(trial) is None:
+                self._has_warned = True
+                log.warning(
+                    "search: trial %s has completed without a number as its %s%s, so the sampler learns nothing of it",
+                    trial.number,
+                    self._objective.metric,
+                    nearest(self._objective.metric, [*trial.metrics, *trial.final]),
+                )
 
     def _has_ended(self, point: int) -> bool:
         return len(self._ended[point]) == len(self._trials[point])
@@ -229,7 +255,7 @@ class Search:
         asked: list[PlannedTrial] = []
         self._learned += self._learn(self.outcomes)
         for _ in range(count):
-            if self._is_exhausted or len(self._trials) >= self._settings.trials:
+            if self.is_complete:
                 break
             asked += self._next()
         return asked
@@ -259,7 +285,9 @@ class Search:
             is_new = is_new and not left
             if draw < _GUIDED and not self._study.keeps_notes:
                 rejected.append(proposed)
-            self._study.reject(self.outcomes.get(self._identities.get(left[0][0], -1)) if left else None)
+            self._reject(left)
+        if given and not is_new:
+            return self._next_without(given)
         if is_new:
             what = f"hydra.sweeper.sampler.enqueue: {_shown(given)}: " if given else ""
             blame = excluded_by(self._points.effects)
@@ -273,8 +301,17 @@ class Search:
         """Return the trials of a point that was asked for by name, with a value of every parameter."""
         if fresh := self._fresh(self._points.left_of(given)):
             return self._taken(Asked(self._following, given, 1, tuple(self._learned), (), given), *fresh[0])
+        return self._next_without(given)
+
+    def _next_without(self, given: Mapping[str, Any]) -> list[PlannedTrial]:
+        """Return the trials of the point after one that was asked for by name."""
         log.warning("hydra.sweeper.sampler.enqueue: %s was tried before", _shown(given))
         return self._next()
+
+    def _reject(self, left: Sequence[_Left]) -> None:
+        """Tell the sampler that a point is not tried, and what it came to if the sampler knows an equal one."""
+        point = self._identities.get(left[0][0]) if left else None
+        self._study.reject(self.outcomes[point] if point is not None and self._study.was_told(point) else None)
 
     def _fresh(self, left: Sequence[_Left]) -> list[_Left]:
         """Return those that were not tried, here or before the search began."""

@@ -24,7 +24,6 @@ from hyperherd.sweep.validation.template import JOB_ID, NO_COMPOSITION, ConfigPl
 from hyperherd.trial.attempts import claimed_keys
 
 
-@rarely_collected()
 def validate(app: HydraApp, trials: Sequence[PlannedTrial], sweep_dir: Path, mode: str = "auto") -> list[PlannedTrial]:
     """Return `trials` with their directories; see :class:`Validator`."""
     return Validator(app, sweep_dir, mode).placed(trials)
@@ -48,6 +47,7 @@ class Validator:
         self._find = _finder(app, where, mode)
         self._owners: dict[str, PlannedTrial] = {}
 
+    @rarely_collected()
     def placed(self, trials: Sequence[PlannedTrial]) -> list[PlannedTrial]:
         """Return trials that are to run with their directories.
 

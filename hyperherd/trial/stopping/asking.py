@@ -16,7 +16,8 @@ def should_stop() -> bool:
 
     For loops that end by themselves instead of by :class:`hyperherd.TrialPruned`, and for all that run in several
     ranks: there each rank has to ask, at the same steps, and all get the same answer. A trial whose loop got ``True``
-    counts as pruned (or stopped), whatever it does then. Outside of a trial it is False.
+    counts as pruned (or stopped), whatever it does then. Without torch's process group the answer of rank 0 is the one
+    that counts, for the program to send to the others. Outside of a trial it is False.
     """
     trial = current_trial()
     wanted = trial is not None and trial.stopping.verdict is not None

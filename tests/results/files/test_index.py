@@ -1,22 +1,27 @@
 from __future__ import annotations
 
-import json
 import math
 import os
+import pickle
 import shutil
+import zlib
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 from results.builder import SweepBuilder, stats
 
-from hyperherd import load
+from hyperherd import Trials, load
 from hyperherd.masking import MASK
 from hyperherd.paths import SweepPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import write_planned
-from hyperherd.results.files.index import SMALLEST, Index
+from hyperherd.results.files.discover import discover
+from hyperherd.results.files.index.block import blocks_of
+from hyperherd.results.files.index.index import SMALLEST, Index
+from hyperherd.results.files.index.index import _write as write_blocks
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.tables.records import json_pieces, jsonl_pieces, to_json
 from hyperherd.results.trials.settings import settings_of
@@ -35,7 +40,18 @@ def page(sweep: SweepBuilder) -> str:
 
 
 def stored(sweep: SweepBuilder) -> int:
-    return sum(isinstance(trial, IndexedTrial) for trial in load(sweep.dir))
+    """Return how many trials the index has, and read the sweep."""
+    found = sum(place.stored is not None for place in discover([sweep.dir]).places)
+    load(sweep.dir)
+    return found
+
+
+def from_files(sweep: SweepBuilder) -> Trials:
+    """Return the trials as they are without an index."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("hyperherd.results.loading.load.SMALLEST", 10**9)
+        patch.setattr("hyperherd.results.files.discover.Index.read", lambda _: Index())
+        return load(sweep.dir)
 
 
 @pytest.fixture
@@ -67,6 +83,9 @@ def test_it_knows_phases(many: SweepBuilder) -> None:
 def test_it_tells_what_the_files_tell(many: SweepBuilder) -> None:
     assert stored(many) == SMALLEST + 5
     with_index = page(many)
+    plain = from_files(many)
+    assert not any(isinstance(trial, IndexedTrial) for trial in plain)
+    assert to_json(plain) == with_index
     SweepPaths(many.dir).index.unlink()
     SweepPaths(many.dir).index.mkdir()  # So that none can be written.
     assert page(many) == with_index
@@ -75,8 +94,16 @@ def test_it_tells_what_the_files_tell(many: SweepBuilder) -> None:
 
 def test_it_is_what_is_read(many: SweepBuilder) -> None:
     index = SweepPaths(many.dir).index
-    index.write_text(index.read_text().replace('"cnn"', '"from the index"'))
-    assert load(many.dir).constant == {"model": "from the index"}
+    index.write_bytes(sealed(index.read_bytes().replace(b'"cnn"', b'"cmm"')))
+    assert load(many.dir).constant == {"model": "cmm"}
+
+
+def sealed(data: bytes) -> bytes:
+    """Return an index that somebody changed with the checksum of what it is now."""
+    start = len(b"HyperHerd index\n")
+    sizes = [int.from_bytes(data[start + 8 * place : start + 8 * place + 8], "little") for place in range(2)]
+    end = start + 24 + sum(sizes)
+    return data[: start + 16] + zlib.crc32(data[start + 24 : end]).to_bytes(8, "little") + data[start + 24 :]
 
 
 def replaced(sweep: SweepBuilder) -> None:
@@ -185,35 +212,83 @@ def test_small_sweeps_have_none(sweep: SweepBuilder) -> None:
     assert not SweepPaths(sweep.dir).index.exists()
 
 
-def tampered(index: Path, place: int, value: Any) -> None:
-    raw = json.loads(index.read_text())
-    for row in raw["trials"].values():
-        row[place] = value
-    index.write_text(json.dumps(raw))
+def changed(index: Path, old: bytes, new: bytes, *, checked: bool = True) -> None:
+    """Change an index; with `checked` so that its checksum does not tell."""
+    data = index.read_bytes()
+    assert old in data
+    found = data.replace(old, new + b" " * (len(old) - len(new)), 1)
+    index.write_bytes(sealed(found) if checked else found)
 
 
-@pytest.mark.parametrize(
-    "spoil",
-    [
-        lambda index: index.write_bytes(index.read_bytes()[:-100]),
-        lambda index: index.write_bytes(b""),
-        lambda index: index.write_text("[]"),
-        lambda index: index.write_text('{"format": 99, "hyperherd": "9"}'),
-        lambda index: index.write_text(index.read_text().replace('"format":1', '"format":2')),
-        lambda index: index.write_text(json.dumps({**json.loads(index.read_text()), "trials": {"0": None, "1": 3}})),
-        lambda index: index.write_text(json.dumps({**json.loads(index.read_text()), "trials": []})),
-        lambda index: tampered(index, 4, 7),
-        lambda index: tampered(index, 4, "x"),
-        lambda index: tampered(index, 5, []),
-        lambda index: tampered(index, 5, None),
-        lambda index: tampered(index, 8, [1]),
-        lambda index: tampered(index, 5, [0, "no state", "k", 1, 1, 1, 0, 1, 1, 1]),
-    ],
-)
-def test_a_broken_index_is_none(many: SweepBuilder, spoil: Callable[[Path], object]) -> None:
-    expected = page(many)
-    spoil(SweepPaths(many.dir).index)
-    assert page(many) == expected
+def other_entries(index: Path, **values: Any) -> None:
+    """Write an index of the same trials in which all have other values."""
+    sweep_dir = index.parent.parent
+    blocks = blocks_of([row.entry()._replace(**values) for row in Index.read(sweep_dir).rows.values()])
+    with index.open("wb") as stream:
+        write_blocks(stream, blocks, None)
+
+
+def facts(*, number: Any = 0, state: str = "completed", key: Any = "k", started: Any = 1.0, step: Any = 1) -> list[Any]:
+    return [number, state, key, started, 1.0, 1.0, 0, step, 1, 1.0]
+
+
+def test_a_broken_index_is_none_and_is_made_anew(many: SweepBuilder) -> None:
+    index, expected = SweepPaths(many.dir).index, page(many)
+    whole = index.read_bytes()
+    changes: list[Callable[[], object]] = [
+        *(partial(index.write_bytes, whole[:size]) for size in (0, 20, 300, len(whole) - 100)),
+        partial(index.write_bytes, whole[:200] + bytes(len(whole) - 200)),
+        partial(changed, index, b'"cnn"', b'"cmm"', checked=False),
+        *(
+            partial(changed, index, old, new)
+            for old, new in [
+                (b'"format":7', b'"format":8'),
+                (b'"hyperherd":"', b'"hyperher_":"'),
+                (b'"shapes":[[', b'"shapes":[7'),
+                (b'"count":5', b'"count":9'),
+                (b'"kinds":["j"', b'"kinds":["q"'),
+                (b'"completed"', b'"waiting"'),
+            ]
+        ),
+        *(
+            partial(other_entries, index, **values)
+            for values in [
+                *({"facts": some} for some in (facts(key=7), facts(started=-1.0), facts(started=math.nan))),
+                *({"facts": some} for some in (facts(step="1"), facts(number=0.5), facts(state="no state"))),
+                *({"params": [1]}, {"statistics": []}, {"statistics": ["x"] * 16}, {"others": ["x"]}),
+                *({"place": "\0"}, {"signature": (1, 2, 3.0)}),
+            ]
+        ),
+    ]
+    for change in changes:
+        index.write_bytes(whole)
+        change()
+        assert not Index.read(many.dir).rows, change
+        assert page(many) == expected
+        assert stored(many) == SMALLEST + 5
+    odd = (b'{"phases": {"": 7}}', b'{"stop_reason": 7}', b'{"resources": [7]}')
+    for rest in (b"", b"[]", b'{"name": 7}', b"{", *odd):
+        other_entries(index, rest=rest)
+        assert page(many) == expected
+
+
+def test_what_has_been_loaded_stays_of_one_version(many: SweepBuilder) -> None:
+    index, expected = SweepPaths(many.dir).index, page(many)
+    trials = load(many.dir)
+    entries = [row.entry()._replace(rest=b'{"host":"another"}') for row in Index.read(many.dir).rows.values()]
+    Index().write(many.dir, [], blocks_of(entries), None)
+    assert load(many.dir)[0].host == "another"
+    index.unlink()
+    assert to_json(trials) == expected
+
+
+def test_an_earlier_version_s_index_is_removed_and_a_file_of_another_kind_is_not(many: SweepBuilder) -> None:
+    earlier = SweepPaths(many.dir).records / "index.json"
+    for content, stays in [(b'{"format":5,"hyperherd":"1"}', False), (b"mine", True)]:
+        earlier.write_bytes(content)
+        SweepPaths(many.dir).index.unlink()
+        load(many.dir)
+        assert earlier.exists() == stays
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
@@ -269,13 +344,13 @@ def test_a_file_of_another_kind_is_not_replaced(many: SweepBuilder, content: str
 
 def test_a_link_in_its_place_is_not_written_through(many: SweepBuilder, tmp_path: Path) -> None:
     index = SweepPaths(many.dir).index
-    shutil.move(index, tmp_path / "index.json")
-    index.symlink_to(tmp_path / "index.json")
-    before = (tmp_path / "index.json").stat().st_mtime_ns
+    shutil.move(index, tmp_path / "index.bin")
+    index.symlink_to(tmp_path / "index.bin")
+    before = (tmp_path / "index.bin").stat().st_mtime_ns
     many.trial({"val/acc": 1.0})
     settle(many)
     assert stored(many) == 0
-    assert (tmp_path / "index.json").stat().st_mtime_ns == before
+    assert (tmp_path / "index.bin").stat().st_mtime_ns == before
     assert index.is_symlink()
 
 
@@ -308,7 +383,8 @@ def test_what_an_override_fixed_is_a_setting_with_an_index_and_without(sweep: Sw
         fixed = (*record.overrides, "+width=3", "api_key=abc", "hydra.job.name=x", "~db")
         record.with_(overrides=fixed).write(sweep.dir / str(number), durable=False)
     settle(sweep)
-    read = load(sweep.dir)
+    read = from_files(sweep)
+    load(sweep.dir)
     indexed = load(sweep.dir)
     assert [type(trials[0]) is IndexedTrial for trials in (read, indexed)] == [False, True]
     expected = {"lr": 5, "width": 3, "api_key": MASK}
@@ -324,6 +400,14 @@ def test_json_lets_go_of_what_it_read(many: SweepBuilder) -> None:
     assert not any("_record" in vars(trial) or "objective" in vars(trial) for trial in trials)
 
 
+def test_a_trial_takes_what_the_index_has_of_it_along_and_no_more(many: SweepBuilder) -> None:
+    trials = load(many.dir)
+    data = pickle.dumps(list(trials[3:5]))
+    assert len(data) < 10_000
+    SweepPaths(many.dir).index.unlink()
+    assert to_json(Trials(pickle.loads(data), trials.objective)) == to_json(trials[3:5])
+
+
 def test_a_pruned_trial_keeps_its_reason_and_may_be_continued(sweep: SweepBuilder) -> None:
     for number in range(SMALLEST + 1):
         ended = {"state": TrialState.PRUNED, "stop_reason": "rung 5", "beats": 4} if number == 3 else {}
@@ -332,6 +416,11 @@ def test_a_pruned_trial_keeps_its_reason_and_may_be_continued(sweep: SweepBuilde
     for _ in range(2):
         trial = load(sweep.dir)[3]
         assert (trial.state, trial.reason) == (TrialState.PRUNED, "rung 5")
-    assert stored(sweep) == SMALLEST
+    assert stored(sweep) == SMALLEST + 1
     sweep.event(3, "continued", beats=4)
-    assert load(sweep.dir)[3].state is TrialState.WAITING
+    for _ in range(2):
+        assert load(sweep.dir)[3].state is TrialState.WAITING
+    SweepPaths(sweep.dir).index.unlink()
+    for _ in range(2):  # nor is it kept that it was pruned once
+        assert load(sweep.dir)[3].state is TrialState.WAITING
+    assert stored(sweep) == SMALLEST

@@ -14,7 +14,7 @@ from results.builder import SweepBuilder, stats
 from hyperherd import load
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.records.disk.guarded import LINE_BYTES
-from hyperherd.results.files.index import SMALLEST
+from hyperherd.results.files.index.index import SMALLEST
 from hyperherd.results.loading.indexed_trial import IndexedTrial
 from hyperherd.results.tables.records import to_tsv
 from hyperherd.sweep.running.live_table import Progress
@@ -160,7 +160,7 @@ def test_the_index_notices_a_change(sweep: SweepBuilder) -> None:
         if number:
             write(places(sweep, "x", number)["logs"], flat("a", [1.0, float("nan")]), old=True)
     first = load(sweep.dir)
-    assert (sweep.dir / ".hyperherd" / "index.json").exists()
+    assert (sweep.dir / ".hyperherd" / "index.bin").exists()
     second = load(sweep.dir)
     assert all(isinstance(trial, IndexedTrial) for trial in second)
     assert repr(second[5].metrics) == repr(first[5].metrics)

@@ -10,7 +10,7 @@ import starting
 from results.builder import SweepBuilder, kept_trial
 
 from hyperherd import Trials, load
-from hyperherd.results.files.index import SMALLEST
+from hyperherd.results.files.index.index import SMALLEST
 from hyperherd.results.statistics.importance.effects import effects
 
 
@@ -107,9 +107,12 @@ def test_the_index_keeps_choices_and_hashes(tmp_path: Path) -> None:
         option = ("small", "large")[number % 2]
         kept_trial(sweep, 0.5, {"lr": number}, {"lr": number, "model": {"width": number % 2}}, model=option)
         os.utime(sweep.file(number), (1, 1))
+    one_by_one = [load(sweep.dir / str(number))[0] for number in (2, 3)]
     first = load(sweep.dir)
     again = load(sweep.dir)
-    assert type(again[0]) is not type(first[0])
+    assert type(again[2]) is not type(one_by_one[0])
+    told = [(t.choices, t.config_hash) for t in one_by_one]
+    assert [(t.choices, t.config_hash) for t in again[2:4]] == told
     assert [(t.choices, t.config_hash) for t in again] == [(t.choices, t.config_hash) for t in first]
     assert again[3].choices == {"model": "large"}
 
