@@ -16,7 +16,6 @@ from real_slurm import Slurm
 from waiting import PATIENCE, until
 
 from hyperherd.paths import SweepPaths, TrialPaths
-from hyperherd.records.sweep import SweepRecord
 
 pytestmark = pytest.mark.slow
 
@@ -59,22 +58,6 @@ def test_what_is_edited_while_jobs_wait_is_not_run(project: App, slurm: Slurm, w
     assert kept["snapshot"] == folder.name
     failed = json.loads(TrialPaths(project.folder / "s/1").trial.read_text())
     assert f'File "{folder}/train.py"' in failed["error"]["traceback"]
-
-
-def test_the_retry_of_a_job_from_an_earlier_sweep_runs_it_too(project: App, slurm: Slurm) -> None:
-    sweep = ["-m", "hydra/sweeper=herd", *HELD, FROZEN, "hydra.sweep.dir=s", "width=9"]
-    left = project.run(*sweep, "hydra.launcher.wait=false")
-    assert left.returncode == 0, left.stderr
-    process = project.start(*sweep, "hydra.sweeper.retry=1")
-    until(lambda: len(SweepRecord.read(project.folder / "s").invocations) == 2, process)
-    first = held(slurm)
-    slurm.ask("scontrol", "release", *first)
-    until(lambda: set(held(slurm)) - set(first), process)
-    slurm.ask("scontrol", "release", *held(slurm))
-    output, _ = process.communicate(timeout=PATIENCE)
-    assert "1 failed" in output
-    [folder] = SweepPaths(project.folder / "s").snapshots.iterdir()
-    assert [one["file"] for one in told(project.folder)] == [str(folder / "train.py")] * 2
 
 
 def test_workers_by_hand_run_it_too(project: App, slurm: Slurm) -> None:
