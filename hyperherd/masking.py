@@ -42,8 +42,9 @@ _ABOUT = _words("file files path paths dir directory env url name length len siz
 """At the end of a name: the value describes a secret (where it is, how long), and is not one."""
 _WORDS = {"null": None, "true": True, "false": False, "": None}
 _FLAT = frozenset({int, float, bool, str, type(None)})
-_ENTRY = re.compile(r"((?P<name>[A-Za-z_][\w.-]*)\s*:\s*)(?P<value>'[^']*'|\"[^\"]*\"|[^,}\]]+)")
-"""Key and value in a dict of Hydra's grammar."""
+_ENTRY = re.compile(r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)["']?\s*:\s*""")
+_OF_ENTRY = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[{\[].*|(?:\\.|[^,}\]\\])*""", re.DOTALL)
+"""Key and value in a dict of Hydra's grammar, or of JSON; what is nested below a secret goes with all that follows."""
 
 _SHAPE = re.compile(
     r"(?<![A-Za-z0-9])(?:gh[opsur]_[A-Za-z0-9]{16,}|github_pat_\w{16,}|glpat-[\w-]{16,}|hf_[A-Za-z0-9]{16,}"
@@ -53,9 +54,16 @@ _SHAPE = re.compile(
 """Tokens of GitHub, GitLab, Hugging Face, AWS, Slack, OpenAI and Google, and web tokens."""
 _URL = re.compile(r"(?<![\w+.-])(?P<scheme>[A-Za-z][\w+.-]{0,30}://)(?P<who>[^\s/'\"<>]+)@")
 _SETTING = re.compile(
-    r"""(?<![\w.-])(?P<name>[A-Za-z_][\w.-]*)(?P<sign>["']?[ \t]*[:=][ \t]*)"""
-    r"""(?P<value>"[^"\n]*"|'[^'\n]*'|[^\n,;)}\]]+)"""
+    r"""(?<![\w.-])-*(?P<name>[A-Za-z_][\w.-]*)(?:["']?\]?[ \t]*[:=]|["'][ \t]*,)[ \t]*"""
+    r"""|(?<![\w.-])--(?P<option>[A-Za-z][\w-]*)[ \t]+(?=[^\s-])"""
 )
+"""A name before a value, in code, YAML, JSON or a shell: ``x = f(token="..."``, ``e["TOKEN"] = ``, ``--token ...``."""
+_OF_SETTING = re.compile(r"""(?:"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*')(?=[ \t]*(?:[,;)}\]\n]|\Z))|[^\n]*""")
+"""A text in quotes; anything else goes up to the end of the line, because passwords may hold any character."""
+_QUIET = re.compile(
+    r"""["']?(?:null|none|true|false|\?\?\?|<masked>|\$\{[^{}\n]*\})?["']?[ \t]*(?=[,;)}\]\n]|\Z)""", re.IGNORECASE
+)
+"""A value that tells nothing: see :func:`_is_telling`."""
 _PRIVATE_KEY = re.compile(r"(-----BEGIN [A-Z ]*PRIVATE KEY-----).*?(-----END [A-Z ]*-----|\Z)", re.DOTALL)
 _LOGINS = ("git", "hg", "ssh")
 """Before the host of an address with which one logs in by a key: no secrets."""
@@ -116,12 +124,14 @@ def _any_secret(names: tuple[str, ...]) -> bool:
 def masked_word(word: str) -> str:
     """Return one argument of a command (``+wandb.api_key=...``, ``--token=...``) with the mask in place of secrets."""
     word = masked_shapes(word)
+    if word.startswith(("{", "[")):
+        return _masked_values(word, _ENTRY, _OF_ENTRY)
     start, equals, value = word.partition("=")
     if not equals:
         return word
     if is_secret(start.lstrip("+-~")):
         return f"{start}={MASK}" if _is_telling(_WORDS.get(value.lower(), value)) else word
-    return f"{start}={_ENTRY.sub(_masked_entry, value)}" if value.startswith(("{", "[")) else word
+    return f"{start}={_masked_values(value, _ENTRY, _OF_ENTRY)}" if value.startswith(("{", "[")) else word
 
 
 def masked_words(words: Iterable[str]) -> tuple[str, ...]:
@@ -129,7 +139,7 @@ def masked_words(words: Iterable[str]) -> tuple[str, ...]:
     result: list[str] = []
     before = ""
     for word in words:
-        is_value = before.startswith("--") and is_secret(before) and not word.startswith("-")
+        is_value = before.startswith("--") and "=" not in before and is_secret(before) and not word.startswith("-")
         result.append(MASK if is_value else masked_word(word))
         before = word
     return tuple(result)
@@ -144,11 +154,11 @@ def masked_shapes(text: str) -> str:
 def masked_text(text: str) -> str:
     """Return a text of any kind (a diff, an address) with the mask in place of what looks like a secret.
 
-    Values of names that look like secrets are masked wherever a colon or an equals sign follows the name: rather a line
-    of code too many than a password.
+    Values of names that look like secrets are masked wherever a colon or an equals sign follows the name, up to the end
+    of the line if they are not in quotes: rather a line of code too many than a password.
     """
     text = _PRIVATE_KEY.sub(rf"\1 {MASK} \2", text)
-    return masked_shapes(_SETTING.sub(_masked_setting, text))
+    return masked_shapes(_masked_values(text, _SETTING, _OF_SETTING))
 
 
 def masked_name(name: str, overrides: Iterable[str]) -> str:
@@ -160,14 +170,17 @@ def masked_name(name: str, overrides: Iterable[str]) -> str:
     return name
 
 
-def _masked_entry(found: re.Match[str]) -> str:
-    return f"{found[1]}{MASK}" if is_secret(found["name"]) and _is_telling(found["value"].strip()) else found[0]
-
-
-def _masked_setting(found: re.Match[str]) -> str:
-    value = found["value"].strip().strip("'\"")
-    is_hidden = is_secret(found["name"]) and _is_telling(_WORDS.get(value.lower(), value))
-    return f"{found['name']}{found['sign']}{MASK}" if is_hidden else found[0]
+def _masked_values(text: str, before: re.Pattern[str], value: re.Pattern[str]) -> str:
+    """Return a text with the mask in place of each value before which a name stands that looks like a secret."""
+    parts: list[str] = []
+    end = 0
+    for found in before.finditer(text):
+        # A name within another one's value counts by itself: `client = Client(api_key="...")`.
+        is_own = found.start() >= end and is_secret(next(filter(None, found.groups())))
+        if is_own and not _QUIET.match(text, found.end()) and (hidden := value.match(text, found.end())):
+            parts += text[end : found.end()], MASK
+            end = hidden.end()
+    return "".join((*parts, text[end:]))
 
 
 def _masked_url(found: re.Match[str]) -> str:

@@ -50,6 +50,15 @@ def test_only_values_that_tell_something_are_masked() -> None:
         "~token",
         "lr=1",
     )
+    nested = ["a={b:{token:xyz},c:1}", "a={token:{x:y,z:1}}", '--config={"api_key": "x", "lr": 1}', '{"api_key": "x"}']
+    assert masked_words(nested) == (
+        "a={b:{token:<masked>},c:1}",
+        "a={token:<masked>",
+        '--config={"api_key": <masked>, "lr": 1}',
+        '{"api_key": <masked>}',
+    )
+    escaped = [r"a={token:'x\'y',b:1}", r"a={token:x\,y,b:1}"]
+    assert masked_words(escaped) == ("a={token:<masked>,b:1}", "a={token:<masked>,b:1}")
     words = ("serve", "https://me:secret@host/x", "model.path=hf_0123456789abcdefgh")
     assert masked_words(words) == ("serve", f"https://me:{MASK}@host/x", f"model.path={MASK}")
 
@@ -61,6 +70,17 @@ def test_only_values_that_tell_something_are_masked() -> None:
         ('{"api_key": "a:b", "lr": 1}', '{"api_key": <masked>, "lr": 1}'),
         ("export HF_TOKEN=abc", "export HF_TOKEN=<masked>"),
         ("password: a b c", "password: <masked>"),
+        ("password: a,b\nlr: 1", "password: <masked>\nlr: 1"),
+        ("-password=abc", "-password=<masked>"),
+        ('+client = Client(api_key="a\\"b", retries=3)', "+client = Client(api_key=<masked>, retries=3)"),
+        ("wandb: {api_key: abc}", "wandb: {api_key: <masked>"),
+        ("ENV LR=1 API_KEY=abc", "ENV LR=1 API_KEY=<masked>"),
+        ('os.environ["HF_TOKEN"] = "abc"', 'os.environ["HF_TOKEN"] = <masked>'),
+        ('os.environ.setdefault("HF_TOKEN", "abc")', 'os.environ.setdefault("HF_TOKEN", <masked>)'),
+        ('token = "abc" + "def"', "token = <masked>"),
+        ("train --lr 1 --api-key abc", "train --lr 1 --api-key <masked>"),
+        ("https://host/x?private_token=abc", "https://host/x?private_token=<masked>"),
+        ("a: {token: ${oc.env:HF_TOKEN}, password: ''}", "a: {token: ${oc.env:HF_TOKEN}, password: ''}"),
         ("password: null, max_tokens: 5", "password: null, max_tokens: 5"),
         ("x = ghp_0123456789abcdefgh", "x = <masked>"),
         ("AKIAIOSFODNN7EXAMPLE.", "<masked>."),
@@ -76,7 +96,9 @@ def test_texts_of_any_kind(text: str, expected: str) -> None:
 
 def test_a_long_text_takes_no_longer_than_its_length() -> None:
     """A pattern that looks back would take hours for these."""
-    for text in ("a" * 500_000, "a." * 250_000, "a://" * 100_000, "token" * 100_000, '"a' * 250_000):
+    for text in ("a" * 500_000, "a." * 250_000, "a://" * 100_000, "token" * 100_000, '"a' * 250_000, "-" * 500_000):
+        assert masked_text(text).startswith(text[:1])
+    for text in ("token=null," * 50_000, "token=${" * 60_000, 'token="' * 60_000, "a-" * 250_000, "--a " * 100_000):
         assert masked_text(text).startswith(text[:1])
 
 

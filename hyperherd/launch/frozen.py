@@ -19,6 +19,7 @@ from typing import Any
 
 import hyperherd
 from hyperherd.compat.hydra import move_config_folders
+from hyperherd.errors import SweepError
 from hyperherd.records import snapshot as snapshots
 from hyperherd.records.code import is_foreign
 from hyperherd.records.disk.ownership import VARIABLE, check_trusted
@@ -35,7 +36,13 @@ def run_from(snapshot: Snapshot) -> None:
 
     Raises:
         NotTrusted: somebody else could have written the snapshot.
+        SweepError: it is not there any more.
     """
+    if not Path(snapshot.folder).is_dir():  # without it everything would come from the project itself
+        raise SweepError(
+            f"the snapshot of the sweep's code, {snapshot.folder}, is gone; run the sweep's command again, which takes "
+            "a new one"
+        )
     if os.environ.get(VARIABLE) != "1":
         check_trusted([Path(snapshot.folder)])
     snapshots.use(snapshot)
@@ -74,6 +81,14 @@ def frozen_path(path: Sequence[str], snapshot: Snapshot) -> list[str]:
         if (inside := snapshot.inside(folder)) not in found:
             found.append(inside)
     return [*found, *(entry for entry in path if entry not in found)]
+
+
+def _hand_on(file: str, *, is_package: bool) -> None:
+    """Let interpreters that this process starts find a module where it was found; they have no finder of ours."""
+    folder = os.path.dirname(os.path.dirname(file) if is_package else file)  # noqa: PTH120 - in each import
+    if folder not in sys.path:
+        sys.path.append(folder)
+        os.environ[_PATH] = os.pathsep.join(filter(None, (os.environ.get(_PATH), folder)))
 
 
 def _moved(entry: str, snapshot: Snapshot) -> str:
@@ -123,6 +138,8 @@ class _Finder:
         if inside == file:
             return spec
         moved = None if folders is None else [self._inside(folder) for folder in folders]
+        if "." not in name:
+            _hand_on(inside, is_package=folders is not None)
         return spec_from_file_location(name, inside, submodule_search_locations=moved)
 
     def _found(self, name: str, path: Sequence[str] | None, target: ModuleType | None) -> ModuleSpec | None:
@@ -138,6 +155,8 @@ class _Finder:
             return file
         inside = self._snapshot.inside(file)
         if not inside.startswith(f"{self._snapshot.folder}/") and inside not in self._told:
+            if not os.path.isdir(self._snapshot.folder):  # noqa: PTH112 - in each import
+                raise ImportError(f"{self._snapshot.folder}, the snapshot of the code that runs, is gone")
             self._told.add(inside)
             log.warning("%s is not in the snapshot of the code (git may ignore it), and is read as it is now", inside)
         return inside

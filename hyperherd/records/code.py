@@ -16,6 +16,8 @@ from hyperherd.records.snapshot import in_use
 
 _ROOT_MARKS = (".git", "pyproject.toml", "setup.py", "setup.cfg")
 _FOREIGN = ("site-packages", "dist-packages")
+_LIBRARIES = tuple(f"{prefix}/{name}/" for prefix in (sys.prefix, sys.base_prefix) for name in ("lib", "lib64", "bin"))
+"""Of the environment of this process. Beside them there may be a project: in containers often `/usr/src/app`."""
 _MOST_FILES = 2_000
 
 _seen: dict[str, str] = {}
@@ -111,6 +113,4 @@ def project_root(script: str) -> str:
 
 def is_foreign(file: str) -> bool:
     """Return whether a file is of an environment, and of no project."""
-    return file.startswith((f"{sys.prefix}/", f"{sys.base_prefix}/")) or any(
-        part in _FOREIGN for part in file.split("/")
-    )
+    return file.startswith(_LIBRARIES) or any(part in _FOREIGN for part in file.split("/"))

@@ -142,6 +142,16 @@ def addresses(settings: NotifySettings, environment: Mapping[str, str] = os.envi
     return found
 
 
+def address_files(settings: NotifySettings, environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Return the absolute paths of the files that hold addresses."""
+    paths = (_path(url, environment) for url in settings.urls if "://" not in url and not _VARIABLE.fullmatch(url))
+    return [os.path.abspath(path.expanduser()) for path in paths]  # noqa: PTH100 - links are kept
+
+
+def _path(written: str, environment: Mapping[str, str]) -> Path:
+    return Path(_VARIABLE.sub(lambda found: environment.get(found[1], ""), written))
+
+
 def _referred_to(written: str, where: str, environment: Mapping[str, str]) -> Iterator[str]:
     if variable := _VARIABLE.fullmatch(written):
         value = environment.get(variable[1])
@@ -151,7 +161,7 @@ def _referred_to(written: str, where: str, environment: Mapping[str, str]) -> It
     elif "://" in written:
         yield written
     else:
-        yield from _in_file(Path(_VARIABLE.sub(lambda found: environment.get(found[1], ""), written)), where)
+        yield from _in_file(_path(written, environment), where)
 
 
 def _in_file(path: Path, where: str) -> Iterator[str]:

@@ -33,6 +33,7 @@ from hyperherd.sweep.messages import (
     report_nothing_to_submit,
     report_start,
 )
+from hyperherd.sweep.notify_settings import address_files
 from hyperherd.sweep.notifying.notifier import LaunchView, Notifier
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.resuming.drift import check_code, check_drift
@@ -133,7 +134,8 @@ class SweepRun:
             run_plan = self._growing.begun(run_plan, self._adopted)
         if self._settings.snapshot and self._will_start(run_plan):  # before validation, which may take long
             folders = config_folders(self._app.loader)
-            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders)
+            without = address_files(self._settings.notify) if self._settings.notify else ()
+            self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders, without)
         self._run_plan = _placed(run_plan, self._validator.placed(run_plan.to_run))
         if self._growing is not None:
             self._growing.planned(self._run_plan)

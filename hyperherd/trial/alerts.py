@@ -93,7 +93,7 @@ class AlertBook:
     trial_dir: Path
     attempt: int
     clock: Callable[[], float] = time.monotonic
-    _owner: int = 0
+    _owner: int = field(default_factory=os.getpid)
     _descriptor: int | None = None
     _dropped: int = 0
     _is_failing: bool = False

@@ -209,3 +209,10 @@ def test_secrets_of_environment_remote_url_and_diff_are_found_nowhere(app: App, 
     assert diffs[0].count(b"<masked>") == 3
     words = ("hf_abcdef", "paSSword", "AKIAIOSFO", "ghp_012345")
     assert not [(path, word) for path, text in written for word in words if word.encode() in text]
+
+
+def test_a_project_below_the_prefix_of_python_is_none_of_its_libraries() -> None:
+    """A container often has it in `/usr/src/app`, and Debian's Python the prefix `/usr`."""
+    assert not code_of.is_foreign(f"{sys.base_prefix}/src/app/train.py")
+    assert code_of.is_foreign(str(subprocess.__file__))
+    assert code_of.is_foreign(str(pytest.__file__))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
+from importlib.util import spec_from_file_location
 from pathlib import Path
 
 import pytest
@@ -17,15 +20,18 @@ from results.builder import SweepBuilder
 from waiting import PATIENCE
 
 from hyperherd.errors import SweepError
+from hyperherd.launch import frozen
+from hyperherd.launch.frozen import run_from
 from hyperherd.launch.worker import trial_to_join
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records import code
-from hyperherd.records.snapshot import VARIABLE, digest
+from hyperherd.records.snapshot import VARIABLE, Snapshot, digest, in_use
 from hyperherd.records.sweep import SweepRecord
 from hyperherd.sweep.freezing import take
 from hyperherd.sweep.freezing.files import Selection
 from hyperherd.sweep.freezing.settings import SnapshotSettings
 from hyperherd.sweep.freezing.take import take_snapshot
+from hyperherd.sweep.notify_settings import NotifySettings, address_files
 from hyperherd.sweep.settings import read_settings
 from hyperherd.sweep.tidying.clean import Cleaning
 from hyperherd.sweep.tidying.snapshots import clean_snapshots
@@ -136,16 +142,58 @@ def taken(root: Path, **settings: object) -> Path:
 def test_its_files_are_copies_under_the_hash_of_all(tmp_path: Path) -> None:
     write(tmp_path, "train.py", "run.sh")
     (tmp_path / "run.sh").chmod(0o755)
+    (tmp_path / "train.py").chmod(0o644)
     first = taken(tmp_path)
+    assert oct(first.parent.stat().st_mode & 0o777) == "0o700"  # whoever could not read the project cannot read it here
     assert taken(tmp_path) == first
     assert digest(first) == first.name
     assert (first / "train.py").stat().st_ino != (tmp_path / "train.py").stat().st_ino
     assert (first / "train.py").stat().st_nlink == 1
     assert [oct((first / name).stat().st_mode & 0o777) for name in ("train.py", "run.sh")] == ["0o444", "0o555"]
     (tmp_path / "train.py").write_text("other")
+    (first.parent / ".0123.tmp").mkdir()  # a process was killed
     second = taken(tmp_path)
     assert second != first
     assert sorted(path.name for path in first.parent.iterdir()) == sorted((first.name, second.name))
+
+
+def test_what_only_its_owner_could_read_is_not_readable_for_others(tmp_path: Path) -> None:
+    write(tmp_path, "train.py", "key", ".env.local", "notify[1].txt", "lib/notify[1].txt")
+    (tmp_path / "key").chmod(0o600)
+    settings = NotifySettings(("${oc.env:ROOT}/notify[1].txt", "${oc.env:NOTIFY_URL}", "json://localhost"))
+    without = address_files(settings, {"ROOT": str(tmp_path), "NOTIFY_URL": "/x"})
+    assert without == [str(tmp_path / "notify[1].txt")]
+    folder = Path(take_snapshot(tmp_path / "s", str(tmp_path / "train.py"), SnapshotSettings(), (), without).folder)
+    assert sorted(path.name for path in folder.iterdir()) == ["key", "lib", "train.py"]
+    assert oct((folder / "key").stat().st_mode & 0o777) == "0o400"
+
+
+def test_one_that_was_changed_is_not_taken_again(tmp_path: Path) -> None:
+    write(tmp_path, "train.py", "data/x")
+    folder = taken(tmp_path)
+    (folder / "cache").write_text("written by a trial")
+    assert taken(tmp_path) == folder
+    (folder / "data/x").chmod(0o644)
+    (folder / "data/x").write_text("edited")
+    with pytest.raises(SweepError, match=r"was changed since: data/x; delete it, if no trial runs from it"):
+        taken(tmp_path)
+
+
+def test_configs_that_are_not_copied_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, "train.py", "conf/model/multirun.yaml", "conf/multirun.yaml", "own/x.yaml")
+    folders = [str(tmp_path / name) for name in ("conf", "own", "missing")]
+    settings = SnapshotSettings(exclude=("own/",))
+    folder = Path(take_snapshot(tmp_path / "s", str(tmp_path / "train.py"), settings, folders).folder)
+    assert sorted(path.name for path in folder.rglob("*.yaml")) == ["multirun.yaml", "multirun.yaml"]
+    assert f"read as they are when a trial runs: {tmp_path}/own" in caplog.text
+    assert str(tmp_path / "conf") not in caplog.text
+    assert str(tmp_path / "missing") not in caplog.text
+
+
+def test_a_repository_that_git_cannot_read_is_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write(tmp_path, ".git/HEAD", "p/train.py")
+    assert Selection(str(tmp_path / "p"), "train.py").names == ["train.py"]
+    assert "so what it ignores is copied, too" in caplog.text
 
 
 def test_links_stay_links_and_lead_to_copies_where_there_are_some(
@@ -296,18 +344,52 @@ def test_what_git_ignores_is_kept_if_it_was_imported_and_else_said(tmp_path: Pat
     assert f"{root}/late.py is not in the snapshot" in output + log
 
 
+def test_a_job_whose_snapshot_was_deleted_does_not_run_the_project_itself(tmp_path: Path) -> None:
+    with pytest.raises(SweepError, match=r"snapshots/abc, is gone; run the sweep's command again"):
+        run_from(Snapshot(str(tmp_path), str(tmp_path / "s/.hyperherd/snapshots/abc")))
+    assert in_use() is None
+
+
+def test_what_a_trial_starts_finds_what_a_finder_led_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As the finder of an editable install does, of a package that nothing has imported before."""
+    package = tmp_path / "p/src/frozen_package"
+    write(tmp_path, "p/src/frozen_package/__init__.py", "kept/src/frozen_package/__init__.py")
+    for file in tmp_path.rglob("__init__.py"):
+        file.write_text("")
+
+    class Mapped:
+        @staticmethod
+        def find_spec(name: str, path: object = None, target: object = None) -> object:
+            if name != "frozen_package":
+                return None
+            return spec_from_file_location(name, package / "__init__.py", submodule_search_locations=[str(package)])
+
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    finder = frozen._Finder(Snapshot(str(tmp_path / "p"), str(tmp_path / "kept")))
+    monkeypatch.setattr(sys, "meta_path", [finder, *sys.meta_path, Mapped])
+    monkeypatch.setenv("PYTHONPATH", "")
+    found = importlib.import_module("frozen_package").__file__
+    monkeypatch.delitem(sys.modules, "frozen_package")
+    assert found == str(tmp_path / "kept/src/frozen_package/__init__.py")
+    told = [sys.executable, "-c", "import frozen_package; print(frozen_package.__file__)"]
+    assert subprocess.run(told, capture_output=True, text=True, check=True).stdout.strip() == found
+    shutil.rmtree(tmp_path / "kept")
+    with pytest.raises(ImportError, match="the snapshot of the code that runs, is gone"):
+        importlib.import_module("frozen_package")
+
+
 def test_a_rank_that_was_started_from_the_project_itself_is_refused(app: App, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = app.sweep("width=1,2")
-    frozen = str(SweepPaths(sweep.dir).snapshots / "0123456789abcdef")
+    folder = str(SweepPaths(sweep.dir).snapshots / "0123456789abcdef")
     for name, value in {
         "HYPERHERD_TRIAL_DIR": str(sweep.dir / "0"),
         "HYPERHERD_WORKSPACE": str(sweep.dir),
         "RANK": "1",
-        VARIABLE: frozen,
+        VARIABLE: folder,
     }.items():
         monkeypatch.setenv(name, value)
-    assert trial_to_join(f"{frozen}/app.py") == sweep.dir / "0"
-    assert trial_to_join(f"{frozen}/other.py") is None
+    assert trial_to_join(f"{folder}/app.py") == sweep.dir / "0"
+    assert trial_to_join(f"{folder}/other.py") is None
     with pytest.raises(SweepError, match="rank of a trial that runs from the snapshot"):
         trial_to_join(str(app.script))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -24,13 +25,15 @@ _NEVER |= {
     ".cache",
     ".ipynb_checkpoints",
 }
-_SECRET = frozenset((".env", ".netrc", ".git-credentials"))
+_SECRET = frozenset((".env", ".netrc", ".git-credentials", ".pgpass", ".pypirc"))
 _COMPILED = (".pyc", ".pyo")
 _ENVIRONMENT = ("pyvenv.cfg", "conda-meta")
 _OUTPUT = (RECORDS, ".hydra", "multirun.yaml")
 _GIT_SECONDS = 60.0
 MOST_FILES = 50_000
 """In one snapshot."""
+
+log = logging.getLogger("hyperherd")
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,12 @@ class Selection:
     def names(self) -> list[str]:
         """Files and links, relative to the root."""
         listed = _listed_by_git(self.root)
+        if listed is None and any((folder / ".git").exists() for folder in (Path(self.root), *Path(self.root).parents)):
+            log.warning(
+                "hydra.sweeper.snapshot: git does not list the files of %s (is it installed, and is the repository "
+                "yours?), so what it ignores is copied, too",
+                self.root,
+            )
         if listed is None or self.script not in listed:
             return sorted(islice(self._walked("."), MOST_FILES + 1))
         return sorted({*filter(self._stays, listed), *self._configs()})
@@ -89,7 +98,7 @@ class Selection:
 
     def _takes_file(self, name: str) -> bool:
         last = name.rpartition("/")[2]
-        if last in _SECRET or last in _NEVER or last.endswith(_COMPILED):
+        if last in _SECRET or last.startswith(".env.") or last in _NEVER or last.endswith(_COMPILED):
             return False
         path = Path(self.root, name)
         # A folder is a repository of its own that git lists by its name alone.
@@ -102,7 +111,9 @@ class Selection:
 
     def _leaves_out_folder(self, name: str) -> bool:
         if name not in self._folders:
-            marks = (f"{self.root}/{name}/{mark}" for mark in (*_ENVIRONMENT, *_OUTPUT))
+            is_config = any(f"{name}/".startswith(f"{folder}/") for folder in self.configs)
+            outputs = _OUTPUT[:-1] if is_config else _OUTPUT  # a config may have that name, too
+            marks = (f"{self.root}/{name}/{mark}" for mark in (*_ENVIRONMENT, *outputs))
             self._folders[name] = (
                 name.rpartition("/")[2] in _NEVER
                 or any(map(os.path.lexists, marks))

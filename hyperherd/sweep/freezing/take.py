@@ -13,18 +13,20 @@ import shutil
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
 
 from hyperherd.errors import SweepError
 from hyperherd.launch.frozen import file_of, is_frozen
 from hyperherd.paths import SweepPaths, conf_dir
 from hyperherd.records.code import file_hash, imported_code, is_foreign, project_root
-from hyperherd.records.disk.ownership import folder_mode, make_folder
+from hyperherd.records.disk.ownership import VARIABLE, folder_mode, make_folder
 from hyperherd.records.snapshot import Snapshot, digest
 from hyperherd.sweep.freezing.files import MOST_FILES, Selection
 from hyperherd.sweep.freezing.settings import KEY, SnapshotSettings
 
 _LISTED = 5
+_FILLING = ".{}.tmp"
 _CLONE = 0x40049409
 """FICLONE of Linux: the new file shares the blocks of the old one until either is written to."""
 
@@ -36,7 +38,11 @@ _taken: dict[Path, Snapshot] = {}
 
 
 def take_snapshot(
-    sweep_dir: Path, script: str, settings: SnapshotSettings, config_folders: Sequence[str] = ()
+    sweep_dir: Path,
+    script: str,
+    settings: SnapshotSettings,
+    config_folders: Sequence[str] = (),
+    without: Sequence[str] = (),
 ) -> Snapshot:
     """Keep a copy of the script's project in the records of a sweep, unless this process has done so.
 
@@ -45,6 +51,7 @@ def take_snapshot(
         script: absolute path.
         settings: what is left out, and how large it may be.
         config_folders: that Hydra reads, absolute.
+        without: files that hold a secret, absolute.
 
     Raises:
         SweepError: it is too large, cannot be written, or is not what this process has imported.
@@ -57,7 +64,8 @@ def take_snapshot(
         root = project_root(script)
         whole = Snapshot(root, root)
         inside = tuple(name for folder in config_folders if (name := whole.relative(folder)) is not None)
-        selection = Selection(root, os.path.relpath(script, root), inside, settings.exclude)
+        secret = tuple(f"/{escape(name)}" for path in without if (name := whole.relative(path)) is not None)
+        selection = Selection(root, os.path.relpath(script, root), inside, (*settings.exclude, *secret))
         others = (one for one in config_folders if whole.relative(one) is None and not is_foreign(f"{one}/"))
         beside = [folder for folder in others if folder != str(conf_dir())]
         _taken[sweep_dir] = _take(sweep_dir, script, selection, settings.max_mb, beside)
@@ -71,7 +79,9 @@ def _take(sweep_dir: Path, script: str, selection: Selection, max_mb: float, bes
     _check_size(root, names, max_mb)
     folder = SweepPaths(sweep_dir).snapshots
     try:
-        make_folder(folder)
+        _make_private(folder)
+        for left in folder.glob(_FILLING.format("*")):  # of a process that was killed; this one holds the sweep
+            shutil.rmtree(left, ignore_errors=True)
         snapshot = _copied(root, list(names), folder)
     except OSError as error:
         raise SweepError(f"{KEY}: the project cannot be copied to {folder}: {error}") from None
@@ -82,7 +92,8 @@ def _take(sweep_dir: Path, script: str, selection: Selection, max_mb: float, bes
             "not what was planned with; start it again"
         )
     log.info("trials run from %s, a copy of %s (%d files)", snapshot.folder, root, len(names))
-    if outside := [*beside, *_outside(selection.root)]:
+    lacking = [f"{root}/{name}" for name in selection.configs if not os.path.lexists(f"{snapshot.folder}/{name}")]
+    if outside := [*beside, *filter(os.path.isdir, lacking), *_outside(selection.root)]:
         log.warning("%s: not in the snapshot, and read as they are when a trial runs: %s", KEY, _some(outside))
     return snapshot
 
@@ -144,7 +155,7 @@ def _check_size(root: str, names: Iterable[str], max_mb: float) -> None:
 
 
 def _copied(root: str, names: list[str], folder: Path) -> Snapshot:
-    filling = folder / f".{secrets.token_hex(6)}.tmp"
+    filling = folder / _FILLING.format(secrets.token_hex(6))
     try:
         filling.mkdir(folder_mode())
         known = set(names) | {parent for name in names for parent in _parents(name)}
@@ -162,9 +173,23 @@ def _copied(root: str, names: list[str], folder: Path) -> Snapshot:
         place = folder / digest(filling)
         if not place.is_dir():
             filling.rename(place)
+        elif changed := [name for name in names if file_hash(f"{place}/{name}") != file_hash(f"{filling}/{name}")]:
+            raise SweepError(
+                f"{KEY}: {place} is of an earlier start, and was changed since: {_some(changed)}; delete it, if no "
+                "trial runs from it"
+            )
         return Snapshot(root, str(place))
     finally:
         shutil.rmtree(filling, ignore_errors=True)
+
+
+def _make_private(folder: Path) -> None:
+    """Make the folder of snapshots: who could not read the project cannot read its copy."""
+    if os.environ.get(VARIABLE) == "1":  # a sweep that a group shares
+        make_folder(folder)
+    elif not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(0o700)
 
 
 def _parents(name: str) -> Iterator[str]:
@@ -190,7 +215,7 @@ def _copy(source: str, target: Path) -> None:
             shutil.copyfileobj(read, written, 1 << 20)
         status = os.fstat(read.fileno())
     os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
-    target.chmod(0o555 if status.st_mode & 0o100 else 0o444)
+    target.chmod(status.st_mode & 0o555 | 0o400)
 
 
 def _cloned(source: int, target: int) -> bool:

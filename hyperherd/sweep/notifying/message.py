@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from hyperherd.escape import one_line
-from hyperherd.masking import masked_params
+from hyperherd.masking import masked_params, masked_shapes
 from hyperherd.plural import counted
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.text.format import setting
@@ -42,13 +42,13 @@ class Message:
 
 
 def inert(text: str, most: int = LINE) -> str:
-    """Return a text as one line that is no markup, mentions nobody, and is not too long."""
+    """Return a text as one line that is no markup, mentions nobody, shows no well-known token, and is not too long."""
     return inert_line(one_line(text), most)
 
 
 def inert_line(line: str, most: int = LINE) -> str:
     """Do the same for a line that cannot steer a terminal any more, whose blanks stay as they are."""
-    return short(line, most).translate(_INERT)
+    return short(masked_shapes(line), most).translate(_INERT)  # half a token is not recognised
 
 
 def short(text: str, most: int) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -39,6 +40,9 @@ def clean_snapshots(path: Path, wanted: str, *, act: bool, shared: bool = False)
         for sweep_dir in sweeps:
             folder = below(sweep_dir, SweepPaths(sweep_dir).snapshots.relative_to(sweep_dir).as_posix())
             if not folder.is_dir():
+                continue
+            if not is_own(folder) and not os.access(folder, os.R_OK | os.X_OK):
+                done.keep("of another user", str(folder))
                 continue
             if act and not shared:
                 check_trusted([*sweep_files(sweep_dir), folder], SHARED)

@@ -118,7 +118,7 @@ def _snapshot(sweep_dir: Path, last: dict[str, Any]) -> Snapshot | None:
         raise NotTrusted(f"{fault}: another user could decide what runs here")
     snapshot = Snapshot(root, str(folder))
     if snapshot.digest() != name:
-        raise SweepError(f"{folder} was changed since the sweep took it; run the sweep's command again")
+        raise SweepError(f"{folder} was changed since the sweep took it; delete it, and run the sweep's command again")
     return snapshot
 
 

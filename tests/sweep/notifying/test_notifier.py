@@ -156,6 +156,11 @@ def test_a_new_best_is_announced_with_its_doubt_and_once(tmp_path: Path) -> None
 def test_texts_of_runs_mention_nobody_and_are_short() -> None:
     assert inert("@here <b>`x`</b>\n\x1b[31m") == "@\u200bhere ‹b›'x'‹/b› \\x1b[31m"
     assert len(inert("x" * 10_000)) == 300
+    assert (
+        inert("401 for https://me:abc@host/x with hf_0123456789abcdefgh")
+        == "401 for https://me:‹masked›@\u200bhost/x with ‹masked›"
+    )
+    assert "hf_" not in inert("x" * 290 + " hf_0123456789abcdefgh")
     assert TITLE < BODY < 2000
 
 
