@@ -78,7 +78,7 @@ def test_they_are_in_json_and_in_data_frames(sweep: SweepBuilder) -> None:
 
 
 def test_show_has_them(sweep: SweepBuilder) -> None:
-    text = re.sub(" {2,}", "  ", show_page(load(sweep.dir).filter("number=1")[0], Screen(120)))
+    text = re.sub(" {2,}", "  ", show_page(load(sweep.dir).filter("number=1")[0], Screen(300)))
     for line in (
         "resources  CPU time 9s, peak memory 0.5 GiB, peak GPU memory 20.2 GiB",
         "branch  b1",
@@ -89,7 +89,7 @@ def test_show_has_them(sweep: SweepBuilder) -> None:
         "imported  scipy=2.0  tqdm=1",
     ):
         assert line in text
-    assert "branch" not in show_page(load(sweep.dir).filter("number=2")[0], Screen(120))
+    assert "branch" not in show_page(load(sweep.dir).filter("number=2")[0], Screen(300))
 
 
 def test_diff_compares_them(sweep: SweepBuilder) -> None:
