@@ -10,10 +10,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hyperherd.errors import ResultsError
-from hyperherd.escape import one_line
+from hyperherd.errors import HyperherdError, ResultsError
+from hyperherd.escape import escaped, one_line
 from hyperherd.plural import counted
+from hyperherd.pruning.decisions import read_decisions
+from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.states import TrialState
+from hyperherd.records.sweep import PlannedTrial, SweepRecord
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.text.layout import Screen
 from hyperherd.results.trials.collection import TrialCollection
@@ -23,7 +26,6 @@ from hyperherd.trial.unobserved import FRAMEWORKS
 
 if TYPE_CHECKING:
     from hyperherd.launch.base import JobHandle
-    from hyperherd.records.sweep import PlannedTrial
     from hyperherd.sweep.planning.plan import Plan
     from hyperherd.sweep.resuming.reconcile import RunPlan
 
@@ -96,7 +98,7 @@ def report_end(sweep_dir: Path) -> None:
         lines.append(f"why:   herd-results failures {where}")
     if any(not trial.state.done for trial in trials):
         lines.append(f"go on: the same command with hydra.sweeper.resume={where}; what is done is kept")
-    lines += _hint(trials)
+    lines += [*_hint(trials), *_pruner_hint(sweep_dir, trials)]
     say("\n".join([f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}{lines[0]}", *lines[1:]]))
 
 
@@ -112,6 +114,35 @@ def _hint(trials: TrialCollection) -> list[str]:
     return [
         f"hint:  trial {silent.label} uses {FRAMEWORKS[framework]}, and no metric was logged; add "
         f"hyperherd_callbacks.{framework}.HyperHerdStreamCallback() to the trainer's callbacks"
+    ]
+
+
+def _pruner_hint(sweep_dir: Path, trials: TrialCollection) -> list[str]:
+    """Return a line for a sweep whose pruner met nothing that it could judge, in any trial; one has to have completed."""
+    try:
+        written = SweepRecord.read(sweep_dir).pruner
+        pruner = None if written is None else read_pruner(written)
+    except (HyperherdError, OSError):
+        return []
+    if pruner is None or not any(trial.state is TrialState.COMPLETED for trial in trials):
+        return []
+    metric = escaped(pruner.metric)
+    logged = [summary for trial in trials if (summary := trial.summary(pruner.metric))]
+    if not logged:
+        how = "logged without a step" if any(pruner.metric in trial.final for trial in trials) else "never logged"
+        call = f'log_metrics({{"{metric}": ...}}, step=...)'
+        return [
+            f"hint:  the pruner could judge no trial, as {metric} was {how}; it judges what is logged during "
+            f"training: {call}"
+        ]
+    first, last = pruner.rungs.following(0), max(summary.get("last_step") or 0 for summary in logged)
+    if pruner.unit != "step" or first is None or last >= first:
+        return []
+    if any(one.dir is not None and read_decisions(one.dir) for one in trials):  # not judged by that one, but by others
+        return []
+    return [
+        f"hint:  the pruner compared no trials, as none came to its first rung, step {first}: {metric} was logged "
+        f"up to step {last}; hydra.sweeper.pruner.min_steps sets that rung"
     ]
 
 

@@ -17,6 +17,7 @@ from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
 from hyperherd.sweep.deciding import begun_contest
 from hyperherd.sweep.messages import plan_lines, trial_lines
+from hyperherd.sweep.notifying.notifications import checked_addresses
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.resuming.drift import check_code, check_drift
 from hyperherd.sweep.resuming.reconcile import check_base, reconcile
@@ -63,6 +64,7 @@ class Preview:
 
 def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
+    checked_addresses(settings.notify)
     if settings.sampler is not None:
         return _search_preview(app, arguments, settings)
     resumed, plan = find_plan(app, arguments, settings)

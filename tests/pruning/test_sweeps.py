@@ -32,6 +32,7 @@ from hyperherd.sweep.settings import read_settings
 def test_a_sweep_prunes_says_why_and_what_that_saved(app: App) -> None:
     sweep = swept(app)
     told = sweep.done.stdout
+    assert "hint:" not in told
     assert "trial 2 (lr-0.5) pruned" in told
     assert "is number 2 of 3; the best one goes on (0.675 or more)" in told
     # The pruned ones took 9 of their 90 steps, and all five would have taken 150.
@@ -64,6 +65,30 @@ def test_the_same_trials_survive_in_the_local_pool(app: App) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (BODY, "none came to its first rung, step 40: acc was logged up to step 30; hydra.sweeper.pruner.min_steps"),
+        (
+            "from hyperherd import log_result; log_result('acc', 1.0)",
+            "could judge no trial, as acc was logged without a step",
+        ),
+        (
+            "from hyperherd import log_metrics; log_metrics({'loss': 1.0}, 5)",
+            "could judge no trial, as acc was never logged",
+        ),
+    ],
+)
+def test_a_pruner_that_met_nothing_to_judge_is_hinted_at(app: App, body: str, told: str) -> None:
+    late = "hydra.sweeper.pruner={name: asha, min_steps: 40}"
+    hints = [
+        line for line in app.write(body).sweep("lr=1", OBJECTIVE, late).done.stdout.splitlines() if "hint:" in line
+    ]
+    assert len(hints) == 1
+    assert told in hints[0]
+
+
+@pytest.mark.slow
 def test_the_seeds_of_a_pruned_configuration_are_not_started(app: App) -> None:
     by_config = "hydra.sweeper.pruner={name: asha, min_steps: 3, by: config}"
     launcher = ("hydra/launcher=herd_local", "hydra.launcher.max_parallel=1")
@@ -91,6 +116,7 @@ def test_a_dry_run_shows_the_rungs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
+        ((OBJECTIVE, "hydra.sweeper.notify=nowhere.txt"), "is neither an address nor a file that can be read"),
         ((ASHA,), "has no metric to judge by; set hydra.sweeper.objective"),
         (
             (OBJECTIVE, "hydra.sweeper.pruner={name: asha, min_step: 3}"),
@@ -152,7 +178,7 @@ def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> Non
         (
             [(TrialState.PRUNED, 10, 40), (TrialState.FAILED, 3, 40)],
             {},
-            "1 of 2 trials pruned, 75 % of the steps of the 1 that have ended so or completed saved",
+            "1 of 2 trials pruned, 75 % of the steps saved (of the 1 that were pruned or completed)",
         ),
     ],
 )

@@ -275,6 +275,17 @@ def test_trials_that_a_grid_left_in_the_folder_are_known(tmp_path: Path) -> None
     assert [trial.orphan for trial in read_planned(swept.dir)] == [True] * 3 + [False] * 3
 
 
+def test_a_metric_that_no_trial_logs_is_warned_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    other = "hydra.sweeper.objective={metric: val/los, direction: minimize}"
+    Simulation(tmp_path, (sampler(trials=3), other)).run()
+    warnings = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(warnings) == 1
+    assert warnings[0].startswith(
+        "trial 0 ended without val/los, the metric of hydra.sweeper.objective, so the sampler"
+    )
+    assert warnings[0].endswith("it logged: loss")
+
+
 def test_an_earlier_sweep_is_told_first(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     older = Simulation(tmp_path / "older", (sampler(trials=12), "hydra.sweeper.seeds=2"))
     older.run(slots=4)

@@ -9,12 +9,14 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from hyperherd.errors import NothingFound, ResultsError, SweepError
+from hyperherd.errors import NothingFound, ResultsError, SweepError, some_of
+from hyperherd.escape import escaped
 from hyperherd.records.disk.files import number
 from hyperherd.records.identity import trial_key
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.loading.load import load_trials
+from hyperherd.results.trials.metric_names import metric_names
 from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.sampling.study import Outcome
@@ -40,6 +42,17 @@ def outcome(trials: Sequence[Trial], objective: Objective) -> Outcome:
     if pruned:
         return Outcome("pruned", curve=pruned[0])
     return Outcome("completed", fmean(values)) if values else FAILED
+
+
+def without_objective(trials: Iterable[Trial], objective: Objective) -> str:
+    """Return a warning that a trial has ended well without the value that is searched for; empty if none has."""
+    for trial in trials:
+        if trial.state.finished and objective.value(trial) is None:
+            return (
+                f"trial {trial.label} ended without {escaped(objective.label)}, the metric of hydra.sweeper.objective, "
+                f"so the sampler learns nothing from it; it logged: {escaped(some_of(metric_names([trial])))}"
+            )
+    return ""
 
 
 def _curve(trial: Trial) -> dict[int, float]:

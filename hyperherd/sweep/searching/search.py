@@ -30,7 +30,13 @@ from hyperherd.space.point import Assignment
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.planning.plan import Plan, TrialWriter, UnnumberedTrial
 from hyperherd.sweep.searching.asked import Asked, by_point
-from hyperherd.sweep.searching.outcomes import all_trials, of_earlier_sweep, outcome, trials_of
+from hyperherd.sweep.searching.outcomes import (
+    all_trials,
+    of_earlier_sweep,
+    outcome,
+    trials_of,
+    without_objective,
+)
 from hyperherd.sweep.settings import SweepSettings
 
 log = logging.getLogger("hyperherd")
@@ -102,6 +108,7 @@ class Search:
         self._ended: dict[int, set[int]] = {}
         self._following = 0
         self._is_exhausted = False
+        self._has_warned = False
         notes = (*self._writer.given.notes, *self._points.warnings)
         self.plan = Plan(self._writer.written, self._writer.fixed, (), Report(0, []), notes)
 
@@ -215,7 +222,15 @@ class Search:
                 self._ended[point].add(number)
                 if self._has_ended(point):
                     assert self._sweep_dir is not None
-                    self.outcomes[point] = outcome(_of(trials_of(self._sweep_dir, trials), trials), self._objective)
+                    found = _of(trials_of(self._sweep_dir, trials), trials)
+                    self.outcomes[point] = outcome(found, self._objective)
+                    self._warn_of(found)
+
+    def _warn_of(self, trials: Iterable[Trial]) -> None:
+        """Warn once if trials lack the objective, which may be misspelt: the search would go on and learn nothing."""
+        if not self._has_warned and (warning := without_objective(trials, self._objective)):
+            self._has_warned = True
+            log.warning("%s", warning)
 
     def _has_ended(self, point: int) -> bool:
         return len(self._ended[point]) == len(self._trials[point])
