@@ -40,8 +40,12 @@ def report_start(sweep_dir: Path, plan: Plan, run_plan: RunPlan, adopted: Sequen
         log.warning(note)
     for line in plan_lines(plan):
         log.info(line)
-    states = Counter(status.state for status in run_plan.statuses.values())
-    before = f" ({counts(states)} before)" if states else ""
+    # A trial that waits, and nobody has asked for it again, has never begun: it may be new.
+    begun = [one for one in run_plan.statuses.values() if one.state is not TrialState.WAITING or one.reason]
+    told = [f"{counts(Counter(status.state for status in begun))} before"] if begun else []
+    if orphans := sum(trial.orphan for trial in run_plan.trials):
+        told.append(f"{orphans} no longer in the search space")
+    before = f" ({'; '.join(told)})" if told else ""
     awaited = f", {len(adopted)} already submitted" if adopted else ""
     trials = counted(len(run_plan.trials), "trial")
     log.info("sweep %s: %s, %d to run%s%s", sweep_dir, trials, len(run_plan.to_run), awaited, before)
@@ -118,7 +122,7 @@ def _hint(trials: TrialCollection) -> list[str]:
 
 
 def _pruner_hint(sweep_dir: Path, trials: TrialCollection) -> list[str]:
-    """Return a line for a sweep whose pruner met nothing that it could judge, in any trial; one has to have completed."""
+    """Return a line for a sweep whose pruner met nothing that it could judge although a trial has completed."""
     try:
         written = SweepRecord.read(sweep_dir).pruner
         pruner = None if written is None else read_pruner(written)
