@@ -70,7 +70,7 @@ def test_failures_are_told_and_the_search_goes_on(searched: App) -> None:
     failed = [number for number, trial in enumerate(sweep.planned) if trial.params["lr"] > 0.8]
     assert failed
     assert sweep.states == {number: "failed" if number in failed else "completed" for number in range(6)}
-    assert "search: 6 points by TPESampler, 2 at once" in sweep.done.stdout
+    assert "search: 6 points in all, by TPESampler, 2 at once" in sweep.done.stdout
     record = SweepRecord.read(sweep.dir)
     assert record.space["sampler"]["trials"] == 6
     again = searched.sweep(*SPACE, *POOL, sampler(7))

@@ -80,8 +80,9 @@ class Growing:
 
     def report(self) -> None:
         """Report how it is going to choose."""
-        points = counted(self._search.settings.trials, "point")
-        log.info("search: %s by %s, %d at once", points, self._search.settings.sampler, self._slots)
+        points, trials = self._search.settings.trials, self._search.trials
+        told = counted(points, "point") if trials == points else f"{counted(points, 'point')}, {trials} trials"
+        log.info("search: %s in all, by %s, %d at once", told, self._search.settings.sampler, self._slots)
         if self._launcher.takes_batches:
             log.warning(
                 "%s runs trials in batches of %d, so the sampler waits until a whole batch has ended; herd_local, "
