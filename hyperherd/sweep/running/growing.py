@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -49,9 +50,13 @@ class Growing:
         in_flight = {trial.number for trial in run_plan.to_run} | {handle.job.number for handle in adopted}
         left_alone = {queued.trial.number for queued in run_plan.queued}
         self._search.begin(self._sweep_dir, run_plan.trials, in_flight | left_alone)
-        asked = self._search.ask(self._slots - len(in_flight))
+        asked = self._asked(len(in_flight))
         check_resources(asked, self._launcher)
         return replace(run_plan, trials=(*run_plan.trials, *asked), to_run=(*run_plan.to_run, *asked))
+
+    def _asked(self, open_trials: int) -> list[PlannedTrial]:
+        """Return the trials of as many points as fill the slots: one that is asked for earlier knows less."""
+        return self._search.ask(math.ceil((self._slots - open_trials) / self._search.per_point))
 
     def planned(self, run_plan: RunPlan) -> None:
         """Take note of the trials that the sweep begins with, and where they run."""
@@ -66,7 +71,7 @@ class Growing:
         """Plan and record what runs next while so many trials are open; return the numbers."""
         if open_trials and self._launcher.takes_batches:
             return []
-        asked = self._search.ask(self._slots - open_trials)
+        asked = self._asked(open_trials)
         if not asked:
             return []
         check_resources(asked, self._launcher)
@@ -90,7 +95,7 @@ class Growing:
                 self._launcher.name,
                 self._slots,
             )
-        elif 1 < self._search.settings.trials <= self._slots:
+        elif 1 < points <= math.ceil(self._slots / self._search.per_point):
             log.warning(
                 "%s runs %d trials at once, so all points are chosen before there is any result; let fewer run at once "
                 "(hydra.launcher.max_parallel or array_parallelism)",

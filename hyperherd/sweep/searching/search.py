@@ -115,7 +115,12 @@ class Search:
     @property
     def trials(self) -> int:
         """How many trials it comes to."""
-        return self._settings.trials * (self._space.seeds or 1)
+        return self._settings.trials * self.per_point
+
+    @property
+    def per_point(self) -> int:
+        """How many trials a point is, one for each seed."""
+        return self._space.seeds or 1
 
     @property
     def settings(self) -> SamplerSettings:
