@@ -116,7 +116,6 @@ def test_a_dry_run_shows_the_rungs(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("given", "told"),
     [
-        ((OBJECTIVE, "hydra.sweeper.notify=nowhere.txt"), "is neither an address nor a file that can be read"),
         ((ASHA,), "has no metric to judge by; set hydra.sweeper.objective"),
         (
             (OBJECTIVE, "hydra.sweeper.pruner={name: asha, min_step: 3}"),
