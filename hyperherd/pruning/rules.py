@@ -75,7 +75,7 @@ class Median:
         middle = statistics.median(scores)
         median = middle if rung.maximize else -middle
         worse = rung.score(rung.own.best) < middle
-        told = f"its best value {rung.own.best:.6g} is {'worse' if worse else 'no worse'} than {median:.6g}"
+        told = f"{rung.own.best:.6g} at best is {'worse' if worse else 'no worse'} than {median:.6g}"
         return Judgement(
             worse, f"{told}, the median of the means of {len(means)} that completed", {**facts, "threshold": median}
         )

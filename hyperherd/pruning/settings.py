@@ -182,7 +182,9 @@ def read_pruner(written: Mapping[str, Any]) -> PrunerSettings:
     """
     name = written.get("name")
     if name is None and not written.get("nan"):
-        raise SweepError(f"{KEY} has neither a name nor nan: true; name one of {_names()}")
+        others = [key for key in written if key not in _COMMON]
+        close = next((f", but {key!r}{hint}" for key in others if (hint := nearest(key, ["name"]))), "")
+        raise SweepError(f"{KEY} has neither a name nor nan: true{close}; name one of {_names()}")
     _check_name(name, f"{KEY}.name")
     own = {key: value for key, value in written.items() if key not in _COMMON}
     values = _checked({key: value for key, value in written.items() if key in _COMMON and key != "name"}, KEY)

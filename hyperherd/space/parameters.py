@@ -119,8 +119,8 @@ class Parameter:
         """
         if isinstance(self.values, Interval):
             raise SpaceError(
-                f"parameter {self.name!r} is a continuous interval: give it `steps`, or sample it "
-                f"with hydra.sweeper.sample=N"
+                f"parameter {self.name!r} is a continuous interval: give it `steps`, draw from it with "
+                f"hydra.sweeper.sample=N, or let hydra.sweeper.sampler choose"
             )
         return self.values
 

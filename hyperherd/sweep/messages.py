@@ -6,7 +6,7 @@ import logging
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,8 +42,12 @@ def report_start(sweep_dir: Path, plan: Plan, run_plan: RunPlan, adopted: Sequen
         log.warning(note)
     for line in plan_lines(plan):
         log.info(line)
-    states = Counter(status.state for status in run_plan.statuses.values())
-    before = f" ({counts(states)} before)" if states else ""
+    # A trial that waits, and nobody has asked for it again, has never begun: it may be new.
+    begun = [one for one in run_plan.statuses.values() if one.state is not TrialState.WAITING or one.reason]
+    told = [f"{counts(Counter(status.state for status in begun))} before"] if begun else []
+    if orphans := sum(trial.orphan for trial in run_plan.trials):
+        told.append(f"{orphans} no longer in the search space")
+    before = f" ({'; '.join(told)})" if told else ""
     awaited = f", {len(adopted)} already submitted" if adopted else ""
     trials = counted(len(run_plan.trials), "trial")
     log.info("sweep %s: %s, %d to run%s%s", sweep_dir, trials, len(run_plan.to_run), awaited, before)
@@ -119,7 +123,7 @@ def _hint(trials: TrialCollection) -> list[str]:
     ]
 
 
-def unjudged(sweep_dir: Path, trials: Iterable[Trial]) -> list[str]:
+def unjudged(sweep_dir: Path, trials: Sequence[Trial]) -> list[str]:
     """Return a line for a sweep whose pruner has had nothing to compare, although a trial has completed."""
     try:
         pruner = SweepRecord.read(sweep_dir).pruner
@@ -133,7 +137,19 @@ def unjudged(sweep_dir: Path, trials: Iterable[Trial]) -> list[str]:
         return []
     where = "the first phase that trains" if settings.phase is None else f"the phase {settings.phase}"
     told = f"it judges {settings.metric}, logged in {where} at {settings.unit} {first} or later"
-    return [f"hint:  no trial has come to a rung of the pruner; {one_line(told)}"]
+    return [
+        f"hint:  no trial has come to a rung of the pruner; {one_line(told + _how_logged(settings.metric, trials))}"
+    ]
+
+
+def _how_logged(metric: str, trials: Sequence[Trial]) -> str:
+    """Return how far trials have logged a metric that a pruner was to judge, after a semicolon."""
+    steps = [summary.get("last_step") or 0 for trial in trials if (summary := trial.summary(metric))]
+    if steps:
+        return f"; its steps end at {max(steps)}"
+    if any(metric in trial.final for trial in trials):
+        return "; it was logged without a step, and is judged with one: log_metrics({...}, step=...)"
+    return "; nothing of that name was logged"
 
 
 def report_detached(sweep_dir: Path, launcher: str) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from hydra.utils import get_class
 from omegaconf import OmegaConf
 from yaml import YAMLError
 
@@ -16,7 +17,9 @@ from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.sweep.app import HydraApp, composed_app, hydra_config
 from hyperherd.sweep.deciding import begun_contest
+from hyperherd.sweep.freezing.take import check_launcher
 from hyperherd.sweep.messages import plan_lines, trial_lines
+from hyperherd.sweep.notifying.notifications import checked_addresses
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.resuming.drift import check_code, check_drift
 from hyperherd.sweep.resuming.reconcile import check_base, reconcile
@@ -63,6 +66,9 @@ class Preview:
 
 def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
+    checked_addresses(settings.notify)
+    if settings.snapshot:
+        check_launcher(get_class(app.config.hydra.launcher._target_))
     if settings.sampler is not None:
         return _search_preview(app, arguments, settings)
     resumed, plan = find_plan(app, arguments, settings)

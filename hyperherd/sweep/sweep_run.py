@@ -24,7 +24,7 @@ from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.directory import SweepDirectory
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
-from hyperherd.sweep.freezing.take import take_snapshot
+from hyperherd.sweep.freezing.take import check_launcher, take_snapshot
 from hyperherd.sweep.invocation import invocation
 from hyperherd.sweep.messages import (
     report_detached,
@@ -301,10 +301,7 @@ class SweepRun:
             ours: TrialLauncher = offered()
             return ours
         if self._settings.snapshot:
-            raise SweepError(
-                f"hydra.sweeper.snapshot: {type(plugin).__name__} runs the project as it is when a trial starts; use "
-                "hydra/launcher=herd_local, herd_slurm or herd_lsf, or remove hydra.sweeper.snapshot"
-            )
+            check_launcher(type(plugin))
         return HydraLauncher(
             plugin,
             self._has_started,

@@ -24,6 +24,7 @@ def read(written: Any, objective: dict[str, str] | None = OBJECTIVE) -> Any:
     [
         ("asha", "expected a map such as {name: asha"),
         ({}, "neither a name nor nan"),
+        ({"nam": "asha", "min_steps": 1}, "neither a name nor nan: true, but 'nam' (did you mean 'name'?); name one"),
         ({"name": "asah", "min_steps": 1}, "did you mean 'asha'"),
         ({"name": "hyperband", "min_steps": 1}, "did you mean 'asha'"),
         ({"name": "HyperbandPruner", "min_steps": 1}, "which cannot be used here: it assigns a trial to a bracket"),

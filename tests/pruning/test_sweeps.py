@@ -37,6 +37,7 @@ from hyperherd.trial.context import TrialPlace, ends_at_once
 def test_a_sweep_prunes_says_why_and_what_that_saved(app: App) -> None:
     sweep = swept(app)
     told = sweep.done.stdout
+    assert "hint:" not in told
     assert "trial 2 (lr-0.5) pruned" in told
     assert "is number 2 of 3; the best one goes on (0.675 or more)" in told
     # The pruned ones took 9 of their 90 steps, and all five would have taken 150.
@@ -66,6 +67,30 @@ def test_a_sweep_prunes_says_why_and_what_that_saved(app: App) -> None:
 @pytest.mark.slow
 def test_the_same_trials_survive_in_the_local_pool(app: App) -> None:
     swept(app, "hydra/launcher=herd_local", "hydra.launcher.max_parallel=1")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (BODY, "it judges acc, logged in the first phase that trains at step 40 or later; its steps end at 30"),
+        (
+            "from hyperherd import log_result; log_result('acc', 1.0)",
+            "it was logged without a step, and is judged with one: log_metrics({...}, step=...)",
+        ),
+        (
+            "from hyperherd import log_metrics; log_metrics({'loss': 1.0}, 5)",
+            "nothing of that name was logged",
+        ),
+    ],
+)
+def test_a_pruner_that_met_nothing_to_judge_is_hinted_at(app: App, body: str, told: str) -> None:
+    late = "hydra.sweeper.pruner={name: asha, min_steps: 40}"
+    hints = [
+        line for line in app.write(body).sweep("lr=1", OBJECTIVE, late).done.stdout.splitlines() if "hint:" in line
+    ]
+    assert len(hints) == 1
+    assert told in hints[0]
 
 
 @pytest.mark.slow
@@ -178,7 +203,7 @@ def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> Non
         (
             [(TrialState.PRUNED, 10, 40), (TrialState.FAILED, 3, 40)],
             {},
-            "1 of 2 trials pruned, 75 % of the steps of the 1 that have ended so or completed saved",
+            "1 of 2 trials pruned, 75 % of the steps saved (of the 1 that were pruned or completed)",
         ),
     ],
 )

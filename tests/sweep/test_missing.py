@@ -115,7 +115,7 @@ def test_records_of_a_sweep_that_lack_something_are_named(app: App) -> None:
     plan.write_text("\n".join([lines[0], '{"number": 1}', lines[2]]) + "\n")
     again = app.sweep("lr=1,2,3")
     assert "entry 2 is not a planned trial" in again.done.stdout
-    assert "3 trials, 1 to run (2 completed, 1 waiting before)" in again.done.stdout
+    assert "3 trials, 1 to run (2 completed before)" in again.done.stdout
     record = json.loads((sweep.dir / ".hyperherd/sweep.json").read_text())
     del record["base"]
     (sweep.dir / ".hyperherd/sweep.json").write_text(json.dumps(record))

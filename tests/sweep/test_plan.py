@@ -196,3 +196,15 @@ def test_plan_raises_hyperherd_errors_alone_and_knows_hydras_own_config(tmp_path
             hyperherd.plan(arguments, config_dir=folder)
     with pytest.raises(HyperherdError):
         hyperherd.plan(["lr=1,2", "hydra.sweep.dir=${oc.env:NO_SUCH}"], config_dir=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("sweeper", "told"),
+    [
+        ({"snapshot": True}, "BasicLauncher runs the project as it is when a trial starts"),
+        ({"notify": "nowhere.txt"}, "is neither an address nor a file that can be read: nowhere.txt"),
+    ],
+)
+def test_what_a_sweep_would_refuse_is_refused_in_a_preview(preview: Any, sweeper: dict[str, Any], told: str) -> None:
+    with pytest.raises(HyperherdError, match=told):
+        preview("lr=1,2", **sweeper)

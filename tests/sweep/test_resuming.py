@@ -52,6 +52,7 @@ def test_resume_with_another_space_appends(app: App) -> None:
     first = app.sweep("lr=1,2")
     done = app.run("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s", "lr=2,5")
     assert done.returncode == 0, done.stdout + done.stderr
+    assert "3 trials, 1 to run (2 completed before; 1 no longer in the search space)" in done.stdout
     assert [(trial.params["lr"], trial.orphan) for trial in read_planned(first.dir)] == [
         (1, True),
         (2, False),

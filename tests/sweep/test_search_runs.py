@@ -198,6 +198,16 @@ def test_another_launcher_gets_batches_and_is_told_so(searched: App) -> None:
 
 
 @pytest.mark.slow
+def test_no_more_points_are_chosen_than_their_seeds_need_to_fill_the_slots(searched: App) -> None:
+    sweep = searched.sweep(*SPACE, *POOL, "hydra.sweeper.seeds=2", sampler(2))
+    assert "2 trials, 2 to run" in sweep.done.stdout
+    assert "search: 2 points (4 trials) by TPESampler, 2 trials at once" in sweep.done.stdout
+    assert "all points are chosen before" not in sweep.done.stdout
+    assert set(sweep.states.values()) == {"completed"}
+    assert [asked.point for asked, _ in by_point(read_planned(sweep.dir)).values()] == [0, 2]
+
+
+@pytest.mark.slow
 def test_pruned_points_are_told_so_and_so_are_their_seeds(app: App) -> None:
     app.write("""
         from hyperherd import log_metrics

@@ -159,6 +159,8 @@ def test_what_cannot_be_meant_is_refused_by_name(app: App, tmp_path: Path) -> No
         assert message in done.stderr
         assert "Traceback" not in done.stderr
     assert not SweepPaths(sweep.dir).requests.exists()
+    done = herd_results("stop", sweep.dir)
+    assert (done.returncode, done.stdout) == (0, "no trial runs or is queued: there is nothing to stop\n")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away")

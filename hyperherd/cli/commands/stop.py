@@ -18,15 +18,14 @@ def run(argv: Sequence[str]) -> int:
     done = stop(sweep_dir_of(arguments.path), arguments.numbers)
     if done.asked:
         print(f"stopped at the next log call: {trials_named(done.asked)}; {NO_LOG}")
-    elif arguments.numbers is None:
-        print("no trial runs")
     if done.not_started:
         print(f"cancelled {counted(len(done.not_started), 'trial')} that waited in a queue{listed(done.not_started)}")
-    if arguments.numbers is None:
-        if done.holder is not None:
-            print("the sweep that runs starts nothing more, and ends with its last trial")
-        if done.asked or done.not_started or done.holder is not None:
-            print("the same sweep command goes on with all of them")
+    if arguments.numbers is None and done.holder is not None:
+        print("the sweep that runs starts nothing more, and ends with its last trial")
+    if done.asked or done.not_started or done.holder is not None:
+        print("the same sweep command goes on with what is not done")
+    elif arguments.numbers is None:
+        print("no trial runs or is queued: there is nothing to stop")
     return refused(done)
 
 

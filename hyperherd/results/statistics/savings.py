@@ -30,8 +30,8 @@ class Savings:
         text = f"{self.pruned} of {counted(self.trials, 'trial')} pruned"
         if self.share is None:
             return text
-        of = "" if self.ended == self.trials else f" of the {self.ended} that have ended so or completed"
-        return f"{text}, {100 * self.share:.0f} % of the steps{of} saved"
+        of = "" if self.ended == self.trials else f" (of the {self.ended} that were pruned or completed)"
+        return f"{text}, {100 * self.share:.0f} % of the steps saved{of}"
 
 
 def savings(trials: Iterable[Trial], max_steps: Mapping[object, int]) -> Savings | None:

@@ -37,6 +37,19 @@ _taken: dict[Path, Snapshot] = {}
 """Sweep directory -> its snapshot: rounds of one process run the same code."""
 
 
+def check_launcher(launcher: type) -> None:
+    """Check that a launcher of Hydra's can run trials from a copy.
+
+    Raises:
+        SweepError: it is none of ours.
+    """
+    if not hasattr(launcher, "trial_launcher"):
+        raise SweepError(
+            f"hydra.sweeper.snapshot: {launcher.__name__} runs the project as it is when a trial starts; use "
+            "hydra/launcher=herd_local, herd_slurm or herd_lsf, or remove hydra.sweeper.snapshot"
+        )
+
+
 def take_snapshot(
     sweep_dir: Path,
     script: str,

@@ -92,9 +92,10 @@ class Growing:
 
     def report(self) -> None:
         """Report how it is going to choose."""
-        points = counted(self._search.settings.trials, "point")
+        points, trials = self._search.settings.trials, self._search.trials
+        told = counted(points, "point") if trials == points else f"{counted(points, 'point')} ({trials} trials)"
         at_once = counted(self._slots, "trial")
-        log.info("search: %s by %s, %s at once", points, self._search.settings.sampler, at_once)
+        log.info("search: %s by %s, %s at once", told, self._search.settings.sampler, at_once)
         if self._launcher.takes_batches:
             log.warning(
                 "%s runs trials in batches of %d, so the sampler waits until a whole batch has ended; herd_local, "

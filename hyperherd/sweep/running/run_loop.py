@@ -236,7 +236,7 @@ class RunLoop:
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
         if not self._collector.stopping and stop_verdict(self._collector.sweep_dir) is not None:
-            self._stop("herd-results stop", logging.WARNING)
+            self._stop("herd-results stop was called", logging.WARNING)
         self._prune_unstarted()
         self._run_on()
 
