@@ -11,6 +11,7 @@ import builtins
 import ctypes
 import gc
 import importlib
+import io
 import json
 import os
 import socket
@@ -59,11 +60,32 @@ def become(command: list[str], folder: str, environment: dict[str, str], mask: i
     os.umask(mask)
     os.environ.clear()
     os.environ.update(environment)
+    _open_streams()
     sys.orig_argv[:] = command
     sys.argv[:] = command[1:]
     script = Path(command[1]).absolute()
     sys.path[0] = str(script.resolve().parent)
     _run_script(str(script))
+
+
+def _open_streams() -> None:
+    """Open the standard streams as the interpreter does: those of the server remember whether theirs could seek."""
+    for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        before = getattr(sys, name)
+        is_unbuffered = isinstance(before.buffer, io.RawIOBase)
+        buffer = open(number, f"{mode}b", buffering=0 if is_unbuffered else -1, closefd=False)  # noqa: SIM115
+        (buffer if is_unbuffered else buffer.raw).name = f"<{name}>"
+        stream = io.TextIOWrapper(
+            buffer,
+            before.encoding,
+            before.errors,
+            newline="\n",
+            line_buffering=not is_unbuffered and (number == 2 or os.isatty(number)),
+            write_through=before.write_through,
+        )
+        stream.mode = mode
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _run_script(path: str) -> None:

@@ -7,6 +7,7 @@ import random
 import signal
 import time
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, cast
 
@@ -64,15 +65,17 @@ def check_search_kills(folder: Path, kills: int, seed: int, *launcher: str) -> C
     app = App(folder).write(BODY, CONFIG)
     rng, log, trials = random.Random(seed), folder / "log", 12
     command = (*SPACE, *launcher, sampler(trials))
-    environment = {"LOG": str(log), "SECONDS": "0.2"}
+    environment = {"LOG": str(log), "SECONDS": "0.3"}
     killed, done = Counter[str](), dict[int, int]()
     for _ in range(kills):
         process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", *command, **environment)
-        time.sleep(rng.uniform(1.5, 6.0))
-        if process.poll() is not None:
-            break
-        os.killpg(process.pid, signal.SIGKILL)
+        time.sleep(rng.uniform(1.0, 4.0))
+        has_ended = process.poll() is not None
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        if has_ended:
+            break
         killed["sweep"] += 1
         done |= _done(Sweep(cast(Any, None), folder / "multirun" / "s"), log)
     sweep = app.sweep(*command, **environment)

@@ -195,7 +195,7 @@ def test_the_same_command_runs_only_what_is_not_done(app: App) -> None:
     assert SweepPaths(second.dir).multirun.read_bytes() == multirun
     third = app.sweep("lr=1,2")
     assert [trial.orphan for trial in third.planned] == [False, False, True]
-    assert "3 trials, 0 to run (3 completed before)" in third.done.stdout
+    assert "3 trials, 0 to run (3 completed before; 1 no longer in the search space)" in third.done.stdout
 
 
 def test_two_sweeps_in_the_same_second_get_two_directories(app: App) -> None:
