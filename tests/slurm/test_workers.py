@@ -170,7 +170,9 @@ def test_a_requeued_worker_and_one_by_hand_share_what_is_left(app: App, slurm: S
     process = started(app, "width=range(6)", "hydra.launcher.workers=1")
     sweep_dir = app.folder / "multirun/s"
     until(lambda: (app.folder / "ran").exists() and len(ran(app)) == 2, process)
-    slurm.ask("scontrol", "requeue", str(TrialRecord.read(sweep_dir / "1").job_id))
+    record = TrialRecord.read(sweep_dir / "1")
+    slurm.ask("scontrol", "requeue", str(record.job_id))
+    until(lambda: not Path(f"/proc/{record.pid}").exists(), process)  # else it could still complete
     by_hand = subprocess.Popen([sys.executable, "-m", "hyperherd.cli", "work", str(sweep_dir)], cwd=app.folder)
     (app.folder / "go").touch()
     told, _ = process.communicate(timeout=PATIENCE)
