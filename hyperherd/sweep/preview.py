@@ -68,7 +68,7 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
     checked_addresses(settings.notify)
     if settings.snapshot:
-        check_launcher(get_class(app.config.hydra.launcher._target_))
+        check_launcher(get_class(app.config.hydra.launcher["_target_"]))
     if settings.sampler is not None:
         return _search_preview(app, arguments, settings)
     resumed, plan = find_plan(app, arguments, settings)

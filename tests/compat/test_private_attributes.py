@@ -9,6 +9,8 @@ import hyperherd
 PACKAGE = Path(hyperherd.__file__).parent
 OWN = {"writer._forget_parent", "task._attempt", "task._is_requeued", "task._is_claimed", "remote._pickled"}
 """Attributes of our own classes that their own module uses from outside."""
+NAMED_TUPLES = {"_asdict", "_field_defaults", "_replace"}
+"""Public in spite of their names, which must not be those of fields."""
 KNOWN = ("self", "cls", "other", "os", "argparse")
 """`os._exit` is public, and argparse has no public name for the type of a group of arguments."""
 SUBCLASSES = {"launch/lsf/environment.py", "launch/lsf/executor/executor.py", "launch/lsf/executor/watcher.py"}
@@ -20,6 +22,8 @@ def uses(path: Path) -> Iterator[str]:
         if isinstance(node, ast.ImportFrom) and "._internal" in (node.module or ""):
             yield str(node.module)
         if not isinstance(node, ast.Attribute) or not node.attr.startswith("_") or node.attr.startswith("__"):
+            continue
+        if node.attr in NAMED_TUPLES:
             continue
         owner = ast.unparse(node.value)
         if owner not in KNOWN and f"{owner}.{node.attr}" not in OWN:

@@ -206,7 +206,7 @@ def test_a_median_of_values_that_diverged_is_told_as_it_is() -> None:
     diverged = [Contender(math.inf, math.inf, math.inf, (number,), has_completed=True) for number in (1, 2)]
     found = Median(2).judge(Rung(1, False, Contender(0.5, 0.5, 0.5, (0,)), tuple(diverged)))
     assert not found.prune
-    assert found.reason.startswith("its best value 0.5 is no worse than inf, the median")
+    assert found.reason.startswith("0.5 at best is no worse than inf, the median")
 
 
 def test_no_bound_is_told_where_fewer_numbers_have_come_than_go_on() -> None:

@@ -23,7 +23,7 @@ from hyperherd.records.disk.files import create, replace_json
 from hyperherd.records.provenance.record import provenance
 from hyperherd.records.requests import ask_to_cancel
 from hyperherd.results.api import load
-from hyperherd.results.files import index
+from hyperherd.results.files.index import index
 from hyperherd.trial.alerts import AlertBook
 
 SPEC = {"metric": "val/acc", "direction": "maximize"}
