@@ -12,7 +12,6 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -142,11 +141,7 @@ def _git(folder: str, deadline: float, *arguments: str) -> bytes | None:
         process.kill()
         process.wait()
         return found if len(found) > _LARGEST_DIFF else None
-    with suppress(subprocess.TimeoutExpired):
-        return found if process.wait(max(deadline - time.monotonic(), 0.1)) == 0 else None
-    process.kill()
-    process.wait()
-    return None
+    return found if process.wait() == 0 else None  # it has closed its output, so it ends
 
 
 def _read(descriptor: int, deadline: float) -> tuple[bytes, bool]:
