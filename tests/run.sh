@@ -16,7 +16,7 @@ fi
 echo "== 1 of 2: everything that the tests need; 2 GB, the first time about 4 minutes"
 bash "$root/tests/install.sh" "$venv" -c "$root/tests/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
 
-echo "== 2 of 2: the tests; on two cores about 6 minutes, with --all 22"
+echo "== 2 of 2: the tests; on two cores about 7 minutes, with --all 25"
 cd "$root"
 # More at once than two cores: most of what takes long waits for a scheduler. A file's tests stay together, so that they share
 # a cluster or a browser; the files keep the order of tests/conftest.py.
