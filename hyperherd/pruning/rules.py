@@ -21,7 +21,7 @@ class SuccessiveHalving:
     else never go on, because a trial that stops does not come back.
 
     Args:
-        eta: one of so many goes on.
+        eta: at each rung, one trial in `eta` goes on.
         min_trials: as long as fewer have come to a rung, all go on.
     """
 

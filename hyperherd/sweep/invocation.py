@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import os
-import platform
-import socket
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import hyperherd
-from hyperherd.masking import masked_words
 from hyperherd.records.code import imported_code
 from hyperherd.records.provenance.git import git_state
-from hyperherd.records.provenance.packages import package_versions
+from hyperherd.records.provenance.record import process_facts
 from hyperherd.records.snapshot import Snapshot
 
 
@@ -25,13 +20,8 @@ def invocation(script: str, sweep_dir: Path, snapshot: Snapshot | None) -> dict[
         state.keep_diff(sweep_dir)
     return {
         "time": time.time(),
-        "argv": list(masked_words(sys.argv)),
-        "cwd": str(Path.cwd()),
-        "host": socket.gethostname(),
+        **process_facts(),
         "pid": os.getpid(),
-        "python": platform.python_version(),
-        "hyperherd": hyperherd.__version__,
-        "packages": package_versions(),
         "git": state and state.facts,
         "code": imported_code(script),
         "snapshot": snapshot and {"name": snapshot.name, "root": snapshot.root},

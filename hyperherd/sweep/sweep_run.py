@@ -101,7 +101,11 @@ class SweepRun:
         self._launcher = self._make_launcher()
         self._search = search
         self._validator = Validator(app, self._dir, settings.validate)
-        self._growing = None if search is None else Growing(search, self._launcher, self._validator, self._dir)
+        self._takers: list[Callable[[Sequence[PlannedTrial]], object]] = [self._note_directories]
+        """Get each trial that is added while others run, before it is launched."""
+        self._growing = None
+        if search is not None:
+            self._growing = Growing(search, self._launcher, self._validator, self._dir, self._takers)
         self.is_clean = True
         """Whether all trials that it ran are done."""
         self.was_stopped = False
@@ -200,11 +204,11 @@ class SweepRun:
         collector.awaiting(self._adopted)
         pulse = Pulse(self._dir, trials)
         self._launcher.listen(pulse.sign)
+        self._takers += [collector.plan, pulse.add, trials.extend]
         expected = len(trials)
         if self._growing is not None and self._search is not None:
             in_space = sum(not trial.orphan for trial in self._run_plan.trials)
             expected += max(self._search.trials - in_space, 0)
-            self._growing.takers += [collector.plan, pulse.add, trials.extend, self._note_directories]
             self._growing.report()
         judge = FailureTracker(self._settings.policy, self._launcher, expected)
         metric = self._settings.objective["metric"] if self._settings.objective else None
@@ -242,8 +246,7 @@ class SweepRun:
         if self._settings.pruner is None:
             return dict
         seeds = PrunedSeeds(self._dir, read_pruner(self._settings.pruner), trials, self._settings.seed_key)
-        if self._growing is not None:
-            self._growing.takers.append(seeds.add)
+        self._takers.append(seeds.add)
         return seeds.found
 
     def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
@@ -267,8 +270,7 @@ class SweepRun:
             yield lambda: None
             return
         trials = {trial.number: trial for trial in self._run_plan.trials}
-        if self._growing is not None:
-            self._growing.takers.append(lambda more: trials.update({trial.number: trial for trial in more}))
+        self._takers.append(lambda more: trials.update({trial.number: trial for trial in more}))
         view = LaunchView(
             trials=trials,
             open=lambda: [handle.job.number for handle in collector.open],

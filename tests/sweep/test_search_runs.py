@@ -150,7 +150,7 @@ class Launcher(TrialLauncher):
 )
 def test_a_launcher_that_cannot_go_on_while_trials_run_is_refused(launcher: TrialLauncher, message: str) -> None:
     with pytest.raises(SweepError, match=message):
-        Growing(cast(Any, None), launcher, cast(Any, None), Path())
+        Growing(cast(Any, None), launcher, cast(Any, None), Path(), [])
 
 
 @pytest.mark.parametrize(("slots", "points"), [(1, 1), (3, 1), (4, 2), (6, 2)])
@@ -159,7 +159,7 @@ def test_the_seeds_of_a_point_fill_slots(searched: App, slots: int, points: int)
     with hydra_config(app.config):
         settings = replace(read_settings(app.config.hydra.sweeper), seeds=3)
         search = Search(app, SPACE[:1], settings)
-        growing = Growing(search, Launcher(slots=slots), cast(Any, None), searched.folder)
+        growing = Growing(search, Launcher(slots=slots), cast(Any, None), searched.folder, [])
         assert len(growing.begun(RunPlan((), ()), ()).to_run) == 3 * points
 
 
@@ -168,10 +168,9 @@ def test_points_that_cannot_be_recorded_are_not_launched(searched: App) -> None:
     with hydra_config(app.config):
         search = Search(app, SPACE[:1], read_settings(app.config.hydra.sweeper))
         validator = Validator(app, searched.folder)
-        growing = Growing(search, Launcher(slots=2), validator, searched.folder)
-        growing.begun(RunPlan((), ()), ())
         taken: list[Any] = []
-        growing.takers.append(taken.append)
+        growing = Growing(search, Launcher(slots=2), validator, searched.folder, [taken.append])
+        growing.begun(RunPlan((), ()), ())
         SweepPaths(searched.folder).trials.mkdir(parents=True)  # so that it cannot be replaced
         with pytest.raises(SweepError, match="trials that were chosen cannot be recorded in"):
             growing.more(0)

@@ -39,18 +39,25 @@ def provenance(
         if folder is not None:
             state.keep_diff(folder)
     return {
-        "argv": list(masked_words(sys.argv)),
-        "cwd": str(Path.cwd()),
-        "host": socket.gethostname(),
+        **process_facts(),
         "platform": platform.platform(),
-        "python": platform.python_version(),
         "executable": sys.executable,
-        "hyperherd": hyperherd.__version__,
-        "packages": package_versions(),
         "imported": imported_versions(),
         "git": git,
         "code": code,
         "snapshot": frozen.name if frozen else None,
+    }
+
+
+def process_facts() -> dict[str, Any]:
+    """Return what is kept of each process that starts a sweep or an attempt."""
+    return {
+        "argv": list(masked_words(sys.argv)),
+        "cwd": str(Path.cwd()),
+        "host": socket.gethostname(),
+        "python": platform.python_version(),
+        "hyperherd": hyperherd.__version__,
+        "packages": package_versions(),
     }
 
 

@@ -29,12 +29,20 @@ class Growing:
         launcher: runs them.
         validator: of all trials of the sweep.
         sweep_dir: absolute.
+        takers: get each trial that is added, before it is launched.
 
     Raises:
         SweepError: the launcher cannot be given trials while others run.
     """
 
-    def __init__(self, search: Search, launcher: TrialLauncher, validator: Validator, sweep_dir: Path) -> None:
+    def __init__(
+        self,
+        search: Search,
+        launcher: TrialLauncher,
+        validator: Validator,
+        sweep_dir: Path,
+        takers: Sequence[Callable[[Sequence[PlannedTrial]], object]],
+    ) -> None:
         self._slots = _slots(search, launcher)
         self._search = search
         self._launcher = launcher
@@ -42,8 +50,7 @@ class Growing:
         self._sweep_dir = sweep_dir
         self._trials: list[PlannedTrial] = []
         self._warned: set[str] = set()
-        self.takers: list[Callable[[Sequence[PlannedTrial]], object]] = []
-        """Get each trial that is added, before it is launched."""
+        self._takers = takers
 
     def begun(self, run_plan: RunPlan, adopted: Sequence[JobHandle]) -> RunPlan:
         """Return a run plan with the trials that the search adds before anything is launched."""
@@ -82,7 +89,7 @@ class Growing:
             write_planned(self._sweep_dir, self._trials)
         except OSError as error:  # what runs may yet be able to write, and ends as it would have
             raise SweepError(f"trials that were chosen cannot be recorded in {self._sweep_dir}: {error}") from error
-        for take in self.takers:
+        for take in self._takers:
             take(placed)
         return [trial.number for trial in placed]
 
