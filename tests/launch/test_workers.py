@@ -9,9 +9,12 @@ from pathlib import Path
 import pytest
 
 from hyperherd.launch.workers.job import WorkerTimes
+from hyperherd.launch.workers.lingering import Lingering
 from hyperherd.launch.workers.loop import Shift
 from hyperherd.launch.workers.sharing import pool_options
 from hyperherd.launch.workers.silence import Silence
+from hyperherd.records.lock import SweepLock
+from hyperherd.records.workers.growth import end_growth, note_growth
 from hyperherd.records.workers.ledger import Ledger, Roster
 from hyperherd.records.workers.queue import Attempt
 
@@ -31,6 +34,29 @@ def test_a_worker_claims_trials_while_there_is_time_for_one_as_long_as_the_longe
 def test_a_worker_is_gone_before_it_could_be_warned(limit: float, warned: float, claims: float) -> None:
     assert WorkerTimes(limit, warned, 7.0).shift(1000.0) == Shift(1000.0 + claims, 7.0)
     assert WorkerTimes(None, warned, 7.0).shift(1000.0) == Shift(None, 7.0)
+
+
+def test_a_worker_with_nothing_to_do_waits_while_its_sweep_says_that_more_follows(tmp_path: Path) -> None:
+    now, lock = [100.0], SweepLock(tmp_path)
+    lock.take()
+    waits = Lingering(tmp_path, awaits_growth=True, clock=lambda: now[0])
+    of_its_own = Lingering(tmp_path, awaits_growth=False, clock=lambda: now[0])
+    note_growth(tmp_path)
+    answers = []
+    for _ in range(60):
+        now[0] += 1
+        answers.append((waits(), of_its_own()))
+    assert answers == [(True, True)] * 30 + [(True, False)] * 30
+    end_growth(tmp_path)
+    later = []
+    for _ in range(31):
+        now[0] += 1
+        later.append(waits())
+    assert later == [True] * 29 + [False] * 2
+    note_growth(tmp_path)
+    assert waits()
+    lock.release()  # as of a sweep that was killed: what it left is not believed
+    assert not waits()
 
 
 def test_a_trial_is_gone_with_its_worker_and_when_it_is_silent_for_long(tmp_path: Path) -> None:

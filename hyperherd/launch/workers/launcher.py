@@ -33,7 +33,15 @@ from hyperherd.launch.workers.staff import Kind, Staff
 from hyperherd.launch.workers.submission import WorkerJobs, is_worker
 from hyperherd.records.states import FailureCause
 from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHING_LEFT, Entry, Roster
-from hyperherd.records.workers.queue import Attempt, ask_to_end, is_in_queue, kind_of, put_in_queue, withdraw
+from hyperherd.records.workers.queue import (
+    Attempt,
+    ask_to_end,
+    is_in_queue,
+    kind_of,
+    name_of_return,
+    put_in_queue,
+    withdraw,
+)
 
 _PAUSE = 0.5
 """Seconds between two rounds while no job of a worker is watched, which takes its own time."""
@@ -70,6 +78,7 @@ class WorkersLauncher(TrialLauncher):
         self._silence = Silence(self._roster)
         self._looked = 0.0
         self._has_begun = False
+        self._own_places = min(settings.workers, settings.parallelism) * settings.trials_per_worker
 
     @property
     def name(self) -> str:
@@ -101,6 +110,11 @@ class WorkersLauncher(TrialLauncher):
         return True
 
     @property
+    def slots(self) -> int:
+        """What its workers run at once when all of them have begun, and those that were started by hand beside them."""
+        return self._own_places + self._roster.places_by_hand()
+
+    @property
     def awaits_workers(self) -> bool:
         """Whether it can await trials that workers of an earlier sweep run."""
         return True
@@ -129,7 +143,7 @@ class WorkersLauncher(TrialLauncher):
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Put trials of one kind in the queue, and submit workers for them if there are not enough."""
         if not self._has_begun:  # all that is to run now is handed over again
-            withdraw(self._sweep_dir)
+            self._withdraw_earlier()
             self._has_begun = True
         kind = self._staff.kind_of(jobs[0].resources)
         self._staff.want_again(kind)
@@ -237,6 +251,8 @@ class WorkersLauncher(TrialLauncher):
         elif entry.event == BACK:
             self._attempts[number] = entry.attempt + 1
             log.info("trial %d is in the queue again: %s", number, one_line(entry.reason))
+            if not is_in_queue(self._sweep_dir, name_of_return(entry.worker, Attempt(number, entry.attempt + 1))):
+                self._put_again(number)
         elif entry.event == ENDED:
             self._ends.append(JobEnd(handle, None, entry.reason, _verdict(entry.verdict)))
 
@@ -336,12 +352,23 @@ class WorkersLauncher(TrialLauncher):
     def _put_back(self, worker: str, reason: str) -> None:
         """Let other workers run what one that is gone ran: it did not end by itself, nor did its worker."""
         for attempt in self._cut(worker):
-            handle = self._open[attempt.number]
-            following = Attempt(attempt.number, attempt.attempt + 1)
-            self._attempts[following.number] = following.attempt
-            name = f"{handle.batch}-{following.number}-{following.attempt}"
-            put_in_queue(self._sweep_dir, name, kind_of(handle.job.resources), [following])
-            self._requeued.append(JobRequeued(handle, reason))
+            self._attempts[attempt.number] = attempt.attempt + 1
+            self._put_again(attempt.number)
+            self._requeued.append(JobRequeued(self._open[attempt.number], reason))
+
+    def _put_again(self, number: int) -> None:
+        """Put the next attempt of a trial in the queue."""
+        handle, following = self._open[number], Attempt(number, self._attempts[number])
+        name = f"{handle.batch}-{following.number}-{following.attempt}"
+        put_in_queue(self._sweep_dir, name, kind_of(handle.job.resources), [following])
+
+    def _withdraw_earlier(self) -> None:
+        """Take out of the queue what an earlier invocation put there, but for trials that are awaited."""
+        self._read_ledgers()
+        withdraw(self._sweep_dir)
+        for number, attempt in self._attempts.items():
+            if self._open[number].job_id is None and Attempt(number, attempt) not in self._roster.running:
+                self._put_again(number)  # its worker has put it there since it was adopted
 
     # Workers that somebody started by hand
 

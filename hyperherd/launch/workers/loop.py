@@ -26,7 +26,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import NOTHING_LEFT, Ledger
-from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue
+from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, name_of_return, put_in_queue
 from hyperherd.trial.attempts import claim_for_worker, next_attempt, scheduler_job
 from hyperherd.trial.signals import Terminated, undisturbed
 
@@ -113,7 +113,7 @@ class Worker:
         Raises:
             KeyboardInterrupt, Terminated: it was told to end; what ran is in the queue again, or its time was up.
         """
-        self._ledger.began(scheduler_job(), self._batch)
+        self._ledger.began(scheduler_job(), self._batch, self._at_once)
         try:
             self._work()
         except (KeyboardInterrupt, Terminated) as error:
@@ -145,6 +145,7 @@ class Worker:
     def _look(self) -> None:
         """Read what is new in the queue, and end trials that somebody wants to end."""
         self._looked = time.monotonic()
+        self._ledger.beat()
         self._queue.look()
         unwanted = [
             one
@@ -166,7 +167,10 @@ class Worker:
     def _begin(self, attempt: Attempt) -> bool:
         """Run an attempt if this worker gets it; return False if it is another's, or is not to be run any more."""
         trial = self._planned(attempt.number)
-        if trial is None or trial.orphan or trial.trashed or attempt.number in self._running:
+        if trial is None:  # the plan of a search grows, and a network may show the queue before it
+            self._queue.later(attempt)
+            return False
+        if trial.orphan or trial.trashed or attempt.number in self._running:
             return False
         if is_to_end(self._sweep_dir, attempt):
             return False
@@ -280,6 +284,6 @@ class Worker:
         beats = record.beats if record else None
         self._events.write([Event(REQUEUED, attempt.number, attempt.attempt, message=reason, beats=beats)])
         following = Attempt(attempt.number, attempt.attempt + 1)
-        name = f"{self._ledger.worker}-{following.number}-{following.attempt}"
+        name = name_of_return(self._ledger.worker, following)
         put_in_queue(self._sweep_dir, name, attempt.kind, [following])
         self._ledger.back(attempt, reason)
