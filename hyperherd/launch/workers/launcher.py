@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from hyperherd.errors import SweepError
 from hyperherd.escape import one_line
@@ -32,14 +31,14 @@ from hyperherd.launch.workers.silence import Silence
 from hyperherd.launch.workers.staff import Kind, Staff
 from hyperherd.launch.workers.submission import WorkerJobs, is_worker
 from hyperherd.records.states import FailureCause
-from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHING_LEFT, Entry, Roster
+from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHING_LEFT, Entry, Roster, Verdict
 from hyperherd.records.workers.queue import (
     Attempt,
     ask_to_end,
     is_in_queue,
     kind_of,
-    name_of_return,
     put_in_queue,
+    return_name,
     withdraw,
 )
 
@@ -51,8 +50,6 @@ _BARREN = 3
 """How many workers in a row may end without having started a trial before no more are submitted."""
 
 log = logging.getLogger("hyperherd")
-
-Verdict = FailureCause | Literal["lost", "cancelled"]
 
 
 class WorkersLauncher(TrialLauncher):
@@ -251,10 +248,10 @@ class WorkersLauncher(TrialLauncher):
         elif entry.event == BACK:
             self._attempts[number] = entry.attempt + 1
             log.info("trial %d is in the queue again: %s", number, one_line(entry.reason))
-            if not is_in_queue(self._sweep_dir, name_of_return(entry.worker, Attempt(number, entry.attempt + 1))):
+            if not is_in_queue(self._sweep_dir, return_name(entry.worker, Attempt(number, entry.attempt + 1))):
                 self._put_again(number)
         elif entry.event == ENDED:
-            self._ends.append(JobEnd(handle, None, entry.reason, _verdict(entry.verdict)))
+            self._ends.append(JobEnd(handle, None, entry.reason, entry.known_verdict))
 
     def _began(self, entry: Entry) -> None:
         """Take note of a worker; what the same job ran before it was started again was cut short."""
@@ -293,7 +290,7 @@ class WorkersLauncher(TrialLauncher):
         if not is_ours:  # it was dismissed
             return
         self._read_ledgers()  # what it has noted itself counts
-        names = self._names(end.handle)
+        names = self._roster.in_job(end.handle.batch, end.handle.job_id)
         reason = one_line(end.reason or "it ended")
         if end.verdict == "cancelled":
             kind.wanted -= 1
@@ -325,24 +322,17 @@ class WorkersLauncher(TrialLauncher):
             self._ends.append(JobEnd(self._open[number], None, reason, verdict, outranks_record=True))
 
     def _job_requeued(self, event: JobRequeued) -> None:
-        for name in self._names(event.handle):
+        for name in self._roster.in_job(event.handle.batch, event.handle.job_id):
             self._put_back(name, event.reason)
-
-    def _names(self, handle: JobHandle) -> list[str]:
-        """Return the workers that ran in a job: several, if it was started again."""
-        return [name for name, began in self._roster.workers.items() if began.job == (handle.batch, handle.job_id)]
 
     @property
     def _ours(self) -> set[str]:
         """The workers whose jobs are watched here."""
-        jobs = {job for kind in self._staff.kinds for job in kind.names}
-        return {name for name, began in self._roster.workers.items() if began.job in jobs}
+        return {name for kind in self._staff.kinds for job in kind.names for name in self._roster.in_job(*job)}
 
     def _cut(self, worker: str) -> list[Attempt]:
         """Return what a worker that is gone has not noted the end of, and forget that it runs."""
-        cut = [attempt for attempt, runner in self._roster.running.items() if runner == worker]
-        for attempt in cut:
-            del self._roster.running[attempt]
+        cut = self._roster.cut_off(worker)
         return [attempt for attempt in cut if attempt.number in self._open and self._is_current(attempt)]
 
     def _report_cut(self, worker: str, verdict: Verdict, reason: str) -> None:
@@ -416,11 +406,3 @@ class WorkersLauncher(TrialLauncher):
             self._open.pop(number, None)
             self._attempts.pop(number, None)
             self._staff.kind_of(handle.job.resources).open.discard(number)
-
-
-def _verdict(text: str | None) -> Verdict | None:
-    if text == "lost":
-        return "lost"
-    if text == "cancelled":
-        return "cancelled"
-    return FailureCause(text) if text in {cause.value for cause in FailureCause} else None

@@ -22,11 +22,12 @@ from hyperherd.overrides import place_overrides
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import REQUEUED, Event, EventLog
 from hyperherd.records.places import Outside, below
+from hyperherd.records.requests import stop_verdict
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import NOTHING_LEFT, Ledger
-from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, name_of_return, put_in_queue
+from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue, return_name
 from hyperherd.trial.attempts import claim_for_worker, next_attempt, scheduler_job
 from hyperherd.trial.signals import Terminated, undisturbed
 
@@ -104,6 +105,7 @@ class Worker:
         self._longest = 0.0
         self._looked = 0.0
         self._asked: set[int] = set()
+        self._is_stopped = False
         self.states: list[TrialState] = []
         """How the trials that it ran have ended."""
 
@@ -127,7 +129,7 @@ class Worker:
             self._look()
             self._fill()
             if not self._running:
-                if not (self._has_time and self._lingers()):
+                if self._is_stopped or not (self._has_time and self._lingers()):
                     return
                 time.sleep(_LOOK)
                 continue
@@ -146,6 +148,8 @@ class Worker:
         """Read what is new in the queue, and end trials that somebody wants to end."""
         self._looked = time.monotonic()
         self._ledger.beat()
+        # A sweep that runs takes what waits out of the queue; of one that does not somebody else has to heed it.
+        self._is_stopped = stop_verdict(self._sweep_dir) is not None
         self._queue.look()
         unwanted = [
             one
@@ -158,7 +162,7 @@ class Worker:
 
     def _fill(self) -> None:
         """Claim attempts for all free places."""
-        while len(self._running) < self._at_once and self._has_time:
+        while len(self._running) < self._at_once and self._has_time and not self._is_stopped:
             # Or a signal could leave an attempt that is claimed, and that nobody runs.
             with undisturbed():
                 if not any(map(self._begin, self._queue.take())):
@@ -284,6 +288,6 @@ class Worker:
         beats = record.beats if record else None
         self._events.write([Event(REQUEUED, attempt.number, attempt.attempt, message=reason, beats=beats)])
         following = Attempt(attempt.number, attempt.attempt + 1)
-        name = name_of_return(self._ledger.worker, following)
+        name = return_name(self._ledger.worker, following)
         put_in_queue(self._sweep_dir, name, attempt.kind, [following])
         self._ledger.back(attempt, reason)

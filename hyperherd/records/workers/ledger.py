@@ -15,7 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hyperherd.paths import SweepPaths
 from hyperherd.records.clocks import FilesClock
@@ -23,6 +23,7 @@ from hyperherd.records.disk import kinds
 from hyperherd.records.disk.files import append, dumps
 from hyperherd.records.disk.ownership import file_mode, make_folder
 from hyperherd.records.lock import BEAT
+from hyperherd.records.states import FailureCause
 from hyperherd.records.status import SILENCE, process_started, same_process
 from hyperherd.records.workers.queue import Attempt
 
@@ -33,6 +34,8 @@ BACK = "back"
 """An attempt was cut short by the end of its worker, and the next one is in the queue."""
 LEFT = "left"
 """The worker has ended by itself."""
+
+Verdict = FailureCause | Literal["lost", "cancelled"]
 
 NOTHING_LEFT = "nothing is left to run"
 """Why most workers end."""
@@ -74,6 +77,15 @@ class Entry:
     def job(self) -> tuple[str, str] | None:
         """The job that a sweep has submitted the worker as; None if it is another job's or nobody's."""
         return (self.batch, self.job_id) if self.batch and self.job_id else None
+
+    @property
+    def known_verdict(self) -> Verdict | None:
+        """How the attempt ended, if that is one of the ways that there are."""
+        if self.verdict == "lost":
+            return "lost"
+        if self.verdict == "cancelled":
+            return "cancelled"
+        return FailureCause(self.verdict) if self.verdict in {cause.value for cause in FailureCause} else None
 
 
 _KINDS: dict[str, kinds.Kind] = {
@@ -224,6 +236,17 @@ class Roster:
             elif entry.number is not None and entry.event in (ENDED, BACK):
                 self.running.pop(Attempt(entry.number, entry.attempt), None)
         return found
+
+    def in_job(self, batch: str, job_id: str | None) -> list[str]:
+        """Return the workers that ran in a job: several, if it was started again."""
+        return [name for name, began in self.workers.items() if began.job == (batch, job_id)]
+
+    def cut_off(self, worker: str) -> list[Attempt]:
+        """Return what a worker that is gone has not noted the end of, and forget that it runs."""
+        cut = [attempt for attempt, runner in self.running.items() if runner == worker]
+        for attempt in cut:
+            del self.running[attempt]
+        return cut
 
     def is_dead(self, worker: str) -> bool:
         """Return whether a worker's process is known to be gone, which can be seen on its own host alone."""

@@ -59,7 +59,7 @@ def put_in_queue(sweep_dir: Path, name: str, kind: str, attempts: Iterable[Attem
     replace_json(_folder(sweep_dir) / f"{name}.json", content)
 
 
-def name_of_return(worker: str, following: Attempt) -> str:
+def return_name(worker: str, following: Attempt) -> str:
     """Return the name under which a worker that is told to end puts the next attempt of what it ran in the queue."""
     return f"{worker}-{following.number}-{following.attempt}"
 
