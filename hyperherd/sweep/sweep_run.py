@@ -215,6 +215,7 @@ class SweepRun:
         try:
             with (
                 self._beating(),
+                self._growing.announced() if self._growing is not None else nullcontext(),
                 watched(self._launcher, self._dir, trials, metric, expected) as refresh,
                 self._told_of(collector, judge) as tell,
             ):

@@ -22,11 +22,12 @@ from hyperherd.overrides import place_overrides
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import REQUEUED, Event, EventLog
 from hyperherd.records.places import Outside, below
+from hyperherd.records.requests import stop_verdict
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import NOTHING_LEFT, Ledger
-from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue
+from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue, return_name
 from hyperherd.trial.attempts import claim_for_worker, next_attempt, scheduler_job
 from hyperherd.trial.signals import Terminated, undisturbed
 
@@ -104,6 +105,7 @@ class Worker:
         self._longest = 0.0
         self._looked = 0.0
         self._asked: set[int] = set()
+        self._is_stopped = False
         self.states: list[TrialState] = []
         """How the trials that it ran have ended."""
 
@@ -113,7 +115,7 @@ class Worker:
         Raises:
             KeyboardInterrupt, Terminated: it was told to end; what ran is in the queue again, or its time was up.
         """
-        self._ledger.began(scheduler_job(), self._batch)
+        self._ledger.began(scheduler_job(), self._batch, self._at_once)
         try:
             self._work()
         except (KeyboardInterrupt, Terminated) as error:
@@ -127,7 +129,7 @@ class Worker:
             self._look()
             self._fill()
             if not self._running:
-                if not (self._has_time and self._lingers()):
+                if self._is_stopped or not (self._has_time and self._lingers()):
                     return
                 time.sleep(_LOOK)
                 continue
@@ -145,6 +147,9 @@ class Worker:
     def _look(self) -> None:
         """Read what is new in the queue, and end trials that somebody wants to end."""
         self._looked = time.monotonic()
+        self._ledger.beat()
+        # A sweep that runs takes what waits out of the queue; of one that does not somebody else has to heed it.
+        self._is_stopped = stop_verdict(self._sweep_dir) is not None
         self._queue.look()
         unwanted = [
             one
@@ -157,7 +162,7 @@ class Worker:
 
     def _fill(self) -> None:
         """Claim attempts for all free places."""
-        while len(self._running) < self._at_once and self._has_time:
+        while len(self._running) < self._at_once and self._has_time and not self._is_stopped:
             # Or a signal could leave an attempt that is claimed, and that nobody runs.
             with undisturbed():
                 if not any(map(self._begin, self._queue.take())):
@@ -166,7 +171,10 @@ class Worker:
     def _begin(self, attempt: Attempt) -> bool:
         """Run an attempt if this worker gets it; return False if it is another's, or is not to be run any more."""
         trial = self._planned(attempt.number)
-        if trial is None or trial.orphan or trial.trashed or attempt.number in self._running:
+        if trial is None:  # the plan of a search grows, and a network may show the queue before it
+            self._queue.later(attempt)
+            return False
+        if trial.orphan or trial.trashed or attempt.number in self._running:
             return False
         if is_to_end(self._sweep_dir, attempt):
             return False
@@ -280,6 +288,6 @@ class Worker:
         beats = record.beats if record else None
         self._events.write([Event(REQUEUED, attempt.number, attempt.attempt, message=reason, beats=beats)])
         following = Attempt(attempt.number, attempt.attempt + 1)
-        name = f"{self._ledger.worker}-{following.number}-{following.attempt}"
+        name = return_name(self._ledger.worker, following)
         put_in_queue(self._sweep_dir, name, attempt.kind, [following])
         self._ledger.back(attempt, reason)

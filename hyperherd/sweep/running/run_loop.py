@@ -28,11 +28,18 @@ log = logging.getLogger("hyperherd")
 class Growth(Protocol):
     """Gives further trials as slots come free."""
 
+    @property
+    def has_more_slots(self) -> bool:
+        """Whether there are more slots than when trials were asked for last."""
+
     def ended(self, number: int) -> None:
         """Take note that a trial has ended and will not be run again."""
 
     def more(self, open_trials: int) -> Sequence[int]:
         """Return the numbers of trials that are to be run now, planned and recorded, while others are open."""
+
+    def over(self) -> None:
+        """Take note that no more trials are asked for."""
 
 
 class RunLoop:
@@ -182,16 +189,26 @@ class RunLoop:
         if self._growth is None or number in self._open_numbers:
             return
         self._growth.ended(number)
-        if self._collector.stopping:
+        self._ask_for_more()
+
+    def _ask_for_more(self) -> None:
+        """Run what takes up free slots."""
+        if self._growth is None or self._collector.stopping:
             return
         try:
             numbers = self._growth.more(len(self._open_numbers))
         except HyperherdError as error:  # what runs is not to blame, and ends as it would have
             log.error("no more trials are started: %s", one_line(str(error)))
-            self._growth, self._fault = None, error
+            self._stop_growing()
+            self._fault = error
             return
         if numbers:
             self._add(numbers)
+
+    def _stop_growing(self) -> None:
+        if self._growth is not None:
+            self._growth.over()
+            self._growth = None
 
     @property
     def _open_numbers(self) -> Set[int]:
@@ -231,7 +248,7 @@ class RunLoop:
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")
             if self._growth is not None and not self._open_numbers - numbers:  # all of them: nothing is to follow
-                self._growth = None
+                self._stop_growing()
                 log.warning("the search asks for no more trials")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
@@ -239,6 +256,8 @@ class RunLoop:
             self._stop("herd-results stop was called", logging.WARNING)
         self._prune_unstarted()
         self._run_on()
+        if self._growth is not None and self._growth.has_more_slots:
+            self._ask_for_more()
 
     def _run_on(self) -> None:
         """Run trials on that somebody wants to be; one whose end has not been seen yet when it has."""
@@ -269,6 +288,7 @@ class RunLoop:
 
     def _stop(self, verdict: str, level: int = logging.ERROR) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
+        self._stop_growing()
         waiting = self._backlog.numbers
         self._backlog.drop(waiting)
         unstarted = self._collector.unstarted

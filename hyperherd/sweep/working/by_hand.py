@@ -108,6 +108,11 @@ def _check_policy(app: HydraApp, order: Order) -> None:
         log.warning(
             "notifications: no sweep runs in %s, so nobody sends any; `herd-results` shows alerts", order.sweep_dir
         )
+    if settings.sampler is not None:
+        log.warning(
+            "no sweep runs in %s, so nobody chooses further trials of its search: only those that it has chosen run",
+            order.sweep_dir,
+        )
     policy = settings.policy
     names = {
         "retry": "retry",
