@@ -90,7 +90,7 @@ def check_search_kills(
     app = App(folder).write(BODY, CONFIG)
     rng, log, trials = random.Random(seed), folder / "log", 12
     command = (*SPACE, *launcher, sampler(trials))
-    environment = {"LOG": str(log), "SECONDS": "0.3"}
+    environment = {"LOG": str(log), "SECONDS": "1" if workers else "0.3"}
     killed, done = Counter[str](), dict[int, int]()
     started = ("-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", *command)
     process, sweep = app.start(*started, **environment), Sweep(cast(Any, None), folder / "multirun" / "s")
@@ -98,7 +98,10 @@ def check_search_kills(
         time.sleep(rng.uniform(1.0, longest))
         if process.poll() is not None:
             break
-        victims = living(sweep.dir) if workers and rng.random() < 0.5 else []
+        victims = []
+        if workers and rng.random() < 0.6:
+            while not (victims := living(sweep.dir)) and process.poll() is None:
+                time.sleep(0.1)
         if victims:
             killed["worker"] += 1
             with suppress(ProcessLookupError):

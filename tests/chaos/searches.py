@@ -72,7 +72,7 @@ def main() -> None:
                 seed,
                 f"hydra/launcher={arguments.launcher}",
                 *given,
-                longest=8.0 if has_queue else 4.0,
+                longest=10.0 if has_queue else 4.0,
                 workers=arguments.workers,
             )
             searches += 1

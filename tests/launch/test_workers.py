@@ -63,11 +63,14 @@ def test_a_worker_with_nothing_to_do_waits_while_its_sweep_says_that_more_follow
     assert not waits()
 
 
-def test_a_worker_starts_nothing_of_a_sweep_that_was_stopped(tmp_path: Path) -> None:
+@pytest.mark.parametrize("may_claim", [True, False])
+def test_a_worker_starts_nothing_of_a_sweep_that_was_stopped_or_is_gone(tmp_path: Path, may_claim: bool) -> None:
     write_planned(tmp_path, [PlannedTrial(0, "k", "", (), {}, dir="0")])
     put_in_queue(tmp_path, "a", "", [Attempt(0, 0)])
-    ask_to_stop(tmp_path, "herd-results stop was called")
-    worker = Worker(tmp_path, cast(TrialLauncher, None), lingers=lambda: True)  # its pool gets nothing
+    if may_claim:
+        ask_to_stop(tmp_path, "herd-results stop was called")
+    pool = cast(TrialLauncher, None)  # it gets nothing
+    worker = Worker(tmp_path, pool, may_claim=lambda: may_claim, lingers=lambda: True)
     worker.run()
     assert worker.states == []
     assert not (tmp_path / "0").exists()

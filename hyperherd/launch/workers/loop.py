@@ -74,6 +74,7 @@ class Worker:
         batch: the name of its job, if a sweep has submitted it.
         at_once: how many trials it runs side by side.
         shift: how long it claims trials.
+        may_claim: whether more may be started; what runs is not ended.
         lingers: whether more may come into the queue soon, asked while there is nothing to do.
         interruption: called when a signal has ended the worker: what becomes of its trials.
     """
@@ -87,6 +88,7 @@ class Worker:
         batch: str = "",
         at_once: int = 1,
         shift: Shift | None = None,
+        may_claim: Callable[[], bool] = lambda: True,
         lingers: Callable[[], bool] = lambda: False,
         interruption: Callable[[BaseException], Interruption] = lambda error: "back",
     ) -> None:
@@ -97,6 +99,7 @@ class Worker:
         self._batch = batch
         self._at_once = at_once
         self._shift = shift or Shift()
+        self._may_claim = may_claim
         self._lingers = lingers
         self._interruption = interruption
         self._trials: dict[int, PlannedTrial] = {}
@@ -105,7 +108,6 @@ class Worker:
         self._longest = 0.0
         self._looked = 0.0
         self._asked: set[int] = set()
-        self._is_stopped = False
         self.states: list[TrialState] = []
         """How the trials that it ran have ended."""
 
@@ -144,12 +146,15 @@ class Worker:
     def _has_time(self) -> bool:
         return self._shift.has_time(self._longest)
 
+    @property
+    def _is_stopped(self) -> bool:
+        """Whether nothing more is to start; a sweep that runs takes what waits out of the queue, but it may not run."""
+        return stop_verdict(self._sweep_dir) is not None or not self._may_claim()
+
     def _look(self) -> None:
         """Read what is new in the queue, and end trials that somebody wants to end."""
         self._looked = time.monotonic()
         self._ledger.beat()
-        # A sweep that runs takes what waits out of the queue; of one that does not somebody else has to heed it.
-        self._is_stopped = stop_verdict(self._sweep_dir) is not None
         self._queue.look()
         unwanted = [
             one
