@@ -7,13 +7,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pruning.learning import METRIC, judge
 
 from hyperherd.pruning.decisions import CONTINUED, NOT_JUDGED, PRUNED, read_decisions
 from hyperherd.pruning.judge import TrialJudge
+from hyperherd.pruning.rungs import Rung
 from hyperherd.records.states import TrialState
 
 ASHA = {"name": "asha", "min_steps": 5, "eta": 3}
@@ -275,6 +276,26 @@ def test_seeds_are_judged_by_their_mean_and_end_together(tmp_path: Path) -> None
         assert "trial 2 of its configuration was pruned at rung 5" in log(one, {5: 0.99})
     # The best configuration goes on, whatever one of its seeds has shown.
     assert log(seed_of("b", 4), {5: 0.85}) == ""
+
+
+class Remembers:
+    """A rule that keeps what it was shown of earlier rungs."""
+
+    shown: ClassVar[list[dict[int, float]]] = []
+
+    def prune(self, rung: Rung) -> bool:
+        self.shown.append(dict(rung.earlier))
+        return False
+
+
+def test_a_rule_is_shown_the_trials_own_values_before_whichever_attempt_it_is(tmp_path: Path) -> None:
+    rule = {"name": f"{__name__}.Remembers", "min_steps": 3, "every": 3, "by": "config"}
+    log(judge(tmp_path, rule, 0, config="a" * 16), {3: 0.9, 6: 0.9, 9: 0.9})
+    del Remembers.shown[:]
+    log(judge(tmp_path, rule, 1, config="a" * 16), {3: 0.1, 6: 0.3})
+    log(judge(tmp_path, rule, 1, attempt=1, config="a" * 16, passed=6), {7: 0.4, 9: 0.5})
+    # Of the rung itself what is judged: the mean over its two seeds.
+    assert Remembers.shown == [{3: 0.5}, {3: 0.1, 6: 0.6}, {3: 0.1, 6: 0.3, 9: 0.7}]
 
 
 def test_rungs_that_cannot_be_written_end_no_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
