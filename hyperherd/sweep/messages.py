@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from hyperherd.errors import HyperherdError, ResultsError
 from hyperherd.escape import one_line
 from hyperherd.plural import counted
-from hyperherd.pruning.decisions import as_ranges
+from hyperherd.pruning.decisions import as_ranges, read_decisions
 from hyperherd.pruning.of_sweep import folder_of
 from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.states import TrialState
@@ -143,7 +143,7 @@ def unjudged(sweep_dir: Path, trials: Sequence[Trial]) -> list[str]:
             return []
         settings = read_pruner(pruner)
         first = next(iter(settings.rungs), None)
-        if first is None or folder_of(sweep_dir, settings).positions():
+        if first is None or folder_of(sweep_dir, settings).positions() or any(map(_has_been_judged, trials)):
             return []
     except (HyperherdError, OSError):
         return []
@@ -152,6 +152,11 @@ def unjudged(sweep_dir: Path, trials: Sequence[Trial]) -> list[str]:
     return [
         f"hint:  no trial has come to a rung of the pruner; {one_line(told + _how_logged(settings.metric, trials))}"
     ]
+
+
+def _has_been_judged(trial: Trial) -> bool:
+    """Return whether a trial has come to a rung, also where that could not be noted in the sweep's folder."""
+    return trial.dir is not None and bool(read_decisions(trial.dir))
 
 
 def _how_logged(metric: str, trials: Sequence[Trial]) -> str:

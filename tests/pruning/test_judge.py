@@ -305,6 +305,31 @@ def test_rungs_that_cannot_be_written_end_no_training(tmp_path: Path, caplog: py
     assert [one.verdict for one in read_decisions(tmp_path / "0")] == [NOT_JUDGED] * 3
 
 
+READ_ONLY = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from pruning.learning import METRIC, judge
+one = judge(Path({root!r}), {pruner!r}, 1)
+print([one.judge({{METRIC: 0.1}}, step, "") for step in range(4, 16)])
+"""
+
+
+def test_a_folder_that_is_read_only_ends_no_training(tmp_path: Path) -> None:
+    log(judge(tmp_path, ASHA, 0), {5: 0.9})
+    judge(tmp_path, ASHA, 1)  # which makes its own folder
+    for folder in ((tmp_path / "rungs"), *(tmp_path / "rungs").glob("**/")):
+        folder.chmod(0o555)
+    # Root may write there all the same, unless it is not allowed to pass over modes.
+    before = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+    script = READ_ONLY.format(tests=str(Path(__file__).parents[1]), root=str(tmp_path), pruner=ASHA)
+    done = subprocess.run([*before, sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == str([None] * 12), done.stderr
+    assert done.stderr.count("the rungs of the sweep cannot be used, so nothing is judged there: [Errno 13]") == 1
+    assert [one.verdict for one in read_decisions(tmp_path / "1")] == [NOT_JUDGED] * 2
+    assert [len(names) for names in shown(tmp_path).values()] == [1]
+
+
 def test_a_decision_that_cannot_be_recorded_is_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     log(judge(tmp_path, ASHA, 0), {5: 0.9})
     one = judge(tmp_path, ASHA, 1)
