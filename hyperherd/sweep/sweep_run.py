@@ -265,17 +265,12 @@ class SweepRun:
         if not pauses(self._settings) or self._settings.pruner is None:
             return dict
         promotions = Promotions(self._dir, read_pruner(self._settings.pruner))
-        held = {trial.number: trial for trial in self._run_plan.held}
-        collector.hold(self._run_plan.held, self._run_plan.statuses)
+        collector.hold(self._run_plan.held, self._run_plan.statuses, self._joins)
+        return lambda: promotions.found(collector.paused)
 
-        def promoted() -> Mapping[int, str]:
-            found = promotions.found(collector.paused)
-            back = [held.pop(number) for number in found if number in held]
-            for take in self._takers if back else ():
-                take(back)
-            return found
-
-        return promoted
+    def _joins(self, trial: PlannedTrial) -> None:
+        for take in self._takers:
+            take([trial])
 
     def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
         self._directories.update({trial.number: trial.dir for trial in trials})

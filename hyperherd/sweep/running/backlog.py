@@ -71,7 +71,7 @@ class Backlog:
 
     @property
     def retries(self) -> Set[int]:
-        """Those of them that have failed, and were to run again."""
+        """Those of them that have run before."""
         return {job.number for job in self._again}
 
     @property

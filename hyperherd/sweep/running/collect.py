@@ -77,11 +77,25 @@ class Collector:
         """Why trials that have not started are being cancelled."""
         self._pruned: dict[int, str] = {}
         self._retried: set[int] = set()
+        self._held: dict[int, PlannedTrial] = {}
+        self._joins: Callable[[PlannedTrial], object] = id
 
-    def hold(self, trials: Sequence[PlannedTrial], statuses: Mapping[int, TrialStatus]) -> None:
-        """Take note of trials that an earlier sweep has paused, and that may be launched."""
+    def hold(
+        self,
+        trials: Sequence[PlannedTrial],
+        statuses: Mapping[int, TrialStatus],
+        joins: Callable[[PlannedTrial], object],
+    ) -> None:
+        """Take note of trials that an earlier sweep has paused, and that may be launched.
+
+        Args:
+            trials: which.
+            statuses: where each trial stands, by number.
+            joins: called with each that is going to be launched, before it is.
+        """
         self.plan(trials)
         self.statuses.update({trial.number: statuses[trial.number] for trial in trials})
+        self._held, self._joins = {trial.number: trial for trial in trials}, joins
 
     @property
     def paused(self) -> dict[int, Path]:
@@ -239,6 +253,8 @@ class Collector:
         if status is None or status.state not in READMITTED:
             return None
         del self.statuses[number]
+        if (trial := self._held.pop(number, None)) is not None:
+            self._joins(trial)
         self._continued = continued(read_events(self.sweep_dir))
         return self.job(number)
 
