@@ -199,6 +199,7 @@ def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> Non
     objective = Objective("acc", "maximize", source="saved")
     begun = replace(trial(0, TrialState.PRUNED, 5), started=1.8e9)
     assert ended_badly(begun, objective)
+    assert ended_badly(replace(begun, state=TrialState.PAUSED), objective)
     assert not ended_badly(trial(1, TrialState.PRUNED, None), objective)
 
 
@@ -217,6 +218,8 @@ def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> Non
             "1 of 3 trials pruned",
         ),
         ([(TrialState.PRUNED, 50, 40)], {}, "1 of 1 trial pruned"),
+        ([(TrialState.PAUSED, 10, 40), (TrialState.COMPLETED, 40, 40)], {}, "1 of 2 trials paused, 38 % of the"),
+        ([(TrialState.PAUSED, 10, 40), (TrialState.PRUNED, 10, 40)], {}, "1 of 2 trials pruned and 1 paused, 75 %"),
         (
             [(TrialState.PRUNED, 10, 40), (TrialState.FAILED, 3, 40)],
             {},
