@@ -12,7 +12,6 @@ from typing import Any
 from hyperherd.errors import NothingFound, ResultsError, SweepError
 from hyperherd.records.disk.files import number
 from hyperherd.records.identity import trial_key
-from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.trials.objective import Objective
@@ -36,7 +35,7 @@ def outcome(trials: Sequence[Trial], objective: Objective) -> Outcome:
         if value is None or not math.isfinite(value):
             return FAILED
         values.append(value)
-    pruned = [curve for trial in trials if trial.state is TrialState.PRUNED and (curve := _curve(trial))]
+    pruned = [curve for trial in trials if trial.state.held_back and (curve := _curve(trial))]
     if pruned:
         return Outcome("pruned", curve=pruned[0])
     return Outcome("completed", fmean(values)) if values else FAILED
