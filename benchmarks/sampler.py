@@ -158,7 +158,7 @@ def ours(function: Function, seed: int, name: str, *, batches: bool = False) -> 
     settings = read_sampler({"name": name, "trials": TRIALS})
     assert settings is not None
     axes = {parameter.name: Axis(parameter) for parameter in function.space}
-    study = Study(settings, axes, maximize=False, seed=seed, lacks_parts=bool(function.condition))
+    study = Study(settings, axes, directions=["minimize"], seed=seed, lacks_parts=bool(function.condition))
 
     def ask(number: int) -> Point:
         drawn = study.propose(number, 0)
@@ -168,7 +168,7 @@ def ours(function: Function, seed: int, name: str, *, batches: bool = False) -> 
         return point
 
     def tell(number: int, value: float) -> None:
-        study.tell(number, Outcome("completed", value))
+        study.tell(number, Outcome("completed", (value,)))
 
     return simulated(function, ask, tell, seed, batches=batches)
 

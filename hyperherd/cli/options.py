@@ -74,15 +74,21 @@ def add_judging(parser: argparse.ArgumentParser) -> None:
         "-m",
         "--metric",
         metavar="METRIC[:AGG]",
-        help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last)",
+        action="append",
+        help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last); given "
+        "several times: show their Pareto front",
     )
-    add_direction(parser)
+    add_direction(parser, action="append")
 
 
-def add_direction(parser: argparse.ArgumentParser) -> None:
+def add_direction(parser: argparse.ArgumentParser, action: str = "store") -> None:
     """Let a command take ``--direction``."""
     parser.add_argument(
-        "--direction", type=_direction, choices=("max", "min"), help="max: higher is better; min: lower is better"
+        "--direction",
+        type=_direction,
+        choices=("max", "min"),
+        action=action,
+        help="max: higher is better; min: lower is better",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -160,8 +160,12 @@ class PrunerSettings:
         return KeepAll() if self.rule is None else self.rule.made(self.direction)
 
 
-def complete(written: Any, objective: Mapping[str, str] | None) -> dict[str, Any]:
+def complete(written: Any, objectives: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return `hydra.sweeper.pruner` with the metric and the direction of the objective where it names none.
+
+    Args:
+        written: as it was written.
+        objectives: none, one, or several, of which none is taken unless its metric is named.
 
     Raises:
         SweepError: it is not a map, or there is neither.
@@ -170,15 +174,19 @@ def complete(written: Any, objective: Mapping[str, str] | None) -> dict[str, Any
         raise SweepError(f"{KEY} is {written!r}; expected a map such as {{name: asha, min_steps: 5, max_steps: 50}}")
     found = {str(key): value for key, value in written.items() if value is not None}
     if "metric" not in found:
-        if objective is None:
+        if len(objectives) > 1:
+            raise SweepError(
+                f"{KEY} judges by one metric, and hydra.sweeper.objective has {len(objectives)}; name one of them: "
+                f"{KEY}.metric={objectives[0]['metric']}"
+            )
+        if not objectives:
             raise SweepError(
                 f"{KEY} has no metric to judge by; set hydra.sweeper.objective, e.g. "
                 f"hydra.sweeper.objective='{{metric: val/acc, direction: maximize}}', or {KEY}.metric and .direction"
             )
-        return {**objective, **found}
-    if "direction" not in found and objective is not None and objective["metric"] == found["metric"]:
-        return {**objective, **found}
-    return found
+        return {**objectives[0], **found}
+    same = [one for one in objectives if one["metric"] == found["metric"]]
+    return {**same[0], **found} if same and "direction" not in found else found
 
 
 def read_pruner(written: Mapping[str, Any]) -> PrunerSettings:

@@ -171,7 +171,8 @@ class SweepRun:
             record,
             space=self._plan.written,
             base=self._base,
-            objective=self._settings.objective,
+            objective=self._settings.one_objective,
+            objectives=list(self._settings.objective) if len(self._settings.objective) > 1 else [],
             pruner=self._settings.pruner,
             seed_key=self._settings.seed_key,
             run_once=self._app.run_once,
@@ -215,12 +216,12 @@ class SweepRun:
             expected += max(self._search.trials - in_space, 0)
             self._growing.report()
         judge = FailureTracker(self._settings.policy, self._launcher, expected)
-        metric = self._settings.objective["metric"] if self._settings.objective else None
+        metrics = [objective["metric"] for objective in self._settings.objective]
         try:
             with (
                 self._beating(),
                 self._growing.announced() if self._growing is not None else nullcontext(),
-                watched(self._launcher, self._dir, trials, metric, expected) as refresh,
+                watched(self._launcher, self._dir, trials, metrics, expected) as refresh,
                 self._told_of(collector, judge) as tell,
             ):
                 refreshes = (self._lock.beat, refresh, tell)

@@ -16,7 +16,7 @@ OBJECTIVE = {"metric": "val/acc", "direction": "maximize"}
 
 
 def read(written: Any, objective: dict[str, str] | None = OBJECTIVE) -> Any:
-    return read_pruner(complete(written, objective))
+    return read_pruner(complete(written, [objective] if objective else []))
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ def _trial(number: int, **changes: object) -> TrialRecord:
 
 def _progress(folder: Path, *records: TrialRecord, trials: int, metric: str | None = None) -> Progress:
     planned = [PlannedTrial(number, "k", "n", (), {}, dir=str(number)) for number in range(trials)]
-    progress = Progress(folder, planned, metric)
+    progress = Progress(folder, planned, [metric] if metric else [])
     for record in records:
         (folder / str(record.number)).mkdir(exist_ok=True)
         record.write(folder / str(record.number))
@@ -173,7 +173,7 @@ def test_what_an_earlier_sweep_left_is_not_told_again(tmp_path: Path) -> None:
     failed = _trial(0, state=TrialState.FAILED, error=TrialError("E", "m"))
     progress = _progress(tmp_path, failed, trials=1)
     assert progress.counts == {"failed": 1}
-    later = Progress(tmp_path, progress.trials, None)
+    later = Progress(tmp_path, progress.trials)
     later.began = time.time() + 60
     assert later.read() == []
     assert later.counts == {"waiting": 1}

@@ -15,7 +15,7 @@ from typing import Any
 
 from hyperherd import __version__
 from hyperherd.plural import counted
-from hyperherd.results.pages.overview import ranking
+from hyperherd.results.pages.ranking import ranking
 from hyperherd.results.report.comparable import comparable
 from hyperherd.results.report.findings import command_of, what_is_sure, what_ranks
 from hyperherd.results.report.lookups import lookups, typed
