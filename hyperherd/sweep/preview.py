@@ -67,6 +67,7 @@ class Preview:
 def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
     checked_addresses(settings.notify)
+    app.launcher_options()
     if settings.snapshot:
         check_launcher(get_class(app.config.hydra.launcher["_target_"]))
     if settings.sampler is not None:
