@@ -69,6 +69,7 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
     checked_addresses(settings.notify)
     check_pauses(app, settings)
+    app.launcher_options()
     if settings.snapshot:
         check_launcher(get_class(app.config.hydra.launcher["_target_"]))
     if settings.sampler is not None:
