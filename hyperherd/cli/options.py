@@ -67,16 +67,16 @@ def add_all(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_judging(parser: argparse.ArgumentParser) -> None:
-    """Let a command take the objective."""
+def add_judging(parser: argparse.ArgumentParser, *, shows_front: bool = False) -> None:
+    """Let a command take the objective, or several; one that shows no Pareto front of these refuses them later."""
+    several = "; given several times: show their Pareto front" if shows_front else ""
     *others, last = SPELLINGS
     parser.add_argument(
         "-m",
         "--metric",
         metavar="METRIC[:AGG]",
         action="append",
-        help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last); given "
-        "several times: show their Pareto front",
+        help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last){several}",
     )
     add_direction(parser, action="append")
 

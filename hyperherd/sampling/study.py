@@ -74,7 +74,10 @@ class Study:
         _check_installed(settings)
         import optuna  # an extra: a sweep without a sampler does without it
 
+        from hyperherd.sampling.rounded import Rounded  # which imports Optuna
+
         self._optuna = optuna
+        self._short = Rounded
         self._settings = settings
         self._axes = axes
         self._seed = seed
@@ -109,7 +112,8 @@ class Study:
         seed = _seed(self._seed, number, draw)
         self._is_guided = not evenly
         with _quiet():
-            self._study.sampler = self._optuna.samplers.RandomSampler(seed=seed) if evenly else self._make(seed)
+            drawn_evenly = self._short(self._optuna.samplers.RandomSampler(seed=seed))
+            self._study.sampler = drawn_evenly if evenly else self._make(seed)
             try:
                 self._proposed = self._study.ask(self._distributions)
             except Exception as error:  # Optuna's code with arguments of the user's, which it does not check before
@@ -243,8 +247,7 @@ class Study:
             if name == "QMCSampler":  # one sequence, of which each point is the next
                 given = {"seed": self._seed, "scramble": True}
                 given["independent_sampler"] = self._optuna.samplers.RandomSampler(seed=seed)
-            sampler: BaseSampler = kind(**{**given, **options})
-            return sampler
+            return self._short(kind(**{**given, **options}))
 
         try:
             make(0)

@@ -15,6 +15,8 @@ from hyperherd.sampling.study import Outcome, Study
 from hyperherd.space.parameters import Interval, Parameter, Scale, Values
 
 create_trial = pytest.importorskip("optuna").trial.create_trial
+FloatDistribution = pytest.importorskip("optuna").distributions.FloatDistribution
+shortened = pytest.importorskip("hyperherd.sampling.rounded").shortened
 
 X, Y = Parameter("x", Interval(-1.0, 1.0)), Parameter("y", Interval(1, 1000, log=True, integer=True))
 WITH_DROPPED = (X, Y, Parameter("opt", ("sgd", "adam")), Parameter("momentum", Interval(0.0, 1.0)))
@@ -167,3 +169,32 @@ def test_a_sampler_of_one_objective_is_refused_for_several() -> None:
     message = "CmaEsSampler cannot be used with 2 objectives: .* tpe, gp, qmc, nsga2 and random can"
     with pytest.raises(SweepError, match=message):
         study(X, Y, directions=("minimize", "maximize"), name="cmaes")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "drawn", "short"),
+    [
+        (0.0, 1.0, 0.22991879746458754, 0.229919),
+        (1e-5, 0.1, 1.2345678901e-5, 1.23457e-5),
+        (-5.0, 5.0, -1.2345678901, -1.23457),
+        (1000.0, 1000.1, 1000.0123456789, 1000.012346),  # narrow: its places stay apart
+        (0.1234571, 0.5, 0.1234572, 0.1234572),  # rounding would take it out
+        (0.0, 1.0, 0.0, 0.0),
+        (0.3, 0.3, 0.3, 0.3),
+    ],
+)
+def test_a_number_is_drawn_short(low: float, high: float, drawn: float, short: float) -> None:
+    assert shortened(drawn, FloatDistribution(low, high)) == short
+
+
+@pytest.mark.parametrize("name", ["tpe", "qmc", "nsga2", "random", "cmaes", "gp"])
+def test_what_is_told_is_what_was_drawn(name: str) -> None:
+    """The sampler knows the short value itself, so that it learns of what really ran."""
+    for package in {"cmaes": ("cmaes",), "gp": ("torch", "scipy"), "qmc": ("scipy",)}.get(name, ()):
+        pytest.importorskip(package)
+    made = study(X, Y, name=name)
+    found = search(made, 6)
+    assert all(len(repr(abs(point["x"])).replace("0.", "").lstrip("0")) <= 6 for point in found)
+    completed = [trial for trial in made._study.trials if trial.values]
+    assert [trial.params["x"] for trial in completed] == [point["x"] for point in found]
+    assert len(made._study.trials) == 6  # none was replaced by one with other values

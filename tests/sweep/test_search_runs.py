@@ -90,7 +90,8 @@ def test_resuming_takes_the_space_from_the_record_and_wants_the_sampler(searched
     first = searched.sweep(*SPACE, sampler(2))
     refused = searched.run("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
     assert refused.returncode == 1
-    assert "is a search that a sampler guides; repeat hydra.sweeper.sampler" in refused.stderr + refused.stdout
+    assert "is a search that a sampler guides; repeat the sampler" in refused.stderr + refused.stdout
+    assert "'hydra.sweeper.sampler={name:tpe,trials:2,startup:3,seed:1}'" in refused.stderr + refused.stdout
     searched.sweep(SPACE[1], sampler(3), "hydra.sweeper.resume=multirun/s", to="elsewhere")
     assert len(read_planned(first.dir)) == 3
 

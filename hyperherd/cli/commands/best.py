@@ -159,7 +159,7 @@ def make_parser() -> argparse.ArgumentParser:
         "  herd-results best --seeds 5..9 --run   the same, and runs the command",
     )
     add_choice(parser)
-    add_judging(parser)
+    add_judging(parser, shows_front=True)
     parser.add_argument("-k", dest="count", type=count, metavar="K", help="number of configurations (default: 1)")
     parser.add_argument(
         "--close",

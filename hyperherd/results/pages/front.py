@@ -40,7 +40,7 @@ def front_lines(trials: TrialCollection, screen: Screen) -> Iterator[str]:
         yield from wrapped(told, screen, "    ")
     if front.size > _SHOWN:
         yield f"  ... {front.size - _SHOWN} more"
-    for line in (_apart(front), chance(front)):
+    for line in (apart_line(front), chance(front)):
         yield from wrapped(line, screen) if line else ()
     folders = [from_here(str(sweep.dir)) for sweep in trials.sweeps]
     if front.size and len(folders) == 1 and all(objective.source == "saved" for objective in front.objectives):
@@ -112,7 +112,7 @@ def _lines(trials: TrialCollection, found: Sequence[Compromise], screen: Screen)
             by = _names([one for one in front.front if one.dominates(point)])
             yield from wrapped(f"  {_name(point)}: {_values(front, point)}; by {by}", screen, "    ")
         yield from more_rows(len(rest) - shown)
-    if told := [line for line in (_apart(front), chance(front)) if line]:
+    if told := [line for line in (apart_line(front), chance(front)) if line]:
         yield ""
         for line in told:
             yield from wrapped(line, screen)
@@ -170,7 +170,7 @@ def _values(front: Front, point: FrontPoint) -> str:
     return ", ".join(f"{escaped(objective.label)} {with_error(spread, 'std')}" for objective, spread in pairs_)
 
 
-def _apart(front: Front) -> str:
+def apart_line(front: Front) -> str:
     """Return which trials are not compared, and why."""
     told = [f"{len(members)} {why} ({_trials(members)})" for why, members in front.apart.items()]
     return f"not compared: {escaped('; '.join(told))}" if told else ""

@@ -42,6 +42,8 @@ def ranking(trials: TrialCollection) -> str:
 
 def is_unsure(trials: TrialCollection) -> bool:
     """Whether what the trials are judged by is a guess, or several metrics are equally likely to be it."""
+    if trials.objectives:
+        return False
     return trials.objective.source == "guessed" if trials.objective else bool(undecided(trials))
 
 

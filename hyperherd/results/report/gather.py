@@ -94,8 +94,8 @@ def _objective(trials: TrialCollection) -> dict[str, Any] | None:
 def _directions(trials: TrialCollection, metrics: Iterable[str]) -> dict[str, str]:
     """Return which way is better, of the metrics of which that is known."""
     found = {name: better for name in metrics if (better := direction_of(name))}
-    objective = trials.objective
-    return found | ({objective.metric: objective.direction, objective.label: objective.direction} if objective else {})
+    judges = [trials.objective] if trials.objective else trials.objectives
+    return found | {name: one.direction for one in judges for name in (one.metric, one.label)}
 
 
 def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:

@@ -5,8 +5,11 @@ dominate each other. It counts by the means of its seeds. Only one whose seeds t
 objective is compared; the others are apart, with the reason.
 
 What is said of chance rests on the spread of the seeds within configurations, one variance for each objective, and
-holds for all statements together at 95 %: each difference of two means is judged at the level divided by how many there
-are (Bonferroni).
+holds for all configurations together at 95 %, each at 5 % divided by their number n (Bonferroni). Of k objectives, that
+one is on the front is said if from every other one it differs for the better in some objective, at that level divided
+by k: if another one did dominate it, one of k tests would have to be wrong. That it is off the front is said if some
+one differs from it for the better in all objectives, at that level divided by n - 1: one of as many tests would have to
+be wrong. The tests are one-sided, by Student's t.
 """
 
 from __future__ import annotations
@@ -143,9 +146,7 @@ class Front:
         """
         if not self.knows_noise:
             return []
-        return [
-            one for one in self.front if any(one is not other and not self._beats(one, other) for other in self.points)
-        ]
+        return [one for one in self.front if not self._is_surely_on(one)]
 
     @cached_property
     def near(self) -> list[FrontPoint]:
@@ -154,6 +155,20 @@ class Front:
             return []
         rest = self.points[self.size :]
         return [other for other in rest if not any(self._surely_dominates(one, other) for one in self.front)]
+
+    def _is_surely_on(self, one: FrontPoint) -> bool:
+        reach = self._reach(LEVEL / len(self.points) / len(self.objectives))
+        others = (other for other in self.points if other is not one)
+        return all(max(self._gains(one, other, reach)) > 0 or self._is_copy(one, other) for other in others)
+
+    def _surely_dominates(self, one: FrontPoint, other: FrontPoint) -> bool:
+        gains = self._gains(one, other, self._reach(LEVEL / len(self.points) / (len(self.points) - 1)))
+        pairs = zip(gains, self._noise, strict=True)
+        return max(gains) > 0 and all(gain > 0 or (gain == 0 and not variance) for gain, (variance, _) in pairs)
+
+    def _is_copy(self, one: FrontPoint, other: FrontPoint) -> bool:
+        """Whether both have the same values in every objective, and no objective has any noise."""
+        return one.losses == other.losses and not any(variance for variance, _ in self._noise)
 
     @cached_property
     def _noise(self) -> list[tuple[float, int]]:
@@ -166,33 +181,17 @@ class Front:
             found.append((squares / freedom if freedom else 0.0, freedom))
         return found
 
-    @cached_property
-    def _reach(self) -> list[float]:
-        """The distance, of means of one seed each and in each objective, up to which a difference may be chance."""
-        comparisons = len(self.objectives) * math.comb(len(self.points), 2)
-        return [t_bound(freedom, 1 - LEVEL / comparisons) * math.sqrt(variance) for variance, freedom in self._noise]
+    def _reach(self, level: float) -> list[float]:
+        """The distance, of means of one seed each and in each objective, beyond which a difference is not chance."""
+        return [t_bound(freedom, 1 - 2 * level) * math.sqrt(variance) for variance, freedom in self._noise]
 
-    def _gains(self, one: FrontPoint, other: FrontPoint) -> list[float]:
+    def _gains(self, one: FrontPoint, other: FrontPoint, reach: Sequence[float]) -> list[float]:
         """Return by how much one is better in each objective, beyond what may be chance; negative: it may be worse."""
         found = []
-        for place, reach in enumerate(self._reach):
+        for place, distance in enumerate(reach):
             ns = one.spreads[place].n, other.spreads[place].n
-            found.append(other.losses[place] - one.losses[place] - reach * math.sqrt(sum(1 / n for n in ns)))
+            found.append(other.losses[place] - one.losses[place] - distance * math.sqrt(sum(1 / n for n in ns)))
         return found
-
-    def _beats(self, one: FrontPoint, other: FrontPoint) -> bool:
-        return any(gain > 0 for gain in self._gains(one, other)) or self._is_copy(one, other)
-
-    def _is_copy(self, one: FrontPoint, other: FrontPoint) -> bool:
-        """Whether both have the same values in every objective, and no objective has any noise."""
-        return one.losses == other.losses and not any(self._reach)
-
-    def _surely_dominates(self, one: FrontPoint, other: FrontPoint) -> bool:
-        gains = self._gains(one, other)
-        equal = [gain == 0 and not reach for gain, reach in zip(gains, self._reach, strict=True)]
-        return any(gain > 0 for gain in gains) and all(
-            gain > 0 or same for gain, same in zip(gains, equal, strict=True)
-        )
 
 
 @lru_cache(maxsize=2)  # the table, its lines and its record ask for the same one

@@ -73,6 +73,7 @@ def all_well(trials: TrialCollection) -> bool:
 
 def _record(trial: Trial, trials: TrialCollection, labels: dict[Sweep, str]) -> dict[str, Any]:
     objective = trials.objective
+    several = {"values": {one.label: one.value(trial) for one in trials.objectives}} if trials.objectives else {}
     return {
         "sweep": labels[trial.sweep],
         "number": trial.number,
@@ -87,4 +88,5 @@ def _record(trial: Trial, trials: TrialCollection, labels: dict[Sweep, str]) -> 
         "max_step": trial.max_step,
         "metric": objective.label if objective else None,
         "value": objective.value(trial) if objective else None,
+        **several,
     }
