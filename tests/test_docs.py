@@ -10,6 +10,7 @@ import yaml
 from conftest import App
 
 import hyperherd
+from hyperherd.records.states import FailureCause, TrialState
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = (ROOT / "docs/search_space.md").read_text()
@@ -32,27 +33,27 @@ def test_there_are_examples() -> None:
     assert len(EXAMPLES) == 10
 
 
-@pytest.mark.parametrize(
-    "page",
-    [
-        "README.md",
-        "CONTRIBUTING.md",
-        "CHANGELOG.md",
-        "docs/callbacks.md",
-        "docs/format.md",
-        "docs/faq.md",
-        "docs/forward.md",
-        "docs/results.md",
-        "docs/search_space.md",
-        "docs/launching.md",
-        "docs/pruning.md",
-        "docs/sites.md",
-        "examples/mnist/README.md",
-    ],
-)
-def test_every_link_and_every_file_named_exists(page: str) -> None:
-    text = (ROOT / page).read_text()
+PAGES = [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *ROOT.glob("examples/*/*.md")]
+MADE = ("reference/", "guide.md")
+"""Pages that docs/generate.py makes when the site is built."""
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_and_every_file_named_exists(page: Path) -> None:
+    text = page.read_text()
     for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", text):
-        assert ((ROOT / page).parent / target).exists(), target
+        assert (page.parent / target).exists() or target.removeprefix("../").startswith(MADE), target
     for name in re.findall(r"`((?:hyperherd|hydra_plugins|conf|tests|docs)/[\w./]*)`", text):
-        assert (ROOT / name).exists() or ((ROOT / page).parent / name).exists(), name
+        assert (ROOT / name).exists() or (page.parent / name).exists(), name
+
+
+def test_the_words_are_those_of_the_code() -> None:
+    words = (ROOT / "docs/glossary.md").read_text()
+    assert all(f"| `{state}` |" in words for state in TrialState)
+    assert all(f"`{cause}`" in words for cause in FailureCause)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_block_of_yaml_is_yaml(page: Path) -> None:
+    for block in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
+        yaml.safe_load(block)

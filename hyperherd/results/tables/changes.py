@@ -16,7 +16,7 @@ from hyperherd.results.trials.trial import Sweep, Trial
 _ACTIVE = (TrialState.RUNNING, TrialState.SUBMITTED, TrialState.REQUEUED)
 _GIVEN_UP = 3600.0
 """Seconds of silence after which a stalled trial is no longer waited for, if no sweep waits for it either."""
-_WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
+_WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.PAUSED, TrialState.UNKNOWN)
 
 
 class Watcher:
@@ -67,7 +67,7 @@ def _may_change(trial: Trial, holder: LockHolder | None) -> bool:
 
 
 def all_well(trials: TrialCollection) -> bool:
-    """Return whether every trial ended as it should: completed, pruned or unknown."""
+    """Return whether every trial ended as it should: completed, pruned, paused or unknown."""
     return all(trial.state in _WELL for trial in trials)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from hyperherd.errors import NothingFound, ResultsError, SweepError
 from hyperherd.records.disk.files import number
 from hyperherd.records.identity import trial_key
-from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.trials.objective import Objective
@@ -33,7 +32,7 @@ def outcome(trials: Sequence[Trial], objectives: Sequence[Objective]) -> Outcome
     known = [[value for value in column if value is not None and math.isfinite(value)] for column in columns]
     if any(len(column) < len(finished) for column in known):
         return FAILED
-    pruned = [trial for trial in trials if trial.state is TrialState.PRUNED]
+    pruned = [trial for trial in trials if trial.state.held_back]
     if pruned and len(objectives) > 1:
         return FAILED  # a pruner judges by one metric, which says nothing of the others
     if curve := next(filter(None, map(_curve, pruned)), None):
