@@ -69,7 +69,8 @@ class ControlStops:
             is_to_end = any_rank(is_to_end)
         if is_to_end:
             control.should_training_stop = True
-            control.should_save = control.should_save or (self._saves and self._may_go_on(stopping))
+            may_go_on = self._may_go_on(stopping)  # asked in any case: all ranks have to
+            control.should_save = control.should_save or (self._saves and may_go_on)
             told = stopping.learn()
             if current_rank() == 0:
                 log.info("the training ends: %s", told.reason)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
+import shlex
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,7 +13,9 @@ import yaml
 from conftest import App
 
 import hyperherd
+from hyperherd.cli.command_names import COMMANDS
 from hyperherd.records.states import FailureCause, TrialState
+from hyperherd.schemas import HerdLocalLauncherConf, HerdLsfLauncherConf, HerdSlurmLauncherConf, HerdSweeperConf
 
 ROOT = Path(__file__).resolve().parents[1]
 SPACE = (ROOT / "docs/search_space.md").read_text()
@@ -57,3 +62,39 @@ def test_the_words_are_those_of_the_code() -> None:
 def test_every_block_of_yaml_is_yaml(page: Path) -> None:
     for block in re.findall(r"^```yaml\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL):
         yaml.safe_load(block)
+
+
+def _commands_written() -> list[tuple[str, str]]:
+    """Return every `herd-results` line of a block on a page, with the page; other programs behind it are cut off."""
+    lines = []
+    for page in [*PAGES, ROOT / "hyperherd/guide.md"]:
+        text = re.sub(r"\\\n +", "", page.read_text())  # a command of several lines
+        for line in re.findall(r"^(?:    |\$ )(herd-results\b.*)$", text, re.MULTILINE):
+            lines.append((page.name, re.split(r" +# | \| | > | {4,}|\$\(", line)[0].removesuffix(" ...")))
+    return lines
+
+
+@pytest.mark.parametrize(("page", "line"), _commands_written())
+def test_every_command_that_a_page_names_is_one(page: str, line: str) -> None:
+    words = shlex.split(line)[1:]
+    command = words.pop(0) if words and words[0] in COMMANDS else "table"
+    if words[:1] == ["COMMAND"]:
+        return
+    import_module(f"hyperherd.cli.commands.{command}").make_parser().parse_args(words)
+
+
+def test_every_setting_that_a_page_names_is_one() -> None:
+    ours = (HerdLocalLauncherConf, HerdSlurmLauncherConf, HerdLsfLauncherConf)
+    launchers = {key for schema in ours for key in _keys(schema)}
+    known = {"sweeper": _keys(HerdSweeperConf), "launcher": launchers}
+    for page in [*PAGES, ROOT / "hyperherd/guide.md"]:
+        for group, key in re.findall(r"hydra\.(sweeper|launcher)\.([a-z_]+)", page.read_text()):
+            assert key in known[group] or (page.name, key) in OF_OTHERS, (page.name, group, key)
+
+
+OF_OTHERS = {("results.md", "direction"), ("faq.md", "sampel")}
+"""Settings of other sweepers, and a slip."""
+
+
+def _keys(schema: type) -> set[str]:
+    return {field.name for field in dataclasses.fields(schema)}

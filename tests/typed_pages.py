@@ -28,15 +28,21 @@ CHANGES = [
 """What differs from run to run, and the widths of columns, which depend on it."""
 
 
-def type_page(page: Path, folder: Path, needs: str = "") -> int:
-    """Write the files of a page, type its commands that need `needs`; return how many outputs were compared."""
-    compared = 0
-    for needed, kind, block in BLOCK.findall(page.read_text()):
+def write_files(page: Path, folder: Path) -> None:
+    """Write the files of a page."""
+    for _, kind, block in BLOCK.findall(page.read_text()):
         if kind in ("python", "yaml") and (named := FILE.match(block)):
             path = folder / named[1]
             path.parent.mkdir(exist_ok=True, parents=True)
             path.write_text(block)
-        elif kind == "console" and needed == needs:
+
+
+def type_page(page: Path, folder: Path, needs: str = "") -> int:
+    """Write the files of a page, type its commands that need `needs`; return how many outputs were compared."""
+    write_files(page, folder)
+    compared = 0
+    for needed, kind, block in BLOCK.findall(page.read_text()):
+        if kind == "console" and needed == needs:
             for command, expected in _steps(block):
                 compared += _is_printed(_type_in(command, folder), expected, command)
     return compared

@@ -152,7 +152,7 @@ class PrunerSettings:
             return what
         shown = f"{', '.join(first[:_SHOWN_RUNGS])}{', ...' if len(first) > _SHOWN_RUNGS else ''}"
         one = " (one configuration by the mean over its seeds)" if self.by == "config" else ""
-        pause = "; who loses a rung is paused" if self.pauses else ""
+        pause = "; a trial that loses a rung is paused" if self.pauses else ""
         return f"{what}, compared at {self.unit} {shown}{one}{pause}"
 
     def made_rule(self) -> Rule:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from typed_pages import type_page
+from typed_pages import type_page, write_files
+
+import hyperherd
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -21,10 +21,20 @@ def begun(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_ten_minutes(begun: Path) -> None:
     assert (begun / "multirun" / "seeds").exists()
 
 
-@pytest.mark.parametrize("page", ["laptop", "seeds", "going_on", "checkpoints", "slurm", "lsf"])
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["laptop", "seeds", "going_on", "checkpoints"])
 def test_guides_that_go_on_from_there(page: str, begun: Path) -> None:
     type_page(DOCS / "guides" / f"{page}.md", begun)
+
+
+@pytest.mark.parametrize("scheduler", ["slurm", "lsf"])
+def test_the_config_of_a_cluster_composes(scheduler: str, tmp_path: Path) -> None:
+    for page in (DOCS / "start.md", DOCS / "guides" / f"{scheduler}.md"):
+        write_files(page, tmp_path)
+    preview = hyperherd.plan(["lr=0.01,0.1"], config_dir=tmp_path / "conf", config_name=scheduler)
+    assert len(preview.trials) == 2

@@ -16,6 +16,7 @@ from waiting import PATIENCE, until
 
 from hyperherd import load
 from hyperherd.errors import SweepError
+from hyperherd.metrics.reader import read_metrics
 from hyperherd.pruning.decisions import CONTINUED, PAUSED, PRUNED, Decision, append_decision, read_decisions
 from hyperherd.pruning.promotions import Promotions
 from hyperherd.pruning.settings import read_pruner
@@ -176,7 +177,14 @@ def test_a_sweep_that_is_killed_when_a_trial_is_to_run_on_goes_on_with_it(app: A
 
 @pytest.mark.slow
 def test_under_a_launcher_that_runs_blocks_it_runs_on_after_its_block(app: App) -> None:
-    paused(app)
+    assert "has left no checkpoint" not in paused(app).done.stdout
+    # One that saves nothing takes its steps again, and is not judged again.
+    app.write(PAUSED_BODY.replace("state.write_text(str(step))", ""))
+    anew = app.sweep(*PAUSED_SWEEP, to="multirun/anew")
+    assert anew.done.stdout.count("trial 1 has left no checkpoint (*.ckpt, checkpoint-*) in ") == 1
+    assert anew.states == {0: "completed", 1: "completed", 2: "paused", 3: "paused"}
+    assert [row["step"] for row in read_metrics(anew.dir / "1", ["acc"]).to_pylist()] == [1, 2, 3, 4, 5, 6]
+    assert len(verdicts(anew.dir, 1)) == 1
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,8 @@ def test_a_dry_run_shows_the_rungs(tmp_path: Path) -> None:
     assert "  pruner: asha on acc (maximize), compared at step 3, 9, 27\n" in shown
     shown = preview(tmp_path, OBJECTIVE, "hydra/sweeper=herd_median", "hydra.sweeper.pruner.by=config")
     assert "NaN ends a trial, compared at step 5, 10, 15, 20, 25, 30, ... (one configuration by the mean" in shown
+    shown = preview(tmp_path, OBJECTIVE, "hydra.sweeper.pruner={name: asha, min_steps: 3, max_steps: 9, when: pause}")
+    assert "compared at step 3; a trial that loses a rung is paused\n" in shown
     assert "pruner" not in preview(tmp_path, OBJECTIVE)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Protocol
 
 from hydra.core.utils import JobReturn
@@ -19,6 +20,7 @@ from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.sweep.running.backlog import Backlog
 from hyperherd.sweep.running.collect import Collector
 from hyperherd.sweep.running.queue_reasons import QueueReasons
+from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint
 from hyperherd.trial.ending import in_words
 from hyperherd.trial.signals import Terminated
 
@@ -80,6 +82,7 @@ class RunLoop:
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
         self._to_run_on: set[int] = set()
+        self._has_warned = False
 
     def run(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
         """Run these trials, await them and those that were adopted, and return what became of each.
@@ -283,11 +286,26 @@ class RunLoop:
         """Run paused trials on that are among the best of their rung by now."""
         if self._collector.stopping:
             return
-        for number, why in self._promoted().items():
+        promoted = self._promoted()
+        paused = self._collector.paused if promoted else {}
+        for number, why in promoted.items():
             if (job := self._collector.reopen(number)) is not None:
                 log.info("trial %d runs on: %s", number, one_line(why))
+                self._warn_of_anew(number, paused[number])
                 self._backlog.retry(job)
         self._hand_over()
+
+    def _warn_of_anew(self, number: int, trial_dir: Path) -> None:
+        """Say once that a trial which runs on may have nothing to go on from."""
+        if not self._has_warned and newest_checkpoint(trial_dir) is None:
+            self._has_warned = True
+            log.warning(
+                "trial %d has left no checkpoint (%s) in %s: unless its script goes on from something else, it takes "
+                "all its steps again; this is not said of others",
+                number,
+                ", ".join(PATTERNS),
+                one_line(str(trial_dir)),
+            )
 
     def _prune_unstarted(self) -> None:
         """Do without the seeds of configurations that were pruned."""
