@@ -130,6 +130,18 @@ class RungFolder:
         """
         _create(self.path / "pruned", f"{config}_{number}_{rung}")
 
+    def promote(self, number: int, rung: int) -> None:
+        """Note that a trial which was paused at a rung is to run on.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        _create(self.path / "promoted", f"{number}_{rung}")
+
+    def is_promoted(self, number: int, rung: int) -> bool:
+        """Return whether a trial that was paused at a rung is to run on."""
+        return (self.path / "promoted" / f"{number}_{rung}").exists()
+
     def pruned_configs(self) -> dict[str, tuple[int, int]]:
         """Return the pruned configurations, each with the trial and the rung that decided it.
 
