@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.plural import counted
-from hyperherd.results.pages.effects_line import contrast_text, p_text
+from hyperherd.results.pages.effects_line import contrast_text, differing_text, p_text
 from hyperherd.results.pages.failures import rates_record, split_text
 from hyperherd.results.pages.parts import heading, table
 from hyperherd.results.statistics.importance.effects import Effects, Interaction, Level, ParameterEffect
@@ -40,6 +40,7 @@ def effects_record(found: Effects) -> dict[str, Any]:
         "parameters": [_effect(effect) for effect in found.parameters],
         "interactions": [asdict(item) for item in found.interactions],
         "ranks": found.ranks,
+        "differ": found.differ,
         "comparisons": found.comparisons,
         "survivors": rates_record(found.survivors),
         "chosen_by": list(found.chosen_by),
@@ -69,6 +70,9 @@ def _lines(found: Effects, screen: Screen) -> Iterator[str]:
         matter = sum(effect.matters for effect in rest)
         yield f"  ... {len(rest)} more, of which {matter or 'none'} is shown to matter (-f json shows all)"
     yield from _joint_lines(found, screen)
+    if differing := differing_text(found):
+        yield ""
+        yield from wrapped(differing, screen)
     yield from _noise_lines(found, screen)
     yield from heading("matched pairs: trials that differ only in the parameter", screen)
     for effect in found.parameters[:most]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from hyperherd.results.statistics.distributions import LEVEL
 from hyperherd.results.statistics.importance.contrasts import Contrast
 from hyperherd.results.statistics.importance.effects import Effects, ParameterEffect, effects
 from hyperherd.results.text.format import escaped, is_number, measure, setting
@@ -46,9 +47,19 @@ def _shares(found: Effects) -> Iterator[str]:
         more = f" and {len(sure) - _NAMED} more" if len(sure) > _NAMED else ""
         yield f"{', '.join(map(_named, sure[:_NAMED]))}{more}"
     elif any(effect.telling for effect in found.parameters):
-        yield "no parameter is shown to matter"
+        yield differing_text(found) or "no parameter is shown to matter"
     elif found.parameters and any(effect.p is not None for effect in found.parameters):
         yield f"too few trials to tell what matters ({found.trials})"
+
+
+def differing_text(found: Effects) -> str:
+    """Return that configurations differ although no parameter is shown to matter; empty where that is not known."""
+    if found.differ is None or found.differ > LEVEL or any(effect.matters for effect in found.parameters):
+        return ""
+    return (
+        f"configurations differ by more than their seeds explain ({p_text(found.differ)}), yet no single parameter is "
+        "shown to matter: the effect of one may depend on another"
+    )
 
 
 def _named(effect: ParameterEffect) -> str:

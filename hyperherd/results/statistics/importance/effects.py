@@ -118,6 +118,8 @@ class Effects:
     """The pairs that hold a test, of those with a parameter that matters; the surest first."""
     ranks: bool = False
     """Whether ranks are tested and shared, because some values lie far out."""
+    differ: float | None = None
+    """The p of an F test of whether configurations differ at all beyond their seeds; None where nothing is repeated."""
     comparisons: int = 0
     """How many pairs of values were compared; the intervals of all contrasts hold together."""
     survivors: Rates = field(default_factory=lambda: Rates((), 0, 0, 0))
@@ -168,6 +170,7 @@ def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
             for one, other in [("+".join(joint.names[0]), "+".join(joint.names[1]))]
         ),
         judged.ranks,
+        judged.differ,
         looked,
         _survivors(trials, objective, names),
         tuple(dict.fromkeys(name for trial in trials if (name := _chooser(trial)))),

@@ -75,6 +75,8 @@ class Verdicts:
     """Whether ranks were tested instead of values: some lie far out, or there are too few trials for a model of all."""
     together: bool
     """Whether there were enough trials for a model of all parameters."""
+    differ: float | None
+    """The p of whether configurations differ at all beyond their seeds; None where nothing is repeated."""
 
 
 def verdicts(values: Sequence[float], terms: Sequence[Term], configurations: Sequence[int]) -> Verdicts:
@@ -90,10 +92,12 @@ def verdicts(values: Sequence[float], terms: Sequence[Term], configurations: Seq
     unit = _unit(normal_scores(values) if ranks else values)
     if unit is None:
         nothing = [Verdict(item, None, None, None, None, telling=False) for item in terms]
-        return Verdicts(tuple(nothing), (), ranks=False, together=False)
-    tests = _Tests(unit, terms, _noise(unit, configurations))
+        return Verdicts(tuple(nothing), (), ranks=False, together=False, differ=None)
+    noise = _noise(unit, configurations)
+    tests = _Tests(unit, terms, noise)
     found = tests.verdicts()
-    return Verdicts(found, tests.joint([item for item in found if item.matters]), ranks, tests.together)
+    differ = noise.differ(1.0, len(values) - 1)  # a unit: its sum of squares is 1
+    return Verdicts(found, tests.joint([item for item in found if item.matters]), ranks, tests.together, differ)
 
 
 def _fit_together(count: int, terms: Sequence[Term]) -> bool:

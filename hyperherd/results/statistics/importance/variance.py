@@ -52,13 +52,26 @@ class Noise:
             freedom: its degrees of freedom.
         """
         between, lack = freedom - self.freedom, max(0.0, rest - self.squares)
-        if between > 0 and self.freedom > 0:
-            within = self.squares / self.freedom
-            ratio = lack / between / within if within else math.inf * lack if lack else 0.0
+        if between > 0 and self.freedom > 0 and lack:
             limit = next(p for least, p in _LACK_OF_FIT if between >= least)
-            if f_tail(ratio, between, self.freedom) < limit:
+            if self.squares == 0 or f_tail(self._ratio(lack, between), between, self.freedom) < limit:
                 return lack / between, between
         return rest / freedom, freedom
+
+    def differ(self, total: float, freedom: int) -> float | None:
+        """Return the p of whether configurations differ at all; None where seeds say nothing of chance.
+
+        Args:
+            total: the sum of squares of all trials.
+            freedom: its degrees of freedom.
+        """
+        between = freedom - self.freedom
+        if between < 1 or self.freedom < 1 or self.squares < _ROUNDED:
+            return None
+        return f_tail(self._ratio(total - self.squares, between), between, self.freedom)
+
+    def _ratio(self, lack: float, between: int) -> float:
+        return lack / between / (self.squares / self.freedom)
 
 
 @dataclass(frozen=True)

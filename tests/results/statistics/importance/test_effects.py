@@ -375,3 +375,36 @@ def test_rounding_is_no_effect_where_the_objective_follows_exactly() -> None:
     assert found == {"x": True, "other": False, "k": False}
     few = effects(as_trials([(params, 0.1 * value) for params, value in rows[:20]]))
     assert [effect.matters for effect in few.parameters] == [True, False, False]
+
+
+def crossed(seed: int, strength: float) -> Trials:
+    """A grid of two parameters with three seeds; what one does has the sign of the other."""
+    draw = random.Random(seed)
+    points = itertools.product((-2, -1, 1, 2), (-1, 1), range(3))
+    return as_trials(
+        [({"a": a, "b": b, "seed": number}, strength * a * b + draw.gauss(0, 1)) for a, b, number in points]
+    )
+
+
+def test_configurations_that_differ_though_no_parameter_does_by_itself() -> None:
+    """By the F test of one way; a sentence that no parameter matters must not stand alone there."""
+    stats = pytest.importorskip("scipy.stats")
+    found = effects(trials := crossed(1, 2.0))
+    groups: dict[tuple[Any, Any], list[float]] = {}
+    for trial in trials:
+        groups.setdefault((trial.params["a"], trial.params["b"]), []).append(trial.final["y"])
+    assert found.differ == pytest.approx(stats.f_oneway(*groups.values()).pvalue, rel=1e-6)
+    assert not any(effect.matters for effect in found.parameters)
+    told = effects_page(found, Screen())
+    assert "configurations differ by more than their seeds explain (p < 0.001), yet no single parameter is" in told
+    assert effects_record(found)["differ"] == found.differ
+
+
+def test_configurations_that_do_not_differ_are_rarely_said_to() -> None:
+    """In 5 % of all sweeps."""
+    said = sum("configurations differ" in effects_page(effects(crossed(seed, 0.0)), Screen()) for seed in range(200))
+    assert said <= 20
+
+
+def test_without_repeated_configurations_nothing_is_said_of_them() -> None:
+    assert effects(as_trials([({"a": a}, float(a % 3)) for a in range(12)])).differ is None
