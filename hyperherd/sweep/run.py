@@ -13,6 +13,7 @@ from hyperherd.errors import HyperherdError
 from hyperherd.launch.worker import join_trial, refuse_ranks, trial_to_join
 from hyperherd.records.disk.ownership import share_folders
 from hyperherd.records.requests import go_on
+from hyperherd.records.workers.growth import end_growth
 from hyperherd.sweep.app import HydraApp, hydra_config
 from hyperherd.sweep.deciding import Contest, begun_contest
 from hyperherd.sweep.directory import SweepDirectory, claimed
@@ -91,6 +92,7 @@ def _sweep(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> 
         notifying(settings, addresses, directory.path) as notifier,
     ):
         go_on(directory.path)
+        end_growth(directory.path)  # a killed search may have left it, and this sweep says itself whether it grows
         # Held while trials are numbered: two sweeps at once would give one number to two of them.
         if contest := begun_contest(app, arguments, settings, plan):
             return _decide(app, settings, contest.resumed(directory.path), directory, notifier)

@@ -25,7 +25,7 @@ from hyperherd.launch.base import TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
-from hyperherd.records.workers.growth import is_growing
+from hyperherd.records.workers.growth import is_growing, note_growth
 from hyperherd.sweep.app import composed_app, hydra_config
 from hyperherd.sweep.preview import plan
 from hyperherd.sweep.resuming.reconcile import RunPlan
@@ -81,7 +81,9 @@ def test_failures_are_told_and_the_search_goes_on(searched: App) -> None:
     assert "search: 6 points by TPESampler, 2 trials at once" in sweep.done.stdout
     record = SweepRecord.read(sweep.dir)
     assert record.space["sampler"]["trials"] == 6
+    note_growth(sweep.dir)  # as one with workers that was killed leaves it
     again = searched.sweep(*SPACE, *POOL, sampler(7))
+    assert not is_growing(again.dir)
     assert set(again.states.values()) == {"completed"}
     assert len(again.planned) == 7
 
