@@ -168,6 +168,7 @@ def test_a_seed_that_ended_badly_takes_its_configuration_off(tmp_path: Path) -> 
 def test_without_noise_a_difference_is_certain(tmp_path: Path) -> None:
     front = seeded(tmp_path / "s", {0: [(1.0, 1.0)] * 2, 1: [(2.0, 2.0)] * 2, 2: [(2.0, 1.0)] * 2}).front()
     assert (front.size, front.unsure, front.near) == (2, [], [])
+    assert "loss and speed never differed between seeds: taken as exact" in chance(front)
 
 
 def test_one_objective_of_several_is_never_taken_silently(tmp_path: Path) -> None:
