@@ -228,7 +228,7 @@ def _why_apart(group: AnyGroup, objectives: Sequence[Objective]) -> str:
     if without:
         return f"without a finite {' and '.join(without)}" + (" of each seed" if group.planned > 1 else "")
     if any(group.bad_seeds(objective) for objective in objectives):
-        return "with a seed that was pruned or diverged"
+        return "with a seed that was pruned, paused or diverged"
     return ""
 
 
