@@ -70,7 +70,7 @@ def _presets() -> Iterator[str]:
 
 def _names() -> Iterator[str]:
     yield "# Python\n\nWhat `hyperherd` and `hyperherd.forward` offer."
-    for name in hyperherd.__all__:
+    for name in sorted(hyperherd.__all__, key=lambda name: (name[0].isupper(), name)):  # functions first
         yield f"\n::: hyperherd.{name}"
     for name in ("import_metrics", "forward_step_metrics", "forward", "tracker", "Sent", "RowCount"):
         yield f"\n::: hyperherd.forward.{name}"
