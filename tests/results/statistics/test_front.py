@@ -162,7 +162,10 @@ def test_a_seed_that_ended_badly_takes_its_configuration_off(tmp_path: Path) -> 
     sweep.failed(params={"x": 2, "seed": 1}, error="connection reset")
     front = load(sweep.dir).front()
     assert [point.group.settings["x"] for point in front.points] == [2]
-    assert list(front.apart) == ["without a finite loss of each seed", "with a seed that was pruned, paused or diverged"]
+    assert list(front.apart) == [
+        "without a finite loss of each seed",
+        "with a seed that was pruned, paused or diverged",
+    ]
 
 
 def test_without_noise_a_difference_is_certain(tmp_path: Path) -> None:
