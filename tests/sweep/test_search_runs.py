@@ -100,6 +100,7 @@ def test_resuming_takes_the_space_from_the_record_and_wants_the_sampler(searched
 
 @pytest.mark.slow
 def test_a_search_of_several_objectives_ends_with_their_front(app: App) -> None:
+    pytest.importorskip("cmaes")
     app.write("from hyperherd import log_result\nlog_result('loss', cfg.lr)\nlog_result('speed', cfg.lr)", CONFIG)
     objectives = "hydra.sweeper.objective=[{metric: loss, direction: minimize},{metric: speed, direction: maximize}]"
     refused = app.run("-m", "hydra/sweeper=herd", SPACE[0], objectives, sampler(3).replace("tpe", "cmaes"))

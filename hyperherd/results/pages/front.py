@@ -28,12 +28,9 @@ _SHOWN = 10
 DOMINATES = "one dominates another if it is no worse in any objective and better in one"
 
 
-def front_lines(trials: TrialCollection, screen: Screen) -> Iterator[str]:
-    """Yield the front in short: below a table, and at the end of a sweep; nothing without several objectives."""
-    if not trials.objectives:
-        return
-    front = front_of(trials)
-    yield paint(_head(front), BOLD, screen)
+def front_lines(front: Front, screen: Screen) -> Iterator[str]:
+    """Yield the front in short: below a table, and at the end of a sweep."""
+    yield from (paint(line, BOLD, screen) for line in wrapped(_head(front), screen))
     for point in front.front[:_SHOWN]:
         settings = few(point.group.settings)
         told = f"  {_name(point)}: {_values(front, point)}" + (f"  {settings}" if settings else "")
@@ -42,7 +39,7 @@ def front_lines(trials: TrialCollection, screen: Screen) -> Iterator[str]:
         yield f"  ... {front.size - _SHOWN} more"
     for line in (apart_line(front), chance(front)):
         yield from wrapped(line, screen) if line else ()
-    folders = [from_here(str(sweep.dir)) for sweep in trials.sweeps]
+    folders = [from_here(str(sweep.dir)) for sweep in front.groups.trials.sweeps]
     if front.size and len(folders) == 1 and all(objective.source == "saved" for objective in front.objectives):
         command = shlex.join(["herd-results", "best", *folders])
         yield from wrapped(f"  {escaped(command)}  (what dominates what, and the command of each)", screen, "    ")
@@ -65,7 +62,10 @@ def chance(front: Front) -> str:
         told += f"; perhaps on the front by chance: {_names(front.unsure)}"
     if front.near:
         told += f"; perhaps off it by chance: {_names(front.near)}"
-    return told + " (by the spread of seeds, taken as equal in all configurations)"
+    told += " (by the spread of seeds, taken as equal in all configurations"
+    if front.constant:
+        told += f"; {escaped(' and '.join(front.constant))} never differed between seeds: taken as exact"
+    return f"{told})"
 
 
 def front_page(trials: TrialCollection, found: Sequence[Compromise], screen: Screen) -> str:
@@ -127,7 +127,7 @@ def _compromise(front: Front, one: Compromise, screen: Screen) -> Iterator[str]:
         [
             ("dominates", f"{len(beaten)}: {_names(beaten)}" if beaten else "none of the others"),
             ("seeds", f"{point.spreads[0].n} of {point.group.planned}" if point.group.planned > 1 else ""),
-            ("by chance", "perhaps" if point in front.unsure else ""),
+            ("by chance", _by_chance(front, point)),
             ("overrides", enough([escaped(shlex.quote(item)) for item in one.overrides], screen, between=" ")),
             ("directory", escaped(str(one.trial.dir or ""))),
             ("config", escaped(str(one.config or ""))),
@@ -138,6 +138,12 @@ def _compromise(front: Front, one: Compromise, screen: Screen) -> Iterator[str]:
     if one.command:
         yield f"  {shell_line(one.command, screen)}"
     yield from no_command(one.trial, screen)
+
+
+def _by_chance(front: Front, point: FrontPoint) -> str:
+    if point in front.unsure:
+        return "perhaps on the front"
+    return "perhaps off the front" if point in front.near else ""
 
 
 def _record(front: Front, one: Compromise) -> dict[str, Any]:

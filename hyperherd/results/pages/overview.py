@@ -26,6 +26,7 @@ from hyperherd.results.pages.ranking import is_unsure, ranking
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.verdict import POOLED, single_lines, verdict_lines
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
+from hyperherd.results.statistics.front import front_among, front_of
 from hyperherd.results.statistics.gpu_hours import gpu_hours
 from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.statistics.seeds import seed_notes
@@ -86,7 +87,7 @@ def below(trials: TrialCollection, screen: Screen) -> list[str]:
     """Return the lines below a table of trials: what went wrong, what was best, what matters."""
     best = [
         *_best(trials, screen),
-        *front_lines(trials, screen),
+        *(front_lines(front_of(trials), screen) if trials.objectives else ()),
         *single_lines(trials, screen),
         *effects_line(trials, screen),
     ]
@@ -104,7 +105,8 @@ def below_groups(groups: AnyGroups, screen: Screen) -> list[str]:
     told = spread_line(groups) if trials.objective else ""
     if told and not groups.by_mean:
         told += f"; {POOLED}"
-    best = [*_best_group(groups, screen), *front_lines(trials, screen), *effects_line(trials, screen, groups.keys)]
+    front = front_lines(front_among(groups), screen) if trials.objectives else ()
+    best = [*_best_group(groups, screen), *front, *effects_line(trials, screen, groups.keys)]
     numbers = wrapped(told, screen) if told else []
     return [*numbers, *_amiss(trials, screen), *section(best)]
 
@@ -145,7 +147,8 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
     judged = wrapped(ranking(trials), screen) if unsure or trials.objectives else ()
     told = [*unhappy(trials, screen, most), *alerts_of_trials(trials, screen)]
     spent = [*savings_line(trials, screen), *_gpu_hours(trials, screen)]
-    return page([*told, *judged, *best, *front_lines(trials, screen), *spent], screen)
+    front = front_lines(front_among(groups), screen) if trials.objectives else ()
+    return page([*told, *judged, *best, *front, *spent], screen)
 
 
 def _gpu_hours(trials: TrialCollection, screen: Screen) -> list[str]:

@@ -156,6 +156,11 @@ class Front:
         rest = self.points[self.size :]
         return [other for other in rest if not any(self._surely_dominates(one, other) for one in self.front)]
 
+    @property
+    def constant(self) -> list[str]:
+        """The objectives of which no seed has another value than those of its configuration."""
+        return [one.label for one, (variance, _) in zip(self.objectives, self._noise, strict=True) if not variance]
+
     def _is_surely_on(self, one: FrontPoint) -> bool:
         reach = self._reach(LEVEL / len(self.points) / len(self.objectives))
         others = (other for other in self.points if other is not one)
@@ -223,7 +228,7 @@ def _why_apart(group: AnyGroup, objectives: Sequence[Objective]) -> str:
     if without:
         return f"without a finite {' and '.join(without)}" + (" of each seed" if group.planned > 1 else "")
     if any(group.bad_seeds(objective) for objective in objectives):
-        return "with a seed that was pruned or diverged"
+        return "with a seed that was pruned, paused or diverged"
     return ""
 
 

@@ -162,12 +162,16 @@ def test_a_seed_that_ended_badly_takes_its_configuration_off(tmp_path: Path) -> 
     sweep.failed(params={"x": 2, "seed": 1}, error="connection reset")
     front = load(sweep.dir).front()
     assert [point.group.settings["x"] for point in front.points] == [2]
-    assert list(front.apart) == ["without a finite loss of each seed", "with a seed that was pruned or diverged"]
+    assert list(front.apart) == [
+        "without a finite loss of each seed",
+        "with a seed that was pruned, paused or diverged",
+    ]
 
 
 def test_without_noise_a_difference_is_certain(tmp_path: Path) -> None:
     front = seeded(tmp_path / "s", {0: [(1.0, 1.0)] * 2, 1: [(2.0, 2.0)] * 2, 2: [(2.0, 1.0)] * 2}).front()
     assert (front.size, front.unsure, front.near) == (2, [], [])
+    assert "loss and speed never differed between seeds: taken as exact" in chance(front)
 
 
 def test_one_objective_of_several_is_never_taken_silently(tmp_path: Path) -> None:
