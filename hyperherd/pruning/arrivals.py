@@ -1,6 +1,6 @@
 """`rungs/` of a sweep: which trial came to which rung with which value (docs/format.md, Rungs).
 
-A file is written by one trial, and never changes. It is empty: its name says everything, so one listing of a folder
+A file is written by one process, and never changes. It is empty: its name says everything, so one listing of a folder
 tells what is known of a rung, and there is no moment in which a file holds only a part of it. Nobody locks anything.
 """
 

@@ -28,11 +28,12 @@ from hyperherd.metrics.reader import read_metrics
 from hyperherd.pruning.decisions import read_decisions
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "mnist"
+ONE_BY_ONE = ("hydra.launcher.array_parallelism=1", "hydra.launcher.poll_s=2", "hydra.launcher.mem_gb=3")
 LAUNCHERS = {
     "basic": (),
     "local": ("hydra/launcher=herd_local", "hydra.launcher.max_parallel=1"),
-    "slurm": ("hydra/launcher=herd_slurm", "hydra.launcher.array_parallelism=1", "hydra.launcher.poll_s=2"),
-    "lsf": ("hydra/launcher=herd_lsf", "hydra.launcher.array_parallelism=1", "hydra.launcher.poll_s=2"),
+    "slurm": ("hydra/launcher=herd_slurm", *ONE_BY_ONE),
+    "lsf": ("hydra/launcher=herd_lsf", *ONE_BY_ONE),
 }
 STEPS = 19
 """Of an epoch."""

@@ -96,6 +96,17 @@ def test_resuming_takes_the_space_from_the_record_and_wants_the_sampler(searched
     assert len(read_planned(first.dir)) == 3
 
 
+@pytest.mark.slow
+def test_a_search_of_several_objectives_ends_with_their_front(app: App) -> None:
+    app.write("from hyperherd import log_result\nlog_result('loss', cfg.lr)\nlog_result('speed', cfg.lr)", CONFIG)
+    objectives = "hydra.sweeper.objective=[{metric: loss, direction: minimize},{metric: speed, direction: maximize}]"
+    refused = app.run("-m", "hydra/sweeper=herd", SPACE[0], objectives, sampler(3).replace("tpe", "cmaes"))
+    assert "CmaEsSampler cannot be used with 2 objectives" in refused.stdout + refused.stderr
+    swept = app.sweep(SPACE[0], objectives, sampler(3))
+    assert [one["metric"] for one in SweepRecord.read(swept.dir).objectives] == ["loss", "speed"]
+    assert "Pareto front: 3 of 3 configurations with a finite value of each objective" in swept.done.stdout
+
+
 def test_what_it_would_begin_with_is_shown(searched: App) -> None:
     herd = ["hydra/sweeper=herd", *SPACE]
     shown = plan([*herd, sampler(60, startup=4).replace("startup: 3, ", "")], config_dir=searched.folder / "conf")
