@@ -120,6 +120,8 @@ def test_a_registry_can_show_the_readme(metadata: Message) -> None:
     page = markdown.render(metadata.get_payload(), stream=said)
     assert page is not None, said.getvalue()
     assert page.count("<pre") >= 3
-    # A registry has none of our files.
-    pictures = re.findall(r'<img[^>]* src="([^"]*)"', page)
-    assert [source for source in pictures if not source.startswith("https://")] == []
+    # A registry has none of our files, and the project no public address: there a picture of ours is its description.
+    pictures = re.findall(r'<img[^>]* src="([^"]*)" alt="([^"]*)"', page)
+    assert len(pictures) == page.count("<img")
+    assert all(source.startswith("https://") or (ROOT / source).exists() for source, _ in pictures)
+    assert all(len(description) > 20 for _, description in pictures)

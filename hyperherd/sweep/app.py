@@ -102,6 +102,8 @@ class HydraApp:
 
     @property
     def _config_flags(self) -> list[str]:
+        if not self._reads_command_line:  # that of pytest or of a notebook's kernel may have a -c of its own
+            return []
         flags, _ = get_args_parser().parse_known_args(sys.argv[1:])
         chosen = {name: getattr(flags, name, None) for name in ("config_name", "config_path", "config_dir")}
         return [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items() if value]
@@ -138,12 +140,16 @@ class HydraApp:
         has_file = file is not None and Path(file).exists()  # that of standard input is "<stdin>"
         if started in _KERNELS or not (has_file or started.endswith(".py")):
             return f"it was started from a notebook or an interpreter; {_FROM_PYTHON}"
-        overrides: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
-        typed = {text for text in (*overrides["hydra"], *overrides["task"]) if not text.startswith("hydra.mode=")}
-        # A script of its own kind may hand its command line on to Hydra.
-        if _is_hydra_main_above() or (typed and typed.issubset(sys.argv[1:])):
+        if self._reads_command_line:
             return None
         return f"{started} does not read its command line; {_FROM_PYTHON}"
+
+    @property
+    def _reads_command_line(self) -> bool:
+        """Whether the command line of this process is Hydra's: it, or a script that hands its own on, has read it."""
+        overrides: Any = OmegaConf.to_container(self.config.hydra.overrides, resolve=False)
+        typed = {text for text in (*overrides["hydra"], *overrides["task"]) if not text.startswith("hydra.mode=")}
+        return _is_hydra_main_above() or bool(typed and typed.issubset(sys.argv[1:]))
 
     @functools.cached_property
     def repository(self) -> Any:

@@ -198,6 +198,14 @@ def test_plan_raises_hyperherd_errors_alone_and_knows_hydras_own_config(tmp_path
         hyperherd.plan(["lr=1,2", "hydra.sweep.dir=${oc.env:NO_SUCH}"], config_dir=tmp_path)
 
 
+@pytest.mark.parametrize("taken", [["-c", "conf.toml"], ["-f", "kernel.json", "-cn", "other"], ["--config", "x"]])
+def test_the_command_line_of_another_program_is_not_read(
+    preview: Any, monkeypatch: pytest.MonkeyPatch, taken: list[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["pytest", *taken])
+    assert len(preview("lr=1,2").trials) == 2
+
+
 @pytest.mark.parametrize(
     ("sweeper", "told"),
     [
