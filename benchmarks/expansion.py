@@ -1,6 +1,7 @@
 """Expanding a conditional grid: ours beside the algorithms of the first HyperHerd and of hypnettorch, in one run.
 
-    python benchmarks/expansion.py
+    python benchmarks/expansion.py            # up to 200,000 points
+    python benchmarks/expansion.py 2000       # up to so many
 
 The peers' algorithms are written here in the plainest way that gives their trials; that ours gives the same ones is a
 property test (tests/space/test_expansion.py). hypnettorch's searches its whole list for each duplicate, so it is run on
@@ -11,6 +12,7 @@ from __future__ import annotations
 
 import itertools
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -85,11 +87,13 @@ def median(work: Callable[[], int]) -> tuple[float, int]:
     return statistics.median(seconds), count
 
 
-def main() -> None:
+def main(most: float) -> None:
     replace = [{"when": keys, "replace": values} for keys, values in REPLACE]
     print(f"{'points':>8}  {'rules':16}  {'trials':>7}  {'ours s':>8}  {'theirs s':>8}  theirs / ours")
     for size in SIZES:
         points = size * size * 20
+        if points > most:
+            break
         for name, theirs, conditions in (
             ("exclude, force", first_hyperherd, EXCLUDE_AND_FORCE),
             ("replace", hypnettorch, replace),
@@ -104,4 +108,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(float(sys.argv[1]) if len(sys.argv) > 1 else float("inf"))

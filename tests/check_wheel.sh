@@ -27,6 +27,7 @@ fi
 "$python" -m pip check
 
 # The tests of README type its commands with the Python that runs them, in a folder where no source is.
-"$python" -m pip install --quiet --disable-pip-version-check --find-links "$work/dist" "hydra-hyperherd[plot]" pytest pytest-timeout hypothesis
+extras="hydra-hyperherd[plot,pandas]"
+"$python" -m pip install --quiet --disable-pip-version-check --find-links "$work/dist" "$extras" pytest pytest-timeout hypothesis
 cd "$work"
 "$work/venv/bin/pytest" -q -p no:cacheprovider --rootdir "$root" -c "$root/pyproject.toml" "$root/tests/test_readme.py"

@@ -39,11 +39,11 @@ class HerdLauncher(Launcher):
     """Keeps what Hydra hands over until there is something to launch.
 
     Attributes:
-        preset: its name in `hydra/launcher=`.
+        preset: its name in `hydra/launcher=`; empty for one that checks its options itself.
         options: `hydra.launcher`, without what is for other launchers.
     """
 
-    preset: ClassVar[str]
+    preset: ClassVar[str] = ""
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -55,8 +55,9 @@ class HerdLauncher(Launcher):
         from hyperherd.launch.options import own_options
 
         self._handed_over = hydra_context, task_function, config
-        with told_by_hydra():
-            self.options = own_options(self.preset, self.options)
+        if self.preset:
+            with told_by_hydra():
+                self.options = own_options(self.preset, self.options)
 
     @property
     def handed_over(self) -> tuple[HydraContext, TaskFunction, DictConfig]:
@@ -68,11 +69,7 @@ class HerdLauncher(Launcher):
         """Run jobs for a sweeper that is not ours; see `hydra.plugins.launcher`."""
         self._note_basic_sweeper()
         with told_by_hydra():
-            return self._of_jobs().launch(job_overrides, initial_job_idx)
-
-    def _of_jobs(self) -> Any:
-        """Return the launcher that runs jobs of another sweeper."""
-        return self.trial_launcher()
+            return self.trial_launcher().launch(job_overrides, initial_job_idx)
 
     def _note_basic_sweeper(self) -> None:
         """Tell whoever chose the launcher alone what the sweeper would add; once, for the first batch."""

@@ -198,8 +198,8 @@ class HydraApp:
             SweepError: an option that no launcher of ours has, or that cannot be left out.
         """
         options = self.config.hydra.launcher
-        preset = getattr(get_class(options["_target_"]), "preset", None)
-        return dict(options.items_ex(resolve=False)) if preset is None else own_options(preset, options)
+        preset = getattr(get_class(options["_target_"]), "preset", "")
+        return own_options(preset, options) if preset else dict(options.items_ex(resolve=False))
 
     def launcher(self, task_function: TaskFunction, sweep_dir: Path) -> Launcher:
         """Return the launcher the config asks for, set up to run `task_function` below `sweep_dir`.

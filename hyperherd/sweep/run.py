@@ -24,6 +24,7 @@ from hyperherd.sweep.preview import preview
 from hyperherd.sweep.resuming.resume import check_folder, find_plan
 from hyperherd.sweep.searching.start import find_search
 from hyperherd.sweep.settings import SweepSettings, read_settings
+from hyperherd.sweep.streams import escaping_streams
 from hyperherd.sweep.sweep_run import Batches, SweepRun
 from hyperherd.sweep.working.order import take_order
 from hyperherd.trial.signals import EXIT_CODES, noted_signals
@@ -51,7 +52,8 @@ def run_sweep(app: HydraApp, arguments: Sequence[str]) -> Batches:
             return _join(app, trial_dir)
         refuse_ranks()
         order = take_order()
-        with noted_signals(of_schedulers=True), hydra_config(app.config):  # Hydra 1.3 has no `${hydra:...}` in a sweep
+        # Hydra 1.3 has no `${hydra:...}` in a sweep.
+        with noted_signals(of_schedulers=True), hydra_config(app.config), escaping_streams():
             if order is not None:
                 from hyperherd.sweep.working.by_hand import work_by_hand  # with the pool of processes, rarely needed
 

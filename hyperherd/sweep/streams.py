@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import logging
 import sys
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from io import TextIOWrapper
+
+from hyperherd.escape import escape_what_is_lacking
 
 log = logging.getLogger("hyperherd")
 
@@ -33,3 +37,18 @@ def say(text: str, level: int = logging.INFO) -> None:
     with suppress(Exception):  # an object of the script's, which may raise anything
         sys.stdout.write(text + "\n")
         sys.stdout.flush()
+
+
+@contextmanager
+def escaping_streams() -> Iterator[None]:
+    """Let stdout and stderr write the letters that their encoding lacks as escapes while the block runs."""
+    before = [(stream, stream.errors) for stream in (sys.stdout, sys.stderr) if isinstance(stream, TextIOWrapper)]
+    for stream, _ in before:
+        escape_what_is_lacking(stream)
+    try:
+        yield
+    finally:
+        for stream, errors in before:
+            if stream.errors != errors:
+                with suppress(ValueError, OSError):  # it was closed
+                    stream.reconfigure(errors=errors)

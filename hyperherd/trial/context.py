@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from hyperherd.errors import TrialPruned
-from hyperherd.escape import one_line
+from hyperherd.escape import escape_what_is_lacking, one_line
 from hyperherd.paths import TrialPaths
 from hyperherd.pruning.of_sweep import judge_of, note_completed
 from hyperherd.records.config import config_hash
@@ -206,6 +206,8 @@ def _end_forked_child(error: BaseException | None, ending: Ending) -> NoReturn:
 
 
 def _log_end(record: TrialRecord) -> None:
+    for handler in logging.getLogger().handlers:  # Hydra's log file of the job has the encoding of the locale
+        escape_what_is_lacking(getattr(handler, "stream", None))
     seconds = (record.ended or 0) - (record.started or 0)
     what = f"trial {record.number} ({record.name}) {record.state} after {seconds:.1f} s"
     if record.stop_reason:

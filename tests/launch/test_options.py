@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
 from typing import Any
 
@@ -14,7 +15,6 @@ from hyperherd.errors import SweepError
 from hyperherd.launch import options
 from hyperherd.launch.base import TrialLauncher
 from hyperherd.launch.options import every_option, own_options
-from hyperherd.launch.plugin import store_options
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.schemas import LAUNCHERS
 from hyperherd.sweep.running.resources import check_resources
@@ -28,8 +28,8 @@ hydra:
 
 @pytest.fixture(scope="module", autouse=True)
 def stored() -> None:
-    for launcher in LAUNCHERS:  # as the plugins do when Hydra finds them
-        store_options(launcher)
+    for launcher in LAUNCHERS:
+        importlib.import_module(f"hydra_plugins.hyperherd.{launcher.removeprefix('herd_')}_launcher")
 
 
 @pytest.fixture(autouse=True)
