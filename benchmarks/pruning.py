@@ -47,6 +47,8 @@ class Judge:
     report: Callable[[int, int, float], bool]
     begin: Callable[[int], object] = id
     complete: Callable[[int], object] = id
+    next_paused: Callable[[], int | None] = lambda: None
+    """Which of the trials that ended is to go on where it was; asked when there is room."""
 
 
 def curves(rng: random.Random) -> list[list[float]]:
@@ -69,9 +71,15 @@ def simulate(judge: Judge, seed: int) -> Outcome:
     order = rng.sample(range(TRIALS), TRIALS)
     paces = [math.exp(rng.gauss(0, 0.3)) for _ in range(TRIALS)]
     running: list[tuple[float, int, int]] = []
-    now, taken, pruned, spent, ended = 0.0, 0, 0, 0.0, []
+    now, taken, spent, ended = 0.0, 0, 0.0, []
+    stopped: dict[int, int] = {}
     while order or running:
-        while order and len(running) < WORKERS:
+        while len(running) < WORKERS:
+            if (trial := judge.next_paused()) is not None:
+                heapq.heappush(running, (now + paces[trial], trial, stopped.pop(trial) + 1))
+                continue
+            if not order:
+                break
             trial = order.pop()
             judge.begin(trial)
             heapq.heappush(running, (now + paces[trial], trial, 1))
@@ -81,7 +89,7 @@ def simulate(judge: Judge, seed: int) -> Outcome:
         ends = judge.report(trial, step, found[trial][step - 1])
         spent += time.process_time() - began
         if ends:
-            pruned += 1
+            stopped[trial] = step
         elif step == STEPS:
             ended.append(trial)
             judge.complete(trial)
@@ -89,30 +97,48 @@ def simulate(judge: Judge, seed: int) -> Outcome:
             heapq.heappush(running, (now + paces[trial], trial, step + 1))
     best = max(curve[-1] for curve in found)
     regret = best - max(found[trial][-1] for trial in ended) if ended else math.inf
-    return Outcome(1 - taken / (TRIALS * STEPS), pruned, regret, 1e6 * spent / TRIALS)
+    return Outcome(1 - taken / (TRIALS * STEPS), len(stopped), regret, 1e6 * spent / TRIALS)
 
 
 def ours(root: Path, **pruner: Any) -> Judge:
     """Return our own judges, with their files below `root`."""
-    from hyperherd.pruning.arrivals import RungFolder
     from hyperherd.pruning.judge import TrialJudge
+    from hyperherd.pruning.of_sweep import folder_of
+    from hyperherd.pruning.promotions import Promotions
     from hyperherd.pruning.settings import read_pruner
 
     settings = read_pruner(
         {"metric": METRIC, "direction": "maximize", "min_steps": FIRST, "max_steps": STEPS, **pruner}
     )
-    folder = RungFolder(root / "rungs", METRIC, None, "step")
+    folder = folder_of(root, settings)
     judges: dict[int, TrialJudge] = {}
+    paused: dict[int, Path] = {}
+    promoted: list[int] = []
+    promotions = Promotions(root, settings) if settings.pauses else None
+    (root / ".hyperherd").mkdir(exist_ok=True)
 
-    def begin(trial: int) -> None:
-        (root / str(trial) / ".hyperherd").mkdir(parents=True)
+    def begin(trial: int, attempt: int = 0) -> None:
+        (root / str(trial) / ".hyperherd").mkdir(parents=True, exist_ok=True)
         rule = settings.made_rule()
-        judges[trial] = TrialJudge(settings, rule, folder, root / str(trial), trial, 0, f"{trial:016x}")
+        judges[trial] = TrialJudge(settings, rule, folder, root / str(trial), trial, attempt, f"{trial:016x}")
 
     def report(trial: int, step: int, value: float) -> bool:
-        return judges[trial].judge({METRIC: value}, step, "") is not None
+        ends = judges[trial].judge({METRIC: value}, step, "") is not None
+        if ends and settings.pauses:
+            paused[trial] = root / str(trial)
+        return ends
 
-    return Judge(report, begin, folder.complete)
+    def next_paused() -> int | None:
+        if promotions is not None:
+            for trial in promotions.found(paused):
+                del paused[trial]
+                promoted.append(trial)
+        if not promoted:
+            return None
+        begin(promoted[0], 1)
+        return promoted.pop(0)
+
+    return Judge(report, begin, folder.complete, next_paused)
 
 
 def optunas(pruner: Any) -> Judge:
@@ -177,6 +203,7 @@ def peers() -> dict[str, Callable[[Path], Judge]]:
         found |= {
             "**ours: asha**": lambda root: ours(root, name="asha", eta=ETA),
             "**ours: asha, only_full_rungs**": lambda root: ours(root, name="asha", eta=ETA, only_full_rungs=True),
+            "**ours: asha, when: pause**": lambda root: ours(root, name="asha", eta=ETA, when="pause"),
             "**ours: asha, min_trials: 9**": lambda root: ours(root, name="asha", eta=ETA, min_trials=9),
             "**ours: median**, each 3 steps": lambda root: ours(root, name="median"),
         }

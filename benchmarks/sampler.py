@@ -2,10 +2,12 @@
 
     python benchmarks/sampler.py quality                           # the best value after 60 points, in simulated time
     python benchmarks/sampler.py wall --peer PEER/bin/python       # whole commands with trials of random durations
+    python benchmarks/sampler.py wall --peer PEER/bin/python --trials 24 --slots 4 --functions hartmann6 --seeds 1
 
 `quality` asks and tells as the sweep does, and lets trials end in simulated time; Optuna is asked in the same way, as a
 user of its threads would have it. `wall` runs real sweeps; `--peer` is a Python with hydra-optuna-sweeper and
-hydra-joblib-launcher, in an environment of its own (the sweeper wants another Hydra).
+hydra-joblib-launcher, in an environment of its own (the sweeper wants another Hydra). It has no conditions: it searches
+the parameter that only one option has with every option. Processor time is that of the command and all its children.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from __future__ import annotations
 import argparse
 import heapq
 import math
+import os
 import random
 import statistics
 import subprocess
@@ -155,7 +158,7 @@ def ours(function: Function, seed: int, name: str, *, batches: bool = False) -> 
     settings = read_sampler({"name": name, "trials": TRIALS})
     assert settings is not None
     axes = {parameter.name: Axis(parameter) for parameter in function.space}
-    study = Study(settings, axes, maximize=False, seed=seed, lacks_parts=bool(function.condition))
+    study = Study(settings, axes, directions=["minimize"], seed=seed, lacks_parts=bool(function.condition))
 
     def ask(number: int) -> Point:
         drawn = study.propose(number, 0)
@@ -165,7 +168,7 @@ def ours(function: Function, seed: int, name: str, *, batches: bool = False) -> 
         return point
 
     def tell(number: int, value: float) -> None:
-        study.tell(number, Outcome("completed", value))
+        study.tell(number, Outcome("completed", (value,)))
 
     return simulated(function, ask, tell, seed, batches=batches)
 
@@ -218,57 +221,61 @@ def main(config):
 if __name__ == "__main__":
     main()
 """
-HERD = ("hydra/sweeper=herd", "hydra/launcher=herd_local", f"hydra.launcher.max_parallel={SLOTS}")
+HERD = ("hydra/sweeper=herd", "hydra/launcher=herd_local")
 
 
-def wall(peer: str | None, seeds: int) -> None:
-    """Print the wall time and the best value of whole sweeps."""
+def wall(peer: str | None, seeds: int, trials: int, slots: int, labels: list[str]) -> None:
+    """Print the wall time, the processor time and the best value of whole sweeps."""
     own = Path(__file__).read_text()
     functions = "import math\nfrom collections.abc import Mapping\nfrom typing import Any\nPoint = Mapping[str, Any]\n"
     functions += own[own.index("def branin(") : own.index("@dataclass")]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        for label, function in FUNCTIONS.items():
+        for label in labels:
+            function = FUNCTIONS[label]
             (folder / "app.py").write_text(
                 APP.format(folder=name, functions=functions).replace("FUNCTION(", f"{function.value.__name__}(")
             )
             for seed in range(seeds):
-                for way, command in _commands(function, seed, peer).items():
+                for way, command in _commands(function, seed, peer, trials, slots).items():
                     where = f"{label}-{seed}-{way}"
-                    began = time.monotonic()
-                    done = subprocess.run(
-                        [*command, f"hydra.sweep.dir={where}"], cwd=folder, capture_output=True, text=True
-                    )
-                    seconds = time.monotonic() - began
-                    if done.returncode:
-                        sys.exit(done.stdout + done.stderr)
-                    best = min(_values(folder / where, done.stderr + done.stdout))
-                    print(
-                        f"{label:12} seed {seed}  {way:22} {seconds:6.1f} s  best {best - function.best:.4f} above",
-                        flush=True,
-                    )
+                    seconds, cpu = _timed([*command, f"hydra.sweep.dir={where}"], folder)
+                    best = min(_values(folder / where)) - function.best
+                    times = f"{seconds:6.1f} s {cpu:6.1f} s of CPU"
+                    print(f"{label:12} seed {seed}  {way:22} {times}  best {best:.4f} above", flush=True)
 
 
-def _commands(function: Function, seed: int, peer: str | None) -> dict[str, list[str]]:
-    herd = [sys.executable, "app.py", "-m", *HERD, *function.swept]
+def _timed(command: list[str], folder: Path) -> tuple[float, float]:
+    """Return wall time and processor time of a command, in seconds."""
+    began = time.monotonic()
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
+        _, process.returncode, usage = os.wait4(process.pid, 0)
+    if process.returncode:
+        sys.exit((folder / "log").read_text())
+    return time.monotonic() - began, usage.ru_utime + usage.ru_stime
+
+
+def _commands(function: Function, seed: int, peer: str | None, trials: int, slots: int) -> dict[str, list[str]]:
+    herd = [sys.executable, "app.py", "-m", *HERD, f"hydra.launcher.max_parallel={slots}", *function.swept]
     herd.append("hydra.sweeper.objective={metric: return_value, direction: minimize}")
     herd += [function.condition] if function.condition else []
     found = {
-        f"ours-{name}": [*herd, f"hydra.sweeper.sampler={{name: {name}, trials: {TRIALS}, seed: {seed}}}"]
+        f"ours-{name}": [*herd, f"hydra.sweeper.sampler={{name: {name}, trials: {trials}, seed: {seed}}}"]
         for name in ("tpe", "random")
     }
-    if peer and not function.condition:
+    if peer:
         options = [
-            f"hydra.sweeper.n_trials={TRIALS}",
-            f"hydra.sweeper.n_jobs={SLOTS}",
+            f"hydra.sweeper.n_trials={trials}",
+            f"hydra.sweeper.n_jobs={slots}",
             "hydra.sweeper.direction=minimize",
         ]
-        options += [f"hydra.sweeper.sampler.seed={seed}", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={SLOTS}"]
+        options += [f"hydra.sweeper.sampler.seed={seed}", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={slots}"]
         found["hydra-optuna-sweeper"] = [peer, "app.py", "-m", "hydra/sweeper=optuna", *options, *function.swept]
     return found
 
 
-def _values(folder: Path, told: str) -> list[float]:
+def _values(folder: Path) -> list[float]:
     results = folder / "optimization_results.yaml"
     if results.exists():
         (line,) = [line for line in results.read_text().splitlines() if line.startswith("best_value:")]
@@ -280,9 +287,12 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("quality", "wall"))
     parser.add_argument("--seeds", type=int)
+    parser.add_argument("--trials", type=int, default=TRIALS, help="of `wall`")
+    parser.add_argument("--slots", type=int, default=SLOTS, help="of `wall`")
+    parser.add_argument("--functions", nargs="+", choices=FUNCTIONS, default=list(FUNCTIONS), help="of `wall`")
     parser.add_argument("--peer", help="a Python that has hydra-optuna-sweeper and hydra-joblib-launcher")
     arguments = parser.parse_args()
     if arguments.what == "quality":
         quality(arguments.seeds or 20)
     else:
-        wall(arguments.peer, arguments.seeds or 2)
+        wall(arguments.peer, arguments.seeds or 2, arguments.trials, arguments.slots, arguments.functions)

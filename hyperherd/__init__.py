@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from hyperherd.trial.stopping.asking import should_stop as should_stop
     from hyperherd.trial.system.monitor import log_system as log_system
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _HOMES = {
     "HyperherdError": "hyperherd.errors",

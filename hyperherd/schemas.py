@@ -167,3 +167,11 @@ class HerdLsfLauncherConf(ClusterLauncherConf):
     bsub_timeout_s: float = 120.0
     query_timeout_s: float = 60.0
     query_retries: int = 2
+
+
+LAUNCHERS: dict[str, Any] = {
+    "herd_local": HerdLocalLauncherConf,
+    "herd_slurm": HerdSlurmLauncherConf,
+    "herd_lsf": HerdLsfLauncherConf,
+}
+"""The schema of each launcher; Hydra knows it by the name with `_schema` behind it."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+from hyperherd.records.states import TrialState
 from hyperherd.trial.log import current_trial
 from hyperherd.trial.ranks import current_rank
 from hyperherd.trial.stopping.stopping import Stopping
@@ -22,9 +23,13 @@ class ControlStops:
     def __init__(self) -> None:
         self._stopping: Stopping | None = None
         self._has_ranks = False
+        self._saves = False
 
-    def begin(self) -> None:
+    def begin(self, *, saves: bool) -> None:
         """Begin to ask, with a training; to be called in every rank.
+
+        Args:
+            saves: whether it saves checkpoints at all.
 
         Raises:
             TrialPruned: an earlier training of the trial was told to end.
@@ -33,7 +38,7 @@ class ControlStops:
         self.end()
         trial = current_trial()
         stopping = trial.stopping if trial is not None else None
-        self._has_ranks = has_group()
+        self._has_ranks, self._saves = has_group(), saves
         is_possible = stopping is not None and stopping.is_possible
         if self._has_ranks:  # of all or of none
             is_possible = not any_rank(not is_possible)
@@ -64,9 +69,17 @@ class ControlStops:
             is_to_end = any_rank(is_to_end)
         if is_to_end:
             control.should_training_stop = True
+            may_go_on = self._may_go_on(stopping)  # asked in any case: all ranks have to
+            control.should_save = control.should_save or (self._saves and may_go_on)
             told = stopping.learn()
             if current_rank() == 0:
                 log.info("the training ends: %s", told.reason)
+
+    def _may_go_on(self, stopping: Stopping) -> bool:
+        """Return, in all ranks the same, whether the training ends for now and is to be gone on with from here."""
+        verdict = stopping.verdict if current_rank() == 0 else None
+        may_go_on = verdict is not None and verdict.state is not TrialState.PRUNED
+        return any_rank(may_go_on) if self._has_ranks else may_go_on
 
     def refuse_after_end(self) -> None:
         """Refuse an evaluation, or another training, after one that was told to end.

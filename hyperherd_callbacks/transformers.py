@@ -66,7 +66,7 @@ class _TransformersHooks(CallbackHooks):
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, model: Any = None, **kwargs: Any
     ) -> None:
-        self._stops.begin()
+        self._stops.begin(saves=_saves(args))
         self._begin_training(args, state, model)
 
     @harmless
@@ -84,7 +84,7 @@ class _TransformersHooks(CallbackHooks):
             total_steps(state.max_steps)
         self._stream.begin()
         note(TRAINING, _facts(args, model))
-        if str(getattr(args.save_strategy, "value", args.save_strategy)) != "no":
+        if _saves(args):
             self._outside.check("the Trainer (output_dir)", args.output_dir, _REMEDY)
 
     @harmless
@@ -174,6 +174,10 @@ class _TransformersHooks(CallbackHooks):
         """Log `metrics` at the current step, from one process of all."""
         if metrics and state.is_world_process_zero and current_trial() is not None:
             self._stream.write(metrics, state.global_step)
+
+
+def _saves(args: TrainingArguments) -> bool:
+    return str(getattr(args.save_strategy, "value", args.save_strategy)) != "no"
 
 
 def _stop_reason(args: TrainingArguments, state: TrainerState) -> str:

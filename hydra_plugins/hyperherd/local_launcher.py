@@ -1,28 +1,24 @@
 """`hydra/launcher=herd_local`, as Hydra discovers it. What it does is in :mod:`hyperherd.launch.local`."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
+from hyperherd.launch.plugin import HerdLauncher, store_options
 
-from hyperherd.launch.plugin import HerdLauncher
-from hyperherd.schemas import HerdLocalLauncherConf
-
-ConfigStore.instance().store(
-    group="hydra/launcher", name="herd_local_schema", node=HerdLocalLauncherConf, provider="hydra-hyperherd"
-)
+store_options("herd_local")
 
 
 class HerdLocalLauncher(HerdLauncher):
     """A pool of processes on this machine, one for each trial."""
 
-    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Any:
-        """Run jobs for a sweeper that is not ours, which print where it prints."""
-        return self._pool(shows_output=True).launch(job_overrides, initial_job_idx)
+    preset = "herd_local"
 
     def trial_launcher(self) -> Any:
         """Return the launcher behind this one; see :class:`hyperherd.launch.local.LocalLauncher`."""
         return self._pool(shows_output=False)
+
+    def _of_jobs(self) -> Any:
+        """Return one whose jobs print where the sweeper prints."""
+        return self._pool(shows_output=True)
 
     def _pool(self, *, shows_output: bool) -> Any:
         from hyperherd.launch.local import LocalLauncher

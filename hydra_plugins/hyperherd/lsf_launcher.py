@@ -2,21 +2,18 @@
 
 from typing import Any
 
-from hydra.core.config_store import ConfigStore
+from hyperherd.launch.plugin import HerdLauncher, store_options
 
-from hyperherd.launch.plugin import HerdLauncher
-from hyperherd.schemas import HerdLsfLauncherConf
-
-ConfigStore.instance().store(
-    group="hydra/launcher", name="herd_lsf_schema", node=HerdLsfLauncherConf, provider="hydra-hyperherd"
-)
+store_options("herd_lsf")
 
 
 class HerdLsfLauncher(HerdLauncher):
     """Trials as jobs of an LSF cluster."""
 
+    preset = "herd_lsf"
+
     def trial_launcher(self) -> Any:
         """Return the launcher behind this one; see :func:`hyperherd.launch.workers.choice.launcher_of_jobs`."""
         from hyperherd.launch.workers.choice import launcher_of_jobs
 
-        return launcher_of_jobs("herd_lsf", *self.handed_over, self.options)
+        return launcher_of_jobs(self.preset, *self.handed_over, self.options)

@@ -25,6 +25,7 @@ COMMANDS = {
     "clean": "delete checkpoints that are not needed any more, and move orphaned trials away",
     "curves": "plot a metric over steps or time, in the terminal or as png, pdf or svg",
     "report": "write everything into one HTML file that works offline",
+    "guide": "a page for coding agents: which call to use, a template, pitfalls, JSON",
     "help": "the help of a command, or the list of commands",
     "completion": "a script that completes commands and options in bash, zsh or fish",
 }

@@ -67,22 +67,28 @@ def add_all(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_judging(parser: argparse.ArgumentParser) -> None:
-    """Let a command take the objective."""
+def add_judging(parser: argparse.ArgumentParser, *, shows_front: bool = False) -> None:
+    """Let a command take the objective, or several; one that shows no Pareto front of these refuses them later."""
+    several = "; given several times: show their Pareto front" if shows_front else ""
     *others, last = SPELLINGS
     parser.add_argument(
         "-m",
         "--metric",
         metavar="METRIC[:AGG]",
-        help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last)",
+        action="append",
+        help=f"rank by this metric; AGG: {', '.join(others)} or {last} (default: final value, else last){several}",
     )
-    add_direction(parser)
+    add_direction(parser, action="append")
 
 
-def add_direction(parser: argparse.ArgumentParser) -> None:
+def add_direction(parser: argparse.ArgumentParser, action: str = "store") -> None:
     """Let a command take ``--direction``."""
     parser.add_argument(
-        "--direction", type=_direction, choices=("max", "min"), help="max: higher is better; min: lower is better"
+        "--direction",
+        type=_direction,
+        choices=("max", "min"),
+        action=action,
+        help="max: higher is better; min: lower is better",
     )
 
 

@@ -1,6 +1,6 @@
 """`rungs/` of a sweep: which trial came to which rung with which value (docs/format.md, Rungs).
 
-A file is written by one trial, and never changes. It is empty: its name says everything, so one listing of a folder
+A file is written by one process, and never changes. It is empty: its name says everything, so one listing of a folder
 tells what is known of a rung, and there is no moment in which a file holds only a part of it. Nobody locks anything.
 """
 
@@ -129,6 +129,18 @@ class RungFolder:
             OSError: the disk does not take it.
         """
         _create(self.path / "pruned", f"{config}_{number}_{rung}")
+
+    def promote(self, number: int, rung: int) -> None:
+        """Note that a trial which was paused at a rung is to run on.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        _create(self.path / "promoted", f"{number}_{rung}")
+
+    def is_promoted(self, number: int, rung: int) -> bool:
+        """Return whether a trial that was paused at a rung is to run on."""
+        return (self.path / "promoted" / f"{number}_{rung}").exists()
 
     def pruned_configs(self) -> dict[str, tuple[int, int]]:
         """Return the pruned configurations, each with the trial and the rung that decided it.

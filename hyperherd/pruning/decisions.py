@@ -15,7 +15,7 @@ from hyperherd.records.disk import kinds
 from hyperherd.records.disk.files import append, dumps, number, read_lines
 from hyperherd.records.disk.ownership import file_mode
 
-CONTINUED, PRUNED, NOT_JUDGED = "continued", "pruned", "not judged"
+CONTINUED, PRUNED, PAUSED, NOT_JUDGED = "continued", "pruned", "paused", "not judged"
 _MOST = 10_000
 """Decisions that are read of a trial; the file may be of anybody's making."""
 _MOST_TRIALS = 10**6
@@ -28,7 +28,7 @@ class Decision:
     """One line of `rungs.jsonl`.
 
     Attributes:
-        verdict: ``continued``, ``pruned`` or ``not judged``.
+        verdict: ``continued``, ``pruned``, ``paused`` or ``not judged``.
         reason: the arithmetic in words, or why it was not judged.
         rule: that decided.
         metric: that was judged.

@@ -22,6 +22,7 @@ from hyperherd.pruning.arrivals import Arrival, RungFolder
 from hyperherd.pruning.decisions import (
     CONTINUED,
     NOT_JUDGED,
+    PAUSED,
     PRUNED,
     Decision,
     append_decision,
@@ -37,6 +38,8 @@ from hyperherd.records.verdicts import StopVerdict
 log = logging.getLogger("hyperherd")
 
 _LONGEST_REASON = 500
+_STATES = {PRUNED: TrialState.PRUNED, PAUSED: TrialState.PAUSED}
+"""How a trial ends by a verdict."""
 
 
 class TrialJudge:
@@ -93,6 +96,7 @@ class TrialJudge:
 
     def _recall(self) -> None:
         """Take up what earlier attempts have recorded."""
+        last: Decision | None = None
         for decision in read_decisions(self._trial_dir):
             if decision.metric != self._settings.metric or decision.unit != self._settings.unit:
                 continue
@@ -101,6 +105,7 @@ class TrialJudge:
             if decision.phase != self._phase:
                 continue
             if decision.rung is not None:
+                last = decision
                 self._stood = max(self._stood, decision.rung)
                 if (own := self._shown(decision)) is not None:
                     self._earlier[decision.rung] = own.value
@@ -108,9 +113,17 @@ class TrialJudge:
             if decision.verdict == PRUNED and not self._readmitted:
                 # It was about to end when its process died.
                 self.verdict = StopVerdict(TrialState.PRUNED, one_line(decision.line))
+        if last is not None and self.verdict is None and self._still_waits(last):
+            self.verdict = StopVerdict(TrialState.PAUSED, one_line(last.line))
         if self._settings.by == "config" and not self._readmitted and self.verdict is None:
             self._end_with_configuration()
         self._due = self._rungs.following(self._stood)
+
+    def _still_waits(self, last: Decision) -> bool:
+        """Return whether the trial was paused at its last rung and nobody has had it run on: its process died."""
+        if last.verdict != PAUSED or last.rung is None or self._readmitted or not self._settings.pauses:
+            return False
+        return not self._folder.is_promoted(self._number, last.rung)
 
     def _end_with_configuration(self) -> None:
         """Find out whether the configuration was pruned before this attempt begins."""
@@ -258,16 +271,22 @@ class TrialJudge:
             return Decision(PRUNED, told, self._rule_name, **about)
         completed = self._folder.completed() if self._rule.needs_completed else frozenset[int]()
         mine, others = contenders(arrivals, own, completed, by_config=by_config)
-        self._earlier[rung] = mine.value
+        earlier = {**self._earlier, rung: mine.value}
+        self._earlier[rung] = own.value  # as an attempt finds it in the record
         judgement = self._rule.judge(
-            Rung(rung, self._settings.maximize, mine, others, dict(self._earlier), completed, self._everywhere)
+            Rung(rung, self._settings.maximize, mine, others, earlier, completed, self._everywhere)
         )
         is_pruned, reason = judgement.prune, judgement.reason
         if by_config and len(mine.numbers) > 1:
             reason = f"{reason}; mean over {len(mine.numbers)} seeds"
         if is_pruned and self._settings.patience is not None and self._is_patient(self._seen.position):
             is_pruned, reason = False, f"{reason}; but it has improved since {self._since} (patience)"
-        return Decision(PRUNED if is_pruned else CONTINUED, reason, self._rule_name, **{**about, **judgement.facts})
+        verdict = self._lost(mine.value) if is_pruned else CONTINUED
+        return Decision(verdict, reason, self._rule_name, **{**about, **judgement.facts})
+
+    def _lost(self, value: float) -> str:
+        """Return what becomes of a trial that has lost a rung; with NaN it could never win it."""
+        return PAUSED if self._settings.pauses and not math.isnan(value) else PRUNED
 
     def _everywhere(self) -> dict[int, dict[int, float]]:
         return {
@@ -287,9 +306,9 @@ class TrialJudge:
             # Without a record nobody could tell why it ended.
             self._warn(f"what the pruner decides cannot be recorded, so nothing is pruned: {error}")
             return
-        if decision.verdict != PRUNED:
+        if decision.verdict not in _STATES:
             return
-        self.verdict = StopVerdict(TrialState.PRUNED, one_line(decision.line))
+        self.verdict = StopVerdict(_STATES[decision.verdict], one_line(decision.line))
         if self._settings.by == "config" and decision.rung is not None:
             try:
                 if self._config not in self._folder.pruned_configs():  # else another seed has decided, not this one

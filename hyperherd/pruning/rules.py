@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from hyperherd.pruning.rungs import Judgement, Rung
@@ -29,11 +30,20 @@ class SuccessiveHalving:
     min_trials: int = 1
     needs_completed = False
 
+    def least(self, scores: Sequence[float]) -> float:
+        """Return the score from which on one goes on, of those that have come to a rung (`Rung.score`)."""
+        if len(scores) < self.min_trials:
+            return -math.inf
+        return sorted(scores, reverse=True)[self._keep(len(scores)) - 1]
+
+    def _keep(self, cohort: int) -> int:
+        return max(int(cohort / self.eta), 1)
+
     def judge(self, rung: Rung) -> Judgement:
         """Return whether the trial is among the best of those who have come to the rung."""
         ranked = sorted(((rung.score(one.value), one.value) for one in rung.all), reverse=True)
         cohort, own = len(ranked), rung.score(rung.own.value)
-        keep = max(int(cohort / self.eta), 1)
+        keep = self._keep(cohort)
         rank = 1 + sum(found > own for found, _ in ranked)
         bar, least = ranked[keep - 1]
         facts = {"value": rung.own.value, "rank": rank, "cohort": cohort, "keep": keep, "threshold": least}

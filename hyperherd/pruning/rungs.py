@@ -37,7 +37,7 @@ class Rung:
         maximize: whether greater values are better.
         own: the one to be judged.
         others: those who came before, or at the same moment.
-        earlier: position -> what the trial itself has shown, at its rungs up to this one.
+        earlier: position -> what the trial itself has shown at its rungs before this one; and here, what is judged.
         completed: all trials that have completed; empty for a rule that does not need them.
         everywhere: returns, for each rung, what trials have shown there by their numbers; it lists each rung.
     """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
@@ -16,6 +16,7 @@ from hyperherd.pruning.schedule import Geometric, Nowhere, Regular, Schedule
 
 KEY = "hydra.sweeper.pruner"
 MAXIMIZE, MINIMIZE = "maximize", "minimize"
+END, PAUSE = "end", "pause"
 OPTUNA = ("MedianPruner", "PatientPruner", "PercentilePruner", "SuccessiveHalvingPruner", "WilcoxonPruner")
 """Optuna's pruners that the values at rungs suffice for."""
 
@@ -29,7 +30,7 @@ _REFUSED = {
 _SHOWN_RUNGS = 6
 _COMMON = ("name", "metric", "direction", "phase", "unit", "by", "min_steps", "max_steps", "nan")
 _OF_RULES: dict[str, tuple[str, ...]] = {
-    "asha": ("eta", "min_trials", "only_full_rungs"),
+    "asha": ("eta", "min_trials", "only_full_rungs", "when"),
     "median": ("every", "min_trials"),
     "threshold": ("lower", "upper"),
     "patient": ("patience", "rule"),
@@ -124,6 +125,11 @@ class PrunerSettings:
         return self.direction == MAXIMIZE
 
     @property
+    def pauses(self) -> bool:
+        """Whether a trial that loses a rung may run on later, if it comes to be among the best there."""
+        return self.rule is not None and self.rule.options.get("when") == PAUSE
+
+    @property
     def rungs(self) -> Schedule:
         """Where trials are compared."""
         if self.rule is None:
@@ -146,15 +152,20 @@ class PrunerSettings:
             return what
         shown = f"{', '.join(first[:_SHOWN_RUNGS])}{', ...' if len(first) > _SHOWN_RUNGS else ''}"
         one = " (one configuration by the mean over its seeds)" if self.by == "config" else ""
-        return f"{what}, compared at {self.unit} {shown}{one}"
+        pause = "; a trial that loses a rung is paused" if self.pauses else ""
+        return f"{what}, compared at {self.unit} {shown}{one}{pause}"
 
     def made_rule(self) -> Rule:
         """Return what judges at rungs; see `RuleSettings.made`."""
         return KeepAll() if self.rule is None else self.rule.made(self.direction)
 
 
-def complete(written: Any, objective: Mapping[str, str] | None) -> dict[str, Any]:
+def complete(written: Any, objectives: Sequence[Mapping[str, str]]) -> dict[str, Any]:
     """Return `hydra.sweeper.pruner` with the metric and the direction of the objective where it names none.
+
+    Args:
+        written: as it was written.
+        objectives: none, one, or several, of which none is taken unless its metric is named.
 
     Raises:
         SweepError: it is not a map, or there is neither.
@@ -163,15 +174,19 @@ def complete(written: Any, objective: Mapping[str, str] | None) -> dict[str, Any
         raise SweepError(f"{KEY} is {written!r}; expected a map such as {{name: asha, min_steps: 5, max_steps: 50}}")
     found = {str(key): value for key, value in written.items() if value is not None}
     if "metric" not in found:
-        if objective is None:
+        if len(objectives) > 1:
+            raise SweepError(
+                f"{KEY} judges by one metric, and hydra.sweeper.objective has {len(objectives)}; name one of them: "
+                f"{KEY}.metric={objectives[0]['metric']}"
+            )
+        if not objectives:
             raise SweepError(
                 f"{KEY} has no metric to judge by; set hydra.sweeper.objective, e.g. "
                 f"hydra.sweeper.objective='{{metric: val/acc, direction: maximize}}', or {KEY}.metric and .direction"
             )
-        return {**objective, **found}
-    if "direction" not in found and objective is not None and objective["metric"] == found["metric"]:
-        return {**objective, **found}
-    return found
+        return {**objectives[0], **found}
+    same = [one for one in objectives if one["metric"] == found["metric"]]
+    return {**same[0], **found} if same and "direction" not in found else found
 
 
 def read_pruner(written: Mapping[str, Any]) -> PrunerSettings:
@@ -211,6 +226,7 @@ def read_pruner(written: Mapping[str, Any]) -> PrunerSettings:
         values["name"] = name
     settings = PrunerSettings(**values)
     _check_rungs(settings)
+    _check_pause(settings)
     return settings
 
 
@@ -286,6 +302,14 @@ def _check_rungs(settings: PrunerSettings) -> None:
         )
 
 
+def _check_pause(settings: PrunerSettings) -> None:
+    if settings.pauses and settings.by == "config":
+        raise SweepError(
+            f"{KEY}.when is pause, which cannot be combined with by: config: the seeds of a configuration, judged by "
+            "their mean, would wait for each other; remove one of them"
+        )
+
+
 _Check = tuple[Callable[[Any], bool], str]
 
 
@@ -309,6 +333,7 @@ _KINDS: dict[str, _Check] = {
     "min_steps": _whole(1),
     "max_steps": _whole(1),
     "nan": _FLAG,
+    "when": _choice(END, PAUSE),
     # Closer to 1 nearly everyone goes on, and most powers are rounded up to one rung.
     "eta": (lambda value: type(value) in (int, float) and 1.01 <= value < 1e6, "a number from 1.01 on"),
     "min_trials": _whole(1),
@@ -324,6 +349,6 @@ def _checked(values: Mapping[str, Any], key: str) -> dict[str, Any]:
     for name, value in values.items():
         is_valid, expected = _KINDS[name]
         if not is_valid(value):
-            choices = expected.split(" or ") if name in ("direction", "unit", "by") else ()
+            choices = expected.split(" or ") if name in ("direction", "unit", "by", "when") else ()
             raise SweepError(f"{key}.{name} is {value!r}{nearest(str(value), choices)}; expected {expected}")
     return dict(values)

@@ -101,9 +101,20 @@ def _read(path: Path, sweep_dir: Path) -> dict[str, Any]:
     Raises:
         OSError, FormatError: there is none.
     """
-    if path.stat().st_uid not in (os.geteuid(), sweep_dir.stat().st_uid, 0):
+    if path.stat().st_uid not in _heeded(sweep_dir):
         raise FormatError(f"{path} belongs to another user")
     return read_json(path)
+
+
+def _heeded(sweep_dir: Path) -> tuple[int, ...]:
+    return os.geteuid(), sweep_dir.stat().st_uid, 0
+
+
+def is_heeded(sweep_dir: Path) -> bool:
+    """Return whether the process that holds a sweep would do what this user asks of it."""
+    with suppress(FileNotFoundError):
+        return os.geteuid() in (sweep_dir.stat().st_uid, SweepPaths(sweep_dir).lock.stat().st_uid, 0)
+    return True  # it has ended meanwhile
 
 
 def is_readmitted(sweep_dir: Path, number: int, attempt: int) -> bool:
@@ -171,10 +182,13 @@ def _ask_sweep(sweep_dir: Path, what: str, numbers: list[int]) -> Path:
 
 
 def take_requests(sweep_dir: Path, what: str = "cancel") -> Iterator[int]:
-    """Yield the numbers of the trials that the sweep has been asked to cancel (or continue), each request once."""
+    """Yield the numbers of the trials that the sweep has been asked to cancel (or continue), each request once.
+
+    One of a user whom the sweep does not heed is removed, and means nothing.
+    """
     for path in sorted(SweepPaths(sweep_dir).requests.glob(f"{what}-*.json")):
         try:
-            numbers = read_json(path).get(what)
+            numbers = _read(path, sweep_dir).get(what)
         except (OSError, FormatError):
             numbers = None
         try:

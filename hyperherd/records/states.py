@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class TrialState(str, Enum):
-    """Where a trial stands. A trial itself writes the first five; the others are found by looking."""
+    """Where a trial stands. A trial itself writes the first six; the others are found by looking."""
 
     RUNNING = "running"
     """An attempt has started and speaks."""
@@ -16,6 +16,8 @@ class TrialState(str, Enum):
     """An attempt ended in an error; the cause says which."""
     PRUNED = "pruned"
     """Stopped early by a pruning rule; its values stand, its end is none."""
+    PAUSED = "paused"
+    """Stopped by a pruning rule at a rung, to be run on from its checkpoint if it comes to be among the best there."""
     CANCELLED = "cancelled"
     """Stopped by a person: Ctrl-C, SIGTERM, or a cancelled job."""
     WAITING = "waiting"
@@ -46,7 +48,13 @@ class TrialState(str, Enum):
     @property
     def ended(self) -> bool:
         """Whether an attempt has said how it ended."""
-        return self in (TrialState.COMPLETED, TrialState.FAILED, TrialState.PRUNED, TrialState.CANCELLED)
+        return self in (
+            TrialState.COMPLETED,
+            TrialState.FAILED,
+            TrialState.PRUNED,
+            TrialState.PAUSED,
+            TrialState.CANCELLED,
+        )
 
     @property
     def problem(self) -> bool:
@@ -63,6 +71,16 @@ class TrialState(str, Enum):
     def done(self) -> bool:
         """Whether nothing is left to be run: it completed, or was pruned."""
         return self in (TrialState.COMPLETED, TrialState.PRUNED)
+
+    @property
+    def settled(self) -> bool:
+        """Whether a sweep may end well with it: it is done, or paused, where it waits for a better place."""
+        return self.done or self is TrialState.PAUSED
+
+    @property
+    def held_back(self) -> bool:
+        """Whether a pruner has stopped it for its values, for good or for now."""
+        return self in (TrialState.PRUNED, TrialState.PAUSED)
 
 
 class FailureCause(str, Enum):

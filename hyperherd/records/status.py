@@ -18,7 +18,7 @@ from hyperherd.records.trial import TrialRecord
 SILENCE = 180.0
 """Seconds without a heartbeat after which a running trial is stalled."""
 
-READMITTED = (TrialState.PRUNED, TrialState.CANCELLED)
+READMITTED = (TrialState.PRUNED, TrialState.PAUSED, TrialState.CANCELLED)
 """How a trial may have ended that a person can have run on."""
 _GONE = "but its directory, or its trial.json, is gone"
 _REASONS_TO_END_IT = frozenset({"timeout", "preempted", "node_failure", "oom"})

@@ -68,6 +68,7 @@ _SWEEP_KINDS: dict[str, kinds.Kind] = {
     "space": kinds.mapping,
     "base": kinds.mapping,
     "objective": kinds.optional(kinds.mapping),
+    "objectives": kinds.mappings,
     "seed_key": kinds.optional(kinds.text),
     "note": kinds.optional(kinds.text),
     "invocations": kinds.mappings,
@@ -98,6 +99,7 @@ class SweepRecord:
     no_command: str | None = None
     decided: dict[str, Any] | None = None
     pruner: dict[str, Any] | None = None
+    objectives: list[dict[str, str]] = field(default_factory=list)
 
     def write(self, sweep_dir: Path) -> None:
         """Replace the `sweep.json` of `sweep_dir`."""

@@ -12,8 +12,8 @@ class StopVerdict:
     """Why a running trial is to end now.
 
     Attributes:
-        state: ``PRUNED`` (a rule or a person has judged its values) or ``CANCELLED`` (stopped by a person, who may go
-            on with it).
+        state: ``PRUNED`` (a rule or a person has judged its values), ``PAUSED`` (a rule has, and may come to another
+            judgement) or ``CANCELLED`` (stopped by a person, who may go on with it).
         reason: one line for people, without control characters.
     """
 

@@ -22,6 +22,7 @@ from hyperherd.results.loading.load import load_trials
 from hyperherd.results.pages.overview import render, render_groups
 from hyperherd.results.statistics.configurations import GroupCollection
 from hyperherd.results.statistics.failures import Failures, failures
+from hyperherd.results.statistics.front import Front, front_of
 from hyperherd.results.statistics.importance.effects import Effects, effects
 from hyperherd.results.statistics.marginal import best_configurations, check_rest
 from hyperherd.results.text.layout import LINES_AROUND_TABLE, Screen
@@ -111,6 +112,16 @@ class Trials(TrialCollection):
         best, keys = best_configurations(self, names, err)
         others = [name for name in self.varying if name not in {*names, *keys}]
         return Groups(self, best, [*groups.fields, *(param_field(self, name) for name in others)], keys, err)
+
+    def front(self) -> Front:
+        """Return the Pareto front of several objectives, those of the sweep or of :meth:`judged_by`.
+
+        See :mod:`hyperherd.results.statistics.front`.
+
+        Raises:
+            ResultsError: there are not several.
+        """
+        return front_of(self)
 
     def effects(self, metric: str | None = None, direction: str | None = None) -> Effects:
         """Return the effects of parameters on a metric; see :mod:`hyperherd.results.statistics.importance.effects`."""

@@ -10,7 +10,7 @@ import hashlib
 import importlib.util
 import inspect
 import warnings
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -38,13 +38,13 @@ class Outcome:
     """What became of a point.
 
     Attributes:
-        state: whether it has a value, was pruned, or has none.
-        value: of the objective.
-        curve: of a pruned one: step → value of the objective.
+        state: whether it has values, was pruned, or has none.
+        values: of the objectives, in their order; empty unless it has all of them.
+        curve: of a pruned one with one objective: step → its value.
     """
 
     state: Literal["completed", "pruned", "failed"]
-    value: float | None = None
+    values: tuple[float, ...] = ()
     curve: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -54,7 +54,7 @@ class Study:
     Args:
         settings: which sampler, with what.
         axes: the parameters by name.
-        maximize: whether greater values are better.
+        directions: of the objectives, ``maximize`` or ``minimize``; one or more.
         seed: of everything random.
         lacks_parts: whether points may lack some of the parameters.
 
@@ -63,12 +63,21 @@ class Study:
     """
 
     def __init__(
-        self, settings: SamplerSettings, axes: Mapping[str, Axis], *, maximize: bool, seed: int, lacks_parts: bool
+        self,
+        settings: SamplerSettings,
+        axes: Mapping[str, Axis],
+        *,
+        directions: Sequence[str],
+        seed: int,
+        lacks_parts: bool,
     ) -> None:
         _check_installed(settings)
         import optuna  # an extra: a sweep without a sampler does without it
 
+        from hyperherd.sampling.rounded import Rounded  # which imports Optuna
+
         self._optuna = optuna
+        self._short = Rounded
         self._settings = settings
         self._axes = axes
         self._seed = seed
@@ -80,7 +89,9 @@ class Study:
         with _quiet():
             self._distributions = {name: axis.distribution for name, axis in axes.items()}
             self._make = self._maker()
-            self._study = optuna.create_study(direction="maximize" if maximize else "minimize", sampler=self._make(0))
+            self._study = optuna.create_study(directions=list(directions), sampler=self._make(0))
+            if len(directions) > 1:
+                self._check_takes_several(directions)
 
     @property
     def keeps_notes(self) -> bool:
@@ -101,7 +112,8 @@ class Study:
         seed = _seed(self._seed, number, draw)
         self._is_guided = not evenly
         with _quiet():
-            self._study.sampler = self._optuna.samplers.RandomSampler(seed=seed) if evenly else self._make(seed)
+            drawn_evenly = self._short(self._optuna.samplers.RandomSampler(seed=seed))
+            self._study.sampler = drawn_evenly if evenly else self._make(seed)
             try:
                 self._proposed = self._study.ask(self._distributions)
             except Exception as error:  # Optuna's code with arguments of the user's, which it does not check before
@@ -116,13 +128,13 @@ class Study:
         assert self._proposed is not None
         proposed, self._proposed = self._proposed, None
         if self.keeps_notes:
-            self._tell(proposed.number, None if outcome is None else outcome.value)
+            self._tell(proposed.number, () if outcome is None else outcome.values)
         elif self._is_guided:
             # As one that is being tried: these samplers keep away from such. Of one that failed they learn nothing,
             # and propose its like again and again where nothing can ever be tried.
             return
         else:
-            self._tell(proposed.number, None)
+            self._tell(proposed.number)
 
     def avoid(self, values: Mapping[str, Value]) -> None:
         """Take note of a point that was proposed and rejected, by a study that this one is to equal."""
@@ -137,7 +149,7 @@ class Study:
             self._numbers[key] = proposed.number
             return
         if proposed is not None:
-            self._tell(proposed.number, None)
+            self._tell(proposed.number)
         self._add(key, parts)
 
     def is_open(self, key: Hashable) -> bool:
@@ -160,7 +172,7 @@ class Study:
         if outcome.state == "pruned" and outcome.curve:
             states = self._optuna.trial.TrialState
             trial = self._study.trials[number]
-            self._tell(number, None)
+            self._tell(number)
             with _quiet():
                 self._study.add_trial(
                     self._optuna.trial.create_trial(
@@ -172,7 +184,7 @@ class Study:
                     )
                 )
         else:
-            self._tell(number, outcome.value if outcome.state == "completed" else None)
+            self._tell(number, outcome.values if outcome.state == "completed" else ())
 
     def _encoded(self, values: Mapping[str, Value]) -> dict[str, Any]:
         found = {name: axis.encode(values[name]) for name, axis in self._axes.items() if name in values}
@@ -185,13 +197,27 @@ class Study:
             self._study.add_trial(create(state=states.RUNNING, params=dict(parts), distributions=distributions))
         self._numbers[key] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def _tell(self, number: int, value: float | None) -> None:
-        states = self._optuna.trial.TrialState
+    def _tell(self, number: int, values: Sequence[float] = ()) -> None:
+        """Tell the values of a point; without any, that it has failed."""
         with _quiet():
-            if value is None:
-                self._study.tell(number, state=states.FAIL)
+            if values:
+                self._study.tell(number, values)
             else:
-                self._study.tell(number, value)
+                self._study.tell(number, state=self._optuna.trial.TrialState.FAIL)
+
+    def _check_takes_several(self, directions: Sequence[str]) -> None:
+        """Refuse a sampler that cannot choose by several objectives: Optuna says so when it is asked for a point."""
+        samplers = self._optuna.samplers
+        study = self._optuna.create_study(directions=list(directions), sampler=samplers.RandomSampler(seed=0))
+        study.tell(study.ask(self._distributions), [0.0] * len(directions))
+        study.sampler = self._make(0)
+        try:
+            study.ask(self._distributions)
+        except ValueError as error:
+            raise SweepError(
+                f"hydra.sweeper.sampler: {self._settings.sampler} cannot be used with {len(directions)} objectives: "
+                f"{error} tpe, gp, qmc, nsga2 and random can"
+            ) from None
 
     def _maker(self) -> Any:
         """Return what makes the sampler with a seed: a new one for each point, so that nothing else decides it."""
@@ -221,8 +247,7 @@ class Study:
             if name == "QMCSampler":  # one sequence, of which each point is the next
                 given = {"seed": self._seed, "scramble": True}
                 given["independent_sampler"] = self._optuna.samplers.RandomSampler(seed=seed)
-            sampler: BaseSampler = kind(**{**given, **options})
-            return sampler
+            return self._short(kind(**{**given, **options}))
 
         try:
             make(0)

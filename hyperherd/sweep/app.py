@@ -17,14 +17,17 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.core.utils import JobRuntime, configure_log, run_job
 from hydra.errors import HydraException
 from hydra.types import RunMode
+from hydra.utils import get_class
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
 
 from hyperherd.compat.composition import composition
 from hyperherd.compat.hydra import Callbacks, Hydra, create_config_search_path, get_args_parser, set_version_base
+from hyperherd.launch.options import own_options
 from hyperherd.masking import masked_words
 from hyperherd.records.identity import base_hash
 from hyperherd.records.job_ids import batch_label
+from hyperherd.sweep.hydra_hooks import check_resolvable
 
 if TYPE_CHECKING:
     from hydra.core.config_loader import ConfigLoader
@@ -182,13 +185,32 @@ class HydraApp:
         command = [*self._started, *self._config_flags]
         return {"command": command, "overrides": list(fixed), "hash": base_hash(command, fixed)}
 
+    def launcher_options(self) -> dict[str, Any]:
+        """Return `hydra.launcher` as it is written, without what is for another launcher of ours.
+
+        Raises:
+            SweepError: an option that no launcher of ours has, or that cannot be left out.
+        """
+        options = self.config.hydra.launcher
+        preset = getattr(get_class(options["_target_"]), "preset", None)
+        return dict(options.items_ex(resolve=False)) if preset is None else own_options(preset, options)
+
     def launcher(self, task_function: TaskFunction, sweep_dir: Path) -> Launcher:
-        """Return the launcher the config asks for, set up to run `task_function` below `sweep_dir`."""
+        """Return the launcher the config asks for, set up to run `task_function` below `sweep_dir`.
+
+        Raises:
+            SweepError: one of its options cannot be resolved, or is none of its own.
+        """
         from hydra.core.plugins import Plugins
 
         config = copy.deepcopy(self.config)
-        with read_write(config.hydra):
+        own = self.launcher_options()
+        with read_write(config.hydra), open_dict(config.hydra):
             config.hydra.sweep.dir = str(sweep_dir)
+            # Before Hydra resolves them: what is for another machine may name a variable that is not set on this one.
+            for option in config.hydra.launcher.keys() - own.keys():
+                del config.hydra.launcher[option]
+        check_resolvable(config.hydra.launcher)
         return Plugins.instance().instantiate_launcher(
             hydra_context=self.context, task_function=task_function, config=config
         )

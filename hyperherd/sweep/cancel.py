@@ -18,7 +18,7 @@ from hyperherd.records.events import SUBMITTING, Event, EventLog, read_events
 from hyperherd.records.job_ids import is_batch_name, same_job
 from hyperherd.records.lock import LockHolder, lock_holder
 from hyperherd.records.places import check_records_inside
-from hyperherd.records.requests import ask_to_cancel
+from hyperherd.records.requests import ask_to_cancel, is_heeded
 from hyperherd.records.states import TrialState
 from hyperherd.records.status import Observer, TrialStatus
 from hyperherd.records.sweep import PlannedTrial, read_planned
@@ -183,6 +183,10 @@ def _ask_the_sweep(sweep_dir: Path, trials: Sequence[PlannedTrial], holder: Lock
     """Ask the sweep that runs, and return the trials that have not ended in a minute."""
     if holder.is_silent:  # it would not answer
         raise SweepError(f"nothing was cancelled in {sweep_dir}: {holder}, and cancel again")
+    if not is_heeded(sweep_dir):
+        raise SweepError(
+            f"nothing was cancelled in {sweep_dir}: the sweep that runs there is another user's ({holder})"
+        )
     request = ask_to_cancel(sweep_dir, [trial.number for trial in trials])
     if not _comes_true(lambda: not request.exists()):
         # Else the sweep would carry it out later, after we reported that it did not.

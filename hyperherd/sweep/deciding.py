@@ -34,7 +34,7 @@ def begun_contest(app: HydraApp, arguments: Sequence[str], settings: SweepSettin
     Raises:
         SweepError: the seed is given, or the budget does not suffice for the seeds to begin with.
     """
-    if settings.decide is None or settings.objective is None:
+    if settings.decide is None or settings.one_objective is None:
         return None
     typed = list(arguments) or [str(item) for item in first.written.get("overrides", ())]
     plans: dict[int, Plan] = {}
@@ -50,7 +50,7 @@ def begun_contest(app: HydraApp, arguments: Sequence[str], settings: SweepSettin
         raise SweepError(
             f"hydra.sweeper.decide chooses the seeds, but {settings.seed_key} is fixed or searched; remove it there"
         )
-    return Contest.begun(settings.decide, settings.objective, settings.seed_key, begun, plan_with)
+    return Contest.begun(settings.decide, settings.one_objective, settings.seed_key, begun, plan_with)
 
 
 _GROWTH = 4

@@ -10,6 +10,7 @@ from typing import Any
 
 from hyperherd.errors import SweepError, nearest
 from hyperherd.launch.base import TrialJob, TrialLauncher
+from hyperherd.launch.options import note_once
 from hyperherd.plural import counted
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.status import TrialStatus
@@ -126,10 +127,10 @@ def _is_count(value: Any, at_least: int = 1) -> bool:
 
 
 def check_policy(policy: Policy, launcher: TrialLauncher) -> None:
-    """Refuse what cannot be enforced with `launcher`.
+    """Refuse what cannot be enforced with `launcher`; a factor of what only clusters give is noted elsewhere.
 
     Raises:
-        SweepError: nobody would wait to do it, or the launcher cannot give a trial more of the resource.
+        SweepError: nobody would wait to do it, or there is nothing that a factor could multiply.
     """
     if not launcher.waits and policy != Policy():
         raise SweepError(
@@ -141,10 +142,11 @@ def check_policy(policy: Policy, launcher: TrialLauncher) -> None:
             continue
         key, resource = _FACTORS[cause]
         if resource not in launcher.resources:
-            raise SweepError(
-                f"hydra.sweeper.retry.{cause}.{key}: {launcher.name} cannot set {resource} per trial; remove {key}"
+            note_once(
+                f"hydra.sweeper.retry.{cause}.{key}: {launcher.name} cannot set {resource} per trial, so a retry has "
+                f"what the first attempt had"
             )
-        if launcher.resources[resource] is None:
+        elif launcher.resources[resource] is None and launcher.has_queue:
             raise SweepError(
                 f"hydra.sweeper.retry.{cause}.{key} has no value to multiply; set hydra.launcher.{resource}"
             )
@@ -210,7 +212,9 @@ class FailureTracker:
             return resources
         resource = _FACTORS[cause][1]
         # From what the last attempt had, so the factors of several retries multiply.
-        return {**resources, resource: resources.get(resource, self._resources[resource]) * factor}
+        before = resources.get(resource, self._resources.get(resource))
+        can_have_more = before is not None and resource in self._resources
+        return {**resources, resource: before * factor} if can_have_more else resources
 
 
 def _cause(status: TrialStatus) -> str | None:

@@ -72,6 +72,8 @@ def run_sweep(
         except SystemExit as error:
             if error.code == EXIT_CODES[signal.SIGINT]:
                 raise KeyboardInterrupt from None
+            if isinstance(error.code, str):  # the reason why there is no sweep
+                raise SweepError(error.code) from None
             # After a claim, this code means that trials failed, which the results show.
             if error.code != _FAILED or not claims:
                 raise

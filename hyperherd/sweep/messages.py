@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from hyperherd.errors import HyperherdError, ResultsError
 from hyperherd.escape import one_line
 from hyperherd.plural import counted
+from hyperherd.pruning.decisions import as_ranges, read_decisions
 from hyperherd.pruning.of_sweep import folder_of
 from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.states import TrialState
@@ -102,10 +103,21 @@ def report_end(sweep_dir: Path) -> None:
     lines = [f"table: herd-results {where}"]
     if trials.problems:
         lines.append(f"why:   herd-results failures {where}")
-    if any(not trial.state.done for trial in trials):
+    lines += _paused(trials, where)
+    if any(not trial.state.settled for trial in trials):
         lines.append(f"go on: the same command with hydra.sweeper.resume={where}; what is done is kept")
     lines += _hint(trials) + unjudged(sweep_dir, trials)
     say("\n".join([f"sweep {sweep_dir}: {counts(trials.counts)}\n{told}{lines[0]}", *lines[1:]]))
+
+
+def _paused(trials: TrialCollection, where: str) -> list[str]:
+    """Return a line on the trials that have stayed paused, and how they run on."""
+    numbers = [trial.number for trial in trials if trial.state is TrialState.PAUSED and trial.number is not None]
+    if not numbers:
+        return []
+    given = as_ranges(numbers) or "NUMBERS"
+    told = f"{counted(len(numbers), 'trial')} not among the best of their rung"
+    return [f"paused: {told}; to run them on: herd-results continue {where} {given}, then the same command"]
 
 
 def _hint(trials: TrialCollection) -> list[str]:
@@ -131,7 +143,7 @@ def unjudged(sweep_dir: Path, trials: Sequence[Trial]) -> list[str]:
             return []
         settings = read_pruner(pruner)
         first = next(iter(settings.rungs), None)
-        if first is None or folder_of(sweep_dir, settings).positions():
+        if first is None or folder_of(sweep_dir, settings).positions() or any(map(_has_been_judged, trials)):
             return []
     except (HyperherdError, OSError):
         return []
@@ -140,6 +152,11 @@ def unjudged(sweep_dir: Path, trials: Sequence[Trial]) -> list[str]:
     return [
         f"hint:  no trial has come to a rung of the pruner; {one_line(told + _how_logged(settings.metric, trials))}"
     ]
+
+
+def _has_been_judged(trial: Trial) -> bool:
+    """Return whether a trial has come to a rung, also where that could not be noted in the sweep's folder."""
+    return trial.dir is not None and bool(read_decisions(trial.dir))
 
 
 def _how_logged(metric: str, trials: Sequence[Trial]) -> str:

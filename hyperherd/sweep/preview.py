@@ -20,6 +20,7 @@ from hyperherd.sweep.deciding import begun_contest
 from hyperherd.sweep.freezing.take import check_launcher
 from hyperherd.sweep.messages import plan_lines, trial_lines
 from hyperherd.sweep.notifying.notifications import checked_addresses
+from hyperherd.sweep.pauses import check_pauses, pauses
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.resuming.drift import check_code, check_drift
 from hyperherd.sweep.resuming.reconcile import check_base, reconcile
@@ -67,6 +68,8 @@ class Preview:
 def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> Preview:
     """Return what the sweep would do; it raises what the sweep would raise before launching."""
     checked_addresses(settings.notify)
+    check_pauses(app, settings)
+    app.launcher_options()
     if settings.snapshot:
         check_launcher(get_class(app.config.hydra.launcher["_target_"]))
     if settings.sampler is not None:
@@ -82,7 +85,7 @@ def preview(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) ->
         plan = contest.resumed(sweep_dir).plan
         plan = replace(plan, notes=(*plan.notes, told))
     record = check_base(sweep_dir, app.base(plan.fixed), allow_drift=settings.allow_drift)
-    run_plan = reconcile(sweep_dir, plan.drafts)
+    run_plan = reconcile(sweep_dir, plan.drafts, holds_paused=pauses(settings))
     check_drift(app, run_plan.trials, sweep_dir, allow_drift=settings.allow_drift)
     if record:
         check_code(app, record, run_plan, sweep_dir, refuse=settings.on_code_change == "refuse")

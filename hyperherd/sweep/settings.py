@@ -16,14 +16,14 @@ from hyperherd.schemas import HerdSweeperConf
 from hyperherd.sweep.decide_settings import Decide, read_decide
 from hyperherd.sweep.failure_policy import Policy, read_policy
 from hyperherd.sweep.freezing.settings import SnapshotSettings, read_snapshot
-from hyperherd.sweep.notify_settings import NotifySettings, read_notify
+from hyperherd.sweep.notify_settings import NEW_BEST, NotifySettings, read_notify
+from hyperherd.sweep.objective_settings import ONE_OBJECTIVE, read_objectives
 
 _CHOICES = {
     "order": ("grid", "random"),
     "validate": ("auto", "full", "none"),
     "on_code_change": ("report", "refuse"),
 }
-_DIRECTIONS = ("maximize", "minimize")
 _MAPS = ("params", "parameters", "hydra")
 _LISTS = ("conditions", "constraints", "zip", "grids", "static_overrides")
 _POLICY = ("retry", "canary", "stop_after_failures", "stop_after_same_error")
@@ -67,10 +67,11 @@ class SweepSettings:
     seed_key: str = "seed"
     seed: int = 0
     strict: bool = True
-    objective: dict[str, str] | None = None
+    objective: tuple[dict[str, str], ...] = ()
+    """None, one, or several between which the sweep looks for the best compromises."""
     decide: Decide | None = None
     pruner: dict[str, Any] | None = None
-    """As it was written, with the objective's metric and direction where it names none."""
+    """As it was written, with the metric and the direction of a single objective where it names none."""
     sampler: SamplerSettings | None = None
     max_batch_size: int | None = None
     dry_run: bool = False
@@ -87,6 +88,11 @@ class SweepSettings:
     snapshot: SnapshotSettings | None = None
     policy: Policy = field(default_factory=Policy)
     notify: NotifySettings | None = None
+
+    @property
+    def one_objective(self) -> dict[str, str] | None:
+        """The objective; None if there is none, or if there are several."""
+        return self.objective[0] if len(self.objective) == 1 else None
 
 
 def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSettings:
@@ -114,13 +120,13 @@ def read_settings(sweeper: DictConfig, overrides: Sequence[str] = ()) -> SweepSe
                 f"hydra.sweeper.{key} is {chosen!r}{nearest(str(chosen), choices)}; expected one of "
                 f"{', '.join(choices)}"
             )
-    plain["objective"] = _objective(plain.get("objective"))
+    plain["objective"] = read_objectives(plain.get("objective"))
     plain["decide"] = _decide(plain)
     plain["pruner"] = _pruner(plain)
     plain["snapshot"] = read_snapshot(plain.get("snapshot"))
     plain["sampler"] = _sampler(plain)
     plain["only"] = _texts(plain.get("only"))
-    plain["notify"] = read_notify(sweeper)
+    plain["notify"] = _notify(sweeper, several=len(plain["objective"]) > 1)
     plain["policy"] = read_policy({key: plain.pop(key, None) for key in _POLICY})
     # null stands for the default.
     return SweepSettings(**{key: value for key, value in _first_hyperherd(plain).items() if value is not None})
@@ -214,6 +220,8 @@ def _decide(plain: Mapping[str, Any]) -> Decide | None:
     decide = read_decide(plain.get("decide"))
     if decide is None:
         return None
+    if len(plain["objective"]) > 1:
+        raise SweepError(f"hydra.sweeper.decide looks for the one best configuration, so it needs {ONE_OBJECTIVE}")
     if not plain.get("objective"):
         raise SweepError("hydra.sweeper.decide needs hydra.sweeper.objective, the metric that judges and its direction")
     if (plain.get("seeds") or 0) < _FEWEST_SEEDS:
@@ -269,7 +277,7 @@ def _sampler(plain: Mapping[str, Any]) -> SamplerSettings | None:
     for key, why in _NOT_SAMPLED.items():
         if plain.get(key) and (key, plain[key]) != ("order", _CHOICES["order"][0]):
             raise SweepError(f"hydra.sweeper.{key} and hydra.sweeper.sampler cannot be combined, because {why}")
-    if not plain.get("objective"):
+    if not plain["objective"]:
         raise SweepError(
             "hydra.sweeper.sampler needs hydra.sweeper.objective, the metric that it optimizes and its direction, e.g. "
             "{metric: val/acc, direction: maximize}"
@@ -277,22 +285,10 @@ def _sampler(plain: Mapping[str, Any]) -> SamplerSettings | None:
     return sampler
 
 
-def _objective(written: Any) -> dict[str, str] | None:
-    if written is None:
-        return None
-    if isinstance(written, list):
+def _notify(sweeper: DictConfig, *, several: bool) -> NotifySettings | None:
+    notify = read_notify(sweeper)
+    if notify is not None and NEW_BEST in notify.on and several:
         raise SweepError(
-            "hydra.sweeper.objective is a list, and several objectives cannot be optimized; give one, e.g. "
-            "{metric: val/acc, direction: maximize}"
+            f"hydra.sweeper.notify.on: {NEW_BEST} tells of the one that leads, so it needs {ONE_OBJECTIVE}"
         )
-    if not isinstance(written, dict) or written.keys() != {"metric", "direction"}:
-        raise SweepError(
-            f"hydra.sweeper.objective is {written!r}; expected a map such as {{metric: val/acc, direction: maximize}}"
-        )
-    direction = str(written["direction"])
-    if direction not in _DIRECTIONS:
-        raise SweepError(
-            f"hydra.sweeper.objective.direction is {direction!r}{nearest(direction, _DIRECTIONS)}; "
-            f"expected maximize or minimize"
-        )
-    return {"metric": str(written["metric"]), "direction": direction}
+    return notify

@@ -18,6 +18,7 @@ from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.launch.worker import TrialTask
 from hyperherd.paths import SweepPaths
 from hyperherd.pruning.of_sweep import PrunedSeeds
+from hyperherd.pruning.promotions import Promotions
 from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
@@ -35,6 +36,7 @@ from hyperherd.sweep.messages import (
 )
 from hyperherd.sweep.notify_settings import address_files
 from hyperherd.sweep.notifying.notifier import LaunchView, Notifier
+from hyperherd.sweep.pauses import check_pauses, pauses
 from hyperherd.sweep.planning.plan import Plan
 from hyperherd.sweep.resuming.drift import check_code, check_drift
 from hyperherd.sweep.resuming.pulse import Pulse
@@ -107,11 +109,12 @@ class SweepRun:
         if search is not None:
             self._growing = Growing(search, self._launcher, self._validator, self._dir, self._takers)
         self.is_clean = True
-        """Whether all trials that it ran are done."""
+        """Whether all trials that it ran are done, or paused."""
         self.was_stopped = False
         """Whether a rule on failures, or the launcher, ended it early."""
         if settings.decide and not self._launcher.waits:
             raise SweepError("hydra.sweeper.decide needs the trials' values, so hydra.launcher.wait must be true")
+        check_pauses(app, settings)
 
     @property
     def numbers(self) -> set[int]:
@@ -121,7 +124,7 @@ class SweepRun:
     def reconcile(self) -> None:
         """Find out which trials are to run, that they can, and where; and which an earlier sweep left in a queue."""
         drafts = self._plan.drafts if self._search is None else self._search.recorded(self._dir)
-        run_plan = reconcile(self._dir, drafts)
+        run_plan = reconcile(self._dir, drafts, holds_paused=pauses(self._settings))
         # All trials, whether they are to run or not: what has run is compared with what would run now.
         check_drift(self._app, run_plan.trials, self._dir, allow_drift=self._settings.allow_drift)
         if self._before:
@@ -141,6 +144,7 @@ class SweepRun:
             without = address_files(self._settings.notify) if self._settings.notify else ()
             self._task.snapshot = take_snapshot(self._dir, self._app.script, self._settings.snapshot, folders, without)
         self._run_plan = _placed(run_plan, self._validator.placed(run_plan.to_run))
+        self._validator.placed(run_plan.held)  # which have a place: they may run on
         if self._growing is not None:
             self._growing.planned(self._run_plan)
         self._note_directories(self._run_plan.to_run)
@@ -148,7 +152,7 @@ class SweepRun:
     def _will_start(self, run_plan: RunPlan) -> bool:
         """Return whether a trial may be started now or later: one that is awaited may have to run again."""
         may_follow = bool(self._adopted) or (self._search is not None and not self._search.is_complete)
-        return bool(run_plan.to_run) or (self._launcher.waits and may_follow)
+        return bool(run_plan.to_run or run_plan.held) or (self._launcher.waits and may_follow)
 
     def record(self) -> None:
         """Write `sweep.json`, `trials.jsonl`, and Hydra's `multirun.yaml` if this is the first invocation."""
@@ -167,7 +171,8 @@ class SweepRun:
             record,
             space=self._plan.written,
             base=self._base,
-            objective=self._settings.objective,
+            objective=self._settings.one_objective,
+            objectives=list(self._settings.objective) if len(self._settings.objective) > 1 else [],
             pruner=self._settings.pruner,
             seed_key=self._settings.seed_key,
             run_once=self._app.run_once,
@@ -211,17 +216,25 @@ class SweepRun:
             expected += max(self._search.trials - in_space, 0)
             self._growing.report()
         judge = FailureTracker(self._settings.policy, self._launcher, expected)
-        metric = self._settings.objective["metric"] if self._settings.objective else None
+        metrics = [objective["metric"] for objective in self._settings.objective]
         try:
             with (
                 self._beating(),
-                watched(self._launcher, self._dir, trials, metric, expected) as refresh,
+                self._growing.announced() if self._growing is not None else nullcontext(),
+                watched(self._launcher, self._dir, trials, metrics, expected) as refresh,
                 self._told_of(collector, judge) as tell,
             ):
                 refreshes = (self._lock.beat, refresh, tell)
                 unwanted = self._pruned_seeds(trials)
                 loop = RunLoop(
-                    self._launcher, collector, judge, self._app.job_label, refreshes, unwanted, self._growing
+                    self._launcher,
+                    collector,
+                    judge,
+                    self._app.job_label,
+                    refreshes,
+                    unwanted,
+                    self._growing,
+                    self._promotions(collector),
                 )
                 if not self._launcher.waits:
                     if numbers:
@@ -231,12 +244,12 @@ class SweepRun:
                     else:
                         report_nothing_to_submit(self._dir, len(self._adopted))
                     return []
-                returned = loop.run(numbers) if trials else {}
+                returned = loop.run(numbers) if trials or self._run_plan.held else {}
         except BaseException:  # Ctrl-C, SIGTERM, or whatever a launcher lets through: the end is recorded anyway
             with held_back():  # a second Ctrl-C must not leave it half recorded
                 self._interrupted(collector)  # now that the table is gone: it would erase what is printed
             raise
-        self.is_clean = all(status.state.done for status in collector.statuses.values())
+        self.is_clean = all(status.state.settled for status in collector.statuses.values())
         self.was_stopped = bool(collector.stopping)
         for warning in self._search.unmatched if self._search else ():
             log.warning(warning)
@@ -248,6 +261,18 @@ class SweepRun:
         seeds = PrunedSeeds(self._dir, read_pruner(self._settings.pruner), trials, self._settings.seed_key)
         self._takers.append(seeds.add)
         return seeds.found
+
+    def _promotions(self, collector: Collector) -> Callable[[], Mapping[int, str]]:
+        """Return a function that finds the paused trials that are to run on, those of earlier sweeps among them."""
+        if not pauses(self._settings) or self._settings.pruner is None:
+            return dict
+        promotions = Promotions(self._dir, read_pruner(self._settings.pruner))
+        collector.hold(self._run_plan.held, self._run_plan.statuses, self._joins)
+        return lambda: promotions.found(collector.paused)
+
+    def _joins(self, trial: PlannedTrial) -> None:
+        for take in self._takers:
+            take([trial])
 
     def _note_directories(self, trials: Sequence[PlannedTrial]) -> None:
         self._directories.update({trial.number: trial.dir for trial in trials})

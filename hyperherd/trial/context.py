@@ -98,13 +98,14 @@ def run_in_context(
             ending = outcome.ending
             if ending.state is TrialState.CANCELLED and is_requeued():
                 ending = replace(ending, requeued=True)
+            if ending.state is TrialState.COMPLETED:
+                # Before the record: killed in between it runs again, while a mark that is missing would never come.
+                note_completed(place.sweep, place.sweep_dir, place.trial.number)
             record = logbook.close(ending)
         _log_end(record)
         if record.stop_reason and (also := raised_while_it_ended(outcome.error)):
             log.warning("trial %d (%s): while it ended: %s", record.number, record.name, one_line(also))
         report_news(place.trial_dir)
-    if record.state is TrialState.COMPLETED:
-        note_completed(place.sweep, place.sweep_dir, place.trial.number)
     if late and record.state is not TrialState.CANCELLED:
         raise interruption(late)
     if record.state is not TrialState.COMPLETED and not record.stop_reason:

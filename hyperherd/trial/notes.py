@@ -103,7 +103,7 @@ def _is_verdict(value: Any) -> bool:
 
 
 _ORDERS = ("minimize", "maximize")
-_STOPPED = (TrialState.PRUNED, TrialState.CANCELLED)
+_STOPPED = (TrialState.PRUNED, TrialState.PAUSED, TrialState.CANCELLED)
 _KINDS: dict[str, Callable[[Any], bool]] = {
     OBJECTIVE: _is_objective,
     TRAINING: kinds.mapping,

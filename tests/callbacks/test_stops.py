@@ -31,12 +31,12 @@ REASON = {"state": "pruned", "reason": "the rule of the test"}
 class At:
     """A rule: the end at the first step from `step` on at which a metric is logged."""
 
-    def __init__(self, metric: str, step: int) -> None:
-        self.metric, self.step = metric, step
+    def __init__(self, metric: str, step: int, state: TrialState = TrialState.PRUNED) -> None:
+        self.metric, self.step, self.state = metric, step, state
 
     def judge(self, metrics: Mapping[str, Any], step: int, phase: str) -> StopVerdict | None:
         is_end = self.metric in metrics and step >= self.step and not phase
-        return StopVerdict(TrialState.PRUNED, REASON["reason"]) if is_end else None
+        return StopVerdict(self.state, REASON["reason"]) if is_end else None
 
 
 @pytest.fixture
@@ -96,6 +96,22 @@ def test_a_trainer_of_transformers_ends_and_evaluates_no_more(trial_dir: Path, k
         with pytest.raises(TrialPruned, match=REASON["reason"]):
             again()
     assert [step for step, _ in kept()["loss"]] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("state", "strategy", "saves"),
+    [(TrialState.PAUSED, "steps", True), (TrialState.PAUSED, "no", False), (TrialState.PRUNED, "steps", False)],
+)
+def test_a_trainer_of_transformers_that_is_paused_saves_where_it_ends(
+    trial_dir: Path, state: TrialState, strategy: str, saves: bool
+) -> None:
+    found_trial().stopping.judged_by(At("loss", 2, state))
+    trainer = make_hf_trainer(trial_dir, callback=_hf_callback(), save_strategy=strategy, save_steps=100)
+    trainer.train()
+    assert noted()["verdict"]["state"] == state
+    assert (trial_dir / "out/checkpoint-2").is_dir() == saves
+    # What ends by itself saves its last step; this one has not come there.
+    assert not (trial_dir / "out/checkpoint-4").exists()
 
 
 def _hf_callback() -> Any:

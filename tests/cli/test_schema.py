@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cli.test_commands import strictly, swept
-from results.builder import every_state, sweep24
+from results.builder import SweepBuilder, every_state, sweep24
 
-from hyperherd import load
+from hyperherd import load, results
 from hyperherd.cli.main import main
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.results import pages
@@ -90,3 +91,18 @@ def test_watch_and_sql(swept: Path, ask: Ask) -> None:
 def test_the_words_are_ours() -> None:
     assert set(SCHEMA["$defs"]["state"]["enum"]) == {state.value for state in TrialState}
     assert set(SCHEMA["$defs"]["cause"]["enum"]) == {cause.value for cause in FailureCause}
+
+
+def test_several_objectives_are_as_promised(tmp_path: Path, ask: Ask) -> None:
+    sweep = SweepBuilder(tmp_path / "s", [("loss", "minimize"), ("speed", "maximize")], seed_key="seed")
+    for number, pair in enumerate([(1.0, 1.0), (2.0, 2.0), (3.0, 1.0), (math.nan, 1.0)]):
+        for seed in range(2):
+            values = {"loss": pair[0] + seed / 10, "speed": pair[1]}
+            sweep.trial(values, params={"x": number, "seed": seed})
+    check("best of several objectives", ask("best", sweep.dir, "-f", "json", "--close"))
+    check("best --seeds", ask("best", sweep.dir, "-f", "json", "--seeds", "5..6"))
+    schema = json.loads((Path(results.__file__).parent / "schema.json").read_text())
+    for options in ((), ("--seeds",)):
+        [document] = ask(sweep.dir, "-f", "json", *options)
+        pytest.importorskip("jsonschema").validate(document, schema)
+        assert [trial["front"] for trial in document["trials"]] == [True, True, True, True, False, False, None, None]

@@ -109,6 +109,19 @@ def test_train_swept_over_every_choice(tmp_path: Path) -> None:
     assert [steps(tmp_path / "sweep" / str(number), "val/acc") for number in range(4)] == [[19]] * 4
 
 
+@pytest.mark.slow
+def test_train_swept_with_pauses(tmp_path: Path) -> None:
+    """The second trial waits after an epoch, and goes on from Lightning's checkpoint when it is among the best half."""
+    pruner = "hydra.sweeper.pruner={name: asha, min_steps: 19, max_steps: 38, eta: 2, when: pause}"
+    judged = ["hydra.sweeper.objective={metric: val/acc, direction: maximize}", pruner]
+    local = ["hydra/sweeper=herd", "hydra/launcher=herd_local", "hydra.launcher.max_parallel=1"]
+    told = run(tmp_path, "train.py", "-m", "epochs=2", "lr=0.05,0.03,0.0001,0.0002", *local, *judged)
+    trials = {trial.number: trial for trial in hyperherd.load(tmp_path / "sweep")}
+    assert [str(trials[number].state) for number in range(4)] == ["completed", "completed", "paused", "paused"], told
+    rows = read_metrics(tmp_path / "sweep" / "1", ["train/loss"], raw=True).to_pylist()
+    assert [(row["step"], row["attempt"]) for row in rows] == [(step, int(step > 19)) for step in range(1, 39)]
+
+
 def test_every_key_of_the_configs_has_a_comment() -> None:
     for path in EXAMPLE.glob("conf/**/*.yaml"):
         first, *lines = path.read_text().splitlines()

@@ -17,6 +17,8 @@ class Ran:
 
 
 class OfACluster(HerdLauncher):
+    preset = "herd_slurm"
+
     def trial_launcher(self) -> Ran:
         return Ran()
 

@@ -5,15 +5,22 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import cast
 
 import pytest
 
+from hyperherd.launch.base import TrialLauncher
 from hyperherd.launch.workers.job import WorkerTimes
-from hyperherd.launch.workers.loop import Shift
+from hyperherd.launch.workers.lingering import Lingering
+from hyperherd.launch.workers.loop import Shift, Worker
 from hyperherd.launch.workers.sharing import pool_options
 from hyperherd.launch.workers.silence import Silence
+from hyperherd.records.lock import SweepLock
+from hyperherd.records.requests import ask_to_stop
+from hyperherd.records.sweep import PlannedTrial, write_planned
+from hyperherd.records.workers.growth import end_growth, note_growth
 from hyperherd.records.workers.ledger import Ledger, Roster
-from hyperherd.records.workers.queue import Attempt
+from hyperherd.records.workers.queue import Attempt, put_in_queue
 
 
 def test_a_worker_claims_trials_while_there_is_time_for_one_as_long_as_the_longest() -> None:
@@ -31,6 +38,42 @@ def test_a_worker_claims_trials_while_there_is_time_for_one_as_long_as_the_longe
 def test_a_worker_is_gone_before_it_could_be_warned(limit: float, warned: float, claims: float) -> None:
     assert WorkerTimes(limit, warned, 7.0).shift(1000.0) == Shift(1000.0 + claims, 7.0)
     assert WorkerTimes(None, warned, 7.0).shift(1000.0) == Shift(None, 7.0)
+
+
+def test_a_worker_with_nothing_to_do_waits_while_its_sweep_says_that_more_follows(tmp_path: Path) -> None:
+    now, lock = [100.0], SweepLock(tmp_path)
+    lock.take()
+    waits = Lingering(tmp_path, awaits_growth=True, clock=lambda: now[0])
+    of_its_own = Lingering(tmp_path, awaits_growth=False, clock=lambda: now[0])
+    note_growth(tmp_path)
+    answers = []
+    for _ in range(60):
+        now[0] += 1
+        answers.append((waits(), of_its_own()))
+    assert answers == [(True, True)] * 30 + [(True, False)] * 30
+    end_growth(tmp_path)
+    later = []
+    for _ in range(31):
+        now[0] += 1
+        later.append(waits())
+    assert later == [True] * 29 + [False] * 2
+    note_growth(tmp_path)
+    assert waits()
+    lock.release()  # as of a sweep that was killed: what it left is not believed
+    assert not waits()
+
+
+@pytest.mark.parametrize("may_claim", [True, False])
+def test_a_worker_starts_nothing_of_a_sweep_that_was_stopped_or_is_gone(tmp_path: Path, may_claim: bool) -> None:
+    write_planned(tmp_path, [PlannedTrial(0, "k", "", (), {}, dir="0")])
+    put_in_queue(tmp_path, "a", "", [Attempt(0, 0)])
+    if may_claim:
+        ask_to_stop(tmp_path, "herd-results stop was called")
+    pool = cast(TrialLauncher, None)  # it gets nothing
+    worker = Worker(tmp_path, pool, may_claim=lambda: may_claim, lingers=lambda: True)
+    worker.run()
+    assert worker.states == []
+    assert not (tmp_path / "0").exists()
 
 
 def test_a_trial_is_gone_with_its_worker_and_when_it_is_silent_for_long(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ pytest.importorskip("optuna")
 
 
 @pytest.mark.slow
-def test_a_trial_that_takes_long_keeps_no_other_slot_idle(app: App, lsf: Site) -> None:
-    options = ("hydra.launcher.array_parallelism=2", "hydra.launcher.poll_s=2")
+@pytest.mark.parametrize("slots", ["array_parallelism=2", "workers=2"])
+def test_a_trial_that_takes_long_keeps_no_other_slot_idle(app: App, lsf: Site, slots: str) -> None:
+    options = (f"hydra.launcher.{slots}", "hydra.launcher.poll_s=2")
     check_that_no_slot_is_idle(app, "hydra/launcher=herd_lsf", *options)

@@ -7,13 +7,14 @@ import subprocess
 import sys
 import textwrap
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from pruning.learning import METRIC, judge
 
 from hyperherd.pruning.decisions import CONTINUED, NOT_JUDGED, PRUNED, read_decisions
 from hyperherd.pruning.judge import TrialJudge
+from hyperherd.pruning.rungs import Rung
 from hyperherd.records.states import TrialState
 
 ASHA = {"name": "asha", "min_steps": 5, "eta": 3}
@@ -277,11 +278,56 @@ def test_seeds_are_judged_by_their_mean_and_end_together(tmp_path: Path) -> None
     assert log(seed_of("b", 4), {5: 0.85}) == ""
 
 
+class Remembers:
+    """A rule that keeps what it was shown of earlier rungs."""
+
+    shown: ClassVar[list[dict[int, float]]] = []
+
+    def prune(self, rung: Rung) -> bool:
+        self.shown.append(dict(rung.earlier))
+        return False
+
+
+def test_a_rule_is_shown_the_trials_own_values_before_whichever_attempt_it_is(tmp_path: Path) -> None:
+    rule = {"name": f"{__name__}.Remembers", "min_steps": 3, "every": 3, "by": "config"}
+    log(judge(tmp_path, rule, 0, config="a" * 16), {3: 0.9, 6: 0.9, 9: 0.9})
+    del Remembers.shown[:]
+    log(judge(tmp_path, rule, 1, config="a" * 16), {3: 0.1, 6: 0.3})
+    log(judge(tmp_path, rule, 1, attempt=1, config="a" * 16, passed=6), {7: 0.4, 9: 0.5})
+    # Of the rung itself what is judged: the mean over its two seeds.
+    assert Remembers.shown == [{3: 0.5}, {3: 0.1, 6: 0.6}, {3: 0.1, 6: 0.3, 9: 0.7}]
+
+
 def test_rungs_that_cannot_be_written_end_no_training(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     (tmp_path / "rungs").write_text("in the way", "utf-8")
     assert log(judge(tmp_path, ASHA, 0), dict.fromkeys(range(1, 50), 0.1)) == ""
     assert caplog.text.count("nothing is judged there") == 1
     assert [one.verdict for one in read_decisions(tmp_path / "0")] == [NOT_JUDGED] * 3
+
+
+READ_ONLY = """
+import sys
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from pruning.learning import METRIC, judge
+one = judge(Path({root!r}), {pruner!r}, 1)
+print([one.judge({{METRIC: 0.1}}, step, "") for step in range(4, 16)])
+"""
+
+
+def test_a_folder_that_is_read_only_ends_no_training(tmp_path: Path) -> None:
+    log(judge(tmp_path, ASHA, 0), {5: 0.9})
+    judge(tmp_path, ASHA, 1)  # which makes its own folder
+    for folder in ((tmp_path / "rungs"), *(tmp_path / "rungs").glob("**/")):
+        folder.chmod(0o555)
+    # Root may write there all the same, unless it is not allowed to pass over modes.
+    before = ("setpriv", "--bounding-set=-dac_override,-dac_read_search") if os.geteuid() == 0 else ()
+    script = READ_ONLY.format(tests=str(Path(__file__).parents[1]), root=str(tmp_path), pruner=ASHA)
+    done = subprocess.run([*before, sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.stdout.strip() == str([None] * 12), done.stderr
+    assert done.stderr.count("the rungs of the sweep cannot be used, so nothing is judged there: [Errno 13]") == 1
+    assert [one.verdict for one in read_decisions(tmp_path / "1")] == [NOT_JUDGED] * 2
+    assert [len(names) for names in shown(tmp_path).values()] == [1]
 
 
 def test_a_decision_that_cannot_be_recorded_is_not_taken(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

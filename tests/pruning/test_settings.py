@@ -16,7 +16,7 @@ OBJECTIVE = {"metric": "val/acc", "direction": "maximize"}
 
 
 def read(written: Any, objective: dict[str, str] | None = OBJECTIVE) -> Any:
-    return read_pruner(complete(written, objective))
+    return read_pruner(complete(written, [objective] if objective else []))
 
 
 @pytest.mark.parametrize(
@@ -51,6 +51,9 @@ def read(written: Any, objective: dict[str, str] | None = OBJECTIVE) -> Any:
         ({"name": "asha", "min_steps": 5, "metric": "loss"}, "which needs hydra.sweeper.pruner.direction"),
         ({"name": "asha", "min_steps": 5, "direction": "max"}, "did you mean 'maximize'"),
         ({"name": "asha", "min_steps": 5, "nan": "yes"}, "expected true or false"),
+        ({"name": "asha", "min_steps": 5, "when": "paus"}, "did you mean 'pause'"),
+        ({"name": "median", "min_steps": 5, "when": "pause"}, "has no key 'when'"),
+        ({"name": "asha", "min_steps": 5, "when": "pause", "by": "config"}, "cannot be combined with by: config"),
         ({"nan": True, "eta": 3}, "has no key 'eta'"),
         ({"name": "threshold"}, "needs lower or upper"),
         ({"name": "threshold", "lower": "low"}, "pruner.lower is 'low'"),

@@ -112,6 +112,23 @@ def test_the_seeds_of_a_pruned_configuration_are_not_started(app: App) -> None:
     assert "8 trials, 0 to run" in app.sweep("lr=0.9,0.1", "+seed=0,1,2,3", OBJECTIVE, by_config).done.stdout
 
 
+DIES = """
+import signal
+from hyperherd import log_metrics
+from hyperherd.trial.logbook import Logbook
+log_metrics({"acc": cfg.lr}, step=3)
+Logbook.close = lambda *arguments: os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_trial_that_is_killed_when_it_has_completed_counts_among_those_that_have(app: App) -> None:
+    median = "hydra.sweeper.pruner={name: median, min_steps: 3}"
+    sweep = app.write(DIES).sweep("lr=1", OBJECTIVE, median, "hydra/launcher=herd_local", code=1)
+    assert [str(trial.state) for trial in load(sweep.dir)] == ["failed"]
+    assert folder_of(sweep.dir, read_pruner(SweepRecord.read(sweep.dir).pruner or {})).completed() == {0}
+
+
 def preview(tmp_path: Path, *overrides: str) -> str:
     (tmp_path / "config.yaml").write_text("lr: 0.1\n", "utf-8")
     return str(plan(["lr=0.1,0.2", *overrides], config_dir=tmp_path))
@@ -122,6 +139,8 @@ def test_a_dry_run_shows_the_rungs(tmp_path: Path) -> None:
     assert "  pruner: asha on acc (maximize), compared at step 3, 9, 27\n" in shown
     shown = preview(tmp_path, OBJECTIVE, "hydra/sweeper=herd_median", "hydra.sweeper.pruner.by=config")
     assert "NaN ends a trial, compared at step 5, 10, 15, 20, 25, 30, ... (one configuration by the mean" in shown
+    shown = preview(tmp_path, OBJECTIVE, "hydra.sweeper.pruner={name: asha, min_steps: 3, max_steps: 9, when: pause}")
+    assert "compared at step 3; a trial that loses a rung is paused\n" in shown
     assert "pruner" not in preview(tmp_path, OBJECTIVE)
 
 
@@ -182,6 +201,7 @@ def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> Non
     objective = Objective("acc", "maximize", source="saved")
     begun = replace(trial(0, TrialState.PRUNED, 5), started=1.8e9)
     assert ended_badly(begun, objective)
+    assert ended_badly(replace(begun, state=TrialState.PAUSED), objective)
     assert not ended_badly(trial(1, TrialState.PRUNED, None), objective)
 
 
@@ -200,6 +220,8 @@ def test_a_seed_that_was_not_started_is_no_news_about_its_configuration() -> Non
             "1 of 3 trials pruned",
         ),
         ([(TrialState.PRUNED, 50, 40)], {}, "1 of 1 trial pruned"),
+        ([(TrialState.PAUSED, 10, 40), (TrialState.COMPLETED, 40, 40)], {}, "1 of 2 trials paused, 38 % of the"),
+        ([(TrialState.PAUSED, 10, 40), (TrialState.PRUNED, 10, 40)], {}, "1 of 2 trials pruned and 1 paused, 75 %"),
         (
             [(TrialState.PRUNED, 10, 40), (TrialState.FAILED, 3, 40)],
             {},

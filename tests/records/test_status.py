@@ -61,6 +61,9 @@ def test_why_a_trial_waits_is_known() -> None:
         (record(state=TrialState.CANCELLED), [event("lost")], TrialState.CANCELLED),
         (record(heartbeat=NOW + 1), [event("cancelled")], TrialState.RUNNING),
         (record(state=TrialState.COMPLETED), [event("submitting", attempt=1)], TrialState.COMPLETED),
+        (record(state=TrialState.PAUSED), [event("ended"), event("lost")], TrialState.PAUSED),
+        (record(state=TrialState.PAUSED), [event("ended"), event("submitting", attempt=1)], TrialState.SUBMITTED),
+        (record(state=TrialState.PAUSED), [Event("continued", 0, 0, NOW, beats=0)], TrialState.WAITING),
     ],
 )
 def test_the_newest_attempt_decides_and_the_trials_own_word_stands(

@@ -61,6 +61,19 @@ def test_what_is_withdrawn_is_not_taken(tmp_path: Path) -> None:
     assert taken(queue) == []
 
 
+def test_what_is_not_planned_yet_is_taken_again_unless_it_is_withdrawn(tmp_path: Path) -> None:
+    queue = Queue(tmp_path)
+    for number, name in enumerate("ab"):
+        put_in_queue(tmp_path, name, "", [Attempt(number, 0)])
+    queue.look()
+    for attempt in queue.take():
+        queue.later(attempt)
+    assert list(queue.take()) == []
+    withdraw(tmp_path, "a")
+    assert taken(queue) == [(1, 0)]
+    assert taken(queue) == []
+
+
 def test_a_request_to_end_is_about_one_attempt_until_it_is_queued_again(tmp_path: Path) -> None:
     ask_to_end(tmp_path, Attempt(5, 0))
     ask_to_end(tmp_path, Attempt(5, 0))
@@ -112,6 +125,24 @@ def test_a_roster_knows_who_runs_what(tmp_path: Path) -> None:
     again.news()
     assert again.is_dead(one.worker)
     assert not again.is_dead("unknown")
+
+
+def test_places_are_those_of_workers_by_hand_that_are_there(tmp_path: Path) -> None:
+    one, other, of_job, roster = Ledger(tmp_path), Ledger(tmp_path), Ledger(tmp_path), Roster(tmp_path)
+    one.began(None, places=3)
+    other.began("7", places=2)  # somebody's job, and not a sweep's
+    of_job.began("8", "batch", places=10)
+    assert roster.places_by_hand() == 0
+    roster.news()
+    assert roster.places_by_hand() == 5
+    path = SweepPaths(tmp_path).workers / "ledgers" / f"{one.worker}.jsonl"
+    os.utime(path, (1, 1))
+    assert roster.places_by_hand() == 2
+    one.beat()
+    assert roster.places_by_hand() == 5
+    other.left("nothing is left")
+    roster.news()
+    assert roster.places_by_hand() == 3
 
 
 def test_of_many_workers_one_gets_an_attempt(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,13 +25,19 @@ class SweepBuilder:
     """Plans trials one by one and writes what each left behind."""
 
     def __init__(
-        self, root: Path, objective: tuple[str, str] | None = ("val/acc", "maximize"), seed_key: str | None = None
+        self,
+        root: Path,
+        objective: tuple[str, str] | Sequence[tuple[str, str]] | None = ("val/acc", "maximize"),
+        seed_key: str | None = None,
     ) -> None:
         self.dir = root
         self.planned: list[PlannedTrial] = []
         self.script = root.parent / "train.py"
-        asked = {"metric": objective[0], "direction": objective[1]} if objective else None
-        SweepRecord(root.name, 1_700_000_000.0, str(self.script), "train", {}, {}, asked, seed_key).write(root)
+        pairs = [objective] if isinstance(objective, tuple) else objective or []
+        asked: list[Any] = [{"metric": metric, "direction": direction} for metric, direction in pairs]
+        one, several = (asked[0], []) if len(asked) == 1 else (None, asked)
+        record = SweepRecord(root.name, 1_700_000_000.0, str(self.script), "train", {}, {}, one, seed_key)
+        replace(record, objectives=several).write(root)
 
     def plan(self, **params: Any) -> PlannedTrial:
         """Plan a trial; it is waiting until something else is written about it."""

@@ -8,7 +8,7 @@ from omegaconf import OmegaConf
 from hyperherd.errors import SweepError
 from hyperherd.sampling.settings import read_sampler
 from hyperherd.schemas import HerdSweeperConf
-from hyperherd.sweep.settings import read_settings
+from hyperherd.sweep.settings import SweepSettings, read_settings
 
 OBJECTIVE = {"metric": "loss", "direction": "minimize"}
 
@@ -97,10 +97,49 @@ def test_what_is_no_sampler_is_refused_by_name(given: Any, message: str) -> None
         ({"decide": {"delta": 1, "budget": 9}, "seeds": 2}, "hydra.sweeper.decide and"),
         ({"parameters": {"lr": {"values": [1]}}}, "hydra.sweeper.parameters and"),
         ({"objective": None}, "sampler needs hydra.sweeper.objective"),
-        ({"objective": [OBJECTIVE, OBJECTIVE]}, "several objectives cannot be optimized"),
+        ({"objective": [OBJECTIVE, OBJECTIVE]}, "objective has the metric .* twice"),
     ],
 )
 def test_what_cannot_stand_beside_a_sampler_is_refused_by_name(beside: dict[str, Any], message: str) -> None:
     given = {"objective": OBJECTIVE, "sampler": {"trials": 5}, **beside}
     with pytest.raises(SweepError, match=message):
         read_settings(OmegaConf.merge(OmegaConf.structured(HerdSweeperConf), given))  # type: ignore[arg-type]
+
+
+SPEED = {"metric": "speed", "direction": "maximize"}
+
+
+def read(**given: Any) -> SweepSettings:
+    return read_settings(OmegaConf.merge(OmegaConf.structured(HerdSweeperConf), given))  # type: ignore[arg-type]
+
+
+def test_several_objectives_are_read() -> None:
+    found = read(objective=[OBJECTIVE, SPEED], sampler={"trials": 5})
+    assert (found.objective, found.one_objective) == ((OBJECTIVE, SPEED), None)
+    one = read(objective=[OBJECTIVE])
+    assert (one.objective, one.one_objective) == ((OBJECTIVE,), OBJECTIVE)
+    pruned = read(objective=[OBJECTIVE, SPEED], pruner={"name": "asha", "min_steps": 1, "metric": "speed"})
+    assert pruned.pruner == {"name": "asha", "min_steps": 1, **SPEED}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"objective": []}, "objective is an empty list"),
+        ({"objective": [OBJECTIVE, "speed"]}, r"objective\[1\] is 'speed'; expected a map"),
+        (
+            {"objective": {"metric": ["a", "b"], "direction": "minimize"}},
+            "objective.metric is a list; several objectiv",
+        ),
+        ({"objective": [OBJECTIVE, {**SPEED, "direction": "max"}]}, r"objective\[1\].direction is 'max'"),
+        (
+            {"pruner": {"name": "asha", "min_steps": 1}},
+            "pruner judges by one metric, and hydra.sweeper.objective has 2",
+        ),
+        ({"decide": {"delta": 1, "budget": 9}, "seeds": 2}, "decide looks for the one best .* to be a single one"),
+        ({"notify": {"urls": ["json://localhost"], "on": ["new_best"]}}, "new_best tells of the one that leads"),
+    ],
+)
+def test_what_several_objectives_do_not_allow_is_refused_by_name(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SweepError, match=message):
+        read(**{"objective": [OBJECTIVE, SPEED], **given})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import importlib.util
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -15,16 +15,20 @@ from hyperherd.sampling.study import Outcome, Study
 from hyperherd.space.parameters import Interval, Parameter, Scale, Values
 
 create_trial = pytest.importorskip("optuna").trial.create_trial
+FloatDistribution = pytest.importorskip("optuna").distributions.FloatDistribution
+shortened = pytest.importorskip("hyperherd.sampling.rounded").shortened
 
 X, Y = Parameter("x", Interval(-1.0, 1.0)), Parameter("y", Interval(1, 1000, log=True, integer=True))
 WITH_DROPPED = (X, Y, Parameter("opt", ("sgd", "adam")), Parameter("momentum", Interval(0.0, 1.0)))
 
 
-def study(*parameters: Parameter, lacks_parts: bool = False, maximize: bool = False, **given: Any) -> Study:
+def study(
+    *parameters: Parameter, lacks_parts: bool = False, directions: Sequence[str] = ("minimize",), **given: Any
+) -> Study:
     settings = read_sampler({"trials": 50, **given})
     assert settings is not None
     axes = {parameter.name: Axis(parameter) for parameter in parameters}
-    return Study(settings, axes, maximize=maximize, seed=7, lacks_parts=lacks_parts)
+    return Study(settings, axes, directions=directions, seed=7, lacks_parts=lacks_parts)
 
 
 def search(made: Study, trials: int, ran: Callable[[Any], Any] = dict, begin: int = 0) -> list[Mapping[str, Any]]:
@@ -32,7 +36,7 @@ def search(made: Study, trials: int, ran: Callable[[Any], Any] = dict, begin: in
     for number in range(begin, trials):
         point = ran(made.propose(number, 0))
         made.accept(number, point)
-        made.tell(number, Outcome("completed", point["x"] ** 2 + point["y"] / 1000))
+        made.tell(number, Outcome("completed", (point["x"] ** 2 + point["y"] / 1000,)))
         found.append(point)
     return found
 
@@ -72,7 +76,7 @@ def test_a_study_that_is_made_anew_proposes_the_same(name: str) -> None:
         if again.keeps_notes:
             again.propose(number, 0)
         again.accept(number, point)
-        again.tell(number, Outcome("completed", point["x"] ** 2 + point["y"] / 1000))
+        again.tell(number, Outcome("completed", (point["x"] ** 2 + point["y"] / 1000,)))
     assert search(again, 12, begin=9) == whole[9:]
     assert search(study(X, Y, **given, seed=0), 3) == whole[:3]  # the seed that counts is the one it was made with
 
@@ -97,7 +101,7 @@ def test_no_outcome_is_too_odd() -> None:
         Outcome("failed"),
         Outcome("pruned", curve={1: 0.5, 3: 0.25}),
         Outcome("pruned"),
-        Outcome("completed", 1),
+        Outcome("completed", (1,)),
     ]
     for number, outcome in enumerate(outcomes * 3):
         made.accept(number, made.propose(number, 0))
@@ -105,7 +109,7 @@ def test_no_outcome_is_too_odd() -> None:
     made.propose(12, 0)
     made.reject()
     made.propose(12, 1, evenly=True)
-    made.reject(Outcome("completed", 2.0))
+    made.reject(Outcome("completed", (2.0,)))
     made.accept(12, made.propose(12, 2))
     assert made.is_open(12)
     assert not made.is_open(3)
@@ -147,3 +151,50 @@ def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None
         )
         with pytest.raises(SweepError, match=message):
             study(X, **given)
+
+
+@pytest.mark.parametrize("name", ["tpe", "qmc", "nsga2", "random"])
+def test_a_sampler_learns_of_all_objectives(name: str) -> None:
+    made = study(X, Y, directions=("minimize", "maximize"), name=name)
+    for number in range(12):
+        point = made.propose(number, 0)
+        made.accept(number, point)
+        made.tell(number, Outcome("completed", (point["x"], point["y"])) if number != 4 else Outcome("failed"))
+    fronted = made._study.best_trials
+    assert all(trial.values == [trial.params["x"], trial.params["y"]] for trial in fronted)
+
+
+def test_a_sampler_of_one_objective_is_refused_for_several() -> None:
+    pytest.importorskip("cmaes")
+    message = "CmaEsSampler cannot be used with 2 objectives: .* tpe, gp, qmc, nsga2 and random can"
+    with pytest.raises(SweepError, match=message):
+        study(X, Y, directions=("minimize", "maximize"), name="cmaes")
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "drawn", "short"),
+    [
+        (0.0, 1.0, 0.22991879746458754, 0.229919),
+        (1e-5, 0.1, 1.2345678901e-5, 1.23457e-5),
+        (-5.0, 5.0, -1.2345678901, -1.23457),
+        (1000.0, 1000.1, 1000.0123456789, 1000.012346),  # narrow: its places stay apart
+        (0.1234571, 0.5, 0.1234572, 0.1234572),  # rounding would take it out
+        (0.0, 1.0, 0.0, 0.0),
+        (0.3, 0.3, 0.3, 0.3),
+    ],
+)
+def test_a_number_is_drawn_short(low: float, high: float, drawn: float, short: float) -> None:
+    assert shortened(drawn, FloatDistribution(low, high)) == short
+
+
+@pytest.mark.parametrize("name", ["tpe", "qmc", "nsga2", "random", "cmaes", "gp"])
+def test_what_is_told_is_what_was_drawn(name: str) -> None:
+    """The sampler knows the short value itself, so that it learns of what really ran."""
+    for package in {"cmaes": ("cmaes",), "gp": ("torch", "scipy"), "qmc": ("scipy",)}.get(name, ()):
+        pytest.importorskip(package)
+    made = study(X, Y, name=name)
+    found = search(made, 6)
+    assert all(len(repr(abs(point["x"])).replace("0.", "").lstrip("0")) <= 6 for point in found)
+    completed = [trial for trial in made._study.trials if trial.values]
+    assert [trial.params["x"] for trial in completed] == [point["x"] for point in found]
+    assert len(made._study.trials) == 6  # none was replaced by one with other values

@@ -67,6 +67,7 @@ def commands(sweep: Path, out: Path, number: int) -> list[list[str]]:
         ["clean", str(sweep), "--checkpoints-of", "all-but-best", "--yes", "--shared"],
         ["clean", str(sweep), "--trials", "orphaned", "--yes", "--shared"],
         ["clean", str(sweep), "--trash", "--yes", "--shared"],
+        ["guide"],
         ["help"],
         ["completion", "bash"],
         ["compact", str(sweep), "--delete"],

@@ -11,6 +11,13 @@ pytest.importorskip("optuna")
 
 
 @pytest.mark.slow
-def test_a_trial_that_takes_long_keeps_no_other_slot_idle(app: App, slurm: Slurm) -> None:
-    options = ("hydra.launcher.array_parallelism=2", "hydra.launcher.poll_s=2")
+@pytest.mark.parametrize("slots", ["array_parallelism=2", "workers=2"])
+def test_a_trial_that_takes_long_keeps_no_other_slot_idle(app: App, slurm: Slurm, slots: str) -> None:
+    options = (f"hydra.launcher.{slots}", "hydra.launcher.poll_s=2")
     check_that_no_slot_is_idle(app, "hydra/launcher=herd_slurm", *options)
+
+
+@pytest.mark.slow
+def test_a_worker_by_hand_gets_trials_of_a_search_beside_those_of_the_jobs(app: App, slurm: Slurm) -> None:
+    options = ("hydra.launcher.workers=1", "hydra.launcher.poll_s=2")
+    check_that_no_slot_is_idle(app, "hydra/launcher=herd_slurm", *options, by_hand=True)

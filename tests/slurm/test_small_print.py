@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from conftest import App, Sweep
 from real_slurm import Slurm, own_slurm, reason_to_skip
+from worker_sweeps import jobs_of
 
 HERD = ["hydra/launcher=herd_slurm", "hydra.launcher.poll_s=1"]
 
@@ -85,3 +86,20 @@ def test_a_child_that_ran_out_of_memory_is_retried_with_more(app: App, controlle
         0: ("completed", None, 1),
         1: ("failed", "exception", 0),
     }, told
+
+
+def test_a_trial_that_ran_out_of_memory_goes_to_a_worker_that_has_more(app: App, controlled: Slurm) -> None:
+    app.write("""
+        with open("memory", "a") as file:
+            file.write(f"{cfg.width} {os.environ['HYPERHERD_ATTEMPT']} {os.environ['SLURM_MEM_PER_NODE']}\\n")
+        if cfg.width == 2:
+            memory = bytearray(400_000_000)
+            memory[::4096] = b"1" * len(memory[::4096])
+    """)
+    retry = ["hydra.launcher.mem_gb=0.3", "+hydra.sweeper.retry.oom.times=1", "+hydra.sweeper.retry.oom.mem_factor=4"]
+    sweep = app.sweep(*HERD, "width=1,2,3", "hydra.launcher.workers=1", *retry)
+    told = sweep.done.stdout + sweep.done.stderr
+    assert "retrying trial 1 after oom" in told, told
+    memory = sorted((app.folder / "memory").read_text().splitlines())
+    assert memory == ["1 0 307", "2 0 307", "2 1 1228", "3 0 307"], told
+    assert jobs_of(sweep.dir) == 2

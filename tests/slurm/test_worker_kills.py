@@ -16,9 +16,7 @@ from conftest import App, Sweep
 from faulty import LEDGER, entries
 from real_slurm import Slurm
 from waiting import PATIENCE, until
-
-from hyperherd.records.status import same_process
-from hyperherd.records.workers.ledger import Roster
+from worker_sweeps import living
 
 pytestmark = pytest.mark.slow
 
@@ -28,14 +26,6 @@ ARGUMENTS = [
     "-m", "hydra/sweeper=herd", "hydra/launcher=herd_slurm", "hydra.launcher.poll_s=1", "hydra.sweep.dir=s",
     f"width=range({TRIALS})", f"hydra.launcher.workers={WORKERS}", RETRY,
 ]  # fmt: skip
-
-
-def living(sweep_dir: Path) -> list[int]:
-    """Return the processes of the workers that live."""
-    roster = Roster(sweep_dir)
-    roster.news()
-    found = [(entry.pid, entry.pid_started) for entry in roster.workers.values()]
-    return [pid for pid, started in found if pid and same_process(pid, started)]
 
 
 def kill_something(chance: random.Random, sweep: subprocess.Popen[str], sweep_dir: Path, slurm: Slurm | None) -> str:

@@ -180,6 +180,23 @@ def test_a_requeued_worker_and_one_by_hand_share_what_is_left(app: App, slurm: S
     assert ran(app) == ["0 0", "1 0", "1 1", "2 0", "3 0", "4 0", "5 0"]
 
 
+@pytest.mark.needs("partition low, preempted by main")
+def test_a_worker_that_is_preempted_comes_back(app: App, slurm: Slurm) -> None:
+    app.write(WAIT)
+    low = ("hydra.launcher.partition=low", "hydra.launcher.nodelist=n1", "hydra.launcher.timeout_min=30")
+    process = started(app, "width=range(4)", "hydra.launcher.workers=1", *low)
+    sweep_dir = app.folder / "multirun/s"
+    until(lambda: (app.folder / "ran").exists() and len(ran(app)) == 2, process)
+    job = str(TrialRecord.read(sweep_dir / "1").job_id)
+    slurm.ask("sbatch", "--partition=main", "--nodelist=n1", "--exclusive", "--output=/dev/null", "--wrap=sleep 2")
+    until(lambda: slurm.state(job) != "RUNNING", process)
+    (app.folder / "go").touch()
+    told, _ = process.communicate(timeout=PATIENCE)
+    assert "4 completed" in told
+    assert ran(app) == ["0 0", "1 0", "1 1", "2 0", "3 0"]
+    assert jobs_of(sweep_dir) == 1
+
+
 def test_what_workers_cannot_do_is_refused_by_name(app: App, slurm: Slurm) -> None:
     for arguments, text in (
         (["hydra.launcher.tasks_per_node=2"], "tasks_per_node has to be 1"),

@@ -13,6 +13,7 @@ from conftest import App
 from terminal import left, on_a_terminal
 
 from hyperherd.launch.base import WaitingJob
+from hyperherd.paths import TrialPaths
 from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.records.trial import TrialError, TrialRecord
@@ -33,6 +34,7 @@ def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) 
         from hyperherd import log_result
         for step in range(14):
             log_result("val/acc", step / 20, step=step)
+            print(f"\\r{step}/14 BAR", end="", file=sys.stderr, flush=True)  # as tqdm and rich paint theirs
             time.sleep(0.3)
         if cfg.lr == 1: raise ValueError("boom \\x1b[2J")
     """)
@@ -43,6 +45,8 @@ def test_a_terminal_shows_the_trials_that_run_and_keeps_only_the_news(app: App) 
     assert "trial 0 (lr-1) failed" in screen
     assert "ValueError: boom" in screen
     assert "\x1b[2J" not in written
+    assert "BAR" not in written
+    assert "\r13/14 BAR" in TrialPaths(app.folder / "multirun/s/0").log(0, "err").read_bytes().decode()
     assert "running" not in screen.split("sweep ")[-1]
     assert "started" not in screen
     assert "2 completed, 1 failed" in screen
@@ -93,7 +97,7 @@ def _trial(number: int, **changes: object) -> TrialRecord:
 
 def _progress(folder: Path, *records: TrialRecord, trials: int, metric: str | None = None) -> Progress:
     planned = [PlannedTrial(number, "k", "n", (), {}, dir=str(number)) for number in range(trials)]
-    progress = Progress(folder, planned, metric)
+    progress = Progress(folder, planned, [metric] if metric else [])
     for record in records:
         (folder / str(record.number)).mkdir(exist_ok=True)
         record.write(folder / str(record.number))
@@ -173,7 +177,7 @@ def test_what_an_earlier_sweep_left_is_not_told_again(tmp_path: Path) -> None:
     failed = _trial(0, state=TrialState.FAILED, error=TrialError("E", "m"))
     progress = _progress(tmp_path, failed, trials=1)
     assert progress.counts == {"failed": 1}
-    later = Progress(tmp_path, progress.trials, None)
+    later = Progress(tmp_path, progress.trials)
     later.began = time.time() + 60
     assert later.read() == []
     assert later.counts == {"waiting": 1}

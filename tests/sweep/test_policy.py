@@ -129,10 +129,6 @@ WRONG = {
         "retry={signal:{times:1,mem_factor:2}}",
         "hydra.sweeper.retry.signal.mem_factor is not a known key; expected times",
     ),
-    "what the launcher cannot": (
-        "retry={oom:{times:1,mem_factor:2}}",
-        "hydra.sweeper.retry.oom.mem_factor: BasicLauncher cannot set mem_gb per trial",
-    ),
     "canary": ("canary=0", "hydra.sweeper.canary is 0; expected a positive whole number"),
     "share": (
         "stop_after_failures=200%",
@@ -150,9 +146,20 @@ def test_what_cannot_be_kept_is_refused_before_anything_runs(app: App, case: str
     assert not sweep.dir.exists()
 
 
-def test_a_factor_needs_something_to_multiply(app: App) -> None:
-    sweep = app.sweep("lr=1", LOCAL, "hydra.sweeper.retry={timeout:{times:1,time_factor:2}}", code=1)
-    assert "has no value to multiply; set hydra.launcher.timeout_min" in sweep.done.stderr
+def test_a_factor_for_the_cluster_is_noted_where_there_is_nothing_to_multiply(app: App) -> None:
+    retry = "hydra.sweeper.retry={oom:{times:1,mem_factor:2},timeout:{times:1,time_factor:2}}"
+    sweep = app.sweep("lr=1", LOCAL, retry)
+    note = "hydra.sweeper.retry.oom.mem_factor: herd_local cannot set mem_gb per trial, so a retry has what the first"
+    assert sweep.done.stdout.count(note) == 1
+    status = TrialStatus(TrialState.FAILED, 0, FailureCause.OOM)
+    again = FailureTracker(Policy({"oom": Retry(1, 2.0)}), _Queue(), 1).again(TrialJob(0, 0, ()), status, 1)
+    assert again == TrialJob(0, 1, ())
+
+
+def test_a_factor_needs_something_to_multiply() -> None:
+    policy = read_policy({"retry": {"timeout": {"times": 1, "time_factor": 2}}})
+    with pytest.raises(SweepError, match=r"has no value to multiply; set hydra\.launcher\.timeout_min"):
+        check_policy(policy, _Queue())
 
 
 class _Absent(HydraLauncher):
@@ -171,6 +178,21 @@ def test_what_needs_somebody_who_waits_is_refused_without(raw: dict[str, object]
     check_policy(Policy(), _Absent())
     with pytest.raises(SweepError, match="cannot be enforced"):
         check_policy(read_policy(raw), _Absent())
+
+
+class _Queue(HydraLauncher):
+    """A launcher of a cluster, with no limit of its own."""
+
+    def __init__(self) -> None:
+        pass
+
+    @property
+    def has_queue(self) -> bool:
+        return True
+
+    @property
+    def resources(self) -> dict[str, object]:
+        return {"timeout_min": None}
 
 
 class _Roomy(HydraLauncher):

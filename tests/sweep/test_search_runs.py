@@ -25,6 +25,7 @@ from hyperherd.launch.base import TrialLauncher
 from hyperherd.launch.hydra import HydraLauncher
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
+from hyperherd.records.workers.growth import is_growing
 from hyperherd.sweep.app import composed_app, hydra_config
 from hyperherd.sweep.preview import plan
 from hyperherd.sweep.resuming.reconcile import RunPlan
@@ -89,9 +90,21 @@ def test_resuming_takes_the_space_from_the_record_and_wants_the_sampler(searched
     first = searched.sweep(*SPACE, sampler(2))
     refused = searched.run("-m", "hydra/sweeper=herd", "hydra.sweeper.resume=multirun/s")
     assert refused.returncode == 1
-    assert "is a search that a sampler guides; repeat hydra.sweeper.sampler" in refused.stderr + refused.stdout
+    assert "is a search that a sampler guides; repeat the sampler" in refused.stderr + refused.stdout
+    assert "'hydra.sweeper.sampler={name:tpe,trials:2,startup:3,seed:1}'" in refused.stderr + refused.stdout
     searched.sweep(SPACE[1], sampler(3), "hydra.sweeper.resume=multirun/s", to="elsewhere")
     assert len(read_planned(first.dir)) == 3
+
+
+@pytest.mark.slow
+def test_a_search_of_several_objectives_ends_with_their_front(app: App) -> None:
+    app.write("from hyperherd import log_result\nlog_result('loss', cfg.lr)\nlog_result('speed', cfg.lr)", CONFIG)
+    objectives = "hydra.sweeper.objective=[{metric: loss, direction: minimize},{metric: speed, direction: maximize}]"
+    refused = app.run("-m", "hydra/sweeper=herd", SPACE[0], objectives, sampler(3).replace("tpe", "cmaes"))
+    assert "CmaEsSampler cannot be used with 2 objectives" in refused.stdout + refused.stderr
+    swept = app.sweep(SPACE[0], objectives, sampler(3))
+    assert [one["metric"] for one in SweepRecord.read(swept.dir).objectives] == ["loss", "speed"]
+    assert "Pareto front: 3 of 3 configurations with a finite value of each objective" in swept.done.stdout
 
 
 def test_what_it_would_begin_with_is_shown(searched: App) -> None:
@@ -137,6 +150,7 @@ class Launcher(TrialLauncher):
     waits = property(lambda self: self.given.get("waits", True))  # type: ignore[assignment]
     slots = property(lambda self: self.given.get("slots"))  # type: ignore[assignment]
     takes_batches = property(lambda self: self.given.get("takes_batches", False))  # type: ignore[assignment]
+    awaits_workers = property(lambda self: self.given.get("awaits_workers", False))  # type: ignore[assignment]
     submit = events = cancel = cast(Any, None)
 
 
@@ -145,7 +159,7 @@ class Launcher(TrialLauncher):
     [
         (Launcher(waits=False, slots=3), "hydra.launcher.wait must be true"),
         (Launcher(takes_batches=True), "give the number of trials in one as hydra.sweeper.max_batch_size"),
-        (Launcher(), "remove hydra.launcher.workers"),
+        (Launcher(), "chooses trials while others run, and Launcher takes none"),
     ],
 )
 def test_a_launcher_that_cannot_go_on_while_trials_run_is_refused(launcher: TrialLauncher, message: str) -> None:
@@ -161,6 +175,27 @@ def test_the_seeds_of_a_point_fill_slots(searched: App, slots: int, points: int)
         search = Search(app, SPACE[:1], settings)
         growing = Growing(search, Launcher(slots=slots), cast(Any, None), searched.folder, [])
         assert len(growing.begun(RunPlan((), ()), ()).to_run) == 3 * points
+
+
+def test_workers_that_join_get_trials_and_are_told_how_long_to_wait(searched: App) -> None:
+    app = composed_app(searched.folder / "conf", "config", ["hydra/sweeper=herd", *SPACE, sampler(4)])
+    with hydra_config(app.config):
+        search, launcher = Search(app, SPACE[:1], read_settings(app.config.hydra.sweeper)), Launcher(slots=1)
+        launcher.given["awaits_workers"] = True
+        growing = Growing(search, launcher, Validator(app, searched.folder), searched.folder, [])
+        growing.planned(growing.begun(RunPlan((), ()), ()))
+        with growing.announced():
+            assert is_growing(searched.folder)
+            assert not growing.has_more_slots
+            launcher.given["slots"] = 3
+            assert growing.has_more_slots
+            assert growing.more(1) == [1, 2]
+            assert not growing.has_more_slots
+            assert is_growing(searched.folder)
+            assert growing.more(2) == [3]
+            assert not is_growing(searched.folder)
+        with growing.announced():  # of one that goes on with nothing left to choose
+            assert not is_growing(searched.folder)
 
 
 def test_points_that_cannot_be_recorded_are_not_launched(searched: App) -> None:

@@ -40,16 +40,18 @@ class Simulation:
     folder: Path
     settings: tuple[str, ...] = ()
     space: tuple[str, ...] = SPACE
-    value: Callable[[Mapping[str, Any]], float] = loss
+    value: Callable[[Mapping[str, Any]], Any] = loss
+    """The loss, or all metrics by name."""
     state: Callable[[PlannedTrial], TrialState] = lambda trial: TrialState.COMPLETED
     files: Mapping[str, str] = field(default_factory=lambda: CONFIG)
+    objective: str = OBJECTIVE
 
     @property
     def dir(self) -> Path:
         return self.folder / "sweep"
 
     def search(self) -> Search:
-        app: HydraApp = write_app(self.folder, self.files, *self.space, OBJECTIVE, *self.settings)
+        app: HydraApp = write_app(self.folder, self.files, *self.space, self.objective, *self.settings)
         with hydra_config(app.config):
             return Search(app, list(self.space), read_settings(app.config.hydra.sweeper))
 
@@ -75,7 +77,8 @@ class Simulation:
         where = self.dir / str(trial.dir)
         where.mkdir(exist_ok=True)
         (where / ".hyperherd").mkdir(exist_ok=True)
-        final = {"loss": self.value(trial.params)}
+        value = self.value(trial.params)
+        final = value if isinstance(value, dict) else {"loss": value}
         record = TrialRecord(
             trial.number, trial.key, trial.name, trial.overrides, trial.params, 0, self.state(trial), final=final
         )
@@ -109,6 +112,30 @@ def test_a_search_that_was_killed_goes_on_as_it_would_have(tmp_path: Path, name:
         if slots == 1:  # with more it depends on which trials had ended
             assert killed.points == whole.points
         assert [trial.number for trial in read_planned(killed.dir)] == list(range(10))
+
+
+@pytest.mark.parametrize("name", ["tpe", "nsga2"])
+def test_a_search_of_several_objectives_learns_all_of_them(tmp_path: Path, name: str) -> None:
+    """A killed one goes on as it would have, and a point without one of the values is told as failed."""
+
+    def both(params: Mapping[str, Any]) -> dict[str, float]:
+        found = {"loss": params["lr"], "speed": params["momentum"]}
+        return found if params["lr"] < 0.8 else {"loss": params["lr"]}
+
+    space = ("lr=interval(0.0,1.0)", "momentum=interval(0.0,1.0)")
+    several = "hydra.sweeper.objective=[{metric: loss, direction: minimize},{metric: speed, direction: maximize}]"
+    options = {"startup": "null", "options": "{population_size: 4}"} if name == "nsga2" else {}
+    whole = Simulation(tmp_path / "whole", (sampler(name=name, trials=14, **options),), space, both)
+    whole.objective = several
+    search = whole.run()
+    killed = replace(whole, folder=tmp_path / "killed")
+    for place in (1, 9):
+        killed.run(kill_at=place)
+    killed.run()
+    assert killed.points == whole.points
+    for number, point in enumerate(whole.points):
+        values = (point["lr"], point["momentum"]) if point["lr"] < 0.8 else ()
+        assert search.outcomes[number].values == values
 
 
 def test_points_that_were_drawn_again_are_drawn_again_after_a_kill(tmp_path: Path) -> None:
@@ -208,7 +235,7 @@ def test_a_point_is_the_mean_of_its_seeds(tmp_path: Path) -> None:
     assert search.trials == 18
     for point, outcome in search.outcomes.items():
         each = [loss(params) for params in swept.points[point : point + 3]]
-        assert outcome.value == pytest.approx(sum(each) / 3)
+        assert outcome.values == (pytest.approx(sum(each) / 3),)
     # Asked for more of them later, each point gets them.
     more = replace(swept, settings=(sampler(trials=6), "hydra.sweeper.seeds=4"))
     more.run()

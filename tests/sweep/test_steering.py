@@ -20,6 +20,7 @@ from hyperherd.records.events import CONTINUED, Event
 from hyperherd.records.requests import (
     TrialRequest,
     Wish,
+    ask_to_cancel,
     ask_to_run_on,
     ask_trial,
     go_on,
@@ -183,6 +184,11 @@ def test_a_request_of_somebody_else_is_none(tmp_path: Path) -> None:
     assert verdict.reason == "a\\x1b[31m"
     os.chown(request_path(tmp_path, 3), 12345, -1)
     assert read_request(tmp_path, 3) is None
+    for ask, what in ((ask_to_run_on, "continue"), (ask_to_cancel, "cancel")):
+        os.chown(ask(tmp_path, [3]), 12345, -1)
+        ask(tmp_path, [4])
+        assert list(take_requests(tmp_path, what)) == [4]
+        assert list(take_requests(tmp_path, what)) == []
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ from hyperherd.records.disk.ownership import NotTrusted
 from hyperherd.records.events import SUBMITTING, Event, EventLog
 from hyperherd.records.lock import SweepLock
 from hyperherd.records.sweep import SweepRecord
-from hyperherd.records.workers.queue import Attempt, ask_to_end
+from hyperherd.records.workers.queue import Attempt, ask_to_end, put_in_queue
 from hyperherd.sweep.working.order import VARIABLE, Order, take_order
 from hyperherd.sweep.working.start import WorkCommand, work_command
 
@@ -144,6 +144,21 @@ def test_what_others_run_or_enforce_is_left_to_them(noting: App) -> None:
     told = told_by(worker(sweep.dir, "--ignore-policy"))
     assert "left untouched: 1 trial submitted through herd_slurm" in told
     assert ran(noting) == ["0 0", "2 0"]
+
+
+@pytest.mark.slow
+def test_a_worker_starts_nothing_more_when_the_sweep_that_judges_failures_is_gone(noting: App) -> None:
+    noting.write(NOTES + "    while cfg.width == 1 and not GO.exists(): time.sleep(0.05)\n")
+    sweep = waiting(noting, "width=range(4)", "hydra.sweeper.stop_after_failures=2")
+    lock = SweepLock(sweep.dir)
+    lock.take()
+    put_in_queue(sweep.dir, "a", "", [Attempt(number, 0) for number in (1, 2, 3)])
+    process = worker(sweep.dir)
+    until(lambda: len(ran(noting)) == 2, process)
+    lock.release()
+    (noting.folder / "go").touch()
+    assert "ran 1 trial, 1 completed" in told_by(process)
+    assert ran(noting) == ["0 0", "1 0"]
 
 
 # What may run, in this process

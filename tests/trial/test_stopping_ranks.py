@@ -36,8 +36,13 @@ LIGHTNING = (
     open("tested", "x").close()
 """
 )
-TORCHRUN = """
+STARTED = """
     import subprocess, textwrap
+    open("program.py", "w").write(textwrap.dedent(program))
+    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    subprocess.run([*torchrun, "program.py"], check=True)
+"""
+TORCHRUN = """
     program = '''
 import torch, torch.distributed as dist, hyperherd
 from hyperherd.records.states import TrialState
@@ -54,9 +59,31 @@ for step in range(1, 50):
 open(f"rank-{rank}-step-{step}", "x").close()
 dist.destroy_process_group()
 '''
-    open("program.py", "w").write(textwrap.dedent(program))
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    subprocess.run([*torchrun, "program.py"], check=True)
+"""
+TRANSFORMERS = """
+    program = '''
+import os, torch
+from hyperherd.records.states import TrialState
+from hyperherd.records.verdicts import StopVerdict
+from hyperherd.trial.log import found_trial
+from hyperherd_callbacks.transformers import HyperHerdStreamCallback
+from transformers import Trainer, TrainerCallback, TrainingArguments
+class Model(torch.nn.Module):
+    def __init__(self):
+        super().__init__(); self.layer = torch.nn.Linear(1, 1)
+    def forward(self, x, labels):
+        return {"loss": (self.layer(x) - labels).square().mean()}
+class Decides(TrainerCallback):
+    def on_step_end(self, args, state, control, **kwargs):
+        if state.global_step == 5 and os.environ["RANK"] == "0":
+            found_trial().stopping.decide(StopVerdict(TrialState.PRUNED, "the test"))
+data = [{"x": torch.ones(1), "labels": torch.zeros(1)}] * 64
+arguments = TrainingArguments("out", max_steps=20, logging_steps=3, save_strategy="no", report_to="none", use_cpu=True,
+                              disable_tqdm=True, ddp_backend="gloo", per_device_train_batch_size=1)
+trainer = Trainer(Model(), arguments, train_dataset=data, callbacks=[HyperHerdStreamCallback(), Decides()])
+trainer.train()
+open(f"rank-{os.environ['RANK']}-step-{trainer.state.global_step}", "x").close()
+'''
 """
 
 
@@ -65,11 +92,13 @@ dist.destroy_process_group()
     ("body", "launcher"),
     [
         pytest.param(LIGHTNING, "herd_local", id="Lightning, asked each third batch"),
-        pytest.param(TORCHRUN, "basic", id="should_stop under torchrun"),
+        pytest.param(TORCHRUN + STARTED, "basic", id="should_stop under torchrun"),
+        pytest.param(TRANSFORMERS + STARTED, "basic", id="Transformers, asked at each third step"),
     ],
 )
 def test_two_ranks_end_at_one_step(app: App, body: str, launcher: str) -> None:
     pytest.importorskip("pytorch_lightning")
+    pytest.importorskip("transformers")
     app.write(body)
     sweep = app.sweep("lr=0.1", f"hydra/launcher={launcher}", OMP_NUM_THREADS="1")
     assert sweep.states == {0: "pruned"}

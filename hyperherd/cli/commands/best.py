@@ -20,7 +20,7 @@ from hyperherd.masking import MASK
 
 if TYPE_CHECKING:
     from hyperherd.results.api import Trials
-    from hyperherd.results.statistics.best import Winner
+    from hyperherd.results.statistics.best import Compromise, Winner
     from hyperherd.results.trials.commands import Command
     from hyperherd.results.trials.trial import Trial
 
@@ -36,14 +36,33 @@ def run(argv: Sequence[str]) -> int:
     from hyperherd.results.statistics.best import contenders, winners
 
     trials = chosen(arguments)
-    found = contenders(trials) if arguments.close else winners(trials, max(arguments.count, 1))
+    if trials.objectives:
+        return _front(trials, arguments)
+    found = contenders(trials) if arguments.close else winners(trials, max(arguments.count or 1, 1))
     if arguments.seeds:
         return _add_seeds(trials, found, arguments)
     show(arguments, found, partial(best_page, trials), partial(best_record, trials))
     return 0
 
 
-def _add_seeds(trials: Trials, found: Sequence[Winner], arguments: argparse.Namespace) -> int:
+def _front(trials: Trials, arguments: argparse.Namespace) -> int:
+    """Show the best compromises between several objectives, or the sweep that adds seeds to them."""
+    from hyperherd.results.pages.front import front_page, front_record
+    from hyperherd.results.statistics.best import compromises
+
+    if arguments.count is not None:
+        raise ResultsError(
+            "-k counts the best by one objective, and several have a Pareto front, all of which is shown; choose one "
+            "with -m METRIC, or leave -k out"
+        )
+    found = compromises(trials, near=arguments.close)
+    if arguments.seeds:
+        return _add_seeds(trials, found, arguments)
+    show(arguments, found, partial(front_page, trials), partial(front_record, trials))
+    return 0
+
+
+def _add_seeds(trials: Trials, found: Sequence[Winner | Compromise], arguments: argparse.Namespace) -> int:
     from hyperherd.results.pages.best import seeds_record
     from hyperherd.results.statistics.best import add_seeds
     from hyperherd.results.statistics.configurations import seed_keys
@@ -131,20 +150,22 @@ def make_parser() -> argparse.ArgumentParser:
     parser = command_parser(
         "best",
         description="Show the best configuration: its overrides, seeds, config, checkpoint, and the command that\n"
-        "reproduces it. Failed and unfinished trials never win.",
+        "reproduces it. Failed and unfinished trials never win. Of several objectives it shows the Pareto front.",
         epilog="examples:\n"
         "  herd-results best -k 3                 the three best configurations\n"
         "  herd-results best --close              the best one and those that may be as good\n"
+        "  herd-results best -m loss -m seconds   the best compromises between two metrics\n"
         "  herd-results best --seeds 5..9         the command that runs the best one with five more seeds\n"
         "  herd-results best --seeds 5..9 --run   the same, and runs the command",
     )
     add_choice(parser)
-    add_judging(parser)
+    add_judging(parser, shows_front=True)
+    parser.add_argument("-k", dest="count", type=count, metavar="K", help="number of configurations (default: 1)")
     parser.add_argument(
-        "-k", dest="count", type=count, default=1, metavar="K", help="number of configurations (default: 1)"
-    )
-    parser.add_argument(
-        "--close", action="store_true", help="the best one and those that cannot be distinguished from it, not K"
+        "--close",
+        action="store_true",
+        help="the best one and those that cannot be distinguished from it, not K; of several objectives, the Pareto "
+        "front and what may be off it by chance",
     )
     parser.add_argument("--seeds", metavar="5..9", help="print the command that adds these seeds, e.g. 5..9 or 1,2,5-9")
     parser.add_argument("--run", action="store_true", help="run that command and wait for it")

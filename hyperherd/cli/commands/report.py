@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add_choice(parser)
-    add_judging(parser)
+    add_judging(parser, shows_front=True)
     add(
         "-o",
         "--output",

@@ -72,7 +72,7 @@ def make_options() -> argparse.ArgumentParser:
         epilog=_EPILOG + "".join(f"  {name:<12}{told}\n" for name, told in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    add_judging(parser)
+    add_judging(parser, shows_front=True)
     _add_view(parser.add_argument_group("rows and columns"))
     _add_output(parser.add_argument_group("output"))
     _add_paper(parser.add_argument_group("for a paper"))

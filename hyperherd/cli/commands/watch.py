@@ -79,7 +79,7 @@ def make_parser() -> argparse.ArgumentParser:
         "  herd-results watch multirun/s --every 10 -f jsonl   a line of JSON per change, checked every 10 seconds",
     )
     add_choice(parser)
-    add_judging(parser)
+    add_judging(parser, shows_front=True)
     parser.add_argument(
         "--every", type=seconds, default=2.0, metavar="SEC", help="seconds between refreshes (default: 2)"
     )

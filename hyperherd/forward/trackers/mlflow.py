@@ -35,6 +35,7 @@ _ALLOWED = re.compile(r"[\w.\- /]")
 _STATUS = {
     TrialState.COMPLETED: "FINISHED",
     TrialState.PRUNED: "FINISHED",
+    TrialState.PAUSED: "FINISHED",
     TrialState.UNKNOWN: "FINISHED",
     TrialState.CANCELLED: "KILLED",
 }

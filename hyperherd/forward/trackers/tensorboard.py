@@ -15,7 +15,7 @@ from hyperherd.forward.trackers.growing import Record, grow
 from hyperherd.metrics.rows.values import EXACT
 from hyperherd.records.states import TrialState
 
-_GOOD = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
+_GOOD = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.PAUSED, TrialState.UNKNOWN)
 
 
 class TensorBoardTracker(Tracker):

@@ -30,7 +30,13 @@ from hyperherd.results.values import Gap, lookup
 
 _MARK = "hyperherd.json"
 """Beside the run's own file: which run it is, and a hash of all that went into it."""
-_GOOD = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN, TrialState.RUNNING)
+_GOOD = (
+    TrialState.COMPLETED,
+    TrialState.PRUNED,
+    TrialState.PAUSED,
+    TrialState.UNKNOWN,
+    TrialState.RUNNING,
+)
 _RESERVED = ("_step", "_timestamp", "_runtime", "_wandb")
 _MOST = 128
 """Characters of a name."""

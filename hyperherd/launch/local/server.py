@@ -14,7 +14,7 @@ import signal
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
@@ -163,11 +163,19 @@ class Server:
             self._leave()
             return
         if isinstance(message, Start):
-            self._waiting.extend(message.jobs)
+            self._take_in(message.jobs)
         elif isinstance(message, Cancel):
             self._cancel(message.numbers)
         elif isinstance(message, Kill):
             self.end_now()
+
+    def _take_in(self, jobs: Sequence[TrialJob]) -> None:
+        """Put new jobs at the end; those of trials that failed, or were paused, before what has not begun yet."""
+        place = len(self._waiting)
+        if all(job.attempt for job in jobs):
+            place = next((index for index, job in enumerate(self._waiting) if not job.attempt), place)
+        for job in reversed(jobs):
+            self._waiting.insert(place, job)
 
     def _leave(self) -> None:
         """End everything: the sweep is gone."""

@@ -23,16 +23,15 @@ from hyperherd.launch.local.launcher import LocalLauncher
 from hyperherd.launch.pickles import PRIVATE_UMASK
 from hyperherd.launch.returned import pickled
 from hyperherd.launch.worker import TrialTask
+from hyperherd.launch.workers.lingering import Lingering
 from hyperherd.launch.workers.loop import Interruption, Shift, Worker
 from hyperherd.launch.workers.sharing import pool_options
 from hyperherd.records.disk.files import replace_bytes
 from hyperherd.records.disk.ownership import VARIABLE, check_trusted, sweep_files
-from hyperherd.records.lock import may_start_trials
+from hyperherd.records.workers.queue import kind_of
 from hyperherd.schedulers import hide_from_lightning, restarts
 from hyperherd.trial.signals import Terminated, noted_signals
 
-_LINGER = 30.0
-"""Seconds that a worker with nothing to do waits while its sweep runs: a retry, or what follows a canary, may come."""
 _LAST_MINUTE = 60.0
 """Seconds before its time limit from which on the end of a job is put down to that."""
 _EARLY = 60.0
@@ -153,7 +152,7 @@ class WorkerJob:
             batch=self._batch,
             at_once=self._at_once,
             shift=self._times.shift(began),
-            lingers=_Lingering(self._sweep_dir),
+            lingers=Lingering(self._sweep_dir, awaits_growth=self._kind == kind_of({})),
             interruption=lambda error: self._interruption(began),
         )
 
@@ -163,19 +162,3 @@ class WorkerJob:
             return "back"
         is_over = time.monotonic() - began > limit - min(self._times.warned, limit / 2) - _LAST_MINUTE
         return "timeout" if is_over else "back"
-
-
-class _Lingering:
-    """Whether a worker that has nothing to do is to wait for more."""
-
-    def __init__(self, sweep_dir: Path) -> None:
-        self._sweep_dir = sweep_dir
-        self._asked = 0.0
-        self._since = 0.0
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if now - self._asked > _LINGER / 2:  # it had something to do meanwhile
-            self._since = now
-        self._asked = now
-        return now - self._since < _LINGER and may_start_trials(self._sweep_dir)

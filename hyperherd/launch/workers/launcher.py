@@ -11,7 +11,6 @@ import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Literal
 
 from hyperherd.errors import SweepError
 from hyperherd.escape import one_line
@@ -32,8 +31,16 @@ from hyperherd.launch.workers.silence import Silence
 from hyperherd.launch.workers.staff import Kind, Staff
 from hyperherd.launch.workers.submission import WorkerJobs, is_worker
 from hyperherd.records.states import FailureCause
-from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHING_LEFT, Entry, Roster
-from hyperherd.records.workers.queue import Attempt, ask_to_end, is_in_queue, kind_of, put_in_queue, withdraw
+from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHING_LEFT, Entry, Roster, Verdict
+from hyperherd.records.workers.queue import (
+    Attempt,
+    ask_to_end,
+    is_in_queue,
+    kind_of,
+    put_in_queue,
+    return_name,
+    withdraw,
+)
 
 _PAUSE = 0.5
 """Seconds between two rounds while no job of a worker is watched, which takes its own time."""
@@ -43,8 +50,6 @@ _BARREN = 3
 """How many workers in a row may end without having started a trial before no more are submitted."""
 
 log = logging.getLogger("hyperherd")
-
-Verdict = FailureCause | Literal["lost", "cancelled"]
 
 
 class WorkersLauncher(TrialLauncher):
@@ -70,6 +75,7 @@ class WorkersLauncher(TrialLauncher):
         self._silence = Silence(self._roster)
         self._looked = 0.0
         self._has_begun = False
+        self._own_places = min(settings.workers, settings.parallelism) * settings.trials_per_worker
 
     @property
     def name(self) -> str:
@@ -101,6 +107,11 @@ class WorkersLauncher(TrialLauncher):
         return True
 
     @property
+    def slots(self) -> int:
+        """What its workers run at once when all of them have begun, and those that were started by hand beside them."""
+        return self._own_places + self._roster.places_by_hand()
+
+    @property
     def awaits_workers(self) -> bool:
         """Whether it can await trials that workers of an earlier sweep run."""
         return True
@@ -129,7 +140,7 @@ class WorkersLauncher(TrialLauncher):
     def submit(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Put trials of one kind in the queue, and submit workers for them if there are not enough."""
         if not self._has_begun:  # all that is to run now is handed over again
-            withdraw(self._sweep_dir)
+            self._withdraw_earlier()
             self._has_begun = True
         kind = self._staff.kind_of(jobs[0].resources)
         self._staff.want_again(kind)
@@ -237,8 +248,10 @@ class WorkersLauncher(TrialLauncher):
         elif entry.event == BACK:
             self._attempts[number] = entry.attempt + 1
             log.info("trial %d is in the queue again: %s", number, one_line(entry.reason))
+            if not is_in_queue(self._sweep_dir, return_name(entry.worker, Attempt(number, entry.attempt + 1))):
+                self._put_again(number)
         elif entry.event == ENDED:
-            self._ends.append(JobEnd(handle, None, entry.reason, _verdict(entry.verdict)))
+            self._ends.append(JobEnd(handle, None, entry.reason, entry.known_verdict))
 
     def _began(self, entry: Entry) -> None:
         """Take note of a worker; what the same job ran before it was started again was cut short."""
@@ -277,7 +290,7 @@ class WorkersLauncher(TrialLauncher):
         if not is_ours:  # it was dismissed
             return
         self._read_ledgers()  # what it has noted itself counts
-        names = self._names(end.handle)
+        names = self._roster.in_job(end.handle.batch, end.handle.job_id)
         reason = one_line(end.reason or "it ended")
         if end.verdict == "cancelled":
             kind.wanted -= 1
@@ -309,24 +322,17 @@ class WorkersLauncher(TrialLauncher):
             self._ends.append(JobEnd(self._open[number], None, reason, verdict, outranks_record=True))
 
     def _job_requeued(self, event: JobRequeued) -> None:
-        for name in self._names(event.handle):
+        for name in self._roster.in_job(event.handle.batch, event.handle.job_id):
             self._put_back(name, event.reason)
-
-    def _names(self, handle: JobHandle) -> list[str]:
-        """Return the workers that ran in a job: several, if it was started again."""
-        return [name for name, began in self._roster.workers.items() if began.job == (handle.batch, handle.job_id)]
 
     @property
     def _ours(self) -> set[str]:
         """The workers whose jobs are watched here."""
-        jobs = {job for kind in self._staff.kinds for job in kind.names}
-        return {name for name, began in self._roster.workers.items() if began.job in jobs}
+        return {name for kind in self._staff.kinds for job in kind.names for name in self._roster.in_job(*job)}
 
     def _cut(self, worker: str) -> list[Attempt]:
         """Return what a worker that is gone has not noted the end of, and forget that it runs."""
-        cut = [attempt for attempt, runner in self._roster.running.items() if runner == worker]
-        for attempt in cut:
-            del self._roster.running[attempt]
+        cut = self._roster.cut_off(worker)
         return [attempt for attempt in cut if attempt.number in self._open and self._is_current(attempt)]
 
     def _report_cut(self, worker: str, verdict: Verdict, reason: str) -> None:
@@ -336,12 +342,23 @@ class WorkersLauncher(TrialLauncher):
     def _put_back(self, worker: str, reason: str) -> None:
         """Let other workers run what one that is gone ran: it did not end by itself, nor did its worker."""
         for attempt in self._cut(worker):
-            handle = self._open[attempt.number]
-            following = Attempt(attempt.number, attempt.attempt + 1)
-            self._attempts[following.number] = following.attempt
-            name = f"{handle.batch}-{following.number}-{following.attempt}"
-            put_in_queue(self._sweep_dir, name, kind_of(handle.job.resources), [following])
-            self._requeued.append(JobRequeued(handle, reason))
+            self._attempts[attempt.number] = attempt.attempt + 1
+            self._put_again(attempt.number)
+            self._requeued.append(JobRequeued(self._open[attempt.number], reason))
+
+    def _put_again(self, number: int) -> None:
+        """Put the next attempt of a trial in the queue."""
+        handle, following = self._open[number], Attempt(number, self._attempts[number])
+        name = f"{handle.batch}-{following.number}-{following.attempt}"
+        put_in_queue(self._sweep_dir, name, kind_of(handle.job.resources), [following])
+
+    def _withdraw_earlier(self) -> None:
+        """Take out of the queue what an earlier invocation put there, but for trials that are awaited."""
+        self._read_ledgers()
+        withdraw(self._sweep_dir)
+        for number, attempt in self._attempts.items():
+            if self._open[number].job_id is None and Attempt(number, attempt) not in self._roster.running:
+                self._put_again(number)  # its worker has put it there since it was adopted
 
     # Workers that somebody started by hand
 
@@ -389,11 +406,3 @@ class WorkersLauncher(TrialLauncher):
             self._open.pop(number, None)
             self._attempts.pop(number, None)
             self._staff.kind_of(handle.job.resources).open.discard(number)
-
-
-def _verdict(text: str | None) -> Verdict | None:
-    if text == "lost":
-        return "lost"
-    if text == "cancelled":
-        return "cancelled"
-    return FailureCause(text) if text in {cause.value for cause in FailureCause} else None

@@ -22,11 +22,12 @@ from hyperherd.overrides import place_overrides
 from hyperherd.paths import SweepPaths
 from hyperherd.records.events import REQUEUED, Event, EventLog
 from hyperherd.records.places import Outside, below
+from hyperherd.records.requests import stop_verdict
 from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import NOTHING_LEFT, Ledger
-from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue
+from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue, return_name
 from hyperherd.trial.attempts import claim_for_worker, next_attempt, scheduler_job
 from hyperherd.trial.signals import Terminated, undisturbed
 
@@ -73,6 +74,7 @@ class Worker:
         batch: the name of its job, if a sweep has submitted it.
         at_once: how many trials it runs side by side.
         shift: how long it claims trials.
+        may_claim: whether more may be started; what runs is not ended.
         lingers: whether more may come into the queue soon, asked while there is nothing to do.
         interruption: called when a signal has ended the worker: what becomes of its trials.
     """
@@ -86,6 +88,7 @@ class Worker:
         batch: str = "",
         at_once: int = 1,
         shift: Shift | None = None,
+        may_claim: Callable[[], bool] = lambda: True,
         lingers: Callable[[], bool] = lambda: False,
         interruption: Callable[[BaseException], Interruption] = lambda error: "back",
     ) -> None:
@@ -96,6 +99,7 @@ class Worker:
         self._batch = batch
         self._at_once = at_once
         self._shift = shift or Shift()
+        self._may_claim = may_claim
         self._lingers = lingers
         self._interruption = interruption
         self._trials: dict[int, PlannedTrial] = {}
@@ -113,7 +117,7 @@ class Worker:
         Raises:
             KeyboardInterrupt, Terminated: it was told to end; what ran is in the queue again, or its time was up.
         """
-        self._ledger.began(scheduler_job(), self._batch)
+        self._ledger.began(scheduler_job(), self._batch, self._at_once)
         try:
             self._work()
         except (KeyboardInterrupt, Terminated) as error:
@@ -127,7 +131,7 @@ class Worker:
             self._look()
             self._fill()
             if not self._running:
-                if not (self._has_time and self._lingers()):
+                if self._is_stopped or not (self._has_time and self._lingers()):
                     return
                 time.sleep(_LOOK)
                 continue
@@ -142,9 +146,15 @@ class Worker:
     def _has_time(self) -> bool:
         return self._shift.has_time(self._longest)
 
+    @property
+    def _is_stopped(self) -> bool:
+        """Whether nothing more is to start; a sweep that runs takes what waits out of the queue, but it may not run."""
+        return stop_verdict(self._sweep_dir) is not None or not self._may_claim()
+
     def _look(self) -> None:
         """Read what is new in the queue, and end trials that somebody wants to end."""
         self._looked = time.monotonic()
+        self._ledger.beat()
         self._queue.look()
         unwanted = [
             one
@@ -157,7 +167,7 @@ class Worker:
 
     def _fill(self) -> None:
         """Claim attempts for all free places."""
-        while len(self._running) < self._at_once and self._has_time:
+        while len(self._running) < self._at_once and self._has_time and not self._is_stopped:
             # Or a signal could leave an attempt that is claimed, and that nobody runs.
             with undisturbed():
                 if not any(map(self._begin, self._queue.take())):
@@ -166,7 +176,10 @@ class Worker:
     def _begin(self, attempt: Attempt) -> bool:
         """Run an attempt if this worker gets it; return False if it is another's, or is not to be run any more."""
         trial = self._planned(attempt.number)
-        if trial is None or trial.orphan or trial.trashed or attempt.number in self._running:
+        if trial is None:  # the plan of a search grows, and a network may show the queue before it
+            self._queue.later(attempt)
+            return False
+        if trial.orphan or trial.trashed or attempt.number in self._running:
             return False
         if is_to_end(self._sweep_dir, attempt):
             return False
@@ -280,6 +293,6 @@ class Worker:
         beats = record.beats if record else None
         self._events.write([Event(REQUEUED, attempt.number, attempt.attempt, message=reason, beats=beats)])
         following = Attempt(attempt.number, attempt.attempt + 1)
-        name = f"{self._ledger.worker}-{following.number}-{following.attempt}"
+        name = return_name(self._ledger.worker, following)
         put_in_queue(self._sweep_dir, name, attempt.kind, [following])
         self._ledger.back(attempt, reason)

@@ -13,14 +13,18 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from hyperherd.paths import SweepPaths
+from hyperherd.records.clocks import FilesClock
 from hyperherd.records.disk import kinds
 from hyperherd.records.disk.files import append, dumps
 from hyperherd.records.disk.ownership import file_mode, make_folder
-from hyperherd.records.status import process_started, same_process
+from hyperherd.records.lock import BEAT
+from hyperherd.records.states import FailureCause
+from hyperherd.records.status import SILENCE, process_started, same_process
 from hyperherd.records.workers.queue import Attempt
 
 BEGAN = "began"
@@ -30,6 +34,8 @@ BACK = "back"
 """An attempt was cut short by the end of its worker, and the next one is in the queue."""
 LEFT = "left"
 """The worker has ended by itself."""
+
+Verdict = FailureCause | Literal["lost", "cancelled"]
 
 NOTHING_LEFT = "nothing is left to run"
 """Why most workers end."""
@@ -51,6 +57,7 @@ class Entry:
         pid_started: when that process started, as :func:`hyperherd.records.status.process_started` returns it.
         job_id: the scheduler's, if the worker runs in a job.
         batch: the name of that job, if a sweep has submitted it: two schedulers give the same ids to different jobs.
+        places: how many trials the worker runs at once.
     """
 
     worker: str
@@ -64,11 +71,21 @@ class Entry:
     pid_started: float | None = None
     job_id: str | None = None
     batch: str = ""
+    places: int = 1
 
     @property
     def job(self) -> tuple[str, str] | None:
         """The job that a sweep has submitted the worker as; None if it is another job's or nobody's."""
         return (self.batch, self.job_id) if self.batch and self.job_id else None
+
+    @property
+    def known_verdict(self) -> Verdict | None:
+        """How the attempt ended, if that is one of the ways that there are."""
+        if self.verdict == "lost":
+            return "lost"
+        if self.verdict == "cancelled":
+            return "cancelled"
+        return FailureCause(self.verdict) if self.verdict in {cause.value for cause in FailureCause} else None
 
 
 _KINDS: dict[str, kinds.Kind] = {
@@ -82,6 +99,7 @@ _KINDS: dict[str, kinds.Kind] = {
     "pid_started": kinds.optional(kinds.moment),
     "job_id": kinds.optional(kinds.text),
     "batch": kinds.text,
+    "places": kinds.count,
 }
 
 
@@ -96,17 +114,27 @@ class Ledger:
         host = socket.gethostname().split(".")[0]
         self.worker = f"{host}-{os.getpid()}-{os.urandom(3).hex()}"
         self._path = _folder(sweep_dir) / f"{self.worker}.jsonl"
+        self._touched = 0.0
 
-    def began(self, job_id: str | None, batch: str = "") -> None:
+    def began(self, job_id: str | None, batch: str = "", places: int = 1) -> None:
         """Note that this worker is there.
 
         Args:
             job_id: of the scheduler's job that it runs in, if any.
             batch: the name under which a sweep has submitted that job; empty if nobody has.
+            places: how many trials it runs at once.
         """
         pid = os.getpid()
         began = {"host": socket.gethostname(), "pid": pid, "pid_started": process_started(pid)}
-        self._write(BEGAN, **began, job_id=job_id, batch=batch)
+        self._write(BEGAN, **began, job_id=job_id, batch=batch, places=places)
+
+    def beat(self) -> None:
+        """Show that this worker is still there; cheap to call often."""
+        now = time.monotonic()
+        if now - self._touched >= BEAT:
+            self._touched = now
+            with suppress(OSError):
+                os.utime(self._path)
 
     def claimed(self, attempt: Attempt) -> None:
         """Note that this worker has claimed an attempt, and runs it."""
@@ -187,6 +215,7 @@ class Roster:
     """
 
     def __init__(self, sweep_dir: Path) -> None:
+        self._folder = _folder(sweep_dir)
         self._ledgers = Ledgers(sweep_dir)
         self.workers: dict[str, Entry] = {}
         self.running: dict[Attempt, str] = {}
@@ -208,12 +237,41 @@ class Roster:
                 self.running.pop(Attempt(entry.number, entry.attempt), None)
         return found
 
+    def in_job(self, batch: str, job_id: str | None) -> list[str]:
+        """Return the workers that ran in a job: several, if it was started again."""
+        return [name for name, began in self.workers.items() if began.job == (batch, job_id)]
+
+    def cut_off(self, worker: str) -> list[Attempt]:
+        """Return what a worker that is gone has not noted the end of, and forget that it runs."""
+        cut = [attempt for attempt, runner in self.running.items() if runner == worker]
+        for attempt in cut:
+            del self.running[attempt]
+        return cut
+
     def is_dead(self, worker: str) -> bool:
         """Return whether a worker's process is known to be gone, which can be seen on its own host alone."""
         began = self.workers.get(worker)
         if began is None or began.pid is None or began.host != socket.gethostname():
             return False
         return not same_process(began.pid, began.pid_started)
+
+    def places_by_hand(self) -> int:
+        """Return how many trials workers run at once that were started by hand and give signs of life."""
+        by_hand = (began for began in self.workers.values() if began.job is None)
+        return sum(began.places for began in by_hand if self._is_there(began.worker))
+
+    def _is_there(self, worker: str) -> bool:
+        if worker in self.left or self.is_dead(worker):
+            return False
+        try:
+            written = (self._folder / f"{worker}.jsonl").stat().st_mtime
+        except OSError:
+            return False
+        return self._clock.since(written) <= SILENCE
+
+    @cached_property
+    def _clock(self) -> FilesClock:
+        return FilesClock(self._folder)
 
 
 def _entry(worker: str, line: bytes) -> Entry | None:

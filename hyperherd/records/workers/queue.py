@@ -59,6 +59,11 @@ def put_in_queue(sweep_dir: Path, name: str, kind: str, attempts: Iterable[Attem
     replace_json(_folder(sweep_dir) / f"{name}.json", content)
 
 
+def return_name(worker: str, following: Attempt) -> str:
+    """Return the name under which a worker that is told to end puts the next attempt of what it ran in the queue."""
+    return f"{worker}-{following.number}-{following.attempt}"
+
+
 def is_in_queue(sweep_dir: Path, name: str) -> bool:
     """Return whether a batch of this name was put in the queue, and not withdrawn."""
     return (_folder(sweep_dir) / f"{name}.json").is_file()
@@ -102,6 +107,8 @@ class Queue:
         self._sweep_dir = sweep_dir
         self._kind = kind
         self._files: dict[str, list[Attempt]] = {}
+        self._later: dict[str, list[Attempt]] = {}
+        self._taken_from = ""
 
     def look(self) -> None:
         """Read the files that are new, and forget those that were withdrawn."""
@@ -111,6 +118,10 @@ class Queue:
             return
         names = {path.name for _, path in found}
         self._files = {name: attempts for name, attempts in self._files.items() if name in names}
+        for name, attempts in self._later.items():
+            if name in names:
+                self._files[name] += attempts
+        self._later = {}
         for _, path in sorted(found):
             if path.name not in self._files:
                 with suppress(OSError, FormatError):
@@ -119,9 +130,14 @@ class Queue:
 
     def take(self) -> Iterator[Attempt]:
         """Yield attempts and forget them; who does not get one by claiming it asks for the next."""
-        for attempts in list(self._files.values()):
+        for name, attempts in list(self._files.items()):
             while attempts:
+                self._taken_from = name
                 yield attempts.pop(0)
+
+    def later(self, attempt: Attempt) -> None:
+        """Yield the attempt that was taken last again after the next look, unless it is withdrawn."""
+        self._later.setdefault(self._taken_from, []).append(attempt)
 
 
 def _read(path: Path) -> tuple[str, list[Attempt]]:

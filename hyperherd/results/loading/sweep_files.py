@@ -19,7 +19,7 @@ from hyperherd.records.lock import may_start_trials
 from hyperherd.records.places import check_records_inside
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, read_planned
 from hyperherd.results.files.hydra_job import read_origin
-from hyperherd.results.trials.objective import saved_objective
+from hyperherd.results.trials.objective import saved_objective, saved_several
 from hyperherd.results.trials.trial import Sweep
 
 _OUTSIDE = object()
@@ -68,6 +68,7 @@ def read_sweep_files(sweep_dir: Path, *, all_done: bool = False) -> SweepFiles:
         run_once=masked_words(record.run_once) if record else (),
         no_command=(record.no_command or "") if record else "",
         objective=saved_objective(record.objective) if record else None,
+        objectives=saved_several(record.objectives) if record else (),
         sampler=_sampler(record) if record else "",
         seed_key=(record.seed_key or "") if record else "",
         note=(record.note or "") if record else "",

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.pages.overview import ranking
 from hyperherd.results.pages.parts import command_record, no_command, pairs, shell_line
+from hyperherd.results.pages.ranking import ranking
 from hyperherd.results.pages.verdict import (
     decision_lines,
     decisions,

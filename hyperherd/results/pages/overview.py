@@ -14,14 +14,15 @@ from typing import TypeVar
 from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.optimizers import is_of
-from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.pages.alerts import alerts_of_trials
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
+from hyperherd.results.pages.front import front_lines
 from hyperherd.results.pages.marginal import is_pooled, spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, few, problems
 from hyperherd.results.pages.pruning import savings_line
+from hyperherd.results.pages.ranking import is_unsure, ranking
 from hyperherd.results.pages.table_page import group_grid, pivot_grid, trial_grid
 from hyperherd.results.pages.verdict import POOLED, single_lines, verdict_lines
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
@@ -45,11 +46,11 @@ from hyperherd.results.text.layout import (
 )
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, from_here
-from hyperherd.results.trials.judging import different_objectives, undecided, unlogged_objectives
-from hyperherd.results.trials.metric_names import has_metric, phase_notes
+from hyperherd.results.trials.judging import unlogged_objectives
+from hyperherd.results.trials.metric_names import phase_notes
 from hyperherd.results.trials.trial import Sweep, Trial
 
-__all__ = ["Screen", "closing", "in_parts", "notes", "ranking", "render", "render_groups", "render_pivot"]
+__all__ = ["Screen", "closing", "in_parts", "notes", "render", "render_groups", "render_pivot"]
 
 C = TypeVar("C", bound=TrialCollection)
 _COMMAND_LINES = 8
@@ -83,7 +84,12 @@ def above(trials: TrialCollection, screen: Screen, view: View, groups: AnyGroups
 
 def below(trials: TrialCollection, screen: Screen) -> list[str]:
     """Return the lines below a table of trials: what went wrong, what was best, what matters."""
-    best = [*_best(trials, screen), *single_lines(trials, screen), *effects_line(trials, screen)]
+    best = [
+        *_best(trials, screen),
+        *front_lines(trials, screen),
+        *single_lines(trials, screen),
+        *effects_line(trials, screen),
+    ]
     return [*_amiss(trials, screen), *section(best)]
 
 
@@ -98,7 +104,7 @@ def below_groups(groups: AnyGroups, screen: Screen) -> list[str]:
     told = spread_line(groups) if trials.objective else ""
     if told and not groups.by_mean:
         told += f"; {POOLED}"
-    best = [*_best_group(groups, screen), *effects_line(trials, screen, groups.keys)]
+    best = [*_best_group(groups, screen), *front_lines(trials, screen), *effects_line(trials, screen, groups.keys)]
     numbers = wrapped(told, screen) if told else []
     return [*numbers, *_amiss(trials, screen), *section(best)]
 
@@ -135,51 +141,16 @@ def closing(trials: TrialCollection, screen: Screen, *, most: int = 10) -> str:
         best = list(_best_group(groups, screen))
     else:
         best = [*_best(trials, screen), *(verdict_lines(groups, screen) if groups.ranked else ())]
-    unsure = unlogged_objectives(trials) or _is_unsure(trials)
-    judged = wrapped(ranking(trials), screen) if unsure else ()
+    unsure = unlogged_objectives(trials) or is_unsure(trials)
+    judged = wrapped(ranking(trials), screen) if unsure or trials.objectives else ()
     told = [*unhappy(trials, screen, most), *alerts_of_trials(trials, screen)]
     spent = [*savings_line(trials, screen), *_gpu_hours(trials, screen)]
-    return page([*told, *judged, *best, *spent], screen)
+    return page([*told, *judged, *best, *front_lines(trials, screen), *spent], screen)
 
 
 def _gpu_hours(trials: TrialCollection, screen: Screen) -> list[str]:
     found = gpu_hours(trials)
     return [] if found is None else wrapped(str(found), screen)
-
-
-def ranking(trials: TrialCollection) -> str:
-    """Return in words what the trials are ranked by, and on whose word."""
-    objective = trials.objective
-    if objective is None:
-        why = "no metric's name shows whether higher or lower is better"
-        if several := different_objectives(trials):
-            why = f"these trials have different objectives ({escaped('; '.join(several))})"
-        elif tied := undecided(trials):
-            return f"not ranked: {escaped(tied)}"
-        if not trials.metric_names:
-            return "not ranked: no metric was logged"
-        return f"not ranked: {why}; choose one with -m METRIC --direction max|min; available: {_available(trials)}"
-    if not has_metric(objective.metric, trials):
-        text = f"not ranked: no trial has logged {escaped(objective.label)}, the sweep's objective"
-        return text + (f"; logged: {_available(trials)} (-m METRIC to choose)" if trials.metric_names else "")
-    text = f"ranked by {escaped(objective.verdict)}"
-    if objective.source == "guessed":
-        told = "what main returned; a guess" if objective.metric == RETURN_VALUE else "guessed from its name"
-        text += f" ({told}; -m METRIC to change)"
-    if objective.source == "saved":
-        text += " (the sweep's objective)"
-    return text
-
-
-def _is_unsure(trials: TrialCollection) -> bool:
-    """Whether what the trials are judged by is a guess, or several metrics are equally likely to be it."""
-    return trials.objective.source == "guessed" if trials.objective else bool(undecided(trials))
-
-
-def _available(trials: TrialCollection) -> str:
-    names = trials.metric_names
-    more = f", ... {len(names) - _AXES} more" if len(names) > _AXES else ""
-    return escaped(", ".join(names[:_AXES])) + more
 
 
 def _unlogged(trials: TrialCollection) -> list[str]:
@@ -214,7 +185,7 @@ def notes(trials: TrialCollection, groups: AnyGroups | None = None) -> list[str]
     """
     unread = [f"trial {trial.label}: its metrics cannot be read: {trial.unread}" for trial in trials if trial.unread]
     apart = trials.objective is None and len(trials.by_objective()) > 1
-    told = [ranking(trials)] if _is_unsure(trials) or apart else []
+    told = [ranking(trials)] if is_unsure(trials) or apart else []
     early = [trial.label for trial in trials if trial.state is TrialState.UNKNOWN and trial.reason]
     if early:
         told.append(f"{counted(len(early), 'trial')} may not have finished: {escaped(', '.join(early[:_AXES]))}")

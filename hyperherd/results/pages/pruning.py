@@ -12,7 +12,6 @@ from hyperherd.errors import FormatError
 from hyperherd.paths import TrialPaths
 from hyperherd.pruning.decisions import Decision, as_ranges, from_ranges, read_decisions
 from hyperherd.records.places import leaves
-from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.results.pages.parts import heading, more_rows, most_rows
 from hyperherd.results.statistics.savings import savings
@@ -63,8 +62,8 @@ def absent(trial: Trial, decision: Decision) -> list[int]:
 
 
 def savings_line(trials: TrialCollection, screen: Screen) -> list[str]:
-    """Return how many trials were pruned and what that has saved; nothing if that is not known."""
-    pruned = {trial.sweep.dir for trial in trials if trial.state is TrialState.PRUNED}
+    """Return how many trials a pruner has ended and what that has saved; nothing if that is not known."""
+    pruned = {trial.sweep.dir for trial in trials if trial.state.held_back}
     found = savings(trials, dict(_max_steps(pruned)))
     # How many they are stands beside the other states already.
     return [] if found is None or found.share is None else wrapped(str(found), screen)

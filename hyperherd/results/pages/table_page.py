@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from hyperherd.results.statistics.configurations import AnyGroups
+from hyperherd.results.statistics.front import front_among, front_of
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import (
     Column,
@@ -25,6 +26,7 @@ from hyperherd.results.values import Gap
 
 _HIDDEN_LINES = 3
 _REST = "not ranked: no seed has a value"
+_OFF_FRONT = "not on the front"
 
 
 @dataclass(frozen=True)
@@ -47,20 +49,25 @@ def trial_grid(trials: TrialCollection, screen: Screen, view: View) -> Iterator[
     ordered = sorted_by(trials, view)
     rows = ordered[: screen.rows]
     ranked = None if view.sort or trials.objective is None else min(len(trials.ranked), len(rows))
+    rest = "not ranked"
+    if trials.objectives and not view.sort:
+        ranked, rest = sum(front_of(trials).standing.get(trial, False) for trial in rows), _OFF_FRONT
     leads = [(GLYPHS[trial.state], state_colour(trial.state)) for trial in rows]
     columns = [*shown_columns(trials, rows, view), *curve_columns(trials, [[trial] for trial in rows], view)]
-    yield from _lines(_GridRows(columns, leads, ranked, len(ordered)), screen, view, "std")
+    yield from _lines(_GridRows(columns, leads, ranked, len(ordered), rest), screen, view, "std")
 
 
 def group_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:
     """Yield the lines of a table with a row per configuration."""
     ordered = groups_sorted_by(groups, view)
     rows = ordered[: screen.rows]
-    ranked = None if view.sort or groups.objective is None else min(len(groups.ranked), len(rows))
+    ranked, rest = None if view.sort or groups.objective is None else min(len(groups.ranked), len(rows)), _REST
+    if groups.trials.objectives and not view.sort:
+        ranked, rest = min(front_among(groups).size, len(rows)), _OFF_FRONT
     curves = curve_columns(groups.trials, [group.counted or tuple(group.trials) for group in rows], view)
     columns = [*people_columns(groups, rows, view), *curves]
     leads = [("", 0)] * len(rows)
-    yield from _lines(_GridRows(columns, leads, ranked, len(ordered), _REST), screen, view, groups.err)
+    yield from _lines(_GridRows(columns, leads, ranked, len(ordered), rest), screen, view, groups.err)
 
 
 def pivot_grid(groups: AnyGroups, screen: Screen, view: View) -> Iterator[str]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from hyperherd import __version__
 from hyperherd.plural import counted
-from hyperherd.results.pages.overview import ranking
+from hyperherd.results.pages.ranking import ranking
 from hyperherd.results.report.comparable import comparable
 from hyperherd.results.report.findings import command_of, what_is_sure, what_ranks
 from hyperherd.results.report.lookups import lookups, typed
@@ -94,8 +94,8 @@ def _objective(trials: TrialCollection) -> dict[str, Any] | None:
 def _directions(trials: TrialCollection, metrics: Iterable[str]) -> dict[str, str]:
     """Return which way is better, of the metrics of which that is known."""
     found = {name: better for name in metrics if (better := direction_of(name))}
-    objective = trials.objective
-    return found | ({objective.metric: objective.direction, objective.label: objective.direction} if objective else {})
+    judges = [trials.objective] if trials.objective else trials.objectives
+    return found | {name: one.direction for one in judges for name in (one.metric, one.label)}
 
 
 def _sweep(sweep: Sweep, label: str) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from hyperherd.results.report.findings import Places, configurations, what_failed, what_matters, what_was_alerted
+from hyperherd.results.report.front import pareto_front
 from hyperherd.results.trials.collection import TrialCollection
 
 
@@ -31,6 +32,7 @@ class Section:
 
 SECTIONS = (
     Section("configurations", "Configurations", "showConfigurations", "configurations.js", configurations),
+    Section("front", "Pareto front", "showFront", "front.js", pareto_front),
     Section("parallel", "Parallel", "showParallel", "parallel.js"),
     Section("effects", "Effects", "showEffects", "effects.js", lambda trials, _: what_matters(trials)),
     Section("slices", "Slices", "showSlices", "slices.js"),

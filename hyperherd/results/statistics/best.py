@@ -12,6 +12,7 @@ from hyperherd.records.places import below
 from hyperherd.records.states import TrialState
 from hyperherd.results.files.hydra_job import hydra_folder
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection, seed_of
+from hyperherd.results.statistics.front import Front, FrontPoint, front_of
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.commands import Command, more_seeds, run_again, usual_seed_key
@@ -60,13 +61,49 @@ class Winner:
     """All configurations, of which this is one."""
 
 
+@dataclass(frozen=True)
+class Compromise:
+    """A configuration of the Pareto front, or one that may belong to it, and what one needs to use it."""
+
+    point: FrontPoint
+    trial: Trial
+    """The first of its trials that count."""
+    overrides: tuple[str, ...]
+    """What makes the configuration: the trial's overrides, without seeds if several were run."""
+    command: Command | None
+    """Runs that trial again."""
+    config: Path | None
+    """The whole config it ran with."""
+    checkpoint: Path | None
+    """In its directory, as :class:`Winner` has it."""
+
+    @property
+    def group(self) -> AnyGroup:
+        """The configuration."""
+        return self.point.group
+
+
+def compromises(trials: TrialCollection, *, near: bool = False) -> list[Compromise]:
+    """Return the Pareto front of several objectives, along the first one.
+
+    Args:
+        trials: all of them.
+        near: whether those follow that may be off the front by chance.
+
+    Raises:
+        ResultsError: they are not judged by several objectives.
+    """
+    front = front_of(trials)
+    return [_compromise(point, front) for point in (*front.front, *(front.near if near else ()))]
+
+
 def winners(trials: TrialCollection, count: int = 1) -> list[Winner]:
     """Return the best configurations, the best one first; trials, where no seed repeats a configuration.
 
     Raises:
         ResultsError: the trials have no objective, or none can be ranked.
     """
-    objective = needed(trials.objective, trials)
+    objective = needed(trials)
     groups = competing(trials)
     return [_winner(rank, groups, objective) for rank in range(1, min(count, len(groups.ranked)) + 1)]
 
@@ -77,7 +114,7 @@ def contenders(trials: TrialCollection) -> list[Winner]:
     Raises:
         ResultsError: as :func:`winners`.
     """
-    objective = needed(trials.objective, trials)
+    objective = needed(trials)
     groups = competing(trials)
     return [_winner(rank, groups, objective) for rank in (1, *groups.close)]
 
@@ -93,7 +130,9 @@ def competing(trials: TrialCollection) -> AnyGroups:
     return groups
 
 
-def add_seeds(trials: TrialCollection, winner: Winner, seeds: Sequence[int], key: str = "") -> Command | None:
+def add_seeds(
+    trials: TrialCollection, winner: Winner | Compromise, seeds: Sequence[int], key: str = ""
+) -> Command | None:
     """Return the sweep that runs a configuration with those of `seeds` that no trial of it has; None if all are there.
 
     Args:
@@ -151,6 +190,13 @@ def _winner(rank: int, groups: AnyGroups, objective: Objective) -> Winner:
         checkpoint=_checkpoint(best),
         groups=groups,
     )
+
+
+def _compromise(point: FrontPoint, front: Front) -> Compromise:
+    trial = point.trial
+    without = front.groups.keys if point.group.planned > 1 else ()
+    overrides = tuple(_overrides(trial, without))
+    return Compromise(point, trial, overrides, run_again(trial), _config(trial), _checkpoint(trial))
 
 
 def _seed(trial: Trial, groups: AnyGroups) -> str:

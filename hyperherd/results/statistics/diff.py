@@ -141,8 +141,8 @@ def _known(value: Any) -> Any:
 
 
 def _direction(trial: Trial, name: str) -> str | None:
-    objective = trial.sweep.objective
-    return objective.direction if objective is not None and objective.metric == name else None
+    judges = [trial.sweep.objective] if trial.sweep.objective else trial.sweep.objectives
+    return next((objective.direction for objective in judges if objective.metric == name), None)
 
 
 def _unknown(a: Trial, b: Trial) -> Iterator[str]:

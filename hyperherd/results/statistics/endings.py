@@ -23,7 +23,7 @@ _WORDS = re.compile(
 
 def ended_badly(trial: Trial, objective: Objective) -> bool:
     """Return whether what its values did is why `trial` has no finite value to be ranked by."""
-    if trial.state is TrialState.PRUNED:
+    if trial.state.held_back:
         return trial.started is not None  # one that was not, as its configuration was pruned, has shown nothing
     if not trial.state.finished and not (trial.state is TrialState.FAILED and trial.cause in _OWN):
         return False

@@ -32,6 +32,7 @@ _OPEN = frozenset(
         TrialState.SUBMITTED,
         TrialState.REQUEUED,
         TrialState.RUNNING,
+        TrialState.PAUSED,
         TrialState.CANCELLED,
     }
 )

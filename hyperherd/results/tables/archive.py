@@ -17,9 +17,11 @@ from hyperherd.records.disk.files import create_bytes, dumps, new_file
 from hyperherd.results.tables.arrow import columns_table, metric_batches, metric_schema
 from hyperherd.results.tables.columns import View, exact_columns
 from hyperherd.results.tables.formats import csv_cell, to_csv
+from hyperherd.results.tables.front_marks import FRONT
 from hyperherd.results.tables.records import SCHEMA
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.fields import Role
+from hyperherd.results.trials.objective import Objective
 
 FORMS = ("parquet", "csv", "jsonl")
 _ROWS = 1_000_000
@@ -35,6 +37,7 @@ _METRIC_COLUMNS = {
     "json": "the exact JSON of a value that a float cannot hold",
     "phase": "the phase of the trial that it was logged in; null for the one without a name",
 }
+_ON_FRONT = "whether its configuration is on the Pareto front of the objectives; null if it is not compared"
 _ROLES = {
     Role.IDENTITY: "the trial's identity and state",
     Role.PARAM: "a parameter",
@@ -134,20 +137,23 @@ def _plain(value: Any) -> Any:
     return value.isoformat() if hasattr(value, "isoformat") else value
 
 
+def _judge(objective: Objective) -> dict[str, Any]:
+    return {"metric": objective.metric, "direction": objective.direction, "aggregate": objective.aggregate}
+
+
 def _description(trials: TrialCollection, schema: pa.Schema, form: str) -> dict[str, Any]:
     roles = {column.name: column.role for column in exact_columns(trials, trials, View(everything=True), sweep=True)}
-    objective = trials.objective
+    several = {"objectives": list(map(_judge, trials.objectives))} if trials.objectives else {}
     return {
         "schema": SCHEMA,
-        "objective": None
-        if objective is None
-        else {"metric": objective.metric, "direction": objective.direction, "aggregate": objective.aggregate},
+        "objective": _judge(trials.objective) if trials.objective else None,
+        **several,
         f"trials.{form}": [
             {
                 "name": field.name,
                 "type": str(field.type),
                 "role": roles[field.name].value,
-                "meaning": _ROLES[roles[field.name]],
+                "meaning": _ON_FRONT if field.name == FRONT else _ROLES[roles[field.name]],
             }
             for field in schema
         ],

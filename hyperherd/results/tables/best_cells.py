@@ -60,12 +60,12 @@ def _judge(field: Field | None, trials: TrialCollection) -> Objective | None:
     """Return the measured field as an objective; None where it is not known which way is better."""
     if field is None or not field.metric:
         return None
-    objective = trials.objective
-    if objective is not None and field.metric == objective.label:
-        return objective
-    same = objective is not None and field.metric == objective.metric
+    judges = [trials.objective] if trials.objective else trials.objectives
+    if own := [objective for objective in judges if field.metric == objective.label]:
+        return own[0]
+    directions = [objective.direction[:3] for objective in judges if field.metric == objective.metric]
     try:
-        return ask_objective(list(trials), field.metric, objective.direction[:3] if objective and same else None)
+        return ask_objective(list(trials), field.metric, directions[0] if directions else None)
     except ResultsError:  # its direction is not known
         return None
 

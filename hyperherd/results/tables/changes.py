@@ -16,7 +16,7 @@ from hyperherd.results.trials.trial import Sweep, Trial
 _ACTIVE = (TrialState.RUNNING, TrialState.SUBMITTED, TrialState.REQUEUED)
 _GIVEN_UP = 3600.0
 """Seconds of silence after which a stalled trial is no longer waited for, if no sweep waits for it either."""
-_WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.UNKNOWN)
+_WELL = (TrialState.COMPLETED, TrialState.PRUNED, TrialState.PAUSED, TrialState.UNKNOWN)
 
 
 class Watcher:
@@ -67,12 +67,13 @@ def _may_change(trial: Trial, holder: LockHolder | None) -> bool:
 
 
 def all_well(trials: TrialCollection) -> bool:
-    """Return whether every trial ended as it should: completed, pruned or unknown."""
+    """Return whether every trial ended as it should: completed, pruned, paused or unknown."""
     return all(trial.state in _WELL for trial in trials)
 
 
 def _record(trial: Trial, trials: TrialCollection, labels: dict[Sweep, str]) -> dict[str, Any]:
     objective = trials.objective
+    several = {"values": {one.label: one.value(trial) for one in trials.objectives}} if trials.objectives else {}
     return {
         "sweep": labels[trial.sweep],
         "number": trial.number,
@@ -87,4 +88,5 @@ def _record(trial: Trial, trials: TrialCollection, labels: dict[Sweep, str]) -> 
         "max_step": trial.max_step,
         "metric": objective.label if objective else None,
         "value": objective.value(trial) if objective else None,
+        **several,
     }

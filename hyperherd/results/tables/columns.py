@@ -10,8 +10,10 @@ from typing import Any
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.front import front_among, front_of
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.asked import asked_fields, in_percent
+from hyperherd.results.tables.front_marks import FRONT, front_fields, front_values
 from hyperherd.results.text.format import duration, is_number
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.directions import interest, is_statistic
@@ -97,6 +99,7 @@ def exact_columns(trials: TrialCollection, rows: Sequence[Trial], view: View, *,
         *([_sweep_field(trials)] if sweep else []),
         fact_field("number"),
         fact_field("state"),
+        *front_fields(trials),
         *(param_field(trials, name) for name in names),
         *(metric_field(trials, name) for name in trials.metric_names),
         *_aggregated(trials),
@@ -124,6 +127,7 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
         return [_readable(field, rows) for field in [*lead, *in_percent(trials, chosen, view.percent)]]
     names = dict.fromkeys((*trials.params, *trials.varying)) if view.everything else trials.varying
     fields = [
+        *front_fields(trials, for_people=True),
         *(param_field(trials, name) for name in names),
         *measures(trials, everything=view.everything),
         *_progress(trials),
@@ -133,18 +137,17 @@ def shown_columns(trials: TrialCollection, rows: Sequence[Trial], view: View) ->
 
 
 def measures(trials: TrialCollection, *, everything: bool = False) -> list[Field]:
-    """Return the objective and the other metrics that are numbers, those first that are worth seeing.
+    """Return the objectives and the other metrics that are numbers, those first that are worth seeing.
 
     What trainers log about the machine is left out unless everything is asked for, or nothing else was logged.
     """
     names = [name for name in trials.metric_names if any(is_number(trial.value(name)) for trial in trials)]
     if not everything:
         names = [name for name in names if not is_statistic(name)] or names
-    objective = trials.objective
-    first = _aggregated(trials)
-    if not first and objective is not None:
-        first = [objective_field(trials, objective)]
-        names = [name for name in names if name != objective.metric]
+    judges = _judges(trials)
+    first = [objective_field(trials, objective) for objective in judges]
+    shown = {objective.metric for objective in judges if not objective.aggregate}
+    names = [name for name in names if name not in shown]
     return [*first, *(metric_field(trials, name) for name in sorted(names, key=interest))]
 
 
@@ -183,6 +186,8 @@ def spread_columns(groups: AnyGroups, view: View, rows: Sequence[AnyGroup] | Non
         asked = _not_hidden([*groups.fields, *constant, *metrics, *_aggregated(trials)], view)
     measured = [field for field in asked if field.role in (Role.METRIC, Role.OBJECTIVE, Role.PROGRESS)]
     settings = [_group_column(field, chosen, groups) for field in asked if field not in measured]
+    if trials.objectives and not view.columns:
+        counts.append(Column(FRONT, Role.IDENTITY, front_values(groups, chosen)))
     return [*settings, *counts, *(column for field in measured for column in _statistics(field, chosen))]
 
 
@@ -222,7 +227,7 @@ def sorted_by(trials: TrialCollection, view: View) -> list[Trial]:
     """Return the trials in the order asked for; what has no value comes last."""
     key = sort_key(view)
     if key is None:
-        return list(trials.sorted())
+        return front_of(trials).trial_order() if trials.objectives else list(trials.sorted())
     field = find_field(trials, key[0])
     return _in_order([(field.value(trial), trial) for trial in trials], descending=key[1])
 
@@ -231,7 +236,7 @@ def groups_sorted_by(groups: AnyGroups, view: View) -> list[AnyGroup]:
     """Return the groups in the order asked for; what has no value comes last."""
     key = sort_key(view)
     if key is None:
-        return list(groups)
+        return front_among(groups).group_order() if groups.trials.objectives else list(groups)
     field = find_field(groups.trials, key[0])
     (column,) = [_group_column(field, list(groups), groups)]
     values = [value.mean if isinstance(value, Spread) else value for value in column.values]
@@ -277,9 +282,9 @@ def _column(field: Field, rows: Iterable[Trial]) -> Column:
 def _readable(field: Field, rows: Sequence[Trial]) -> Column:
     """Return a column with progress in the words people use for it."""
     column = _column(field, rows)
-    if field.role is not Role.PROGRESS:
+    tell = {"step": _step, "time": _time}.get(field.name) if field.role is Role.PROGRESS else None
+    if tell is None:
         return column
-    tell = _step if field.name == "step" else _time
     found = [tell(trial) for trial in rows]
     return replace(column, values=[Gap.MISSING if text is None else text for text in found])
 
@@ -317,9 +322,12 @@ def _sweep_field(trials: TrialCollection) -> Field:
 
 
 def _aggregated(trials: TrialCollection) -> list[Field]:
-    """Return the column of an objective such as ``val/acc:max``, which no plain metric column shows."""
-    objective = trials.objective
-    return [objective_field(trials, objective)] if objective is not None and objective.aggregate else []
+    """Return the columns of objectives such as ``val/acc:max``, which no plain metric column shows."""
+    return [objective_field(trials, objective) for objective in _judges(trials) if objective.aggregate]
+
+
+def _judges(trials: TrialCollection) -> Sequence[Objective]:
+    return [trials.objective] if trials.objective else trials.objectives
 
 
 def _progress(trials: TrialCollection) -> list[Field]:

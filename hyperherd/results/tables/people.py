@@ -11,6 +11,7 @@ from hyperherd.plural import counted
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.columns import Column, View, group_columns
+from hyperherd.results.tables.front_marks import FRONT, front_values
 from hyperherd.results.text.format import escaped, measure, setting
 from hyperherd.results.text.layout import GLYPHS
 from hyperherd.results.trials.fields import Role
@@ -63,8 +64,10 @@ def people_columns(groups: AnyGroups, rows: Sequence[AnyGroup], view: View) -> l
     columns = group_columns(groups, rows, view)
     settings = [column for column in columns if column.role in (Role.PARAM, Role.IDENTITY)]
     measured = [column for column in columns if column not in settings]
-    rank = [lead["rank"]] if groups.objective else []
-    return [*rank, *settings, lead[_counts(groups)], *_scores(groups, rows, view), *measured]
+    place = [lead["rank"]] if groups.objective else []
+    if groups.trials.objectives:
+        place = [Column(FRONT, Role.PROGRESS, front_values(groups, rows, for_people=True))]
+    return [*place, *settings, lead[_counts(groups)], *_scores(groups, rows, view), *measured]
 
 
 def _counts(groups: AnyGroups) -> str:

@@ -12,6 +12,7 @@ import orjson
 
 from hyperherd.records.disk.files import strict
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups
+from hyperherd.results.statistics.front import front_of
 from hyperherd.results.statistics.marginal import pooled_over
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.tables.best_cells import best_groups, best_trials
@@ -26,6 +27,7 @@ from hyperherd.results.tables.columns import (
     sweep_labels,
 )
 from hyperherd.results.tables.formats import FOR_PEOPLE, FOR_PROGRAMS
+from hyperherd.results.tables.front_marks import front_values
 from hyperherd.results.tables.people import people_columns
 from hyperherd.results.tables.pivot import pivot_columns
 from hyperherd.results.trials.collection import TrialCollection
@@ -124,6 +126,7 @@ def json_pieces(
         "schema": SCHEMA,
         "sweeps": [_sweep(sweep, label, judges[sweep]) for sweep, label in sweep_labels(trials.sweeps).items()],
         "objective": asdict(objective) if objective else None,
+        **_several(trials.objectives),
         "counts": {state.value: count for state, count in trials.counts.items()},
         "constant": trials.constant,
         "varying": list(trials.varying),
@@ -187,14 +190,28 @@ def trial_records(trials: TrialCollection, rows: Sequence[Trial]) -> Iterator[di
     """Yield some of the trials as the JSON has them, with their places among all."""
     labels = sweep_labels(trials.sweeps)
     objectives = _objectives(trials)
-    ranks = {id(trial): rank for part in trials.by_objective() for rank, trial in enumerate(part.ranked, 1)}
+    parts = trials.by_objective()
+    ranks = {id(trial): rank for part in parts for rank, trial in enumerate(part.ranked, 1)}
+    fronts = {trial: told for part in parts if part.objectives for trial, told in _fronts(part)}
     for trial in rows:
         told = trial_record(trial, objectives[trial.sweep])
-        record = {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **told}
+        record = {"sweep": labels[trial.sweep], "rank": ranks.get(id(trial)), **fronts.get(trial, {}), **told}
         found = {name: trials.setting(trial, name) for name in trials.varying if name not in trial.params}
         settings = {name: value for name, value in found.items() if not isinstance(value, Gap)}
         yield {**record, "settings": settings} if settings else record
         trial.forget()
+
+
+def _fronts(trials: TrialCollection) -> Iterator[tuple[Trial, dict[str, Any]]]:
+    """Yield the trials that several objectives judge, each with its values and whether it is on the front."""
+    standing = front_of(trials).standing
+    for trial in trials:
+        values = [objective.value(trial) for objective in trials.objectives]
+        yield trial, {"front": standing.get(trial), "values": values}
+
+
+def _several(objectives: Sequence[Objective]) -> dict[str, Any]:
+    return {"objectives": [asdict(objective) for objective in objectives]} if objectives else {}
 
 
 def _objectives(trials: TrialCollection) -> dict[Sweep, Objective | None]:
@@ -206,8 +223,15 @@ def group_records(groups: AnyGroups, rows: Sequence[AnyGroup]) -> Iterator[dict[
     """Yield some of the groups as the JSON has them, with their places among all."""
     ranks = {id(group): rank for rank, group in enumerate(groups.ranked, 1)}
     scores = {id(group): score for group, score in zip(groups.ranked, groups.scores, strict=True)}
-    for group in rows:
-        yield {"rank": ranks.get(id(group)), "score": scores.get(id(group)), **_group(group, groups)}
+    fronts = front_values(groups, rows) if groups.trials.objectives else [None] * len(rows)
+    for group, front in zip(rows, fronts, strict=True):
+        told = _several_means(group, groups, front) if groups.trials.objectives else {}
+        yield {"rank": ranks.get(id(group)), "score": scores.get(id(group)), **told, **_group(group, groups)}
+
+
+def _several_means(group: AnyGroup, groups: AnyGroups, front: Any) -> dict[str, Any]:
+    values = [_spread(group.judged(objective)) for objective in groups.trials.objectives]
+    return {"front": None if isinstance(front, Gap) else front, "values": values}
 
 
 def _group(group: AnyGroup, groups: AnyGroups) -> dict[str, Any]:
@@ -252,6 +276,7 @@ def _sweep(sweep: Sweep, label: str, objective: Objective | None) -> dict[str, A
         "note": sweep.note or None,
         "problem": sweep.problem or None,
         "objective": asdict(objective) if objective else None,
+        **_several(sweep.several),
     }
 
 

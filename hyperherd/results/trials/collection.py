@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
+from itertools import zip_longest
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, overload
 
 from hyperherd.errors import NothingFound, ResultsError, some_of
+from hyperherd.plural import counted
 from hyperherd.records.states import TrialState
 from hyperherd.results.trials.beyond_params import BeyondParams, beyond_params
 from hyperherd.results.trials.judging import (
@@ -17,11 +19,12 @@ from hyperherd.results.trials.judging import (
     different_objectives,
     members_by_sweep,
     own_objective,
+    several_objectives,
     tied_objectives,
     turned,
 )
 from hyperherd.results.trials.metric_names import has_metric, metric_names
-from hyperherd.results.trials.objective import Objective
+from hyperherd.results.trials.objective import Objective, in_words
 from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.results.values import Gap, lookup
 from hyperherd.space.values import equal
@@ -37,9 +40,12 @@ class TrialCollection(Sequence[Trial]):
     each of the rooms above this one. What is made from a collection is of its own type.
     """
 
-    def __init__(self, trials: Iterable[Trial], objective: Objective | None = None) -> None:
+    def __init__(
+        self, trials: Iterable[Trial], objective: Objective | None = None, objectives: Sequence[Objective] = ()
+    ) -> None:
         self._trials = tuple(trials)
         self._asked = objective
+        self._asked_several = tuple(objectives)
 
     def __len__(self) -> int:
         return len(self._trials)
@@ -68,25 +74,31 @@ class TrialCollection(Sequence[Trial]):
     def __add__(self, other: Iterable[Trial]) -> Self:
         """Return the trials of both, each once."""
         found = {_place(trial): trial for trial in (*self._trials, *other)}
-        return type(self)(found.values(), self._asked)
+        return type(self)(found.values(), self._asked, self._asked_several)
 
     def subset(self, trials: Iterable[Trial]) -> Self:
         """Return some of these, judged as these are."""
-        return type(self)(trials, self.objective)
+        return type(self)(trials, self.objective, self.objectives)
 
     @cached_property
     def objective(self) -> Objective | None:
-        """The objective: requested, else saved with their sweep, else guessed; None if unknown."""
-        return self._asked or choose_objective(self._trials)
+        """The objective: requested, else saved with their sweep, else guessed; None if unknown, or if it is several."""
+        return self._asked or (None if self._asked_several else choose_objective(self._trials))
+
+    @cached_property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The several objectives: requested, else those of all their sweeps; empty if it is one, or none."""
+        return self._asked_several or (() if self._asked else several_objectives(self._trials))
 
     def by_objective(self) -> list[Self]:
-        """Return them in parts that are each judged by one objective: that of its sweeps; one part, if that is one."""
-        if self.objective is not None or len(self.sweeps) < 2:
+        """Return them in parts that are each judged alike, by what judges its sweeps; one part, if that is one."""
+        if self.objective is not None or self.objectives or len(self.sweeps) < 2:
             return [self]
-        parts: dict[tuple[str, str] | None, tuple[Objective | None, list[Trial]]] = {}
+        parts: dict[Hashable, tuple[Objective | None, list[Trial]]] = {}
         for sweep, members in members_by_sweep(self._trials).items():
             own = own_objective(sweep, members)
-            parts.setdefault((own.metric, own.direction) if own else None, (own, []))[1].extend(members)
+            judged = (own.metric, own.direction) if own else sweep.several
+            parts.setdefault(judged, (own, []))[1].extend(members)
         return [type(self)(members, own) for own, members in parts.values()]
 
     def latest(self) -> Trial:
@@ -244,6 +256,11 @@ class TrialCollection(Sequence[Trial]):
         """
         if self.ranked:
             return self.ranked[0]
+        if self.objectives:
+            raise ResultsError(
+                f"these trials have several objectives ({in_words(self.objectives)}), so none is the best: see "
+                ".front(), or choose one with .judged_by('metric')"
+            )
         if self.objective is None:
             several = "; ".join(different_objectives(self._trials))
             why = f"these trials have different objectives ({several})" if several else "these trials have no objective"
@@ -256,24 +273,38 @@ class TrialCollection(Sequence[Trial]):
             why = f"no trial has logged {self.objective.label!r}, the sweep's objective; available: {known}"
         raise ResultsError(why)
 
-    def judged_by(self, metric: str | None = None, direction: str | None = None) -> Self:
-        """Return the same trials judged by another objective.
+    def judged_by(
+        self, metric: str | Sequence[str] | None = None, direction: str | Sequence[str] | None = None
+    ) -> Self:
+        """Return the same trials judged by another objective, or by several.
 
         Args:
             metric: ``METRIC`` or ``METRIC:AGG`` (``last``, ``max``, ``mean:5``, ...), of another phase
-                ``METRIC:PHASE`` or ``METRIC:PHASE:AGG``; None keeps the metric.
-            direction: ``max`` or ``min``; None takes it from the sweep, the metric's name or the aggregate.
+                ``METRIC:PHASE`` or ``METRIC:PHASE:AGG``; several, between which :meth:`front` shows the best
+                compromises; None keeps the metric.
+            direction: ``max`` or ``min``, one for each metric; None takes it from the sweep, the metric's name or the
+                aggregate.
 
         Raises:
             ResultsError: no trial has the metric, or its direction is unknown.
         """
-        if metric is not None:
-            return type(self)(self._trials, ask_objective(self._trials, metric, direction))
-        if direction is None:
+        metrics, directions = _listed(metric), _listed(direction)
+        if directions and len(directions) != max(len(metrics), 1):
+            raise ResultsError(
+                f"give one direction for each metric, in their order: {len(metrics)} metrics, "
+                f"{counted(len(directions), 'direction')}"
+            )
+        asked = zip_longest(metrics, directions) if metrics else ()
+        objectives = list(dict.fromkeys(ask_objective(self._trials, *one) for one in asked))
+        if len(objectives) > 1:
+            return type(self)(self._trials, None, objectives)
+        if objectives:
+            return type(self)(self._trials, objectives[0])
+        if not directions:
             return self
         if self.objective is None:
             raise ResultsError(f"a direction needs a metric; available: {some_of(self.metric_names)}")
-        return type(self)(self._trials, turned(self.objective, direction))
+        return type(self)(self._trials, turned(self.objective, directions[0]))
 
     @property
     def _with_params(self) -> list[Trial]:
@@ -296,6 +327,10 @@ def only(found: Sequence[Trial], asked: str) -> Trial:
             f"{len(found)} trials {asked}".rstrip() + f": {', '.join(trial.label for trial in found[:10])}"
         )
     return found[0]
+
+
+def _listed(asked: str | Sequence[str] | None) -> list[str]:
+    return [] if asked is None else [asked] if isinstance(asked, str) else list(asked)
 
 
 def _place(trial: Trial) -> object:

@@ -20,7 +20,7 @@ from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.results.values import Gap, lookup
 
-OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "seeds", "trials"})
+OURS = frozenset({"sweep", "number", "trial", "state", "step", "time", "dir", "rank", "front", "seeds", "trials"})
 """Names of our own columns; a parameter or metric of that name gets its prefix."""
 
 TAG = "tag"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import shlex
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 from hyperherd.errors import ResultsError, some_of
 from hyperherd.records.disk.files import number
@@ -15,7 +15,7 @@ from hyperherd.results.files.trainer_files import RETURN_VALUE
 from hyperherd.results.trials.aggregates import unknown_metric
 from hyperherd.results.trials.directions import MINIMIZE, alternatives, direction_of, preference
 from hyperherd.results.trials.metric_names import find_metric, has_metric, metric_names, plain_metric
-from hyperherd.results.trials.objective import DIRECTIONS, Objective, saved_objective
+from hyperherd.results.trials.objective import DIRECTIONS, Objective, in_words, saved_objective
 from hyperherd.results.trials.phases import name_of
 from hyperherd.results.trials.trial import Sweep, Trial
 
@@ -24,15 +24,34 @@ _USUAL = 0.95
 _MOST_NAMED = 8
 
 
-def needed(objective: Objective | None, trials: Iterable[Trial]) -> Objective:
+class JudgedTrials(Protocol):
+    """Trials with what judges them, as a collection has it."""
+
+    @property
+    def objective(self) -> Objective | None:
+        """The objective, if it is one."""
+
+    @property
+    def objectives(self) -> tuple[Objective, ...]:
+        """The objectives, if they are several."""
+
+    def __iter__(self) -> Iterator[Trial]: ...
+
+
+def needed(judged: JudgedTrials) -> Objective:
     """Return the objective.
 
     Raises:
-        ResultsError: there is none, so a question that needs one cannot be answered.
+        ResultsError: there is none, or there are several, so a question that needs one cannot be answered.
     """
+    objective, trials = judged.objective, list(judged)
     if objective is None:
-        trials = list(trials)
         known = some_of(metric_names(trials))
+        if judges := judged.objectives:
+            raise ResultsError(
+                f"these trials are judged by several objectives ({in_words(judges)}), and this is asked of one: choose "
+                f"it with -m {shlex.quote(judges[0].metric)}, for example; herd-results best shows the best compromises"
+            )
         if several := different_objectives(trials):
             raise ResultsError(
                 f"these trials have different objectives ({'; '.join(several)}); give one sweep, or choose with "
@@ -54,7 +73,7 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
     were given none, if they logged it. None also where sweeps are judged by different ones.
     """
     sweeps = members_by_sweep(trials)
-    if any(len(sweep.objectives) > 1 for sweep in sweeps):
+    if any(sweep.several for sweep in sweeps):
         return None  # No single one puts the trials of such a sweep in order.
     given = {sweep: given_objective(sweep, some) for sweep, some in sweeps.items()}
     logged = {own for sweep, own in given.items() if own and _has_logged(sweeps[sweep], own)}
@@ -69,9 +88,15 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
     return saved[0] if len(saved) == 1 else None
 
 
+def several_objectives(trials: Iterable[Trial]) -> tuple[Objective, ...]:
+    """Return the several objectives that all sweeps of `trials` have; none if it is one, or not the same ones."""
+    found = {sweep.several for sweep in members_by_sweep(trials)}
+    return found.pop() if len(found) == 1 else ()
+
+
 def own_objective(sweep: Sweep, trials: Sequence[Trial]) -> Objective | None:
     """Return what the trials of one sweep are judged by, whatever others are; None also for several objectives."""
-    return None if len(sweep.objectives) > 1 else given_objective(sweep, trials) or _guess([trials])
+    return None if sweep.several else given_objective(sweep, trials) or _guess([trials])
 
 
 def given_objective(sweep: Sweep, trials: Iterable[Trial]) -> Objective | None:

@@ -7,6 +7,7 @@ and values, so that a sweep can hold the objective that it was given.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -14,7 +15,7 @@ from hyperherd.records.disk.files import number
 from hyperherd.records.states import TrialState
 from hyperherd.results.trials.directions import MAXIMIZE, MINIMIZE
 
-__all__ = ["DIRECTIONS", "MAXIMIZE", "MINIMIZE", "Judged", "Objective", "saved_objective"]
+__all__ = ["DIRECTIONS", "MAXIMIZE", "MINIMIZE", "Judged", "Objective", "in_words", "saved_objective", "saved_several"]
 
 DIRECTIONS = {"max": MAXIMIZE, "min": MINIMIZE}
 
@@ -82,3 +83,14 @@ def saved_objective(raw: Any) -> Objective | None:
         return None
     metric = raw.get("metric")
     return Objective(metric, raw["direction"], source="saved") if isinstance(metric, str) else None
+
+
+def saved_several(raw: Sequence[Any]) -> tuple[Objective, ...]:
+    """Return the several objectives that a `sweep.json` names; none if one of them cannot be followed."""
+    found = tuple(objective for one in raw if (objective := saved_objective(one)))
+    return found if len(found) == len(raw) > 1 else ()
+
+
+def in_words(objectives: Sequence[Objective]) -> str:
+    """Return ``val/loss, lower is better; latency, lower is better``."""
+    return "; ".join(objective.verdict for objective in objectives)

@@ -52,9 +52,9 @@ class Sweep:
     no_command: str = ""
     """Why there is no command that runs one of its trials, and what to do instead; empty if there is one."""
     objective: Objective | None = None
-    """The sweep's own objective."""
+    """The sweep's own objective, if it is one."""
     objectives: tuple[Objective, ...] = ()
-    """What an optimizer judges its jobs by, several where it looks for the best compromises."""
+    """What an optimizer of Hydra's judges its jobs by; of a sweep of ours, the objectives if they are several."""
     optimizer: Optimizer | None = None
     """The optimizer that chose its trials, and what it found best; None if another sweeper of Hydra's or we did."""
     sampler: str = ""
@@ -65,6 +65,11 @@ class Sweep:
     """The note given when it was started."""
     problem: str = ""
     """Which of its own files cannot be read, and why."""
+
+    @property
+    def several(self) -> tuple[Objective, ...]:
+        """Its objectives, if they are several: then it looks for the best compromises between them."""
+        return self.objectives if len(self.objectives) > 1 else ()
 
     def __hash__(self) -> int:
         return hash(self.dir)

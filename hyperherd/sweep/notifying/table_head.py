@@ -9,8 +9,9 @@ from pathlib import Path
 
 from hyperherd.errors import ResultsError
 from hyperherd.results.loading.load import load_trials
-from hyperherd.results.pages.overview import above, ranking
+from hyperherd.results.pages.overview import above
 from hyperherd.results.pages.problems import assignments
+from hyperherd.results.pages.ranking import ranking
 from hyperherd.results.pages.table_page import group_grid, trial_grid
 from hyperherd.results.pages.verdict import verdict
 from hyperherd.results.statistics.best import winners

@@ -44,6 +44,7 @@ class RunPlan:
         queued: trials whose jobs an earlier invocation left in a launcher's queue, and which have not ended.
         ended: trials of `to_run` whose last attempt has ended in a job that its scheduler may be running again.
         statuses: where each trial stood before this invocation, by number; empty for a new sweep.
+        held: paused trials, which run on when they are among the best of their rung.
     """
 
     trials: tuple[PlannedTrial, ...]
@@ -51,6 +52,7 @@ class RunPlan:
     queued: tuple[QueuedTrial, ...] = ()
     ended: tuple[QueuedTrial, ...] = ()
     statuses: Mapping[int, TrialStatus] = field(default_factory=dict)
+    held: tuple[PlannedTrial, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -74,8 +76,14 @@ class QueuedTrial:
     cluster: str | None = None
 
 
-def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
-    """Number `drafts`: a trial the directory knows keeps its number, others get the next ones in their order."""
+def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial], *, holds_paused: bool = False) -> RunPlan:
+    """Number `drafts`: a trial the directory knows keeps its number, others get the next ones in their order.
+
+    Args:
+        sweep_dir: absolute.
+        drafts: what is to be tried.
+        holds_paused: whether a paused trial runs on only if its place at its rung says so; else it is to run.
+    """
     problems: list[str] = []
     known = _with_directories(sweep_dir, read_planned(sweep_dir, problems))
     for problem in problems:
@@ -105,26 +113,28 @@ def reconcile(sweep_dir: Path, drafts: Sequence[UnnumberedTrial]) -> RunPlan:
     # A new sweep: there are no events to read and no directories to look into.
     if not known:
         return RunPlan(tuple(trials), tuple(trials))
-    return _run_plan(sweep_dir, trials)
+    return _run_plan(sweep_dir, trials, holds_paused=holds_paused)
 
 
-def _run_plan(sweep_dir: Path, trials: list[PlannedTrial]) -> RunPlan:
+def _run_plan(sweep_dir: Path, trials: list[PlannedTrial], *, holds_paused: bool) -> RunPlan:
     events = events_by_trial(sweep_dir)
     observer = Observer(is_held=False)  # this sweep holds it, and no earlier one
     clock = FilesClock(SweepPaths(sweep_dir).records)
     statuses = {trial.number: status_of(sweep_dir, trial, events[trial.number], observer, clock) for trial in trials}
-    to_run, queued, ended = [], [], []
+    to_run, queued, ended, held = [], [], [], []
     for trial in trials:
         status, job = statuses[trial.number], queued_job(trial, events[trial.number])
         # An orphan's job as well: it is still in the queue, and its end has to be noted. And one that was only to be
         # submitted: the sweep may have died before it could note that it was.
         if job is not None and status.state in (*IN_QUEUE, TrialState.WAITING):
             queued.append(job)
+        elif holds_paused and status.state is TrialState.PAUSED:
+            held += [] if trial.orphan else [trial]
         elif not trial.orphan and _is_to_run(status):
             to_run.append(trial)
             if job is not None and may_be_requeued(job, status, events[trial.number]):
                 ended.append(job)
-    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), tuple(ended), statuses)
+    return RunPlan(tuple(trials), tuple(to_run), tuple(queued), tuple(ended), statuses, tuple(held))
 
 
 def may_be_requeued(job: QueuedTrial, status: TrialStatus, events: Sequence[Event]) -> bool:

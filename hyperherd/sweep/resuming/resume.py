@@ -11,6 +11,7 @@ from omegaconf import OmegaConf
 
 from hyperherd.errors import FormatError, HyperherdError, SweepError
 from hyperherd.escape import one_line
+from hyperherd.overrides import override
 from hyperherd.paths import RECORDS, SweepPaths
 from hyperherd.plural import counted
 from hyperherd.records.disk.ownership import NotTrusted, check_trusted, distrust, sweep_files
@@ -40,10 +41,14 @@ def find_plan(app: HydraApp, arguments: Sequence[str], settings: SweepSettings) 
     sweep_dir = resumed_dir(app, settings.resume, shared=settings.shared)
     check_folder(sweep_dir, shared=settings.shared)
     record = SweepRecord.read(sweep_dir)
-    if record.space.get("sampler") and not arguments:
+    if sampler := record.space.get("sampler"):
+        # Settings are not taken over, here as elsewhere: with the sampler alone, conditions and seeds would be missing,
+        # and a grid of its space would be another sweep.
+        then = {"hydra.sweeper.sampler": sampler, "hydra.sweeper.objective": record.objectives or record.objective}
+        again = shlex.join(override(key, value) for key, value in then.items() if value)
         raise SweepError(
-            f"hydra.sweeper.resume: {sweep_dir} is a search that a sampler guides; repeat hydra.sweeper.sampler and "
-            "hydra.sweeper.objective on the command line, as they were given then, or with more trials"
+            f"hydra.sweeper.resume: {sweep_dir} is a search that a sampler guides; repeat the sampler, perhaps with "
+            f"more trials, the objective, and what else was set in hydra.sweeper then: {one_line(again)}"
         )
     # A space that stands in the config is read again from there; one that was typed is only on record.
     if arguments or not record.space.get("overrides"):

@@ -32,12 +32,13 @@ def select(run_plan: RunPlan, only: Sequence[str], sweep_dir: Path) -> RunPlan:
     # A trial has to be meant by all of them; the words within one add up.
     chosen = set.intersection(*(_meant(item, candidates) for item in only))
     to_run = tuple(trial for trial in run_plan.to_run if trial.number in chosen)
-    if not to_run:
+    held = tuple(trial for trial in run_plan.held if trial.number in chosen)
+    if not to_run and not held:
         raise SweepError(
             f"hydra.sweeper.only={','.join(only)} matches none of the {counted(len(run_plan.to_run), 'trial')} "
             f"that would run" + _why_not(run_plan, chosen)
         )
-    return replace(run_plan, to_run=to_run)
+    return replace(run_plan, to_run=to_run, held=held)
 
 
 def _as_results(run_plan: RunPlan, sweep_dir: Path) -> TrialCollection:

@@ -70,6 +70,11 @@ class Backlog:
         return {job.number for job in (*self._first, *self._again)}
 
     @property
+    def retries(self) -> Set[int]:
+        """Those of them that have run before."""
+        return {job.number for job in self._again}
+
+    @property
     def seconds_left(self) -> float:
         """Seconds until the launcher is to be asked again."""
         return max(self._outage.seconds_left, self._limit.seconds_left, _PAUSE)

@@ -37,6 +37,7 @@ from hyperherd.trial.ending import in_words
 
 log = logging.getLogger("hyperherd")
 
+_PAUSED = TrialState.PAUSED
 _NO_END = "its launcher reported its end, but the trial recorded none"
 _REASONS_TO_END_IT = frozenset(
     {FailureCause.TIMEOUT, FailureCause.PREEMPTED, FailureCause.NODE_FAILURE, FailureCause.OOM}
@@ -75,6 +76,32 @@ class Collector:
         self.stopping = ""
         """Why trials that have not started are being cancelled."""
         self._pruned: dict[int, str] = {}
+        self._retried: set[int] = set()
+        self._held: dict[int, PlannedTrial] = {}
+        self._joins: Callable[[PlannedTrial], object] = id
+
+    def hold(
+        self,
+        trials: Sequence[PlannedTrial],
+        statuses: Mapping[int, TrialStatus],
+        joins: Callable[[PlannedTrial], object],
+    ) -> None:
+        """Take note of trials that an earlier sweep has paused, and that may be launched.
+
+        Args:
+            trials: which.
+            statuses: where each trial stands, by number.
+            joins: called with each that is going to be launched, before it is.
+        """
+        self.plan(trials)
+        self.statuses.update({trial.number: statuses[trial.number] for trial in trials})
+        self._held, self._joins = {trial.number: trial for trial in trials}, joins
+
+    @property
+    def paused(self) -> dict[int, Path]:
+        """The trials that are paused, by number, with their directories."""
+        found = {number: self._trials[number].dir for number, one in self.statuses.items() if one.state is _PAUSED}
+        return {number: self.sweep_dir / where for number, where in found.items() if where is not None}
 
     def plan(self, trials: Sequence[PlannedTrial]) -> None:
         """Take note of further trials that may be launched."""
@@ -137,11 +164,14 @@ class Collector:
     def prune_unstarted(self, reasons: Mapping[int, str]) -> list[JobHandle]:
         """Note that trials which have not started are pruned, and return those of them that are to be cancelled.
 
+        One that has failed, and was to be run again, is cancelled and not pruned: that it failed stands.
+
         Args:
             reasons: number of the trial -> why.
         """
         meant = [handle for handle in self.unstarted if handle.job.number in reasons]
-        self._pruned |= {handle.job.number: reasons[handle.job.number] for handle in meant}
+        pruned = {handle.job.number for handle in meant} - self._retried
+        self._pruned |= {number: reasons[number] for number in pruned}
         for number, reason in reasons.items():
             self.drop([number], reason, PRUNED)
         return meant
@@ -212,16 +242,19 @@ class Collector:
 
     def retried(self, number: int) -> None:
         """Note that a trial which has failed is to be run again."""
+        self._retried.add(number)
         status = self.statuses[number]
         message = f"{status.cause or status.state}: {status.reason}"
         self._events.write([Event(RETRIED, number, status.attempt, message=message)])
 
     def reopen(self, number: int) -> TrialJob | None:
-        """Return the next execution of a trial that was pruned, stopped or cancelled in this launch, to be run on."""
+        """Return the next execution of a trial that was pruned, paused, stopped or cancelled, to be run on."""
         status = self.statuses.get(number)
         if status is None or status.state not in READMITTED:
             return None
         del self.statuses[number]
+        if (trial := self._held.pop(number, None)) is not None:
+            self._joins(trial)
         self._continued = continued(read_events(self.sweep_dir))
         return self.job(number)
 
@@ -289,9 +322,9 @@ def _raised(returned: JobReturn | None) -> str:
 
 
 def _made_up(end: JobEnd, status: TrialStatus) -> JobReturn:
-    """Return the JobReturn of a trial that left none: completed without its value, or failed with what is known."""
+    """Return the JobReturn of a trial that left none: without its value, or failed with what is known."""
     made_up = JobReturn(overrides=list(end.handle.job.overrides))
-    if status.state.done:
+    if status.state.settled:
         made_up.status, made_up.return_value = JobStatus.COMPLETED, None
     else:
         made_up.status = JobStatus.FAILED

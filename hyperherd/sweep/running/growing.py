@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hyperherd.errors import SweepError
 from hyperherd.launch.base import JobHandle, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.sweep import PlannedTrial, write_planned
+from hyperherd.records.workers.growth import end_growth, note_growth
 from hyperherd.sweep.resuming.reconcile import RunPlan
 from hyperherd.sweep.running.resources import check_resources
 from hyperherd.sweep.searching.search import Search
@@ -43,7 +45,7 @@ class Growing:
         sweep_dir: Path,
         takers: Sequence[Callable[[Sequence[PlannedTrial]], object]],
     ) -> None:
-        self._slots = _slots(search, launcher)
+        self._slots = _slots(launcher)
         self._search = search
         self._launcher = launcher
         self._validator = validator
@@ -66,6 +68,26 @@ class Growing:
         self._trials = list(run_plan.trials)
         self._search.placed(run_plan.to_run)
 
+    @contextmanager
+    def announced(self) -> Iterator[None]:
+        """Let workers know, while the block lasts, that they are to wait for trials that follow."""
+        if self._launcher.awaits_workers and not self._search.is_complete:
+            note_growth(self._sweep_dir)
+        try:
+            yield
+        finally:
+            self.over()
+
+    def over(self) -> None:
+        """Let workers know that no trials follow."""
+        if self._launcher.awaits_workers:
+            end_growth(self._sweep_dir)
+
+    @property
+    def has_more_slots(self) -> bool:
+        """Whether there are more slots than when trials were asked for last: workers that somebody started by hand."""
+        return (self._launcher.slots or 0) > self._slots
+
     def ended(self, number: int) -> None:
         """Take note that a trial has ended and will not be run again."""
         self._search.ended(number)
@@ -78,6 +100,7 @@ class Growing:
         """
         if open_trials and self._launcher.takes_batches:
             return []
+        self._slots = self._launcher.slots or self._slots
         asked = self._search.ask(self._points(self._slots - open_trials))
         if not asked:
             return []
@@ -91,6 +114,8 @@ class Growing:
             raise SweepError(f"trials that were chosen cannot be recorded in {self._sweep_dir}: {error}") from error
         for take in self._takers:
             take(placed)
+        if self._search.is_complete:
+            self.over()
         return [trial.number for trial in placed]
 
     def _points(self, slots: int) -> int:
@@ -113,13 +138,13 @@ class Growing:
         elif self._search.settings.learns and 1 < self._search.settings.trials <= self._points(self._slots):
             log.warning(
                 "%s runs %d trials at once, so all points are chosen before there is any result; let fewer run at once "
-                "(hydra.launcher.max_parallel or array_parallelism)",
+                "(hydra.launcher.max_parallel, array_parallelism or workers)",
                 self._launcher.name,
                 self._slots,
             )
 
 
-def _slots(search: Search, launcher: TrialLauncher) -> int:
+def _slots(launcher: TrialLauncher) -> int:
     if not launcher.waits:
         raise SweepError("hydra.sweeper.sampler needs the trials' values, so hydra.launcher.wait must be true")
     if launcher.slots is not None:
@@ -130,6 +155,6 @@ def _slots(search: Search, launcher: TrialLauncher) -> int:
             "hydra.sweeper.max_batch_size, or choose hydra/launcher=herd_local, herd_slurm or herd_lsf"
         )
     raise SweepError(
-        "hydra.sweeper.sampler chooses trials one after the other, and workers take them from a queue that has to be "
-        "full; remove hydra.launcher.workers, or hydra.sweeper.sampler"
+        f"hydra.sweeper.sampler chooses trials while others run, and {launcher.name} takes none meanwhile; choose "
+        "hydra/launcher=herd_local, herd_slurm or herd_lsf"
     )

@@ -42,7 +42,7 @@ class Progress:
     """The trials of one launch as their files have them, read again when they change."""
 
     def __init__(
-        self, sweep_dir: Path, trials: Sequence[PlannedTrial], metric: str | None, expected: int | None = None
+        self, sweep_dir: Path, trials: Sequence[PlannedTrial], metrics: Sequence[str] = (), expected: int | None = None
     ) -> None:
         self.trials = trials
         """It may grow while the sweep runs."""
@@ -51,7 +51,7 @@ class Progress:
         self.waiting: Callable[[], Mapping[int, WaitingJob]] = dict
         """Returns why jobs in a queue do not run yet."""
         self.began = time.time()
-        self._metric = metric
+        self._metrics = metrics
         self._paths = {
             trial.number: TrialPaths(sweep_dir / trial.dir).trial for trial in trials if trial.dir is not None
         }
@@ -107,10 +107,10 @@ class Progress:
         return +known
 
     def metric(self, record: TrialRecord) -> str:
-        """Return the last value of the metric that matters, with its name; empty if there is none."""
-        name = self._metric or next(iter(sorted(filter(direction_of, record.metrics), key=_validation_first)), None)
-        last = record.metrics.get(name or "", {}).get("last")
-        return "" if last is None else f"{name} {measure(last)}"
+        """Return the last values of the metrics that matter, with their names; empty if there are none."""
+        names = self._metrics or sorted(filter(direction_of, record.metrics), key=_validation_first)[:1]
+        lasts = {name: record.metrics.get(name, {}).get("last") for name in names}
+        return " ".join(f"{name} {measure(last)}" for name, last in lasts.items() if last is not None)
 
     def rung(self, record: TrialRecord) -> str:
         """Return what was decided at the last rung of a trial, in short; empty if nothing was."""
@@ -170,7 +170,7 @@ def watched(
     launcher: TrialLauncher,
     sweep_dir: Path,
     trials: Sequence[PlannedTrial],
-    metric: str | None = None,
+    metrics: Sequence[str] = (),
     expected: int | None = None,
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that shows the progress of the trials; it is cheap to call often.
@@ -181,10 +181,10 @@ def watched(
         launcher: runs the trials.
         sweep_dir: absolute.
         trials: those that are to run; the list may grow.
-        metric: the one that matters.
+        metrics: those that matter.
         expected: how many there are to be, if the list is to grow.
     """
-    progress = Progress(sweep_dir, trials, metric, expected)
+    progress = Progress(sweep_dir, trials, metrics, expected)
     if launcher.shows_output:
         yield lambda: None
     elif is_terminal(sys.stdout):

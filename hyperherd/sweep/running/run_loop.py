@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from pathlib import Path
 from typing import Protocol
 
 from hydra.core.utils import JobReturn
@@ -19,6 +20,7 @@ from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.sweep.running.backlog import Backlog
 from hyperherd.sweep.running.collect import Collector
 from hyperherd.sweep.running.queue_reasons import QueueReasons
+from hyperherd.trial.checkpoint import PATTERNS, newest_checkpoint
 from hyperherd.trial.ending import in_words
 from hyperherd.trial.signals import Terminated
 
@@ -28,11 +30,18 @@ log = logging.getLogger("hyperherd")
 class Growth(Protocol):
     """Gives further trials as slots come free."""
 
+    @property
+    def has_more_slots(self) -> bool:
+        """Whether there are more slots than when trials were asked for last."""
+
     def ended(self, number: int) -> None:
         """Take note that a trial has ended and will not be run again."""
 
     def more(self, open_trials: int) -> Sequence[int]:
         """Return the numbers of trials that are to be run now, planned and recorded, while others are open."""
+
+    def over(self) -> None:
+        """Take note that no more trials are asked for."""
 
 
 class RunLoop:
@@ -46,6 +55,7 @@ class RunLoop:
         refreshes: called at every end, and about once a second where the launcher allows it.
         unwanted: returns the trials, and why, that are pruned without having run; each of them once.
         growth: where further trials come from while others run, if the sweep is to grow.
+        promoted: returns the paused trials, and why, that are to run on, the first one first.
     """
 
     def __init__(
@@ -57,6 +67,7 @@ class RunLoop:
         refreshes: Sequence[Callable[[], None]],
         unwanted: Callable[[], Mapping[int, str]] = dict,
         growth: Growth | None = None,
+        promoted: Callable[[], Mapping[int, str]] = dict,
     ) -> None:
         self._launcher = launcher
         self._collector = collector
@@ -66,10 +77,12 @@ class RunLoop:
         self._refreshes = refreshes
         self._unwanted = unwanted
         self._growth = growth
+        self._promoted = promoted
         self._fault: HyperherdError | None = None
         self._returned: dict[int, JobReturn] = {}
         self._dropped: set[int] = set()
         self._to_run_on: set[int] = set()
+        self._has_warned = False
 
     def run(self, numbers: Sequence[int]) -> dict[int, JobReturn]:
         """Run these trials, await them and those that were adopted, and return what became of each.
@@ -82,6 +95,7 @@ class RunLoop:
             for part in self._parts(numbers):
                 self._add(part)
                 self._take_ends(of=set(part) if len(part) < len(numbers) else None)
+            self._promote()
             if self._collector.open or self._backlog.numbers:
                 self._take_ends()  # of those in a queue that a canary did not wait for
             if self._fault is not None:
@@ -156,7 +170,7 @@ class RunLoop:
             self._backlog.room_came()
             self._returned[number] = self._collector.ended(end)
             status = self._collector.statuses[number]
-            if not status.state.done and status.state is not TrialState.CANCELLED:
+            if not status.state.settled and status.state is not TrialState.CANCELLED:
                 self._failed(end.handle)
             self._grow(number)
             self._attend()
@@ -182,16 +196,26 @@ class RunLoop:
         if self._growth is None or number in self._open_numbers:
             return
         self._growth.ended(number)
-        if self._collector.stopping:
+        self._ask_for_more()
+
+    def _ask_for_more(self) -> None:
+        """Run what takes up free slots."""
+        if self._growth is None or self._collector.stopping:
             return
         try:
             numbers = self._growth.more(len(self._open_numbers))
         except HyperherdError as error:  # what runs is not to blame, and ends as it would have
             log.error("no more trials are started: %s", one_line(str(error)))
-            self._growth, self._fault = None, error
+            self._stop_growing()
+            self._fault = error
             return
         if numbers:
             self._add(numbers)
+
+    def _stop_growing(self) -> None:
+        if self._growth is not None:
+            self._growth.over()
+            self._growth = None
 
     @property
     def _open_numbers(self) -> Set[int]:
@@ -231,7 +255,7 @@ class RunLoop:
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")
             if self._growth is not None and not self._open_numbers - numbers:  # all of them: nothing is to follow
-                self._growth = None
+                self._stop_growing()
                 log.warning("the search asks for no more trials")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
@@ -239,6 +263,9 @@ class RunLoop:
             self._stop("herd-results stop was called", logging.WARNING)
         self._prune_unstarted()
         self._run_on()
+        if self._growth is not None and self._growth.has_more_slots:
+            self._ask_for_more()
+        self._promote()
 
     def _run_on(self) -> None:
         """Run trials on that somebody wants to be; one whose end has not been seen yet when it has."""
@@ -255,20 +282,50 @@ class RunLoop:
             self._backlog.retry(job)
             self._hand_over()
 
+    def _promote(self) -> None:
+        """Run paused trials on that are among the best of their rung by now."""
+        if self._collector.stopping:
+            return
+        promoted = self._promoted()
+        paused = self._collector.paused if promoted else {}
+        for number, why in promoted.items():
+            if (job := self._collector.reopen(number)) is not None:
+                log.info("trial %d runs on: %s", number, one_line(why))
+                self._warn_of_anew(number, paused[number])
+                self._backlog.retry(job)
+        self._hand_over()
+
+    def _warn_of_anew(self, number: int, trial_dir: Path) -> None:
+        """Say once that a trial which runs on may have nothing to go on from."""
+        if not self._has_warned and newest_checkpoint(trial_dir) is None:
+            self._has_warned = True
+            log.warning(
+                "trial %d has left no checkpoint (%s) in %s: unless its script goes on from something else, it takes "
+                "all its steps again; this is not said of others",
+                number,
+                ", ".join(PATTERNS),
+                one_line(str(trial_dir)),
+            )
+
     def _prune_unstarted(self) -> None:
         """Do without the seeds of configurations that were pruned."""
         if reasons := self._unwanted():
+            failed = self._backlog.retries & reasons.keys()
             self._backlog.drop(set(reasons))
             before = len(self._collector.statuses)
             meant = self._collector.prune_unstarted(reasons)
             if count := len(meant) + len(self._collector.statuses) - before:
                 log.info("%s of pruned configurations not started", counted(count, "seed"))
             self._launcher.cancel(meant)
+            for number in sorted(failed):
+                log.warning("trial %d has failed, and is not run again: its configuration was pruned", number)
+                self._failed_for_good(number)
             for number in reasons:  # what was cancelled has its end to come
                 self._grow(number)
 
     def _stop(self, verdict: str, level: int = logging.ERROR) -> None:
         self._collector.stopping = f"the sweep stopped: {verdict}"
+        self._stop_growing()
         waiting = self._backlog.numbers
         self._backlog.drop(waiting)
         unstarted = self._collector.unstarted

@@ -12,7 +12,6 @@ from typing import Any
 from hyperherd.errors import NothingFound, ResultsError, SweepError
 from hyperherd.records.disk.files import number
 from hyperherd.records.identity import trial_key
-from hyperherd.records.states import TrialState
 from hyperherd.records.sweep import PlannedTrial
 from hyperherd.results.loading.load import load_trials
 from hyperherd.results.trials.objective import Objective
@@ -22,24 +21,23 @@ from hyperherd.sampling.study import Outcome
 FAILED = Outcome("failed")
 
 
-def outcome(trials: Sequence[Trial], objective: Objective) -> Outcome:
+def outcome(trials: Sequence[Trial], objectives: Sequence[Objective]) -> Outcome:
     """Return what became of a point whose trials, one for each seed, have ended.
 
-    Its value is the mean of those that have one. A seed that ended without a number, or with one that is not finite,
-    makes it fail: it is no better where others went well. A seed that failed of something else is left out.
+    Its values are the means over those that have them. A seed that ended without a number, or with one that is not
+    finite, makes it fail: it is no better where others went well. A seed that failed of something else is left out.
     """
-    values: list[float] = []
-    for trial in trials:
-        if not trial.state.finished:
-            continue
-        value = objective.value(trial)
-        if value is None or not math.isfinite(value):
-            return FAILED
-        values.append(value)
-    pruned = [curve for trial in trials if trial.state is TrialState.PRUNED and (curve := _curve(trial))]
-    if pruned:
-        return Outcome("pruned", curve=pruned[0])
-    return Outcome("completed", fmean(values)) if values else FAILED
+    finished = [trial for trial in trials if trial.state.finished]
+    columns = [[objective.value(trial) for trial in finished] for objective in objectives]
+    known = [[value for value in column if value is not None and math.isfinite(value)] for column in columns]
+    if any(len(column) < len(finished) for column in known):
+        return FAILED
+    pruned = [trial for trial in trials if trial.state.held_back]
+    if pruned and len(objectives) > 1:
+        return FAILED  # a pruner judges by one metric, which says nothing of the others
+    if curve := next(filter(None, map(_curve, pruned)), None):
+        return Outcome("pruned", curve=curve)
+    return Outcome("completed", tuple(map(fmean, known))) if finished else FAILED
 
 
 def _curve(trial: Trial) -> dict[int, float]:
@@ -70,7 +68,9 @@ def all_trials(sweep_dir: Path) -> Mapping[int, Trial]:
         return {}
 
 
-def of_earlier_sweep(folder: str, seed_key: str, objective: Objective) -> list[tuple[Mapping[str, Any], Outcome]]:
+def of_earlier_sweep(
+    folder: str, seed_key: str, objectives: Sequence[Objective]
+) -> list[tuple[Mapping[str, Any], Outcome]]:
     """Return the points of an earlier sweep with what became of them, the seeds of one together.
 
     Raises:
@@ -84,4 +84,4 @@ def of_earlier_sweep(folder: str, seed_key: str, objective: Objective) -> list[t
     for trial in trials:
         values = {name: value for name, value in trial.params.items() if name != seed_key}
         points.setdefault(trial_key(values), (values, []))[1].append(trial)
-    return [(values, outcome(each, objective)) for values, each in points.values()]
+    return [(values, outcome(each, objectives)) for values, each in points.values()]

@@ -9,6 +9,7 @@ import logging
 import random
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from hyperherd.overrides import split_key
 from hyperherd.plural import counted
 from hyperherd.records.identity import trial_key
 from hyperherd.records.sweep import PlannedTrial, read_planned
-from hyperherd.results.trials.objective import MAXIMIZE, Objective
+from hyperherd.results.trials.objective import Objective
 from hyperherd.results.trials.trial import Trial
 from hyperherd.sampling.axes import Axis
 from hyperherd.sampling.settings import SamplerSettings
@@ -61,9 +62,8 @@ class Search:
 
     def __init__(self, app: HydraApp, arguments: Sequence[str], settings: SweepSettings) -> None:
         assert settings.sampler is not None
-        assert settings.objective is not None
         self._settings = settings.sampler
-        self._objective = Objective(settings.objective["metric"], settings.objective["direction"], source="saved")
+        self._objectives = [Objective(one["metric"], one["direction"], source="saved") for one in settings.objective]
         self._writer = TrialWriter(app, arguments, settings)
         self._space = self._writer.given.space
         self._axes = {name: Axis(parameter) for name, parameter in self._space.parameters.items()}
@@ -82,13 +82,13 @@ class Search:
         self._study = Study(
             self._settings,
             self._axes,
-            maximize=self._objective.direction == MAXIMIZE,
+            directions=[objective.direction for objective in self._objectives],
             seed=self._seed,
             lacks_parts=bool(lacking),
         )
         self._points = SinglePoints(self._space, self._writer.context)
         self._earlier = [
-            (folder, of_earlier_sweep(folder, settings.seed_key, self._objective)) for folder in self._settings.earlier
+            (folder, of_earlier_sweep(folder, settings.seed_key, self._objectives)) for folder in self._settings.earlier
         ]
         self._enqueued = [self._given(point, place) for place, point in enumerate(self._settings.enqueue)]
         self._sweep_dir: Path | None = None
@@ -175,12 +175,12 @@ class Search:
         for trial in planned:
             if trial.number not in ours:
                 self._others.add(trial.key)
-                self._know(("other", trial.number), trial.params, outcome(_of(found, [trial]), self._objective))
+                self._know(("other", trial.number), trial.params, outcome(_of(found, [trial]), self._objectives))
         for point, (_, trials) in points.items():
             self._trials[point] = trials
             self._ended[point] = {trial.number for trial in trials} - running
             if self._has_ended(point):
-                self.outcomes[point] = outcome(_of(found, trials), self._objective)
+                self.outcomes[point] = outcome(_of(found, trials), self._objectives)
         for asked, _ in points.values():
             self._repeat(asked)
         self._enqueued = _without(self._enqueued, [asked.enqueued for asked, _ in points.values()])
@@ -226,19 +226,19 @@ class Search:
                 if self._has_ended(point):
                     assert self._sweep_dir is not None
                     found = _of(trials_of(self._sweep_dir, trials), trials)
-                    self.outcomes[point] = outcome(found, self._objective)
+                    self.outcomes[point] = outcome(found, self._objectives)
                     self._warn_of_missing(found)
 
     def _warn_of_missing(self, trials: Iterable[Trial]) -> None:
         """Warn once of a trial that has no value at all: most likely the metric has another name, and none has one."""
-        for trial in trials:
-            if not self._has_warned and trial.state.finished and self._objective.value(trial) is None:
+        for trial, objective in product(trials, self._objectives):
+            if not self._has_warned and trial.state.finished and objective.value(trial) is None:
                 self._has_warned = True
                 log.warning(
                     "search: trial %s has completed without a number as its %s%s, so the sampler learns nothing of it",
                     trial.number,
-                    self._objective.metric,
-                    nearest(self._objective.metric, [*trial.metrics, *trial.final]),
+                    objective.metric,
+                    nearest(objective.metric, [*trial.metrics, *trial.final]),
                 )
 
     def _has_ended(self, point: int) -> bool:

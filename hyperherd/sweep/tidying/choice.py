@@ -86,7 +86,7 @@ def _is_fresh(trial_dir: Path) -> bool:
 
 def _ranking(trials: TrialCollection, keep: int) -> dict[int, str | None]:
     """Return a verdict (see :func:`_verdict`) on each trial of the ranked configurations."""
-    objective = needed(trials.objective, trials)
+    objective = needed(trials)
     if objective.source == "guessed":
         raise ResultsError(
             f"nothing is deleted by a guess: no objective is recorded, and {objective.label!r} is only guessed; "

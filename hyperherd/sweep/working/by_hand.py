@@ -35,7 +35,7 @@ from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.failure_policy import Policy
 from hyperherd.sweep.resuming.reconcile import GIVEN_UP, QueuedTrial, RunPlan, reconcile
 from hyperherd.sweep.resuming.resume import recorded_plan
-from hyperherd.sweep.settings import read_settings
+from hyperherd.sweep.settings import SweepSettings, read_settings
 from hyperherd.sweep.working.order import Order
 from hyperherd.trial.attempts import is_abandoned, next_attempt
 
@@ -52,6 +52,8 @@ def work_by_hand(app: HydraApp, order: Order) -> None:
     record = SweepRecord.read(order.sweep_dir)
     for note in _differences(app, record):
         log.warning(one_line(note))
+    settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
+    policy = [] if order.ignore_policy else _policy(settings)
     if may_start_trials(order.sweep_dir):
         if not has_queue(order.sweep_dir):
             raise SweepError(
@@ -59,10 +61,10 @@ def work_by_hand(app: HydraApp, order: Order) -> None:
                 "hydra.launcher.workers, or wait for its end"
             )
     else:
-        _check_policy(app, order)
+        _check_nobody_is_needed(settings, policy, order)
         go_on(order.sweep_dir)
         _queue_the_rest(order.sweep_dir, record)
-    worker = _worker(app, order)
+    worker = _worker(app, order, policy)
     try:
         worker.run()
     finally:
@@ -72,11 +74,16 @@ def work_by_hand(app: HydraApp, order: Order) -> None:
         )
 
 
-def _worker(app: HydraApp, order: Order) -> Worker:
+def _worker(app: HydraApp, order: Order, policy: Sequence[str]) -> Worker:
+    def is_run() -> bool:
+        return may_start_trials(order.sweep_dir)
+
     task = TrialTask(app.task_function, order.sweep_dir, app.script).of_worker()
     task.snapshot = in_use()
     pool = LocalLauncher(app.context, task, app.config, pool_options(order.at_once), shows_output=False)
-    return Worker(order.sweep_dir, pool, at_once=order.at_once, lingers=lambda: may_start_trials(order.sweep_dir))
+    # With a policy it starts nothing more when the sweep is gone, as it would not have begun.
+    may_claim = is_run if policy else lambda: True
+    return Worker(order.sweep_dir, pool, at_once=order.at_once, may_claim=may_claim, lingers=is_run)
 
 
 def _differences(app: HydraApp, record: SweepRecord) -> list[str]:
@@ -97,32 +104,38 @@ def _differences(app: HydraApp, record: SweepRecord) -> list[str]:
     return notes
 
 
-def _check_policy(app: HydraApp, order: Order) -> None:
-    """Refuse to work where nobody does about failures what the sweep was to do.
-
-    Raises:
-        SweepError: no sweep runs, and its policy is not empty.
-    """
-    settings = read_settings(app.config.hydra.sweeper, app.hydra_overrides)
-    if settings.notify is not None:
-        log.warning(
-            "notifications: no sweep runs in %s, so nobody sends any; `herd-results` shows alerts", order.sweep_dir
-        )
-    policy = settings.policy
+def _policy(settings: SweepSettings) -> list[str]:
+    """Return what a sweep is to do about failures, by the names of the keys of `hydra.sweeper`."""
     names = {
         "retry": "retry",
         "canary": "canary",
         "failures": "stop_after_failures",
         "same_error": "stop_after_same_error",
     }
-    given = [
-        names[item.name]
-        for item in dataclasses.fields(Policy)
-        if getattr(policy, item.name) != getattr(Policy(), item.name)
+    given, none = settings.policy, Policy()
+    return [
+        names[item.name] for item in dataclasses.fields(Policy) if getattr(given, item.name) != getattr(none, item.name)
     ]
-    if given and not order.ignore_policy:
+
+
+def _check_nobody_is_needed(settings: SweepSettings, policy: Sequence[str], order: Order) -> None:
+    """Refuse to work without a sweep where nobody does about failures what it was to do; warn of what else it would do.
+
+    Raises:
+        SweepError: its policy is not empty.
+    """
+    if settings.notify is not None:
+        log.warning(
+            "notifications: no sweep runs in %s, so nobody sends any; `herd-results` shows alerts", order.sweep_dir
+        )
+    if settings.sampler is not None:
+        log.warning(
+            "no sweep runs in %s, so nobody chooses further trials of its search: only those that it has chosen run",
+            order.sweep_dir,
+        )
+    if policy:
         raise SweepError(
-            f"no sweep runs in {order.sweep_dir}, so nobody would enforce hydra.sweeper.{', '.join(given)}: run the "
+            f"no sweep runs in {order.sweep_dir}, so nobody would enforce hydra.sweeper.{', '.join(policy)}: run the "
             "sweep's command as well, which awaits the trials of all workers, or pass --ignore-policy"
         )
 

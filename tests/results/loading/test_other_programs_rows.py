@@ -146,7 +146,7 @@ def test_a_file_that_cannot_be_read_is_said_and_costs_no_row(sweep: SweepBuilder
 def test_the_live_table_has_them_too(sweep: SweepBuilder) -> None:
     sweep.running({"train/loss": 1.0}, step=1)
     write(places(sweep, "val/acc")["workspace"], alone("", [0.1, 0.2, 0.3]))
-    progress = Progress(sweep.dir, sweep.planned, None)
+    progress = Progress(sweep.dir, sweep.planned)
     os.utime(sweep.file(0))  # a heartbeat
     (record,) = progress.read()
     assert (progress.metric(record), record.step) == ("val/acc 0.3", 2)

@@ -109,14 +109,13 @@ def test_several_objectives(tmp_path: Path) -> None:
     assert trials.objective is None
     assert [trial.value("return_value.1") for trial in trials] == [5.0, None, 9.0]
     page = repr(trials)
-    assert (
-        "not ranked: these trials have different objectives (return_value.0, lower is better; return_value.1, higher"
-        in page
-    )
+    assert "judged by several objectives: return_value.0, lower is better; return_value.1, higher is better" in page
+    assert "Pareto front: 2 of 2 configurations" in page
+    assert "not compared: 1 without a finite return_value.0 and return_value.1 (1)" in page
     assert "Optuna found best, trial 0: x=1 → 1.0, 5.0\nOptuna found best, trial 2: x=3 → 2.0, 9.0\n" in page
     assert "Optuna found best: x=7 → 0, 0" in page
     assert trials.judged_by("return_value.1").best().number == 2
-    with pytest.raises(ResultsError, match="different objectives"):
+    with pytest.raises(ResultsError, match="several objectives"):
         trials.best()
     log = root / "0" / "app.log"
     log.write_text(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -164,3 +165,23 @@ def test_the_cells_of_two_parameters_hold_the_mean_of_each_range(sweep: SweepBui
         if len(inside) == number:  # else one lies on the rounded end of a range
             assert mean == pytest.approx(sum(inside) / number)
     assert len({text for text, *_ in cells}) == 8
+
+
+def test_the_front_of_several_objectives_is_that_of_the_table(tmp_path: Path) -> None:
+    """Over the means of seeds: the marked points, and the edge of what they dominate."""
+    sweep = SweepBuilder(tmp_path / "s", [("loss", "minimize"), ("speed", "maximize")], seed_key="seed")
+    for x, (loss, speed) in enumerate([(3, 1), (1, 1), (2, 2), (2.5, 1.5)]):
+        for seed in (-1, 1):
+            sweep.trial({"loss": loss + seed / 10, "speed": speed}, params={"x": x, "seed": seed})
+    data, _ = gather(hyperherd.load(sweep.dir), "")
+    assert (data["front"]["size"], data["front"]["objectives"][1]) == (2, {"label": "speed", "direction": "maximize"})
+    assert data["directions"]["speed"] == "maximize"
+    points = data["front"]["points"]
+    assert [(point["means"], point["n"], point["dominates"]) for point in points] == [
+        ([1, 1], 2, 1),
+        ([2, 2], 2, 2),
+        ([2.5, 1.5], 2, 0),
+        ([3, 1], 2, 0),
+    ]
+    (edge,) = in_node("return frontSteps(asked);", [[[1, 1], [2, 2]]], files=(*ALL, "front.js"))
+    assert edge == [[1, 1], [2, 1], [2, 2]]

@@ -7,9 +7,6 @@ import gzip
 import hashlib
 import json
 import re
-import subprocess
-import sys
-import zipfile
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -58,18 +55,6 @@ def data_of(text: str) -> dict[str, Any]:
 @pytest.mark.parametrize("name", ECHARTS)
 def test_echarts_is_what_its_authors_published(name: str) -> None:
     assert hashlib.sha256((ASSETS / "echarts" / name).read_bytes()).hexdigest() == ECHARTS[name]
-
-
-def test_the_wheel_brings_all_of_it(tmp_path: Path) -> None:
-    pytest.importorskip("hatchling", reason="hatchling is not installed")
-    root = Path(__file__).parents[3]
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(tmp_path)]
-    subprocess.run(build, cwd=root, check=True, capture_output=True)
-    (wheel,) = tmp_path.glob("*.whl")
-    here = root / "hyperherd" / "results" / "report" / "assets"
-    expected = {str(file.relative_to(root)) for file in here.rglob("*") if file.is_file()}
-    assert len(expected) > 15
-    assert expected <= set(zipfile.ZipFile(wheel).namelist())
 
 
 def test_our_scripts_make_no_html_of_texts() -> None:

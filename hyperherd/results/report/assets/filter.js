@@ -3,7 +3,7 @@
 
 const TERM = /^([^=<>!~]+?)\s*(!=|>=|<=|==|=|>|<|!~|~)\s*(.*)$/s;
 const FORM = 'expected NAME=VALUE[,VALUE], NAME~REGEX, or != > >= < <= between the two, without blanks';
-const STATES = ['waiting', 'submitted', 'requeued', 'running', 'completed', 'failed', 'pruned', 'cancelled', 'stalled', 'lost', 'missing', 'unreadable', 'unknown'];
+const STATES = ['waiting', 'submitted', 'requeued', 'running', 'completed', 'failed', 'pruned', 'paused', 'cancelled', 'stalled', 'lost', 'missing', 'unreadable', 'unknown'];
 const AS_TEXT = ['sweep', 'name', 'key', 'dir', 'host', 'job_id'];
 const FIRST_FACTS = ['sweep', 'number', 'trial', 'state', 'step', 'time', 'dir'];
 const ORDERS = { '>': (a, b) => a > b, '>=': (a, b) => a >= b, '<': (a, b) => a < b, '<=': (a, b) => a <= b };

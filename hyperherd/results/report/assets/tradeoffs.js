@@ -11,6 +11,8 @@ function showTradeoffs() {
   for (const { name } of columns) tradeoffView.better[name] = name === SECONDS ? 'minimize' : own(data.directions, name) ?? '';
   const others = columns.slice(1).map(({ name }) => name);
   tradeoffView.x = others.find((name) => tradeoffView.better[name]) ?? others[0];
+  const judges = (data.front?.objectives ?? []).map(({ label }) => label).filter((label) => columns.some(({ name }) => name === label));
+  if (judges.length > 1) [tradeoffView.x, tradeoffView.y] = judges;
   const told = el('p', { class: 'muted' });
   const tools = el('div', { class: 'tools' });
   const plot = chart('one metric against another, with the Pareto front', 380, () => {

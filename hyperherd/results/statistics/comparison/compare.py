@@ -79,7 +79,7 @@ def compare(
     found = match(a, b, asked)
     groups = _groups(found, by)
     objectives = [ask_objective(list(found.whole), name, direction) for name in metrics]
-    objectives = objectives or [needed(found.whole.objective, found.whole)]
+    objectives = objectives or list(found.whole.objectives) or [needed(found.whole)]
     rows, unknown = [], []
     for objective in objectives:
         for value, shared in groups:

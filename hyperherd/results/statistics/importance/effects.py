@@ -144,7 +144,7 @@ def effects(trials: TrialCollection, *, keys: Sequence[str] = ()) -> Effects:
     Raises:
         ResultsError: the trials have no objective, or no parameter matches `keys`.
     """
-    objective = needed(trials.objective, trials)
+    objective = needed(trials)
     names = seed_keys(trials, keys)
     points, unit = _points(trials, objective)
     varying = [name for name in _varying(points) if name not in names]
