@@ -8,6 +8,7 @@ the one between ends, so that the system gives the orphan to the next ancestor t
 from __future__ import annotations
 
 import builtins
+import codecs
 import ctypes
 import gc
 import importlib
@@ -55,21 +56,27 @@ def serve(requests: socket.socket) -> dict[str, Any]:
 
 
 def become(command: list[str], folder: str, environment: dict[str, str], mask: int) -> None:
-    """Run a script as `python script.py ...` does."""
+    """Run a script as `python script.py ...` does, or a package as `python -m package ...`."""
     os.chdir(folder)
     os.umask(mask)
     os.environ.clear()
     os.environ.update(environment)
     _open_streams()
     sys.orig_argv[:] = command
-    sys.argv[:] = command[1:]
-    script = Path(command[1]).absolute()
-    sys.path[0] = str(script.resolve().parent)
+    if command[1] == "-m":
+        script = Path(str(importlib.import_module(command[2]).__file__)).with_name("__main__.py")
+        sys.argv[:] = [str(script), *command[3:]]
+        sys.path[0] = folder
+    else:
+        script = Path(command[1]).absolute()
+        sys.argv[:] = command[1:]
+        sys.path[0] = str(script.resolve().parent)
     _run_script(str(script))
 
 
 def _open_streams() -> None:
     """Open the standard streams as the interpreter does: those of the server remember whether theirs could seek."""
+    encoding, _, errors = os.environ.get("PYTHONIOENCODING", "").partition(":")
     for number, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
         before = getattr(sys, name)
         is_unbuffered = isinstance(before.buffer, io.RawIOBase)
@@ -77,8 +84,8 @@ def _open_streams() -> None:
         (buffer if is_unbuffered else buffer.raw).name = f"<{name}>"
         stream = io.TextIOWrapper(
             buffer,
-            before.encoding,
-            before.errors,
+            codecs.lookup(encoding).name if encoding else before.encoding,
+            before.errors if number == 2 else errors or ("strict" if encoding else before.errors),
             newline="\n",
             line_buffering=not is_unbuffered and (number == 2 or os.isatty(number)),
             write_through=before.write_through,

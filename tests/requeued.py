@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
+import starting
 from conftest import App, Sweep
-from waiting import PATIENCE
 
 import hyperherd
 
@@ -23,6 +22,6 @@ def states(sweep: Sweep) -> dict[int | None, str]:
 
 def cancelled(sweep: Sweep, *arguments: str) -> str:
     command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = starting.run(command, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

@@ -2,7 +2,8 @@
 
 The imports are most of what a short run costs: half a second for Hydra and a sweep of ours, five for Lightning. What a
 script sees is the same (`tests/test_starting.py`). A command that a server cannot run as it is gets an interpreter of
-its own, and so does each command if FROM_SCRATCH is set, as it is by `tests/environments.sh`.
+its own, and so does each command if FROM_SCRATCH is set, as it is by `tests/environments.sh`. `herd-results`,
+which tests write as `python -m hyperherd.cli`, is forked like a script.
 """
 
 from __future__ import annotations
@@ -29,6 +30,9 @@ PR_SET_CHILD_SUBREAPER = 36
 
 SWEEP = ("hydra.utils", "hyperherd.sweep.run", "hyperherd.launch.local.launcher", "hyperherd.results.pages.overview")
 """What the script of a sweep has imported at the end."""
+HERD_RESULTS = ["-m", "hyperherd.cli"]
+PAGES = ("hyperherd.results.api", "hyperherd.results.pages.effects", "hyperherd.results.pages.best", "pyarrow.compute")
+"""What most pages of `herd-results` have imported at the end."""
 TRAINERS = {
     "pytorch_lightning|lightning_fabric": ("pytorch_lightning",),
     "transformers": ("transformers.trainer",),
@@ -37,7 +41,7 @@ TRAINERS = {
 """What a script that imports one of the names has imported besides; the first of them counts."""
 
 _READ_AT_THE_START = re.compile(
-    r"PYTHON|LC_|LANG|LD_|(OMP|MKL|OPENBLAS|HF|TRANSFORMERS|TOKENIZERS|TORCH|CUDA)_|COVERAGE|VIRTUAL_ENV|(TZ|HOME)$"
+    r"PYTHON(?!IOENCODING)|LC_|LANG|LD_|(OMP|MKL|OPENBLAS|HF|TRANSFORMERS|TOKENIZERS|TORCH|CUDA)_|COVERAGE|VIRTUAL_ENV|(TZ|HOME)$"
 )
 """Variables of which the interpreter or what is imported makes something when it starts."""
 
@@ -73,11 +77,13 @@ def _modules(command: Sequence[str], options: Mapping[str, Any]) -> tuple[str, .
         sys.platform != "linux"
         or "FROM_SCRATCH" in os.environ
         or command[0] != sys.executable
-        or not command[1].endswith(".py")
+        or not (command[1].endswith(".py") or command[1:3] == HERD_RESULTS)
         or options.keys() - {"cwd", "env", "text", "errors", "stdin", "stdout", "stderr", "start_new_session"}
         or _read_at_the_start(environment) != _read_at_the_start(_ENVIRONMENT)
     ):
         return None
+    if command[1:3] == HERD_RESULTS:
+        return PAGES
     script = Path(options.get("cwd") or ".", command[1])
     if not script.is_file():
         return None

@@ -53,8 +53,10 @@ def folder(tmp_path: Path) -> Iterator[Path]:
     os.umask(before)
 
 
-def test_a_forked_script_sees_what_it_sees_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("encoding", ["", "ascii", "latin-1:replace"])
+def test_a_forked_script_sees_what_it_sees_alone(folder: Path, monkeypatch: pytest.MonkeyPatch, encoding: str) -> None:
     monkeypatch.setenv("CHANGED", "é\udcff")
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
     for new_session in (False, True):
         options = {"cwd": folder, "env": dict(os.environ), "text": True, "stdin": subprocess.DEVNULL}
         options["start_new_session"] = new_session
@@ -85,6 +87,14 @@ def test_a_forked_script_sees_what_it_sees_alone(folder: Path, monkeypatch: pyte
 def test_it_ends_as_it_does_alone(tmp_path: Path, body: str) -> None:
     (tmp_path / "app.py").write_text(body)
     command = [sys.executable, "app.py"]
+    forked = run(command, cwd=tmp_path, text=True)
+    alone = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
+    assert (forked.returncode, forked.stdout, forked.stderr) == (alone.returncode, alone.stdout, alone.stderr)
+
+
+@pytest.mark.parametrize("words", [["show", "nothing"], ["--nothing"], ["--help"]])
+def test_the_command_prints_what_it_prints_alone(tmp_path: Path, words: list[str]) -> None:
+    command = [sys.executable, "-m", "hyperherd.cli", *words]
     forked = run(command, cwd=tmp_path, text=True)
     alone = subprocess.run(command, cwd=tmp_path, text=True, capture_output=True)
     assert (forked.returncode, forked.stdout, forked.stderr) == (alone.returncode, alone.stdout, alone.stderr)

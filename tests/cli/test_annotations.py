@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
+import starting
 from cli.test_main import HERD_RESULTS, pipe
 from results.builder import SweepBuilder
 
@@ -104,7 +105,7 @@ def test_what_is_refused(
 def test_many_write_at_once(swept: Path) -> None:
     """Each process gives its own tag, and one that all give; nothing is lost."""
     commands = [[*HERD_RESULTS, "tag", ".", "0", tag] for tag in ("a", "b", "same", "same")]
-    processes = [subprocess.Popen(command, cwd=swept, stderr=subprocess.DEVNULL) for command in commands]
+    processes = [starting.start(command, cwd=swept, stderr=subprocess.DEVNULL) for command in commands]
     assert [process.wait(timeout=120) for process in processes] == [0] * 4
     assert load(swept)[0].tags == ("a", "b", "same")
     won: list[bool] = []

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import starting
 from cli.test_main import ESCAPE, HERD_RESULTS, environment, pipe, terminal
 from conftest import App, wait_for
 from results.builder import SweepBuilder, every_state
@@ -192,7 +193,7 @@ def test_an_interrupt_is_answered_by_the_sweep(app: App) -> None:
         "lr: 1\nseed: 0\n",
     )
     sweep = app.sweep("lr=0.1,0.2")
-    process = subprocess.Popen(
+    process = starting.start(
         [*HERD_RESULTS, "best", "--seeds", "5", "--run"],
         cwd=app.folder,
         stdout=subprocess.PIPE,
@@ -283,7 +284,7 @@ def test_following_a_trial_that_runs(app: App) -> None:
 def follow(app: App, *arguments: str) -> subprocess.Popen[str]:
     """Start `herd-results` without waiting; its output comes line by line."""
     command = [*HERD_RESULTS, *arguments]
-    return subprocess.Popen(
+    return starting.start(
         command, cwd=app.folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment()
     )
 

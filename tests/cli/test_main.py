@@ -14,6 +14,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import starting
 from results.builder import SweepBuilder, every_state
 from waiting import PATIENCE
 
@@ -36,9 +37,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 def pipe(*arguments: object, cwd: Path | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
     command = [*HERD_RESULTS, *map(str, arguments)]
-    return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment(**changes), timeout=PATIENCE
-    )
+    return starting.run(command, text=True, cwd=cwd, env=environment(**changes))
 
 
 def terminal(
@@ -47,7 +46,7 @@ def terminal(
     """Run `herd-results` on a terminal of that size and return what appears there."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-    process = subprocess.Popen(
+    process = starting.start(
         [*HERD_RESULTS, *map(str, arguments)],
         stdin=theirs,
         stdout=theirs,

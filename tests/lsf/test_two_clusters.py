@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App
 from lsf.emulator.cluster import Cluster
 from lsf.emulator.site import Site
-from waiting import PATIENCE, until
+from waiting import until
 
 from hyperherd.records.events import read_events
 
@@ -37,7 +37,7 @@ def test_a_sweep_of_one_cluster_is_refused_on_another_and_no_job_there_is_touche
         refused = app.sweep(*HERD, "hydra.launcher.wait=false", "width=1,2", code=1)
         assert "trials 0, 1 were submitted to the cluster 'lsfemu'" in refused.done.stderr
         command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(left.dir)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        done = starting.run(command, text=True)
         assert "were submitted to the cluster 'lsfemu'" in done.stderr
         assert site.states("1") == ["RUN", "RUN"]
         assert other.calls("bkill") == []

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App
 from results.builder import SweepBuilder
 from waiting import PATIENCE, until
@@ -123,7 +124,7 @@ def put_lock(sweep_dir: Path, kind: str) -> Path:
 
 def command(*arguments: object) -> subprocess.Popen[str]:
     words = [sys.executable, "-m", "hyperherd.cli", *map(str, arguments)]
-    return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return starting.start(words, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
 @pytest.mark.parametrize("kind", ["new, alive", "new, dead", "old, alive", "old, dead"])

@@ -10,10 +10,11 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App, wait_for
 from faulty import LEDGER, Faults, ended, entries, finish, most_at_once, sooner
 from real_slurm import Slurm
-from waiting import PATIENCE, until
+from waiting import until
 
 import hyperherd
 from hyperherd.launch.slurm.cluster import SlurmCluster
@@ -125,7 +126,7 @@ def test_a_cancel_is_repeated_until_the_job_is_gone(app: App, faults: Faults) ->
     until(lambda: len(entries(app.folder)) == 2, sweep)
     faults.fail("scancel", OUTAGE, times=1)
     command = [sys.executable, "-m", "hyperherd.cli", "cancel", "s"]
-    done = subprocess.run(command, cwd=app.folder, capture_output=True, text=True, timeout=PATIENCE)
+    done = starting.run(command, cwd=app.folder, text=True)
     assert (done.returncode, done.stdout) == (0, "cancelled 2 trials: 0, 1\n"), done.stderr
     assert faults.count("scancel") >= 2
     finish(sweep, 1)
@@ -315,7 +316,7 @@ def test_why_a_job_waits_is_shown(app: App, slurm: Slurm) -> None:
     try:
         wait_for(sweep, "1 queued job will not start unless somebody acts: JobHeldUser (")
         command = [sys.executable, "-m", "hyperherd.cli", "show", "s", "0"]
-        shown = subprocess.run(command, cwd=app.folder, capture_output=True, text=True, timeout=PATIENCE).stdout
+        shown = starting.run(command, cwd=app.folder, text=True).stdout
         (job_id,) = {event.job_id for event in read_events(app.folder / "s") if event.event == "pending"}
         assert f"job {job_id} waits: JobHeldUser" in shown
         slurm.ask("scontrol", "release", str(job_id))

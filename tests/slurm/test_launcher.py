@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App, Sweep, wait_for
 from real_slurm import Slurm
 from waiting import PATIENCE, until
@@ -343,7 +344,7 @@ def test_cancelled_from_the_records(app: App, slurm: Slurm) -> None:
     until(lambda: left.states == {0: "running"})
     command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(left.dir)]
     for only, numbers in ((["--only", "pending"], {1, 2}), ([], {0})):
-        done = subprocess.run([*command, *only], capture_output=True, text=True)
+        done = starting.run([*command, *only], text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         assert {number for number in range(3) if number in verdicts(left.dir)} >= numbers
     assert left.states == {0: "cancelled"}

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
 import sys
 
 import pytest
+import starting
 from conftest import App, Sweep, wait_for
 from real_slurm import Slurm
 from waiting import PATIENCE, until
@@ -94,7 +94,7 @@ def test_what_was_never_submitted_can_be_cancelled_and_one_of_a_lost_batch_alone
 
 def cancelled(sweep: Sweep, *arguments: str) -> str:
     command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(sweep.dir), *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    done = starting.run(command, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 

@@ -7,8 +7,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App
-from waiting import PATIENCE, until
+from waiting import until
 
 import hyperherd
 
@@ -27,7 +28,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("slurm")]
 
 def herd_results(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hyperherd.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    return starting.run(command, text=True)
 
 
 def states(sweep_dir: Path) -> list[str]:

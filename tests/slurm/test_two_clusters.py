@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 
 import pytest
+import starting
 from conftest import App
 from real_slurm import Slurm, own_slurm
-from waiting import PATIENCE, until
+from waiting import until
 
 HERD = ["hydra/launcher=herd_slurm", "hydra.launcher.poll_s=1"]
 
@@ -38,7 +38,7 @@ def test_a_sweep_of_one_cluster_is_refused_on_another_and_no_job_there_is_touche
         assert "trials 0, 1 were submitted to the cluster 'hyp'" in refused.done.stderr
         assert "commands here are those of the cluster 'other'" in refused.done.stderr
         command = [sys.executable, "-m", "hyperherd.cli", "cancel", str(left.dir)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+        done = starting.run(command, text=True)
         assert done.returncode == 2, done.stdout + done.stderr
         assert "were submitted to the cluster 'hyp'" in done.stderr
         assert set(other.ask("squeue", "-h", "-o", "%i").split()) == strangers

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App, wait_for
 from real_slurm import Slurm
 from waiting import PATIENCE, until
@@ -42,9 +43,7 @@ def started(app: App, *arguments: str) -> subprocess.Popen[str]:
 
 
 def cancel(*arguments: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-m", "hyperherd.cli", "cancel", *arguments], capture_output=True, text=True, timeout=PATIENCE
-    )
+    done = starting.run([sys.executable, "-m", "hyperherd.cli", "cancel", *arguments], text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App
 from waiting import PATIENCE, until
 
@@ -24,7 +25,7 @@ LOCAL = ["-m", "hydra/sweeper=herd", "hydra.sweep.dir=multirun/s", "hydra/launch
 
 def cancel(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hyperherd.cli", "cancel", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    return starting.run(command, text=True)
 
 
 def until_running(sweep: subprocess.Popen[str], sweep_dir: Path, number: int) -> None:

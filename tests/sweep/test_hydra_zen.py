@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App
 
 from hyperherd import load
@@ -100,7 +101,7 @@ def test_a_script_that_launches_itself_has_no_command(app: App, seen: Path, laun
     assert f"no command runs it: {reason}" in done.stdout
     for command in (["best", "s"], ["show", "s/0"]):
         asked = [sys.executable, "-m", "hyperherd.cli", *command]
-        told = subprocess.run(asked, cwd=app.folder, capture_output=True, text=True, timeout=120)
+        told = starting.run(asked, cwd=app.folder, text=True)
         assert f"no command runs it: {reason}" in " ".join(told.stdout.split())
         assert "python" not in told.stdout.partition("provenance")[0]
     refused = subprocess.run(

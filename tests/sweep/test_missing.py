@@ -10,6 +10,7 @@ import subprocess
 import sys
 
 import pytest
+import starting
 from conftest import App
 from waiting import PATIENCE, until
 
@@ -18,7 +19,7 @@ from hyperherd import load
 
 def results(app: App, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hyperherd.cli", *arguments]
-    return subprocess.run(command, cwd=app.folder, capture_output=True, text=True, timeout=PATIENCE)
+    return starting.run(command, cwd=app.folder, text=True)
 
 
 def states(app: App) -> list[str]:

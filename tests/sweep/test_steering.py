@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+import starting
 from conftest import App
 from waiting import PATIENCE, until
 
@@ -53,7 +54,7 @@ LOOP = """
 
 def herd_results(*arguments: object) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "hyperherd.cli", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE)
+    return starting.run(command, text=True)
 
 
 def states(sweep_dir: Path) -> dict[int, str]:
