@@ -37,7 +37,7 @@ def environment(**changes: str) -> dict[str, str]:
 def pipe(*arguments: object, cwd: Path | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
     command = [*HERD_RESULTS, *map(str, arguments)]
     return subprocess.run(
-        command, capture_output=True, text=True, cwd=cwd, env=environment(**changes), timeout=PATIENCE
+        command, capture_output=True, encoding="utf-8", cwd=cwd, env=environment(**changes), timeout=PATIENCE
     )
 
 
