@@ -78,7 +78,8 @@ def _modules(command: Sequence[str], options: Mapping[str, Any]) -> tuple[str, .
         or "FROM_SCRATCH" in os.environ
         or command[0] != sys.executable
         or not (command[1].endswith(".py") or command[1:3] == HERD_RESULTS)
-        or options.keys() - {"cwd", "env", "text", "encoding", "errors", "stdin", "stdout", "stderr", "start_new_session"}
+        or options.keys()
+        - {"cwd", "env", "text", "encoding", "errors", "stdin", "stdout", "stderr", "start_new_session"}
         or _read_at_the_start(environment) != _read_at_the_start(_ENVIRONMENT)
     ):
         return None
