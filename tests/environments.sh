@@ -12,10 +12,10 @@ work=$(mktemp -d)
 trap 'wait; rm -rf "$work"' EXIT
 
 # What needs no trainer, about two minutes of it on two quiet cores. A browser is the same in each of them.
-library=(tests/space tests/test_overrides.py tests/records tests/metrics tests/results tests/plugins
-    --ignore=tests/results/report/test_report_browser.py
-    tests/trial/test_log.py tests/launch/test_local.py tests/launch/test_local_parts.py
-    tests/sweep/test_sweep.py tests/sweep/test_values.py tests/cli/test_main.py tests/cli/test_golden.py tests/cli/test_completion.py)
+in_process=(tests/space tests/test_overrides.py tests/records tests/metrics tests/results tests/plugins tests/trial/test_log.py
+    --ignore=tests/results/report/test_report_browser.py)
+library=("${in_process[@]}" tests/launch/test_local.py tests/launch/test_local_parts.py tests/sweep/test_sweep.py
+    tests/sweep/test_values.py tests/cli/test_main.py tests/cli/test_golden.py tests/cli/test_completion.py)
 # What stands on Hydra's inside: discovery, composing, sweeping, every launcher.
 hydra=(tests/plugins tests/test_overrides.py tests/sweep/test_sweep.py tests/sweep/test_hydra_suites.py
     tests/sweep/test_shortcut.py tests/sweep/test_effective_config.py tests/launch/test_local.py tests/launch/test_local_compose.py
@@ -83,6 +83,7 @@ prepare() {
 run_tests() {
     case $1 in
         python3.13) COVERAGE_CORE=sysmon check "$1" "${library[@]}" --cov --cov-report=term:skip-covered --cov-fail-under=40 ;;
+        python3.10) check "$1" "${in_process[@]}" ;; # what starts processes runs with this Python in "oldest"
         python3.* | oldest) check "$1" "${library[@]}" ;;
         trainers) check trainers tests/callbacks ;;
         # A whole MLflow with its server, which wants an older pyarrow than the newest. What these tests start is slow, and belongs here.
