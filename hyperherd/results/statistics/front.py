@@ -9,7 +9,7 @@ holds for all configurations together at 95 %, each at 5 % divided by their numb
 one is on the front is said if from every other one it differs for the better in some objective, at that level divided
 by k: if another one did dominate it, one of k tests would have to be wrong. That it is off the front is said if some
 one differs from it for the better in all objectives, at that level divided by n - 1: one of as many tests would have to
-be wrong. The tests are one-sided, by Student's t.
+be wrong. The tests are one-sided, by Student's t. Nothing is said of groups whose trials differ in more than a seed.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from functools import cached_property, lru_cache
 from hyperherd.errors import ResultsError, some_of
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.distributions import LEVEL, t_bound
+from hyperherd.results.statistics.marginal import is_pooled
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
@@ -89,7 +90,7 @@ class Front:
         compared: list[FrontPoint] = []
         self.apart: dict[str, list[Trial]] = {}
         for group in groups:
-            if why := _why_apart(group, self.objectives):
+            if why := _why_apart(group, self.objectives, "seed" if groups.keys else "trial"):
                 self.apart.setdefault(why, []).extend(group.trials)
             else:
                 spreads = tuple(group.judged(objective) for objective in self.objectives)
@@ -136,7 +137,12 @@ class Front:
     @cached_property
     def knows_noise(self) -> bool:
         """Whether seeds show how far values lie apart by chance, in each objective."""
-        return 1 < len(self.points) <= MOST_JUDGED and all(freedom for _, freedom in self._noise)
+        return 1 < len(self.points) <= MOST_JUDGED and all(freedom for _, freedom in self._noise) and not self.is_pooled
+
+    @cached_property
+    def is_pooled(self) -> bool:
+        """Whether it is one of groups whose trials differ in more than their seed: then their spread is not chance."""
+        return any(len(group.counted) > 1 for group in self.groups) and is_pooled(self.groups)
 
     @cached_property
     def unsure(self) -> list[FrontPoint]:
@@ -219,16 +225,16 @@ def front_among(groups: AnyGroups) -> Front:
     return Front(groups)
 
 
-def _why_apart(group: AnyGroup, objectives: Sequence[Objective]) -> str:
-    """Return why a configuration is not compared; empty if it is."""
+def _why_apart(group: AnyGroup, objectives: Sequence[Objective], what: str) -> str:
+    """Return why a configuration is not compared; empty if it is. One of its trials is called `what`."""
     if not group.counted:
         states = dict.fromkeys(trial.state.value for trial in group.trials)
         return " and ".join(states)
     without = [one.label for one in objectives if group.judged(one).n < len(group.counted)]
     if without:
-        return f"without a finite {' and '.join(without)}" + (" of each seed" if group.planned > 1 else "")
+        return f"without a finite {' and '.join(without)}" + (f" of each {what}" if group.planned > 1 else "")
     if any(group.bad_seeds(objective) for objective in objectives):
-        return "with a seed that was pruned, paused or diverged"
+        return f"with a {what} that was pruned, paused or diverged"
     return ""
 
 
