@@ -19,6 +19,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from operator import le
 
 from hyperherd.errors import ResultsError, some_of
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
@@ -31,6 +32,8 @@ from hyperherd.results.trials.trial import Trial
 
 MOST_JUDGED = 2000
 """With more configurations nothing is said of chance: each would be compared with each of the front."""
+_LAYERS = 8
+"""How many fronts are told apart; all of them would take minutes where there are ten thousands of configurations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,7 +58,7 @@ class FrontPoint:
 
     def dominates(self, other: FrontPoint) -> bool:
         """Return whether it is no worse than another one in any objective, and better in one."""
-        return self.losses != other.losses and all(a <= b for a, b in zip(self.losses, other.losses, strict=True))
+        return self.losses != other.losses and all(map(le, self.losses, other.losses))
 
 
 class Front:
@@ -70,8 +73,8 @@ class Front:
     Attributes:
         objectives: two or more.
         groups: all configurations.
-        points: those that are compared: the front, along its first objective, then the others, each front of what is
-            left before the next.
+        points: those that are compared: the front, along its first objective, then the front of what is left, and so
+            on for eight fronts; then the others along the first objective.
         size: how many of `points` are the front.
         apart: why others are not compared, and which trials; seeds of one that is compared are not among them.
     """
@@ -239,15 +242,15 @@ def _why_apart(group: AnyGroup, objectives: Sequence[Objective], what: str) -> s
 
 
 def _layers(points: Sequence[FrontPoint]) -> list[list[FrontPoint]]:
-    """Return the front, then the front of what is left, and so on; each along the first objective, best first."""
+    """Return the front, then the front of what is left, and so on, and all others; each along the first objective."""
     ordered = sorted(points, key=lambda point: point.losses)
     layers: list[list[FrontPoint]] = []
     for point in ordered:
-        # What dominates it comes before it. If no point of a layer does, none of a later one does.
-        low, high = 0, len(layers)
+        # What dominates it comes before it, most likely shortly. If no point of a layer does, none of a later one does.
+        low, high = 0, min(len(layers), _LAYERS)
         while low < high:
             middle = (low + high) // 2
-            if any(other.dominates(point) for other in layers[middle]):
+            if any(other.dominates(point) for other in reversed(layers[middle])):
                 low = middle + 1
             else:
                 high = middle

@@ -250,3 +250,14 @@ def test_the_order_of_objectives_is_no_difference(tmp_path: Path) -> None:
     sweep_of(tmp_path / "a", [(3, 1), (1, 1)])
     sweep_of(tmp_path / "b", [(1, 3), (1, 1)], TWO[::-1])
     assert len(load(tmp_path).objectives) == 2
+
+
+def test_the_others_follow_front_by_front(tmp_path: Path) -> None:
+    """Of more fronts than are told apart, the rest comes along the first objective."""
+    rows = [(x + step, 10 * step - x) for step in (0, 20) for x in (3, 1, 2)]  # each second three are dominated by all
+    chain = [(100 + x, -100 - x) for x in (9, 11, 4, 2, 7, 5, 3, 8, 1, 6, 10)]
+    turned = [(loss, -speed) for loss, speed in rows]
+    front = sweep_of(tmp_path / "s", [*turned, *chain]).front()
+    assert numbers(front.front) == [1, 2, 0]
+    assert numbers(front.points[3:6]) == [4, 5, 3]
+    assert [point.losses[0] for point in front.points[6:]] == [100 + x for x in range(1, 12)]
