@@ -54,8 +54,8 @@ def own_options(launcher: str, options: Mapping[str, Any] | DictConfig) -> dict[
     for key in others:
         if not launchers_with(key):
             raise SweepError(
-                f"hydra.launcher has no key {key!r}{nearest(key, own)}; conf/hydra/launcher/{launcher}.yaml describes "
-                f"those of {launcher}"
+                f"hydra.launcher has no key {key!r}{nearest(key, sorted(every_option()))}; "
+                f"conf/hydra/launcher/{launcher}.yaml describes those of {launcher}"
             )
         if key == "env":
             _refuse_variables(launcher, written[key])

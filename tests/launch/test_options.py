@@ -71,6 +71,7 @@ def test_types_are_still_checked() -> None:
     ("given", "message"),
     [
         ({"max_paralel": 2}, r"hydra\.launcher has no key 'max_paralel' \(did you mean 'max_parallel'\?\)"),
+        ({"partitoin": "gpu"}, r"hydra\.launcher has no key 'partitoin' \(did you mean 'partition'\?\)"),
         ({"nodes": 2}, "hydra.launcher.nodes is 2, but herd_local starts one process for each trial"),
         ({"env": {"A": "secret"}}, "hydra.launcher.env sets A, but herd_local gives trials the environment"),
     ],

@@ -278,15 +278,14 @@ def _best(xs: Sequence[float], ys: Sequence[float], direction: str | None) -> tu
 
 
 def _direction(metric: str, trials: TrialCollection) -> str | None:
-    objective = trials.objective
-    if objective is not None and objective.metric == metric:
-        return objective.direction
-    return direction_of(plain_metric(metric, trials))
+    judges = [trials.objective] if trials.objective else trials.objectives
+    known = [objective.direction for objective in judges if objective.metric == metric]
+    return known[0] if known else direction_of(plain_metric(metric, trials))
 
 
 def _by_guess(options: PlotOptions, trials: TrialCollection) -> str:
-    objective = trials.objective
-    known = objective is not None and objective.metric == options.metric and objective.source != "guessed"
+    judges = [trials.objective] if trials.objective else trials.objectives
+    known = any(objective.metric == options.metric and objective.source != "guessed" for objective in judges)
     direction = None if known else direction_of(options.metric)
     return f" ({'higher' if direction == MAXIMIZE else 'lower'} is better, guessed from its name)" if direction else ""
 

@@ -33,7 +33,7 @@ def front_lines(front: Front, screen: Screen) -> Iterator[str]:
     yield from (paint(line, BOLD, screen) for line in wrapped(_head(front), screen))
     for point in front.front[:_SHOWN]:
         settings = few(point.group.settings)
-        told = f"  {_name(point)}: {_values(front, point)}" + (f"  {settings}" if settings else "")
+        told = f"  {_name(front, point)}: {_values(front, point)}" + (f"  {settings}" if settings else "")
         yield from wrapped(told, screen, "    ")
     if front.size > _SHOWN:
         yield f"  ... {front.size - _SHOWN} more"
@@ -42,7 +42,8 @@ def front_lines(front: Front, screen: Screen) -> Iterator[str]:
     folders = [from_here(str(sweep.dir)) for sweep in front.groups.trials.sweeps]
     if front.size and len(folders) == 1 and all(objective.source == "saved" for objective in front.objectives):
         command = shlex.join(["herd-results", "best", *folders])
-        yield from wrapped(f"  {escaped(command)}  (what dominates what, and the command of each)", screen, "    ")
+        told = "the front of all its trials: what dominates what, and the command of each"
+        yield from wrapped(f"  {escaped(command)}  ({told})", screen, "    ")
 
 
 def chance(front: Front) -> str:
@@ -51,6 +52,8 @@ def chance(front: Front) -> str:
         return ""
     if len(front.points) > MOST_JUDGED:
         return f"what of it is chance is not judged for more than {MOST_JUDGED} configurations"
+    if front.is_pooled:
+        return "what of it is chance is not judged: the trials of a group differ in more than their seed"
     if not front.knows_noise:
         return (
             "one seed each: nothing is known of how far seeds alone lie apart, so any of them may be on the front, or "
@@ -91,10 +94,10 @@ def front_record(trials: TrialCollection, found: Sequence[Compromise]) -> dict[s
 
 
 def _head(front: Front) -> str:
-    compared = counted(len(front.points), "configuration")
+    what = "group" if front.is_pooled else "configuration"
     if not front.points:
-        return "Pareto front: empty, because no configuration has a finite value of each objective"
-    return f"Pareto front: {front.size} of {compared} with a finite value of each objective"
+        return f"Pareto front: empty, because no {what} can be compared"
+    return f"Pareto front: {front.size} of {counted(len(front.points), what)} compared"
 
 
 def _lines(trials: TrialCollection, found: Sequence[Compromise], screen: Screen) -> Iterator[str]:
@@ -110,7 +113,7 @@ def _lines(trials: TrialCollection, found: Sequence[Compromise], screen: Screen)
         yield from ("", paint("dominated", BOLD, screen))
         for point in rest[:shown]:
             by = _names([one for one in front.front if one.dominates(point)])
-            yield from wrapped(f"  {_name(point)}: {_values(front, point)}; by {by}", screen, "    ")
+            yield from wrapped(f"  {_name(front, point)}: {_values(front, point)}; by {by}", screen, "    ")
         yield from more_rows(len(rest) - shown)
     if told := [line for line in (apart_line(front), chance(front)) if line]:
         yield ""
@@ -120,7 +123,7 @@ def _lines(trials: TrialCollection, found: Sequence[Compromise], screen: Screen)
 
 def _compromise(front: Front, one: Compromise, screen: Screen) -> Iterator[str]:
     point = one.point
-    title = f"{_name(point)}: {_values(front, point)}"
+    title = f"{_name(front, point)}: {_values(front, point)}"
     yield from (paint(line, BOLD, screen) for line in wrapped(title, screen))
     beaten = [other for other in front.points[front.size :] if point.dominates(other)]
     yield from pairs(
@@ -182,8 +185,9 @@ def apart_line(front: Front) -> str:
     return f"not compared: {escaped('; '.join(told))}" if told else ""
 
 
-def _name(point: FrontPoint) -> str:
-    more = f" and {counted(len(point.group.counted) - 1, 'more seed')}" if len(point.group.counted) > 1 else ""
+def _name(front: Front, point: FrontPoint) -> str:
+    what = "more seed" if front.groups.keys else "more trial"
+    more = f" and {counted(len(point.group.counted) - 1, what)}" if len(point.group.counted) > 1 else ""
     return f"trial {escaped(point.trial.label)}{more}"
 
 

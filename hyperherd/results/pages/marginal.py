@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from hyperherd.results.statistics.configurations import AnyGroups, seed_keys
-from hyperherd.results.statistics.marginal import is_selection, pooled_over
+from hyperherd.results.statistics.configurations import AnyGroups
+from hyperherd.results.statistics.marginal import is_pooled, is_selection, pooled_over
 from hyperherd.results.text.format import escaped
 
 _ERRORS = {
@@ -14,11 +14,6 @@ _ERRORS = {
 }
 _POOLED = {**_ERRORS, "sem": "mean ± std/sqrt(n)", "ci": "mean ± t·std/sqrt(n)"}
 """Of trials that differ in more than their seed: these have no error that seeds alone make."""
-
-
-def is_pooled(groups: AnyGroups) -> bool:
-    """Return whether the trials of a group differ in more than their seed."""
-    return not groups.keys and not set(pooled_over(groups)) <= set(seed_keys(groups.trials))
 
 
 def spread_line(groups: AnyGroups, *, what: str = "group") -> str:
@@ -32,10 +27,9 @@ def spread_line(groups: AnyGroups, *, what: str = "group") -> str:
         return f"{_ERRORS[groups.err]}, finished trials only"
     over = ", ".join(map(escaped, pooled_over(groups)))
     if is_pooled(groups):
-        return (
-            f"{_POOLED[groups.err]} over {over}: {_count(groups)} {what}, finished trials only; this spread is not one "
-            "over seeds (--rest best: the best configuration instead of the mean of all)"
-        )
+        told = f"{_POOLED[groups.err]} over {over}: {_count(groups)} {what}, finished trials only"
+        rest = " (--rest best: the best configuration instead of the mean of all)" if groups.objective else ""
+        return f"{told}; this spread is not one over seeds{rest}"
     if is_selection(groups):
         seeds = f" over {over}" if over else ""
         return (
@@ -48,7 +42,7 @@ def spread_line(groups: AnyGroups, *, what: str = "group") -> str:
 
 
 def _count(groups: AnyGroups) -> str:
-    objective = groups.objective
-    counts = [count for group in groups if objective and (count := group.judged(objective).n)]
+    judges = [groups.objective] if groups.objective else groups.trials.objectives
+    counts = [count for group in groups for objective in judges if (count := group.judged(objective).n)]
     least, most = min(counts, default=0), max(counts, default=0)
     return f"n={most} per" if least == most else f"n={least} to {most} per"

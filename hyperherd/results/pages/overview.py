@@ -18,7 +18,7 @@ from hyperherd.results.pages.alerts import alerts_of_trials
 from hyperherd.results.pages.closing import unhappy
 from hyperherd.results.pages.effects_line import effects_line
 from hyperherd.results.pages.front import front_lines
-from hyperherd.results.pages.marginal import is_pooled, spread_line
+from hyperherd.results.pages.marginal import spread_line
 from hyperherd.results.pages.parts import no_command, shell_line
 from hyperherd.results.pages.problems import assignments, broken_sweeps, few, problems
 from hyperherd.results.pages.pruning import savings_line
@@ -28,6 +28,7 @@ from hyperherd.results.pages.verdict import POOLED, single_lines, verdict_lines
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.front import front_among, front_of
 from hyperherd.results.statistics.gpu_hours import gpu_hours
+from hyperherd.results.statistics.marginal import is_pooled
 from hyperherd.results.statistics.mixtures import mixtures
 from hyperherd.results.statistics.seeds import seed_notes
 from hyperherd.results.tables.columns import View, sweep_labels
@@ -102,8 +103,8 @@ def _amiss(trials: TrialCollection, screen: Screen) -> list[str]:
 def below_groups(groups: AnyGroups, screen: Screen) -> list[str]:
     """Return the lines below a table of configurations: what its numbers are, then as :func:`below`."""
     trials = groups.trials
-    told = spread_line(groups) if trials.objective else ""
-    if told and not groups.by_mean:
+    told = spread_line(groups) if trials.objective or trials.objectives else ""
+    if trials.objective and not groups.by_mean:
         told += f"; {POOLED}"
     front = front_lines(front_among(groups), screen) if trials.objectives else ()
     best = [*_best_group(groups, screen), *front, *effects_line(trials, screen, groups.keys)]

@@ -18,7 +18,10 @@ def ranking(trials: TrialCollection) -> str:
     if trials.objectives:
         told = f"judged by several objectives: {escaped(in_words(trials.objectives))}"
         saved = all(one.source == "saved" for one in trials.objectives)
-        return told + (" (the sweep's; -m METRIC for one)" if saved else "")
+        told += " (the sweep's; -m METRIC for one)" if saved else ""
+        if unlogged := [one.label for one in trials.objectives if not has_metric(one.metric, trials)]:
+            told += f"; no trial has logged {escaped(' and '.join(unlogged))}"
+        return told
     if objective is None:
         why = "no metric's name shows whether higher or lower is better"
         if several := different_objectives(trials):

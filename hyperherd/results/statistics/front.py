@@ -9,7 +9,7 @@ holds for all configurations together at 95 %, each at 5 % divided by their numb
 one is on the front is said if from every other one it differs for the better in some objective, at that level divided
 by k: if another one did dominate it, one of k tests would have to be wrong. That it is off the front is said if some
 one differs from it for the better in all objectives, at that level divided by n - 1: one of as many tests would have to
-be wrong. The tests are one-sided, by Student's t.
+be wrong. The tests are one-sided, by Student's t. Nothing is said of groups whose trials differ in more than a seed.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from operator import le
 
 from hyperherd.errors import ResultsError, some_of
 from hyperherd.results.statistics.configurations import AnyGroup, AnyGroups, GroupCollection
 from hyperherd.results.statistics.distributions import LEVEL, t_bound
+from hyperherd.results.statistics.marginal import is_pooled
 from hyperherd.results.statistics.spread import Spread
 from hyperherd.results.trials.collection import TrialCollection
 from hyperherd.results.trials.objective import MAXIMIZE, Objective
@@ -30,6 +32,8 @@ from hyperherd.results.trials.trial import Trial
 
 MOST_JUDGED = 2000
 """With more configurations nothing is said of chance: each would be compared with each of the front."""
+_LAYERS = 8
+"""How many fronts are told apart; all of them would take minutes where there are ten thousands of configurations."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +58,7 @@ class FrontPoint:
 
     def dominates(self, other: FrontPoint) -> bool:
         """Return whether it is no worse than another one in any objective, and better in one."""
-        return self.losses != other.losses and all(a <= b for a, b in zip(self.losses, other.losses, strict=True))
+        return self.losses != other.losses and all(map(le, self.losses, other.losses))
 
 
 class Front:
@@ -69,8 +73,8 @@ class Front:
     Attributes:
         objectives: two or more.
         groups: all configurations.
-        points: those that are compared: the front, along its first objective, then the others, each front of what is
-            left before the next.
+        points: those that are compared: the front, along its first objective, then the front of what is left, and so
+            on for eight fronts; then the others along the first objective.
         size: how many of `points` are the front.
         apart: why others are not compared, and which trials; seeds of one that is compared are not among them.
     """
@@ -89,7 +93,7 @@ class Front:
         compared: list[FrontPoint] = []
         self.apart: dict[str, list[Trial]] = {}
         for group in groups:
-            if why := _why_apart(group, self.objectives):
+            if why := _why_apart(group, self.objectives, "seed" if groups.keys else "trial"):
                 self.apart.setdefault(why, []).extend(group.trials)
             else:
                 spreads = tuple(group.judged(objective) for objective in self.objectives)
@@ -136,7 +140,12 @@ class Front:
     @cached_property
     def knows_noise(self) -> bool:
         """Whether seeds show how far values lie apart by chance, in each objective."""
-        return 1 < len(self.points) <= MOST_JUDGED and all(freedom for _, freedom in self._noise)
+        return 1 < len(self.points) <= MOST_JUDGED and all(freedom for _, freedom in self._noise) and not self.is_pooled
+
+    @cached_property
+    def is_pooled(self) -> bool:
+        """Whether it is one of groups whose trials differ in more than their seed: then their spread is not chance."""
+        return any(len(group.counted) > 1 for group in self.groups) and is_pooled(self.groups)
 
     @cached_property
     def unsure(self) -> list[FrontPoint]:
@@ -219,29 +228,29 @@ def front_among(groups: AnyGroups) -> Front:
     return Front(groups)
 
 
-def _why_apart(group: AnyGroup, objectives: Sequence[Objective]) -> str:
-    """Return why a configuration is not compared; empty if it is."""
+def _why_apart(group: AnyGroup, objectives: Sequence[Objective], what: str) -> str:
+    """Return why a configuration is not compared; empty if it is. One of its trials is called `what`."""
     if not group.counted:
         states = dict.fromkeys(trial.state.value for trial in group.trials)
         return " and ".join(states)
     without = [one.label for one in objectives if group.judged(one).n < len(group.counted)]
     if without:
-        return f"without a finite {' and '.join(without)}" + (" of each seed" if group.planned > 1 else "")
+        return f"without a finite {' and '.join(without)}" + (f" of each {what}" if group.planned > 1 else "")
     if any(group.bad_seeds(objective) for objective in objectives):
-        return "with a seed that was pruned, paused or diverged"
+        return f"with a {what} that was pruned, paused or diverged"
     return ""
 
 
 def _layers(points: Sequence[FrontPoint]) -> list[list[FrontPoint]]:
-    """Return the front, then the front of what is left, and so on; each along the first objective, best first."""
+    """Return the front, then the front of what is left, and so on, and all others; each along the first objective."""
     ordered = sorted(points, key=lambda point: point.losses)
     layers: list[list[FrontPoint]] = []
     for point in ordered:
-        # What dominates it comes before it. If no point of a layer does, none of a later one does.
-        low, high = 0, len(layers)
+        # What dominates it comes before it, most likely shortly. If no point of a layer does, none of a later one does.
+        low, high = 0, min(len(layers), _LAYERS)
         while low < high:
             middle = (low + high) // 2
-            if any(other.dominates(point) for other in layers[middle]):
+            if any(other.dominates(point) for other in reversed(layers[middle])):
                 low = middle + 1
             else:
                 high = middle

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 from hyperherd.errors import one_of
 from hyperherd.results.statistics.configurations import AnyGroups, Group, GroupCollection, seed_keys
 from hyperherd.results.trials.collection import TrialCollection
+from hyperherd.results.trials.judging import needed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,11 @@ def pooled_over(groups: AnyGroups) -> tuple[str, ...]:
     )
 
 
+def is_pooled(groups: AnyGroups) -> bool:
+    """Return whether the trials of a group differ in more than their seed."""
+    return not groups.keys and not set(pooled_over(groups)) <= set(seed_keys(groups.trials))
+
+
 def is_selection(groups: AnyGroups) -> bool:
     """Return whether only some of the trials are in the groups: the best configuration of each."""
     return sum(len(group.trials) for group in groups) < len(groups.trials)
@@ -51,7 +57,11 @@ def best_configurations(trials: K, names: Sequence[str], err: str) -> tuple[list
     """Return the best configuration among the trials of each group by `names`, and the parameters that are seeds.
 
     The settings of each are those of the group, then its own.
+
+    Raises:
+        ResultsError: there is not one objective, so none is the best.
     """
+    needed(trials)
     keys = seed_keys(trials)
     found = []
     for group in GroupCollection.by_names(trials, names, err):

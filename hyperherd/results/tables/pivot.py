@@ -34,7 +34,7 @@ def pivot_groups(trials: TrialCollection, row: str, column: str, err: str, rest:
         ResultsError: there is no objective, or the names are the same or unknown.
     """
     if trials.objective is None:
-        raise ResultsError("a pivot needs an objective; choose one with -m METRIC")
+        raise ResultsError("a pivot needs one objective; choose it with -m METRIC")
     if row == column:
         raise ResultsError(f"a pivot needs two different names, not {row!r} twice")
     groups: AnyGroups = GroupCollection.by_names(trials, (row, column), err)

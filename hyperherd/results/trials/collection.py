@@ -97,7 +97,7 @@ class TrialCollection(Sequence[Trial]):
         parts: dict[Hashable, tuple[Objective | None, list[Trial]]] = {}
         for sweep, members in members_by_sweep(self._trials).items():
             own = own_objective(sweep, members)
-            judged = (own.metric, own.direction) if own else sweep.several
+            judged = (own.metric, own.direction) if own else frozenset(sweep.several)
             parts.setdefault(judged, (own, []))[1].extend(members)
         return [type(self)(members, own) for own, members in parts.values()]
 
@@ -291,11 +291,14 @@ class TrialCollection(Sequence[Trial]):
         metrics, directions = _listed(metric), _listed(direction)
         if directions and len(directions) != max(len(metrics), 1):
             raise ResultsError(
-                f"give one direction for each metric, in their order: {len(metrics)} metrics, "
+                f"give one direction for each metric, in their order: {counted(len(metrics), 'metric')}, "
                 f"{counted(len(directions), 'direction')}"
             )
         asked = zip_longest(metrics, directions) if metrics else ()
-        objectives = list(dict.fromkeys(ask_objective(self._trials, *one) for one in asked))
+        objectives = [ask_objective(self._trials, *one) for one in asked]
+        labels = Counter(objective.label for objective in objectives)
+        if twice := [label for label, count in labels.items() if count > 1]:
+            raise ResultsError(f"the metric {twice[0]!r} is given twice; keep one of them")
         if len(objectives) > 1:
             return type(self)(self._trials, None, objectives)
         if objectives:

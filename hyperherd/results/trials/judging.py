@@ -90,8 +90,8 @@ def choose_objective(trials: Sequence[Trial]) -> Objective | None:
 
 def several_objectives(trials: Iterable[Trial]) -> tuple[Objective, ...]:
     """Return the several objectives that all sweeps of `trials` have; none if it is one, or not the same ones."""
-    found = {sweep.several for sweep in members_by_sweep(trials)}
-    return found.pop() if len(found) == 1 else ()
+    found = {frozenset(sweep.several): sweep.several for sweep in members_by_sweep(trials)}
+    return next(iter(found.values())) if len(found) == 1 else ()
 
 
 def own_objective(sweep: Sweep, trials: Sequence[Trial]) -> Objective | None:

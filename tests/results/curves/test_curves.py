@@ -241,3 +241,12 @@ def test_a_single_point_and_a_flat_line(sweep: SweepBuilder, tmp_path: Path) -> 
     log(sweep, [0.5], {"lr": 1})
     log(sweep, [0.5, 0.5], {"lr": 2})
     assert "lr=1" in page(sweep, Screen(width=80))
+
+
+def test_each_of_several_objectives_says_which_end_is_best(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s", [("val/loss", "maximize"), ("latency", "minimize")])
+    for x, end in enumerate([1.0, 3.0, 2.0]):
+        log(sweep, [0.0, end], {"x": x}, metric="val/loss")
+    drawing = draw(hyperherd.load(sweep.dir), PlotOptions("val/loss", most=2))
+    assert [line.ys[-1] for line in drawing.lines] == [3.0, 2.0]
+    assert any(note.endswith("the lines shown are the best") for note in drawing.notes)

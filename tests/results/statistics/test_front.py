@@ -210,3 +210,54 @@ def test_sweeps_with_other_objectives_have_tables_of_their_own(tmp_path: Path) -
 def test_many_equal_points_are_all_on_the_front(tmp_path: Path) -> None:
     front: Front = sweep_of(tmp_path / "s", [(1, 1)] * 5).front()
     assert front.size == 5
+
+
+def test_groups_of_several_settings_are_called_what_they_are(tmp_path: Path) -> None:
+    """Their spread is one of settings, so it says nothing of chance; and none of several is the best of a group."""
+    sweep = SweepBuilder(tmp_path / "s", TWO, seed_key="seed")
+    for x, y, seed in [(x, y, seed) for x in (0, 1) for y in (0, 1) for seed in (0, 1)]:
+        sweep.trial({"loss": x + y + seed / 9, "speed": x + y}, params={"x": x, "y": y, "seed": seed})
+    trials = load(sweep.dir)
+    text = str(trials.group("x"))
+    assert "Pareto front: 2 of 2 groups compared" in text
+    assert "trial 0 and 3 more trials: loss" in text
+    assert "what of it is chance is not judged: the trials of a group differ in more than their seed" in text
+    assert "mean ± std (n−1) over y, seed: n=4 per group, finished trials only; this spread is not one" in text
+    assert "certain" not in text
+    assert "certain at 95 %" in str(trials.group("x", "y"))
+    with pytest.raises(ResultsError, match="asked of one"):
+        trials.group("x", rest="best")
+
+
+def test_a_metric_is_one_objective_however_often_it_is_named(tmp_path: Path) -> None:
+    trials = sweep_of(tmp_path / "s", [(3, 1), (1, 1)])
+    for directions in (None, ["min", "max"]):
+        with pytest.raises(ResultsError, match="the metric 'loss' is given twice; keep one of them"):
+            trials.judged_by(["loss", "loss"], directions)
+    with pytest.raises(ResultsError, match="1 metric, 2 directions"):
+        trials.judged_by("loss", ["max", "min"])
+    assert len(trials.judged_by(["loss", "loss:max"]).objectives) == 2
+
+
+def test_what_is_empty_says_why(tmp_path: Path) -> None:
+    trials = sweep_of(tmp_path / "s", [(1, None), (2, None)])
+    text = closing(trials, Screen())
+    assert "(the sweep's; -m METRIC for one); no trial has logged speed" in text
+    assert "Pareto front: empty, because no configuration can be compared" in text
+
+
+def test_the_order_of_objectives_is_no_difference(tmp_path: Path) -> None:
+    sweep_of(tmp_path / "a", [(3, 1), (1, 1)])
+    sweep_of(tmp_path / "b", [(1, 3), (1, 1)], TWO[::-1])
+    assert len(load(tmp_path).objectives) == 2
+
+
+def test_the_others_follow_front_by_front(tmp_path: Path) -> None:
+    """Of more fronts than are told apart, the rest comes along the first objective."""
+    rows = [(x + step, 10 * step - x) for step in (0, 20) for x in (3, 1, 2)]  # each second three are dominated by all
+    chain = [(100 + x, -100 - x) for x in (9, 11, 4, 2, 7, 5, 3, 8, 1, 6, 10)]
+    turned = [(loss, -speed) for loss, speed in rows]
+    front = sweep_of(tmp_path / "s", [*turned, *chain]).front()
+    assert numbers(front.front) == [1, 2, 0]
+    assert numbers(front.points[3:6]) == [4, 5, 3]
+    assert [point.losses[0] for point in front.points[6:]] == [100 + x for x in range(1, 12)]

@@ -5,7 +5,7 @@ const FRONT_SHOWN = 20;
 function showFront() {
   const front = data.front;
   if (!front) return;
-  const head = `${front.size} of ${plural(front.points.length, 'configuration')} with a finite value of each objective; of all trials, whatever is selected`;
+  const head = `${front.size} of ${plural(front.points.length, 'configuration')} compared; of all trials, whatever is selected`;
   const plot = front.objectives.length === 2 && front.points.length > 1 ? whenSeen(chart('one objective against the other, with the Pareto front', 340, () => frontOption(front))) : null;
   const told = [front.apart, front.chance].filter(Boolean).map((text) => el('p', { class: 'muted' }, text));
   fill('front', 'Pareto front', head, plot, frontTable(front), ...told);
