@@ -79,7 +79,7 @@ def stop(sweep_dir: Path, numbers: Set[int] | None = None) -> Steered:
 
 
 def run_on(sweep_dir: Path, numbers: Set[int]) -> Steered:
-    """Have trials run on that were pruned, paused, stopped or cancelled: at once if their sweep runs, else when it does.
+    """Have pruned, paused, stopped or cancelled trials run on; at once if their sweep runs, else when it does.
 
     A trial that was asked to end, and has not seen that yet, is not asked any more.
 

@@ -18,7 +18,7 @@ from hyperherd.launch.workers.silence import Silence
 from hyperherd.records.lock import SweepLock
 from hyperherd.records.requests import ask_to_stop
 from hyperherd.records.sweep import PlannedTrial, write_planned
-from hyperherd.records.workers.growth import end_growth, note_growth
+from hyperherd.records.workers.growth import end_growth, is_growing, note_growth
 from hyperherd.records.workers.ledger import Ledger, Roster
 from hyperherd.records.workers.queue import Attempt, put_in_queue
 
@@ -61,6 +61,14 @@ def test_a_worker_with_nothing_to_do_waits_while_its_sweep_says_that_more_follow
     assert waits()
     lock.release()  # as of a sweep that was killed: what it left is not believed
     assert not waits()
+
+
+def test_where_it_cannot_be_noted_that_more_follows_no_sweep_ends(tmp_path: Path) -> None:
+    (tmp_path / ".hyperherd").mkdir()
+    (tmp_path / ".hyperherd/workers").touch()
+    note_growth(tmp_path)
+    assert not is_growing(tmp_path)
+    end_growth(tmp_path)
 
 
 @pytest.mark.parametrize("may_claim", [True, False])
