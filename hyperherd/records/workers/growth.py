@@ -1,8 +1,8 @@
 """Whether more trials follow: a file that a sweep keeps as long as it chooses them while others run.
 
 Workers that have nothing to do wait for the next trial as long as the file is there and the sweep's lock shows that the
-sweep lives. What a killed sweep left behind is therefore not believed, and the sweep that goes on decides anew. Where the
-file cannot be written, or removed, workers wait for less time, or for more; no sweep ends because of that.
+sweep lives. What a killed sweep left behind is therefore not believed, and the sweep that goes on decides anew. Where
+the file cannot be written, or removed, workers wait for less time, or for more; no sweep ends because of that.
 """
 
 from __future__ import annotations
