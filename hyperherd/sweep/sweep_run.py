@@ -224,7 +224,7 @@ class SweepRun:
             with (
                 self._beating(),
                 self._growing.announced() if self._growing is not None else nullcontext(),
-                watched(self._launcher, self._dir, trials, metrics, expected) as refresh,
+                watched(self._launcher, self._dir, trials, metrics, expected, self._run_plan.held) as refresh,
                 self._told_of(collector, judge) as tell,
             ):
                 refreshes = (self._lock.beat, refresh, tell)
