@@ -63,9 +63,19 @@ class Benchmark:
     peers: Sequence[str] = ()
 
 
+OPTUNA_SWEEPER = (
+    "hydra-optuna-sweeper",
+    "hydra-joblib-launcher",
+    "hydra-core==1.3.*",
+    "sqlalchemy<2",
+    "alembic<1.14",
+)
+"""What its stable release works with."""
+
 ALL = (
     Benchmark("log_calls", quick=("bare", "ours", "first")),
     Benchmark("log_values", quick=None),
+    Benchmark("longest_call", quick=None),
     Benchmark("callbacks", quick=("1",)),
     Benchmark("read_trials", ("1000",), ("100",)),
     Benchmark(
@@ -83,7 +93,7 @@ ALL = (
     Benchmark("slurm", quick=("--trials", "10", "--repetitions", "1", "--measures", "submission")),
     Benchmark("workers", quick=("--trials", "10", "--ways", "herd_slurm, one job per trial", "herd_slurm, 2 workers")),
     Benchmark("sampler", ("quality",), ("quality", "--seeds", "2")),
-    Benchmark("sampler", ("wall", "--peer", "{peers}"), None, ("hydra-optuna-sweeper", "hydra-joblib-launcher")),
+    Benchmark("sampler", ("wall", "--peer", "{peers}"), None, OPTUNA_SWEEPER),
     Benchmark("pruning", ("10", "{peers}"), ("1",), ("ray[tune]", "optuna")),
     Benchmark("best", quick=("20",)),
     Benchmark("compare", quick=("20",)),

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,13 @@ def _weight(item: pytest.Item) -> int:
     if item.get_closest_marker("slow"):
         return 50
     return 15 if {"app", "browser", "site", "slurm"} & set(getattr(item, "fixturenames", ())) else 1
+
+
+def skip_unless_installed(*packages: str) -> None:
+    """Skip a test, or a file, without packages. They are not imported: for a trainer, that takes seconds."""
+    for package in packages:
+        if find_spec(package) is None:
+            pytest.skip(f"{package} is not installed", allow_module_level=True)
 
 
 DEFAULT_BODY = """

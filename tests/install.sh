@@ -1,22 +1,16 @@
 #!/usr/bin/env bash
 # Make a virtual environment, unless it is there, and install into it, with a line for each package.
 # Usage: bash tests/install.sh VENV [arguments of pip install]
-#        PYTHON=python3.12 chooses an interpreter; UV names a uv that installs instead of pip, as in CI: it unpacks a package
-#        once for all environments, and leaves bytecode to whoever imports first.
+#        PYTHON=python3.12 chooses an interpreter; UV names a uv that installs instead of pip if it can, as in CI: it unpacks
+#        a package once for all environments, and leaves bytecode to whoever imports first.
 set -euo pipefail
 venv=$1
 shift
 if [ ! -x "$venv/bin/python" ]; then
     echo "making a virtual environment: $venv"
-    if [ -n "${UV:-}" ]; then
-        "$UV" venv --quiet --python "${PYTHON:-python3}" "$venv"
-    else
-        "${PYTHON:-python3}" -m venv "$venv"
-    fi
+    "${PYTHON:-python3}" -m venv "$venv"
 fi
-if [ -n "${UV:-}" ]; then
-    "$UV" pip install --quiet --python "$venv/bin/python" "$@"
-else
+if [ -z "${UV:-}" ] || ! "$UV" pip install --quiet --python "$venv/bin/python" "$@"; then
     pip=("$venv/bin/python" -m pip --disable-pip-version-check install)
     "${pip[@]}" --quiet --upgrade "pip>=25.1"  # --group
     "${pip[@]}" --progress-bar off "$@" | while read -r line; do

@@ -46,6 +46,10 @@ _READ_AT_THE_START = re.compile(
 """Variables of which the interpreter or what is imported makes something when it starts."""
 
 
+_OPTIONS = {"cwd", "env", "text", "encoding", "errors", "stdin", "stdout", "stderr", "start_new_session"}
+"""What of `subprocess.Popen` a server can do."""
+
+
 def _read_at_the_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if _READ_AT_THE_START.match(name)}
 
@@ -78,7 +82,7 @@ def _modules(command: Sequence[str], options: Mapping[str, Any]) -> tuple[str, .
         or "FROM_SCRATCH" in os.environ
         or command[0] != sys.executable
         or not (command[1].endswith(".py") or command[1:3] == HERD_RESULTS)
-        or options.keys() - {"cwd", "env", "text", "errors", "stdin", "stdout", "stderr", "start_new_session"}
+        or options.keys() - _OPTIONS
         or _read_at_the_start(environment) != _read_at_the_start(_ENVIRONMENT)
     ):
         return None

@@ -2,8 +2,8 @@
 
 Of a page count the blocks that name what they are. ``python`` and ``yaml`` are files if their first line names one
 (``# conf/config.yaml``). In ``console``, what follows ``$ `` is typed, and what stands below it has to be printed;
-``...`` stands for any lines, and nothing for anything. A block below ``<!-- slurm -->`` needs a Slurm, and
-is typed where there is one.
+``...`` stands for any lines, and nothing for anything; a command behind which ``# exits with 1`` stands has to fail. A
+block below ``<!-- slurm -->`` needs a Slurm, and is typed where there is one.
 """
 
 from __future__ import annotations

@@ -26,7 +26,8 @@ STYLES = {
     "33": "color:#c69026",
 }
 TERMINAL = """<meta charset=utf-8><style>body{margin:0;background:#1c2128;color:#cdd9e5}
-pre{display:inline-block;margin:0;padding:18px 22px;font:14px/1.35 "DejaVu Sans Mono",monospace}</style><pre>"""
+pre{display:inline-block;margin:0;max-width:105ch;white-space:pre-wrap;
+padding:18px 22px;font:14px/1.35 "DejaVu Sans Mono",monospace}</style><pre>"""
 
 
 def main() -> None:

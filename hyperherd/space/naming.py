@@ -48,11 +48,6 @@ class TrialNames:
         return found
 
 
-def trial_name(values: Mapping[str, Value]) -> str:
-    """Return the name of an assignment whose parameters have no abbreviations and labels; see :class:`TrialNames`."""
-    return TrialNames().name(values)
-
-
 def _part(parameter: Parameter | None, short: str, value: Value) -> str:
     label = parameter.label(value) if parameter else None
     abbreviation = (parameter.abbrev if parameter else "") or short

@@ -21,6 +21,7 @@ from waiting import PATIENCE
 import hyperherd
 from hyperherd.cli.command_names import COMMANDS
 from hyperherd.cli.main import main
+from hyperherd.escape import one_line
 from hyperherd.metrics.writer import MetricWriter
 from hyperherd.records.sweep import SweepRecord
 
@@ -37,7 +38,7 @@ def environment(**changes: str) -> dict[str, str]:
 
 def pipe(*arguments: object, cwd: Path | None = None, **changes: str) -> subprocess.CompletedProcess[str]:
     command = [*HERD_RESULTS, *map(str, arguments)]
-    return starting.run(command, text=True, cwd=cwd, env=environment(**changes))
+    return starting.run(command, encoding="utf-8", cwd=cwd, env=environment(**changes))
 
 
 def terminal(
@@ -173,7 +174,8 @@ def test_the_newest_sweep_is_shown_and_said(tmp_path: Path) -> None:
     done = pipe("show", "0", cwd=tmp_path)
     newest = tmp_path / "multirun/a"
     assert done.stderr == (
-        f"herd-results: 2 sweeps have this trial; this is the one of the newest, {newest}; the others: multirun/b/0\n"
+        f"herd-results: 2 sweeps have this trial; this is the one of the newest, {one_line(str(newest))}; "
+        "the others: multirun/b/0\n"
     )
     assert "multirun/a/0" in done.stdout
     assert pipe("show", "0", "multirun/b", cwd=tmp_path).stderr == ""

@@ -15,14 +15,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import starting
+from conftest import skip_unless_installed
 from waiting import PATIENCE, until
 
 import hyperherd
 from hyperherd.metrics.reader import read_final, read_metrics
 from hyperherd.records.trial import TrialRecord
 
-pytest.importorskip("pytorch_lightning")
-pytest.importorskip("transformers")
+skip_unless_installed("pytorch_lightning", "transformers")
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "mnist"
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import App, Sweep
+from conftest import App, Sweep, skip_unless_installed
 from waiting import PATIENCE, until
 
 from hyperherd import load
@@ -360,7 +360,7 @@ def test_the_same_error_of_trials_that_are_not_forked_stops_the_sweep(app: App) 
 
 @pytest.mark.slow
 def test_an_openmp_team_of_the_script_does_not_hang_its_trials(app: App) -> None:
-    pytest.importorskip("torch")
+    skip_unless_installed("torch")
     app.write("""
         assert torch.get_num_threads() == 2
         print(float((torch.ones(1000, 1000) + cfg.lr).exp().sum()))

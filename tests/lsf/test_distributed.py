@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import App
+from conftest import App, skip_unless_installed
 from lsf.emulator.site import Site
 from ranks import LIGHTNING, TORCH, TORCHRUN, assert_ranks_started_once
 
@@ -25,7 +25,7 @@ LAUNCHER = ("hydra/launcher=herd_lsf", "hydra.launcher.poll_s=2")
 )
 @pytest.mark.needs("two slots on a host")
 def test_two_trials_of_two_ranks(app: App, lsf: Site, body: str, arguments: tuple[str, ...]) -> None:
-    pytest.importorskip("torch")
+    skip_unless_installed("torch")
     app.write(body)
     sweep = app.sweep(*LAUNCHER, *arguments, "lr=0.1,0.2", OMP_NUM_THREADS="1")
     assert_ranks_started_once(app, sweep)
@@ -36,7 +36,7 @@ def test_two_trials_of_two_ranks(app: App, lsf: Site, body: str, arguments: tupl
 @pytest.mark.parametrize("arguments", [TWO_TASKS, ()], ids=["ranks started by the job", "ranks started by itself"])
 @pytest.mark.needs("two slots on a host")
 def test_lightning_on_two_ranks(app: App, lsf: Site, arguments: tuple[str, ...]) -> None:
-    pytest.importorskip("pytorch_lightning")
+    skip_unless_installed("pytorch_lightning")
     app.write(LIGHTNING)
     assert_ranks_started_once(app, app.sweep(*LAUNCHER, *arguments, "lr=0.1", OMP_NUM_THREADS="1"), [0.1])
 

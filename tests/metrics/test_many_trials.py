@@ -205,6 +205,17 @@ def test_rows_together_are_the_rows_of_each(tmp_path: Path, metrics: list[str] |
     assert left == {place for place, kind in enumerate(kinds) if kind in ALONE}
 
 
+def test_without_times_all_else_is_the_same(tmp_path: Path) -> None:
+    trials = make(tmp_path, [*TOGETHER, log])
+    timed, bare = (
+        [table for _, table in read_many(trials, ["m"], timed=timed) if table is not None] for timed in (True, False)
+    )
+    rows = [[repr(table.drop_columns(["time"]).to_pylist()) for table in tables] for tables in (timed, bare)]
+    assert rows[0] == rows[1]
+    assert all(table["time"].null_count == 0 for table in timed)
+    assert any(table["time"].null_count == len(table) > 0 for table in bare)  # what was not read
+
+
 def test_files_of_others_and_broken_ones_are_left_to_be_read_alone(tmp_path: Path) -> None:
     kinds = [*BESIDE, log, *REWRITTEN, log]
     trials = make(tmp_path, kinds, merged=False)
@@ -276,7 +287,7 @@ def test_tables_are_the_same_with_all_trials_read_alone(
     trials += sweep_of(tmp_path / "b", [log, *BESIDE, log])
     together = trials.metrics(names)
     curves = [read_curves(trials, names, x) for x in ("step", "time", "epoch") if names]
-    monkeypatch.setattr(many_trials, "_source", lambda *_: None)
+    monkeypatch.setattr(many_trials, "_source", lambda *_, **__: None)
     assert together.schema == trials.metrics(names).schema
     assert repr(together.to_pylist()) == repr(trials.metrics(names).to_pylist())
     assert repr(curves) == repr([read_curves(trials, names, x) for x in ("step", "time", "epoch") if names])

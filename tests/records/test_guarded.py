@@ -149,6 +149,6 @@ def test_a_lock_that_is_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 def test_names_that_only_look_like_numbers_are_no_attempts(tmp_path: Path) -> None:
     attempts = tmp_path / ".hyperherd" / "attempts"
     attempts.mkdir(parents=True)
-    for name in ("0", "²", "x"):
+    for name in ("0", os.fsdecode("²".encode()), "x"):  # in any locale
         (attempts / name).touch()
     assert next_attempt(tmp_path) == 1

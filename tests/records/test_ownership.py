@@ -62,7 +62,7 @@ def test_what_only_this_user_can_write(tmp_path: Path) -> None:
 
 def test_what_everybody_can_write(tmp_path: Path) -> None:
     tmp_path.chmod(0o757)
-    with pytest.raises(NotTrusted, match=r"everybody can write to .* \(mode 0757\).*pass --shared") as raised:
+    with pytest.raises(NotTrusted, match=r"(?s)everybody can write to .* \(mode 0757\).*pass --shared") as raised:
         check_trusted([tmp_path], "--shared")
     assert pwd.getpwuid(os.geteuid()).pw_name in str(raised.value)
 

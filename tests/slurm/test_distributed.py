@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from conftest import App
+from conftest import App, skip_unless_installed
 from ranks import LIGHTNING, TORCH, TORCHRUN, assert_ranks_started_once
 from real_slurm import Slurm
 from waiting import PATIENCE, until
@@ -41,7 +41,7 @@ TWO_TASKS = ["hydra.launcher.tasks_per_node=2"]
     ],
 )
 def test_two_trials_of_two_ranks(app: App, slurm: Slurm, body: str, arguments: list[str]) -> None:
-    pytest.importorskip("torch")
+    skip_unless_installed("torch")
     app.write(body)
     sweep = app.sweep(*ARGUMENTS, MEMORY, *arguments, "lr=0.1,0.2", MASTER_ADDR="127.0.0.1")
     assert_ranks_started_once(app, sweep)
@@ -49,7 +49,7 @@ def test_two_trials_of_two_ranks(app: App, slurm: Slurm, body: str, arguments: l
 
 @pytest.mark.parametrize("arguments", [TWO_TASKS, []], ids=["ranks started by Slurm", "ranks started by itself"])
 def test_lightning_on_two_ranks(app: App, slurm: Slurm, arguments: list[str]) -> None:
-    pytest.importorskip("pytorch_lightning")
+    skip_unless_installed("pytorch_lightning")
     app.write(LIGHTNING)
     sweep = app.sweep(*ARGUMENTS, MEMORY, *arguments, "lr=0.1", MASTER_ADDR="127.0.0.1")
     assert_ranks_started_once(app, sweep, [0.1])

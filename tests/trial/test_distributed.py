@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import App
+from conftest import App, skip_unless_installed
 from ranks import LIGHTNING, TORCHRUN, assert_ranks_started_once
 
 
@@ -17,6 +17,6 @@ from ranks import LIGHTNING, TORCHRUN, assert_ranks_started_once
     ],
 )
 def test_two_trials_of_two_ranks(app: App, body: str, launcher: str) -> None:
-    pytest.importorskip("pytorch_lightning")
+    skip_unless_installed("pytorch_lightning")
     app.write(body)
     assert_ranks_started_once(app, app.sweep("lr=0.1,0.2", f"hydra/launcher={launcher}", OMP_NUM_THREADS="1"))

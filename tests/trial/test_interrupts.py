@@ -6,7 +6,7 @@ import signal
 from pathlib import Path
 
 import pytest
-from conftest import App, Sweep, wait_for
+from conftest import App, Sweep, skip_unless_installed, wait_for
 from waiting import PATIENCE
 
 LIGHTNING = """
@@ -30,7 +30,7 @@ LIGHTNING = """
 @pytest.mark.slow
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_lightning_cannot_make_an_interrupted_trial_look_finished(app: App, number: signal.Signals, code: int) -> None:
-    pytest.importorskip("pytorch_lightning")
+    skip_unless_installed("pytorch_lightning")
     app.write(LIGHTNING)
     process = app.start("-m", "hydra/sweeper=herd", "hydra.sweep.dir=s", "lr=1,2", OMP_NUM_THREADS="1")
     wait_for(process, "STARTED")

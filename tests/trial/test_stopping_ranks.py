@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from conftest import App
+from conftest import App, skip_unless_installed
 
 DECIDES = """
     from hyperherd.records.states import TrialState
@@ -97,8 +97,7 @@ open(f"rank-{os.environ['RANK']}-step-{trainer.state.global_step}", "x").close()
     ],
 )
 def test_two_ranks_end_at_one_step(app: App, body: str, launcher: str) -> None:
-    pytest.importorskip("pytorch_lightning")
-    pytest.importorskip("transformers")
+    skip_unless_installed("pytorch_lightning", "transformers")
     app.write(body)
     sweep = app.sweep("lr=0.1", f"hydra/launcher={launcher}", OMP_NUM_THREADS="1")
     assert sweep.states == {0: "pruned"}

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 import starting
-from conftest import App
+from conftest import App, skip_unless_installed
 
-pytest.importorskip("pytorch_lightning")
-pytest.importorskip("transformers")
+skip_unless_installed("pytorch_lightning", "transformers")
 
 LIGHTNING = """
     import warnings

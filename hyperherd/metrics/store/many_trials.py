@@ -38,19 +38,20 @@ _MOST_BYTES = 1 << 20
 _TEXTS = ["metric", "json"]
 _CONSTANT = (SCHEMA.get_field_index("attempt"), SCHEMA.get_field_index("json"))
 """Columns that have one value in most trials, by their places in a file."""
+_TIME = SCHEMA.get_field_index("time")
 _AS_READ = pa.schema(
     [pa.field("json", pa.dictionary(pa.int32(), pa.string())) if item.name == "json" else item for item in SCHEMA]
 )
 _LAYOUTS = [
-    pa.schema([*fields, *more])
-    for fields in (_AS_READ, [item for place, item in enumerate(_AS_READ) if place not in _CONSTANT])
+    pa.schema([*(item for place, item in enumerate(_AS_READ) if place not in left_out), *more])
+    for left_out in ((), _CONSTANT, (*_CONSTANT, _TIME))
     for more in ([], [PHASE])
 ]
 _BROKEN = (OSError, FormatError, pa.ArrowException, ValueError, KeyError, OverflowError, MemoryError)
 
 
 def read_many(
-    trial_dirs: Sequence[Path | None], metrics: Sequence[str] | None, *, shown: bool = False
+    trial_dirs: Sequence[Path | None], metrics: Sequence[str] | None, *, shown: bool = False, timed: bool = True
 ) -> Iterator[tuple[range, pa.Table | None]]:
     """Yield the rows of all trials in their order, some trials at a time.
 
@@ -58,6 +59,7 @@ def read_many(
         trial_dirs: where the trials are.
         metrics: names of the metrics wanted, of all phases; all if None.
         shown: of each metric only the phase that counts for it (docs/format.md, Phases).
+        timed: whether times are asked for; without that the column `time` may be null.
 
     Yields:
         the places of neighbouring trials, and their rows with a column :data:`PLACE`, which counts from the first of
@@ -67,7 +69,7 @@ def read_many(
     waiting: list[_Source] = []
     first = rows = 0
     for place, trial_dir in enumerate(trial_dirs):
-        source = None if trial_dir is None else _source(trial_dir, surroundings)
+        source = None if trial_dir is None else _source(trial_dir, surroundings, timed=timed)
         is_full = len(waiting) >= _MOST_TRIALS or rows >= _MOST_ROWS
         if waiting and (is_full or source is None or not source.follows(waiting[-1])):
             yield range(first, place), _together(waiting, metrics, shown=shown)
@@ -91,7 +93,7 @@ class _Source:
     """How its attempt began; empty in a trial of one phase, where that decides nothing."""
     rows: pa.Table | None
     attempt: int = 0
-    """The attempt of all rows, where the file has no column of attempts; a column of texts is missing then, too."""
+    """The attempt of all rows, where no column of attempts was read; that of texts is missing then, too."""
     file: SweepFile | None = None
     number: int = 0
 
@@ -124,21 +126,21 @@ class _Surroundings:
         return self.sweep_files[parent]
 
 
-def _source(trial_dir: Path, surroundings: _Surroundings) -> _Source | None:
+def _source(trial_dir: Path, surroundings: _Surroundings, *, timed: bool = True) -> _Source | None:
     """Return where all rows of a trial lie; None if that is in several places, or takes a second look."""
     try:
         # As in `find`, what lies beside the file is looked for before the file is opened.
         if may_have_foreign(str(trial_dir), None, "") or surroundings.has_results(trial_dir):
             return None
         try:
-            return _own(f"{trial_dir}/{METRICS_FILE}")
+            return _own(f"{trial_dir}/{METRICS_FILE}", timed=timed)
         except FileNotFoundError:
             return _in_sweep_file(trial_dir, surroundings)
     except _BROKEN:
         return None  # Whoever reads it alone reports what is wrong.
 
 
-def _own(path: str) -> _Source | None:
+def _own(path: str, *, timed: bool) -> _Source | None:
     """Return the rows of a trial's own file, if it is one of a single attempt, of a layout that we write."""
     data = read_regular(path, _MOST_BYTES)
     file = pq.ParquetReader()  # What a ParquetFile is made of takes a quarter less than that.
@@ -147,7 +149,10 @@ def _own(path: str) -> _Source | None:
     if footer is None or not 0 < count <= _MOST_ROWS:
         return None
     attempt = _only_attempt(file.metadata)
-    read = [place for place in range(file.metadata.num_columns) if attempt is None or place not in _CONSTANT]
+    left_out: tuple[int, ...] = () if attempt is None else _CONSTANT
+    if not timed and left_out and _has_our_times(file.metadata):
+        left_out = (*_CONSTANT, _TIME)
+    read = [place for place in range(file.metadata.num_columns) if place not in left_out]
     rows = file.read_all(column_indices=read, use_threads=False)
     # Of a text that occurs often a few bytes of a file make as many as memory holds.
     if rows.schema not in _LAYOUTS or (attempt is None and text_bytes(rows["json"]) > _MOST_BYTES):
@@ -159,7 +164,8 @@ def _only_attempt(metadata: pq.FileMetaData) -> int | None:
     """Return the attempt of all rows of a file if none of them has a text; None if its statistics say neither."""
     if metadata.num_row_groups != 1 or metadata.num_columns <= max(_CONSTANT):
         return None
-    attempt, text = (metadata.row_group(0).column(place) for place in _CONSTANT)
+    group = metadata.row_group(0)
+    attempt, text = (group.column(place) for place in _CONSTANT)
     if attempt.path_in_schema != "attempt" or text.path_in_schema != "json":
         return None
     bounds, texts = attempt.statistics, text.statistics
@@ -168,13 +174,21 @@ def _only_attempt(metadata: pq.FileMetaData) -> int | None:
     return int(bounds.min) if bounds.min == bounds.max else None
 
 
+def _has_our_times(metadata: pq.FileMetaData) -> bool:
+    """Return whether the times of a file can be left out: a column of another kind is refused, or made ours."""
+    times = metadata.schema.column(_TIME)
+    kind = str(times.logical_type)
+    return times.name == "time" and "isAdjustedToUTC=true" in kind and "timeUnit=microseconds" in kind
+
+
 def _in_sweep_file(trial_dir: Path, surroundings: _Surroundings) -> _Source | None:
     """Return where the rows of a trial lie in the file of its sweep, if they are of a single attempt."""
     found = surroundings.sweep_file(trial_dir)
     if found is None:
         return None
     parent, file = found
-    entry = file.trials.get(os.path.relpath(trial_dir, parent))
+    path, start = str(trial_dir), f"{parent}/"
+    entry = file.trials.get(path[len(start) :] if path.startswith(start) else os.path.relpath(path, parent))
     if entry is None:
         return None
     footer = _one_attempt(str(trial_dir), {key.encode(): value.encode() for key, value in entry["footer"].items()})
@@ -220,6 +234,8 @@ def _placed(sources: Sequence[_Source], metrics: Sequence[str] | None) -> pa.Tab
     if "attempt" not in rows.column_names:
         rows = rows.append_column("attempt", column(pa.int16(), attempts))
         rows = rows.append_column("json", pa.nulls(len(rows), pa.string()))
+    if "time" not in rows.column_names:
+        rows = rows.append_column("time", pa.nulls(len(rows), SCHEMA.field("time").type))
     rows = conformed(rows).append_column(PLACE, column(pa.int32(), places))
     return chosen(unified(rows), metrics)
 

@@ -55,9 +55,9 @@ def open_parquet(path: Path, stream: BinaryIO) -> pq.ParquetFile:
     # Dictionaries hold a text that occurs a million times once, so that it can be measured before it is written out.
     texts_ = ["metric", "json"]
     file = pq.ParquetFile(stream, read_dictionary=texts_)
-    schema = file.schema_arrow
-    if PHASE.name in schema.names and not pa.types.is_dictionary(schema.field(PHASE.name).type):  # another program's
-        file = pq.ParquetFile(stream, read_dictionary=[*texts_, PHASE.name])
+    # Arrow's schema is made anew whenever it is asked for, with all that the footer holds.
+    if PHASE.name in file.schema.names and not pa.types.is_dictionary(file.schema_arrow.field(PHASE.name).type):
+        file = pq.ParquetFile(stream, read_dictionary=[*texts_, PHASE.name])  # another program's
     _check_size(path, file.metadata.num_rows, stream, "rows")
     return file
 
@@ -82,7 +82,7 @@ class MetricsFile:
         try:
             with reading(path):
                 self._file = open_parquet(path, self._stream)
-                self.footer = Footer.decode(path, self._file.schema_arrow.metadata or {})
+                self.footer = Footer.decode(path, self._file.metadata.metadata or {})
         except BaseException:
             self._stream.close()
             raise

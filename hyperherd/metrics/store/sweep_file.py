@@ -48,7 +48,7 @@ class SweepFile:
         try:
             with parquet.reading(path):
                 self._file = parquet.open_parquet(path, self._stream)
-            self.trials = _trials(path, self._file.schema_arrow.metadata or {})
+            self.trials = _trials(path, self._file.metadata.metadata or {})
             self._bounds = _bounds(path, self._file)
         except BaseException:
             self._stream.close()
@@ -126,11 +126,11 @@ def _trials(path: Path, metadata: dict[bytes, bytes]) -> dict[str, dict[str, Any
 
 def _bounds(path: Path, file: pq.ParquetFile) -> list[tuple[int, int]]:
     """Return the least and the greatest number of a trial in each row group."""
-    index = file.schema_arrow.get_field_index(LEAD.name)
     try:
+        index = file.schema.names.index(LEAD.name)
         statistics = [file.metadata.row_group(group).column(index).statistics for group in range(file.num_row_groups)]
         bounds = [(item.min, item.max) for item in statistics]
-    except (AttributeError, IndexError, OverflowError, pa.ArrowException) as error:
+    except (AttributeError, IndexError, ValueError, OverflowError, pa.ArrowException) as error:
         raise FormatError(f"{path} does not record which trials its rows belong to: {error}") from None
     if not all(kinds.whole(bound) for pair in bounds for bound in pair):
         raise FormatError(f"{path} does not record which trials its rows belong to")

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hyperherd.errors import FormatError
+from hyperherd.garbage import not_collected
 from hyperherd.results.curves.mean import MetricCurve
 from hyperherd.results.files.metric_rows import read_rows, rows_of_phase
 from hyperherd.results.trials.metric_names import phase_notes
@@ -21,13 +22,21 @@ def read_curves(
     trials: Iterable[Trial], names: Sequence[str], x: str = "step"
 ) -> tuple[dict[tuple[Trial, str], MetricCurve], list[str]]:
     """Return the curve of each trial and metric that has one, and a note for each trial that cannot be read."""
+    with not_collected():
+        return _read_curves(trials, names, x)
+
+
+def _read_curves(
+    trials: Iterable[Trial], names: Sequence[str], x: str
+) -> tuple[dict[tuple[Trial, str], MetricCurve], list[str]]:
     from hyperherd.metrics.store.many_trials import read_many  # imports pyarrow
 
     curves: dict[tuple[Trial, str], MetricCurve] = {}
     notes = []
     read = []
     with_some = [trial for trial in trials if trial.dir is not None and any(trial.summary(name) for name in names)]
-    for places, rows in read_many([_dir_of_many(trial, names, x) for trial in with_some], names, shown=True):
+    dirs = [_dir_of_many(trial, names, x) for trial in with_some]
+    for places, rows in read_many(dirs, names, shown=True, timed=x == "time"):
         several = with_some[places.start : places.stop]
         if rows is not None:
             curves.update(_of_many(several, rows, names, x))
@@ -53,15 +62,23 @@ def _of_many(
     """Yield the curves of several trials, in the order of the trials and of the names."""
     import pyarrow.compute as pc
 
+    from hyperherd.metrics.store.arrow import plain_list
+
     found: list[dict[str, MetricCurve]] = [{} for _ in trials]
     for name in names:
         own = rows.filter(pc.and_(pc.equal(rows["metric"], name), pc.is_valid(rows["value"])))
+        steps, values = ([], []) if x == "time" else (plain_list(own["step"]), plain_list(own["value"]))
         start = 0
         for run in pc.value_counts(own["place"]).to_pylist():  # of one trial after the other
+            end = start + run["counts"]
             if name in trials[run["values"]].metric_names:
-                curve = _curve(own.slice(start, run["counts"]), x)
+                # Of all trials lists are made once, and cut: a table of each trial takes longer.
+                if x == "time":
+                    curve = _over_time(own.slice(start, end - start))
+                else:
+                    curve = MetricCurve(steps[start:end], values[start:end])
                 found[run["values"]].update({name: curve} if curve.xs else {})
-            start += run["counts"]
+            start = end
     for trial, curves in zip(trials, found, strict=True):
         yield from (((trial, name), curve) for name, curve in curves.items())
 
@@ -83,8 +100,10 @@ def _curve(rows: pa.Table, x: str) -> MetricCurve:
     """Return the rows of one metric of one trial as a curve over steps, or over seconds since the first one."""
     from hyperherd.metrics.store.arrow import plain_list  # imports pyarrow
 
-    if x != "time":
-        return MetricCurve(plain_list(rows["step"]), plain_list(rows["value"]))
+    return _over_time(rows) if x == "time" else MetricCurve(plain_list(rows["step"]), plain_list(rows["value"]))
+
+
+def _over_time(rows: pa.Table) -> MetricCurve:
     import pyarrow as pa
     import pyarrow.compute as pc
 

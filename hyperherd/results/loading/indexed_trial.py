@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -25,6 +26,11 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _PLACES = {None: 1, "last": 1, "min": 3, "max": 5}
 """Aggregate -> its place among `STATISTICS`."""
+
+
+@lru_cache(maxsize=64)
+def _index_of(sweep_dir: Path) -> Path:
+    return SweepPaths(sweep_dir).index
 
 
 class _Fact:
@@ -91,9 +97,10 @@ class IndexedTrial(Trial):
     @_Lazy
     def kept(self) -> KeptSettings | None:
         """What its record says of its config."""
-        row = self._row
-        code: int = row.fact("kept")
-        return row.block.kept[code]
+        told = self.__dict__
+        block: Block = told["_block"]
+        code: int = block.fact("kept")[told["_at"]]
+        return block.kept[code]
 
     @_Lazy
     def params(self) -> dict[str, Any]:
@@ -178,7 +185,7 @@ class IndexedTrial(Trial):
     def _record(self) -> Rest | None:
         """What the index has of its `trial.json` for few tables; None if that has gone since."""
         try:
-            return read_rest(self._row.rest, SweepPaths(self.sweep.dir).index)
+            return read_rest(self._row.rest, _index_of(self.sweep.dir))
         except (OSError, FormatError):
             return self._read()
 

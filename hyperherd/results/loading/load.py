@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import gc
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 
 from hyperherd.errors import NothingFound
+from hyperherd.garbage import not_collected
 from hyperherd.paths import SweepPaths
 from hyperherd.records.status import Observer
 from hyperherd.results.files.discover import Discovered, TrialFolder, absolute, discover, is_trial_dir
@@ -31,7 +30,7 @@ def load_trials(paths: Sequence[str | os.PathLike[str]]) -> list[Trial]:
     Raises:
         NothingFound: a path does not exist, or there is no trial under any of them.
     """
-    with _no_collection():
+    with not_collected():
         return _load([resolved(path) for path in paths or (MULTIRUN,)])
 
 
@@ -82,18 +81,6 @@ def _planned(sweep_dir: Path) -> Signature | None:
     except OSError:
         return None
     return signature if is_settled(signature[0]) else None
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Keep Python from looking for garbage among ten thousand new trials, again and again, while there is none."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def is_trial(path: str | os.PathLike[str]) -> bool:

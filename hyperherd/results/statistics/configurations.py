@@ -36,6 +36,7 @@ C = TypeVar("C", bound=TrialCollection, covariant=True)
 refuses it in a class method anyway."""
 K = TypeVar("K", bound=TrialCollection)
 _PLAIN = frozenset({int, float, str, bool, type(None)})
+_FLOATS = frozenset({float})
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +82,11 @@ class Group(Generic[C]):
 
     def of(self, field: Field) -> Spread:
         """Return the finite numbers among the values of a field over the trials that count."""
-        values = [field.value(trial) for trial in self.counted]
-        return spread([float(value) if is_number(value) else None for value in values])
+        return _spread([field.value(trial) for trial in self.counted])
 
     def spread(self, metric: str, aggregate: str | None = None) -> Spread:
         """Return the finite values of a metric over the trials that count."""
-        values = [trial.value(metric, aggregate) for trial in self.counted]
-        return spread([float(value) if is_number(value) else None for value in values])
+        return _spread([trial.value(metric, aggregate) for trial in self.counted])
 
     def judged(self, objective: Objective) -> Spread:
         """Return the finite values of the objective over the trials that count."""
@@ -371,6 +370,12 @@ def _one_text(values: Sequence[Any]) -> str:
 
 def _text(value: Any) -> Any:
     return value.name if isinstance(value, Gap) else identity_of({"": value})
+
+
+def _spread(values: list[Any]) -> Spread:
+    if _FLOATS.issuperset(map(type, values)):  # as nearly always: thousands of seeds need not be looked at one by one
+        return spread(values)
+    return spread([float(value) if is_number(value) else None for value in values])
 
 
 def _when(trial: Trial) -> float:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from hyperherd.errors import FormatError, ResultsError
 from hyperherd.escape import one_line
+from hyperherd.garbage import not_collected
 from hyperherd.metrics.store.arrow import column, texts
 from hyperherd.metrics.store.many_trials import read_many
 from hyperherd.metrics.store.tables import PHASE, PLACE, SCHEMA
@@ -62,7 +63,8 @@ def metric_table(trials: TrialCollection, names: list[str] | None = None) -> pa.
 
     A trial whose metrics cannot be read is left out, with a warning that names it.
     """
-    tables = list(metric_batches(trials, names))
+    with not_collected():
+        tables = list(metric_batches(trials, names))
     if not tables:
         return metric_schema(trials).empty_table()
     return pa.concat_tables(tables, promote_options="default").unify_dictionaries()

@@ -21,7 +21,6 @@ from hyperherd.results.trials.trial import Sweep, Trial
 from hyperherd.sweep.tidying.checkpoints import stored_files
 
 LOSERS, FAILED, ALL_BUT_BEST = "losers", "failed", "all-but-best"
-CHOICES = (LOSERS, FAILED, ALL_BUT_BEST)
 _FRESH = 3600.0
 _ENDED = {TrialState.FAILED: "failed", TrialState.PRUNED: "pruned"}
 

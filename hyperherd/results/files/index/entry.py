@@ -15,6 +15,7 @@ from hyperherd.errors import FormatError
 from hyperherd.masking import masked_name, masked_words
 from hyperherd.records.config import KeptSettings
 from hyperherd.records.disk import kinds
+from hyperherd.records.disk.guarded import DEPTH, is_deep
 from hyperherd.records.trial import TrialError, TrialRecord, fault_of_phases
 from hyperherd.results.files.hydra_job import fixed_overrides
 from hyperherd.results.files.recorded_metrics import RecordedMetrics
@@ -158,7 +159,11 @@ def read_rest(data: bytes, where: Path) -> Rest:
         raw = orjson.loads(data)
     except ValueError:
         raw = _with_tokens(data, where)
-    if not isinstance(raw, dict) or not raw.keys() <= _ABSENT.keys() or kinds.fault(raw, _KINDS):
+    # With few brackets nothing nests deeply, and counting them is far cheaper than to look at every point of a curve.
+    may_be_deep = data.count(b"[") + data.count(b"{") > DEPTH
+    if (may_be_deep and is_deep(raw)) or not isinstance(raw, dict) or not raw.keys() <= _ABSENT.keys():
+        raise FormatError(f"{where} is not an index")
+    if kinds.fault(raw, _KINDS):
         raise FormatError(f"{where} is not an index")
     found = Rest(**{**_ABSENT, **raw})
     if fault_of_phases(found.phases):
@@ -176,13 +181,13 @@ _KINDS: dict[str, kinds.Kind] = {
     "name": kinds.text,
     "overrides": kinds.texts,
     "phases": kinds.flat_mapping,
-    "objective": kinds.optional(kinds.mapping),
+    "objective": kinds.optional(kinds.flat_mapping),
     "step_seconds": kinds.optional(kinds.seconds),
     "host": kinds.text,
     "job_id": kinds.optional(kinds.text),
     "error": _is_error,
     "stop_reason": kinds.text,
-    "resources": kinds.mapping,
+    "resources": kinds.flat_mapping,
 }
 
 
