@@ -94,7 +94,7 @@ def test_a_trial_that_is_cancelled_when_its_worker_puts_it_back_does_not_run_aga
     ledger.back(Attempt(0, 0), "it was told to end")
     end = next(launcher.events())
     assert isinstance(end, JobEnd)
-    assert end.verdict == "cancelled"
+    assert (end.verdict, end.reason) == ("cancelled", "cancelled when its worker ended")
     assert is_to_end(tmp_path, following)
 
 
