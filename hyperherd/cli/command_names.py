@@ -19,7 +19,7 @@ COMMANDS = {
     "work": "run waiting trials of a sweep on this machine",
     "prune": "end running trials at their next log call, for good",
     "stop": "end running trials at their next log call, to continue later",
-    "continue": "have pruned and stopped trials run on",
+    "continue": "have pruned, paused and stopped trials run on",
     "cancel": "cancel running and waiting trials at once",
     "compact": "put the metrics of a finished sweep into one file",
     "clean": "delete checkpoints that are not needed any more, and move orphaned trials away",

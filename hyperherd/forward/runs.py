@@ -27,7 +27,7 @@ from hyperherd.results.values import flat
 PREFIX = "hyperherd"
 """Leads the names under which trackers keep what is ours, such as `hyperherd.id`."""
 _NOT_IN_FILES = re.compile(r"[^A-Za-z0-9._-]+")
-_PAUSED = frozenset({TrialState.RUNNING, TrialState.SUBMITTED, TrialState.REQUEUED, TrialState.STALLED})
+_UNFINISHED = frozenset({TrialState.RUNNING, TrialState.SUBMITTED, TrialState.REQUEUED, TrialState.STALLED})
 """The states after which more may come."""
 
 
@@ -80,7 +80,7 @@ class Run:
     @property
     def has_ended(self) -> bool:
         """Whether nothing more is expected of it."""
-        return self.state not in _PAUSED
+        return self.state not in _UNFINISHED
 
     @property
     def settings(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from hyperherd.pruning.arrivals import Arrival, RungFolder, score
+from hyperherd.pruning.arrivals import RungFolder, score
 from hyperherd.pruning.decisions import PAUSED, read_decisions
 from hyperherd.pruning.of_sweep import folder_of
 from hyperherd.pruning.rules import SuccessiveHalving
@@ -55,7 +55,7 @@ class Promotions:
         Args:
             paused: number of each trial that is paused -> its directory.
         """
-        # Read once for each pause.
+        # Read once for each pause that is on record.
         known = {number: self._rungs.get(number) or paused_at(trial_dir) for number, trial_dir in paused.items()}
         self._rungs = {number: rung for number, rung in known.items() if rung is not None}
         at_rung: dict[int, list[int]] = {}
@@ -83,16 +83,17 @@ class Promotions:
         found = []
         for own in (arrivals[number] for number in numbers if number in arrivals):
             reached = score(own.value, maximize=self._maximize)
-            is_noted = self._folder.is_promoted(own.number, rung)
-            if not is_noted and (reached < least or math.isnan(own.value)):
-                continue
-            if not is_noted:
+            is_among_the_best = reached >= least and not math.isnan(own.value)
+            if not self._folder.is_promoted(own.number, rung):
+                if not is_among_the_best:
+                    continue
                 self._folder.promote(own.number, rung)
-            found.append(_Winner(rung, reached, -own.number, self._reason(rung, own, len(arrivals))))
+            place = f"is among the best of the {len(arrivals)} that have come by now"
+            if not is_among_the_best:
+                place = "was among the best, and better ones have come since"
+            reason = f"rung {rung}: {self._metric} {own.value:.6g} {place}"
+            found.append(_Winner(rung, reached, -own.number, reason))
         return found
-
-    def _reason(self, rung: int, own: Arrival, cohort: int) -> str:
-        return f"rung {rung}: {self._metric} {own.value:.6g} is among the best of the {cohort} that have come by now"
 
     def _warn(self, error: OSError) -> None:
         if not self._has_warned:

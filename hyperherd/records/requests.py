@@ -34,7 +34,7 @@ class Wish(str, Enum):
     STOP = "stop"
     """It is to end now, and to be gone on with when its sweep is."""
     CONTINUE = "continue"
-    """It is to be run on, although it was pruned or stopped."""
+    """It is to be run on, although it was pruned, paused or stopped."""
 
 
 @dataclass(frozen=True)

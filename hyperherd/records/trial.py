@@ -49,7 +49,7 @@ class TrialRecord:
     requeued: bool = False
     """Whether the attempt ended because its scheduler runs the job again."""
     stop_reason: str = ""
-    """Why it was pruned, or cancelled by a request to stop; empty for every other end."""
+    """Why it was pruned or paused, or cancelled by a request to stop; empty for every other end."""
     gpus: float | None = None
     """How many GPUs it was given, or sees; None if that is not known."""
     step: int | None = None

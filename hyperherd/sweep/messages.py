@@ -116,7 +116,7 @@ def _paused(trials: TrialCollection, where: str) -> list[str]:
     if not numbers:
         return []
     given = as_ranges(numbers) or "NUMBERS"
-    told = f"{counted(len(numbers), 'trial')} not among the best of their rung"
+    told = f"{counted(len(numbers), 'trial')} not among the best when they came to their rung"
     return [f"paused: {told}; to run them on: herd-results continue {where} {given}, then the same command"]
 
 

@@ -79,7 +79,7 @@ def stop(sweep_dir: Path, numbers: Set[int] | None = None) -> Steered:
 
 
 def run_on(sweep_dir: Path, numbers: Set[int]) -> Steered:
-    """Have trials run on that were pruned, stopped or cancelled: at once if their sweep runs, else with its next run.
+    """Have pruned, paused, stopped or cancelled trials run on; at once if their sweep runs, else when it does.
 
     A trial that was asked to end, and has not seen that yet, is not asked any more.
 
@@ -97,7 +97,7 @@ def run_on(sweep_dir: Path, numbers: Set[int]) -> Steered:
         elif status.state in _BEGUN and _is_asked(sweep_dir, trial.number):
             asked.append(trial)
         else:
-            refused[trial.number] = f"it is {status.state}, neither pruned nor stopped"
+            refused[trial.number] = f"it is {status.state}, neither pruned, paused nor stopped"
     attempts = {trial.number: seen.statuses[trial.number].attempt for trial in (*ended, *asked)}
     # The request before the event: whoever sees that the trial waits may begin it, and has to find this.
     for number, attempt in attempts.items():

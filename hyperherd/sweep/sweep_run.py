@@ -22,6 +22,7 @@ from hyperherd.pruning.promotions import Promotions
 from hyperherd.pruning.settings import read_pruner
 from hyperherd.records.code import imported_code
 from hyperherd.records.sweep import PlannedTrial, SweepRecord, write_planned
+from hyperherd.records.workers.growth import end_growth
 from hyperherd.sweep.app import HydraApp
 from hyperherd.sweep.directory import SweepDirectory
 from hyperherd.sweep.failure_policy import FailureTracker, check_policy
@@ -95,6 +96,7 @@ class SweepRun:
         self._run_plan = RunPlan((), ())
         self._adopted: Sequence[JobHandle] = ()
         self._directories: dict[int, str | None] = {}
+        """Of the trials that were launched here, by number."""
         self._ran = ran
         self._notifier = notifier
         self._task = TrialTask(app.task_function, self._dir, app.script)
@@ -190,7 +192,7 @@ class SweepRun:
         batches = self.run()
         if not self._launcher.waits:
             return []
-        if self._notifier is not None and (self.numbers or self._adopted):
+        if self._notifier is not None and (self._directories or self._adopted):
             self._notifier.finished(is_clean=self.is_clean)
         report_end(self._dir)
         if not self.is_clean:
@@ -217,11 +219,12 @@ class SweepRun:
             self._growing.report()
         judge = FailureTracker(self._settings.policy, self._launcher, expected)
         metrics = [objective["metric"] for objective in self._settings.objective]
+        end_growth(self._dir)  # of a search that was killed; this sweep may have none, or one that is complete
         try:
             with (
                 self._beating(),
                 self._growing.announced() if self._growing is not None else nullcontext(),
-                watched(self._launcher, self._dir, trials, metrics, expected) as refresh,
+                watched(self._launcher, self._dir, trials, metrics, expected, self._run_plan.held) as refresh,
                 self._told_of(collector, judge) as tell,
             ):
                 refreshes = (self._lock.beat, refresh, tell)

@@ -5,22 +5,26 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import cast
 
 import pytest
 
-from hyperherd.launch.base import TrialLauncher
+from hyperherd.launch.base import JobEnd, JobHandle, TrialJob, TrialLauncher
+from hyperherd.launch.cluster.settings import ClusterSettings
 from hyperherd.launch.workers.job import WorkerTimes
+from hyperherd.launch.workers.launcher import WorkersLauncher
 from hyperherd.launch.workers.lingering import Lingering
 from hyperherd.launch.workers.loop import Shift, Worker
 from hyperherd.launch.workers.sharing import pool_options
 from hyperherd.launch.workers.silence import Silence
+from hyperherd.launch.workers.submission import WorkerJobs
 from hyperherd.records.lock import SweepLock
 from hyperherd.records.requests import ask_to_stop
 from hyperherd.records.sweep import PlannedTrial, write_planned
-from hyperherd.records.workers.growth import end_growth, note_growth
+from hyperherd.records.workers.growth import end_growth, is_growing, note_growth
 from hyperherd.records.workers.ledger import Ledger, Roster
-from hyperherd.records.workers.queue import Attempt, put_in_queue
+from hyperherd.records.workers.queue import Attempt, is_to_end, put_in_queue, return_name
 
 
 def test_a_worker_claims_trials_while_there_is_time_for_one_as_long_as_the_longest() -> None:
@@ -61,6 +65,45 @@ def test_a_worker_with_nothing_to_do_waits_while_its_sweep_says_that_more_follow
     assert waits()
     lock.release()  # as of a sweep that was killed: what it left is not believed
     assert not waits()
+
+
+class NoJobs:
+    """In place of a scheduler: no workers but those that somebody starts by hand."""
+
+    name = "herd_slurm"
+
+    def jobs(self, count: int, resources: object) -> list[TrialJob]:
+        return []
+
+    def batches(self, jobs: list[TrialJob]) -> list[list[TrialJob]]:
+        return []
+
+    def cancel(self, handles: list[JobHandle]) -> None:
+        assert not handles
+
+
+def test_a_trial_that_is_cancelled_when_its_worker_puts_it_back_does_not_run_again(tmp_path: Path) -> None:
+    settings = SimpleNamespace(workers=1, trials_per_worker=1, parallelism=1)
+    launcher = WorkersLauncher(cast(WorkerJobs, NoJobs()), tmp_path, cast(ClusterSettings, settings))
+    handles = launcher.submit([TrialJob(0, 0, ())], "batch")
+    ledger, following = Ledger(tmp_path), Attempt(0, 1)
+    ledger.began(None)
+    ledger.claimed(Attempt(0, 0))
+    put_in_queue(tmp_path, return_name(ledger.worker, following), "", [following])
+    launcher.cancel(handles)
+    ledger.back(Attempt(0, 0), "it was told to end")
+    end = next(launcher.events())
+    assert isinstance(end, JobEnd)
+    assert (end.verdict, end.reason) == ("cancelled", "cancelled when its worker ended")
+    assert is_to_end(tmp_path, following)
+
+
+def test_where_it_cannot_be_noted_that_more_follows_no_sweep_ends(tmp_path: Path) -> None:
+    (tmp_path / ".hyperherd").mkdir()
+    (tmp_path / ".hyperherd/workers").touch()
+    note_growth(tmp_path)
+    assert not is_growing(tmp_path)
+    end_growth(tmp_path)
 
 
 @pytest.mark.parametrize("may_claim", [True, False])

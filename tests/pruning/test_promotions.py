@@ -104,7 +104,8 @@ def test_one_that_was_killed_before_it_had_ended_is_paused_until_it_is_to_run_on
     # Whoever goes on with a sweep that was killed at this moment finds it again, whoever else has come meanwhile.
     for number in range(6, 9):
         arrive(tmp_path, number, 3, 0.95)
-    assert list(promotions(tmp_path).found({1: tmp_path / "1"})) == [1]
+    again = promotions(tmp_path).found({1: tmp_path / "1"})
+    assert again == {1: f"rung 3: {METRIC} 0.8 was among the best, and better ones have come since"}
     assert arrive(tmp_path, 1, 8, 0.8, attempt=2, passed=3) == ""
     # Killed once more, it goes on; from the next rung only if it is promoted there.
     assert arrive(tmp_path, 1, 9, 0.7, attempt=3, passed=8) == ""
@@ -148,8 +149,8 @@ def test_a_paused_trial_runs_on_from_its_checkpoint_when_it_is_next(app: App) ->
     assert "trial 1 runs on: rung 3: acc 0.6375 is among the best of the 4 that have come by now" in told
     assert "2 of 4 trials paused, 25 % of the steps saved" in told
     assert (
-        "paused: 2 trials not among the best of their rung; to run them on: herd-results continue multirun/s 2-3"
-        in told
+        "paused: 2 trials not among the best when they came to their rung; to run them on: "
+        "herd-results continue multirun/s 2-3" in told
     )
     assert "go on:" not in told
     page = show_page(next(trial for trial in load(sweep.dir) if trial.number == 2), Screen())

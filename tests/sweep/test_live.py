@@ -181,3 +181,13 @@ def test_what_an_earlier_sweep_left_is_not_told_again(tmp_path: Path) -> None:
     later.began = time.time() + 60
     assert later.read() == []
     assert later.counts == {"waiting": 1}
+
+
+def test_that_a_trial_was_paused_before_is_not_told_when_it_runs_on(tmp_path: Path) -> None:
+    [held] = _progress(tmp_path, _trial(0, state=TrialState.PAUSED), trials=1).trials
+    trials: list[PlannedTrial] = []
+    progress = Progress(tmp_path, trials, held=[held])
+    trials.append(held)
+    assert progress.read() == []
+    _trial(0, attempt=1).write(tmp_path / "0")
+    assert [(record.state, record.attempt) for record in progress.read()] == [("running", 1)]

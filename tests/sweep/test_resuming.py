@@ -18,6 +18,7 @@ from hyperherd.errors import SweepError
 from hyperherd.paths import SweepPaths, TrialPaths
 from hyperherd.records.sweep import SweepRecord, read_planned
 from hyperherd.records.trial import TrialRecord
+from hyperherd.records.workers.growth import is_growing, note_growth
 
 FLAKY = """
     marker = os.path.join(HydraConfig.get().runtime.cwd, "fixed")
@@ -170,11 +171,13 @@ def test_trials_left_in_the_queue_of_another_launcher_are_left_alone(app: App) -
     assert "hydra/launcher=herd_slurm" in again.done.stdout
 
 
-def test_a_lock_left_by_a_killed_sweep_of_this_host_is_taken_over(app: App) -> None:
+def test_what_a_killed_sweep_of_this_host_left_is_taken_over(app: App) -> None:
     lock = SweepPaths(app.folder / "multirun/s").lock
     lock.parent.mkdir(parents=True)
     lock.write_text(json.dumps({"host": os.uname().nodename, "pid": 2**22 + 1, "pid_started": 1, "time": time.time()}))
+    note_growth(app.folder / "multirun/s")  # as if it had been a search
     assert app.sweep("lr=1").states == {0: "completed"}
+    assert not is_growing(app.folder / "multirun/s")
 
 
 @pytest.mark.slow

@@ -85,7 +85,7 @@ def test_trials_of_a_sweep_that_runs_are_pruned_stopped_and_continued(app: App) 
     assert done.returncode == 1, done.stderr
     assert done.stdout.startswith("continued at once where they belong to what the sweep runs")
     assert done.stdout.endswith(": trials 0, 1\n")
-    assert "trial 2: it is running, neither pruned nor stopped" in done.stderr
+    assert "trial 2: it is running, neither pruned, paused nor stopped" in done.stderr
     (app.folder / "go").touch()
     told, _ = sweep.communicate(timeout=PATIENCE)
     assert sweep.returncode == 0, told
@@ -150,7 +150,7 @@ def test_what_cannot_be_meant_is_refused_by_name(app: App, tmp_path: Path) -> No
     for arguments, code, message in (
         (["prune", sweep.dir, "0"], 1, "trial 0: it is completed, and does not run"),
         (["stop", sweep.dir, "0"], 1, "trial 0: it is completed, and does not run"),
-        (["continue", sweep.dir, "0"], 1, "trial 0: it is completed, neither pruned nor stopped"),
+        (["continue", sweep.dir, "0"], 1, "trial 0: it is completed, neither pruned, paused nor stopped"),
         (["prune", sweep.dir, "0,7"], 3, "has no trial 7"),
         (["prune", sweep.dir, "first"], 2, "'first' is no list of trial numbers such as 3,7-9"),
         (["prune", sweep.dir], 2, "the following arguments are required: NUMBERS"),

@@ -28,8 +28,8 @@ def make_parser() -> argparse.ArgumentParser:
     """Return the parser of its command line."""
     return numbers_parser(
         "continue",
-        "Have trials that were pruned, stopped or cancelled run on, as their next attempt, from the\n"
-        "checkpoint that hyperherd.checkpoint() finds: at once if their sweep runs, else when the same sweep\n"
-        "command is run again. It takes back a request to end that the trial has not seen yet.",
+        "Have trials that were pruned, paused, stopped or cancelled run on, as their next attempt, from\n"
+        "the checkpoint that hyperherd.checkpoint() finds: at once if their sweep runs, else when the same\n"
+        "sweep command is run again. It takes back a request to end that the trial has not seen yet.",
         "examples:\n  herd-results continue multirun/s 3,7-9",
     )

@@ -36,6 +36,7 @@ from hyperherd.records.workers.queue import (
     Attempt,
     ask_to_end,
     is_in_queue,
+    is_to_end,
     kind_of,
     put_in_queue,
     return_name,
@@ -48,6 +49,7 @@ _LOOK = 5.0
 """Seconds between two looks at workers that were not submitted here."""
 _BARREN = 3
 """How many workers in a row may end without having started a trial before no more are submitted."""
+_CANCELLED_BETWEEN = "cancelled when its worker ended"
 
 log = logging.getLogger("hyperherd")
 
@@ -187,11 +189,14 @@ class WorkersLauncher(TrialLauncher):
         for handle in handles:
             number = handle.job.number
             if handle.job_id is None and number in self._open:
-                attempt = Attempt(number, self._attempts[number])
-                # First: whoever claims it at this moment finds the request.
-                ask_to_end(self._sweep_dir, attempt)
-                if attempt not in self._roster.running:
-                    self._ends.append(JobEnd(handle, None, "cancelled before it began", "cancelled"))
+                self._end(number, "cancelled before it began")
+
+    def _end(self, number: int, reason: str) -> None:
+        handle, attempt = self._open[number], Attempt(number, self._attempts[number])
+        # First: whoever claims it at this moment finds the request.
+        ask_to_end(self._sweep_dir, attempt)
+        if attempt not in self._roster.running:
+            self._ends.append(JobEnd(handle, None, reason, "cancelled"))
 
     def find(self, jobs: Sequence[TrialJob], name: str) -> list[JobHandle]:
         """Return those of a batch that a worker runs, after a sweep that had handed it over was ended."""
@@ -247,6 +252,9 @@ class WorkersLauncher(TrialLauncher):
             log.info("trial %d claimed by worker %s", number, entry.worker, extra=ROUTINE)
         elif entry.event == BACK:
             self._attempts[number] = entry.attempt + 1
+            if is_to_end(self._sweep_dir, Attempt(number, entry.attempt)):  # its worker had ended before it saw that
+                self._end(number, _CANCELLED_BETWEEN)
+                return
             log.info("trial %d is in the queue again: %s", number, one_line(entry.reason))
             if not is_in_queue(self._sweep_dir, return_name(entry.worker, Attempt(number, entry.attempt + 1))):
                 self._put_again(number)
@@ -343,6 +351,9 @@ class WorkersLauncher(TrialLauncher):
         """Let other workers run what one that is gone ran: it did not end by itself, nor did its worker."""
         for attempt in self._cut(worker):
             self._attempts[attempt.number] = attempt.attempt + 1
+            if is_to_end(self._sweep_dir, attempt):
+                self._end(attempt.number, _CANCELLED_BETWEEN)
+                continue
             self._put_again(attempt.number)
             self._requeued.append(JobRequeued(self._open[attempt.number], reason))
 

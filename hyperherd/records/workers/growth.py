@@ -1,11 +1,13 @@
 """Whether more trials follow: a file that a sweep keeps as long as it chooses them while others run.
 
 Workers that have nothing to do wait for the next trial as long as the file is there and the sweep's lock shows that the
-sweep lives. What a killed sweep left behind is therefore not believed, and the sweep that goes on decides anew.
+sweep lives. What a killed sweep left behind is therefore not believed, and the sweep that goes on decides anew. Where
+the file cannot be written, or removed, workers wait for less time, or for more; no sweep ends because of that.
 """
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 from hyperherd.paths import FORMAT, SweepPaths
@@ -14,12 +16,14 @@ from hyperherd.records.disk.files import replace_json
 
 def note_growth(sweep_dir: Path) -> None:
     """Note that the sweep, which holds its lock, is going to choose more trials."""
-    replace_json(_path(sweep_dir), {"format": FORMAT})
+    with suppress(OSError):
+        replace_json(_path(sweep_dir), {"format": FORMAT})
 
 
 def end_growth(sweep_dir: Path) -> None:
     """Note that no more trials follow."""
-    _path(sweep_dir).unlink(missing_ok=True)
+    with suppress(OSError):
+        _path(sweep_dir).unlink(missing_ok=True)
 
 
 def is_growing(sweep_dir: Path) -> bool:

@@ -79,7 +79,8 @@ class Notifier:
     _best_due: float = 0.0
     _done: int = 0
     _clock: FilesClock | None = None
-    _ended: set[int] = field(default_factory=set)
+    _ended: set[tuple[int, int]] = field(default_factory=set)
+    """Number and attempt of each that has ended and was looked at since."""
     _earlier: list[PlannedTrial] = field(default_factory=list)
     _stalled: set[str] = field(default_factory=set)
     _has_failed: bool = False
@@ -171,8 +172,9 @@ class Notifier:
         self.outbox.pump()
 
     def _look_for_alerts(self, view: LaunchView) -> None:
-        ended = view.statuses.keys() - self._ended
-        self._read_alerts([view.trials[number] for number in {*view.open(), *ended}])
+        # By attempt: what was retried, or paused and runs on, ends again.
+        ended = {(number, status.attempt) for number, status in view.statuses.items()} - self._ended
+        self._read_alerts([view.trials[number] for number in {*view.open(), *(number for number, _ in ended)}])
         self._ended |= ended
         self._read_earlier(_LOOKED_AT_ONCE)
         self._tell_alerts()

@@ -177,14 +177,15 @@ class Collector:
         return meant
 
     def drop(self, numbers: Collection[int], reason: str, event: str = "cancelled") -> list[int]:
-        """Note that those of these trials that were not handed over yet never will be, and return them.
+        """Note that those of these trials that were not handed over yet, or are paused, never will be; return them.
 
         Args:
             numbers: of the trials.
             reason: why.
             event: the verdict on them.
         """
-        waiting = self._trials.keys() - self._open.keys() - self.statuses.keys()
+        ended = {number for number, status in self.statuses.items() if status.state is not _PAUSED}
+        waiting = self._trials.keys() - self._open.keys() - ended
         attempts = {number: self.next_attempt(number) for number in sorted(waiting.intersection(numbers))}
         self._events.write(Event(event, *of, message=reason) for of in attempts.items())
         for number, attempt in attempts.items():

@@ -42,7 +42,12 @@ class Progress:
     """The trials of one launch as their files have them, read again when they change."""
 
     def __init__(
-        self, sweep_dir: Path, trials: Sequence[PlannedTrial], metrics: Sequence[str] = (), expected: int | None = None
+        self,
+        sweep_dir: Path,
+        trials: Sequence[PlannedTrial],
+        metrics: Sequence[str] = (),
+        expected: int | None = None,
+        held: Sequence[PlannedTrial] = (),
     ) -> None:
         self.trials = trials
         """It may grow while the sweep runs."""
@@ -52,14 +57,15 @@ class Progress:
         """Returns why jobs in a queue do not run yet."""
         self.began = time.time()
         self._metrics = metrics
-        self._paths = {
-            trial.number: TrialPaths(sweep_dir / trial.dir).trial for trial in trials if trial.dir is not None
+        paths = {
+            trial.number: TrialPaths(sweep_dir / trial.dir).trial for trial in (*trials, *held) if trial.dir is not None
         }
+        self._paths = {trial.number: paths[trial.number] for trial in trials if trial.dir is not None}
         self._known = len(trials)
         self._results = first_results(sweep_dir)
         self._rungs = SweepPaths(sweep_dir).rungs
         # Those from before the launch belong to earlier attempts. The clock of the host that wrote them does not tell.
-        self._seen = {number: written for number, path in self._paths.items() if (written := _written(path))}
+        self._seen = {number: written for number, path in paths.items() if (written := _written(path))}
         self._seen_at: dict[int, float] = {}
         self.records: dict[int, TrialRecord] = {}
         """The records of the trials that have begun, by number; only those written since the launch began."""
@@ -172,6 +178,7 @@ def watched(
     trials: Sequence[PlannedTrial],
     metrics: Sequence[str] = (),
     expected: int | None = None,
+    held: Sequence[PlannedTrial] = (),
 ) -> Iterator[Callable[[], None]]:
     """Yield a function that shows the progress of the trials; it is cheap to call often.
 
@@ -183,8 +190,9 @@ def watched(
         trials: those that are to run; the list may grow.
         metrics: those that matter.
         expected: how many there are to be, if the list is to grow.
+        held: those of an earlier launch that may come to be among them.
     """
-    progress = Progress(sweep_dir, trials, metrics, expected)
+    progress = Progress(sweep_dir, trials, metrics, expected, held)
     if launcher.shows_output:
         yield lambda: None
     elif is_terminal(sys.stdout):

@@ -16,6 +16,7 @@ from hyperherd.launch.base import JobEnd, JobHandle, JobRequeued, TrialLauncher
 from hyperherd.plural import counted
 from hyperherd.records.requests import Wish, stop_verdict, take_requests
 from hyperherd.records.states import TrialState
+from hyperherd.records.status import READMITTED
 from hyperherd.sweep.failure_policy import FailureTracker
 from hyperherd.sweep.running.backlog import Backlog
 from hyperherd.sweep.running.collect import Collector
@@ -142,7 +143,10 @@ class RunLoop:
         """Hand over what can be; a trial whose retry is refused has failed for good."""
         for refusal in self._backlog.hand_over():
             number, reason = refusal.job.number, one_line(refusal.reason)
-            if not refusal.is_retry:
+            has_failed = refusal.is_retry and number in self._collector.statuses
+            if refusal.is_retry and not has_failed:  # it was paused, or stopped, and was to run on
+                self._collector.refused([refusal.job], refusal.reason)
+            if not has_failed:
                 log.error("trial %d cannot be submitted: %s", number, reason)
                 continue
             log.error("trial %d cannot be run again: %s", number, reason)
@@ -254,9 +258,11 @@ class RunLoop:
             self._backlog.drop(numbers)
             meant = [handle for handle in self._collector.open if handle.job.number in numbers]
             waiting = self._collector.drop(numbers, "cancelled on request")
-            if self._growth is not None and not self._open_numbers - numbers:  # all of them: nothing is to follow
-                self._stop_growing()
-                log.warning("the search asks for no more trials")
+            if not self._open_numbers - numbers:  # all of them: nothing is to follow
+                self._promoted = dict
+                if self._growth is not None:
+                    self._stop_growing()
+                    log.warning("the search asks for no more trials")
             log.warning("%s cancelled on request", counted(len(meant) + len(waiting), "trial"))
             self._launcher.cancel(meant)
         if not self._collector.stopping and stop_verdict(self._collector.sweep_dir) is not None:
@@ -270,9 +276,11 @@ class RunLoop:
     def _run_on(self) -> None:
         """Run trials on that somebody wants to be; one whose end has not been seen yet when it has."""
         self._to_run_on |= set(take_requests(self._collector.sweep_dir, Wish.CONTINUE.value))
-        opened = {handle.job.number for handle in self._collector.open}
-        for number in sorted(self._to_run_on - opened):
+        for number in sorted(self._to_run_on - self._open_numbers):
             self._to_run_on.discard(number)
+            status = self._collector.statuses.get(number)
+            if status is not None and status.state not in READMITTED:  # it was paused, and has run on meanwhile
+                continue
             if self._collector.stopping or (job := self._collector.reopen(number)) is None:
                 why = self._collector.stopping or "it is not part of what runs here"
                 log.warning("trial %d runs on when the sweep is started again: %s", number, one_line(why))
@@ -289,6 +297,8 @@ class RunLoop:
         promoted = self._promoted()
         paused = self._collector.paused if promoted else {}
         for number, why in promoted.items():
+            if number in self._dropped:  # it was cancelled, and paused before it could know
+                continue
             if (job := self._collector.reopen(number)) is not None:
                 log.info("trial %d runs on: %s", number, one_line(why))
                 self._warn_of_anew(number, paused[number])

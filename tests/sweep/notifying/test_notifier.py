@@ -108,6 +108,17 @@ def test_alerts_that_keep_coming_are_gathered_and_none_is_left_out(tmp_path: Pat
     assert [message.lines for message in again.messages] == [("warning, trial 2 (lr=2): after that",)]
 
 
+def test_the_last_alert_of_a_trial_that_ran_on_is_told(tmp_path: Path) -> None:
+    sweep = SweepBuilder(tmp_path / "s")
+    sweep.running()
+    kept, statuses = Kept(sweep.dir), {0: TrialStatus(TrialState.PAUSED, 0)}
+    with watching(sweep, kept, statuses) as notifier:
+        notifier.refresh()
+        AlertBook(sweep.dir / "0", 1).add("at last", "info")
+        statuses[0] = TrialStatus(TrialState.COMPLETED, 1)
+    assert [message.title for message in kept.messages] == ["sweep s: info from trial 0"]
+
+
 def test_a_failure_that_was_told_is_not_told_again_but_its_next_attempt_is(tmp_path: Path) -> None:
     sweep = SweepBuilder(tmp_path / "s")
     for _ in range(2):
