@@ -27,7 +27,7 @@ def test_every_help_has_an_example(command: str, capsys: pytest.CaptureFixture[s
 def test_both_words_for_a_direction(text: str, direction: str) -> None:
     parser = argparse.ArgumentParser()
     add_judging(parser)
-    assert parser.parse_args(["--direction", text]).direction == direction
+    assert parser.parse_args(["--direction", text]).direction == [direction]
 
 
 @pytest.mark.parametrize("text", ["0..4", "0-4", "1,3..4,7-9"])

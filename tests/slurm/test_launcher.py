@@ -317,7 +317,8 @@ def test_what_cannot_be_is_said_before_anything_runs(app: App, slurm: Slurm, tmp
         "hydra.launcher.array_parallelism=0"
     )
     assert "could not be converted to Integer" in refusal("hydra.launcher.timeout_min=soon")
-    assert "Key 'partitoin' not in" in refusal("hydra.launcher.partitoin=main")
+    assert "Could not override 'hydra.launcher.partitoin'" in refusal("hydra.launcher.partitoin=main")
+    assert "did you mean 'partition'?" in refusal("+hydra.launcher.partitoin=main")
     conditions = "hydra.sweeper.conditions=[{when: {width: 1}, resources: {mem: 3}}]"
     assert "'mem' (did you mean 'mem_gb'?)" in refusal(conditions)
     assert "sbatch, squeue" in refusal(PATH=str(tmp_path))

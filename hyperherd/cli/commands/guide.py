@@ -32,5 +32,5 @@ def make_parser() -> argparse.ArgumentParser:
         "guide",
         description="Print the guide for coding agents of this version: which call to use for what, a template that\n"
         "runs, what silently gives wrong results, and the JSON forms.",
-        epilog="examples:\n  python -m hyperherd guide   the same",
+        epilog="examples:\n  herd-results guide\n  python -m hyperherd guide   the same",
     )
