@@ -15,7 +15,7 @@ fi
 echo "== 1 of 2: everything that the tests need; 2 GB, the first time about 4 minutes"
 bash "$root/tests/install.sh" "$venv" -c "$root/tests/constraints.txt" "torch>=2.2" --editable "$root[all]" --group "$root/pyproject.toml:test"
 
-echo "== 2 of 2: the tests; on two cores about 7 minutes, with --all 30"
+echo "== 2 of 2: the tests; on two cores about 10 minutes, with --all 30"
 cd "$root"
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 run_tests() {
