@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from hyperherd.results.pages.parts import command_record, no_command, pairs, shell_line
+from hyperherd.results.pages.parts import command_record, pairs, to_use_lines, to_use_record, to_use_rows
 from hyperherd.results.pages.ranking import ranking
 from hyperherd.results.pages.verdict import (
     decision_lines,
@@ -88,15 +88,11 @@ def _winner_lines(winner: Winner, groups: AnyGroups, screen: Screen) -> Iterator
             ("seeds", _seeds(winner)),
             ("ranked by", "" if groups.by_mean else f"{measure(winner.score)}, its mean, partially pooled"),
             ("interval", f"95 %: {interval}" if winner.rank == 1 and (interval := interval_text(groups)) else ""),
-            ("directory", escaped(str(winner.trial.dir or ""))),
-            ("config", escaped(str(winner.config or ""))),
-            ("checkpoint", escaped(str(winner.checkpoint or ""))),
+            *to_use_rows(winner),
         ],
         screen,
     )
-    if winner.command:
-        yield f"  {shell_line(winner.command, screen)}"
-    yield from no_command(winner.trial, screen)
+    yield from to_use_lines(winner, screen)
 
 
 def _seeds(winner: Winner) -> str:
@@ -118,9 +114,6 @@ def _winner(winner: Winner, objective: Objective | None) -> dict[str, Any]:
         "n": spread.n,
         "planned": winner.group.planned,
         "seeds": winner.seeds,
-        "overrides": list(winner.overrides),
-        "command": command_record(winner.command) if winner.command else None,
-        "config": None if winner.config is None else str(winner.config),
-        "checkpoint": None if winner.checkpoint is None else str(winner.checkpoint),
+        **to_use_record(winner),
         "trial": trial_record(winner.trial, objective),
     }

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from hyperherd.plural import counted
-from hyperherd.results.pages.parts import command_record, more_rows, most_rows, no_command, pairs, shell_line
+from hyperherd.results.pages.parts import more_rows, most_rows, pairs, to_use_lines, to_use_record, to_use_rows
 from hyperherd.results.pages.problems import few
 from hyperherd.results.pages.ranking import ranking
 from hyperherd.results.statistics.best import Compromise
@@ -132,15 +132,11 @@ def _compromise(front: Front, one: Compromise, screen: Screen) -> Iterator[str]:
             ("seeds", f"{point.spreads[0].n} of {point.group.planned}" if point.group.planned > 1 else ""),
             ("by chance", _by_chance(front, point)),
             ("overrides", enough([escaped(shlex.quote(item)) for item in one.overrides], screen, between=" ")),
-            ("directory", escaped(str(one.trial.dir or ""))),
-            ("config", escaped(str(one.config or ""))),
-            ("checkpoint", escaped(str(one.checkpoint or ""))),
+            *to_use_rows(one),
         ],
         screen,
     )
-    if one.command:
-        yield f"  {shell_line(one.command, screen)}"
-    yield from no_command(one.trial, screen)
+    yield from to_use_lines(one, screen)
 
 
 def _by_chance(front: Front, point: FrontPoint) -> str:
@@ -156,10 +152,7 @@ def _record(front: Front, one: Compromise) -> dict[str, Any]:
         "on_front": one.point in front.front,
         "dominates": [_label(other.trial) for other in beaten],
         "sure": None if not front.knows_noise else one.point not in (*front.unsure, *front.near),
-        "overrides": list(one.overrides),
-        "command": command_record(one.command) if one.command else None,
-        "config": None if one.config is None else str(one.config),
-        "checkpoint": None if one.checkpoint is None else str(one.checkpoint),
+        **to_use_record(one),
         "trial": trial_record(one.trial, None),
     }
 

@@ -7,12 +7,15 @@ here; `block` does so itself.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hyperherd.results.text.format import display_width, escaped, one_line, pad
 from hyperherd.results.text.layout import BOLD, Screen, paint, wrapped
 from hyperherd.results.trials.commands import Command
 from hyperherd.results.trials.trial import Trial
+
+if TYPE_CHECKING:
+    from hyperherd.results.statistics.best import Chosen
 
 RED = 31
 _ROWS = 20
@@ -72,6 +75,33 @@ def no_command(trial: Trial, screen: Screen) -> Iterator[str]:
     """Yield why no command runs a trial, and what to do instead, if there is none for that reason."""
     if trial.sweep.no_command:
         yield from wrapped(f"  no command runs it: {one_line(trial.sweep.no_command)}", screen, "    ")
+
+
+def to_use_rows(one: Chosen) -> list[tuple[str, str]]:
+    """Return where the files of a configuration's trial are, as names and texts."""
+    return [
+        ("directory", escaped(str(one.trial.dir or ""))),
+        ("config", escaped(str(one.config or ""))),
+        ("checkpoint", escaped(str(one.checkpoint or ""))),
+    ]
+
+
+def to_use_lines(one: Chosen, screen: Screen) -> Iterator[str]:
+    """Yield the command of a configuration's trial, or why there is none."""
+    if command := one.command:
+        yield f"  {shell_line(command, screen)}"
+    yield from no_command(one.trial, screen)
+
+
+def to_use_record(one: Chosen) -> dict[str, Any]:
+    """Return what one needs to use a configuration as JSON has it."""
+    command, config, checkpoint = one.command, one.config, one.checkpoint
+    return {
+        "overrides": list(one.overrides),
+        "command": command_record(command) if command else None,
+        "config": None if config is None else str(config),
+        "checkpoint": None if checkpoint is None else str(checkpoint),
+    }
 
 
 def command_record(command: Command) -> dict[str, Any]:

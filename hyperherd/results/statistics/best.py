@@ -31,7 +31,36 @@ _TO_RUN = frozenset(
 
 
 @dataclass(frozen=True)
-class Winner:
+class Chosen:
+    """A configuration by one of its trials, and what one needs to use it."""
+
+    trial: Trial
+    repeating: tuple[str, ...]
+    """The parameters that only repeat the configuration: its seeds, if several were run."""
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What makes the configuration: the trial's overrides, without those that repeat it."""
+        return tuple(_overrides(self.trial, self.repeating))
+
+    @property
+    def command(self) -> Command | None:
+        """Runs the trial again."""
+        return run_again(self.trial)
+
+    @property
+    def config(self) -> Path | None:
+        """The whole config that the trial ran with."""
+        return _config(self.trial)
+
+    @property
+    def checkpoint(self) -> Path | None:
+        """In its directory: what its trainer took for the best one, else the newest complete one, by its name."""
+        return _checkpoint(self.trial)
+
+
+@dataclass(frozen=True)
+class Winner(Chosen):
     """One of the best configurations, and the best trial of it."""
 
     rank: int
@@ -45,37 +74,17 @@ class Winner:
 
     A trial that ran before anybody thought of seeds has that of its config, and is ``unset`` where none is found.
     """
-    trial: Trial
-    """Its best trial."""
     value: float
-    """The objective of that trial."""
-    overrides: tuple[str, ...]
-    """What makes the configuration: the trial's overrides, without seeds if several were run."""
-    command: Command | None
-    """Runs that trial again."""
-    config: Path | None
-    """The whole config it ran with."""
-    checkpoint: Path | None
-    """In its directory: what its trainer took for the best one, else the newest complete one, by its name."""
+    """The objective of its best trial."""
     groups: AnyGroups = field(repr=False)
     """All configurations, of which this is one."""
 
 
 @dataclass(frozen=True)
-class Compromise:
-    """A configuration of the Pareto front, or one that may belong to it, and what one needs to use it."""
+class Compromise(Chosen):
+    """A configuration of the Pareto front, or one that may belong to it, and the first of its trials that count."""
 
     point: FrontPoint
-    trial: Trial
-    """The first of its trials that count."""
-    overrides: tuple[str, ...]
-    """What makes the configuration: the trial's overrides, without seeds if several were run."""
-    command: Command | None
-    """Runs that trial again."""
-    config: Path | None
-    """The whole config it ran with."""
-    checkpoint: Path | None
-    """In its directory, as :class:`Winner` has it."""
 
     @property
     def group(self) -> AnyGroup:
@@ -183,20 +192,14 @@ def _winner(rank: int, groups: AnyGroups, objective: Objective) -> Winner:
         score=groups.scores[rank - 1],
         seeds={_seed(trial, groups): objective.value(trial) for trial in group.counted} if repeated else {},
         trial=best,
+        repeating=groups.keys if repeated else (),
         value=value,
-        overrides=tuple(_overrides(best, groups.keys if repeated else ())),
-        command=run_again(best),
-        config=_config(best),
-        checkpoint=_checkpoint(best),
         groups=groups,
     )
 
 
 def _compromise(point: FrontPoint, front: Front) -> Compromise:
-    trial = point.trial
-    without = front.groups.keys if point.group.planned > 1 else ()
-    overrides = tuple(_overrides(trial, without))
-    return Compromise(point, trial, overrides, run_again(trial), _config(trial), _checkpoint(trial))
+    return Compromise(point.trial, front.groups.keys if point.group.planned > 1 else (), point)
 
 
 def _seed(trial: Trial, groups: AnyGroups) -> str:
