@@ -24,7 +24,7 @@ from hyperherd.records.requests import ask_to_stop
 from hyperherd.records.sweep import PlannedTrial, write_planned
 from hyperherd.records.workers.growth import end_growth, is_growing, note_growth
 from hyperherd.records.workers.ledger import Ledger, Roster
-from hyperherd.records.workers.queue import Attempt, is_to_end, put_in_queue, return_name
+from hyperherd.records.workers.queue import Attempt, following_name, is_to_end, put_in_queue
 
 
 def test_a_worker_claims_trials_while_there_is_time_for_one_as_long_as_the_longest() -> None:
@@ -89,7 +89,7 @@ def test_a_trial_that_is_cancelled_when_its_worker_puts_it_back_does_not_run_aga
     ledger, following = Ledger(tmp_path), Attempt(0, 1)
     ledger.began(None)
     ledger.claimed(Attempt(0, 0))
-    put_in_queue(tmp_path, return_name(ledger.worker, following), "", [following])
+    put_in_queue(tmp_path, following_name(ledger.worker, following), "", [following])
     launcher.cancel(handles)
     ledger.back(Attempt(0, 0), "it was told to end")
     end = next(launcher.events())

@@ -35,11 +35,11 @@ from hyperherd.records.workers.ledger import BACK, BEGAN, CLAIMED, ENDED, NOTHIN
 from hyperherd.records.workers.queue import (
     Attempt,
     ask_to_end,
+    following_name,
     is_in_queue,
     is_to_end,
     kind_of,
     put_in_queue,
-    return_name,
     withdraw,
 )
 
@@ -256,7 +256,7 @@ class WorkersLauncher(TrialLauncher):
                 self._end(number, _CANCELLED_BETWEEN)
                 return
             log.info("trial %d is in the queue again: %s", number, one_line(entry.reason))
-            if not is_in_queue(self._sweep_dir, return_name(entry.worker, Attempt(number, entry.attempt + 1))):
+            if not is_in_queue(self._sweep_dir, following_name(entry.worker, Attempt(number, entry.attempt + 1))):
                 self._put_again(number)
         elif entry.event == ENDED:
             self._ends.append(JobEnd(handle, None, entry.reason, entry.known_verdict))
@@ -360,7 +360,7 @@ class WorkersLauncher(TrialLauncher):
     def _put_again(self, number: int) -> None:
         """Put the next attempt of a trial in the queue."""
         handle, following = self._open[number], Attempt(number, self._attempts[number])
-        name = f"{handle.batch}-{following.number}-{following.attempt}"
+        name = following_name(handle.batch, following)
         put_in_queue(self._sweep_dir, name, kind_of(handle.job.resources), [following])
 
     def _withdraw_earlier(self) -> None:

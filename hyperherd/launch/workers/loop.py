@@ -27,7 +27,7 @@ from hyperherd.records.states import FailureCause, TrialState
 from hyperherd.records.sweep import PlannedTrial, read_planned
 from hyperherd.records.trial import TrialRecord
 from hyperherd.records.workers.ledger import NOTHING_LEFT, Ledger
-from hyperherd.records.workers.queue import Attempt, Queue, is_to_end, put_in_queue, return_name
+from hyperherd.records.workers.queue import Attempt, Queue, following_name, is_to_end, put_in_queue
 from hyperherd.trial.attempts import claim_for_worker, next_attempt, scheduler_job
 from hyperherd.trial.signals import Terminated, undisturbed
 
@@ -167,7 +167,8 @@ class Worker:
 
     def _fill(self) -> None:
         """Claim attempts for all free places."""
-        while len(self._running) < self._at_once and self._has_time and not self._is_stopped:
+        # In the order of what they cost: this is asked at every event, and the last one reads files.
+        while len(self._running) < self._at_once and self._has_time and not (self._queue.is_empty or self._is_stopped):
             # Or a signal could leave an attempt that is claimed, and that nobody runs.
             with undisturbed():
                 if not any(map(self._begin, self._queue.take())):
@@ -293,6 +294,6 @@ class Worker:
         beats = record.beats if record else None
         self._events.write([Event(REQUEUED, attempt.number, attempt.attempt, message=reason, beats=beats)])
         following = Attempt(attempt.number, attempt.attempt + 1)
-        name = return_name(self._ledger.worker, following)
+        name = following_name(self._ledger.worker, following)
         put_in_queue(self._sweep_dir, name, attempt.kind, [following])
         self._ledger.back(attempt, reason)

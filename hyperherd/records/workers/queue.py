@@ -59,9 +59,9 @@ def put_in_queue(sweep_dir: Path, name: str, kind: str, attempts: Iterable[Attem
     replace_json(_folder(sweep_dir) / f"{name}.json", content)
 
 
-def return_name(worker: str, following: Attempt) -> str:
-    """Return the name under which a worker that is told to end puts the next attempt of what it ran in the queue."""
-    return f"{worker}-{following.number}-{following.attempt}"
+def following_name(by: str, following: Attempt) -> str:
+    """Return the name under which the next attempt of a trial is put in the queue: by its worker, or by its batch."""
+    return f"{by}-{following.number}-{following.attempt}"
 
 
 def is_in_queue(sweep_dir: Path, name: str) -> bool:
@@ -127,6 +127,11 @@ class Queue:
                 with suppress(OSError, FormatError):
                     kind, attempts = _read(path)
                     self._files[path.name] = attempts if self._kind in (None, kind) else []
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left of what was found; asks no disk."""
+        return not any(self._files.values())
 
     def take(self) -> Iterator[Attempt]:
         """Yield attempts and forget them; who does not get one by claiming it asks for the next."""
