@@ -116,7 +116,7 @@ class Study:
             self._study.sampler = drawn_evenly if evenly else self._make(seed)
             try:
                 self._proposed = self._study.ask(self._distributions)
-            except Exception as error:  # Optuna's code with arguments of the user's, which it does not check before
+            except Exception as error:  # the boundary to Optuna, which raises anything of arguments it does not check
                 name = self._settings.sampler
                 raise SweepError(
                     f"hydra.sweeper.sampler: {name} cannot choose a point: {type(error).__name__}: {error}"

@@ -17,7 +17,7 @@ def is_terminal(stream: object) -> bool:
     """Return whether `stream`, of any class, is a terminal."""
     try:
         return bool(stream.isatty())  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001 - an object of the script's: it has no such method, is closed, or raises anything
+    except Exception:  # noqa: BLE001 - the boundary to an object of the script's, of any class
         return False
 
 

@@ -83,7 +83,7 @@ class MetricsFile:
             with reading(path):
                 self._file = open_parquet(path, self._stream)
                 self.footer = Footer.decode(path, self._file.metadata.metadata or {})
-        except BaseException:
+        except BaseException:  # no boundary: it goes on, and nobody else could close the file
             self._stream.close()
             raise
 

@@ -50,7 +50,7 @@ class SweepFile:
                 self._file = parquet.open_parquet(path, self._stream)
             self.trials = _trials(path, self._file.metadata.metadata or {})
             self._bounds = _bounds(path, self._file)
-        except BaseException:
+        except BaseException:  # no boundary: it goes on, and nobody else could close the file
             self._stream.close()
             raise
         weakref.finalize(self, self._stream.close)  # It is kept open for the next trial, as long as it is cached.

@@ -25,7 +25,7 @@ _NAMED = 20
 """Trials that are named in one line."""
 _SHOWN = 10
 """Configurations of the front that are listed where the front is not what was asked for."""
-DOMINATES = "one dominates another if it is no worse in any objective and better in one"
+DOMINATES = "one dominates another if none of its objectives is worse and at least one is better"
 
 
 def front_lines(front: Front, screen: Screen) -> Iterator[str]:

@@ -1,6 +1,6 @@
 """The Pareto front: the configurations that no other one beats in one objective without losing in another.
 
-A configuration dominates another one if it is no worse in any objective and better in at least one; equal ones do not
+A configuration dominates another one if none of its objectives is worse and at least one is better. Equal ones do not
 dominate each other. It counts by the means of its seeds. Only one whose seeds that count have a finite value of each
 objective is compared; the others are apart, with the reason.
 
@@ -57,7 +57,7 @@ class FrontPoint:
         return self.group.counted[0]
 
     def dominates(self, other: FrontPoint) -> bool:
-        """Return whether it is no worse than another one in any objective, and better in one."""
+        """Return whether none of its objectives is worse than that of another one, and at least one is better."""
         return self.losses != other.losses and all(map(le, self.losses, other.losses))
 
 
